@@ -1,0 +1,2 @@
+//! argv -> [`crate::Request`].
+#![forbid(unsafe_code)]

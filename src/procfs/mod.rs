@@ -1,0 +1,2 @@
+//! Readers of the text files of /proc. Their content is partly the target's to choose.
+#![forbid(unsafe_code)]

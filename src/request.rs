@@ -1,0 +1,243 @@
+//! A [`Request`]: what the caller means, whichever way it was written.
+
+use std::collections::BTreeMap;
+use std::ffi::CString;
+use std::fmt;
+use std::num::NonZeroU64;
+use std::os::fd::RawFd;
+use std::path::PathBuf;
+
+/// A process id in the caller's pid namespace: 1 to 2^31 - 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Pid(i32);
+
+impl Pid {
+    /// `None` when `pid` is not positive.
+    #[must_use]
+    pub fn new(pid: i32) -> Option<Self> {
+        (pid > 0).then_some(Self(pid))
+    }
+
+    /// The number.
+    #[must_use]
+    pub fn get(self) -> i32 {
+        self.0
+    }
+}
+
+impl fmt::Display for Pid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// The process whose namespaces are joined.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TargetId {
+    /// Its pid in the caller's pid namespace.
+    pub pid: Pid,
+    /// Its inode number in pidfs, which is never used twice while the system
+    /// runs (Linux 6.9): a recycled pid has another one.
+    pub inode: Option<NonZeroU64>,
+}
+
+/// A type of namespace, namespaces(7).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Namespace {
+    /// cgroup_namespaces(7)
+    Cgroup,
+    /// ipc_namespaces(7)
+    Ipc,
+    /// uts_namespaces(7)
+    Uts,
+    /// network_namespaces(7)
+    Net,
+    /// pid_namespaces(7)
+    Pid,
+    /// mount_namespaces(7)
+    Mnt,
+    /// time_namespaces(7)
+    Time,
+    /// user_namespaces(7)
+    User,
+}
+
+impl Namespace {
+    /// Every type, in the order in which they are joined within a pass.
+    pub const ALL: [Self; 8] = [
+        Self::Cgroup,
+        Self::Ipc,
+        Self::Uts,
+        Self::Net,
+        Self::Pid,
+        Self::Mnt,
+        Self::Time,
+        Self::User,
+    ];
+
+    /// The name of its file in `/proc/PID/ns`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Cgroup => "cgroup",
+            Self::Ipc => "ipc",
+            Self::Uts => "uts",
+            Self::Net => "net",
+            Self::Pid => "pid",
+            Self::Mnt => "mnt",
+            Self::Time => "time",
+            Self::User => "user",
+        }
+    }
+}
+
+/// Where the namespace of a type is taken from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NamespaceSource {
+    /// The target's.
+    Target,
+    /// A namespace file, such as a bind mount of `/proc/PID/ns/net`.
+    File(PathBuf),
+    /// The namespace's id in nsfs (ioctl_nsfs(2), NS_GET_ID); Linux 6.19.
+    Id(NonZeroU64),
+    /// The network namespace of a socket that the target has open.
+    Socket(RawFd),
+}
+
+/// Which namespaces are joined.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Selection {
+    /// All of the target's that the caller does not share already.
+    All {
+        /// What is taken from elsewhere than the target.
+        except: BTreeMap<Namespace, NamespaceSource>,
+    },
+    /// Exactly these. It may be empty: a new root or directory alone.
+    Only(BTreeMap<Namespace, NamespaceSource>),
+    /// Protocol A: ipc, uts, net, pid, mnt and user of the target, but for
+    /// those that the caller shares already and those that do not exist.
+    ProtocolA,
+}
+
+/// A user or group id that the program is to have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum IdChoice {
+    /// This one: 0 to 2^32 - 2 (2^32 - 1 means "no change" to the kernel).
+    Number(u32),
+    /// The target's.
+    Follow,
+}
+
+/// A directory: the target's own, or a path.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Directory {
+    /// The target's.
+    Target,
+    /// This one. Opened before the joins, inside the target's root when its
+    /// mount namespace is joined.
+    Path(PathBuf),
+}
+
+/// The working directory of the program.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum WorkDir {
+    /// The root of the joined mount namespace, else the caller's.
+    Default,
+    /// `-w`: opened before the joins.
+    Before(Directory),
+    /// `-W`: a path that is resolved after the joins, in the program's root.
+    After(PathBuf),
+}
+
+/// `K=V`, or `K` alone: taken from the caller's environment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EnvironmentEntry {
+    /// Not empty, without `=` and NUL.
+    pub key: CString,
+    /// `None`: the caller's value, if it has one.
+    pub value: Option<CString>,
+}
+
+/// Which policy binds the program.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PolicyChoice {
+    /// What /etc/nsexec.toml names, else the built-in of this name.
+    Configured,
+    /// A built-in policy.
+    Named(String),
+    /// A manifest.
+    File(PathBuf),
+}
+
+/// What a caller of the command line means. Built by [`Request::new`] and
+/// by assigning fields.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Request {
+    /// The process whose namespaces, root, directory and environment are meant
+    /// wherever one of these is `Target`.
+    pub target: Option<TargetId>,
+    /// Which namespaces are joined.
+    pub namespaces: Selection,
+    /// Join the user namespace that owns the first of the selected ones.
+    pub user_parent: bool,
+    /// The program's user id.
+    pub uid: Option<IdChoice>,
+    /// The program's group id; supplementary groups are dropped with it.
+    pub gid: Option<IdChoice>,
+    /// Keep the capabilities that a joined user namespace gives, as ambient ones.
+    pub keep_caps: bool,
+    /// Leave user, group and supplementary groups as they are.
+    pub preserve_credentials: bool,
+    /// The root directory, where it is not that of the joined mount namespace.
+    pub root: Option<Directory>,
+    /// The working directory.
+    pub work_dir: WorkDir,
+    /// Take the target's environment.
+    pub target_environment: bool,
+    /// Added to the environment last, in this order.
+    pub environment: Vec<EnvironmentEntry>,
+    /// Put the program into the target's cgroups.
+    pub join_cgroup: bool,
+    /// Give the program the SELinux context of the target.
+    pub follow_context: bool,
+    /// Become the program instead of starting it and waiting for it.
+    pub no_fork: bool,
+    /// Descriptors 3 to 3 + N - 1 are handed to the program.
+    pub preserve_fds: u32,
+    /// The policy.
+    pub policy: PolicyChoice,
+    /// Status lines (JSON) are written to this descriptor.
+    pub status_fd: Option<RawFd>,
+    /// The program and its arguments; empty: the user's shell, as a login shell.
+    pub program: Vec<CString>,
+}
+
+impl Request {
+    /// A request that joins all namespaces of `target` and runs `program`.
+    #[must_use]
+    pub fn new(target: TargetId, program: Vec<CString>) -> Self {
+        Self {
+            target: Some(target),
+            namespaces: Selection::All {
+                except: BTreeMap::new(),
+            },
+            user_parent: false,
+            uid: None,
+            gid: None,
+            keep_caps: false,
+            preserve_credentials: false,
+            root: None,
+            work_dir: WorkDir::Default,
+            target_environment: false,
+            environment: Vec::new(),
+            join_cgroup: false,
+            follow_context: false,
+            no_fork: false,
+            preserve_fds: 0,
+            policy: PolicyChoice::Configured,
+            status_fd: None,
+            program,
+        }
+    }
+}

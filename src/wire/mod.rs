@@ -1,0 +1,2 @@
+//! Protocol A: environment and initConfig JSON -> meaning.
+#![forbid(unsafe_code)]

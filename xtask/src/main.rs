@@ -1,0 +1,2 @@
+//! `cargo xtask NAME`: what the project does to itself.
+fn main() {}
