@@ -1,5 +1,17 @@
 //! Policies: text -> meaning -> [`resolved::ResolvedPolicy`].
+//!
+//! [`resolve::compile`] takes a manifest and the files that it names to a
+//! resolved policy, [`encode`] takes that over a pipe or into this binary, and
+//! [`builtin()`] has those that ship.
 #![forbid(unsafe_code)]
 
+mod builtin;
 pub mod capability;
+pub mod encode;
+pub mod landlock_file;
+pub mod manifest;
+mod needs;
+pub mod resolve;
 pub mod resolved;
+
+pub use builtin::{BUILTIN_NAMES, builtin};

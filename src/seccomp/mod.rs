@@ -1,5 +1,17 @@
 //! System call filters: what a profile means, and the BPF it becomes.
+//!
+//! `oci` and `libcontainer` read the two texts and give a [`profile::Profile`];
+//! `meaning` says what it answers, `compile` makes the program that answers the
+//! same, `interpret` runs it without a kernel.
 #![forbid(unsafe_code)]
 
+mod assemble;
+pub mod compile;
+pub mod interpret;
+pub mod libcontainer;
+pub mod meaning;
+pub mod oci;
 pub mod profile;
 pub mod program;
+pub mod table;
+mod width;

@@ -1,0 +1,90 @@
+//! The policies that ship: compiled by build.rs, decoded when asked for.
+
+use crate::policy::encode::{DecodeFault, decode};
+use crate::policy::resolved::ResolvedPolicy;
+
+// ENCODED: [(name, bytes); N], from policies/*.toml for this architecture.
+include!(concat!(env!("OUT_DIR"), "/builtin.rs"));
+
+/// The names that [`builtin`] knows.
+pub const BUILTIN_NAMES: [&str; ENCODED.len()] = {
+    let mut names = [""; ENCODED.len()];
+    let mut at = 0;
+    while at < ENCODED.len() {
+        names[at] = ENCODED[at].0;
+        at += 1;
+    }
+    names
+};
+
+/// The policy of this name that ships with nsexec; `None` when none does.
+///
+/// # Errors
+/// The constant is damaged: checked as any encoded policy is.
+#[must_use]
+pub fn builtin(name: &str) -> Option<Result<ResolvedPolicy, DecodeFault>> {
+    let found = ENCODED.iter().find(|(known, _)| *known == name);
+    found.map(|(_, bytes)| decode(bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::resolved::{Capabilities, Environment, Layer, Require};
+
+    fn policy(name: &str) -> ResolvedPolicy {
+        builtin(name).expect("ships").expect("decodes")
+    }
+
+    #[test]
+    fn each_name_gives_its_policy_and_no_other_gives_one() {
+        assert_eq!(
+            BUILTIN_NAMES,
+            [
+                "default",
+                "strict",
+                "admin",
+                "libcontainer",
+                "libcontainer-privileged"
+            ]
+        );
+        for name in BUILTIN_NAMES {
+            assert_eq!(policy(name).name, name);
+        }
+        for name in ["", "Default", "default.toml", "none"] {
+            assert!(builtin(name).is_none(), "{name:?}");
+        }
+    }
+
+    #[test]
+    fn default_gives_docker_s_fourteen_capabilities() {
+        let process = policy("default").process;
+        let Capabilities::Keep(set) = process.capabilities else {
+            panic!("{:?}", process.capabilities);
+        };
+        assert_eq!(set.bits(), 0xa804_25fb, "Docker's CapEff");
+        assert!(process.no_new_privs);
+        assert!(matches!(process.environment, Environment::Login { .. }));
+    }
+
+    #[test]
+    fn strict_requires_all_that_it_names() {
+        let policy = policy("strict");
+        for layers in [&policy.ceiling, &policy.workload] {
+            assert!(matches!(layers.seccomp, Layer::Enforce(_)));
+            let Layer::Enforce(rules) = &layers.landlock else {
+                panic!("no Landlock layer");
+            };
+            assert_eq!(rules.require, Require::Full);
+            assert!(rules.handled.iter().all(|h| h.require == Require::Full));
+        }
+    }
+
+    #[test]
+    fn each_policy_has_a_ceiling_of_system_calls() {
+        for name in BUILTIN_NAMES {
+            let ceiling = policy(name).ceiling;
+            assert!(matches!(ceiling.seccomp, Layer::Enforce(_)), "{name}");
+        }
+    }
+}

@@ -1,0 +1,407 @@
+//! A profile as one BPF program.
+//!
+//! ```text
+//! arch != native      -> FOREIGN_ARCH
+//! tree over ranges of numbers that are treated alike
+//!   not in the table  -> UNKNOWN_CALL     (x32 numbers among them)
+//!   no conditions     -> action
+//!   conditions        -> checks, strictest action first; the first that holds
+//! ```
+//!
+//! The checks are seccompiler's, the dispatch around them is made here: its own
+//! is a chain that takes 5 instructions for each call.
+
+use std::fmt;
+
+use seccompiler::{BpfProgram, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompRule};
+
+use crate::seccomp::assemble::{Assembler, Label, Test};
+use crate::seccomp::meaning::{FOREIGN_ARCH, UNKNOWN_CALL};
+use crate::seccomp::profile::{Action, Comparison, Condition, Profile, When};
+use crate::seccomp::program::{Instruction, Program, ProgramFault};
+use crate::seccomp::table::Arch;
+use crate::seccomp::width::Width;
+
+/// Offsets in `struct seccomp_data`, linux/seccomp.h.
+const DATA_NUMBER: u32 = 0;
+const DATA_ARCH: u32 = 4;
+
+/// MAX_ERRNO, include/linux/err.h: SECCOMP_RET_ERRNO with more is cut to it.
+pub const MAX_ERRNO: u16 = 4095;
+
+/// Why a profile is no program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CompileFault {
+    /// An errno above [`MAX_ERRNO`].
+    Errno(u16),
+    /// A rule for a number that the architecture's table does not know.
+    Syscall(u32),
+    /// A rule with an empty list of conditions.
+    NoConditions(u32),
+    /// A condition on an argument beyond 5.
+    Argument(u8),
+    /// A condition that denies by a value that the kernel never sees, because it
+    /// takes this argument as 32 bits.
+    Wide {
+        /// The call's number.
+        syscall: u32,
+        /// The argument.
+        argument: u8,
+        /// The value.
+        value: u64,
+    },
+    /// `argument & mask == value` with bits in the value that the mask lacks:
+    /// it never holds.
+    Mask {
+        /// The mask.
+        mask: u64,
+        /// The value.
+        value: u64,
+    },
+    /// The program is too long.
+    Program(ProgramFault),
+}
+
+/// The program that answers as `profile` does on `arch`; the same profile gives
+/// the same program.
+///
+/// # Errors
+/// The first rule that has no meaning, or that the program would be longer than
+/// the kernel takes.
+pub fn compile(profile: &Profile, arch: Arch) -> Result<Program, CompileFault> {
+    check(profile, arch)?;
+    let mut treatments = Treatments::new(arch);
+    let ranges = ranges(profile, arch, &mut treatments);
+
+    let mut code = Assembler::default();
+    let checked: Vec<Option<Label>> = treatments
+        .all
+        .iter()
+        .map(|treatment| treatment.checks(&mut code))
+        .collect::<Result<_, _>>()?;
+    // The returns stand between the tree and the checks: near what uses them.
+    let mut returns = Returns { known: Vec::new() };
+    let mut leaves = Vec::with_capacity(ranges.len());
+    for range in &ranges {
+        let leaf = match checked.get(range.treatment).copied().flatten() {
+            Some(checks) => checks,
+            None => returns.label(&mut code, treatments.otherwise(range.treatment)),
+        };
+        leaves.push((range.first, leaf));
+    }
+    let foreign = returns.label(&mut code, FOREIGN_ARCH);
+    let root = tree(&mut code, &leaves);
+    code.go(root);
+    let native = code.load(DATA_NUMBER);
+    code.branch(Test::Equal, arch.audit(), native, foreign);
+    code.load(DATA_ARCH);
+    Program::new(code.finish()).map_err(CompileFault::Program)
+}
+
+/// What SECCOMP_RET_* stands for an action, linux/seccomp.h.
+#[must_use]
+pub fn return_value(action: Action) -> u32 {
+    match action {
+        Action::Allow => 0x7fff_0000,
+        Action::Log => 0x7ffc_0000,
+        Action::Errno(errno) => 0x0005_0000 | u32::from(errno),
+        Action::Trap => 0x0003_0000,
+        Action::KillThread => 0,
+        Action::KillProcess => 0x8000_0000,
+    }
+}
+
+/// Refuses what a program could only get wrong.
+fn check(profile: &Profile, arch: Arch) -> Result<(), CompileFault> {
+    check_action(profile.default)?;
+    let numbers = arch.numbers();
+    for rule in &profile.rules {
+        check_action(rule.action)?;
+        if numbers.binary_search(&rule.syscall).is_err() {
+            return Err(CompileFault::Syscall(rule.syscall));
+        }
+        let When::All(conditions) = &rule.when else {
+            continue;
+        };
+        if conditions.is_empty() {
+            return Err(CompileFault::NoConditions(rule.syscall));
+        }
+        for condition in conditions {
+            check_condition(*condition, arch, rule.syscall, rule.action)?;
+        }
+    }
+    Ok(())
+}
+
+fn check_action(action: Action) -> Result<(), CompileFault> {
+    match action {
+        Action::Errno(errno) if errno > MAX_ERRNO => Err(CompileFault::Errno(errno)),
+        _ => Ok(()),
+    }
+}
+
+fn check_condition(
+    condition: Condition,
+    arch: Arch,
+    syscall: u32,
+    action: Action,
+) -> Result<(), CompileFault> {
+    let argument = condition.argument;
+    if argument > 5 {
+        return Err(CompileFault::Argument(argument));
+    }
+    let value = match condition.comparison {
+        Comparison::Equal(value)
+        | Comparison::NotEqual(value)
+        | Comparison::Less(value)
+        | Comparison::LessOrEqual(value)
+        | Comparison::Greater(value)
+        | Comparison::GreaterOrEqual(value) => value,
+        Comparison::Masked { mask, value } => {
+            if value & !mask != 0 {
+                return Err(CompileFault::Mask { mask, value });
+            }
+            value
+        }
+    };
+    if Width::of(arch, syscall, argument, action).cut(value) != value {
+        return Err(CompileFault::Wide {
+            syscall,
+            argument,
+            value,
+        });
+    }
+    Ok(())
+}
+
+/// How one call is treated.
+#[derive(Debug, PartialEq, Eq)]
+struct Treatment {
+    /// Conditions that hold together, and what happens then; in this order.
+    checks: Vec<(Vec<(Condition, Width)>, Action)>,
+    /// What happens when none holds.
+    otherwise: Action,
+}
+
+impl Treatment {
+    fn new(profile: &Profile, arch: Arch, number: u32) -> Self {
+        let mut rules: Vec<_> = profile
+            .rules
+            .iter()
+            .filter(|rule| rule.syscall == number)
+            .collect();
+        // Stable: among equally strict rules the first of the text stays first.
+        rules.sort_by_key(|rule| std::cmp::Reverse(rule.action.strictness()));
+        let mut checks = Vec::new();
+        let mut otherwise = profile.default;
+        for rule in rules {
+            match &rule.when {
+                When::All(conditions) => {
+                    let wide = |condition: &Condition| {
+                        let width = Width::of(arch, number, condition.argument, rule.action);
+                        (*condition, width)
+                    };
+                    checks.push((conditions.iter().map(wide).collect(), rule.action));
+                }
+                When::Always => {
+                    otherwise = rule.action;
+                    break;
+                }
+            }
+        }
+        while checks
+            .last()
+            .is_some_and(|(_, action)| *action == otherwise)
+        {
+            checks.pop();
+        }
+        Self { checks, otherwise }
+    }
+
+    /// The code of the checks; `None` when there is none to make.
+    fn checks(&self, code: &mut Assembler) -> Result<Option<Label>, CompileFault> {
+        if self.checks.is_empty() {
+            return Ok(None);
+        }
+        code.ret(return_value(self.otherwise));
+        for (conditions, action) in self.checks.iter().rev() {
+            code.ret(return_value(*action));
+            code.splice(body(conditions)?.into_iter());
+        }
+        Ok(Some(code.here()))
+    }
+}
+
+/// Code that falls through when the conditions hold, and else skips the one
+/// instruction behind it.
+fn body(conditions: &[(Condition, Width)]) -> Result<Vec<Instruction>, CompileFault> {
+    let conditions = conditions
+        .iter()
+        .map(|(condition, width)| seccompiler_condition(*condition, *width))
+        .collect::<Result<Vec<_>, _>>()?;
+    // Not reached: an empty list was refused before.
+    let rule = SeccompRule::new(conditions).map_err(|_| CompileFault::NoConditions(0))?;
+    // Two jumps stand in front, for a caller that wants to pass the rule by.
+    let program: BpfProgram = rule.into();
+    let instruction = |i: &seccompiler::sock_filter| Instruction {
+        code: i.code,
+        jt: i.jt,
+        jf: i.jf,
+        k: i.k,
+    };
+    Ok(program.iter().skip(2).map(instruction).collect())
+}
+
+fn seccompiler_condition(
+    condition: Condition,
+    width: Width,
+) -> Result<SeccompCondition, CompileFault> {
+    let (operator, value) = match condition.comparison {
+        Comparison::Equal(value) => (SeccompCmpOp::Eq, value),
+        Comparison::NotEqual(value) => (SeccompCmpOp::Ne, value),
+        Comparison::Less(value) => (SeccompCmpOp::Lt, value),
+        Comparison::LessOrEqual(value) => (SeccompCmpOp::Le, value),
+        Comparison::Greater(value) => (SeccompCmpOp::Gt, value),
+        Comparison::GreaterOrEqual(value) => (SeccompCmpOp::Ge, value),
+        Comparison::Masked { mask, value } => (SeccompCmpOp::MaskedEq(mask), value),
+    };
+    let length = match width {
+        Width::Low32 => SeccompCmpArgLen::Dword,
+        Width::Full64 => SeccompCmpArgLen::Qword,
+    };
+    SeccompCondition::new(condition.argument, length, operator, value)
+        .map_err(|_| CompileFault::Argument(condition.argument))
+}
+
+/// Each treatment once.
+struct Treatments {
+    all: Vec<Treatment>,
+    arch: Arch,
+}
+
+impl Treatments {
+    fn new(arch: Arch) -> Self {
+        Self {
+            all: Vec::new(),
+            arch,
+        }
+    }
+
+    fn of_call(&mut self, profile: &Profile, number: u32) -> usize {
+        let treatment = Treatment::new(profile, self.arch, number);
+        self.index(treatment)
+    }
+
+    fn of_hole(&mut self) -> usize {
+        self.index(Treatment {
+            checks: Vec::new(),
+            otherwise: UNKNOWN_CALL,
+        })
+    }
+
+    fn index(&mut self, treatment: Treatment) -> usize {
+        if let Some(at) = self.all.iter().position(|known| *known == treatment) {
+            return at;
+        }
+        self.all.push(treatment);
+        self.all.len() - 1
+    }
+
+    fn otherwise(&self, index: usize) -> Action {
+        self.all
+            .get(index)
+            .map_or(Action::KillProcess, |treatment| treatment.otherwise)
+    }
+}
+
+/// Numbers from `first` to the next range's, treated alike.
+struct Range {
+    first: u32,
+    treatment: usize,
+}
+
+/// All numbers, from 0 to the highest of 32 bits.
+fn ranges(profile: &Profile, arch: Arch, treatments: &mut Treatments) -> Vec<Range> {
+    let mut ranges: Vec<Range> = Vec::new();
+    let mut add = |first: u32, treatment: usize| {
+        if ranges.last().is_none_or(|last| last.treatment != treatment) {
+            ranges.push(Range { first, treatment });
+        }
+    };
+    let mut next = 0;
+    for number in arch.numbers() {
+        if number > next {
+            add(next, treatments.of_hole());
+        }
+        add(number, treatments.of_call(profile, number));
+        next = number.saturating_add(1);
+    }
+    add(next, treatments.of_hole());
+    ranges
+}
+
+/// Finds the leaf of the range that the accumulator is in, by halving.
+fn tree(code: &mut Assembler, leaves: &[(u32, Label)]) -> Label {
+    let (low, high) = leaves.split_at(leaves.len() / 2);
+    match (low, high) {
+        (_, []) => code.here(),
+        ([], [(_, leaf), ..]) => *leaf,
+        (_, [(first, _), ..]) => {
+            let yes = tree(code, high);
+            let no = tree(code, low);
+            code.branch(Test::GreaterOrEqual, *first, yes, no)
+        }
+    }
+}
+
+/// The returns that leaves share.
+struct Returns {
+    known: Vec<(Action, Label)>,
+}
+
+impl Returns {
+    fn label(&mut self, code: &mut Assembler, action: Action) -> Label {
+        if let Some((_, label)) = self.known.iter().find(|(known, _)| *known == action) {
+            return *label;
+        }
+        let label = code.ret(return_value(action));
+        self.known.push((action, label));
+        label
+    }
+}
+
+impl fmt::Display for CompileFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Errno(errno) => write!(f, "errno {errno} is above {MAX_ERRNO}"),
+            Self::Syscall(number) => {
+                write!(f, "no system call of this architecture has number {number}")
+            }
+            Self::NoConditions(number) => {
+                write!(
+                    f,
+                    "a rule for call {number} has an empty list of conditions"
+                )
+            }
+            Self::Argument(argument) => {
+                write!(f, "there is no argument {argument}; they are 0 to 5")
+            }
+            Self::Wide {
+                syscall,
+                argument,
+                value,
+            } => write!(
+                f,
+                "the kernel takes argument {argument} of call {syscall} as 32 bits, \
+                 so that denying {value:#x} denies nothing"
+            ),
+            Self::Mask { mask, value } => write!(
+                f,
+                "no argument & {mask:#x} can be {value:#x}: the value has bits that the mask lacks"
+            ),
+            Self::Program(fault) => write!(f, "the rules make too long a program: {fault}"),
+        }
+    }
+}
+
+impl std::error::Error for CompileFault {}

@@ -1,0 +1,90 @@
+//! Runs a program as the kernel would, without the kernel.
+//!
+//! Programs only jump forward and end in a return (that is what
+//! [`Program`] stands for), so that a run has at most as many steps as the
+//! program has instructions.
+
+use crate::seccomp::program::{Instruction, Program};
+
+/// What a filter sees of a call: `struct seccomp_data`, linux/seccomp.h.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Call {
+    /// The system call's number.
+    pub number: u32,
+    /// AUDIT_ARCH_*
+    pub arch: u32,
+    /// The instruction pointer.
+    pub instruction_pointer: u64,
+    /// The arguments, as the registers hold them.
+    pub arguments: [u64; 6],
+}
+
+impl Call {
+    /// The 32-bit word at a byte offset, as little-endian machines have it.
+    fn word(&self, offset: u32) -> Option<u32> {
+        let half = |value: u64, upper: bool| {
+            let bytes = value.to_le_bytes();
+            let [a, b, c, d, e, f, g, h] = bytes;
+            u32::from_le_bytes(if upper { [e, f, g, h] } else { [a, b, c, d] })
+        };
+        let upper = offset % 8 == 4;
+        match offset {
+            0 => Some(self.number),
+            4 => Some(self.arch),
+            8 | 12 => Some(half(self.instruction_pointer, upper)),
+            _ if offset.is_multiple_of(4) => {
+                let index = usize::try_from(offset / 8).ok()?.checked_sub(2)?;
+                let argument = self.arguments.get(index)?;
+                Some(half(*argument, upper))
+            }
+            _ => None,
+        }
+    }
+}
+
+/// The value that the program returns for this call: SECCOMP_RET_*.
+///
+/// `None` stands for an instruction that no [`Program`] holds.
+#[must_use]
+pub fn run(program: &Program, call: &Call) -> Option<u32> {
+    let (mut accumulator, mut index) = (0_u32, 0_u32);
+    let mut rest = program.instructions().iter();
+    loop {
+        let Instruction { code, jt, jf, k } = *rest.next()?;
+        let operand = if code & 0x08 == 0 { k } else { index };
+        let branch = |holds: bool| usize::from(if holds { jt } else { jf });
+        let skip = match code {
+            0x20 => {
+                accumulator = call.word(k)?;
+                0
+            }
+            0x00 => {
+                accumulator = k;
+                0
+            }
+            0x07 => {
+                index = accumulator;
+                0
+            }
+            0x87 => {
+                accumulator = index;
+                0
+            }
+            0x54 => {
+                accumulator &= k;
+                0
+            }
+            0x05 => usize::try_from(k).ok()?,
+            0x15 | 0x1d => branch(accumulator == operand),
+            0x25 | 0x2d => branch(accumulator > operand),
+            0x35 | 0x3d => branch(accumulator >= operand),
+            0x45 | 0x4d => branch(accumulator & operand != 0),
+            0x06 => return Some(k),
+            0x16 => return Some(accumulator),
+            _ => return None,
+        };
+        if skip > 0 {
+            rest.nth(skip - 1)?;
+        }
+    }
+}

@@ -1,0 +1,212 @@
+//! What a profile answers, computed from the rules themselves: the reference
+//! that compiled programs are held to.
+
+use crate::seccomp::profile::{Action, Comparison, Condition, Profile, Rule, When};
+use crate::seccomp::table::Arch;
+use crate::seccomp::width::Width;
+
+/// What a call answers that the table does not know: programs take it as "this
+/// kernel is older", and fall back.
+pub const UNKNOWN_CALL: Action = Action::Errno(38);
+
+/// What a call of a foreign architecture (i386 on x86_64, Arm on aarch64)
+/// answers: EPERM. It is not killed, because a program may try its 32-bit
+/// helper and do without it, and a log full of dead processes hides real ones.
+pub const FOREIGN_ARCH: Action = Action::Errno(1);
+
+impl Action {
+    /// Whether the call is executed.
+    #[must_use]
+    pub fn executes(self) -> bool {
+        matches!(self, Self::Allow | Self::Log)
+    }
+}
+
+impl Profile {
+    /// What happens to this call of the native architecture.
+    ///
+    /// The strictest of the matching rules; among equally strict ones the first
+    /// of the text; the default when none matches; [`UNKNOWN_CALL`] for a number
+    /// that the table does not know.
+    #[must_use]
+    pub fn evaluate(&self, arch: Arch, number: u32, arguments: [u64; 6]) -> Action {
+        if arch.name(number).is_none() {
+            return UNKNOWN_CALL;
+        }
+        let mut answer: Option<Action> = None;
+        for rule in self.rules.iter().filter(|rule| rule.syscall == number) {
+            let stricter = answer.is_none_or(|a| rule.action.strictness() > a.strictness());
+            if stricter && rule.matches(arch, &arguments.map(Some)) == Tri::Yes {
+                answer = Some(rule.action);
+            }
+        }
+        answer.unwrap_or(self.default)
+    }
+
+    /// Whether this call may be denied, when only some of its arguments are
+    /// known: `true` unless it is certain that it is executed.
+    #[must_use]
+    pub fn may_deny(&self, arch: Arch, number: u32, arguments: &[Option<u64>; 6]) -> bool {
+        let mut executes = self.default.executes();
+        for rule in self.rules.iter().filter(|rule| rule.syscall == number) {
+            match (rule.action.executes(), rule.matches(arch, arguments)) {
+                (false, Tri::Yes | Tri::Maybe) => return true,
+                (true, Tri::Yes) => executes = true,
+                (false, Tri::No) | (true, Tri::No | Tri::Maybe) => {}
+            }
+        }
+        !executes
+    }
+}
+
+/// Whether something holds, as far as the known arguments tell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Tri {
+    Yes,
+    No,
+    Maybe,
+}
+
+impl Rule {
+    fn matches(&self, arch: Arch, arguments: &[Option<u64>; 6]) -> Tri {
+        let When::All(conditions) = &self.when else {
+            return Tri::Yes;
+        };
+        let mut all = Tri::Yes;
+        for condition in conditions {
+            let width = Width::of(arch, self.syscall, condition.argument, self.action);
+            let known = arguments
+                .get(usize::from(condition.argument))
+                .copied()
+                .flatten();
+            match known.map(|argument| condition.holds(width, argument)) {
+                Some(true) => {}
+                Some(false) => return Tri::No,
+                None => all = Tri::Maybe,
+            }
+        }
+        all
+    }
+}
+
+impl Condition {
+    fn holds(self, width: Width, argument: u64) -> bool {
+        let argument = width.cut(argument);
+        match self.comparison {
+            Comparison::Equal(value) => argument == value,
+            Comparison::NotEqual(value) => argument != value,
+            Comparison::Less(value) => argument < value,
+            Comparison::LessOrEqual(value) => argument <= value,
+            Comparison::Greater(value) => argument > value,
+            Comparison::GreaterOrEqual(value) => argument >= value,
+            Comparison::Masked { mask, value } => argument & mask == value,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ARCH: Arch = Arch::X86_64;
+
+    fn number(name: &str) -> u32 {
+        ARCH.number(name).expect("a known call")
+    }
+
+    fn rule(name: &str, action: Action, comparison: Option<(u8, Comparison)>) -> Rule {
+        let when = match comparison {
+            None => When::Always,
+            Some((argument, comparison)) => When::All(vec![Condition {
+                argument,
+                comparison,
+            }]),
+        };
+        Rule {
+            syscall: number(name),
+            when,
+            action,
+        }
+    }
+
+    #[test]
+    fn the_strictest_matching_rule_wins_and_the_first_among_equals() {
+        let profile = Profile {
+            default: Action::Errno(1),
+            rules: vec![
+                rule("read", Action::Allow, None),
+                rule(
+                    "read",
+                    Action::Errno(5),
+                    Some((0, Comparison::GreaterOrEqual(3))),
+                ),
+                rule("read", Action::Errno(6), Some((0, Comparison::Equal(4)))),
+                rule("read", Action::Trap, Some((0, Comparison::Equal(9)))),
+            ],
+        };
+        let answer = |fd| profile.evaluate(ARCH, number("read"), [fd, 0, 0, 0, 0, 0]);
+        assert_eq!(answer(0), Action::Allow);
+        assert_eq!(answer(4), Action::Errno(5));
+        assert_eq!(answer(9), Action::Trap);
+        assert_eq!(
+            profile.evaluate(ARCH, number("write"), [0; 6]),
+            Action::Errno(1)
+        );
+        assert_eq!(profile.evaluate(ARCH, 5000, [0; 6]), Action::Errno(38));
+    }
+
+    #[test]
+    fn a_denied_32_bit_argument_is_denied_with_ignored_bits_set() {
+        let tiocsti = 0x5412;
+        let profile = Profile {
+            default: Action::Allow,
+            rules: vec![rule(
+                "ioctl",
+                Action::Errno(1),
+                Some((1, Comparison::Equal(tiocsti))),
+            )],
+        };
+        let answer = |command| profile.evaluate(ARCH, number("ioctl"), [0, command, 0, 0, 0, 0]);
+        assert_eq!(answer(tiocsti), Action::Errno(1));
+        assert_eq!(answer(1 << 32 | tiocsti), Action::Errno(1));
+        assert_eq!(answer(tiocsti + 1), Action::Allow);
+    }
+
+    #[test]
+    fn an_allowed_32_bit_argument_is_denied_with_ignored_bits_set() {
+        let profile = Profile {
+            default: Action::Errno(1),
+            rules: vec![rule(
+                "personality",
+                Action::Allow,
+                Some((0, Comparison::Equal(8))),
+            )],
+        };
+        let answer =
+            |persona| profile.evaluate(ARCH, number("personality"), [persona, 0, 0, 0, 0, 0]);
+        assert_eq!(answer(8), Action::Allow);
+        assert_eq!(answer(1 << 32 | 8), Action::Errno(1));
+    }
+
+    #[test]
+    fn what_is_not_known_may_be_denied() {
+        let profile = Profile {
+            default: Action::Errno(1),
+            rules: vec![
+                rule("write", Action::Allow, Some((0, Comparison::Equal(1)))),
+                rule("ioctl", Action::Allow, None),
+                rule("ioctl", Action::Errno(1), Some((1, Comparison::Equal(7)))),
+                rule("read", Action::Allow, None),
+            ],
+        };
+        let any = [None; 6];
+        let command = |value| [None, Some(value), None, None, None, None];
+        assert!(profile.may_deny(ARCH, number("write"), &any));
+        assert!(!profile.may_deny(ARCH, number("write"), &[Some(1); 6]));
+        assert!(profile.may_deny(ARCH, number("ioctl"), &any));
+        assert!(profile.may_deny(ARCH, number("ioctl"), &command(7)));
+        assert!(!profile.may_deny(ARCH, number("ioctl"), &command(8)));
+        assert!(!profile.may_deny(ARCH, number("read"), &any));
+        assert!(profile.may_deny(ARCH, number("execve"), &any));
+    }
+}
