@@ -190,7 +190,7 @@ pub fn parse(text: &[u8]) -> Result<Landlock, Fault<Reason>> {
 
 /// The text, key by key.
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table")]
 struct Written {
     abi: Spanned<i64>,
     ruleset: Spanned<Vec<Spanned<WrittenRuleset>>>,
@@ -199,7 +199,7 @@ struct Written {
 }
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table")]
 struct WrittenRuleset {
     handled_access_fs: Option<Names>,
     handled_access_net: Option<Names>,
@@ -207,14 +207,14 @@ struct WrittenRuleset {
 }
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table")]
 struct WrittenBeneath {
     allowed_access: Names,
     parent: Spanned<Vec<Spanned<String>>>,
 }
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table")]
 struct WrittenPort {
     allowed_access: Names,
     port: Spanned<Vec<Spanned<i64>>>,

@@ -229,7 +229,7 @@ pub fn is_reason(text: &str) -> bool {
 
 /// The text, key by key.
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table")]
 struct Written {
     seccomp: Spanned<String>,
     seccomp_reason: Option<Spanned<String>>,
@@ -244,7 +244,7 @@ struct Written {
 }
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table")]
 struct WrittenCeiling {
     seccomp: Spanned<String>,
     seccomp_reason: Option<Spanned<String>>,
@@ -253,7 +253,7 @@ struct WrittenCeiling {
 }
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table")]
 struct WrittenProcess {
     capabilities: Spanned<WrittenCapabilities>,
     no_new_privs: bool,
@@ -271,7 +271,7 @@ enum WrittenCapabilities {
 }
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table")]
 struct WrittenRlimit {
     resource: String,
     soft: WrittenLimit,
@@ -285,14 +285,17 @@ enum WrittenLimit {
 }
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table")]
 struct WrittenEnvironment {
     mode: WrittenMode,
     pass: Option<Spanned<Vec<Spanned<String>>>>,
 }
 
 #[derive(Clone, Copy, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(
+    rename_all = "lowercase",
+    expecting = "\"login\", \"inherit\" or \"initconfig\""
+)]
 enum WrittenMode {
     Login,
     Inherit,
@@ -302,26 +305,26 @@ enum WrittenMode {
 /// The only session there is yet; spelled out, so that files keep their meaning
 /// when there is another.
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table")]
 struct WrittenTty {
     #[serde(rename = "session")]
     _session: WrittenSession,
 }
 
 #[derive(Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "lowercase", expecting = "\"caller\"")]
 enum WrittenSession {
     Caller,
 }
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table")]
 struct WrittenFds {
     preserve: bool,
 }
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table")]
 struct WrittenBestEffort {
     layer: WrittenLayer,
     right: Option<Spanned<String>>,
@@ -329,6 +332,7 @@ struct WrittenBestEffort {
 }
 
 #[derive(Clone, Copy, Deserialize)]
+#[serde(expecting = "the name of a layer")]
 enum WrittenLayer {
     #[serde(rename = "landlock")]
     Landlock,

@@ -15,3 +15,6 @@ pub mod resolve;
 pub mod resolved;
 
 pub use builtin::{BUILTIN_NAMES, builtin};
+
+#[cfg(test)]
+mod shipped;

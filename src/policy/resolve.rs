@@ -336,3 +336,6 @@ impl fmt::Display for PolicyReason {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -405,3 +405,6 @@ impl fmt::Display for CompileFault {
 }
 
 impl std::error::Error for CompileFault {}
+
+#[cfg(test)]
+mod tests;

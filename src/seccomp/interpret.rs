@@ -88,3 +88,80 @@ pub fn run(program: &Program, call: &Call) -> Option<u32> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn program(instructions: &[(u16, u8, u8, u32)]) -> Program {
+        Program::try_from(instructions.to_vec()).expect("a valid program")
+    }
+
+    const CALL: Call = Call {
+        number: 7,
+        arch: 0xc000_003e,
+        instruction_pointer: 0x1111_1111_2222_2222,
+        arguments: [0x0a00_0001_0b00_0002, 3, 4, 5, 6, 0xffff_fffe_0000_0001],
+    };
+
+    #[test]
+    fn words_are_those_of_struct_seccomp_data() {
+        let words = [
+            (0, 7),
+            (4, 0xc000_003e),
+            (8, 0x2222_2222),
+            (12, 0x1111_1111),
+            (16, 0x0b00_0002),
+            (20, 0x0a00_0001),
+            (24, 3),
+            (28, 0),
+            (56, 1),
+            (60, 0xffff_fffe),
+        ];
+        for (offset, word) in words {
+            let loaded = program(&[(0x20, 0, 0, offset), (0x16, 0, 0, 0)]);
+            assert_eq!(run(&loaded, &CALL), Some(word), "at {offset}");
+        }
+    }
+
+    #[test]
+    fn each_instruction_does_what_the_kernel_does() {
+        // Returns 1 when the test of 12 (accumulator) with 10 holds.
+        let with_constant = |code| {
+            program(&[
+                (0x00, 0, 0, 12),
+                (code, 1, 0, 10),
+                (0x06, 0, 0, 0),
+                (0x06, 0, 0, 1),
+            ])
+        };
+        // The same with 10 in the index register.
+        let with_index = |code| {
+            program(&[
+                (0x00, 0, 0, 10),
+                (0x07, 0, 0, 0),
+                (0x00, 0, 0, 12),
+                (code, 1, 0, 99),
+                (0x06, 0, 0, 0),
+                (0x06, 0, 0, 1),
+            ])
+        };
+        for (code, holds) in [(0x15, 0), (0x25, 1), (0x35, 1), (0x45, 1)] {
+            assert_eq!(run(&with_constant(code), &CALL), Some(holds), "{code:#x}");
+            let indexed = run(&with_index(code | 0x08), &CALL);
+            assert_eq!(indexed, Some(holds), "{code:#x} with index");
+        }
+        let and = program(&[(0x00, 0, 0, 12), (0x54, 0, 0, 10), (0x16, 0, 0, 0)]);
+        assert_eq!(run(&and, &CALL), Some(8));
+        let moved = program(&[
+            (0x00, 0, 0, 12),
+            (0x07, 0, 0, 0),
+            (0x00, 0, 0, 1),
+            (0x87, 0, 0, 0),
+            (0x16, 0, 0, 0),
+        ]);
+        assert_eq!(run(&moved, &CALL), Some(12));
+        let jump = program(&[(0x05, 0, 0, 1), (0x06, 0, 0, 5), (0x06, 0, 0, 6)]);
+        assert_eq!(run(&jump, &CALL), Some(6));
+    }
+}

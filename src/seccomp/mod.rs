@@ -15,3 +15,6 @@ pub mod profile;
 pub mod program;
 pub mod table;
 mod width;
+
+#[cfg(test)]
+pub(crate) mod probe;

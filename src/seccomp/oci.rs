@@ -190,7 +190,7 @@ struct Filter {
 
 /// The text, key by key.
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
+#[serde(deny_unknown_fields, rename_all = "camelCase", expecting = "a profile")]
 struct Written<'a> {
     #[serde(borrow)]
     default_action: Text<'a>,
@@ -204,7 +204,11 @@ struct Written<'a> {
 }
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
+#[serde(
+    deny_unknown_fields,
+    rename_all = "camelCase",
+    expecting = "an architecture"
+)]
 struct WrittenArch<'a> {
     #[serde(borrow)]
     architecture: Text<'a>,
@@ -213,7 +217,7 @@ struct WrittenArch<'a> {
 }
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
+#[serde(deny_unknown_fields, rename_all = "camelCase", expecting = "an entry")]
 struct WrittenEntry<'a> {
     #[serde(borrow)]
     name: Option<Text<'a>>,
@@ -233,7 +237,11 @@ struct WrittenEntry<'a> {
 }
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
+#[serde(
+    deny_unknown_fields,
+    rename_all = "camelCase",
+    expecting = "a condition"
+)]
 struct WrittenArg<'a> {
     index: u32,
     value: u64,
@@ -243,7 +251,11 @@ struct WrittenArg<'a> {
 }
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
+#[serde(
+    deny_unknown_fields,
+    rename_all = "camelCase",
+    expecting = "conditions of an entry"
+)]
 struct WrittenFilter<'a> {
     #[serde(borrow)]
     caps: Option<Vec<Text<'a>>>,
@@ -256,6 +268,7 @@ struct WrittenFilter<'a> {
 /// A string, borrowed from the text where it has no escape: its address then
 /// tells its place.
 #[derive(Deserialize)]
+#[serde(expecting = "a string")]
 struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
 
 impl Text<'_> {

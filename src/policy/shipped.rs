@@ -1,0 +1,382 @@
+//! The policies that ship, for both architectures: what they answer, and that
+//! their programs answer it. For tests.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::policy::builtin;
+use crate::policy::capability::{Capability, CapabilitySet};
+use crate::policy::encode::{decode, encode};
+use crate::policy::manifest::{self, FileName, Origin, Source};
+use crate::policy::resolve::{FileFault, Files, compile};
+use crate::policy::resolved::{Layer, ResolvedPolicy};
+use crate::policy::{BUILTIN_NAMES, resolved};
+use crate::seccomp::oci::{self, Context};
+use crate::seccomp::probe::assert_agrees;
+use crate::seccomp::profile::{Action, Profile};
+use crate::seccomp::program::Program;
+use crate::seccomp::table::Arch;
+
+const ALLOW: Action = Action::Allow;
+const EPERM: Action = Action::Errno(1);
+const ENOSYS: Action = Action::Errno(38);
+
+/// CLONE_NEWNS, NEWCGROUP, NEWUTS, NEWIPC, NEWUSER, NEWPID, NEWNET.
+const NEW_NAMESPACE: [u64; 7] = [
+    0x0002_0000,
+    0x0200_0000,
+    0x0400_0000,
+    0x0800_0000,
+    0x1000_0000,
+    0x2000_0000,
+    0x4000_0000,
+];
+
+fn directory() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("policies")
+}
+
+fn manifest_text(name: &str) -> Vec<u8> {
+    fs::read(directory().join(format!("{name}.toml"))).expect("a shipped manifest")
+}
+
+struct Directory;
+
+impl Files for Directory {
+    fn read(&mut self, name: &FileName) -> Result<Vec<u8>, FileFault> {
+        fs::read(directory().join(name.as_str())).map_err(|_| FileFault::Missing)
+    }
+}
+
+fn context(arch: Arch) -> Context {
+    Context {
+        arch,
+        bounding: CapabilitySet::EMPTY,
+        kernel: (5, 10),
+    }
+}
+
+fn compiled(name: &str, context: Context) -> ResolvedPolicy {
+    compile(name, &manifest_text(name), &mut Directory, context).expect("a shipped policy")
+}
+
+/// The meaning of a layer's filter; `None` where it is left out.
+fn profile(source: &Source, context: Context) -> Option<Profile> {
+    let Origin::File(name) = &source.origin else {
+        return None;
+    };
+    let text = Directory.read(name).expect("a shipped profile");
+    let profile = oci::parse(&text).expect("a profile");
+    Some(profile.resolve(&context).expect("for this architecture"))
+}
+
+fn default_profile(arch: Arch) -> Profile {
+    let manifest = manifest::parse(&manifest_text("default")).expect("a manifest");
+    let resolved::Capabilities::Keep(bounding) = manifest.process.capabilities else {
+        panic!("default names its capabilities");
+    };
+    let context = Context {
+        bounding,
+        ..context(arch)
+    };
+    profile(&manifest.workload.seccomp, context).expect("a filter")
+}
+
+fn shipped_profile(file: &str, arch: Arch) -> Profile {
+    let text = fs::read(directory().join("seccomp").join(file)).expect("a shipped profile");
+    let profile = oci::parse(&text).expect("a profile");
+    profile.resolve(&context(arch)).expect("for both")
+}
+
+/// The answer to a call by name; `None` where the architecture has none.
+fn answer(profile: &Profile, arch: Arch, name: &str, arguments: &[u64]) -> Option<Action> {
+    let mut all = [0; 6];
+    for (at, argument) in all.iter_mut().zip(arguments) {
+        *at = *argument;
+    }
+    let number = arch.number(name)?;
+    Some(profile.evaluate(arch, number, all))
+}
+
+fn program(layer: &Layer<Program>) -> Option<&Program> {
+    match layer {
+        Layer::Enforce(program) => Some(program),
+        Layer::None { .. } => None,
+    }
+}
+
+#[test]
+fn constants_are_what_the_files_say() {
+    let arch = Arch::native().expect("tests run on a supported architecture");
+    for name in BUILTIN_NAMES {
+        let constant = builtin(name).expect("ships").expect("decodes");
+        assert_eq!(constant, compiled(name, context(arch)), "{name}");
+    }
+}
+
+#[test]
+fn programs_answer_as_the_profiles_mean() {
+    for arch in Arch::ALL {
+        for name in BUILTIN_NAMES {
+            let policy = compiled(name, context(arch));
+            let manifest = manifest::parse(&manifest_text(name)).expect("a manifest");
+            let context = match policy.process.capabilities {
+                resolved::Capabilities::Keep(bounding) => Context {
+                    bounding,
+                    ..context(arch)
+                },
+                _ => context(arch),
+            };
+            for (layers, sources) in [
+                (&policy.ceiling, &manifest.ceiling),
+                (&policy.workload, &manifest.workload),
+            ] {
+                match (program(&layers.seccomp), profile(&sources.seccomp, context)) {
+                    (Some(program), Some(profile)) => assert_agrees(&profile, program, arch),
+                    (None, None) => {}
+                    other => panic!("{name} on {arch}: {other:?}"),
+                }
+            }
+        }
+    }
+}
+
+/// The constants are compiled without the caller, his capabilities and kernel.
+#[test]
+fn constants_do_not_depend_on_caller_or_kernel() {
+    for arch in Arch::ALL {
+        for name in BUILTIN_NAMES {
+            let all = CapabilitySet::from_bits((1 << 41) - 1);
+            let other = Context {
+                arch,
+                bounding: all,
+                kernel: (99, 0),
+            };
+            assert_eq!(
+                compiled(name, context(arch)),
+                compiled(name, other),
+                "{name} on {arch}"
+            );
+        }
+    }
+}
+
+#[test]
+fn programs_are_short() {
+    for arch in Arch::ALL {
+        for name in BUILTIN_NAMES {
+            let policy = compiled(name, context(arch));
+            for layers in [&policy.ceiling, &policy.workload] {
+                if let Some(program) = program(&layers.seccomp) {
+                    let length = program.instructions().len();
+                    assert!(length <= 200, "{name} on {arch}: {length}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn policies_survive_the_pipe() {
+    for arch in Arch::ALL {
+        for name in BUILTIN_NAMES {
+            let policy = compiled(name, context(arch));
+            let bytes = encode(&policy).expect("encodes");
+            let again = decode(&bytes).expect("decodes");
+            assert_eq!(again, policy, "{name} on {arch}");
+            assert_eq!(encode(&again).expect("encodes"), bytes, "{name} on {arch}");
+        }
+    }
+}
+
+#[test]
+fn the_ceiling_denies_what_nothing_under_it_needs() {
+    for arch in Arch::ALL {
+        let ceiling = shipped_profile("ceiling.json", arch);
+        let mut denied = 0;
+        for (calls, errno) in [
+            (
+                "setns unshare mount umount2 pivot_root ptrace process_vm_readv \
+                 process_vm_writev bpf perf_event_open keyctl add_key request_key userfaultfd \
+                 init_module finit_module delete_module kexec_load kexec_file_load reboot \
+                 swapon swapoff iopl ioperm open_by_handle_at",
+                EPERM,
+            ),
+            (
+                "clone3 io_uring_setup io_uring_enter io_uring_register fsopen fsconfig fsmount \
+                 fspick move_mount open_tree open_tree_attr mount_setattr",
+                ENOSYS,
+            ),
+        ] {
+            for name in calls.split_whitespace() {
+                let arguments = [[0; 6], [u64::MAX; 6]];
+                for arguments in arguments {
+                    if let Some(action) = answer(&ceiling, arch, name, &arguments) {
+                        assert_eq!(action, errno, "{name} on {arch}");
+                        denied += 1;
+                    }
+                }
+            }
+        }
+        // aarch64 has neither iopl nor ioperm.
+        let calls = if arch == Arch::X86_64 { 37 } else { 35 };
+        assert_eq!(denied, 2 * calls, "on {arch}");
+    }
+}
+
+#[test]
+fn the_ceiling_denies_each_new_namespace_whatever_else_is_set() {
+    for arch in Arch::ALL {
+        let ceiling = shipped_profile("ceiling.json", arch);
+        for flag in NEW_NAMESPACE {
+            for with in [0, 17, 0x1000 | 17, 0x7e02_0000, 1 << 32, u64::MAX] {
+                let got = answer(&ceiling, arch, "clone", &[flag | with]);
+                assert_eq!(got, Some(EPERM), "{flag:#x} with {with:#x} on {arch}");
+            }
+        }
+        for allowed in [17, 0x1000 | 0x8000 | 17, 0x003d_0f00, !0x7e02_0000] {
+            let got = answer(&ceiling, arch, "clone", &[allowed]);
+            assert_eq!(got, Some(ALLOW), "{allowed:#x} on {arch}");
+        }
+    }
+}
+
+#[test]
+fn ceilings_deny_typing_into_the_terminal() {
+    for arch in Arch::ALL {
+        for file in ["ceiling.json", "ceiling-host.json"] {
+            let ceiling = shipped_profile(file, arch);
+            for command in [0x5412, 0x541c] {
+                for ignored in [0, 1 << 32, u64::from(u32::MAX) << 32] {
+                    let got = answer(&ceiling, arch, "ioctl", &[0, ignored | command]);
+                    assert_eq!(got, Some(EPERM), "{file} {command:#x} on {arch}");
+                }
+            }
+            // TCGETS, TIOCSCTTY, TIOCGWINSZ
+            for command in [0x5401, 0x540e, 0x5413] {
+                let got = answer(&ceiling, arch, "ioctl", &[0, command]);
+                assert_eq!(got, Some(ALLOW), "{file} {command:#x} on {arch}");
+            }
+        }
+    }
+}
+
+#[test]
+fn the_ceiling_of_the_host_leaves_tracing_and_mounts() {
+    for arch in Arch::ALL {
+        let ceiling = shipped_profile("ceiling-host.json", arch);
+        let of = |name| answer(&ceiling, arch, name, &[0x7e02_0000]);
+        for name in [
+            "ptrace", "mount", "setns", "unshare", "clone", "clone3", "fsopen", "bpf",
+        ] {
+            assert_eq!(of(name), Some(ALLOW), "{name}");
+        }
+        for name in [
+            "reboot",
+            "kexec_load",
+            "init_module",
+            "swapon",
+            "open_by_handle_at",
+        ] {
+            assert_eq!(of(name), Some(EPERM), "{name}");
+        }
+    }
+}
+
+#[test]
+fn default_answers_as_docker_does() {
+    for arch in Arch::ALL {
+        let docker = default_profile(arch);
+        let of = |name, arguments: &[u64]| answer(&docker, arch, name, arguments);
+        let denied = [12, 19, 20, 23, 25, 34, 37, 38, 40];
+        for family in (0..60).chain([0xffff_ffff]) {
+            let expected = if denied.contains(&family) || family >= 46 {
+                EPERM
+            } else {
+                ALLOW
+            };
+            assert_eq!(of("socket", &[family]), Some(expected), "family {family}");
+        }
+        assert_eq!(of("socket", &[1 << 32 | 40]), Some(EPERM));
+        for persona in [0, 8, 0x2_0000, 0x2_0008, 0xffff_ffff] {
+            assert_eq!(of("personality", &[persona]), Some(ALLOW), "{persona:#x}");
+        }
+        for persona in [1, 4, 0x4_0000, 0x2_0001, 1 << 32, u64::MAX] {
+            assert_eq!(of("personality", &[persona]), Some(EPERM), "{persona:#x}");
+        }
+        for flag in NEW_NAMESPACE {
+            assert_eq!(of("clone", &[flag | 17]), Some(EPERM), "{flag:#x}");
+        }
+        assert_eq!(of("clone", &[17]), Some(ALLOW));
+        assert_eq!(of("clone3", &[0]), Some(ENOSYS));
+        // CAP_SYS_CHROOT is among Docker's.
+        assert_eq!(of("chroot", &[]), Some(ALLOW));
+        for name in [
+            "mount", "bpf", "setns", "kcmp", "syslog", "acct", "vhangup", "keyctl",
+        ] {
+            assert_eq!(of(name, &[]), Some(EPERM), "{name}");
+        }
+        for name in ["listns", "file_getattr", "open_tree_attr"] {
+            assert_eq!(of(name, &[]), Some(ENOSYS), "{name}");
+        }
+    }
+    assert_eq!(
+        answer(
+            &default_profile(Arch::X86_64),
+            Arch::X86_64,
+            "modify_ldt",
+            &[]
+        ),
+        Some(ALLOW)
+    );
+}
+
+#[test]
+fn more_capabilities_open_what_docker_opens_with_them() {
+    let arch = Arch::X86_64;
+    let text = fs::read(directory().join("seccomp/docker-default.json")).expect("ships");
+    let with = |capability| {
+        let context = Context {
+            bounding: CapabilitySet::EMPTY.with(capability),
+            ..context(arch)
+        };
+        let profile = oci::parse(&text).expect("a profile");
+        profile.resolve(&context).expect("resolves")
+    };
+    let admin = with(Capability::SYS_ADMIN);
+    for name in ["mount", "bpf", "setns", "clone3", "unshare"] {
+        assert_eq!(
+            answer(&admin, arch, name, &[0x7e02_0000]),
+            Some(ALLOW),
+            "{name}"
+        );
+    }
+    assert_eq!(answer(&admin, arch, "clone", &[0x7e02_0000]), Some(ALLOW));
+    let kill = with(Capability::KILL);
+    assert_eq!(answer(&kill, arch, "mount", &[]), Some(EPERM));
+}
+
+#[test]
+fn strict_has_no_sockets_but_unix_ones_and_allows_no_more_than_default() {
+    for arch in Arch::ALL {
+        let strict = shipped_profile("strict.json", arch);
+        let default = default_profile(arch);
+        for name in ["socket", "socketpair"] {
+            for family in [0, 2, 10, 16, 17, 40, 1 << 32 | 1] {
+                assert_eq!(
+                    answer(&strict, arch, name, &[family]),
+                    Some(EPERM),
+                    "{family}"
+                );
+            }
+            assert_eq!(answer(&strict, arch, name, &[1]), Some(ALLOW));
+        }
+        for (name, number) in arch.calls() {
+            for arguments in [[0; 6], [1; 6], [8; 6], [17; 6], [u64::MAX; 6]] {
+                let narrow = strict.evaluate(arch, *number, arguments).executes();
+                let wide = default.evaluate(arch, *number, arguments).executes();
+                assert!(wide || !narrow, "{name} with {arguments:?}");
+            }
+        }
+    }
+}
