@@ -248,3 +248,6 @@ impl fmt::Display for Invariant {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -11,15 +11,18 @@ use crate::seccomp::table::{Arch, is_go_architecture};
 /// EPERM: the only errno of that format.
 const ERRNO: u16 = 1;
 
-/// `config.seccomp`.
+/// `config.seccomp`. Go writes each key always, so that none may be missing:
+/// a rule that lost its conditions would hold for any arguments.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
     /// -4 kill, -3 errno, -2 trap, -1 allow.
     pub default_action: i32,
     /// Names as Go's libseccomp binding has them: `amd64`, `x86`, ...
+    #[serde(deserialize_with = "Option::deserialize")]
     pub architectures: Option<Vec<String>>,
     /// The rules.
+    #[serde(deserialize_with = "Option::deserialize")]
     pub syscalls: Option<Vec<Syscall>>,
 }
 
@@ -32,6 +35,7 @@ pub struct Syscall {
     /// As `default_action`.
     pub action: i32,
     /// Conditions that must hold together.
+    #[serde(deserialize_with = "Option::deserialize")]
     pub args: Option<Vec<Arg>>,
 }
 
@@ -202,3 +206,131 @@ impl fmt::Display for Reason {
 }
 
 impl std::error::Error for Reason {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config(text: &str) -> Config {
+        serde_json::from_str(text).expect("a configuration")
+    }
+
+    fn resolved(text: &str) -> Result<Resolved, Reason> {
+        resolve_libcontainer_2015(&config(text), Arch::X86_64)
+    }
+
+    fn with_arg(arg: &str) -> Result<Resolved, Reason> {
+        resolved(&format!(
+            r#"{{ "default_action": -1, "architectures": null,
+                 "syscalls": [{{ "name": "ioctl", "action": -3, "args": [{arg}] }}] }}"#
+        ))
+    }
+
+    #[test]
+    fn actions_and_names_are_libcontainer_s() {
+        let resolved = resolved(
+            r#"{ "default_action": -4, "architectures": ["amd64", "x86", "x32"],
+                 "syscalls": [
+                   { "name": "read", "action": -1, "args": null },
+                   { "name": "no_such_call", "action": -1, "args": [] },
+                   { "name": "chown32", "action": -3, "args": null },
+                   { "name": "write", "action": -2, "args": [] },
+                   { "name": "mount", "action": -3, "args": null }
+                 ] }"#,
+        )
+        .expect("resolves");
+        assert_eq!(resolved.profile.default, Action::KillThread);
+        let rules: Vec<_> = resolved
+            .profile
+            .rules
+            .iter()
+            .map(|rule| (rule.syscall, rule.action))
+            .collect();
+        assert_eq!(
+            rules,
+            [
+                (0, Action::Allow),
+                (1, Action::Trap),
+                (165, Action::Errno(1))
+            ]
+        );
+        assert_eq!(resolved.skipped, ["no_such_call", "chown32"]);
+    }
+
+    #[test]
+    fn operators_are_libcontainer_s() {
+        let of = |op: u32| {
+            let two = if op == 6 { 4 } else { 0 };
+            let arg = format!(r#"{{ "index": 1, "value": 6, "value_two": {two}, "op": {op} }}"#);
+            let resolved = with_arg(&arg).expect("resolves");
+            match &resolved.profile.rules[0].when {
+                When::All(conditions) => conditions[0].comparison,
+                When::Always => panic!("no condition"),
+            }
+        };
+        assert_eq!(of(0), Comparison::Equal(6));
+        assert_eq!(of(1), Comparison::NotEqual(6));
+        assert_eq!(of(2), Comparison::Greater(6));
+        assert_eq!(of(3), Comparison::GreaterOrEqual(6));
+        assert_eq!(of(4), Comparison::Less(6));
+        assert_eq!(of(5), Comparison::LessOrEqual(6));
+        assert_eq!(of(6), Comparison::Masked { mask: 6, value: 4 });
+    }
+
+    #[test]
+    fn what_has_no_meaning_is_refused() {
+        let arg = |index: u32, value: u64, two: u64, op: u32| {
+            format!(r#"{{ "index": {index}, "value": {value}, "value_two": {two}, "op": {op} }}"#)
+        };
+        assert_eq!(with_arg(&arg(6, 0, 0, 0)), Err(Reason::Argument(6)));
+        assert_eq!(with_arg(&arg(256, 0, 0, 0)), Err(Reason::Argument(256)));
+        assert_eq!(with_arg(&arg(0, 0, 0, 7)), Err(Reason::Operator(7)));
+        let (mask, value) = (6, 1);
+        assert_eq!(
+            with_arg(&arg(0, 6, 1, 6)),
+            Err(Reason::Mask { mask, value })
+        );
+        let twice = format!("{}, {}", arg(1, 0, 0, 0), arg(1, 1, 0, 0));
+        assert_eq!(with_arg(&twice), Err(Reason::ArgumentTwice(1)));
+        for (text, reason) in [
+            (
+                r#"{ "default_action": 0, "architectures": null, "syscalls": null }"#,
+                Reason::Action(0),
+            ),
+            (
+                r#"{ "default_action": -5, "architectures": null, "syscalls": null }"#,
+                Reason::Action(-5),
+            ),
+            (
+                r#"{ "default_action": -1, "architectures": ["i386"], "syscalls": null }"#,
+                Reason::Architecture("i386".to_owned()),
+            ),
+            (
+                r#"{ "default_action": -1, "architectures": null,
+                     "syscalls": [{ "name": "", "action": -3, "args": null }] }"#,
+                Reason::EmptyName,
+            ),
+        ] {
+            assert_eq!(resolved(text), Err(reason), "{text}");
+        }
+    }
+
+    #[test]
+    fn unknown_repeated_and_missing_keys_are_refused() {
+        for text in [
+            r#"{ "default_action": -1, "syscalls": null, "arch": [] }"#,
+            r#"{ "default_action": -1, "default_action": -3, "architectures": null, "syscalls": null }"#,
+            r#"{ "architectures": null, "syscalls": null }"#,
+            r#"{ "default_action": -1, "syscalls": null }"#,
+            r#"{ "default_action": -1, "architectures": null }"#,
+            r#"{ "default_action": -1, "architectures": null,
+                 "syscalls": [{ "name": "read", "action": -3 }] }"#,
+            r#"{ "default_action": -1, "architectures": null,
+                 "syscalls": [{ "name": "read", "action": -3, "arg": null }] }"#,
+            r#"{ "default_action": -1, "architectures": null,
+                 "syscalls": [{ "name": "read", "action": -3, "args": [{ "index": 0, "value": 1, "op": 0 }] }] }"#,
+        ] {
+            assert!(serde_json::from_str::<Config>(text).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,250 @@
+use super::*;
+
+fn context() -> Context {
+    Context {
+        arch: Arch::X86_64,
+        bounding: CapabilitySet::EMPTY.with(Capability::SYS_ADMIN),
+        kernel: (6, 1),
+    }
+}
+
+/// The profile with these keys in its one entry, about read.
+fn with(keys: &str) -> Result<Profile, Fault<Reason>> {
+    let text = format!(
+        r#"{{ "defaultAction": "SCMP_ACT_ERRNO",
+             "syscalls": [{{ "names": ["read"], "action": "SCMP_ACT_ALLOW"{keys} }}] }}"#
+    );
+    parse(text.as_bytes())?.resolve(&context())
+}
+
+/// Whether the entry holds with this filter.
+fn holds(filter: &str) -> bool {
+    !with(&format!(", {filter}"))
+        .expect("resolves")
+        .rules
+        .is_empty()
+}
+
+fn whens(args: &str) -> Vec<When> {
+    let profile = with(&format!(", \"args\": {args}")).expect("resolves");
+    profile.rules.into_iter().map(|rule| rule.when).collect()
+}
+
+#[test]
+fn no_arguments_are_said_in_three_ways() {
+    let always = [When::Always];
+    assert_eq!(whens("[]"), always);
+    assert_eq!(whens("null"), always);
+    assert_eq!(with("").expect("resolves").rules.len(), 1);
+}
+
+#[test]
+fn each_operator_is_the_one_of_its_name() {
+    let of = |name: &str| {
+        let value_two = if name == "MASKED_EQ" {
+            ", \"valueTwo\": 4"
+        } else {
+            ""
+        };
+        let args =
+            format!("[{{ \"index\": 2, \"value\": 6, \"op\": \"SCMP_CMP_{name}\"{value_two} }}]");
+        match whens(&args).as_slice() {
+            [When::All(conditions)] => conditions.clone(),
+            other => panic!("{other:?}"),
+        }
+    };
+    for (name, comparison) in [
+        ("EQ", Comparison::Equal(6)),
+        ("NE", Comparison::NotEqual(6)),
+        ("LT", Comparison::Less(6)),
+        ("LE", Comparison::LessOrEqual(6)),
+        ("GT", Comparison::Greater(6)),
+        ("GE", Comparison::GreaterOrEqual(6)),
+        ("MASKED_EQ", Comparison::Masked { mask: 6, value: 4 }),
+    ] {
+        let argument = 2;
+        assert_eq!(
+            of(name),
+            [Condition {
+                argument,
+                comparison
+            }],
+            "{name}"
+        );
+    }
+}
+
+#[test]
+fn conditions_hold_together_unless_they_share_an_argument() {
+    let one = r#"{ "index": 0, "value": 1, "op": "SCMP_CMP_EQ" }"#;
+    let two = r#"{ "index": 1, "value": 2, "op": "SCMP_CMP_EQ" }"#;
+    let same = r#"{ "index": 0, "value": 3, "op": "SCMP_CMP_EQ" }"#;
+    let condition = |argument, value| Condition {
+        argument,
+        comparison: Comparison::Equal(value),
+    };
+    assert_eq!(
+        whens(&format!("[{one}, {two}]")),
+        [When::All(vec![condition(0, 1), condition(1, 2)])]
+    );
+    assert_eq!(
+        whens(&format!("[{one}, {two}, {same}]")),
+        [
+            When::All(vec![condition(0, 1)]),
+            When::All(vec![condition(1, 2)]),
+            When::All(vec![condition(0, 3)]),
+        ]
+    );
+}
+
+#[test]
+fn each_action_is_the_one_of_its_name() {
+    let of = |keys: &str| {
+        let text = format!(
+            r#"{{ "defaultAction": "SCMP_ACT_LOG",
+                 "syscalls": [{{ "name": "read", "action": {keys} }}] }}"#
+        );
+        let profile = parse(text.as_bytes()).expect("parses").resolve(&context());
+        profile.expect("resolves").rules[0].action
+    };
+    for (keys, action) in [
+        (r#""SCMP_ACT_ALLOW""#, Action::Allow),
+        (r#""SCMP_ACT_LOG""#, Action::Log),
+        (r#""SCMP_ACT_TRAP""#, Action::Trap),
+        (r#""SCMP_ACT_KILL""#, Action::KillThread),
+        (r#""SCMP_ACT_KILL_THREAD""#, Action::KillThread),
+        (r#""SCMP_ACT_KILL_PROCESS""#, Action::KillProcess),
+        (r#""SCMP_ACT_ERRNO""#, Action::Errno(1)),
+        (r#""SCMP_ACT_ERRNO", "errnoRet": 38"#, Action::Errno(38)),
+        (r#""SCMP_ACT_ERRNO", "errnoRet": 4095"#, Action::Errno(4095)),
+    ] {
+        assert_eq!(of(keys), action, "{keys}");
+    }
+}
+
+#[test]
+fn the_default_errno_is_the_profile_s_or_eperm() {
+    let default = |keys: &str| {
+        let text = format!(
+            r#"{{ "defaultAction": "SCMP_ACT_ERRNO"{keys},
+                 "syscalls": [{{ "name": "read", "action": "SCMP_ACT_ALLOW" }}] }}"#
+        );
+        let profile = parse(text.as_bytes()).expect("parses").resolve(&context());
+        profile.expect("resolves").default
+    };
+    assert_eq!(default(""), Action::Errno(1));
+    assert_eq!(default(", \"defaultErrnoRet\": 38"), Action::Errno(38));
+}
+
+#[test]
+fn entries_hold_as_moby_decides() {
+    // All that is included, none of what is excluded.
+    assert!(holds(r#""includes": {}, "excludes": {}, "comment": """#));
+    assert!(holds(r#""includes": { "caps": ["CAP_SYS_ADMIN"] }"#));
+    assert!(!holds(r#""includes": { "caps": ["CAP_BPF"] }"#));
+    assert!(!holds(
+        r#""includes": { "caps": ["CAP_SYS_ADMIN", "CAP_BPF"] }"#
+    ));
+    assert!(!holds(r#""excludes": { "caps": ["CAP_SYS_ADMIN"] }"#));
+    assert!(!holds(
+        r#""excludes": { "caps": ["CAP_SYS_ADMIN", "CAP_BPF"] }"#
+    ));
+    assert!(holds(r#""excludes": { "caps": ["CAP_BPF"] }"#));
+    assert!(holds(r#""includes": { "arches": ["arm64", "amd64"] }"#));
+    assert!(!holds(r#""includes": { "arches": ["arm64", "x32"] }"#));
+    assert!(!holds(r#""excludes": { "arches": ["amd64"] }"#));
+    assert!(holds(r#""excludes": { "arches": ["s390x"] }"#));
+    assert!(holds(r#""includes": { "minKernel": "4.8" }"#));
+    assert!(holds(r#""includes": { "minKernel": "6.1" }"#));
+    assert!(!holds(r#""includes": { "minKernel": "6.2" }"#));
+    assert!(!holds(r#""includes": { "minKernel": "10.0" }"#));
+    assert!(!holds(r#""excludes": { "minKernel": "6.1" }"#));
+    assert!(holds(r#""excludes": { "minKernel": "6.2" }"#));
+    // What excludes wins.
+    assert!(!holds(
+        r#""includes": { "caps": ["CAP_SYS_ADMIN"] }, "excludes": { "arches": ["amd64"] }"#
+    ));
+}
+
+#[test]
+fn kernel_versions_are_two_plain_numbers() {
+    assert_eq!(kernel("4.8"), Some((4, 8)));
+    assert_eq!(kernel("10.0"), Some((10, 0)));
+    for wrong in [
+        "",
+        "4",
+        "4.",
+        ".8",
+        "4.8.0",
+        "+4.8",
+        "4.-8",
+        "04.8",
+        "4.08",
+        " 4.8",
+        "4.8 ",
+        "4294967296.0",
+    ] {
+        assert_eq!(kernel(wrong), None, "{wrong:?}");
+    }
+}
+
+#[test]
+fn names_of_other_architectures_are_passed_over() {
+    let text = r#"{ "defaultAction": "SCMP_ACT_ERRNO",
+        "archMap": [
+          { "architecture": "SCMP_ARCH_X86_64", "subArchitectures": ["SCMP_ARCH_X86"] },
+          { "architecture": "SCMP_ARCH_AARCH64", "subArchitectures": null }
+        ],
+        "syscalls": [{ "names": ["open", "chown32", "riscv_hwprobe", "openat"],
+                       "action": "SCMP_ACT_ALLOW" }] }"#;
+    let conditional = parse(text.as_bytes()).expect("parses");
+    let numbers = |arch| -> Vec<u32> {
+        let context = Context { arch, ..context() };
+        let profile = conditional.resolve(&context).expect("resolves");
+        profile.rules.iter().map(|rule| rule.syscall).collect()
+    };
+    assert_eq!(numbers(Arch::X86_64), [2, 257]);
+    assert_eq!(numbers(Arch::Aarch64), [56]);
+}
+
+#[test]
+fn faults_tell_their_place() {
+    let place = |text: &str| {
+        let fault = parse(text.as_bytes()).expect_err("wrong");
+        text.get(fault.span).expect("in the text").to_owned()
+    };
+    let entry = |names: &str| {
+        format!(
+            r#"{{ "defaultAction": "SCMP_ACT_ERRNO",
+                 "syscalls": [{{ "names": ["read", {names}], "action": "SCMP_ACT_ALLOW" }}] }}"#
+        )
+    };
+    assert_eq!(place(&entry("\"wrte\"")), "wrte");
+    assert_eq!(place(&entry("\"write\", \"read\"")), "read");
+    // An escaped string lies elsewhere: the whole text stands for it.
+    let escaped = entry("\"wr\\u0074e\"");
+    assert_eq!(place(&escaped), escaped);
+    // serde_json's place: within the line that is wrong.
+    let fault = parse(b"{\n  \"defaultAction\": 1 }").expect_err("wrong");
+    assert_eq!(fault.span, 21..21);
+    assert!(matches!(fault.reason, Reason::Shape(_)));
+}
+
+#[test]
+fn an_escaped_name_is_the_name() {
+    let profile = with("").expect("resolves");
+    let text = br#"{ "defaultAction": "SCMP_ACT_ERRNO",
+        "syscalls": [{ "name": "re\u0061d", "action": "SCMP_ACT_ALLOW" }] }"#;
+    assert_eq!(
+        parse(text).expect("parses").resolve(&context()),
+        Ok(profile)
+    );
+}
+
+#[test]
+fn deep_nesting_is_refused_and_not_followed() {
+    let text = "[".repeat(MAX_BYTES);
+    assert!(parse(text.as_bytes()).is_err());
+    let text = format!("{{\"syscalls\":{}", "[".repeat(10_000));
+    assert!(parse(text.as_bytes()).is_err());
+}
