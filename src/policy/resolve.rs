@@ -62,7 +62,12 @@ pub enum PolicyReason {
     /// The manifest.
     Manifest(manifest::Reason),
     /// A file that it names cannot be read.
-    File(FileFault),
+    File {
+        /// The file.
+        name: FileName,
+        /// Why.
+        fault: FileFault,
+    },
     /// A seccomp profile.
     Seccomp(oci::Reason),
     /// A seccomp profile that makes no program.
@@ -233,9 +238,8 @@ impl Compiler<'_> {
 
     fn read(&mut self, name: &FileName, source: &Source) -> Result<Vec<u8>, PolicyFault> {
         self.files.read(name).map_err(|fault| {
-            let mut fault = self.at(&source.span, PolicyReason::File(fault));
-            fault.file = format!("{MANIFEST}, {name}");
-            fault
+            let name = name.clone();
+            self.at(&source.span, PolicyReason::File { name, fault })
         })
     }
 
@@ -301,10 +305,7 @@ impl From<PolicyFault> for Error {
 impl fmt::Display for FileFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Missing => write!(
-                f,
-                "the file is not there; it is looked for beside the manifest"
-            ),
+            Self::Missing => write!(f, "there is no such file beside the manifest"),
             Self::Unreadable(why) => write!(f, "the file cannot be read: {why}"),
         }
     }
@@ -314,13 +315,12 @@ impl fmt::Display for PolicyReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Manifest(reason) => write!(f, "{reason}"),
-            Self::File(fault) => write!(f, "{fault}"),
+            Self::File { name, fault } => write!(f, "{:?}: {fault}", name.as_str()),
             Self::Seccomp(reason) => write!(f, "{reason}"),
             Self::Compile(fault) => write!(f, "{fault}"),
             Self::Denies { stage, call } => write!(
                 f,
-                "the {stage}'s filter may deny {call}, without which nothing is executed; \
-                 allow it with any arguments"
+                "the {stage}'s filter may deny {call}, which executing a program takes; allow it"
             ),
             Self::Landlock(reason) => write!(f, "{reason}"),
             Self::NoLayer(stage) => write!(

@@ -58,7 +58,7 @@ pub enum CompileFault {
         /// The value.
         value: u64,
     },
-    /// The program is too long.
+    /// The program is too long, or (which nothing is known to cause) broken.
     Program(ProgramFault),
 }
 
@@ -399,7 +399,7 @@ impl fmt::Display for CompileFault {
                 f,
                 "no argument & {mask:#x} can be {value:#x}: the value has bits that the mask lacks"
             ),
-            Self::Program(fault) => write!(f, "the rules make too long a program: {fault}"),
+            Self::Program(fault) => write!(f, "the rules make no program: {fault}"),
         }
     }
 }

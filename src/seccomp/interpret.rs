@@ -89,6 +89,25 @@ pub fn run(program: &Program, call: &Call) -> Option<u32> {
     }
 }
 
+/// What the kernel does with this call under several filters, the one that was
+/// loaded first in front: `seccomp_run_filters`, kernel/seccomp.c.
+///
+/// The strictest answer counts, and among equally strict ones that of the filter
+/// loaded last. So a filter on top only ever narrows.
+#[must_use]
+pub fn run_stacked(oldest_first: &[&Program], call: &Call) -> Option<u32> {
+    // The kernel compares actions as signed: KILL_PROCESS is the least of all.
+    let action = |value: u32| (value & 0xffff_0000).cast_signed();
+    let mut answer = 0x7fff_0000;
+    for program in oldest_first.iter().rev() {
+        let value = run(program, call)?;
+        if action(value) < action(answer) {
+            answer = value;
+        }
+    }
+    Some(answer)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -163,5 +182,33 @@ mod tests {
         assert_eq!(run(&moved, &CALL), Some(12));
         let jump = program(&[(0x05, 0, 0, 1), (0x06, 0, 0, 5), (0x06, 0, 0, 6)]);
         assert_eq!(run(&jump, &CALL), Some(6));
+    }
+
+    #[test]
+    fn the_strictest_of_stacked_filters_counts() {
+        let answers = |value| program(&[(0x06, 0, 0, value)]);
+        // Strictest first.
+        let values = [
+            0x8000_0000,
+            0x0000_0000,
+            0x0003_0000,
+            0x0005_0026,
+            0x7ffc_0000,
+            0x7fff_0000,
+        ];
+        for (at, strict) in values.into_iter().enumerate() {
+            for loose in values.into_iter().skip(at) {
+                let (strict_program, loose_program) = (answers(strict), answers(loose));
+                for stack in [
+                    [&strict_program, &loose_program],
+                    [&loose_program, &strict_program],
+                ] {
+                    assert_eq!(run_stacked(&stack, &CALL), Some(strict));
+                }
+            }
+        }
+        let (first, last) = (answers(0x0005_0001), answers(0x0005_0026));
+        assert_eq!(run_stacked(&[&first, &last], &CALL), Some(0x0005_0026));
+        assert_eq!(run_stacked(&[], &CALL), Some(0x7fff_0000));
     }
 }

@@ -385,13 +385,21 @@ fn a_file_that_is_missing_is_refused_where_it_is_named() {
     let mut policy = Policy::new();
     policy.manifest = replaced(MANIFEST_TEXT, "rules.toml", "other.toml");
     let fault = policy.compile().expect_err("a missing file");
-    assert_eq!(fault.reason, PolicyReason::File(FileFault::Missing));
+    let name = FileName::new("other.toml").expect("a name");
+    let missing = FileFault::Missing;
+    assert_eq!(
+        fault.reason,
+        PolicyReason::File {
+            name,
+            fault: missing
+        }
+    );
     let place = Place {
         line: 3,
         column: 12,
     };
     assert_eq!(fault.place, Some(place));
-    assert_eq!(fault.file, "manifest, other.toml");
+    assert_eq!(fault.file, MANIFEST);
 }
 
 #[test]

@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::seccomp::interpret::{Call, run};
+use crate::seccomp::interpret::{Call, run, run_stacked};
 use crate::seccomp::probe::assert_agrees;
 use crate::seccomp::profile::Rule;
 
@@ -342,6 +342,33 @@ proptest! {
     #[test]
     fn the_same_profile_gives_the_same_program((arch, profile) in an_arch_and_profile()) {
         prop_assert_eq!(compile(&profile, arch), compile(&profile.clone(), arch));
+    }
+
+    /// Filters on top of each other: the same in any order but for which errno
+    /// it is, the same twice as once, and never more than each allows.
+    #[test]
+    fn stacking_only_narrows(
+        one in a_profile(Arch::X86_64),
+        other in a_profile(Arch::X86_64),
+        arguments in prop::array::uniform6(a_value()),
+    ) {
+        let arch = Arch::X86_64;
+        let a = compile(&one, arch).expect("compiles");
+        let b = compile(&other, arch).expect("compiles");
+        for name in ["read", "ioctl", "socket"] {
+            let call = Call {
+                number: number(name),
+                arch: arch.audit(),
+                instruction_pointer: 0,
+                arguments,
+            };
+            let action = |stack: &[&Program]| run_stacked(stack, &call).map(|value| value >> 16);
+            prop_assert_eq!(action(&[&a, &b]), action(&[&b, &a]));
+            prop_assert_eq!(run_stacked(&[&a, &a], &call), run(&a, &call));
+            let executes = |program| run(program, &call).is_some_and(|value| value >= 0x7ffc_0000 && value >> 31 == 0);
+            let both = action(&[&a, &b]).is_some_and(|action| action == 0x7fff || action == 0x7ffc);
+            prop_assert_eq!(both, executes(&a) && executes(&b));
+        }
     }
 
     /// More rules that deny never let through what was denied before.

@@ -248,3 +248,26 @@ fn deep_nesting_is_refused_and_not_followed() {
     let text = format!("{{\"syscalls\":{}", "[".repeat(10_000));
     assert!(parse(text.as_bytes()).is_err());
 }
+
+/// Names in Docker's profile (moby/profiles) that only other architectures have.
+#[test]
+fn what_docker_s_profile_names_is_known() {
+    let names = "chown32 clock_adjtime64 clock_getres_time64 clock_gettime64 \
+        clock_nanosleep_time64 clock_settime64 fadvise64_64 fchown32 fcntl64 fstat64 fstatat64 \
+        fstatfs64 ftruncate64 futex_time64 getegid32 geteuid32 getgid32 getgroups32 getresgid32 \
+        getresuid32 getuid32 io_pgetevents_time64 ipc lchown32 _llseek lstat64 mmap2 \
+        mq_timedreceive_time64 mq_timedsend_time64 _newselect ppoll_time64 pselect6_time64 recv \
+        recvmmsg_time64 riscv_hwprobe rt_sigtimedwait_time64 sched_rr_get_interval_time64 \
+        semtimedop_time64 send sendfile64 setfsgid32 setfsuid32 setgid32 setgroups32 setregid32 \
+        setresgid32 setresuid32 setreuid32 setuid32 sigprocmask sigreturn socketcall stat64 \
+        statfs64 stime timerfd_gettime64 timerfd_settime64 timer_gettime64 timer_settime64 \
+        truncate64 ugetrlimit umount utimensat_time64 waitpid sync_file_range2 swapcontext \
+        arm_fadvise64_64 arm_sync_file_range breakpoint cacheflush set_tls s390_pci_mmio_read \
+        s390_pci_mmio_write s390_runtime_instr riscv_flush_icache";
+    for name in names.split_whitespace() {
+        assert!(is_known_somewhere(name), "{name}");
+        for arch in Arch::ALL {
+            assert_eq!(arch.number(name), None, "{name} on {arch}");
+        }
+    }
+}

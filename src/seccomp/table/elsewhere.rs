@@ -2,7 +2,7 @@
 //! aarch64: profiles written for many architectures name them.
 //!
 //! From asm/unistd_32.h (i386, Linux 6.1) and the tables of arm, mips, powerpc,
-//! riscv and s390. `getsid` never was one and stands in Docker's profile.
+//! riscv and s390.
 
 /// Names, sorted.
 pub(super) const NAMES: &[&str] = &[
