@@ -7,8 +7,8 @@
 use std::fmt;
 
 use crate::policy::capability::Capability;
-use crate::policy::landlock_file::is_plain_absolute;
-use crate::policy::manifest::{is_pass_pattern, is_reason};
+use crate::policy::landlock_file::{MAX_PLACES, is_plain_absolute};
+use crate::policy::manifest::{MAX_PASS, is_pass_pattern, is_reason};
 use crate::policy::resolved::{
     Capabilities, Environment, LandlockRules, Layer, Layers, Process, Require, ResolvedPolicy,
     Right,
@@ -44,7 +44,8 @@ pub enum Invariant {
     BestEffort(Right),
     /// A rule grants handled rights of its kind, each once, and at least one.
     Granted,
-    /// A path is absolute and plain, a port or path has one rule.
+    /// A path is absolute and plain, a port or path has one rule, and there are
+    /// at most [`MAX_PLACES`] of each.
     Place,
     /// A capability has a name.
     Capability(u8),
@@ -54,7 +55,8 @@ pub enum Invariant {
     Umask(u32),
     /// An OOM score adjustment is -1000 to 1000.
     OomScoreAdj(i16),
-    /// What is passed is a name of a variable, or the beginning of one and `*`.
+    /// What is passed is a name of a variable, or the beginning of one and `*`;
+    /// each stands once, and at most [`MAX_PASS`] do.
     Pass,
 }
 
@@ -107,16 +109,22 @@ fn check_layers(layers: &Layers) -> Result<(), Invariant> {
 
 fn check_landlock(rules: &LandlockRules) -> Result<(), Invariant> {
     check_require(&rules.require)?;
-    let mut handled = Vec::with_capacity(rules.handled.len());
+    let mut handled = Vec::new();
     for known in &rules.handled {
         check_require(&known.require)?;
+        if handled.contains(&known.right) {
+            return Err(Invariant::Handled);
+        }
         if known.require != Require::Full && known.right.abi() <= 2 {
             return Err(Invariant::BestEffort(known.right));
         }
         handled.push(known.right);
     }
-    if handled.is_empty() || repeats(&handled) {
+    if handled.is_empty() {
         return Err(Invariant::Handled);
+    }
+    if rules.beneath.len() > MAX_PLACES || rules.ports.len() > MAX_PLACES {
+        return Err(Invariant::Place);
     }
     for rule in &rules.beneath {
         check_granted(&rule.rights, &handled, Right::is_fs)?;
@@ -156,7 +164,10 @@ fn check_granted(
     kind: fn(Right) -> bool,
 ) -> Result<(), Invariant> {
     let fits = |right: &Right| handled.contains(right) && kind(*right);
-    if rights.is_empty() || repeats(rights) || !rights.iter().all(fits) {
+    if rights.is_empty() || rights.len() > handled.len() || repeats(rights) {
+        return Err(Invariant::Granted);
+    }
+    if !rights.iter().all(fits) {
         return Err(Invariant::Granted);
     }
     Ok(())
@@ -169,6 +180,7 @@ fn check_process(process: &Process) -> Result<(), Invariant> {
         }
     }
     for (at, rlimit) in process.rlimits.iter().enumerate() {
+        // Ends at the 17th at the latest: there are 16 resources.
         let before = process.rlimits.iter().take(at);
         let again = before
             .clone()
@@ -188,7 +200,11 @@ fn check_process(process: &Process) -> Result<(), Invariant> {
         _ => {}
     }
     match &process.environment {
-        Environment::Login { pass } if !pass.iter().all(|name| is_pass_pattern(name)) => {
+        Environment::Login { pass }
+            if pass.len() > MAX_PASS
+                || repeats(pass)
+                || !pass.iter().all(|name| is_pass_pattern(name)) =>
+        {
             Err(Invariant::Pass)
         }
         _ => Ok(()),

@@ -18,6 +18,10 @@ pub const MAX_BYTES: usize = 64 * 1024;
 /// PATH_MAX without its NUL: no longer path can be opened.
 pub const MAX_PATH: usize = 4095;
 
+/// How many paths and how many ports may have a rule: each path is opened
+/// before an exec.
+pub const MAX_PLACES: usize = 512;
+
 /// The newest ABI whose rights can be named: 7 added flags, no right.
 pub const NEWEST_ABI: u8 = 7;
 
@@ -90,6 +94,8 @@ pub enum Reason {
     Port(i64),
     /// The port has rules already.
     RepeatedPort(u16),
+    /// More than [`MAX_PLACES`] paths or ports.
+    TooMany(&'static str),
 }
 
 impl Right {
@@ -297,6 +303,9 @@ impl Written {
                         Reason::RepeatedPath(path.clone()),
                     ));
                 }
+                if rules.len() == MAX_PLACES {
+                    return Err(Fault::new(parent.span(), Reason::TooMany("parent")));
+                }
                 rules.push(BeneathRule {
                     path: path.into(),
                     rights: rights.clone(),
@@ -319,6 +328,9 @@ impl Written {
                 };
                 if rules.iter().any(|rule| rule.port == port) {
                     return Err(Fault::new(number.span(), Reason::RepeatedPort(port)));
+                }
+                if rules.len() == MAX_PLACES {
+                    return Err(Fault::new(number.span(), Reason::TooMany("port")));
                 }
                 rules.push(PortRule {
                     port,
@@ -411,6 +423,12 @@ impl fmt::Display for Reason {
                 write!(f, "{path:?} has a rule already; write its rights in one")
             }
             Self::Port(port) => write!(f, "{port} is no TCP port; they are 0 to 65535"),
+            Self::TooMany(key) => {
+                write!(
+                    f,
+                    "more than {MAX_PLACES} in {key:?}; name a directory above them"
+                )
+            }
             Self::RepeatedPort(port) => {
                 write!(f, "port {port} has a rule already; write its rights in one")
             }

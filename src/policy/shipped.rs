@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use crate::policy::builtin;
 use crate::policy::capability::{Capability, CapabilitySet};
 use crate::policy::encode::{decode, encode};
+use crate::policy::landlock_file;
 use crate::policy::manifest::{self, FileName, Origin, Source};
 use crate::policy::resolve::{FileFault, Files, compile};
 use crate::policy::resolved::{Layer, ResolvedPolicy};
@@ -159,6 +160,22 @@ fn constants_do_not_depend_on_caller_or_kernel() {
             );
         }
     }
+}
+
+#[test]
+fn the_examples_of_the_documentation_are_right() {
+    let document = include_str!("../../docs/policy-format.md");
+    let mut examples = document.split("```toml\n").skip(1).map(|rest| {
+        let (example, _) = rest.split_once("```").expect("an end");
+        example.as_bytes()
+    });
+    let manifest = examples.next().expect("a manifest");
+    let context = context(Arch::X86_64);
+    let policy = compile("example", manifest, &mut Directory, context);
+    assert!(policy.is_ok(), "{policy:?}");
+    let rules = landlock_file::parse(examples.next().expect("rules"));
+    assert!(rules.is_ok(), "{rules:?}");
+    assert_eq!(examples.next(), None);
 }
 
 #[test]

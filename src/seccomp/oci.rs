@@ -19,6 +19,11 @@ use crate::seccomp::table::{Arch, is_go_architecture, is_known_somewhere, is_oci
 /// Docker's own profile has 17 kB; the longest known one 40 kB.
 pub const MAX_BYTES: usize = 128 * 1024;
 
+/// How many rules a profile's entries may make: names times alternatives.
+/// Docker's makes 500, and no more than 4096 have an effect in a filter of 4096
+/// instructions; without a limit 100 kB of text make a million.
+pub const MAX_RULES: usize = 16 * 1024;
+
 /// EPERM: what SCMP_ACT_ERRNO answers when the profile does not say.
 const DEFAULT_ERRNO: u32 = 1;
 
@@ -46,6 +51,8 @@ pub struct Conditional {
 pub enum Reason {
     /// More than [`MAX_BYTES`].
     TooLong(usize),
+    /// The entries make more than [`MAX_RULES`] rules.
+    TooManyRules(usize),
     /// No JSON, or bytes behind it.
     Syntax(String),
     /// JSON, but not of this shape: an unknown, repeated or missing key, a
@@ -320,10 +327,18 @@ impl Written<'_> {
             return Err(at(Reason::Empty("syscalls")));
         }
         let entries = self.syscalls.iter().map(|entry| entry.meaning(text));
+        let entries: Vec<Entry> = entries.collect::<Result<_, _>>()?;
+        let made = entries
+            .iter()
+            .map(|entry| entry.names.len() * entry.whens.len());
+        let rules = made.sum();
+        if rules > MAX_RULES {
+            return Err(at(Reason::TooManyRules(rules)));
+        }
         Ok(Conditional {
             default,
             architectures,
-            entries: entries.collect::<Result<_, _>>()?,
+            entries,
         })
     }
 }
@@ -534,6 +549,12 @@ impl fmt::Display for Reason {
                 write!(
                     f,
                     "a profile has at most {MAX_BYTES} bytes, this one {length}"
+                )
+            }
+            Self::TooManyRules(rules) => {
+                write!(
+                    f,
+                    "the entries make {rules} rules; at most {MAX_RULES} are taken"
                 )
             }
             Self::Syntax(message) => write!(f, "no JSON: {message}"),

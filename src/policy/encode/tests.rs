@@ -152,6 +152,21 @@ fn policies_that_could_not_have_been_compiled_are_refused() {
             let again = landlock(p).ports[0].clone();
             landlock(p).ports.push(again);
         }),
+        Case(Invariant::Place, |p| {
+            let rules = (0..=512).map(|port| PortRule {
+                port,
+                rights: vec![Right::BindTcp],
+            });
+            landlock(p).ports = rules.collect();
+        }),
+        Case(Invariant::Pass, |p| {
+            let pass = vec!["A".to_owned(), "A".to_owned()];
+            p.process.environment = Environment::Login { pass };
+        }),
+        Case(Invariant::Pass, |p| {
+            let pass = (0..=256).map(|n| format!("A{n}")).collect();
+            p.process.environment = Environment::Login { pass };
+        }),
         Case(Invariant::Capability(41), |p| {
             p.process.capabilities = Capabilities::Keep(CapabilitySet::from_bits(1 << 41));
         }),
@@ -344,8 +359,11 @@ fn a_policy() -> impl Strategy<Value = ResolvedPolicy> {
     let environment = prop_oneof![
         Just(Environment::Inherit),
         Just(Environment::InitConfig),
-        prop::collection::vec("[A-Z_][A-Z0-9_]{0,8}\\*?", 0..4)
-            .prop_map(|pass| Environment::Login { pass }),
+        prop::collection::vec("[A-Z_][A-Z0-9_]{0,8}\\*?", 0..4).prop_map(|mut pass| {
+            pass.sort();
+            pass.dedup();
+            Environment::Login { pass }
+        }),
     ];
     let rlimit = (0..16_u8, any::<u64>(), any::<u64>()).prop_map(|(resource, a, b)| {
         let rlimit = Rlimit {

@@ -760,18 +760,86 @@ fn names_and_reasons_are_taken_up_to_their_limit() {
 
 #[test]
 fn faults_say_where_what_and_what_would_be_right() {
-    let mut policy = Policy::new();
-    policy.filter = replaced(FILTER, "\"socket\"", "\"sokcet\"");
-    let fault = policy.compile().expect_err("unknown");
+    let fault = |change: fn(&mut Policy)| {
+        let mut policy = Policy::new();
+        change(&mut policy);
+        policy.compile().expect_err("wrong").to_string()
+    };
+    let documented = include_str!("../../../docs/policy-format.md");
+    struct Case(fn(&mut Policy), &'static str);
+    for Case(change, words) in [
+        Case(
+            |p| p.manifest = replaced(MANIFEST_TEXT, "[\"CAP_KILL\"]", "[\"KILL\"]"),
+            "manifest:11:16: no capability is named \"KILL\"; they are written CAP_CHOWN",
+        ),
+        Case(
+            |p| p.filter = replaced(FILTER, "\"socket\"", "\"sokcet\""),
+            "filter.json:6:18: no system call is named \"sokcet\"; see syscalls(2)",
+        ),
+        Case(
+            |p| p.rules = replaced(RULES, "abi = 6", "abi = 4"),
+            "rules.toml:4:33: \"ioctl_dev\" came with Landlock ABI 5, \
+             and the file is for abi = 4",
+        ),
+        Case(
+            |p| p.filter = replaced(FILTER, "\"write\", ", ""),
+            "manifest:2:11: the workload's filter may deny write, \
+             which executing a program takes; allow it",
+        ),
+    ] {
+        assert_eq!(fault(change), words);
+        assert!(documented.contains(words), "{words}");
+    }
+}
+
+#[test]
+fn lists_are_taken_up_to_their_limit() {
+    let list = |count: usize, item: fn(usize) -> String| {
+        (0..count).map(item).collect::<Vec<_>>().join(", ")
+    };
+    let compiled = |variables: usize, paths: usize, ports: usize| {
+        let mut policy = Policy::new();
+        let variables = list(variables, |n| format!("\"V{n}\""));
+        let pass = format!("pass = [{variables}]");
+        policy.manifest = replaced(MANIFEST_TEXT, "pass = [\"TERM\", \"LC_*\"]", &pass);
+        let paths = list(paths, |n| format!("\"/p{n}\""));
+        policy.rules = replaced(RULES, "\"/\", \"/usr/bin\"", &paths);
+        let ports = list(ports, |n| n.to_string());
+        policy.rules = replaced(&policy.rules, "[80]", &format!("[{ports}]"));
+        policy.compile().map(|_| ()).map_err(|fault| fault.reason)
+    };
+    let (variables, places) = (manifest::MAX_PASS, landlock_file::MAX_PLACES);
+    assert_eq!(compiled(variables, places, places), Ok(()));
     assert_eq!(
-        fault.to_string(),
-        "filter.json:6:18: no system call is named \"sokcet\"; see syscalls(2)"
+        compiled(variables + 1, places, places),
+        Err(PolicyReason::Manifest(manifest::Reason::TooManyPassed))
     );
-    let mut policy = Policy::new();
-    policy.manifest = replaced(MANIFEST_TEXT, "[\"CAP_KILL\"]", "[\"KILL\"]");
-    let fault = policy.compile().expect_err("unknown");
     assert_eq!(
-        fault.to_string(),
-        "manifest:11:16: no capability is named \"KILL\"; they are written CAP_CHOWN"
+        compiled(variables, places + 1, places),
+        Err(PolicyReason::Landlock(landlock_file::Reason::TooMany(
+            "parent"
+        )))
     );
+    assert_eq!(
+        compiled(variables, places, places + 1),
+        Err(PolicyReason::Landlock(landlock_file::Reason::TooMany(
+            "port"
+        )))
+    );
+}
+
+#[test]
+fn deep_nesting_is_refused_and_not_followed() {
+    for (open, key) in [("[", "x = "), ("{ a = ", "x = "), ("a.", "")] {
+        let depth = 60_000 / open.len();
+        let text = format!("{key}{}", open.repeat(depth));
+        assert!(manifest::parse(text.as_bytes()).is_err(), "{open}");
+        assert!(landlock_file::parse(text.as_bytes()).is_err(), "{open}");
+        let closed = match open {
+            "[" => format!("{text}{}", "]".repeat(5_000)),
+            "a." => format!("{text}b = 1"),
+            _ => continue,
+        };
+        assert!(manifest::parse(closed.as_bytes()).is_err(), "{open}");
+    }
 }

@@ -271,3 +271,25 @@ fn what_docker_s_profile_names_is_known() {
         }
     }
 }
+
+#[test]
+fn rules_are_taken_up_to_their_limit() {
+    let arg = "{\"index\":0,\"value\":1,\"op\":\"SCMP_CMP_EQ\"}";
+    let text = |alternatives: usize| {
+        let names: Vec<String> = Arch::X86_64
+            .calls()
+            .iter()
+            .take(8)
+            .map(|c| format!("{:?}", c.0))
+            .collect();
+        let names = names.join(",");
+        let args = vec![arg; alternatives].join(",");
+        format!(
+            "{{\"defaultAction\":\"SCMP_ACT_ERRNO\",\"syscalls\":[\
+             {{\"names\":[{names}],\"action\":\"SCMP_ACT_ALLOW\",\"args\":[{args}]}}]}}"
+        )
+    };
+    assert!(parse(text(MAX_RULES / 8).as_bytes()).is_ok());
+    let fault = parse(text(MAX_RULES / 8 + 1).as_bytes()).expect_err("one more");
+    assert_eq!(fault.reason, Reason::TooManyRules(MAX_RULES + 8));
+}
