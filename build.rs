@@ -30,7 +30,7 @@ mod policy {
     pub mod encode;
     pub mod landlock_file;
     pub mod manifest;
-    mod needs;
+    pub mod needs;
     pub mod resolve;
     pub mod resolved;
 }

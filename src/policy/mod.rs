@@ -10,7 +10,7 @@ pub mod capability;
 pub mod encode;
 pub mod landlock_file;
 pub mod manifest;
-mod needs;
+pub mod needs;
 pub mod resolve;
 pub mod resolved;
 

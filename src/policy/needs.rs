@@ -85,13 +85,15 @@ const CEILING: &[Need] = &[
     any("writev"),
 ];
 
-/// The first call that a program's filter denies and must not.
-pub(super) fn denied_to_workload(profile: &Profile, arch: Arch) -> Option<&'static str> {
+/// The first call that a program's filter may deny and must not; `None`: it will do.
+#[must_use]
+pub fn denied_to_workload(profile: &Profile, arch: Arch) -> Option<&'static str> {
     denied(WORKLOAD, profile, arch)
 }
 
-/// The first call that a ceiling denies and must not.
-pub(super) fn denied_to_ceiling(profile: &Profile, arch: Arch) -> Option<&'static str> {
+/// The first call that a ceiling may deny and must not; `None`: it will do.
+#[must_use]
+pub fn denied_to_ceiling(profile: &Profile, arch: Arch) -> Option<&'static str> {
     denied(CEILING, profile, arch)
 }
 

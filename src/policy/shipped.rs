@@ -4,6 +4,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use proptest::prelude::*;
+
 use crate::policy::builtin;
 use crate::policy::capability::{Capability, CapabilitySet};
 use crate::policy::encode::{decode, encode};
@@ -12,6 +14,7 @@ use crate::policy::manifest::{self, FileName, Origin, Source};
 use crate::policy::resolve::{FileFault, Files, compile};
 use crate::policy::resolved::{Layer, ResolvedPolicy};
 use crate::policy::{BUILTIN_NAMES, resolved};
+use crate::seccomp::interpret::{Call, run};
 use crate::seccomp::oci::{self, Context};
 use crate::seccomp::probe::assert_agrees;
 use crate::seccomp::profile::{Action, Profile};
@@ -395,5 +398,69 @@ fn strict_has_no_sockets_but_unix_ones_and_allows_no_more_than_default() {
                 assert!(wide || !narrow, "{name} with {arguments:?}");
             }
         }
+    }
+}
+
+/// The directory, with some bytes of each file replaced.
+struct Damaged<'a>(&'a [(prop::sample::Index, u8)]);
+
+impl Damaged<'_> {
+    fn damage(&self, mut text: Vec<u8>) -> Vec<u8> {
+        for (at, byte) in self.0 {
+            let at = at.index(text.len());
+            text[at] = *byte;
+        }
+        text
+    }
+}
+
+impl Files for Damaged<'_> {
+    fn read(&mut self, name: &FileName) -> Result<Vec<u8>, FileFault> {
+        Directory.read(name).map(|text| self.damage(text))
+    }
+}
+
+proptest! {
+    /// Damaged text is refused, or it is a policy like any other: its bytes
+    /// decode to it, and its filters leave execve alone.
+    #[test]
+    fn damaged_policies_are_refused_or_whole(
+        name in prop::sample::select(BUILTIN_NAMES.to_vec()),
+        manifest_too in any::<bool>(),
+        damage in prop::collection::vec((any::<prop::sample::Index>(), 32..127_u8), 0..3),
+    ) {
+        let mut files = Damaged(&damage);
+        let mut manifest = manifest_text(name);
+        if manifest_too {
+            manifest = files.damage(manifest);
+        }
+        let arch = Arch::X86_64;
+        if let Ok(policy) = compile(name, &manifest, &mut files, context(arch)) {
+            let bytes = encode(&policy).expect("encodes");
+            prop_assert_eq!(decode(&bytes), Ok(policy.clone()));
+            for layers in [&policy.ceiling, &policy.workload] {
+                if let Some(program) = program(&layers.seccomp) {
+                    let call = Call {
+                        number: 59,
+                        arch: arch.audit(),
+                        instruction_pointer: 0,
+                        arguments: [0; 6],
+                    };
+                    let answer = run(program, &call);
+                    prop_assert!(matches!(answer, Some(0x7fff_0000 | 0x7ffc_0000)));
+                }
+            }
+        } else {
+            prop_assert!(!damage.is_empty(), "an undamaged policy was refused");
+        }
+    }
+
+    /// No text makes a parser fail in another way than by its error.
+    #[test]
+    fn any_text_is_an_answer(text in prop::collection::vec(any::<u8>(), 0..300)) {
+        let _ = manifest::parse(&text);
+        let _ = landlock_file::parse(&text);
+        let _ = oci::parse(&text);
+        let _ = decode(&text);
     }
 }

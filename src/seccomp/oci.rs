@@ -188,11 +188,19 @@ impl Entry {
 }
 
 /// `includes` or `excludes`; what is empty asks nothing.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 struct Filter {
     caps: Vec<Capability>,
     arches: Vec<String>,
     min_kernel: Option<(u32, u32)>,
+}
+
+impl Filter {
+    const ASKS_NOTHING: Self = Self {
+        caps: Vec::new(),
+        arches: Vec::new(),
+        min_kernel: None,
+    };
 }
 
 /// The text, key by key.
@@ -479,9 +487,9 @@ fn filter(
     text: &[u8],
 ) -> Result<Filter, Fault<Reason>> {
     let Some(written) = written else {
-        return Ok(Filter::default());
+        return Ok(Filter::ASKS_NOTHING);
     };
-    let mut filter = Filter::default();
+    let mut filter = Filter::ASKS_NOTHING;
     for (key, list) in [("caps", &written.caps), ("arches", &written.arches)] {
         if list.as_ref().is_some_and(Vec::is_empty) {
             return Err(at.fault(text, Reason::Empty(key)));
