@@ -1,2 +1,10 @@
 //! passwd(5), group(5) and user specifications.
+//!
+//! The files are the container's, and so are written by whoever owns it. A line
+//! that is not wholly right yields no entry; where it is the one that was asked
+//! for, that is an error and never a guess.
 #![forbid(unsafe_code)]
+
+pub mod spec;
+
+pub use spec::{Account, UserSpec};
