@@ -8,3 +8,7 @@
 
 pub mod argv;
 pub mod env;
+pub mod generic_error;
+pub mod init_config;
+mod json;
+pub mod seccomp_config;
