@@ -5,6 +5,12 @@
 //! for, that is an error and never a guess.
 #![forbid(unsafe_code)]
 
+pub mod group;
+pub mod identity;
+mod lines;
+pub mod passwd;
 pub mod spec;
 
+pub use identity::{Identity, additional_groups, resolve};
+pub use lines::MAX_FILE;
 pub use spec::{Account, UserSpec};
