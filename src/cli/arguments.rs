@@ -1,0 +1,96 @@
+//! The words as written: which options, with which values, before the program.
+
+use std::ffi::OsString;
+
+use lexopt::{Arg, Parser};
+
+use super::fault::UsageFault;
+use super::options::{self, Option as Known, Value};
+
+/// A command line as written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Written {
+    /// The options, in their order.
+    pub options: Vec<Given>,
+    /// The program and its arguments.
+    pub program: Vec<OsString>,
+}
+
+/// An option that is there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Given {
+    /// Which one.
+    pub option: &'static Known,
+    /// Its value.
+    pub value: Option<OsString>,
+}
+
+/// Splits words as getopt(3) does with `+`: the first word that is no option,
+/// or the one after `--`, is the program.
+///
+/// # Errors
+/// An option that is none, or whose value is missing or too much.
+pub fn split(words: impl IntoIterator<Item = OsString>) -> Result<Written, UsageFault> {
+    let mut parser = Parser::from_args(words);
+    let mut written = Written {
+        options: Vec::new(),
+        program: Vec::new(),
+    };
+    loop {
+        let option = match parser.next() {
+            Ok(None) => return Ok(written),
+            Ok(Some(Arg::Value(word))) => {
+                written.program.push(word);
+                let rest = parser.raw_args().map_err(|_| UsageFault::Word)?;
+                written.program.extend(rest);
+                return Ok(written);
+            }
+            Ok(Some(Arg::Short(letter))) => {
+                Known::by_letter(letter).ok_or(UsageFault::UnknownLetter(letter))?
+            }
+            Ok(Some(Arg::Long(long))) => {
+                Known::by_long(long).ok_or_else(|| UsageFault::UnknownLong(long.to_owned()))?
+            }
+            Err(error) => return Err(surplus(&error)),
+        };
+        let value = match option.value {
+            Value::None => None,
+            Value::Attached(_) => parser.optional_value(),
+            Value::Required(_) => Some(parser.value().map_err(|_| UsageFault::NoValue(option))?),
+        };
+        written.options.push(Given { option, value });
+    }
+}
+
+/// A value for an option that has none.
+fn surplus(error: &lexopt::Error) -> UsageFault {
+    let option = match error {
+        lexopt::Error::UnexpectedValue { option, .. } => options::all().find(|known| {
+            option.strip_prefix("--") == Some(known.long)
+                || known
+                    .letter
+                    .is_some_and(|letter| *option == format!("-{letter}"))
+        }),
+        _ => None,
+    };
+    option.map_or(UsageFault::Word, UsageFault::Surplus)
+}
+
+impl Written {
+    /// The words again, in a form that is read back as the same.
+    #[must_use]
+    pub fn to_words(&self) -> Vec<OsString> {
+        let mut words = Vec::new();
+        for Given { option, value } in &self.options {
+            let mut word = OsString::from(format!("--{}", option.long));
+            if let Some(value) = value {
+                word.push("=");
+                word.push(value);
+            }
+            words.push(word);
+        }
+        words.push("--".into());
+        words.extend(self.program.iter().cloned());
+        words
+    }
+}

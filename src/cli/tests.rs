@@ -1,0 +1,287 @@
+//! Command lines, right and wrong.
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::cli::{arguments, options, read};
+use crate::request::Pid;
+
+fn words(line: &str) -> Vec<OsString> {
+    line.split(' ')
+        .filter(|word| !word.is_empty())
+        .map(OsString::from)
+        .collect()
+}
+
+fn fault(line: &str) -> UsageFault {
+    read(words(line)).unwrap_err()
+}
+
+fn request(line: &str) -> Request {
+    match read(words(line)) {
+        Ok(Command::Run(request)) => *request,
+        other => panic!("{line}: {other:?}"),
+    }
+}
+
+fn option(long: &str) -> &'static Known {
+    Known::by_long(long).unwrap()
+}
+
+#[test]
+fn every_option_of_the_table_is_taken_in_both_forms() {
+    for known in options::all() {
+        let value = match known.name {
+            Name::Target | Name::SetUid | Name::SetGid | Name::NetSocket => "7",
+            Name::PreserveFds | Name::StatusFd => "5",
+            Name::Policy => "strict",
+            _ => "/x",
+        };
+        let takes = known.value != options::Value::None;
+        let mut forms = vec![format!("--{}", known.long)];
+        if takes {
+            forms = vec![format!("--{}={value}", known.long)];
+        }
+        if let Some(letter) = known.letter {
+            forms.push(if takes {
+                format!("-{letter}{value}")
+            } else {
+                format!("-{letter}")
+            });
+        }
+        for form in forms {
+            let mut line = form.clone();
+            if known.name != Name::Target {
+                line = format!("-t 7 {form}");
+            }
+            if known.name == Name::KeepCaps {
+                line.push_str(" -U");
+            }
+            if known.name == Name::UserParent {
+                line.push_str(" -n");
+            }
+            assert!(
+                read(words(&line)).is_ok(),
+                "{line}: {:?}",
+                read(words(&line))
+            );
+        }
+    }
+}
+
+#[test]
+fn namespaces_are_selected_as_nsenter_selects_them() {
+    let only = |line: &str| match request(line).namespaces {
+        Selection::Only(named) => named,
+        other => panic!("{line}: {other:?}"),
+    };
+    let named = only("-t 1 -m -n=/f --uts=:12 -i./:x -p true");
+    assert_eq!(named[&Namespace::Mnt], NamespaceSource::Target);
+    assert_eq!(named[&Namespace::Net], NamespaceSource::File("/f".into()));
+    assert_eq!(
+        named[&Namespace::Uts],
+        NamespaceSource::Id(std::num::NonZeroU64::new(12).unwrap())
+    );
+    assert_eq!(named[&Namespace::Ipc], NamespaceSource::File("./:x".into()));
+    assert_eq!(named.len(), 5);
+    assert_eq!(
+        only("-t 1 -N 4 true")[&Namespace::Net],
+        NamespaceSource::Socket(4)
+    );
+    // getopt: what is attached is the value, and not three more letters.
+    assert_eq!(
+        only("-t 1 -muin")[&Namespace::Mnt],
+        NamespaceSource::File("uin".into())
+    );
+    assert_eq!(only("-t 1 -r true").len(), 0);
+    let all = Selection::All {
+        except: BTreeMap::new(),
+    };
+    assert_eq!(request("-t 1 true").namespaces, all);
+    assert_eq!(request("-t1 -a -m true").namespaces, all);
+    assert_eq!(request("-t 1 -S 5 true").namespaces, all);
+    let Selection::All { except } = request("-t 1 -a -n/f").namespaces else {
+        panic!()
+    };
+    assert_eq!(except.len(), 1);
+}
+
+#[test]
+fn the_program_begins_at_the_first_word_that_is_no_option() {
+    let program = |line: &str| {
+        let words = request(line).program;
+        words
+            .into_iter()
+            .map(|word| word.into_string().unwrap())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(program("-t 1 ls -l -- -a"), ["ls", "-l", "--", "-a"]);
+    assert_eq!(program("-t 1 -- -x -y"), ["-x", "-y"]);
+    assert_eq!(program("-t 1 --"), Vec::<String>::new());
+    assert_eq!(program("-t 1 -a"), Vec::<String>::new());
+}
+
+#[test]
+fn values_mean_what_they_say() {
+    let request = request(
+        "--target=5:77 -a -S 1000 -Gfollow -r -w=/work -e --env=A=b=c --env=D --preserve-fds 2 \
+         --policy ./p.toml --status-fd 9 true",
+    );
+    assert_eq!(request.target.unwrap().pid, Pid::new(5).unwrap());
+    assert_eq!(request.uid, Some(IdChoice::Number(1000)));
+    assert_eq!(request.gid, Some(IdChoice::Follow));
+    assert_eq!(request.root, Some(Directory::Target));
+    assert_eq!(
+        request.work_dir,
+        WorkDir::Before(Directory::Path("/work".into()))
+    );
+    assert!(request.target_environment);
+    let entries: Vec<_> = request
+        .environment
+        .iter()
+        .map(|e| {
+            (
+                e.key.to_str().unwrap(),
+                e.value.as_ref().map(|v| v.to_str().unwrap()),
+            )
+        })
+        .collect();
+    assert_eq!(entries, [("A", Some("b=c")), ("D", None)]);
+    assert_eq!(request.preserve_fds, 2);
+    assert_eq!(request.policy, PolicyChoice::File("./p.toml".into()));
+    assert_eq!(request.status_fd, Some(9));
+}
+
+#[test]
+fn what_is_wrong_is_named() {
+    let net = option("net");
+    for (line, expected) in [
+        ("", UsageFault::Nothing),
+        ("true", UsageFault::Nothing),
+        ("-Q", UsageFault::UnknownLetter('Q')),
+        ("--polic=x", UsageFault::UnknownLong("polic".into())),
+        ("--all=x", UsageFault::Surplus(option("all"))),
+        ("-t", UsageFault::NoValue(option("target"))),
+        ("-t 1 -t 2", UsageFault::Twice(option("target"))),
+        ("-t 1 -e -e", UsageFault::Twice(option("env"))),
+        ("-t 1 -n -n/f", UsageFault::Twice(net)),
+        (
+            "-t 1 -w -W /x",
+            UsageFault::Both(option("wd"), option("wdns")),
+        ),
+        ("-t 1 -N 3 -n", UsageFault::Both(option("net-socket"), net)),
+        (
+            "-t 1 -S 0 --preserve-credentials",
+            UsageFault::Both(option("setuid"), option("preserve-credentials")),
+        ),
+        (
+            "-t 1 -n --keep-caps",
+            UsageFault::Alone(option("keep-caps"), "--user"),
+        ),
+        (
+            "-t 1 -r --user-parent",
+            UsageFault::Alone(option("user-parent"), "a namespace"),
+        ),
+        ("-n true", UsageFault::NoTarget(net)),
+        ("-a true", UsageFault::NoTarget(option("all"))),
+        ("-n/f -S follow", UsageFault::NoTarget(option("setuid"))),
+        ("-n/f -w", UsageFault::NoTarget(option("wd"))),
+        ("-n/f -c", UsageFault::NoTarget(option("join-cgroup"))),
+        (
+            "-t 1 --env A=b cmd",
+            UsageFault::LooseVariable("A=b".into()),
+        ),
+    ] {
+        assert_eq!(fault(line), expected, "{line}");
+    }
+    for (line, long, value) in [
+        ("-t 1 --net=", "net", ""),
+        ("-t 1 -r=", "root", ""),
+        ("-t 1 --env==x", "env", "=x"),
+        ("-t 1 --policy Default", "policy", "Default"),
+        ("-t 1 --policy=", "policy", ""),
+    ] {
+        let expected = UsageFault::Text {
+            option: option(long),
+            value: value.into(),
+        };
+        assert_eq!(fault(line), expected, "{line}");
+    }
+    for line in [
+        "-t 012",
+        "-t +3",
+        "-t 0",
+        "-t 2147483648",
+        "-t 1 -S root",
+        "-t 1 -G 4294967295",
+        "-t 1 --preserve-fds 1025",
+        "-t 1 --status-fd -1",
+        "-t 1 -N x",
+        "-t 1 --net=:0",
+        "-t 1 --net=:",
+    ] {
+        assert!(
+            matches!(fault(line), UsageFault::Number { .. }),
+            "{line}: {:?}",
+            fault(line)
+        );
+    }
+}
+
+#[test]
+fn bounds_are_bounds() {
+    assert_eq!(request("-t 1 --preserve-fds 1024").preserve_fds, 1024);
+    let name = "n".repeat(MAX_POLICY_NAME);
+    assert_eq!(
+        policy(OsStr::new(&name)),
+        Some(PolicyChoice::Named(name.clone()))
+    );
+    assert_eq!(policy(OsStr::new(&format!("{name}n"))), None);
+}
+
+#[test]
+fn each_fault_says_what_would_be_right() {
+    for (line, wrong, right) in [
+        (
+            "-t 012",
+            "--target \"012\": a number has no leading zero",
+            "give PID[:INODE]",
+        ),
+        (
+            "--polic x",
+            "there is no option --polic",
+            "did you mean --policy?",
+        ),
+        ("-n true", "--net: whose is not said", "give -t PID"),
+    ] {
+        let fault = fault(line);
+        assert_eq!(
+            (fault.to_string().as_str(), fault.right().as_deref()),
+            (wrong, Some(right))
+        );
+    }
+}
+
+proptest! {
+    /// What is read is printed, and the print is read back as the same.
+    #[test]
+    fn a_command_line_survives_printing(
+        line in proptest::collection::vec(
+            prop_oneof![
+                Just("-t"), Just("1"), Just("-t7:9"), Just("-a"), Just("-m"), Just("-n=/f"),
+                Just("--uts=:5"), Just("-S"), Just("0"), Just("follow"), Just("-Gfollow"),
+                Just("-r"), Just("-r/x"), Just("-w=y"), Just("-W"), Just("-e"), Just("--env=A=b"),
+                Just("-F"), Just("--"), Just("ls"), Just("--policy"), Just("strict"), Just("-c"),
+                Just("--dry-run"), Just("--preserve-fds=3"), Just("-"), Just(""), Just("-é"),
+            ],
+            0..8,
+        )
+    ) {
+        let words: Vec<OsString> = line.into_iter().map(OsString::from).collect();
+        if let Ok(written) = arguments::split(words.clone()) {
+            let printed = written.to_words();
+            prop_assert_eq!(arguments::split(printed.clone()), Ok(written));
+            prop_assert_eq!(read(printed), read(words));
+        }
+    }
+}
