@@ -57,6 +57,8 @@ pub struct Capability(u8);
 impl Capability {
     /// CAP_KILL
     pub const KILL: Self = Self(5);
+    /// CAP_SETUID
+    pub const SETUID: Self = Self(7);
     /// CAP_SETPCAP
     pub const SETPCAP: Self = Self(8);
     /// CAP_SYS_ADMIN
@@ -129,6 +131,12 @@ impl CapabilitySet {
     #[must_use]
     pub fn intersection(self, other: Self) -> Self {
         Self(self.0 & other.0)
+    }
+
+    /// What is in either.
+    #[must_use]
+    pub fn union(self, other: Self) -> Self {
+        Self(self.0 | other.0)
     }
 
     /// The names of those in it; a capability newer than the table by number.

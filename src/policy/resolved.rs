@@ -131,6 +131,32 @@ pub enum Right {
     ScopeSignal,
 }
 
+impl Right {
+    /// Every right.
+    pub const ALL: [Self; 20] = [
+        Self::Execute,
+        Self::WriteFile,
+        Self::ReadFile,
+        Self::ReadDir,
+        Self::RemoveDir,
+        Self::RemoveFile,
+        Self::MakeChar,
+        Self::MakeDir,
+        Self::MakeReg,
+        Self::MakeSock,
+        Self::MakeFifo,
+        Self::MakeBlock,
+        Self::MakeSym,
+        Self::Refer,
+        Self::Truncate,
+        Self::IoctlDev,
+        Self::BindTcp,
+        Self::ConnectTcp,
+        Self::ScopeAbstractUnixSocket,
+        Self::ScopeSignal,
+    ];
+}
+
 /// Rights granted beneath a path of the program's root.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

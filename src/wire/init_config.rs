@@ -24,9 +24,9 @@ use std::ops::Range;
 use crate::error::Fault;
 use crate::policy::capability::{Capability, CapabilitySet};
 use crate::policy::resolved::Rlimit;
+use crate::seccomp::libcontainer;
 use crate::userdb::{Account, UserSpec};
 use crate::wire::json::{Object, Step, complaint, keys, place, printable, too_deep};
-use crate::wire::seccomp_config;
 
 pub use reason::Reason;
 use written::{Config, InitConfig as Written};
@@ -80,7 +80,7 @@ pub struct InitConfig {
     /// -1000 to 1000.
     pub oom_score_adj: i16,
     /// The configuration's system call filter.
-    pub seccomp: Option<seccomp_config::Config>,
+    pub seccomp: Option<libcontainer::Config>,
     /// The AppArmor profile that execve(2) enters.
     pub apparmor_profile: Option<CString>,
     /// The SELinux context that execve(2) enters.
@@ -154,7 +154,7 @@ impl Meaning<'_> {
                 .ok()
                 .filter(|score| (-1000..=1000).contains(score))
                 .ok_or_else(|| self.in_config("oom_score_adj", Reason::OomScoreAdj))?,
-            seccomp: config.seccomp.map(|Object(seccomp)| seccomp),
+            seccomp: config.seccomp.map(|Object(seccomp)| seccomp.into()),
             apparmor_profile: self.label("apparmor_profile", config.apparmor_profile)?,
             process_label: self.label("process_label", config.process_label)?,
             passed_files: u32::try_from(written.passed_files_count)

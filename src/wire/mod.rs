@@ -11,4 +11,4 @@ pub mod env;
 pub mod generic_error;
 pub mod init_config;
 mod json;
-pub mod seccomp_config;
+mod seccomp_config;

@@ -1,5 +1,6 @@
 //! The seccomp filter in an initConfig, as written: `config.seccomp`.
 
+use crate::seccomp::libcontainer;
 use serde::Deserialize;
 
 use crate::wire::json::objects;
@@ -42,4 +43,26 @@ pub struct Arg {
     pub value_two: u64,
     /// 0 `==`, 1 `!=`, 2 `>`, 3 `>=`, 4 `<`, 5 `<=`, 6 masked `==`.
     pub op: u32,
+}
+
+impl From<Config> for libcontainer::Config {
+    fn from(written: Config) -> Self {
+        let arg = |arg: Arg| libcontainer::Arg {
+            index: arg.index,
+            value: arg.value,
+            value_two: arg.value_two,
+            op: arg.op,
+        };
+        let syscall = |syscall: Syscall| libcontainer::Syscall {
+            name: syscall.name,
+            action: syscall.action,
+            args: syscall.args.map(|args| args.into_iter().map(arg).collect()),
+        };
+        let syscalls = written.syscalls;
+        Self {
+            default_action: written.default_action,
+            architectures: written.architectures,
+            syscalls: syscalls.map(|list| list.into_iter().map(syscall).collect()),
+        }
+    }
 }

@@ -26,8 +26,8 @@ fn print(config: &InitConfig) -> String {
         .map(Account::to_string)
         .collect();
     let seccomp = config.seccomp.as_ref().map(|seccomp| {
-        let rule = |rule: &seccomp_config::Syscall| {
-            let arg = |arg: &seccomp_config::Arg| {
+        let rule = |rule: &libcontainer::Syscall| {
+            let arg = |arg: &libcontainer::Arg| {
                 json!({"index": arg.index, "value": arg.value, "value_two": arg.value_two, "op": arg.op})
             };
             let args = rule.args.as_ref().map(|args| args.iter().map(arg).collect::<Vec<_>>());

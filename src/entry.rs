@@ -1,0 +1,123 @@
+//! The program: which door it was started through, and what it exits with.
+
+use std::ffi::OsString;
+use std::io::Write;
+use std::os::unix::ffi::OsStrExt;
+
+use crate::cli::{self, Command};
+use crate::error::{Error, ErrorKind, Result};
+use crate::features;
+use crate::plan::Plan;
+use crate::request::{Request, Selection, TargetId};
+use crate::stage::clean;
+use crate::stage::own_file::{self, protect_own_file};
+use crate::stage::policy_choice::{self, Door};
+use crate::stage::protocol_a::{self, InitPipe};
+use crate::stage::supervise::Ended;
+use crate::sys::{process, signal};
+use crate::target::Procfs;
+use crate::wire::{argv, env};
+
+/// Runs nsexec as a program; the value is the exit status.
+///
+/// It speaks protocol A when libcontainer's variables are in the environment,
+/// else the command line.
+#[must_use]
+pub fn main() -> u8 {
+    if let Err(error) = clean::make_standard_descriptors_valid() {
+        protocol_a::tell(&error);
+        return error.exit_status();
+    }
+    let variables: Vec<_> = std::env::vars_os().collect();
+    let pairs = variables
+        .iter()
+        .map(|(key, value)| (key.as_bytes(), value.as_bytes()));
+    match env::recognise(pairs) {
+        Ok(None) => through_command_line(),
+        Ok(Some(request)) => finish(through_protocol_a(&request), |_| 1),
+        Err(fault) => finish(
+            Err(Error::new(ErrorKind::Protocol, fault.to_string())),
+            |_| 1,
+        ),
+    }
+}
+
+/// 0, or the error on standard error and its status.
+fn finish(result: Result<()>, status: impl Fn(&Error) -> u8) -> u8 {
+    match result {
+        Ok(()) => 0,
+        Err(error) => {
+            protocol_a::tell(&error);
+            status(&error)
+        }
+    }
+}
+
+fn through_command_line() -> u8 {
+    let command = match cli::parse(std::env::args_os().skip(1)) {
+        Ok(command) => command,
+        Err(error) => return finish(Err(error), Error::exit_status),
+    };
+    let shown = match command {
+        Command::Help => show(&cli::help()),
+        Command::Version => show(&format!("nsexec {}\n", env!("CARGO_PKG_VERSION"))),
+        Command::Features => features::table().and_then(|table| show(&table)),
+        Command::DryRun(request) => {
+            prepare(*request).and_then(|plan| show(&format!("{}\n", plan.to_json())))
+        }
+        Command::Run(request) => {
+            match prepare(*request).and_then(Plan::execute) {
+                Ok(Ended::Exited(status)) => return u8::try_from(status & 0xff).unwrap_or(125),
+                Ok(Ended::Signaled(number)) => {
+                    signal::die_of(number);
+                    // A signal that does not end a process, as a shell shows it.
+                    return u8::try_from(128 + number).unwrap_or(125);
+                }
+                Err(error) => Err(error),
+            }
+        }
+    };
+    finish(shown, Error::exit_status)
+}
+
+/// Steps 0 to 3.
+fn prepare(request: Request) -> Result<Plan> {
+    protect_own_file()?;
+    Plan::prepare(request)
+}
+
+fn through_protocol_a(asked: &env::ProtocolA) -> Result<()> {
+    let words: Vec<OsString> = std::env::args_os().collect();
+    let choice = argv::parse(words.iter().map(|word| word.as_bytes()))
+        .map_err(|fault| Error::new(ErrorKind::Usage, fault.to_string()))?;
+    protect_own_file()?;
+    let handed_over = clean::count_handed_over();
+    let procfs = Procfs::open()?;
+    let own_file = own_file::status(&procfs)?;
+    clean::make_fit(&procfs)?;
+    let policy = policy_choice::load(&choice, Door::ProtocolA)?;
+    clean::set_undumpable()?;
+    let pipe = InitPipe::take(asked.pipe)?;
+    let console = asked
+        .console
+        .as_ref()
+        .map(protocol_a::open_console)
+        .transpose()?;
+    let target = TargetId {
+        pid: asked.pid,
+        inode: None,
+    };
+    let mut request = Request::new(target, Vec::new());
+    request.namespaces = Selection::ProtocolA;
+    let plan = Plan::of(request, policy, own_file, procfs, handed_over)?;
+    protocol_a::run(plan, pipe, console, handed_over)
+}
+
+/// Writes to standard output; a reader that has gone away is no error of ours.
+fn show(text: &str) -> Result<()> {
+    match std::io::stdout().lock().write_all(text.as_bytes()) {
+        Ok(()) => Ok(()),
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => process::exit_now(0),
+        Err(error) => Err(Error::new(ErrorKind::System, "standard output").because(error)),
+    }
+}

@@ -1,0 +1,191 @@
+//! `--features`: what this kernel has, found out by using it, and what is done
+//! without it.
+
+use std::fmt::Write as _;
+use std::os::fd::AsFd;
+
+use nix::errno::Errno;
+use nix::fcntl::{OFlag, OpenHow, openat2};
+
+use crate::error::Result;
+use crate::landlock::abi;
+use crate::policy::resolved::Right;
+use crate::request::{Namespace, Pid};
+use crate::sys::{landlock, mount, namespace, pidfd};
+use crate::target::Procfs;
+
+/// One row.
+struct Feature {
+    name: &'static str,
+    since: &'static str,
+    found: Found,
+    /// What is done where it is missing.
+    without: &'static str,
+}
+
+/// What a probe found.
+enum Found {
+    Yes,
+    No,
+    /// The kernel refuses this caller, which says nothing about others.
+    NotForCaller,
+}
+
+/// The table, aligned.
+///
+/// # Errors
+/// `Safety` or `System`: /proc is not usable.
+pub(crate) fn table() -> Result<String> {
+    let procfs = Procfs::open()?;
+    let features = probe(&procfs);
+    let width = features
+        .iter()
+        .map(|feature| feature.name.len())
+        .max()
+        .unwrap_or(0);
+    let mut table = format!(
+        "{:width$}  {:6}  {:10}  without it\n",
+        "feature", "since", "here"
+    );
+    for feature in &features {
+        let here = match feature.found {
+            Found::Yes => "yes",
+            Found::No => "no",
+            Found::NotForCaller => "not for you",
+        };
+        // Writing to a String cannot fail.
+        let _ = writeln!(
+            table,
+            "{:width$}  {:6}  {:11} {}",
+            feature.name, feature.since, here, feature.without
+        );
+    }
+    Ok(table)
+}
+
+fn probe(procfs: &Procfs) -> Vec<Feature> {
+    let own = Pid::new(std::process::id().try_into().unwrap_or(0));
+    let pidfd = own.ok_or(Errno::ESRCH).and_then(pidfd::open);
+    let row = |name, since, found: std::result::Result<(), Errno>, without| Feature {
+        name,
+        since,
+        found: judge(found),
+        without,
+    };
+    let of_pidfd = |namespace| {
+        let pidfd = pidfd.as_ref().map_err(|errno| *errno)?;
+        namespace::of_pidfd(pidfd.as_fd(), namespace).map(drop)
+    };
+    let inode = || {
+        let pidfd = pidfd.as_ref().map_err(|errno| *errno)?;
+        let id = crate::target::process::has_inode(pidfd)?;
+        id.then_some(()).ok_or(Errno::ENOSYS)
+    };
+    let clone_mount = || {
+        let file = procfs.open_file(c"self/exe")?;
+        mount::detached_read_only(file.as_fd()).map(drop)
+    };
+    let in_root = || {
+        let how = OpenHow::new().flags(OFlag::O_PATH | OFlag::O_CLOEXEC);
+        openat2(nix::fcntl::AT_FDCWD, c"/", how).map(drop)
+    };
+    let mut features = vec![
+        row(
+            "pidfd_open",
+            "5.3",
+            pidfd.as_ref().map(drop).map_err(|e| *e),
+            "refused",
+        ),
+        row("openat2", "5.6", in_root(), "refused"),
+        row(
+            "pidfd inode numbers",
+            "6.9",
+            inode(),
+            "PID:INODE is refused; PID works",
+        ),
+        row(
+            "namespaces by pidfd",
+            "6.11",
+            of_pidfd(Namespace::Uts),
+            "through /proc/PID/ns, with the same meaning",
+        ),
+        row(
+            "time namespaces",
+            "5.6",
+            of_namespace(procfs, "time"),
+            "-a leaves them out, -T is refused",
+        ),
+        row(
+            "detached read-only mounts",
+            "5.12",
+            clone_mount(),
+            "a sealed copy in memory, or a read-only mount",
+        ),
+        row(
+            "namespaces by id alone",
+            "6.19",
+            by_id(procfs),
+            "=:NSID is refused; a file works",
+        ),
+    ];
+    features.extend(landlock_rows());
+    features
+}
+
+fn judge(found: std::result::Result<(), Errno>) -> Found {
+    match found {
+        Ok(()) => Found::Yes,
+        Err(Errno::EPERM | Errno::EACCES) => Found::NotForCaller,
+        Err(_) => Found::No,
+    }
+}
+
+fn of_namespace(procfs: &Procfs, name: &str) -> std::result::Result<(), Errno> {
+    procfs.own_namespace(name).map(drop)
+}
+
+fn by_id(procfs: &Procfs) -> std::result::Result<(), Errno> {
+    let own = procfs.open_file(c"self/ns/uts")?;
+    namespace::by_id(namespace::id(own.as_fd())?).map(drop)
+}
+
+fn landlock_rows() -> Vec<Feature> {
+    let version = landlock::abi().unwrap_or(0);
+    let row = |name, right: Right, without| Feature {
+        name,
+        since: abi::kernel(u32::from(right.abi())),
+        found: if version >= u32::from(right.abi()) {
+            Found::Yes
+        } else {
+            Found::No
+        },
+        without,
+    };
+    vec![
+        row(
+            "Landlock: execute",
+            Right::Execute,
+            "as the policy says: refused, or left out",
+        ),
+        row(
+            "Landlock: refer",
+            Right::Refer,
+            "the layer is left out where the policy lets it go",
+        ),
+        row(
+            "Landlock: TCP",
+            Right::BindTcp,
+            "as the policy says, right by right",
+        ),
+        row(
+            "Landlock: device ioctls",
+            Right::IoctlDev,
+            "as the policy says, right by right",
+        ),
+        row(
+            "Landlock: scopes",
+            Right::ScopeSignal,
+            "as the policy says, right by right",
+        ),
+    ]
+}

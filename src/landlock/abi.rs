@@ -1,0 +1,65 @@
+//! Which rights a kernel knows.
+//!
+//! The ABI version is the kernel's word for what it has. It never decides what
+//! a policy means: a right that is missing is refused, or listed as dropped.
+
+use landlock::{AccessFs, AccessNet, Scope};
+
+use crate::policy::resolved::Right;
+
+/// A right in the landlock crate's types.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Kind {
+    Fs(AccessFs),
+    Net(AccessNet),
+    Scope(Scope),
+}
+
+/// How many ABI versions the rights of policies span.
+pub(crate) const NEWEST: u32 = 6;
+
+/// The Linux version that brought an ABI version.
+pub(crate) fn kernel(abi: u32) -> &'static str {
+    match abi {
+        0 | 1 => "5.13",
+        2 => "5.19",
+        3 => "6.2",
+        4 => "6.7",
+        5 => "6.10",
+        _ => "6.12",
+    }
+}
+
+/// The right as the landlock crate has it.
+pub(crate) fn kind(right: Right) -> Kind {
+    match right {
+        Right::Execute => Kind::Fs(AccessFs::Execute),
+        Right::WriteFile => Kind::Fs(AccessFs::WriteFile),
+        Right::ReadFile => Kind::Fs(AccessFs::ReadFile),
+        Right::ReadDir => Kind::Fs(AccessFs::ReadDir),
+        Right::RemoveDir => Kind::Fs(AccessFs::RemoveDir),
+        Right::RemoveFile => Kind::Fs(AccessFs::RemoveFile),
+        Right::MakeChar => Kind::Fs(AccessFs::MakeChar),
+        Right::MakeDir => Kind::Fs(AccessFs::MakeDir),
+        Right::MakeReg => Kind::Fs(AccessFs::MakeReg),
+        Right::MakeSock => Kind::Fs(AccessFs::MakeSock),
+        Right::MakeFifo => Kind::Fs(AccessFs::MakeFifo),
+        Right::MakeBlock => Kind::Fs(AccessFs::MakeBlock),
+        Right::MakeSym => Kind::Fs(AccessFs::MakeSym),
+        Right::Refer => Kind::Fs(AccessFs::Refer),
+        Right::Truncate => Kind::Fs(AccessFs::Truncate),
+        Right::IoctlDev => Kind::Fs(AccessFs::IoctlDev),
+        Right::BindTcp => Kind::Net(AccessNet::BindTcp),
+        Right::ConnectTcp => Kind::Net(AccessNet::ConnectTcp),
+        Right::ScopeAbstractUnixSocket => Kind::Scope(Scope::AbstractUnixSocket),
+        Right::ScopeSignal => Kind::Scope(Scope::Signal),
+    }
+}
+
+/// Whether a right can be granted for a file that is no directory.
+pub(crate) fn applies_to_file(right: Right) -> bool {
+    matches!(
+        right,
+        Right::Execute | Right::WriteFile | Right::ReadFile | Right::Truncate | Right::IoctlDev
+    )
+}

@@ -1,0 +1,267 @@
+//! The program's environment, and where PATH leads.
+
+use std::ffi::{CString, OsString};
+use std::os::unix::ffi::OsStringExt;
+
+use crate::policy::resolved::Environment;
+use crate::request::EnvironmentEntry;
+
+/// What passwd(5) says of the program's user.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Account {
+    pub(crate) name: Option<CString>,
+    pub(crate) home: CString,
+    pub(crate) shell: CString,
+}
+
+impl Account {
+    /// A user that the passwd file does not know.
+    pub(crate) fn unknown() -> Self {
+        Self {
+            name: None,
+            home: c"/".to_owned(),
+            shell: c"/bin/sh".to_owned(),
+        }
+    }
+}
+
+/// PATH where nobody sets one: what Docker and runc containers begin with.
+const DEFAULT_PATH: &std::ffi::CStr =
+    c"/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// Variables in order, each key once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Variables(Vec<(Vec<u8>, Vec<u8>)>);
+
+impl Variables {
+    /// The caller's own.
+    pub(crate) fn of_caller() -> Self {
+        let bytes = |(key, value): (OsString, OsString)| (key.into_vec(), value.into_vec());
+        Self::from_pairs(std::env::vars_os().map(bytes))
+    }
+
+    /// A later value replaces an earlier one, in the earlier one's place.
+    pub(crate) fn from_pairs(pairs: impl IntoIterator<Item = (Vec<u8>, Vec<u8>)>) -> Self {
+        let mut variables = Self(Vec::new());
+        for (key, value) in pairs {
+            variables.set(&key, value);
+        }
+        variables
+    }
+
+    pub(crate) fn set(&mut self, key: &[u8], value: Vec<u8>) {
+        match self.0.iter_mut().find(|(known, _)| known == key) {
+            Some((_, old)) => *old = value,
+            None => self.0.push((key.to_vec(), value)),
+        }
+    }
+
+    pub(crate) fn value(&self, key: &[u8]) -> Option<&[u8]> {
+        self.0
+            .iter()
+            .find(|(known, _)| known == key)
+            .map(|(_, value)| value.as_slice())
+    }
+
+    /// `K=V` strings for execve. What holds a NUL cannot be one and is left out;
+    /// no source of variables lets one through.
+    pub(crate) fn into_strings(self) -> Vec<CString> {
+        let string = |(mut key, value): (Vec<u8>, Vec<u8>)| {
+            key.push(b'=');
+            key.extend(value);
+            CString::new(key).ok()
+        };
+        self.0.into_iter().filter_map(string).collect()
+    }
+}
+
+/// The environment that policy and request make together.
+///
+/// `target` is the target's, where the request takes that.
+pub(crate) fn compose(
+    policy: &Environment,
+    caller: &Variables,
+    target: Option<Variables>,
+    account: &Account,
+    entries: &[EnvironmentEntry],
+) -> Variables {
+    let mut variables = match (target, policy) {
+        (Some(target), _) => target,
+        (None, Environment::Inherit) => caller.clone(),
+        (None, Environment::Login { pass }) => login(pass, caller, account),
+        // Protocol A composes its own.
+        (None, Environment::InitConfig) => Variables(Vec::new()),
+    };
+    for entry in entries {
+        let key = entry.key.as_bytes();
+        match &entry.value {
+            Some(value) => variables.set(key, value.as_bytes().to_vec()),
+            None => {
+                if let Some(value) = caller.value(key) {
+                    variables.set(key, value.to_vec());
+                }
+            }
+        }
+    }
+    variables
+}
+
+fn login(pass: &[String], caller: &Variables, account: &Account) -> Variables {
+    let passes = |key: &[u8]| {
+        pass.iter().any(|pattern| match pattern.strip_suffix('*') {
+            Some(prefix) => key.starts_with(prefix.as_bytes()),
+            None => key == pattern.as_bytes(),
+        })
+    };
+    let passed = caller.0.iter().filter(|(key, _)| passes(key)).cloned();
+    let mut variables = Variables::from_pairs(passed);
+    variables.set(b"PATH", DEFAULT_PATH.to_bytes().to_vec());
+    variables.set(b"HOME", account.home.as_bytes().to_vec());
+    variables.set(b"SHELL", account.shell.as_bytes().to_vec());
+    if let Some(name) = &account.name {
+        variables.set(b"USER", name.as_bytes().to_vec());
+    }
+    variables
+}
+
+/// Where `program` may lie: itself when it has a slash, else in each directory
+/// of PATH, an empty one being the working directory (execvp(3)).
+pub(crate) fn candidates(program: &CString, variables: &Variables) -> Vec<CString> {
+    let name = program.as_bytes();
+    if name.contains(&b'/') {
+        return vec![program.clone()];
+    }
+    if name.is_empty() {
+        return Vec::new();
+    }
+    let path = variables.value(b"PATH").unwrap_or(DEFAULT_PATH.to_bytes());
+    let candidate = |directory: &[u8]| {
+        let directory = if directory.is_empty() {
+            b"."
+        } else {
+            directory
+        };
+        CString::new([directory, b"/", name].concat()).ok()
+    };
+    path.split(|byte| *byte == b':')
+        .filter_map(candidate)
+        .collect()
+}
+
+/// The program and its arguments: the user's shell, as a login shell, where
+/// none is named (nsenter(1)).
+pub(crate) fn arguments(program: &[CString], variables: &Variables) -> (CString, Vec<CString>) {
+    if let Some(first) = program.first() {
+        return (first.clone(), program.to_vec());
+    }
+    let shell = variables
+        .value(b"SHELL")
+        .filter(|shell| !shell.is_empty())
+        .unwrap_or(b"/bin/sh");
+    let base = shell.rsplit(|byte| *byte == b'/').next().unwrap_or(shell);
+    let own = |bytes: &[u8]| CString::new(bytes).unwrap_or_else(|_| c"/bin/sh".to_owned());
+    (own(shell), vec![own(&[b"-", base].concat())])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn variables(pairs: &[(&str, &str)]) -> Variables {
+        let bytes =
+            |(key, value): &(&str, &str)| (key.as_bytes().to_vec(), value.as_bytes().to_vec());
+        Variables::from_pairs(pairs.iter().map(bytes))
+    }
+
+    fn strings(variables: Variables) -> Vec<String> {
+        variables
+            .into_strings()
+            .into_iter()
+            .map(|s| s.into_string().unwrap())
+            .collect()
+    }
+
+    #[test]
+    fn login_passes_what_the_policy_names_and_nothing_else() {
+        let policy = Environment::Login {
+            pass: vec!["TERM".into(), "LC_*".into()],
+        };
+        let caller = variables(&[
+            ("TERM", "xterm"),
+            ("TERMCAP", "x"),
+            ("LC_ALL", "C"),
+            ("PATH", "/evil"),
+            ("LD_PRELOAD", "/evil.so"),
+        ]);
+        let account = Account {
+            name: Some(c"ann".to_owned()),
+            home: c"/home/ann".to_owned(),
+            shell: c"/bin/bash".to_owned(),
+        };
+        let composed = compose(&policy, &caller, None, &account, &[]);
+        assert_eq!(
+            strings(composed),
+            [
+                "TERM=xterm",
+                "LC_ALL=C",
+                "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+                "HOME=/home/ann",
+                "SHELL=/bin/bash",
+                "USER=ann",
+            ]
+        );
+    }
+
+    #[test]
+    fn entries_come_last_and_a_bare_key_is_the_callers() {
+        let caller = variables(&[("A", "1"), ("B", "2")]);
+        let entry = |key: &std::ffi::CStr, value: Option<&std::ffi::CStr>| EnvironmentEntry {
+            key: key.to_owned(),
+            value: value.map(std::ffi::CStr::to_owned),
+        };
+        let entries = [
+            entry(c"A", Some(c"x=y")),
+            entry(c"B", None),
+            entry(c"NONE", None),
+        ];
+        let target = variables(&[("A", "target"), ("C", "3")]);
+        let policy = Environment::Login { pass: vec![] };
+        let composed = compose(
+            &policy,
+            &caller,
+            Some(target),
+            &Account::unknown(),
+            &entries,
+        );
+        assert_eq!(strings(composed), ["A=x=y", "C=3", "B=2"]);
+    }
+
+    #[test]
+    fn path_is_searched_as_execvp_does() {
+        let path = variables(&[("PATH", "/bin::/sbin")]);
+        let found = |program: &std::ffi::CStr| {
+            let found = candidates(&program.to_owned(), &path);
+            found
+                .into_iter()
+                .map(|s| s.into_string().unwrap())
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(found(c"ls"), ["/bin/ls", "./ls", "/sbin/ls"]);
+        assert_eq!(found(c"./ls"), ["./ls"]);
+        assert_eq!(found(c""), Vec::<String>::new());
+    }
+
+    #[test]
+    fn no_program_is_the_login_shell() {
+        let (file, argv) = arguments(&[], &variables(&[("SHELL", "/usr/bin/fish")]));
+        assert_eq!(
+            (file, argv),
+            (c"/usr/bin/fish".to_owned(), vec![c"-fish".to_owned()])
+        );
+        let (file, argv) = arguments(&[], &variables(&[]));
+        assert_eq!(
+            (file, argv),
+            (c"/bin/sh".to_owned(), vec![c"-sh".to_owned()])
+        );
+    }
+}

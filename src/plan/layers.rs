@@ -1,0 +1,106 @@
+//! The layers of a policy on this kernel and this root: built, and their status.
+
+use std::os::fd::OwnedFd;
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::landlock::abi;
+use crate::landlock::ruleset::{self, Domain, DomainStatus};
+use crate::policy::resolved::{self, LandlockRules, Layer, ResolvedPolicy};
+use crate::seccomp::program::Program;
+use crate::sys::landlock as kernel;
+
+/// The sandbox layers, ready to be put in force.
+#[derive(Debug)]
+pub(crate) struct Layers {
+    pub(crate) ceiling: Stage,
+    pub(crate) workload: Stage,
+    /// Handles all, grants nothing; `None`: the kernel has no Landlock.
+    pub(crate) supervisor: Option<OwnedFd>,
+}
+
+/// The two layers of one stage.
+#[derive(Debug)]
+pub(crate) struct Stage {
+    pub(crate) seccomp: Option<Program>,
+    pub(crate) landlock: Option<OwnedFd>,
+    pub(crate) status: StageStatus,
+}
+
+/// What becomes of the layers of one stage.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct StageStatus {
+    pub(crate) seccomp: Status<usize>,
+    pub(crate) landlock: Status<DomainStatus>,
+}
+
+/// What becomes of one layer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Status<T> {
+    /// It is put in force.
+    InForce(T),
+    /// The policy leaves it out.
+    None { reason: String },
+    /// The policy asks for it as far as the kernel goes, which is not this far.
+    Dropped { reason: String },
+}
+
+impl Layers {
+    /// Builds every layer of `policy` on `root`.
+    pub(crate) fn build(policy: &ResolvedPolicy, root: &OwnedFd) -> Result<Self> {
+        let kernel = kernel::abi().map_err(|errno| {
+            Error::new(ErrorKind::LockDown, "the kernel's Landlock version").because(errno)
+        })?;
+        let abi = kernel.min(abi::NEWEST);
+        Ok(Self {
+            ceiling: Stage::build(&policy.ceiling, root, abi)?,
+            workload: Stage::build(&policy.workload, root, abi)?,
+            supervisor: ruleset::deny_all(abi)?,
+        })
+    }
+}
+
+impl Stage {
+    fn build(layers: &resolved::Layers, root: &OwnedFd, abi: u32) -> Result<Self> {
+        let (program, seccomp) = match &layers.seccomp {
+            Layer::Enforce(program) => (
+                Some(program.clone()),
+                Status::InForce(program.instructions().len()),
+            ),
+            Layer::None { reason } => (
+                None,
+                Status::None {
+                    reason: reason.clone(),
+                },
+            ),
+        };
+        let (domain, landlock) = build_landlock(&layers.landlock, root, abi)?;
+        let status = StageStatus { seccomp, landlock };
+        Ok(Self {
+            seccomp: program,
+            landlock: domain,
+            status,
+        })
+    }
+}
+
+fn build_landlock(
+    layer: &Layer<LandlockRules>,
+    root: &OwnedFd,
+    abi: u32,
+) -> Result<(Option<OwnedFd>, Status<DomainStatus>)> {
+    let rules = match layer {
+        Layer::Enforce(rules) => rules,
+        Layer::None { reason } => {
+            return Ok((
+                None,
+                Status::None {
+                    reason: reason.clone(),
+                },
+            ));
+        }
+    };
+    Ok(match ruleset::build(rules, root, abi)? {
+        Domain::Ready { ruleset, status } => (Some(ruleset), Status::InForce(status)),
+        Domain::Dropped { reason } => (None, Status::Dropped { reason }),
+    })
+}

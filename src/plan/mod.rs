@@ -1,0 +1,154 @@
+//! What will be done, before any of it is: Request + Target + policy -> [`Plan`].
+//!
+//! Preparing a plan opens and reads; it changes nothing. Applying it consumes it.
+
+pub(crate) mod credentials;
+pub(crate) mod environment;
+pub(crate) mod layers;
+pub(crate) mod report;
+
+use std::os::fd::OwnedFd;
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::policy::resolved::ResolvedPolicy;
+use crate::request::{Namespace, Request};
+use crate::stage::own_file::OwnFile;
+use crate::target::directory::{self, ProgramRoot};
+use crate::target::{Memberships, Procfs, Target, cgroup};
+use layers::Layers;
+
+/// Everything that an exec needs, opened and decided.
+///
+/// [`Plan::prepare`] makes it, [`Plan::to_json`] shows it, [`Plan::execute`]
+/// applies it.
+#[derive(Debug)]
+pub struct Plan {
+    pub(crate) request: Request,
+    pub(crate) policy: ResolvedPolicy,
+    pub(crate) own_file: OwnFile,
+    pub(crate) procfs: Procfs,
+    pub(crate) target: Option<Target>,
+    pub(crate) memberships: Memberships,
+    pub(crate) root: ProgramRoot,
+    pub(crate) work_dir: Option<OwnedFd>,
+    /// `None` until the root is there (see [`ProgramRoot::AfterJoin`]).
+    pub(crate) layers: Option<Layers>,
+    /// passwd(5) of the program's root.
+    pub(crate) passwd: Option<OwnedFd>,
+    pub(crate) target_environment: Option<OwnedFd>,
+    pub(crate) cgroups: Vec<OwnedFd>,
+    pub(crate) credentials: credentials::Choice,
+    pub(crate) context: Option<Vec<u8>>,
+}
+
+impl Plan {
+    /// Opens what the request names and decides how it is done.
+    ///
+    /// # Errors
+    /// Any [`ErrorKind`] but `NotFound`, `NotExecutable` and `Join`.
+    pub(crate) fn of(
+        request: Request,
+        policy: ResolvedPolicy,
+        own_file: OwnFile,
+        procfs: Procfs,
+        handed_over: u32,
+    ) -> Result<Self> {
+        if request.preserve_fds > 0 && !policy.preserve_fds {
+            let wrong = format!(
+                "--preserve-fds: the policy {} hands no descriptors over",
+                policy.name
+            );
+            return Err(Error::new(ErrorKind::Policy, wrong).right("use one with [fds] preserve"));
+        }
+        check_preserved(request.preserve_fds, handed_over)?;
+        let target = request
+            .target
+            .map(|id| Target::pin(&procfs, id))
+            .transpose()?;
+        let memberships = Memberships::open(
+            &request.namespaces,
+            request.user_parent,
+            target.as_ref(),
+            &procfs,
+        )?;
+        let root = ProgramRoot::open(&request, target.as_ref(), &memberships)?;
+        let work_dir = directory::open_work_dir(&request, target.as_ref(), &memberships, &root)?;
+        let (layers, passwd) = match root.directory() {
+            Some(root) => (
+                Some(Layers::build(&policy, root)?),
+                directory::regular_file(root, PASSWD)?,
+            ),
+            None => (None, None),
+        };
+        let target_environment = match (&target, request.target_environment) {
+            (Some(target), true) => Some(target.open_file("environ")?),
+            _ => None,
+        };
+        let cgroups = match (&target, request.join_cgroup) {
+            (Some(target), true) => cgroup::open_procs(target, &procfs)?,
+            _ => Vec::new(),
+        };
+        let joins_user = memberships.joins(Namespace::User);
+        let credentials =
+            credentials::Choice::make(&request, &policy.process, joins_user, target.as_ref())?;
+        let context = match (&target, request.follow_context) {
+            (Some(target), true) => Some(security_context(target)?),
+            _ => None,
+        };
+        if let Some(target) = &target {
+            target.still_there()?;
+        }
+        Ok(Self {
+            request,
+            policy,
+            own_file,
+            procfs,
+            target,
+            memberships,
+            root,
+            work_dir,
+            layers,
+            passwd,
+            target_environment,
+            cgroups,
+            credentials,
+            context,
+        })
+    }
+}
+
+/// passwd(5), below the program's root.
+pub(crate) const PASSWD: &std::ffi::CStr = c"etc/passwd";
+
+/// A number that the caller has not opened would let one of the helper's own
+/// through (runc had this).
+fn check_preserved(wanted: u32, handed_over: u32) -> Result<()> {
+    if wanted <= handed_over {
+        return Ok(());
+    }
+    let wrong = format!(
+        "--preserve-fds {wanted}: descriptor {} is not open",
+        3 + handed_over
+    );
+    Err(Error::new(ErrorKind::Usage, wrong)
+        .right(format!("at most {handed_over} can be given here")))
+}
+
+/// The target's SELinux context, for the program.
+fn security_context(target: &Target) -> Result<Vec<u8>> {
+    let unsupported = |error: Error| {
+        Error::new(
+            ErrorKind::Unsupported,
+            "-Z: no security context can be followed here",
+        )
+        .because(error)
+        .right("leave -Z out: this kernel runs without SELinux")
+    };
+    let enabled = std::path::Path::new("/sys/fs/selinux/enforce").exists();
+    if !enabled {
+        let wrong = "-Z: this kernel runs without SELinux";
+        return Err(Error::new(ErrorKind::Unsupported, wrong).right("leave -Z out"));
+    }
+    let context = target.read("attr/current").map_err(unsupported)?;
+    Ok(context.strip_suffix(&[0]).unwrap_or(&context).to_vec())
+}

@@ -1,0 +1,151 @@
+//! The plan and the layers as JSON: `--dry-run` and the status lines.
+
+use serde_json::{Value, json};
+
+use super::Plan;
+use super::layers::{StageStatus, Status};
+use crate::landlock::ruleset::DomainStatus;
+use crate::policy::resolved::{Capabilities, Environment, ResolvedPolicy};
+use crate::request::{Directory, WorkDir};
+use crate::target::directory::ProgramRoot;
+
+impl Plan {
+    /// The plan as one JSON object: what would be done.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        self.to_value().to_string()
+    }
+
+    pub(crate) fn to_value(&self) -> Value {
+        let target = self
+            .target
+            .as_ref()
+            .map(|target| json!({ "pid": target.pid().get(), "inode": target.inode() }));
+        let joined: Vec<Value> = self
+            .memberships
+            .join
+            .iter()
+            .map(|member| {
+                json!({
+                    "type": member.namespace.name(),
+                    "inode": member.inode,
+                    "of": if member.of_target { "target" } else { "file" },
+                })
+            })
+            .collect();
+        let names = |list: &[crate::request::Namespace]| -> Vec<&str> {
+            list.iter().map(|namespace| namespace.name()).collect()
+        };
+        let program: Vec<String> = self
+            .request
+            .program
+            .iter()
+            .map(|word| word.to_string_lossy().into_owned())
+            .collect();
+        json!({
+            "event": "plan",
+            "target": target,
+            "namespaces": {
+                "join": joined,
+                "shared": names(&self.memberships.shared),
+                "missing": names(&self.memberships.missing),
+            },
+            "root": match self.root {
+                ProgramRoot::Own(_) => "caller",
+                ProgramRoot::Other(_) if self.request.root.is_some() => "option",
+                ProgramRoot::Other(_) => "target",
+                ProgramRoot::AfterJoin => "mount namespace",
+            },
+            "working_directory": self.work_dir_name(),
+            "credentials": {
+                "uid": self.credentials.uid,
+                "gid": self.credentials.gid,
+                "supplementary_groups": if self.credentials.drop_groups { "dropped" } else { "kept" },
+            },
+            "environment": if self.request.target_environment {
+                "target"
+            } else {
+                environment_name(&self.policy.process.environment)
+            },
+            "cgroups": self.cgroups.len(),
+            "descriptors": 3 + self.request.preserve_fds,
+            "fork": !self.request.no_fork,
+            "own_file": self.own_file.name(),
+            "policy": self.policy.name,
+            "process": process(&self.policy),
+            "layers": self.layers.as_ref().map(|built| layers(&built.ceiling.status, &built.workload.status)),
+            "program": program,
+        })
+    }
+
+    fn work_dir_name(&self) -> Value {
+        match &self.request.work_dir {
+            WorkDir::Before(Directory::Target) => json!({ "of": "target" }),
+            WorkDir::Before(Directory::Path(path)) => json!({ "path": path.to_string_lossy() }),
+            WorkDir::After(path) => json!({ "path_inside": path.to_string_lossy() }),
+            WorkDir::Default => match self.root {
+                ProgramRoot::Own(_) => json!({ "of": "caller" }),
+                _ => json!({ "path_inside": "/" }),
+            },
+        }
+    }
+}
+
+fn environment_name(environment: &Environment) -> &'static str {
+    match environment {
+        Environment::Inherit => "caller",
+        Environment::Login { .. } => "login",
+        Environment::InitConfig => "initConfig",
+    }
+}
+
+fn process(policy: &ResolvedPolicy) -> Value {
+    let process = &policy.process;
+    let capabilities = match process.capabilities {
+        Capabilities::Keep(set) => {
+            json!(
+                set.iter()
+                    .map(|capability| capability.to_string())
+                    .collect::<Vec<_>>()
+            )
+        }
+        Capabilities::Inherit => json!("inherit"),
+        Capabilities::InitConfig => json!("initConfig"),
+    };
+    json!({
+        "capabilities": capabilities,
+        "no_new_privs": process.no_new_privs,
+        "rlimits": process.rlimits.len(),
+        "umask": process.umask.map(|umask| format!("{umask:03o}")),
+        "oom_score_adj": process.oom_score_adj,
+    })
+}
+
+/// The layers: what is asked for, and what of it this kernel puts in force.
+pub(crate) fn layers(ceiling: &StageStatus, workload: &StageStatus) -> Value {
+    json!({ "ceiling": stage(ceiling), "workload": stage(workload) })
+}
+
+fn stage(status: &StageStatus) -> Value {
+    let seccomp = match &status.seccomp {
+        Status::InForce(instructions) => json!({ "in_force": true, "instructions": instructions }),
+        Status::None { reason } => json!({ "in_force": false, "left_out": reason }),
+        Status::Dropped { reason } => json!({ "in_force": false, "dropped": reason }),
+    };
+    let landlock = match &status.landlock {
+        Status::InForce(domain) => domain_value(domain),
+        Status::None { reason } => json!({ "in_force": false, "left_out": reason }),
+        Status::Dropped { reason } => json!({ "in_force": false, "dropped": reason }),
+    };
+    json!({ "seccomp": seccomp, "landlock": landlock })
+}
+
+fn domain_value(domain: &DomainStatus) -> Value {
+    let handled: Vec<&str> = domain.handled.iter().map(|right| right.name()).collect();
+    let dropped: Vec<Value> = domain
+        .dropped
+        .iter()
+        .map(|(right, reason)| json!({ "right": right.name(), "reason": reason }))
+        .collect();
+    json!({ "in_force": true, "rights": handled, "dropped": dropped, "absent": domain.absent })
+}

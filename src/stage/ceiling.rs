@@ -1,0 +1,51 @@
+//! Step 5: the lock-down before clone. It binds all that follows, helper and
+//! program alike.
+
+use std::os::fd::{AsFd, OwnedFd};
+
+use nix::errno::Errno;
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::seccomp::program::Program;
+use crate::sys::{landlock, process, seccomp};
+
+/// The ceiling, ready to be put in force.
+#[derive(Debug)]
+pub(crate) struct Ceiling {
+    pub(crate) no_new_privs: bool,
+    pub(crate) landlock: Option<OwnedFd>,
+    pub(crate) seccomp: Option<Program>,
+}
+
+impl Ceiling {
+    /// Puts it in force for this process and all that come from it.
+    ///
+    /// # Errors
+    /// `LockDown`: a layer could not be loaded; the process is then good for
+    /// nothing but to end.
+    pub(crate) fn enforce(self) -> Result<()> {
+        if self.no_new_privs {
+            process::set_no_new_privs().map_err(|errno| failed("no_new_privs", errno))?;
+        }
+        if let Some(ruleset) = &self.landlock {
+            landlock::restrict_self(ruleset.as_fd())
+                .map_err(|errno| failed("the Landlock domain", errno))?;
+        }
+        if let Some(program) = &self.seccomp {
+            seccomp::load(program).map_err(|errno| failed("the seccomp filter", errno))?;
+        }
+        Ok(())
+    }
+}
+
+fn failed(layer: &str, errno: Errno) -> Error {
+    let wrong = format!("{layer} of the ceiling cannot be put in force");
+    let error = Error::new(ErrorKind::LockDown, wrong).because(errno);
+    match errno {
+        Errno::EACCES | Errno::EPERM => {
+            error.right("without no_new_privs this takes CAP_SYS_ADMIN: use a policy that sets it")
+        }
+        Errno::E2BIG => error.right("at most 16 domains can be nested"),
+        _ => error,
+    }
+}

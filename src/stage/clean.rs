@@ -1,0 +1,111 @@
+//! Step 1: a process with nothing in it that the caller did not mean to give.
+
+use nix::errno::Errno;
+use nix::fcntl::{OFlag, open};
+use nix::sys::stat::Mode;
+use nix::unistd::{getresgid, getresuid};
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::sys::descriptor::{self, Range};
+use crate::sys::process;
+use crate::target::Procfs;
+
+/// Opens /dev/null on whichever of 0, 1 and 2 is closed: else the next file
+/// that is opened would become standard input or output (CVE-2002-0820).
+pub(crate) fn make_standard_descriptors_valid() -> Result<()> {
+    for fd in 0..=2 {
+        if descriptor::is_open(fd) {
+            continue;
+        }
+        let null = open(c"/dev/null", OFlag::O_RDWR, Mode::empty()).map_err(|errno| {
+            Error::new(
+                ErrorKind::System,
+                format!("descriptor {fd} is closed, and /dev/null"),
+            )
+            .because(errno)
+        })?;
+        // The lowest free number: it is 0, 1 or 2, and stays.
+        std::mem::forget(null);
+    }
+    Ok(())
+}
+
+/// How many descriptors from 3 on are open, without a gap: what the caller can
+/// have handed over. Asked before the helper opens any of its own.
+pub(crate) fn count_handed_over() -> u32 {
+    let open = (3..).take_while(|fd| descriptor::is_open(*fd)).count();
+    u32::try_from(open).unwrap_or(u32::MAX)
+}
+
+/// What a process has to be before it touches a target.
+pub(crate) fn make_fit(procfs: &Procfs) -> Result<()> {
+    close_on_exec_above_standard()?;
+    refuse_gained_privilege()?;
+    assert_single_thread(procfs)
+}
+
+/// Closes every descriptor above 2 at the next execve. What is handed to the
+/// program is let through again, one by one, right before.
+fn close_on_exec_above_standard() -> Result<()> {
+    descriptor::close_range(3, u32::MAX, Range::CloseOnExec)
+        .or_else(|errno| match errno {
+            // Before Linux 5.11 close_range has no such flag.
+            Errno::EINVAL | Errno::ENOSYS => one_by_one(),
+            errno => Err(errno),
+        })
+        .map_err(|errno| Error::new(ErrorKind::System, "close_range").because(errno))
+}
+
+fn one_by_one() -> std::result::Result<(), Errno> {
+    let (limit, _) = nix::sys::resource::getrlimit(nix::sys::resource::Resource::RLIMIT_NOFILE)?;
+    let limit = i32::try_from(limit).unwrap_or(i32::MAX);
+    for fd in (3..limit).filter(|fd| descriptor::is_open(*fd)) {
+        descriptor::set_close_on_exec(fd, true)?;
+    }
+    Ok(())
+}
+
+/// nsexec is a tool for those who hold the privilege, not a way to get it.
+///
+/// # Errors
+/// `Safety`: real and effective ids differ, or the file gave privileges.
+fn refuse_gained_privilege() -> Result<()> {
+    let system = |errno| Error::new(ErrorKind::System, "the ids of the caller").because(errno);
+    let uids = getresuid().map_err(system)?;
+    let gids = getresgid().map_err(system)?;
+    let differ = uids.real != uids.effective || gids.real != gids.effective;
+    if differ || process::gained_privilege() {
+        return Err(Error::new(
+            ErrorKind::Safety,
+            "started with privileges that its caller does not have",
+        )
+        .right("install it without set-user-ID, set-group-ID and file capabilities"));
+    }
+    Ok(())
+}
+
+/// Namespaces, filters and credentials are those of one thread.
+///
+/// # Errors
+/// `Safety`: there is a second one.
+fn assert_single_thread(procfs: &Procfs) -> Result<()> {
+    let tasks = procfs
+        .open_directory(c"self/task")
+        .and_then(|directory| nix::sys::stat::fstat(&directory))
+        .map_err(|errno| Error::new(ErrorKind::System, "/proc/self/task").because(errno))?;
+    // A directory for each thread, and `.` and `..`.
+    if tasks.st_nlink != 3 {
+        return Err(
+            Error::new(ErrorKind::Safety, "the process has more than one thread")
+                .right("execute from a process of its own"),
+        );
+    }
+    Ok(())
+}
+
+/// No ptrace and no /proc/PID/{exe,fd,root,cwd,mem} for the target.
+pub(crate) fn set_undumpable() -> Result<()> {
+    process::set_undumpable().map_err(|errno| {
+        Error::new(ErrorKind::LockDown, "the helper cannot be made undumpable").because(errno)
+    })
+}

@@ -1,0 +1,455 @@
+//! Steps 4 to 8 for the command line: join, ceiling, clone, and both sides.
+
+use std::ffi::CString;
+use std::os::fd::{AsFd, OwnedFd};
+
+use nix::errno::Errno;
+use nix::fcntl::OFlag;
+use nix::unistd::pipe2;
+
+use super::ceiling::Ceiling;
+use super::exec::{CapabilityPlan, Credentials, ExecLabel, Image, Line, WorkDir};
+use super::failure::{Failure, Step};
+use super::policy_choice::{self, Door};
+use super::status::StatusLines;
+use super::supervise::{Ended, Start, Supervisor};
+use super::{clean, filters, join, own_file};
+use crate::error::{Error, ErrorKind, Result};
+use crate::plan::environment::{self, Account, Variables};
+use crate::plan::layers::Layers;
+use crate::plan::{PASSWD, Plan, report};
+use crate::policy::capability::{Capability, CapabilitySet};
+use crate::policy::resolved::Capabilities;
+use crate::procfs::environ;
+use crate::request::{self, Request};
+use crate::sys::clone::{Parentage, Side, clone};
+use crate::sys::credentials;
+use crate::sys::exec::StringArray;
+use crate::sys::process::exit_now;
+use crate::sys::signal::{self, CallersMask};
+use crate::target::directory::{self, ProgramRoot};
+use crate::target::procfs_root::{MAX_FILE, read_all};
+use crate::target::{Memberships, Procfs};
+use crate::userdb::{self, passwd};
+
+impl Plan {
+    /// Opens what the request names and decides how it is done. Changes nothing
+    /// but this process: descriptors above 2 become CLOEXEC, it becomes
+    /// undumpable, and takes the policy's oom_score_adj.
+    ///
+    /// # Errors
+    /// Any [`ErrorKind`] but `NotFound`, `NotExecutable` and `Join`; `Safety`
+    /// where [`crate::protect_own_file`] was not called.
+    pub fn prepare(request: Request) -> Result<Self> {
+        let handed_over = clean::count_handed_over();
+        let procfs = Procfs::open()?;
+        let own_file = own_file::status(&procfs)?;
+        clean::make_fit(&procfs)?;
+        let policy = policy_choice::load(&request.policy, Door::CommandLine)?;
+        if let Some(adjust) = policy.process.oom_score_adj {
+            adjust_oom_score(adjust)?;
+        }
+        clean::set_undumpable()?;
+        Self::of(request, policy, own_file, procfs, handed_over)
+    }
+
+    /// Joins, locks this process down, starts the program, waits for it.
+    ///
+    /// This process joins the namespaces and goes under the ceiling itself, for
+    /// good: call it in a process that is there for that.
+    ///
+    /// # Errors
+    /// Whatever kept the program from being started; it did not start then.
+    pub fn execute(self) -> Result<Ended> {
+        let started = self.request.status_fd.map(StatusLines::open).transpose()?;
+        let plan = self.to_value();
+        if let Some(lines) = &started {
+            lines.write(&plan)?;
+        }
+        if let Some(target) = &self.target {
+            target.still_there()?;
+        }
+        let Self {
+            request,
+            policy,
+            procfs,
+            memberships,
+            root,
+            ..
+        } = self;
+        let Memberships { join: to_join, .. } = memberships;
+        join::join(to_join, request.preserve_credentials)?;
+
+        let (layers, passwd, root) = match (self.layers, root) {
+            (Some(layers), root) => (layers, self.passwd, root),
+            (None, _) => {
+                let root = directory::own_root()?;
+                let layers = Layers::build(&policy, &root)?;
+                (
+                    layers,
+                    directory::regular_file(&root, PASSWD)?,
+                    ProgramRoot::Own(root),
+                )
+            }
+        };
+        let capabilities = capabilities(policy.process.capabilities, &policy, request.keep_caps)?;
+        let Layers {
+            ceiling,
+            workload,
+            supervisor,
+        } = layers;
+        let status = report::layers(&ceiling.status, &workload.status);
+        let ceiling = Ceiling {
+            no_new_privs: policy.process.no_new_privs,
+            landlock: ceiling.landlock,
+            seccomp: ceiling.seccomp,
+        };
+        ceiling.enforce()?;
+
+        // Under the ceiling from here on: what the target wrote is read.
+        let uid = self
+            .credentials
+            .uid
+            .unwrap_or_else(|| nix::unistd::geteuid().as_raw());
+        let account = account(passwd, uid)?;
+        let target_environment = self.target_environment.map(read_environment).transpose()?;
+        let caller = Variables::of_caller();
+        let variables = environment::compose(
+            &policy.process.environment,
+            &caller,
+            target_environment,
+            &account,
+            &request.environment,
+        );
+        let (program, arguments) = environment::arguments(&request.program, &variables);
+        let candidates = environment::candidates(&program, &variables);
+        let mask = signal::block_all()
+            .map_err(|errno| Error::new(ErrorKind::System, "signals").because(errno))?;
+        let image = Image {
+            rlimits: policy.process.rlimits,
+            umask: policy.process.umask,
+            oom_score_adj: None,
+            work_dir: work_dir(request.work_dir, self.work_dir, &root)?,
+            root: match root {
+                ProgramRoot::Other(root) => Some(root),
+                ProgramRoot::Own(_) | ProgramRoot::AfterJoin => None,
+            },
+            credentials: Credentials {
+                uid: self.credentials.uid,
+                gid: self.credentials.gid,
+                groups: groups_to_set(self.credentials.drop_groups)?,
+            },
+            own_standard: false,
+            capabilities,
+            exec_label: self
+                .context
+                .map(|label| exec_label(&procfs, label))
+                .transpose()?,
+            no_new_privs: policy.process.no_new_privs,
+            dies_with_parent: !request.no_fork,
+            landlock: workload.landlock,
+            seccomp: workload.seccomp.into_iter().collect(),
+            preserved: request.preserve_fds,
+            mask: Some(mask),
+            candidates,
+            argv: StringArray::new(arguments),
+            envp: StringArray::new(variables.into_strings()),
+        };
+        let program = program.to_string_lossy().into_owned();
+        if request.no_fork {
+            // Its own pid, where the files are: in the caller's pid namespace.
+            move_to_cgroups(&self.cgroups, std::process::id())?;
+            return Err(become_without_fork(&image).into_error(&program));
+        }
+        let parent = Parent {
+            procfs,
+            cgroups: self.cgroups,
+            supervisor,
+            lines: started,
+            status,
+            mask,
+        };
+        parent.start(image, &program)
+    }
+}
+
+/// What the parent keeps after clone.
+struct Parent {
+    procfs: Procfs,
+    cgroups: Vec<OwnedFd>,
+    supervisor: Option<OwnedFd>,
+    lines: Option<StatusLines>,
+    status: serde_json::Value,
+    mask: CallersMask,
+}
+
+impl Parent {
+    fn start(self, image: Image, program: &str) -> Result<Ended> {
+        let pipe = || {
+            pipe2(OFlag::O_CLOEXEC)
+                .map_err(|errno| Error::new(ErrorKind::System, "a pipe").because(errno))
+        };
+        let (report, report_end) = pipe()?;
+        let (leave_end, leave) = pipe()?;
+        let filter = filters::allowing(filters::SUPERVISOR)?;
+        let side = clone(Parentage::Own)
+            .map_err(|errno| Error::new(ErrorKind::System, "clone").because(errno))?;
+        let (child, pidfd) = match side {
+            Side::Child => {
+                // Nothing of the parent's stays open in the child.
+                drop((
+                    report,
+                    leave,
+                    self.cgroups,
+                    self.supervisor,
+                    self.lines,
+                    self.procfs,
+                ));
+                let line = Line {
+                    report: report_end,
+                    leave: Some(leave_end),
+                };
+                child(&image, &line)
+            }
+            Side::Parent { child, pidfd } => (child, pidfd),
+        };
+        drop((report_end, leave_end, image));
+        let stat = self
+            .procfs
+            .open_file(&crate::target::process::path(child, "stat"));
+        let state = self
+            .procfs
+            .open_file(&crate::target::process::path(child, "status"));
+        let opened = stat.and_then(|stat| Ok((stat, state?)));
+        let (stat, state) = opened.map_err(|errno| {
+            Error::new(ErrorKind::System, format!("/proc/{child}")).because(errno)
+        })?;
+        let supervisor = Supervisor::new(child, pidfd, report, stat)?;
+        let ready = move_to_cgroups(&self.cgroups, child.get().unsigned_abs()).and_then(|()| {
+            drop(self.cgroups);
+            supervisor.lock_down(self.supervisor.as_ref(), &filter)
+        });
+        let ended = ready.and_then(|()| {
+            let go = nix::unistd::write(&leave, &[1]);
+            go.map_err(|errno| Error::new(ErrorKind::System, "the child").because(errno))?;
+            match supervisor.wait_for_start()? {
+                Start::Executed => {}
+                Start::Failed(failure) => return Err(failure.into_error(program)),
+                Start::Ended => {
+                    let wrong = format!("{program}: ended before it was started");
+                    return Err(Error::new(ErrorKind::System, wrong));
+                }
+            }
+            drop(leave);
+            if let Some(lines) = &self.lines {
+                lines.started(child, &self.status, &state)?;
+            }
+            supervisor.wait_for_end()
+        });
+        match &ended {
+            Ok(ended) => {
+                if let Some(lines) = &self.lines {
+                    lines.ended(*ended)?;
+                }
+            }
+            Err(_) => supervisor.kill(),
+        }
+        // A failure to restore leaves signals blocked in a process that ends.
+        let _ = self.mask.restore();
+        ended
+    }
+}
+
+/// The helper writes the pid itself, before the program can run: all of its
+/// life is accounted to the target's cgroups.
+fn move_to_cgroups(cgroups: &[OwnedFd], pid: u32) -> Result<()> {
+    for procs in cgroups {
+        nix::unistd::write(procs, pid.to_string().as_bytes()).map_err(|errno| {
+            Error::new(
+                ErrorKind::System,
+                "the program cannot be put into the target's cgroup",
+            )
+            .because(errno)
+        })?;
+    }
+    Ok(())
+}
+
+/// The child: waits for leave, and becomes the program.
+fn child(image: &Image, line: &Line) -> ! {
+    let mut byte = [0];
+    let leave = line.leave.as_ref().map(AsFd::as_fd);
+    let failure = match leave.map(|leave| nix::unistd::read(leave, &mut byte)) {
+        Some(Ok(1)) => image.become_program(line),
+        // The parent ended: there is nobody to tell.
+        _ => Failure::new(Step::Leave, Errno::EPIPE),
+    };
+    let _ = nix::unistd::write(&line.report, &failure.to_bytes());
+    exit_now(125)
+}
+
+fn become_without_fork(image: &Image) -> Failure {
+    match pipe2(OFlag::O_CLOEXEC) {
+        // Nobody reads it: what fails is returned, and reported by this process.
+        Ok((_, report)) => image.become_program(&Line {
+            report,
+            leave: None,
+        }),
+        Err(errno) => Failure::new(Step::Descriptors, errno),
+    }
+}
+
+/// What the policy lets the program hold, as far as the helper has it.
+fn capabilities(
+    wanted: Capabilities,
+    policy: &crate::policy::resolved::ResolvedPolicy,
+    keep_as_ambient: bool,
+) -> Result<CapabilityPlan> {
+    let now = credentials::capabilities()
+        .map_err(|errno| Error::new(ErrorKind::System, "capget").because(errno))?;
+    let set = match wanted {
+        Capabilities::Inherit if keep_as_ambient => now.permitted,
+        Capabilities::Inherit => return Ok(CapabilityPlan::Inherit),
+        Capabilities::Keep(set) => set,
+        Capabilities::InitConfig => {
+            let wrong = format!("the policy {} is for protocol A", policy.name);
+            return Err(Error::new(ErrorKind::Policy, wrong)
+                .right("use one that says which capabilities the program has"));
+        }
+    };
+    let permitted = set.intersection(now.permitted);
+    let ambient = if keep_as_ambient {
+        permitted
+    } else {
+        CapabilitySet::EMPTY
+    };
+    let bounding = match wanted {
+        Capabilities::Keep(_) => bounding(set, now.effective, policy.process.no_new_privs)?,
+        _ => None,
+    };
+    Ok(CapabilityPlan::Set {
+        bounding,
+        permitted,
+        ambient,
+    })
+}
+
+/// What is left of the bounding set; `None`: it stays as it is, since nothing
+/// can be gained from it.
+fn bounding(
+    keep: CapabilitySet,
+    effective: CapabilitySet,
+    no_new_privs: bool,
+) -> Result<Option<CapabilitySet>> {
+    if effective.contains(Capability::SETPCAP) {
+        return Ok(Some(keep));
+    }
+    let outside = CapabilitySet::from_bits(u64::MAX)
+        .iter()
+        .filter(|capability| !keep.contains(*capability))
+        .any(|capability| credentials::is_in_bounding_set(capability) == Ok(true));
+    if outside && !no_new_privs {
+        let wrong = "the capability bounding set cannot be reduced";
+        return Err(Error::new(ErrorKind::LockDown, wrong)
+            .right("this takes CAP_SETPCAP, or a policy with no_new_privs"));
+    }
+    Ok(None)
+}
+
+/// The groups to set; `None`: there are none to drop.
+fn groups_to_set(drop_groups: bool) -> Result<Option<Vec<u32>>> {
+    let count = credentials::group_count()
+        .map_err(|errno| Error::new(ErrorKind::System, "getgroups").because(errno))?;
+    Ok((drop_groups && count != 0).then(Vec::new))
+}
+
+fn work_dir(
+    wanted: request::WorkDir,
+    opened: Option<OwnedFd>,
+    root: &ProgramRoot,
+) -> Result<WorkDir> {
+    use std::os::unix::ffi::OsStrExt;
+    match (wanted, opened) {
+        (request::WorkDir::After(path), _) => {
+            let path = CString::new(path.as_os_str().as_bytes());
+            let path = path.map_err(|error| {
+                Error::new(ErrorKind::Usage, "the working directory").because(error)
+            })?;
+            Ok(WorkDir::Path(path))
+        }
+        (_, Some(directory)) => Ok(WorkDir::Opened(directory)),
+        (_, None) => match root {
+            ProgramRoot::Other(root) => {
+                let root = root.try_clone().map_err(|error| {
+                    Error::new(ErrorKind::System, "a descriptor cannot be copied").because(error)
+                })?;
+                Ok(WorkDir::Opened(root))
+            }
+            // The caller's; or, after setns(2), the root of the mount namespace.
+            ProgramRoot::Own(_) | ProgramRoot::AfterJoin => Ok(WorkDir::Keep),
+        },
+    }
+}
+
+fn account(passwd: Option<OwnedFd>, uid: u32) -> Result<Account> {
+    let Some(file) = passwd else {
+        return Ok(Account::unknown());
+    };
+    let text = read_all(file, userdb::MAX_FILE, &"/etc/passwd of the program's root")?;
+    let found = passwd::by_uid(&text, uid)
+        .map_err(|fault| Error::new(ErrorKind::Target, format!("/etc/passwd: {fault}")))?;
+    let unknown = Account::unknown();
+    let Some(entry) = found else {
+        return Ok(unknown);
+    };
+    let string = |bytes: &[u8], otherwise: CString| match CString::new(bytes) {
+        Ok(string) if !string.is_empty() => string,
+        _ => otherwise,
+    };
+    Ok(Account {
+        name: CString::new(entry.name).ok(),
+        home: string(entry.home, unknown.home),
+        shell: string(entry.shell, unknown.shell),
+    })
+}
+
+fn read_environment(file: OwnedFd) -> Result<Variables> {
+    let text = read_all(file, MAX_FILE, &"the target's environment")?;
+    let parsed = environ::parse(&text).map_err(|fault| {
+        Error::new(
+            ErrorKind::Target,
+            format!("the target's environment: {fault}"),
+        )
+    })?;
+    let bytes = |(key, value): (CString, CString)| (key.into_bytes(), value.into_bytes());
+    Ok(Variables::from_pairs(parsed.into_iter().map(bytes)))
+}
+
+fn exec_label(procfs: &Procfs, label: Vec<u8>) -> Result<ExecLabel> {
+    Ok(ExecLabel {
+        procfs: procfs.duplicate()?,
+        file: c"thread-self/attr/exec",
+        label,
+    })
+}
+
+/// Before the helper is undumpable: its files in /proc are its user's still.
+fn adjust_oom_score(adjust: i16) -> Result<()> {
+    let value = adjust.to_string();
+    let now = std::fs::read("/proc/self/oom_score_adj").unwrap_or_default();
+    if now.trim_ascii() == value.as_bytes() {
+        return Ok(());
+    }
+    let file = std::fs::OpenOptions::new()
+        .write(true)
+        .open("/proc/self/oom_score_adj");
+    file.and_then(|mut file| std::io::Write::write_all(&mut file, value.as_bytes()))
+        .map_err(|error| {
+            Error::new(
+                ErrorKind::Policy,
+                format!("oom_score_adj {value} cannot be set"),
+            )
+            .because(error)
+            .right("it is lowered with CAP_SYS_RESOURCE only")
+        })
+}

@@ -1,0 +1,445 @@
+//! The child's last part: from a clone of the helper to the program.
+//!
+//! Everything is made ready before; from [`Image::become_program`] on nothing
+//! is allocated, locked or formatted, and a failure is a [`Failure`].
+
+use std::ffi::{CStr, CString};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+
+use nix::errno::Errno;
+use nix::fcntl::{AtFlags, OFlag, OpenHow, ResolveFlag, openat2};
+use nix::sys::stat::{Mode, SFlag, fstat, fstatat};
+
+use super::failure::{Failure, Step};
+use crate::policy::capability::{Capability, CapabilitySet};
+use crate::policy::resolved::Rlimit;
+use crate::seccomp::program::Program;
+use crate::sys::credentials::{self, CapabilityState};
+use crate::sys::descriptor::{self, Range};
+use crate::sys::exec::{StringArray, execve};
+use crate::sys::signal::CallersMask;
+use crate::sys::{landlock, process, seccomp};
+
+/// The program to become, with everything that makes its process.
+#[derive(Debug)]
+pub(crate) struct Image {
+    pub(crate) rlimits: Vec<Rlimit>,
+    pub(crate) umask: Option<u32>,
+    pub(crate) oom_score_adj: Option<OomScoreAdj>,
+    /// chroot to it.
+    pub(crate) root: Option<OwnedFd>,
+    pub(crate) work_dir: WorkDir,
+    pub(crate) credentials: Credentials,
+    /// fchown 0, 1 and 2 to the user, as libcontainer does.
+    pub(crate) own_standard: bool,
+    pub(crate) capabilities: CapabilityPlan,
+    pub(crate) exec_label: Option<ExecLabel>,
+    pub(crate) no_new_privs: bool,
+    /// The program ends with the helper.
+    pub(crate) dies_with_parent: bool,
+    pub(crate) landlock: Option<OwnedFd>,
+    pub(crate) seccomp: Vec<Program>,
+    /// Descriptors 3 to 3 + N - 1 cross execve.
+    pub(crate) preserved: u32,
+    pub(crate) mask: Option<CallersMask>,
+    /// Where the program may lie, in the order of PATH.
+    pub(crate) candidates: Vec<CString>,
+    pub(crate) argv: StringArray,
+    pub(crate) envp: StringArray,
+}
+
+/// The working directory.
+#[derive(Debug)]
+pub(crate) enum WorkDir {
+    /// As it is.
+    Keep,
+    /// This one, entered with the helper's credentials.
+    Opened(OwnedFd),
+    /// A path inside the program's root, entered with the program's
+    /// credentials.
+    Path(CString),
+}
+
+/// Users and groups; `None`: as they are.
+#[derive(Debug)]
+pub(crate) struct Credentials {
+    pub(crate) uid: Option<u32>,
+    pub(crate) gid: Option<u32>,
+    pub(crate) groups: Option<Vec<u32>>,
+}
+
+/// What the program may hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum CapabilityPlan {
+    /// The capabilities stay as they are.
+    Inherit,
+    /// These and no others.
+    Set {
+        /// What stays in the bounding set; `None`: the bounding set stays, since
+        /// it cannot be changed and nothing can be gained from it.
+        bounding: Option<CapabilitySet>,
+        /// Effective and permitted.
+        permitted: CapabilitySet,
+        /// Inheritable and ambient: only where it was asked for.
+        ambient: CapabilitySet,
+    },
+}
+
+/// A label for the next execve, proc_pid_attr(5).
+#[derive(Debug)]
+pub(crate) struct ExecLabel {
+    /// The procfs directory: a path into the target's own /proc could lead
+    /// anywhere (CVE-2019-16884, CVE-2025-52881).
+    pub(crate) procfs: OwnedFd,
+    /// Below it.
+    pub(crate) file: &'static CStr,
+    pub(crate) label: Vec<u8>,
+}
+
+/// An adjustment to write, proc_pid_oom_score_adj(5).
+#[derive(Debug)]
+pub(crate) struct OomScoreAdj {
+    pub(crate) procfs: OwnedFd,
+    /// The decimal number.
+    pub(crate) value: Vec<u8>,
+}
+
+/// What the child holds towards its parent.
+#[derive(Debug)]
+pub(crate) struct Line {
+    /// EOF, or failure records.
+    pub(crate) report: OwnedFd,
+    /// Readable once the parent lets go; hung up when it ends.
+    pub(crate) leave: Option<OwnedFd>,
+}
+
+impl Image {
+    /// Becomes the program. Returns only what failed.
+    pub(crate) fn become_program(&self, line: &Line) -> Failure {
+        match self.prepare(line) {
+            Ok(path) => Failure::new(Step::Execute, execve(path, &self.argv, &self.envp)),
+            Err(failure) => failure,
+        }
+    }
+
+    /// Everything up to execve, in this order.
+    fn prepare(&self, line: &Line) -> Result<&CStr, Failure> {
+        self.limits()?;
+        self.enter_root()?;
+        self.enter_opened_directory()?;
+        self.drop_bounding_set()?;
+        self.change_credentials()?;
+        self.set_capabilities()?;
+        self.enter_directory_by_path()?;
+        let program = self.look_up()?;
+        self.label()?;
+        if self.no_new_privs {
+            process::set_no_new_privs().map_err(|e| Failure::new(Step::NoNewPrivs, e))?;
+        }
+        self.bind_to_parent(line)?;
+        if let Some(ruleset) = &self.landlock {
+            landlock::restrict_self(ruleset.as_fd())
+                .map_err(|e| Failure::new(Step::Landlock, e))?;
+        }
+        if let Some(mask) = &self.mask {
+            mask.restore().map_err(|e| Failure::new(Step::Signals, e))?;
+        }
+        self.close_descriptors(line.report.as_raw_fd())?;
+        for filter in &self.seccomp {
+            seccomp::load(filter).map_err(|e| Failure::new(Step::Seccomp, e))?;
+        }
+        Ok(program)
+    }
+
+    fn limits(&self) -> Result<(), Failure> {
+        for limit in &self.rlimits {
+            process::set_rlimit(limit.resource, limit.soft, limit.hard).map_err(|errno| {
+                Failure {
+                    step: Step::Rlimit,
+                    errno,
+                    detail: limit.resource.into(),
+                }
+            })?;
+        }
+        if let Some(umask) = self.umask {
+            process::set_umask(umask);
+        }
+        match &self.oom_score_adj {
+            Some(adjust) => adjust
+                .write()
+                .map_err(|e| Failure::new(Step::OomScoreAdj, e)),
+            None => Ok(()),
+        }
+    }
+
+    fn enter_root(&self) -> Result<(), Failure> {
+        let Some(root) = &self.root else {
+            return Ok(());
+        };
+        let enter = nix::unistd::fchdir(root).and_then(|()| nix::unistd::chroot(c"."));
+        enter.map_err(|e| Failure::new(Step::Root, e))
+    }
+
+    fn enter_opened_directory(&self) -> Result<(), Failure> {
+        match &self.work_dir {
+            WorkDir::Opened(directory) => {
+                nix::unistd::fchdir(directory).map_err(|e| Failure::new(Step::WorkDir, e))?;
+                verify_work_dir()
+            }
+            WorkDir::Keep => verify_work_dir(),
+            WorkDir::Path(_) => Ok(()),
+        }
+    }
+
+    fn enter_directory_by_path(&self) -> Result<(), Failure> {
+        let WorkDir::Path(path) = &self.work_dir else {
+            return Ok(());
+        };
+        // No magic links: /proc/self/fd/N leads out of the root (CVE-2024-21626).
+        let how = OpenHow::new()
+            .flags(OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC)
+            .resolve(ResolveFlag::RESOLVE_IN_ROOT | ResolveFlag::RESOLVE_NO_MAGICLINKS);
+        let work_dir = |errno| Failure::new(Step::WorkDir, errno);
+        let root = nix::fcntl::open(c"/", OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty())
+            .map_err(work_dir)?;
+        let directory = openat2(&root, path.as_c_str(), how).map_err(work_dir)?;
+        nix::unistd::fchdir(&directory).map_err(work_dir)?;
+        verify_work_dir()
+    }
+
+    fn drop_bounding_set(&self) -> Result<(), Failure> {
+        let CapabilityPlan::Set {
+            bounding: Some(keep),
+            ..
+        } = self.capabilities
+        else {
+            return Ok(());
+        };
+        for capability in CapabilitySet::from_bits(u64::MAX).iter() {
+            if keep.contains(capability) {
+                continue;
+            }
+            match credentials::drop_from_bounding_set(capability) {
+                Ok(()) => {}
+                // Past the kernel's last capability.
+                Err(Errno::EINVAL) => break,
+                Err(errno) => {
+                    let detail = capability.number().into();
+                    return Err(Failure {
+                        step: Step::BoundingSet,
+                        errno,
+                        detail,
+                    });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn change_credentials(&self) -> Result<(), Failure> {
+        let at = |step| move |errno| Failure::new(step, errno);
+        let keep = self.loads_as_admin() || self.capabilities != CapabilityPlan::Inherit;
+        if keep {
+            credentials::set_keep_capabilities(true).map_err(at(Step::Capabilities))?;
+        }
+        if self.own_standard {
+            self.own_standard_descriptors()?;
+        }
+        let wanted = &self.credentials;
+        if let Some(groups) = &wanted.groups {
+            credentials::set_groups(groups).map_err(at(Step::Groups))?;
+        }
+        if let Some(gid) = wanted.gid {
+            credentials::set_gid(gid).map_err(at(Step::Gid))?;
+        }
+        if let Some(uid) = wanted.uid {
+            credentials::set_uid(uid).map_err(at(Step::Uid))?;
+        }
+        if keep {
+            credentials::set_keep_capabilities(false).map_err(at(Step::Capabilities))?;
+        }
+        process::set_undumpable().map_err(at(Step::Dumpable))
+    }
+
+    /// Gives 0, 1 and 2 to the program's user, but for /dev/null: known by its
+    /// device number, never by a path in the target (CVE-2025-31133).
+    fn own_standard_descriptors(&self) -> Result<(), Failure> {
+        for fd in 0..=2 {
+            let standard = descriptor::standard(fd);
+            let failed = |errno| Failure::new(Step::StandardOwner, errno);
+            let stat = fstat(standard).map_err(failed)?;
+            let device = SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT == SFlag::S_IFCHR;
+            if device && stat.st_rdev == NULL_DEVICE {
+                continue;
+            }
+            let uid = self.credentials.uid.map(Into::into);
+            let gid = self.credentials.gid.map(Into::into);
+            nix::unistd::fchown(standard, uid, gid).map_err(failed)?;
+        }
+        Ok(())
+    }
+
+    fn set_capabilities(&self) -> Result<(), Failure> {
+        let failed = |errno| Failure::new(Step::Capabilities, errno);
+        let CapabilityPlan::Set {
+            permitted, ambient, ..
+        } = self.capabilities
+        else {
+            return self.raise_admin_for_loading().map_err(failed);
+        };
+        credentials::clear_ambient_set().map_err(failed)?;
+        let held = if self.loads_as_admin() {
+            // Without no_new_privs, the layers below need it; execve takes it
+            // away, since neither the bounding nor the ambient set has it.
+            let now = credentials::capabilities().map_err(failed)?;
+            let admin = CapabilitySet::EMPTY.with(Capability::SYS_ADMIN);
+            permitted.union(admin.intersection(now.permitted))
+        } else {
+            permitted
+        };
+        credentials::set_capabilities(CapabilityState {
+            effective: held,
+            permitted: held,
+            inheritable: ambient,
+        })
+        .map_err(failed)?;
+        for capability in ambient.iter() {
+            credentials::raise_ambient(capability).map_err(failed)?;
+        }
+        process::set_undumpable().map_err(|e| Failure::new(Step::Dumpable, e))
+    }
+
+    /// With the caller's capabilities: a change from root to another user has
+    /// emptied the effective set, which the layers below need; execve empties
+    /// both again.
+    fn raise_admin_for_loading(&self) -> Result<(), Errno> {
+        if !self.loads_as_admin() {
+            return Ok(());
+        }
+        let now = credentials::capabilities()?;
+        let admin = CapabilitySet::EMPTY.with(Capability::SYS_ADMIN);
+        let effective = now.effective.union(admin.intersection(now.permitted));
+        credentials::set_capabilities(CapabilityState { effective, ..now })
+    }
+
+    fn loads_as_admin(&self) -> bool {
+        !self.no_new_privs && (self.landlock.is_some() || !self.seccomp.is_empty())
+    }
+
+    /// The first candidate that is a file with an execute bit, as
+    /// exec.LookPath and execvp(3) choose.
+    fn look_up(&self) -> Result<&CStr, Failure> {
+        let mut reason = Errno::ENOENT;
+        for candidate in &self.candidates {
+            match fstatat(nix::fcntl::AT_FDCWD, candidate.as_c_str(), AtFlags::empty()) {
+                Ok(stat) => {
+                    let kind = SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT;
+                    if kind == SFlag::S_IFREG && stat.st_mode & 0o111 != 0 {
+                        return Ok(candidate);
+                    }
+                    reason = Errno::EACCES;
+                }
+                Err(Errno::ENOENT | Errno::ENOTDIR) => {}
+                Err(errno) => reason = errno,
+            }
+        }
+        Err(Failure::new(Step::LookUp, reason))
+    }
+
+    fn label(&self) -> Result<(), Failure> {
+        match &self.exec_label {
+            Some(label) => label.write().map_err(|e| Failure::new(Step::ExecLabel, e)),
+            None => Ok(()),
+        }
+    }
+
+    /// After the last change of credentials, which clears PDEATHSIG; the parent
+    /// may have ended before, so that its end of the line is looked at after.
+    fn bind_to_parent(&self, line: &Line) -> Result<(), Failure> {
+        if !self.dies_with_parent {
+            return Ok(());
+        }
+        process::set_killed_with_parent().map_err(|e| Failure::new(Step::DeathSignal, e))?;
+        match &line.leave {
+            Some(leave) if hung_up(leave.as_fd()) => Err(Failure::new(Step::Orphan, Errno::EPIPE)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Only 0, 1, 2 and what was declared crosses execve; the report stays open
+    /// until then, for what fails after this.
+    fn close_descriptors(&self, report: RawFd) -> Result<(), Failure> {
+        let failed = |errno| Failure::new(Step::Descriptors, errno);
+        for fd in (3..).take(usize::try_from(self.preserved).unwrap_or(usize::MAX)) {
+            descriptor::set_close_on_exec(fd, false).map_err(failed)?;
+        }
+        let first = 3 + self.preserved;
+        let report = u32::try_from(report).map_err(|_| failed(Errno::EBADF))?;
+        if report < first {
+            return Err(failed(Errno::EBUSY));
+        }
+        if report > first {
+            descriptor::close_range(first, report - 1, Range::Close).map_err(failed)?;
+        }
+        descriptor::close_range(report + 1, u32::MAX, Range::Close).map_err(failed)
+    }
+}
+
+/// The device number of /dev/null: major 1, minor 3.
+const NULL_DEVICE: u64 = 1 << 8 | 3;
+
+/// Refuses a working directory that is not beneath the root: its name then
+/// begins with "(unreachable)", getcwd(2).
+fn verify_work_dir() -> Result<(), Failure> {
+    let mut buffer = [0; 4096];
+    match process::current_directory(&mut buffer) {
+        Ok([b'/', ..]) => Ok(()),
+        Ok(_) => Err(Failure::new(Step::WorkDirOutside, Errno::EXDEV)),
+        Err(errno) => Err(Failure::new(Step::WorkDir, errno)),
+    }
+}
+
+fn hung_up(fd: BorrowedFd<'_>) -> bool {
+    use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+    let mut fds = [PollFd::new(fd, PollFlags::empty())];
+    let polled = poll(&mut fds, PollTimeout::ZERO);
+    let [fd] = fds;
+    polled.is_err()
+        || fd
+            .revents()
+            .is_some_and(|events| events.contains(PollFlags::POLLHUP))
+}
+
+impl ExecLabel {
+    fn write(&self) -> Result<(), Errno> {
+        write_file(&self.procfs, self.file, &self.label)
+    }
+}
+
+impl OomScoreAdj {
+    fn write(&self) -> Result<(), Errno> {
+        let file = c"self/oom_score_adj";
+        match write_file(&self.procfs, file, &self.value) {
+            // Undumpable, /proc/self belongs to the root of the initial user
+            // namespace, who this is not after a join of another one. By now
+            // only the pipe and the procfs directory are open.
+            Err(Errno::EACCES) => {
+                process::set_dumpable_for_one_open()?;
+                let written = write_file(&self.procfs, file, &self.value);
+                process::set_undumpable()?;
+                written
+            }
+            other => other,
+        }
+    }
+}
+
+/// Writes all of `bytes` to a file that is there already, in one call.
+fn write_file(procfs: &OwnedFd, path: &CStr, bytes: &[u8]) -> Result<(), Errno> {
+    let flags = OFlag::O_WRONLY | OFlag::O_CLOEXEC | OFlag::O_NOCTTY;
+    let file = nix::fcntl::openat(procfs, path, flags, Mode::empty())?;
+    match nix::unistd::write(&file, bytes)? {
+        written if written == bytes.len() => Ok(()),
+        _ => Err(Errno::EIO),
+    }
+}

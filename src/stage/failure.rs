@@ -1,0 +1,320 @@
+//! What the child tells of a failure between clone and exec: a record of fixed
+//! size, which the parent turns into words.
+
+use std::fmt;
+
+use nix::errno::Errno;
+
+use crate::error::{Error, ErrorKind};
+
+/// A step of the child.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Step {
+    /// Waiting for the parent's leave to go on.
+    Leave,
+    /// setsid(2)
+    Session,
+    /// TIOCSCTTY and the descriptors 0, 1 and 2.
+    Terminal,
+    /// setrlimit(2)
+    Rlimit,
+    /// Writing oom_score_adj.
+    OomScoreAdj,
+    /// chroot(2)
+    Root,
+    /// chdir(2)
+    WorkDir,
+    /// The working directory is outside the root.
+    WorkDirOutside,
+    /// PR_CAPBSET_DROP
+    BoundingSet,
+    /// fchown(2) of 0, 1 and 2.
+    StandardOwner,
+    /// setgroups(2)
+    Groups,
+    /// setresgid(2)
+    Gid,
+    /// setresuid(2)
+    Uid,
+    /// capset(2), PR_SET_KEEPCAPS, PR_CAP_AMBIENT
+    Capabilities,
+    /// Writing the label for the next execve.
+    ExecLabel,
+    /// Looking for the program.
+    LookUp,
+    /// PR_SET_NO_NEW_PRIVS
+    NoNewPrivs,
+    /// PR_SET_PDEATHSIG
+    DeathSignal,
+    /// The parent ended.
+    Orphan,
+    /// PR_SET_DUMPABLE
+    Dumpable,
+    /// landlock_restrict_self(2)
+    Landlock,
+    /// close_range(2) and the descriptors handed over.
+    Descriptors,
+    /// The signal mask.
+    Signals,
+    /// seccomp(2)
+    Seccomp,
+    /// execve(2)
+    Execute,
+}
+
+impl Step {
+    const ALL: [Self; 25] = [
+        Self::Leave,
+        Self::Session,
+        Self::Terminal,
+        Self::Rlimit,
+        Self::OomScoreAdj,
+        Self::Root,
+        Self::WorkDir,
+        Self::WorkDirOutside,
+        Self::BoundingSet,
+        Self::StandardOwner,
+        Self::Groups,
+        Self::Gid,
+        Self::Uid,
+        Self::Capabilities,
+        Self::ExecLabel,
+        Self::LookUp,
+        Self::NoNewPrivs,
+        Self::DeathSignal,
+        Self::Orphan,
+        Self::Dumpable,
+        Self::Landlock,
+        Self::Descriptors,
+        Self::Signals,
+        Self::Seccomp,
+        Self::Execute,
+    ];
+
+    fn code(self) -> u8 {
+        let position = Self::ALL
+            .iter()
+            .zip(0_u8..)
+            .find(|(step, _)| **step == self);
+        position.map_or(u8::MAX, |(_, code)| code)
+    }
+
+    /// What was being done, and what would be right where there is more to say.
+    fn words(self) -> (ErrorKind, &'static str, Option<&'static str>) {
+        use ErrorKind::{LockDown, NotExecutable, NotFound, Policy, Safety, System};
+        match self {
+            Self::Leave => (
+                System,
+                "the helper ended before it let the program go",
+                None,
+            ),
+            Self::Session => (System, "setsid", None),
+            Self::Terminal => (
+                System,
+                "the console cannot become the controlling terminal",
+                Some("give a terminal that controls no other session"),
+            ),
+            Self::Rlimit => (
+                Policy,
+                "a resource limit cannot be set",
+                Some("a hard limit is raised with CAP_SYS_RESOURCE only"),
+            ),
+            Self::OomScoreAdj => (
+                Policy,
+                "oom_score_adj cannot be written",
+                Some("it is lowered with CAP_SYS_RESOURCE only"),
+            ),
+            Self::Root => (System, "the root directory cannot be entered", None),
+            Self::WorkDir => (System, "the working directory cannot be entered", None),
+            Self::WorkDirOutside => (
+                Safety,
+                "the working directory lies outside the program's root",
+                Some("give a directory inside it"),
+            ),
+            Self::BoundingSet => (
+                LockDown,
+                "the capability bounding set cannot be reduced",
+                Some("this takes CAP_SETPCAP"),
+            ),
+            Self::StandardOwner => (
+                System,
+                "standard input or output cannot be given to the user",
+                None,
+            ),
+            Self::Groups => (
+                LockDown,
+                "the supplementary groups cannot be set",
+                Some("where setgroups is denied, --preserve-credentials keeps the caller's"),
+            ),
+            Self::Gid => (
+                System,
+                "the group id cannot be set",
+                Some("it has to be mapped in the user namespace"),
+            ),
+            Self::Uid => (
+                System,
+                "the user id cannot be set",
+                Some("it has to be mapped in the user namespace"),
+            ),
+            Self::Capabilities => (LockDown, "the capabilities cannot be set", None),
+            Self::ExecLabel => (LockDown, "the label of the program cannot be set", None),
+            Self::LookUp => (
+                NotFound,
+                "no such program",
+                Some("give a path, or a name that PATH leads to"),
+            ),
+            Self::NoNewPrivs => (LockDown, "no_new_privs cannot be set", None),
+            Self::DeathSignal => (
+                LockDown,
+                "the program cannot be bound to the helper's life",
+                None,
+            ),
+            Self::Orphan => (System, "the helper ended", None),
+            Self::Dumpable => (LockDown, "the helper cannot be made undumpable", None),
+            Self::Landlock => (
+                LockDown,
+                "the program's Landlock domain cannot be entered",
+                Some("at most 16 domains can be nested"),
+            ),
+            Self::Descriptors => (LockDown, "the descriptors cannot be closed", None),
+            Self::Signals => (System, "the signal mask cannot be restored", None),
+            Self::Seccomp => (
+                LockDown,
+                "the program's seccomp filter cannot be loaded",
+                None,
+            ),
+            Self::Execute => (NotExecutable, "the program cannot be executed", None),
+        }
+    }
+}
+
+/// A step that failed, and the kernel's reason.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Failure {
+    pub(crate) step: Step,
+    pub(crate) errno: Errno,
+    /// Which one, where a step has several: a limit, a descriptor, a candidate.
+    pub(crate) detail: u32,
+}
+
+impl Failure {
+    /// The length of the record.
+    pub(crate) const LENGTH: usize = 12;
+
+    pub(crate) fn new(step: Step, errno: Errno) -> Self {
+        Self {
+            step,
+            errno,
+            detail: 0,
+        }
+    }
+
+    /// The record: the step and three zeros, errno, detail; native byte order.
+    pub(crate) fn to_bytes(self) -> [u8; Self::LENGTH] {
+        let [e0, e1, e2, e3] = errno_number(self.errno).to_ne_bytes();
+        let [d0, d1, d2, d3] = self.detail.to_ne_bytes();
+        [self.step.code(), 0, 0, 0, e0, e1, e2, e3, d0, d1, d2, d3]
+    }
+
+    /// What a record says; `None` for bytes that are none.
+    pub(crate) fn from_bytes(bytes: [u8; Self::LENGTH]) -> Option<Self> {
+        let [step, 0, 0, 0, e0, e1, e2, e3, d0, d1, d2, d3] = bytes else {
+            return None;
+        };
+        let step = *Step::ALL.get(usize::from(step))?;
+        let errno = Errno::from_raw(i32::from_ne_bytes([e0, e1, e2, e3]));
+        Some(Self {
+            step,
+            errno,
+            detail: u32::from_ne_bytes([d0, d1, d2, d3]),
+        })
+    }
+
+    /// The failure as an error, with `program` as what was to be executed.
+    pub(crate) fn into_error(self, program: &str) -> Error {
+        let (kind, wrong, right) = self.step.words();
+        let found = self.step == Step::Execute || self.step == Step::LookUp;
+        let kind = match (self.step, self.errno) {
+            (Step::LookUp, errno) if errno != Errno::ENOENT => ErrorKind::NotExecutable,
+            _ => kind,
+        };
+        let wrong = match (found, self.errno) {
+            (true, Errno::ENOENT) if self.step == Step::Execute => {
+                format!("{program}: the program's interpreter is not there, or not executable")
+            }
+            (true, Errno::EACCES) => format!("{program}: permission to execute it is denied"),
+            (true, Errno::ENOEXEC) => format!("{program}: not a format that the kernel executes"),
+            (true, Errno::ENOENT) => format!("{program}: {wrong}"),
+            (true, _) => format!("{program}: cannot be executed"),
+            (false, _) => wrong.to_owned(),
+        };
+        let error = Error::new(kind, wrong);
+        let error = if self.step == Step::WorkDirOutside || (found && self.errno == Errno::ENOENT) {
+            error
+        } else {
+            error.because(self.errno)
+        };
+        match right {
+            Some(right) if kind != ErrorKind::NotExecutable => error.right(right),
+            _ => error,
+        }
+    }
+}
+
+fn errno_number(errno: Errno) -> i32 {
+    // Errno is a fieldless enum over the kernel's numbers; this is how nix
+    // gives them back.
+    #[expect(
+        clippy::as_conversions,
+        reason = "the only way from Errno to its number"
+    )]
+    let number = errno as i32;
+    number
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (_, wrong, _) = self.step.words();
+        write!(f, "{wrong}: {}", self.errno)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_step_comes_back_from_its_record() {
+        for step in Step::ALL {
+            let failure = Failure {
+                step,
+                errno: Errno::EACCES,
+                detail: 7,
+            };
+            assert_eq!(Failure::from_bytes(failure.to_bytes()), Some(failure));
+        }
+    }
+
+    #[test]
+    fn what_is_no_record_is_none() {
+        assert_eq!(
+            Failure::from_bytes([25, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0]),
+            None
+        );
+        assert_eq!(
+            Failure::from_bytes([0, 0, 1, 0, 1, 0, 0, 0, 0, 0, 0, 0]),
+            None
+        );
+    }
+
+    #[test]
+    fn not_found_and_not_executable_have_their_exit_statuses() {
+        let status = |step, errno| Failure::new(step, errno).into_error("x").exit_status();
+        assert_eq!(status(Step::LookUp, Errno::ENOENT), 127);
+        assert_eq!(status(Step::LookUp, Errno::EACCES), 126);
+        assert_eq!(status(Step::Execute, Errno::ENOENT), 126);
+        assert_eq!(status(Step::Execute, Errno::ENOEXEC), 126);
+        assert_eq!(status(Step::Seccomp, Errno::EINVAL), 125);
+    }
+}

@@ -1,0 +1,27 @@
+//! The stages of an exec, one file a step; read from top to bottom:
+//!
+//! | step | file | what |
+//! |---|---|---|
+//! | 0 | `own_file` | the helper's own file, out of the target's reach |
+//! | 1 | `clean` | descriptors, dumpable flag, privileges, one thread |
+//! | 2 | `policy_choice` | the policy, compiled apart where it is a file |
+//! | 3 | [`crate::plan`] | everything of the target, opened |
+//! | 4 | `join` | all namespaces, or an error |
+//! | 5 | `ceiling` | the lock-down before clone |
+//! | 6 | `command_line`, `protocol_a` | clone, and what goes on between the two sides |
+//! | 7 | `supervise` | the parent, with the least that it takes |
+//! | 8 | `exec` | the child, to execve |
+
+pub(crate) mod ceiling;
+pub(crate) mod clean;
+pub(crate) mod command_line;
+pub(crate) mod exec;
+pub(crate) mod failure;
+pub(crate) mod filters;
+pub(crate) mod join;
+pub(crate) mod own_file;
+pub(crate) mod policy_child;
+pub(crate) mod policy_choice;
+pub(crate) mod protocol_a;
+pub(crate) mod status;
+pub(crate) mod supervise;

@@ -1,0 +1,152 @@
+//! Step 0: the helper's own file, out of the target's reach (CVE-2019-5736).
+//!
+//! A root process in a container without a user namespace can hold
+//! /proc/CHILD/exe open and, once the helper has exited, write to the file on
+//! the host. Through a read-only mount that open for writing is EROFS.
+
+use std::ffi::CString;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+
+use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, SealFlag, fcntl};
+use nix::sys::memfd::{MFdFlags, memfd_create};
+use nix::sys::statvfs::{FsFlags, fstatvfs};
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::sys::{exec, mount, process};
+use crate::target::Procfs;
+
+/// Why the helper's file cannot be written through the running helper.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum OwnFile {
+    /// It lies on a read-only mount: the installed one, or the detached clone
+    /// that the helper has executed itself from.
+    ReadOnlyMount,
+    /// The helper runs from a sealed copy in memory.
+    SealedMemory,
+}
+
+impl OwnFile {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::ReadOnlyMount => "read-only mount",
+            Self::SealedMemory => "sealed memory",
+        }
+    }
+}
+
+/// Protects the running program's own file: returns at once where it cannot be
+/// written through /proc/PID/exe, else executes the program again, with the
+/// same arguments and environment, from a place where that holds.
+///
+/// A program that calls [`crate::Plan::prepare`] calls this first of all, before
+/// it has opened or changed anything.
+///
+/// # Errors
+/// `LockDown`: neither a read-only clone of the file's mount nor a sealed copy
+/// in memory can be had.
+pub fn protect_own_file() -> Result<()> {
+    let procfs = Procfs::open()?;
+    let file = own_file(&procfs)?;
+    if judge(&file)?.is_some() {
+        // After the program has executed itself, ps(1) would show a number.
+        return process::set_name(c"nsexec").map_err(|errno| failed("PR_SET_NAME", errno));
+    }
+    // What fails here is retried from memory: no CAP_SYS_ADMIN, an old kernel,
+    // a file of another mount namespace.
+    if let Ok(tree) = mount::detached_read_only(file.as_fd())
+        && is_read_only(&tree)?
+    {
+        exec::execute_again(tree.as_fd());
+    }
+    let copy = sealed_copy(&file, &procfs)?;
+    // Not sealed, it would be copied again and again.
+    if !is_sealed(&copy) {
+        return Err(failed("sealing a copy in memory", Errno::EPERM));
+    }
+    Err(failed(
+        "executing a copy in memory",
+        exec::execute_again(copy.as_fd()),
+    ))
+}
+
+/// Why the running program's file is out of reach.
+///
+/// # Errors
+/// `Safety`: it is not.
+pub(crate) fn status(procfs: &Procfs) -> Result<OwnFile> {
+    judge(&own_file(procfs)?)?.ok_or_else(|| {
+        Error::new(
+            ErrorKind::Safety,
+            "the program's own file can be written through /proc/PID/exe",
+        )
+        .right("call protect_own_file() first of all")
+    })
+}
+
+fn own_file(procfs: &Procfs) -> Result<OwnedFd> {
+    procfs
+        .open_file(c"self/exe")
+        .map_err(|errno| failed("/proc/self/exe", errno))
+}
+
+fn judge(file: &OwnedFd) -> Result<Option<OwnFile>> {
+    Ok(if is_read_only(file)? {
+        Some(OwnFile::ReadOnlyMount)
+    } else if is_sealed(file) {
+        Some(OwnFile::SealedMemory)
+    } else {
+        None
+    })
+}
+
+fn is_read_only(file: &OwnedFd) -> Result<bool> {
+    let statistics = fstatvfs(file).map_err(|errno| failed("fstatvfs", errno))?;
+    Ok(statistics.flags().contains(FsFlags::ST_RDONLY))
+}
+
+/// The seals without which a file in memory could be changed.
+fn seals() -> SealFlag {
+    SealFlag::F_SEAL_SEAL | SealFlag::F_SEAL_SHRINK | SealFlag::F_SEAL_GROW | SealFlag::F_SEAL_WRITE
+}
+
+fn is_sealed(file: &OwnedFd) -> bool {
+    // EINVAL: no file in memory.
+    fcntl(file, FcntlArg::F_GET_SEALS)
+        .is_ok_and(|found| SealFlag::from_bits_truncate(found).contains(seals()))
+}
+
+fn sealed_copy(file: &OwnedFd, procfs: &Procfs) -> Result<OwnedFd> {
+    /// MFD_EXEC: linux/memfd.h, Linux 6.3; EINVAL before, where it is the rule.
+    const MFD_EXEC: u32 = 0x10;
+    let flags = MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING;
+    let executable = flags | MFdFlags::from_bits_retain(MFD_EXEC);
+    let copy = memfd_create(c"nsexec", executable)
+        .or_else(|_| memfd_create(c"nsexec", flags))
+        .map_err(|errno| failed("memfd_create", errno))?;
+    let io = |error: std::io::Error| {
+        let errno = error.raw_os_error().map_or(Errno::EIO, Errno::from_raw);
+        failed("copying into memory", errno)
+    };
+    let mut from = std::fs::File::from(file.try_clone().map_err(io)?);
+    let mut to = std::fs::File::from(copy.try_clone().map_err(io)?);
+    std::io::copy(&mut from, &mut to).map_err(io)?;
+    // An open for writing makes execve fail with ETXTBSY: hand out a read-only
+    // descriptor of the same file.
+    fcntl(&copy, FcntlArg::F_ADD_SEALS(seals())).map_err(|errno| failed("sealing", errno))?;
+    drop(to);
+    let name = format!("self/fd/{}", copy.as_raw_fd());
+    let name = CString::new(name).unwrap_or_default();
+    procfs
+        .open_file(&name)
+        .map_err(|errno| failed("opening the copy in memory", errno))
+}
+
+fn failed(what: &str, errno: Errno) -> Error {
+    Error::new(
+        ErrorKind::LockDown,
+        format!("the helper's own file cannot be protected: {what}"),
+    )
+    .because(errno)
+    .right("install nsexec on a read-only mount")
+}

@@ -1,0 +1,262 @@
+//! A policy from a file, compiled by a process without power.
+//!
+//! The text of a policy is the least trusted thing that a privileged helper
+//! reads before its lock-down. So a forked child without capabilities, as user
+//! 65534, under a filter of a dozen calls, parses and compiles it. It cannot
+//! open anything: it asks for the files that the manifest names, by their plain
+//! names, and the parent opens them beside the manifest. What it sends back is
+//! decoded and checked as any outside input.
+
+use std::io::{Read, Write};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+
+use nix::errno::Errno;
+use nix::fcntl::{OFlag, OpenHow, ResolveFlag, open, openat2};
+use nix::sys::stat::Mode;
+
+use super::filters;
+use super::policy_choice::{directory_of, refuse_others_file};
+use crate::error::{Error, ErrorKind, Result};
+use crate::policy::capability::{Capability, CapabilitySet};
+use crate::policy::manifest::FileName;
+use crate::policy::resolve::{FileFault, Files};
+use crate::policy::resolved::ResolvedPolicy;
+use crate::policy::{self, encode};
+use crate::seccomp::oci::Context;
+use crate::sys::clone::{Parentage, Side, clone};
+use crate::sys::credentials::{self, CapabilityState};
+use crate::sys::descriptor::{self, Range};
+use crate::sys::process::exit_now;
+use crate::sys::wait::{Change, Patience, change};
+use crate::sys::{pidfd, process, seccomp};
+use crate::target::procfs_root::read_all;
+
+/// The longest manifest, seccomp profile or Landlock file: Docker's profile is
+/// 13 kB, a profile that names each call with each argument below 100 kB.
+const MAX_FILE: usize = 1 << 20;
+/// How many files one manifest can name.
+const MAX_REQUESTS: usize = 8;
+/// The longest error message that the child can send.
+const MAX_MESSAGE: usize = 4096;
+/// nobody.
+const NOBODY: u32 = 65534;
+
+/// Compiles the policy in `manifest`.
+///
+/// # Errors
+/// `Policy`: it is wrong; the message names file, line and column.
+pub(crate) fn compile(manifest: &Path) -> Result<ResolvedPolicy> {
+    let display = manifest.display().to_string();
+    let system = |errno| Error::new(ErrorKind::System, "the policy's compiler").because(errno);
+    let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC | OFlag::O_NOCTTY | OFlag::O_NONBLOCK;
+    let file = open(manifest, flags, Mode::empty()).map_err(|errno| {
+        Error::new(ErrorKind::Policy, format!("the policy {display}")).because(errno)
+    })?;
+    refuse_others_file(&file, manifest)?;
+    let text = read_all(file, MAX_FILE, &display)?;
+    let context = context()?;
+    let (ours, theirs) = UnixStream::pair()
+        .map_err(|error| Error::new(ErrorKind::System, "the policy's compiler").because(error))?;
+    match clone(Parentage::Own).map_err(system)? {
+        Side::Child => {
+            drop(ours);
+            compile_without_power(&display, &text, context, theirs)
+        }
+        Side::Parent { child, pidfd } => {
+            drop(theirs);
+            let answer = serve(ours, manifest);
+            let _ = pidfd::send_signal(std::os::fd::AsFd::as_fd(&pidfd), libc::SIGKILL);
+            while !matches!(
+                change(child, Patience::Wait),
+                Ok(Some(Change::Exited(_) | Change::Signaled(_))) | Err(Errno::ECHILD)
+            ) {}
+            answer
+        }
+    }
+}
+
+/// What conditions in a profile are decided by.
+fn context() -> Result<Context> {
+    let text = std::fs::read_to_string("/proc/sys/kernel/osrelease").map_err(|error| {
+        Error::new(ErrorKind::System, "/proc/sys/kernel/osrelease").because(error)
+    })?;
+    let mut numbers = text.split(|c: char| !c.is_ascii_digit()).map(str::parse);
+    let kernel = match (numbers.next(), numbers.next()) {
+        (Some(Ok(major)), Some(Ok(minor))) => (major, minor),
+        _ => {
+            return Err(Error::new(
+                ErrorKind::System,
+                format!("no kernel version: {text}"),
+            ));
+        }
+    };
+    let bounding = CapabilitySet::from_bits(u64::MAX)
+        .iter()
+        .filter(|capability| credentials::is_in_bounding_set(*capability) == Ok(true))
+        .fold(CapabilitySet::EMPTY, CapabilitySet::with);
+    Ok(Context {
+        arch: filters::native()?,
+        bounding,
+        kernel,
+    })
+}
+
+/// The child: gives everything up, compiles, answers.
+fn compile_without_power(name: &str, text: &[u8], context: Context, line: UnixStream) -> ! {
+    let Ok(line) = give_up_power(line) else {
+        exit_now(1)
+    };
+    let mut asking = Asking(line);
+    let compiled = policy::resolve::compile(name, text, &mut asking, context);
+    let answer = match compiled {
+        Ok(policy) => encode::encode(&policy).map_err(|fault| fault.to_string()),
+        Err(fault) => Err(fault.to_string()),
+    };
+    let sent = match &answer {
+        Ok(bytes) => send(&mut asking.0, b'P', bytes),
+        Err(message) => send(&mut asking.0, b'E', message.as_bytes()),
+    };
+    exit_now(i32::from(sent.is_err()))
+}
+
+fn give_up_power(line: UnixStream) -> std::result::Result<UnixStream, Errno> {
+    use std::os::fd::AsRawFd;
+    let filter = filters::allowing(filters::POLICY_CHILD).map_err(|_| Errno::EINVAL)?;
+    let kept = u32::try_from(line.as_raw_fd()).map_err(|_| Errno::EBADF)?;
+    descriptor::close_range(0, kept - 1, Range::Close)?;
+    descriptor::close_range(kept + 1, u32::MAX, Range::Close)?;
+    process::set_undumpable()?;
+    process::set_no_new_privs()?;
+    // Memory, processor time, and no new files or processes.
+    process::set_rlimit(RLIMIT_AS, 1 << 30, 1 << 30)?;
+    process::set_rlimit(RLIMIT_CPU, 10, 10)?;
+    let can_change_user = credentials::capabilities()?
+        .effective
+        .contains(Capability::SETUID);
+    if can_change_user {
+        credentials::set_groups(&[])?;
+        credentials::set_gid(NOBODY)?;
+        credentials::set_uid(NOBODY)?;
+    }
+    let none = CapabilitySet::EMPTY;
+    credentials::clear_ambient_set()?;
+    credentials::set_capabilities(CapabilityState {
+        effective: none,
+        permitted: none,
+        inheritable: none,
+    })?;
+    process::set_undumpable()?;
+    seccomp::load(&filter)?;
+    Ok(line)
+}
+
+/// asm-generic/resource.h
+const RLIMIT_CPU: u8 = 0;
+const RLIMIT_AS: u8 = 9;
+
+/// The files of a manifest, as the child sees them: by asking.
+struct Asking(UnixStream);
+
+impl Files for Asking {
+    fn read(&mut self, name: &FileName) -> std::result::Result<Vec<u8>, FileFault> {
+        send(&mut self.0, b'F', name.as_str().as_bytes())
+            .map_err(|error| FileFault::Unreadable(error.to_string()))?;
+        match receive(&mut self.0, MAX_FILE) {
+            Ok((b'C', content)) => Ok(content),
+            Ok((b'N', _)) => Err(FileFault::Missing),
+            _ => Err(FileFault::Unreadable(
+                "the helper did not hand it over".to_owned(),
+            )),
+        }
+    }
+}
+
+/// The parent: hands files over until the answer comes.
+fn serve(mut line: UnixStream, manifest: &Path) -> Result<ResolvedPolicy> {
+    let display = manifest.display().to_string();
+    let broken = || {
+        Error::new(
+            ErrorKind::Policy,
+            format!("the policy {display}: its compiler ended without an answer"),
+        )
+    };
+    for _ in 0..=MAX_REQUESTS {
+        let (kind, content) = receive(&mut line, encode::MAX_ENCODED).map_err(|_| broken())?;
+        match kind {
+            b'F' => {
+                let name = std::str::from_utf8(&content).ok().and_then(FileName::new);
+                let name = name.ok_or_else(broken)?;
+                let sent = match open_beside(manifest, &name)? {
+                    Some(file) => {
+                        let text = read_all(file, MAX_FILE, &name.as_str())?;
+                        send(&mut line, b'C', &text)
+                    }
+                    None => send(&mut line, b'N', &[]),
+                };
+                sent.map_err(|_| broken())?;
+            }
+            b'P' => {
+                return encode::decode(&content).map_err(|fault| {
+                    Error::new(ErrorKind::Safety, format!("the policy {display}")).because(fault)
+                });
+            }
+            b'E' => {
+                let message: Vec<u8> = content.into_iter().take(MAX_MESSAGE).collect();
+                let printable = |c: char| if c.is_control() && c != '\n' { '?' } else { c };
+                let message: String = String::from_utf8_lossy(&message)
+                    .chars()
+                    .map(printable)
+                    .collect();
+                return Err(Error::new(ErrorKind::Policy, message));
+            }
+            _ => return Err(broken()),
+        }
+    }
+    Err(Error::new(
+        ErrorKind::Policy,
+        format!("the policy {display} names too many files"),
+    ))
+}
+
+/// A file in the manifest's directory, and nowhere else.
+fn open_beside(manifest: &Path, name: &FileName) -> Result<Option<OwnedFd>> {
+    let directory = directory_of(manifest);
+    let failed = |errno| Error::new(ErrorKind::Policy, name.as_str().to_owned()).because(errno);
+    let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+    let directory = open(&directory, flags, Mode::empty()).map_err(failed)?;
+    let how = OpenHow::new()
+        .flags(OFlag::O_RDONLY | OFlag::O_CLOEXEC | OFlag::O_NOCTTY | OFlag::O_NONBLOCK)
+        .resolve(ResolveFlag::RESOLVE_BENEATH | ResolveFlag::RESOLVE_NO_MAGICLINKS);
+    match openat2(&directory, name.as_str(), how) {
+        Ok(file) => {
+            refuse_others_file(&file, Path::new(name.as_str()))?;
+            Ok(Some(file))
+        }
+        Err(Errno::ENOENT) => Ok(None),
+        Err(errno) => Err(failed(errno)),
+    }
+}
+
+/// A message: its kind, its length, its content.
+fn send(line: &mut UnixStream, kind: u8, content: &[u8]) -> std::io::Result<()> {
+    let length = u32::try_from(content.len()).map_err(|_| std::io::ErrorKind::InvalidInput)?;
+    line.write_all(&[kind])?;
+    line.write_all(&length.to_ne_bytes())?;
+    line.write_all(content)
+}
+
+fn receive(line: &mut UnixStream, limit: usize) -> std::io::Result<(u8, Vec<u8>)> {
+    let mut kind = [0];
+    line.read_exact(&mut kind)?;
+    let mut length = [0; 4];
+    line.read_exact(&mut length)?;
+    let length = usize::try_from(u32::from_ne_bytes(length)).unwrap_or(usize::MAX);
+    if length > limit {
+        return Err(std::io::ErrorKind::InvalidData.into());
+    }
+    let mut content = vec![0; length];
+    line.read_exact(&mut content)?;
+    Ok((kind[0], content))
+}

@@ -1,0 +1,127 @@
+//! Step 2: which policy binds this exec.
+//!
+//! Built-in policies are constants. One from a file is parsed and compiled by
+//! a process without power ([`super::policy_child`]).
+
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+
+use nix::errno::Errno;
+use nix::fcntl::{OFlag, open};
+use nix::sys::stat::{Mode, fstat};
+use serde::Deserialize;
+
+use super::policy_child;
+use crate::error::{Error, ErrorKind, Result};
+use crate::policy::resolved::ResolvedPolicy;
+use crate::policy::{self, BUILTIN_NAMES};
+use crate::request::PolicyChoice;
+use crate::target::procfs_root::read_all;
+
+/// Which way the helper was started: each has a default policy of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Door {
+    CommandLine,
+    ProtocolA,
+}
+
+/// The policy that is meant.
+///
+/// # Errors
+/// `Policy`: there is none of this name, or it is wrong.
+pub(crate) fn load(choice: &PolicyChoice, door: Door) -> Result<ResolvedPolicy> {
+    match choice {
+        PolicyChoice::Named(name) => builtin(name),
+        PolicyChoice::File(path) => policy_child::compile(path),
+        PolicyChoice::Configured => match configured(door)? {
+            Some(name) if name.contains('/') => policy_child::compile(Path::new(&name)),
+            Some(name) => builtin(&name),
+            None => builtin(door.default_policy()),
+        },
+    }
+}
+
+impl Door {
+    fn default_policy(self) -> &'static str {
+        match self {
+            Self::CommandLine => "default",
+            Self::ProtocolA => "libcontainer",
+        }
+    }
+}
+
+fn builtin(name: &str) -> Result<ResolvedPolicy> {
+    match policy::builtin(name) {
+        Some(Ok(policy)) => Ok(policy),
+        Some(Err(fault)) => {
+            Err(Error::new(ErrorKind::Policy, format!("the built-in policy {name}")).because(fault))
+        }
+        None => {
+            let wrong = format!("there is no policy {name:?}");
+            let right = format!("give one of {}, or a file", BUILTIN_NAMES.join(", "));
+            Err(Error::new(ErrorKind::Policy, wrong).right(right))
+        }
+    }
+}
+
+/// The administrator's choice: the only thing that nsexec reads from /etc.
+const CONFIGURATION: &str = "/etc/nsexec.toml";
+/// It holds two keys.
+const MAX_CONFIGURATION: usize = 4096;
+
+/// /etc/nsexec.toml: the name of a policy, or the absolute path of one.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Configuration {
+    /// For the command line.
+    policy: Option<String>,
+    /// For protocol A.
+    libcontainer_policy: Option<String>,
+}
+
+fn configured(door: Door) -> Result<Option<String>> {
+    let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC | OFlag::O_NOCTTY | OFlag::O_NONBLOCK;
+    let file = match open(CONFIGURATION, flags, Mode::empty()) {
+        Ok(file) => file,
+        Err(Errno::ENOENT) => return Ok(None),
+        Err(errno) => return Err(Error::new(ErrorKind::Policy, CONFIGURATION).because(errno)),
+    };
+    refuse_others_file(&file, Path::new(CONFIGURATION))?;
+    let text = read_all(file, MAX_CONFIGURATION, &CONFIGURATION)?;
+    let text = String::from_utf8(text)
+        .map_err(|error| Error::new(ErrorKind::Policy, CONFIGURATION).because(error))?;
+    let configuration: Configuration = toml::from_str(&text)
+        .map_err(|error| Error::new(ErrorKind::Policy, CONFIGURATION).because(error))?;
+    Ok(match door {
+        Door::CommandLine => configuration.policy,
+        Door::ProtocolA => configuration.libcontainer_policy,
+    })
+}
+
+/// Whoever can write a policy decides what programs may do.
+///
+/// # Errors
+/// `Safety`: the file is not root's or the caller's, or others may write to it.
+pub(crate) fn refuse_others_file(file: &OwnedFd, path: &Path) -> Result<()> {
+    let stat = fstat(file).map_err(|errno| {
+        Error::new(ErrorKind::Policy, path.display().to_string()).because(errno)
+    })?;
+    let owned = stat.st_uid == 0 || stat.st_uid == nix::unistd::geteuid().as_raw();
+    if !owned || stat.st_mode & 0o022 != 0 {
+        let wrong = format!(
+            "{}: others than its owner decide what it says",
+            path.display()
+        );
+        return Err(Error::new(ErrorKind::Safety, wrong)
+            .right("let it belong to root or the caller, and be writable for its owner alone"));
+    }
+    Ok(())
+}
+
+/// The directory of a manifest, for the files that it names.
+pub(crate) fn directory_of(manifest: &Path) -> PathBuf {
+    match manifest.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent.to_path_buf(),
+        _ => PathBuf::from("."),
+    }
+}

@@ -1,0 +1,489 @@
+//! Protocol A: libcontainer starts the helper, which joins, reports the pid of
+//! a sibling, and ends; the sibling reads initConfig and becomes the program.
+//!
+//! initConfig arrives after the joins, so that it is parsed under the ceiling,
+//! by a process that can do no harm yet.
+
+use std::ffi::CString;
+use std::os::fd::{AsFd, OwnedFd};
+
+use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, OFlag, fcntl, open};
+use nix::sys::stat::{Mode, SFlag, fstat};
+use nix::unistd::pipe2;
+
+use super::ceiling::Ceiling;
+use super::exec::{CapabilityPlan, Credentials, ExecLabel, Image, Line, OomScoreAdj, WorkDir};
+use super::failure::{Failure, Step};
+use super::{filters, join};
+use crate::error::{Error, ErrorKind, Result};
+use crate::plan::Plan;
+use crate::plan::environment::{self, Variables};
+use crate::plan::layers::Stage;
+use crate::policy::capability::Capability;
+use crate::policy::needs;
+use crate::policy::resolved::Process;
+use crate::seccomp::compile::compile;
+use crate::seccomp::libcontainer;
+use crate::seccomp::program::Program;
+use crate::sys::clone::{Parentage, Side, clone};
+use crate::sys::exec::StringArray;
+use crate::sys::process::exit_now;
+use crate::sys::signal::{self, CallersMask};
+use crate::sys::{credentials, descriptor, pidfd, terminal};
+use crate::target::Procfs;
+use crate::target::directory::{self, ProgramRoot};
+use crate::target::procfs_root::read_all;
+use crate::userdb::{self, Identity};
+use crate::wire::generic_error;
+use crate::wire::init_config::{self, InitConfig};
+
+/// The pipe to libcontainer: a socket, or the write end of a pipe.
+#[derive(Debug)]
+pub(crate) struct InitPipe {
+    file: OwnedFd,
+    readable: bool,
+    /// How many descriptors from 3 on lie below its number.
+    before: u32,
+}
+
+impl InitPipe {
+    /// Takes the descriptor that _LIBCONTAINER_INITPIPE names.
+    ///
+    /// # Errors
+    /// `Protocol`: it is not open, no socket or pipe, or not for writing.
+    pub(crate) fn take(number: i32) -> Result<Self> {
+        let wrong = |what: &str| {
+            Error::new(
+                ErrorKind::Protocol,
+                format!("_LIBCONTAINER_INITPIPE={number}: {what}"),
+            )
+            .right("give a socket of a pair, or the write end of a pipe")
+        };
+        let before =
+            u32::try_from(number - 3).map_err(|_| wrong("it is standard input or output"))?;
+        let file = descriptor::duplicate_number(number).map_err(|_| wrong("it is not open"))?;
+        let stat = fstat(&file).map_err(|errno| wrong("fstat").because(errno))?;
+        let kind = SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT;
+        if kind != SFlag::S_IFSOCK && kind != SFlag::S_IFIFO {
+            return Err(wrong("it is neither a socket nor a pipe"));
+        }
+        let flags =
+            fcntl(&file, FcntlArg::F_GETFL).map_err(|errno| wrong("fcntl").because(errno))?;
+        match OFlag::from_bits_truncate(flags) & OFlag::O_ACCMODE {
+            OFlag::O_RDWR => Ok(Self {
+                file,
+                readable: true,
+                before,
+            }),
+            OFlag::O_WRONLY => Ok(Self {
+                file,
+                readable: false,
+                before,
+            }),
+            _ => Err(wrong("it is not open for writing")),
+        }
+    }
+
+    fn write(&self, bytes: &[u8]) -> std::result::Result<(), Errno> {
+        match nix::unistd::write(&self.file, bytes)? {
+            written if written == bytes.len() => Ok(()),
+            _ => Err(Errno::EIO),
+        }
+    }
+}
+
+/// Opens the console while this is the caller's mount namespace: a path in the
+/// target's could lead anywhere (CVE-2025-52565).
+pub(crate) fn open_console(path: &CString) -> Result<OwnedFd> {
+    let name = path.to_string_lossy();
+    let flags = OFlag::O_RDWR | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
+    let console = open(path.as_c_str(), flags, Mode::empty()).map_err(|errno| {
+        Error::new(ErrorKind::Protocol, format!("the console {name}")).because(errno)
+    })?;
+    if nix::unistd::isatty(&console) != Ok(true) {
+        let wrong = format!("the console {name} is no terminal");
+        return Err(Error::new(ErrorKind::Protocol, wrong).right("give the path of a pty"));
+    }
+    Ok(console)
+}
+
+/// Joins, clones, reports the pid. Returns in the helper only.
+///
+/// # Errors
+/// Whatever kept the pid from being reported; there is no child then.
+pub(crate) fn run(
+    plan: Plan,
+    pipe: InitPipe,
+    console: Option<OwnedFd>,
+    handed_over: u32,
+) -> Result<()> {
+    let Plan {
+        policy,
+        procfs,
+        memberships,
+        root,
+        layers,
+        target,
+        ..
+    } = plan;
+    let layers = layers.ok_or_else(|| {
+        Error::new(
+            ErrorKind::Protocol,
+            "the program's root is not known before the join",
+        )
+    })?;
+    if let Some(target) = &target {
+        target.still_there()?;
+    }
+    drop(target);
+    let oom_score_adj = own_oom_score_adj(&procfs)?;
+    join::join(memberships.join, false)?;
+    let ceiling = Ceiling {
+        no_new_privs: policy.process.no_new_privs,
+        landlock: layers.ceiling.landlock,
+        seccomp: layers.ceiling.seccomp,
+    };
+    ceiling.enforce()?;
+    let system =
+        |what: &'static str| move |errno: Errno| Error::new(ErrorKind::System, what).because(errno);
+    let mask = signal::block_all().map_err(system("signals"))?;
+    let (ready, ready_end) = pipe2(OFlag::O_CLOEXEC).map_err(system("a pipe"))?;
+    match clone(Parentage::Sibling).map_err(system("clone"))? {
+        Side::Child => {
+            drop(ready);
+            let child = Child {
+                procfs,
+                root,
+                process: policy.process,
+                workload: layers.workload,
+                oom_score_adj,
+                mask,
+                // The pipe comes right after the files that are passed.
+                handed_over: handed_over.min(pipe.before),
+            };
+            child.run(pipe, console, ready_end)
+        }
+        Side::Parent { child, pidfd } => {
+            drop(ready_end);
+            let reported = wait_until_ready(&ready).and_then(|()| {
+                pipe.write(&generic_error::pid_line(child))
+                    .map_err(system(PID))
+            });
+            if reported.is_err() {
+                let _ = pidfd::send_signal(pidfd.as_fd(), libc::SIGKILL);
+            }
+            reported
+        }
+    }
+}
+
+/// What a failure to report the pid says.
+const PID: &str = "the pid cannot be reported";
+
+/// A child that cannot have its console ends before its pid is reported.
+fn wait_until_ready(ready: &OwnedFd) -> Result<()> {
+    let mut record = [0; Failure::LENGTH];
+    let read = loop {
+        match nix::unistd::read(ready, &mut record) {
+            Err(Errno::EINTR) => {}
+            other => break other,
+        }
+    };
+    match read {
+        Ok(1) => Ok(()),
+        Ok(Failure::LENGTH) if Failure::from_bytes(record).is_some() => {
+            let failure = Failure::from_bytes(record);
+            Err(failure.map_or_else(ended_early, |failure| failure.into_error("init")))
+        }
+        Ok(_) => Err(ended_early()),
+        Err(errno) => Err(Error::new(ErrorKind::System, "the child").because(errno)),
+    }
+}
+
+fn ended_early() -> Error {
+    Error::new(
+        ErrorKind::System,
+        "the child ended before its pid was reported",
+    )
+}
+
+fn own_oom_score_adj(procfs: &Procfs) -> Result<Vec<u8>> {
+    let file = procfs.open_file(c"self/oom_score_adj").map_err(|errno| {
+        Error::new(ErrorKind::System, "/proc/self/oom_score_adj").because(errno)
+    })?;
+    read_all(file, 16, &"/proc/self/oom_score_adj")
+}
+
+/// The process that becomes the program.
+struct Child {
+    procfs: Procfs,
+    root: ProgramRoot,
+    process: Process,
+    workload: Stage,
+    /// The helper's own, as the kernel prints it.
+    oom_score_adj: Vec<u8>,
+    mask: CallersMask,
+    /// How many descriptors from 3 on the caller handed over.
+    handed_over: u32,
+}
+
+impl Child {
+    fn run(self, pipe: InitPipe, console: Option<OwnedFd>, ready: OwnedFd) -> ! {
+        match start_session(console) {
+            Ok(()) => {
+                if nix::unistd::write(&ready, &[1]) != Ok(1) {
+                    exit_now(1);
+                }
+            }
+            Err(failure) => {
+                let _ = nix::unistd::write(&ready, &failure.to_bytes());
+                exit_now(1);
+            }
+        }
+        drop(ready);
+        if !pipe.readable {
+            let wrong = "no initConfig can be read: _LIBCONTAINER_INITPIPE is for writing only";
+            tell(&Error::new(ErrorKind::Protocol, wrong));
+            exit_now(1);
+        }
+        let received = match receive(&pipe.file) {
+            Ok(received) => received,
+            Err(errno) => {
+                tell(&Error::new(ErrorKind::Protocol, "initConfig").because(errno));
+                exit_now(1);
+            }
+        };
+        // From here on libcontainer waits for an error, or for the end.
+        let line = Line {
+            report: pipe.file,
+            leave: None,
+        };
+        let error = match self.prepare(received) {
+            Ok((image, program)) => image.become_program(&line).into_error(&program),
+            Err(error) => error,
+        };
+        tell(&error);
+        let message = answer(&error);
+        let _ = nix::unistd::write(&line.report, &message);
+        exit_now(1)
+    }
+
+    fn prepare(self, received: Received) -> Result<(Image, String)> {
+        if !received.whole {
+            let wrong = format!(
+                "initConfig is longer than {} bytes",
+                init_config::MAX_INIT_CONFIG
+            );
+            return Err(Error::new(ErrorKind::Protocol, wrong));
+        }
+        let config = init_config::parse(&received.text)
+            .map_err(|fault| Error::new(ErrorKind::Protocol, format!("initConfig: {fault}")))?;
+        self.check_passed_files(config.passed_files)?;
+        let identity = self.identity(&config)?;
+        let mut variables = Variables::from_pairs(
+            config
+                .env
+                .iter()
+                .map(|(k, v)| (k.as_bytes().to_vec(), v.as_bytes().to_vec())),
+        );
+        if variables.value(b"HOME").is_none_or(<[u8]>::is_empty) {
+            variables.set(b"HOME", identity.home.as_bytes().to_vec());
+        }
+        let first = config.args.first().cloned().unwrap_or_default();
+        let candidates = environment::candidates(&first, &variables);
+        let mut seccomp: Vec<Program> = self.workload.seccomp.into_iter().collect();
+        if let Some(filter) = &config.seccomp {
+            seccomp.push(own_filter(filter)?);
+        }
+        let oom_score_adj = oom_score_adj(&self.procfs, &self.oom_score_adj, config.oom_score_adj)?;
+        let exec_label = exec_label(&self.procfs, &config)?;
+        let image = Image {
+            rlimits: config.rlimits,
+            umask: self.process.umask,
+            oom_score_adj,
+            root: match self.root {
+                ProgramRoot::Other(root) => Some(root),
+                ProgramRoot::Own(_) | ProgramRoot::AfterJoin => None,
+            },
+            work_dir: config.cwd.map_or(WorkDir::Keep, WorkDir::Path),
+            credentials: Credentials {
+                uid: Some(identity.uid),
+                gid: Some(identity.gid),
+                groups: Some(identity.groups),
+            },
+            own_standard: true,
+            capabilities: capabilities(config.capabilities)?,
+            exec_label,
+            no_new_privs: self.process.no_new_privs,
+            dies_with_parent: false,
+            landlock: self.workload.landlock,
+            seccomp,
+            preserved: config.passed_files,
+            mask: Some(self.mask),
+            candidates,
+            argv: StringArray::new(config.args),
+            envp: StringArray::new(variables.into_strings()),
+        };
+        Ok((image, first.to_string_lossy().into_owned()))
+    }
+
+    /// Descriptors 3 to 3 + N - 1 are the caller's; one that was not open when
+    /// the helper began would be one of the helper's own.
+    fn check_passed_files(&self, count: u32) -> Result<()> {
+        if count <= self.handed_over {
+            return Ok(());
+        }
+        let wrong = format!(
+            "passed_files_count {count}: descriptor {} was not passed",
+            3 + self.handed_over
+        );
+        Err(Error::new(ErrorKind::Protocol, wrong)
+            .right("count the files that were passed, from descriptor 3 on"))
+    }
+
+    /// The user, from the passwd and group files of the program's root.
+    fn identity(&self, config: &InitConfig) -> Result<Identity> {
+        let root = self
+            .root
+            .directory()
+            .ok_or_else(|| Error::new(ErrorKind::System, "the program's root is not open"))?;
+        let read = |path, limit| match directory::regular_file(root, path)? {
+            Some(file) => read_all(file, limit, &path.to_string_lossy()),
+            None => Ok(Vec::new()),
+        };
+        let passwd = read(c"etc/passwd", userdb::MAX_FILE)?;
+        let group = read(c"etc/group", userdb::MAX_FILE)?;
+        let (uid, gid) = (
+            nix::unistd::getuid().as_raw(),
+            nix::unistd::getgid().as_raw(),
+        );
+        let mut identity = userdb::resolve(&config.user, &passwd, &group, uid, gid)
+            .map_err(|fault| Error::new(ErrorKind::Protocol, fault.reason.to_string()))?;
+        let more = userdb::additional_groups(&config.additional_groups, &group)
+            .map_err(|fault| Error::new(ErrorKind::Protocol, fault.reason.to_string()))?;
+        for gid in more {
+            if !identity.groups.contains(&gid) {
+                identity.groups.push(gid);
+            }
+        }
+        Ok(identity)
+    }
+}
+
+/// A session of its own, with the console as its terminal and on 0, 1 and 2.
+fn start_session(console: Option<OwnedFd>) -> std::result::Result<(), Failure> {
+    terminal::new_session().map_err(|errno| Failure::new(Step::Session, errno))?;
+    let Some(console) = console else {
+        return Ok(());
+    };
+    let failed = |errno| Failure::new(Step::Terminal, errno);
+    terminal::take_control(console.as_fd()).map_err(failed)?;
+    for standard in 0..=2 {
+        descriptor::place(console.as_fd(), standard).map_err(failed)?;
+    }
+    Ok(())
+}
+
+/// What came through the pipe until its end.
+struct Received {
+    text: Vec<u8>,
+    /// Nothing was left out.
+    whole: bool,
+}
+
+/// Reads to the end: libcontainer shuts its side down after initConfig, and an
+/// error is only heard by a caller whose message was read.
+fn receive(pipe: &OwnedFd) -> std::result::Result<Received, Errno> {
+    let mut text = Vec::new();
+    let mut whole = true;
+    let mut chunk = [0; 16384];
+    loop {
+        match nix::unistd::read(pipe, &mut chunk) {
+            Ok(0) => return Ok(Received { text, whole }),
+            Ok(read) if text.len() + read > init_config::MAX_INIT_CONFIG => whole = false,
+            Ok(read) if whole => text.extend(chunk.iter().take(read)),
+            Ok(_) | Err(Errno::EINTR) => {}
+            Err(errno) => return Err(errno),
+        }
+    }
+}
+
+/// What initConfig gives the program, exactly; an attempt to give more than the
+/// helper has fails when it is set.
+fn capabilities(wanted: crate::policy::capability::CapabilitySet) -> Result<CapabilityPlan> {
+    let now = credentials::capabilities()
+        .map_err(|errno| Error::new(ErrorKind::System, "capget").because(errno))?;
+    let bounding = now
+        .effective
+        .contains(Capability::SETPCAP)
+        .then_some(wanted);
+    let ambient = crate::policy::capability::CapabilitySet::EMPTY;
+    Ok(CapabilityPlan::Set {
+        bounding,
+        permitted: wanted,
+        ambient,
+    })
+}
+
+/// The filter of initConfig. Calls that this kernel's tables do not know are
+/// passed over with a word on standard error, as libcontainer does.
+fn own_filter(config: &libcontainer::Config) -> Result<Program> {
+    let failed = |what: String| Error::new(ErrorKind::Protocol, format!("seccomp: {what}"));
+    let arch = filters::native()?;
+    let resolved = libcontainer::resolve_libcontainer_2015(config, arch)
+        .map_err(|reason| failed(reason.to_string()))?;
+    for name in resolved.skipped {
+        tell(&failed(format!(
+            "{name} is no system call here, and is passed over"
+        )));
+    }
+    if let Some(call) = needs::denied_to_workload(&resolved.profile, arch) {
+        return Err(failed(format!(
+            "it denies {call}, without which nothing can be executed"
+        )));
+    }
+    compile(&resolved.profile, arch).map_err(|fault| failed(fault.to_string()))
+}
+
+/// The error as libcontainer's JSON.
+fn answer(error: &Error) -> Vec<u8> {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    generic_error::generic_error(now.unwrap_or_default(), error.to_string().as_bytes())
+}
+
+/// What is to be written; `None`: it has the value already.
+fn oom_score_adj(procfs: &Procfs, now: &[u8], wanted: i16) -> Result<Option<OomScoreAdj>> {
+    let value = wanted.to_string().into_bytes();
+    if now.trim_ascii() == value.as_slice() {
+        return Ok(None);
+    }
+    Ok(Some(OomScoreAdj {
+        procfs: procfs.duplicate()?,
+        value,
+    }))
+}
+
+fn exec_label(procfs: &Procfs, config: &InitConfig) -> Result<Option<ExecLabel>> {
+    let label = match (&config.apparmor_profile, &config.process_label) {
+        (None, None) => return Ok(None),
+        (Some(profile), None) => [b"exec ", profile.as_bytes()].concat(),
+        (None, Some(label)) => label.as_bytes().to_vec(),
+        (Some(_), Some(_)) => {
+            let wrong = "initConfig has both an AppArmor profile and an SELinux label";
+            return Err(Error::new(ErrorKind::Protocol, wrong)
+                .right("a kernel runs with one of the two: leave the other empty"));
+        }
+    };
+    Ok(Some(ExecLabel {
+        procfs: procfs.duplicate()?,
+        file: c"thread-self/attr/exec",
+        label,
+    }))
+}
+
+/// One line on standard error.
+pub(crate) fn tell(error: &Error) {
+    let line = format!("nsexec: {error}\n");
+    let _ = nix::unistd::write(descriptor::standard(2), line.as_bytes());
+}

@@ -1,0 +1,74 @@
+//! close_range(2) and the descriptor flags.
+
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
+
+use nix::errno::Errno;
+
+use super::{check, pidfd};
+
+/// What becomes of a range of descriptors.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Range {
+    /// They are closed.
+    Close,
+    /// They are closed by the next execve (Linux 5.11).
+    CloseOnExec,
+}
+
+/// Closes, or marks, every open descriptor of `first..=last`.
+///
+/// Closing takes the numbers away from whoever owns them: it is only called
+/// where nothing of the range is used again, right before execve.
+pub(crate) fn close_range(first: u32, last: u32, range: Range) -> Result<(), Errno> {
+    let flags = match range {
+        Range::Close => 0,
+        Range::CloseOnExec => libc::CLOSE_RANGE_CLOEXEC,
+    };
+    // SAFETY: close_range takes three integers. That no owner of a closed
+    // number uses it again is the contract above.
+    check(unsafe { libc::syscall(libc::SYS_close_range, first, last, flags) })?;
+    Ok(())
+}
+
+/// Whether a descriptor of this number is open.
+pub(crate) fn is_open(fd: RawFd) -> bool {
+    // SAFETY: F_GETFD takes integers only.
+    unsafe { libc::fcntl(fd, libc::F_GETFD) != -1 }
+}
+
+/// Lets `fd` cross the next execve, or not.
+pub(crate) fn set_close_on_exec(fd: RawFd, close: bool) -> Result<(), Errno> {
+    let flags = if close { libc::FD_CLOEXEC } else { 0 };
+    // SAFETY: F_SETFD takes integers only.
+    Errno::result(unsafe { libc::fcntl(fd, libc::F_SETFD, flags) })?;
+    Ok(())
+}
+
+/// A copy, CLOEXEC, of a descriptor that was handed over by its number.
+///
+/// # Errors
+/// EBADF: none is open under this number.
+pub(crate) fn duplicate_number(fd: RawFd) -> Result<OwnedFd, Errno> {
+    // SAFETY: F_DUPFD_CLOEXEC takes integers only.
+    let fd = Errno::result(unsafe { libc::fcntl(fd, libc::F_DUPFD_CLOEXEC, 3) })?;
+    Ok(pidfd::owned(fd.into()))
+}
+
+/// Makes `new` a copy of `old` that crosses execve.
+pub(crate) fn place(old: BorrowedFd<'_>, new: RawFd) -> Result<(), Errno> {
+    if old.as_raw_fd() == new {
+        return set_close_on_exec(new, false);
+    }
+    // SAFETY: dup3 takes integers only. It is called for 0, 1 and 2, which no
+    // Rust value owns.
+    Errno::result(unsafe { libc::dup3(old.as_raw_fd(), new, 0) })?;
+    Ok(())
+}
+
+/// `fd`, which is one of 0, 1 and 2 and was made valid before.
+pub(crate) fn standard(fd: RawFd) -> BorrowedFd<'static> {
+    debug_assert!((0..=2).contains(&fd));
+    // SAFETY: borrow_raw needs a descriptor that stays open as long as the
+    // borrow; 0, 1 and 2 are made valid first of all and never closed.
+    unsafe { BorrowedFd::borrow_raw(fd) }
+}

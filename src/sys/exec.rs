@@ -1,0 +1,83 @@
+//! execve(2) and execveat(2) from memory that was made ready before.
+
+use std::ffi::{CStr, CString, c_char};
+use std::fmt;
+use std::os::fd::{AsRawFd, BorrowedFd};
+
+use nix::errno::Errno;
+
+/// A null-terminated array of strings, as execve takes it.
+pub(crate) struct StringArray {
+    strings: Vec<CString>,
+    /// Points into `strings`, which is never changed; ends with null.
+    pointers: Vec<*const c_char>,
+}
+
+impl StringArray {
+    pub(crate) fn new(strings: Vec<CString>) -> Self {
+        let pointers = strings
+            .iter()
+            .map(|string| string.as_ptr())
+            .chain([std::ptr::null()])
+            .collect();
+        Self { strings, pointers }
+    }
+}
+
+impl fmt::Debug for StringArray {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.strings.fmt(f)
+    }
+}
+
+/// Becomes the program at `path`. Returns only when that failed.
+pub(crate) fn execve(path: &CStr, argv: &StringArray, envp: &StringArray) -> Errno {
+    // SAFETY: execve reads a string and two null-terminated arrays of strings;
+    // CStr and StringArray are that, and outlive the call.
+    unsafe {
+        libc::execve(
+            path.as_ptr(),
+            argv.pointers.as_ptr(),
+            envp.pointers.as_ptr(),
+        )
+    };
+    Errno::last()
+}
+
+unsafe extern "C" {
+    /// environ(7), as the C library keeps it.
+    safe static environ: EnvironmentPointer;
+}
+
+/// The C library's pointer to the environment.
+#[repr(transparent)]
+struct EnvironmentPointer(*const *const c_char);
+
+// SAFETY: Sync needs that sharing is sound; the process is single-threaded, and
+// nothing in it changes the environment.
+unsafe impl Sync for EnvironmentPointer {}
+
+/// Executes `file` with this process's own arguments and environment, both
+/// unchanged. Returns only when that failed.
+pub(crate) fn execute_again(file: BorrowedFd<'_>) -> Errno {
+    use std::os::unix::ffi::OsStringExt;
+    let arguments = std::env::args_os().map(|argument| CString::new(argument.into_vec()));
+    let Ok(arguments) = arguments.collect() else {
+        return Errno::EINVAL;
+    };
+    let argv = StringArray::new(arguments);
+    // SAFETY: as for execve, with AT_EMPTY_PATH and "" the descriptor itself is
+    // executed; environ is a null-terminated array of
+    // strings by the C library's promise.
+    unsafe {
+        libc::syscall(
+            libc::SYS_execveat,
+            file.as_raw_fd(),
+            c"".as_ptr(),
+            argv.pointers.as_ptr(),
+            environ.0,
+            libc::AT_EMPTY_PATH,
+        )
+    };
+    Errno::last()
+}

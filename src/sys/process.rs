@@ -1,0 +1,104 @@
+//! What a process is: dumpable, single-threaded, started with more privilege
+//! than its caller had; and how it ends.
+
+use nix::errno::Errno;
+
+/// Whether the kernel started this program with credentials that its caller
+/// did not have: set-user-ID, set-group-ID or file capabilities (AT_SECURE,
+/// getauxval(3)).
+pub(crate) fn gained_privilege() -> bool {
+    // SAFETY: getauxval takes an integer and reads the auxiliary vector.
+    unsafe { libc::getauxval(libc::AT_SECURE) != 0 }
+}
+
+/// PR_SET_DUMPABLE 0: no ptrace and no /proc/PID/{exe,fd,root,cwd,mem} for
+/// processes without CAP_SYS_PTRACE. Every change of credentials may undo it.
+pub(crate) fn set_undumpable() -> Result<(), Errno> {
+    set_dumpable(0)
+}
+
+/// PR_SET_DUMPABLE 1, for the one open that needs the owner of /proc/self to be
+/// the process's own user.
+pub(crate) fn set_dumpable_for_one_open() -> Result<(), Errno> {
+    set_dumpable(1)
+}
+
+fn set_dumpable(value: libc::c_ulong) -> Result<(), Errno> {
+    // SAFETY: PR_SET_DUMPABLE takes integers only.
+    Errno::result(unsafe { libc::prctl(libc::PR_SET_DUMPABLE, value, 0, 0, 0) })?;
+    Ok(())
+}
+
+/// PR_SET_NO_NEW_PRIVS.
+pub(crate) fn set_no_new_privs() -> Result<(), Errno> {
+    // SAFETY: PR_SET_NO_NEW_PRIVS takes integers only.
+    Errno::result(unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) })?;
+    Ok(())
+}
+
+/// PR_SET_PDEATHSIG: SIGKILL when the parent ends. Cleared by a change of
+/// credentials, and by executing a set-user-ID program.
+pub(crate) fn set_killed_with_parent() -> Result<(), Errno> {
+    // SAFETY: PR_SET_PDEATHSIG takes integers only.
+    Errno::result(unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL, 0, 0, 0) })?;
+    Ok(())
+}
+
+/// PR_SET_NAME: what ps(1) shows; at most 15 bytes count.
+pub(crate) fn set_name(name: &std::ffi::CStr) -> Result<(), Errno> {
+    // SAFETY: PR_SET_NAME reads a string, which a CStr is.
+    Errno::result(unsafe { libc::prctl(libc::PR_SET_NAME, name.as_ptr(), 0, 0, 0) })?;
+    Ok(())
+}
+
+/// umask(2), which cannot fail.
+pub(crate) fn set_umask(mask: u32) {
+    // SAFETY: umask takes an integer.
+    unsafe { libc::umask(mask) };
+}
+
+/// Sets a resource limit of this process; `u64::MAX` is RLIM_INFINITY.
+///
+/// # Errors
+/// EPERM: a hard limit is raised without CAP_SYS_RESOURCE.
+pub(crate) fn set_rlimit(resource: u8, soft: u64, hard: u64) -> Result<(), Errno> {
+    let limit = libc::rlimit64 {
+        rlim_cur: soft,
+        rlim_max: hard,
+    };
+    let none = std::ptr::null_mut::<libc::rlimit64>();
+    // SAFETY: prlimit64 reads one rlimit64, which outlives the call, and writes
+    // the old one only where the last pointer is not null.
+    Errno::result(unsafe {
+        libc::syscall(
+            libc::SYS_prlimit64,
+            0,
+            libc::c_uint::from(resource),
+            &raw const limit,
+            none,
+        )
+    })?;
+    Ok(())
+}
+
+/// The working directory as the kernel names it, into `buffer`.
+///
+/// # Errors
+/// ERANGE: longer than `buffer`. ENOENT: it was removed.
+pub(crate) fn current_directory(buffer: &mut [u8; 4096]) -> Result<&[u8], Errno> {
+    // The system call and not getcwd(3), which hides "(unreachable)".
+    // SAFETY: getcwd writes at most as many bytes as the second argument says,
+    // which is the length of the buffer.
+    let length = super::check(unsafe {
+        libc::syscall(libc::SYS_getcwd, buffer.as_mut_ptr(), buffer.len())
+    })?;
+    let length = usize::try_from(length).map_err(|_| Errno::EOVERFLOW)?;
+    let path = buffer.get(..length).ok_or(Errno::EOVERFLOW)?;
+    Ok(path.strip_suffix(&[0]).unwrap_or(path))
+}
+
+/// Ends the process at once: no destructor, no atexit(3) handler.
+pub(crate) fn exit_now(status: i32) -> ! {
+    // SAFETY: _exit takes an integer and does not return.
+    unsafe { libc::_exit(status) }
+}

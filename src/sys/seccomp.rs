@@ -1,0 +1,36 @@
+//! seccomp(2). seccompiler's own loader always sets no_new_privs.
+
+use nix::errno::Errno;
+
+use super::check;
+use crate::seccomp::program::Program;
+
+/// Adds a filter to this process, for good.
+///
+/// # Errors
+/// EACCES: neither no_new_privs nor CAP_SYS_ADMIN. ENOMEM: 32768 instructions
+/// (plus 4 a filter) in all.
+pub(crate) fn load(program: &Program) -> Result<(), Errno> {
+    let instructions = program.instructions();
+    let fprog = libc::sock_fprog {
+        len: u16::try_from(instructions.len()).map_err(|_| Errno::E2BIG)?,
+        filter: instructions.as_ptr().cast::<libc::sock_filter>().cast_mut(),
+    };
+    // SAFETY: seccomp reads `len` sock_filters at `filter`: Instruction has the
+    // layout of sock_filter (repr(C), the same fields; asserted below), there
+    // are `len` of them, and the kernel only reads.
+    check(unsafe {
+        libc::syscall(
+            libc::SYS_seccomp,
+            libc::SECCOMP_SET_MODE_FILTER,
+            0,
+            &raw const fprog,
+        )
+    })?;
+    Ok(())
+}
+
+const _: () = assert!(
+    size_of::<crate::seccomp::program::Instruction>() == size_of::<libc::sock_filter>()
+        && align_of::<crate::seccomp::program::Instruction>() == align_of::<libc::sock_filter>()
+);

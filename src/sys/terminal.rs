@@ -1,0 +1,20 @@
+//! Sessions and the controlling terminal.
+
+use std::os::fd::{AsRawFd, BorrowedFd};
+
+use nix::errno::Errno;
+
+/// setsid(2).
+pub(crate) fn new_session() -> Result<(), Errno> {
+    // SAFETY: setsid takes nothing.
+    Errno::result(unsafe { libc::setsid() })?;
+    Ok(())
+}
+
+/// TIOCSCTTY: makes `terminal` the controlling terminal of this session,
+/// without stealing it from another.
+pub(crate) fn take_control(terminal: BorrowedFd<'_>) -> Result<(), Errno> {
+    // SAFETY: TIOCSCTTY takes an integer.
+    Errno::result(unsafe { libc::ioctl(terminal.as_raw_fd(), libc::TIOCSCTTY, 0) })?;
+    Ok(())
+}

@@ -1,0 +1,77 @@
+//! The target's cgroups, cgroup v1, v2 and both at once.
+
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
+
+use nix::fcntl::{OFlag, open};
+use nix::sys::stat::Mode;
+
+use super::procfs_root::{MAX_FILE, read_all};
+use super::{Procfs, Target};
+use crate::error::{Error, ErrorKind, Result};
+use crate::procfs::cgroup::{self, Hierarchy};
+use crate::procfs::mountinfo;
+
+/// Opens cgroup.procs of each of the target's cgroups that the caller is not
+/// in itself.
+///
+/// # Errors
+/// `Target`: a hierarchy is not mounted, or the cgroup is outside what the
+/// caller's cgroup namespace shows.
+pub(crate) fn open_procs(target: &Target, procfs: &Procfs) -> Result<Vec<OwnedFd>> {
+    let unreadable = |file: &str, fault: &dyn std::fmt::Display| {
+        Error::new(ErrorKind::Safety, format!("/proc/self/{file}: {fault}"))
+    };
+    let theirs = cgroup::parse(&target.read("cgroup")?)
+        .map_err(|fault| target.unreadable("cgroup", &fault))?;
+    let own = read_own(procfs, c"self/cgroup")?;
+    let own = cgroup::parse(&own).map_err(|fault| unreadable("cgroup", &fault))?;
+    let mounts = read_own(procfs, c"self/mountinfo")?;
+    let mounts = mountinfo::parse(&mounts).map_err(|fault| unreadable("mountinfo", &fault))?;
+    let mut files = Vec::new();
+    for membership in theirs.iter().filter(|membership| !own.contains(membership)) {
+        let directory = locate(membership, &mounts).ok_or_else(|| {
+            let path = membership.path.display();
+            let wrong = format!("the target's cgroup {path} is not below a mounted hierarchy");
+            Error::new(ErrorKind::Target, wrong).right("mount it, or leave -c out")
+        })?;
+        let file = directory.join("cgroup.procs");
+        let flags = OFlag::O_WRONLY | OFlag::O_CLOEXEC | OFlag::O_NOFOLLOW;
+        files.push(open(&file, flags, Mode::empty()).map_err(|errno| {
+            Error::new(ErrorKind::Target, file.display().to_string()).because(errno)
+        })?);
+    }
+    Ok(files)
+}
+
+fn read_own(procfs: &Procfs, path: &std::ffi::CStr) -> Result<Vec<u8>> {
+    let what = format!("/proc/{}", path.to_string_lossy());
+    let file = procfs
+        .open_file(path)
+        .map_err(|errno| Error::new(ErrorKind::System, what.clone()).because(errno))?;
+    read_all(file, MAX_FILE, &what)
+}
+
+/// The directory of a cgroup: its path below the mounted part of its hierarchy.
+fn locate(membership: &cgroup::Membership, mounts: &[mountinfo::Mount]) -> Option<PathBuf> {
+    mounts
+        .iter()
+        .filter(|mount| carries(mount, &membership.hierarchy))
+        .find_map(|mount| {
+            let below = membership.path.strip_prefix(&mount.root).ok()?;
+            Some(mount.mount_point.join(below))
+        })
+}
+
+fn carries(mount: &mountinfo::Mount, hierarchy: &Hierarchy) -> bool {
+    match hierarchy {
+        Hierarchy::Unified => mount.fs_type == "cgroup2",
+        // A v1 mount names its controllers among its options.
+        Hierarchy::Legacy { controllers, .. } => {
+            mount.fs_type == "cgroup"
+                && controllers
+                    .iter()
+                    .all(|controller| mount.has_super_option(controller))
+        }
+    }
+}

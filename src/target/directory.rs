@@ -1,0 +1,148 @@
+//! The program's root and working directory, and files below its root.
+
+use std::ffi::CStr;
+use std::os::fd::OwnedFd;
+use std::path::Path;
+
+use nix::errno::Errno;
+use nix::fcntl::{OFlag, OpenHow, ResolveFlag, open, openat2};
+use nix::sys::stat::{Mode, SFlag, fstat};
+
+use super::{Memberships, Target};
+use crate::error::{Error, ErrorKind, Result};
+use crate::request::{Directory, Namespace, Request, WorkDir};
+
+/// The directory that the program sees as `/`.
+#[derive(Debug)]
+pub(crate) enum ProgramRoot {
+    /// The caller's own: nothing changes.
+    Own(OwnedFd),
+    /// To be entered with chroot(2).
+    Other(OwnedFd),
+    /// The root of a mount namespace that is given as a file: it can only be
+    /// opened after the join.
+    AfterJoin,
+}
+
+impl ProgramRoot {
+    /// Opens the root that `request` means.
+    pub(crate) fn open(
+        request: &Request,
+        target: Option<&Target>,
+        memberships: &Memberships,
+    ) -> Result<Self> {
+        let joined = memberships.joins(Namespace::Mnt);
+        match &request.root {
+            Some(Directory::Target) => Ok(Self::Other(link(target, "root")?)),
+            Some(Directory::Path(path)) if joined => {
+                let base = link(target, "root")?;
+                Ok(Self::Other(beneath(&base, path)?))
+            }
+            Some(Directory::Path(path)) => Ok(Self::Other(own(path)?)),
+            None if memberships.joins_targets(Namespace::Mnt) => {
+                Ok(Self::Other(link(target, "root")?))
+            }
+            None if joined => Ok(Self::AfterJoin),
+            None => Ok(Self::Own(own_root()?)),
+        }
+    }
+
+    /// The opened directory, if there is one yet.
+    pub(crate) fn directory(&self) -> Option<&OwnedFd> {
+        match self {
+            Self::Own(directory) | Self::Other(directory) => Some(directory),
+            Self::AfterJoin => None,
+        }
+    }
+}
+
+/// The opened working directory; `None`: the root, or a path for later.
+pub(crate) fn open_work_dir(
+    request: &Request,
+    target: Option<&Target>,
+    memberships: &Memberships,
+    root: &ProgramRoot,
+) -> Result<Option<OwnedFd>> {
+    let WorkDir::Before(directory) = &request.work_dir else {
+        return Ok(None);
+    };
+    match (directory, root) {
+        (Directory::Target, _) => link(target, "cwd").map(Some),
+        (Directory::Path(path), ProgramRoot::Other(base)) if memberships.joins(Namespace::Mnt) => {
+            beneath(base, path).map(Some)
+        }
+        (Directory::Path(path), _) => own(path).map(Some),
+    }
+}
+
+/// The target's root or working directory, through its magic link.
+fn link(target: Option<&Target>, name: &str) -> Result<OwnedFd> {
+    let target = target.ok_or_else(|| {
+        Error::new(
+            ErrorKind::Usage,
+            format!("whose {name} is meant is not said"),
+        )
+        .right("give -t PID")
+    })?;
+    let c_name = if name == "root" { c"root" } else { c"cwd" };
+    let flags = OFlag::O_PATH | OFlag::O_DIRECTORY;
+    target
+        .open(c_name, flags)
+        .map_err(|errno| target.failed(name, errno))
+}
+
+/// This process's root.
+pub(crate) fn own_root() -> Result<OwnedFd> {
+    own(Path::new("/"))
+}
+
+fn own(path: &Path) -> Result<OwnedFd> {
+    let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+    open(path, flags, Mode::empty()).map_err(|errno| cannot_open(path, errno))
+}
+
+/// A directory inside `base`, whatever links lie on the way.
+fn beneath(base: &OwnedFd, path: &Path) -> Result<OwnedFd> {
+    let how = OpenHow::new()
+        .flags(OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC)
+        .resolve(ResolveFlag::RESOLVE_IN_ROOT | ResolveFlag::RESOLVE_NO_MAGICLINKS);
+    openat2(base, path, how)
+        .map_err(|errno| cannot_open(path, errno).right("it is looked up inside the target's root"))
+}
+
+fn cannot_open(path: &Path, errno: Errno) -> Error {
+    Error::new(ErrorKind::Target, format!("directory {}", path.display())).because(errno)
+}
+
+/// Opens a path inside the root as a handle only; `None` when nothing is there.
+pub(crate) fn handle(root: &OwnedFd, path: &Path) -> std::result::Result<Option<OwnedFd>, Errno> {
+    let how = OpenHow::new()
+        .flags(OFlag::O_PATH | OFlag::O_CLOEXEC)
+        .resolve(ResolveFlag::RESOLVE_IN_ROOT | ResolveFlag::RESOLVE_NO_MAGICLINKS);
+    match openat2(root, path, how) {
+        Ok(fd) => Ok(Some(fd)),
+        // ELOOP: through a magic link, which is refused: as good as not there.
+        Err(Errno::ENOENT | Errno::ENOTDIR | Errno::ELOOP | Errno::EACCES) => Ok(None),
+        Err(errno) => Err(errno),
+    }
+}
+
+/// Opens a regular file inside the root for reading; `None` when there is none.
+pub(crate) fn regular_file(root: &OwnedFd, path: &CStr) -> Result<Option<OwnedFd>> {
+    let how = OpenHow::new()
+        .flags(OFlag::O_RDONLY | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK | OFlag::O_NOCTTY)
+        .resolve(ResolveFlag::RESOLVE_IN_ROOT | ResolveFlag::RESOLVE_NO_MAGICLINKS);
+    let name = path.to_string_lossy();
+    match openat2(root, path, how) {
+        Ok(file) => {
+            let stat = fstat(&file)
+                .map_err(|errno| Error::new(ErrorKind::System, name.clone()).because(errno))?;
+            let kind = SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT;
+            Ok((kind == SFlag::S_IFREG).then_some(file))
+        }
+        Err(Errno::ENOENT | Errno::ENOTDIR | Errno::ELOOP | Errno::EACCES | Errno::ENXIO) => {
+            Ok(None)
+        }
+        Err(errno) => Err(Error::new(ErrorKind::Target, name).because(errno)),
+    }
+}

@@ -1,0 +1,12 @@
+//! The target, pinned: everything of it that is used later is opened before the
+//! first join, through descriptors that stay its own when its pid is recycled.
+
+pub(crate) mod cgroup;
+pub(crate) mod directory;
+pub(crate) mod namespace;
+pub(crate) mod process;
+pub(crate) mod procfs_root;
+
+pub(crate) use namespace::{Membership, Memberships};
+pub(crate) use process::Target;
+pub(crate) use procfs_root::Procfs;

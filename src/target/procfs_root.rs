@@ -1,0 +1,107 @@
+//! The caller's /proc, once it is known to be one.
+
+use std::ffi::CStr;
+use std::fmt;
+use std::os::fd::{AsFd, OwnedFd};
+
+use nix::errno::Errno;
+use nix::fcntl::{OFlag, open, openat, readlinkat};
+use nix::sys::stat::Mode;
+use nix::sys::statfs::{PROC_SUPER_MAGIC, fstatfs};
+
+use crate::error::{Error, ErrorKind, Result};
+
+/// A procfs that shows the caller's own pid namespace.
+#[derive(Debug)]
+pub(crate) struct Procfs {
+    directory: OwnedFd,
+}
+
+impl Procfs {
+    /// Opens /proc.
+    ///
+    /// # Errors
+    /// `Safety`: it is no procfs, or that of another pid namespace, in which
+    /// the caller's pids name other processes.
+    pub(crate) fn open() -> Result<Self> {
+        let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC | OFlag::O_NOFOLLOW;
+        let directory = open(c"/proc", flags, Mode::empty()).map_err(|errno| {
+            Error::new(ErrorKind::System, "/proc cannot be opened")
+                .because(errno)
+                .right("mount a procfs there")
+        })?;
+        let filesystem = fstatfs(&directory).map_err(|errno| {
+            Error::new(ErrorKind::System, "the file system of /proc").because(errno)
+        })?;
+        if filesystem.filesystem_type() != PROC_SUPER_MAGIC {
+            return Err(Error::new(ErrorKind::Safety, "/proc is not a procfs"));
+        }
+        let procfs = Self { directory };
+        let own = readlinkat(&procfs.directory, c"self").ok();
+        if own.and_then(|own| own.to_str()?.parse().ok()) != Some(std::process::id()) {
+            return Err(
+                Error::new(ErrorKind::Safety, "/proc shows another pid namespace")
+                    .right("mount the procfs of the caller's pid namespace there"),
+            );
+        }
+        Ok(procfs)
+    }
+
+    /// A second descriptor of the directory, for the child.
+    pub(crate) fn duplicate(&self) -> Result<OwnedFd> {
+        self.directory.try_clone().map_err(|error| {
+            Error::new(ErrorKind::System, "a descriptor cannot be copied").because(error)
+        })
+    }
+
+    /// Opens a file below it, read-only.
+    pub(crate) fn open_file(&self, path: &CStr) -> std::result::Result<OwnedFd, Errno> {
+        openat(
+            &self.directory,
+            path,
+            OFlag::O_RDONLY | OFlag::O_CLOEXEC,
+            Mode::empty(),
+        )
+    }
+
+    /// Opens the directory of a process, as a handle only.
+    pub(crate) fn open_directory(&self, path: &CStr) -> std::result::Result<OwnedFd, Errno> {
+        let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+        openat(&self.directory, path, flags, Mode::empty())
+    }
+
+    /// Device and inode number of one of the caller's namespaces.
+    pub(crate) fn own_namespace(&self, name: &str) -> std::result::Result<(u64, u64), Errno> {
+        let path = format!("self/ns/{name}");
+        let stat =
+            nix::sys::stat::fstatat(&self.directory, path.as_str(), nix::fcntl::AtFlags::empty())?;
+        Ok((stat.st_dev, stat.st_ino))
+    }
+}
+
+/// The longest file of /proc that is read: cgroup, status and mountinfo grow
+/// with the machine, and no honest one comes near.
+pub(crate) const MAX_FILE: usize = 8 << 20;
+
+/// Reads a file of at most `limit` bytes from where it stands.
+///
+/// # Errors
+/// `Safety`: it is longer.
+pub(crate) fn read_all(file: impl AsFd, limit: usize, what: &dyn fmt::Display) -> Result<Vec<u8>> {
+    let mut content = Vec::new();
+    let mut chunk = [0; 4096];
+    loop {
+        match nix::unistd::read(&file, &mut chunk) {
+            Ok(0) => return Ok(content),
+            Ok(read) => content.extend(chunk.iter().take(read)),
+            Err(Errno::EINTR) => {}
+            Err(errno) => {
+                return Err(Error::new(ErrorKind::System, format!("reading {what}")).because(errno));
+            }
+        }
+        if content.len() > limit {
+            let wrong = format!("{what} is longer than {limit} bytes");
+            return Err(Error::new(ErrorKind::Safety, wrong));
+        }
+    }
+}
