@@ -1,2 +1,104 @@
-//! `cargo xtask NAME`: what the project does to itself.
-fn main() {}
+//! `cargo xtask NAME`: builds, checks, measures and shows nsexec.
+//!
+//! Each name is a file of this crate. Whatever a machine lacks is set up first
+//! ([`setup`]), or the line that would set it up is printed.
+
+#![forbid(unsafe_code)]
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "it talks to people: nothing here ends up in the helper"
+)]
+
+use std::ffi::OsString;
+use std::io;
+use std::process::ExitCode;
+
+mod cargo;
+mod ci;
+mod dist;
+mod docs;
+mod elf;
+mod fuzz;
+mod progress;
+mod setup;
+mod test;
+mod text;
+
+struct Command {
+    name: &'static str,
+    arguments: &'static str,
+    about: &'static str,
+    run: fn(&[OsString]) -> io::Result<()>,
+}
+
+const COMMANDS: &[Command] = &[
+    Command {
+        name: "test",
+        arguments: "[ARGUMENT OF cargo test]...",
+        about: "run every test; the last line counts passed, failed and skipped",
+        run: test::run,
+    },
+    Command {
+        name: "ci",
+        arguments: "",
+        about: "everything that a change has to pass, and a table of it",
+        run: ci::run,
+    },
+    Command {
+        name: "dist",
+        arguments: "",
+        about: "build dist/nsexec, one static file",
+        run: dist::run,
+    },
+    Command {
+        name: "fuzz",
+        arguments: "[TARGET] [--seconds N]",
+        about: "fuzz one parser or all of them, 60 seconds each",
+        run: fuzz::run,
+    },
+];
+
+fn main() -> ExitCode {
+    let mut arguments = std::env::args_os().skip(1);
+    let name = arguments.next().unwrap_or_default();
+    let rest: Vec<OsString> = arguments.collect();
+    if name == "help" || name == "-h" || name == "--help" {
+        print!("{}", help());
+        return ExitCode::SUCCESS;
+    }
+    let Some(command) = COMMANDS.iter().find(|command| name == command.name) else {
+        eprint!("xtask: no command {name:?}; there are these:\n{}", help());
+        return ExitCode::FAILURE;
+    };
+    match (command.run)(&rest) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("xtask {}: {error}", command.name);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn help() -> String {
+    let rows: Vec<[String; 2]> = COMMANDS
+        .iter()
+        .map(|command| {
+            [
+                format!("{} {}", command.name, command.arguments),
+                command.about.to_owned(),
+            ]
+        })
+        .collect();
+    format!("cargo xtask NAME\n{}", text::aligned(&rows))
+}
+
+/// For commands that take none.
+fn no_arguments(arguments: &[OsString]) -> io::Result<()> {
+    match arguments.first() {
+        None => Ok(()),
+        Some(first) => Err(io::Error::other(format!(
+            "unexpected argument {first:?}; it takes none"
+        ))),
+    }
+}

@@ -1,0 +1,115 @@
+//! `cargo xtask ci`: everything that a change has to pass.
+
+use std::ffi::OsString;
+use std::io;
+use std::process::Command;
+use std::time::Instant;
+
+use crate::test::Tally;
+use crate::{cargo, dist, docs, no_arguments, setup, test, text};
+
+pub(crate) fn run(arguments: &[OsString]) -> io::Result<()> {
+    no_arguments(arguments)?;
+    let mut steps = Steps(Vec::new());
+    let mut tally = None;
+    // Quick ones first; each runs whether or not the ones before it passed.
+    steps.run("fmt", || {
+        passes(&mut cargo::cargo(&["fmt", "--all", "--check"]))
+    });
+    steps.run("docs", docs::check);
+    steps.run("clippy", clippy);
+    steps.run("deny", deny);
+    steps.run("rustdoc", rustdoc);
+    steps.run("build", || dist::build().map(drop));
+    steps.run("test", || {
+        let counted = test::all(&[])?;
+        let verdict = counted.verdict();
+        tally = Some(counted);
+        verdict
+    });
+    steps.end(tally.as_ref())
+}
+
+fn clippy() -> io::Result<()> {
+    passes(
+        cargo::cargo(&["clippy", "--workspace", "--all-targets", "--locked"])
+            .args(["--", "-D", "warnings"]),
+    )
+}
+
+fn deny() -> io::Result<()> {
+    setup::cargo_subcommand("deny")?;
+    passes(&mut cargo::cargo(&[
+        "deny", "check", "bans", "licenses", "sources",
+    ]))
+}
+
+fn rustdoc() -> io::Result<()> {
+    passes(
+        cargo::cargo(&["doc", "--workspace", "--no-deps", "--locked"])
+            .env("RUSTDOCFLAGS", "-D warnings"),
+    )
+}
+
+fn passes(command: &mut Command) -> io::Result<()> {
+    let status = command.status()?;
+    if status.success() {
+        Ok(())
+    } else {
+        Err(io::Error::other(status.to_string()))
+    }
+}
+
+struct Step {
+    name: &'static str,
+    error: Option<String>,
+    seconds: f64,
+}
+
+struct Steps(Vec<Step>);
+
+impl Steps {
+    fn run(&mut self, name: &'static str, step: impl FnOnce() -> io::Result<()>) {
+        println!("{}", text::bold(&format!("== {name}")));
+        let start = Instant::now();
+        let error = step().err().map(|error| error.to_string());
+        if let Some(error) = &error {
+            println!("{} {name}: {error}", text::red("failed"));
+        }
+        self.0.push(Step {
+            name,
+            error,
+            seconds: start.elapsed().as_secs_f64(),
+        });
+    }
+
+    /// The table, and after it the count of tests as the last line.
+    fn end(&self, tally: Option<&Tally>) -> io::Result<()> {
+        let head = ["step", "result", "seconds"].map(str::to_owned);
+        let rows: Vec<[String; 3]> = std::iter::once(head)
+            .chain(self.0.iter().map(|step| {
+                let result = if step.error.is_none() { "ok" } else { "FAILED" };
+                [
+                    step.name.to_owned(),
+                    result.to_owned(),
+                    format!("{:7.1}", step.seconds),
+                ]
+            }))
+            .collect();
+        println!("\n{}", text::aligned(&rows));
+        if let Some(tally) = tally {
+            println!("{tally}");
+        }
+        let failed: Vec<&str> = self
+            .0
+            .iter()
+            .filter(|step| step.error.is_some())
+            .map(|step| step.name)
+            .collect();
+        if failed.is_empty() {
+            Ok(())
+        } else {
+            Err(io::Error::other(format!("failed: {}", failed.join(", "))))
+        }
+    }
+}

@@ -1,0 +1,176 @@
+//! `cargo xtask fuzz`: libFuzzer on the parsers.
+
+use std::ffi::OsString;
+use std::io;
+use std::process::{Command, Stdio};
+
+use crate::{cargo, setup, text};
+
+/// How long each target runs unless told.
+const SECONDS: u32 = 60;
+/// A parser of bounded inputs that needs more than this has lost its bound.
+const MEMORY_MIB: u32 = 1024;
+
+pub(crate) fn run(arguments: &[OsString]) -> io::Result<()> {
+    let asked = Asked::parse(arguments)?;
+    setup::cargo_subcommand("fuzz")?;
+    let toolchain = Toolchain::find();
+    let all = targets(&toolchain)?;
+    let chosen: Vec<&String> = match &asked.target {
+        None => all.iter().collect(),
+        Some(name) => all.iter().filter(|target| *target == name).collect(),
+    };
+    if chosen.is_empty() {
+        return Err(io::Error::other(match &asked.target {
+            Some(name) => format!("no target {name}; there are {}", all.join(", ")),
+            None => "fuzz/Cargo.toml names no target".to_owned(),
+        }));
+    }
+    for target in chosen {
+        println!(
+            "{}",
+            text::bold(&format!("== {target}, {} s", asked.seconds))
+        );
+        let status = toolchain
+            .fuzz(&["run", target])
+            .arg("--")
+            .arg(format!("-max_total_time={}", asked.seconds))
+            .arg(format!("-rss_limit_mb={MEMORY_MIB}"))
+            .status()?;
+        if !status.success() {
+            return Err(io::Error::other(format!("{target}: {status}")));
+        }
+    }
+    Ok(())
+}
+
+#[derive(Debug, PartialEq, Eq)]
+struct Asked {
+    target: Option<String>,
+    seconds: u32,
+}
+
+impl Asked {
+    fn parse(arguments: &[OsString]) -> io::Result<Self> {
+        let mut asked = Self {
+            target: None,
+            seconds: SECONDS,
+        };
+        let mut arguments = arguments.iter().map(|argument| argument.to_string_lossy());
+        while let Some(argument) = arguments.next() {
+            if argument == "--seconds" {
+                let number = arguments.next().unwrap_or_default();
+                asked.seconds = number.parse().map_err(|_| {
+                    io::Error::other(format!("--seconds {number:?}; give a whole number"))
+                })?;
+            } else if argument.starts_with('-') || asked.target.is_some() {
+                return Err(io::Error::other(format!(
+                    "unexpected argument {argument:?}; it takes [TARGET] [--seconds N]"
+                )));
+            } else {
+                asked.target = Some(argument.into_owned());
+            }
+        }
+        Ok(asked)
+    }
+}
+
+/// Sanitizers are unstable options: a nightly takes them, and a stable one
+/// that is told to.
+enum Toolchain {
+    Nightly,
+    Bootstrap,
+}
+
+impl Toolchain {
+    fn find() -> Self {
+        let nightly = Command::new("cargo")
+            .args(["+nightly", "--version"])
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .status();
+        if nightly.is_ok_and(|status| status.success()) {
+            Self::Nightly
+        } else {
+            Self::Bootstrap
+        }
+    }
+
+    /// `cargo fuzz`, which sets RUSTFLAGS: these replace the crt-static of
+    /// .cargo/config.toml, which a sanitizer cannot be linked with.
+    fn fuzz(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new("cargo");
+        match self {
+            Self::Nightly => command.arg("+nightly"),
+            Self::Bootstrap => command.env("RUSTC_BOOTSTRAP", "1"),
+        };
+        command
+            .arg("fuzz")
+            .args(arguments)
+            .current_dir(cargo::root())
+            .env("CARGO_TARGET_DIR", cargo::root().join("fuzz/target"))
+            // The release's profile is made for a small file; here, quick
+            // builds and names in the stack of a finding matter.
+            .env("CARGO_PROFILE_RELEASE_LTO", "off")
+            .env("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "16")
+            .env("CARGO_PROFILE_RELEASE_STRIP", "none")
+            .stdin(Stdio::null());
+        command
+    }
+}
+
+fn targets(toolchain: &Toolchain) -> io::Result<Vec<String>> {
+    let output = toolchain
+        .fuzz(&["list"])
+        .stderr(Stdio::inherit())
+        .output()?;
+    if !output.status.success() {
+        return Err(io::Error::other(format!(
+            "cargo fuzz list: {}",
+            output.status
+        )));
+    }
+    Ok(String::from_utf8_lossy(&output.stdout)
+        .lines()
+        .map(|line| line.trim().to_owned())
+        .filter(|line| !line.is_empty())
+        .collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Asked, SECONDS};
+
+    fn parse(arguments: &[&str]) -> Option<Asked> {
+        let arguments: Vec<_> = arguments.iter().map(Into::into).collect();
+        Asked::parse(&arguments).ok()
+    }
+
+    #[test]
+    fn target_and_seconds_come_in_any_order() {
+        let asked = |target: Option<&str>, seconds| {
+            Some(Asked {
+                target: target.map(str::to_owned),
+                seconds,
+            })
+        };
+        assert_eq!(parse(&[]), asked(None, SECONDS));
+        assert_eq!(parse(&["a"]), asked(Some("a"), SECONDS));
+        assert_eq!(parse(&["--seconds", "5", "a"]), asked(Some("a"), 5));
+        assert_eq!(parse(&["a", "--seconds", "5"]), asked(Some("a"), 5));
+    }
+
+    #[test]
+    fn anything_else_is_an_error() {
+        for wrong in [
+            &["a", "b"][..],
+            &["--seconds"],
+            &["--seconds", "x"],
+            &["--seconds", "-1"],
+            &["--jobs"],
+        ] {
+            assert_eq!(parse(wrong), None, "{wrong:?}");
+        }
+    }
+}

@@ -1,0 +1,123 @@
+//! What a machine has to have: installed where that is possible, else named.
+
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use crate::{elf, progress};
+
+/// A program that comes in a Debian package.
+#[derive(Clone, Copy)]
+pub(crate) struct Tool {
+    pub(crate) program: &'static str,
+    package: &'static str,
+    /// It runs in roots that hold no libraries.
+    must_be_static: bool,
+}
+
+pub(crate) const BUSYBOX: Tool = Tool {
+    program: "busybox",
+    package: "busybox-static",
+    must_be_static: true,
+};
+pub(crate) const GCC: Tool = tool("gcc", "gcc");
+pub(crate) const NSENTER: Tool = tool("nsenter", "util-linux");
+pub(crate) const RUNC: Tool = tool("runc", "runc");
+pub(crate) const STRACE: Tool = tool("strace", "strace");
+pub(crate) const UNSHARE: Tool = tool("unshare", "util-linux");
+
+const fn tool(program: &'static str, package: &'static str) -> Tool {
+    Tool {
+        program,
+        package,
+        must_be_static: false,
+    }
+}
+
+/// Installs what is missing of `tools` when root on Debian; returns what is
+/// missing after that, having said what would install it.
+pub(crate) fn tools(tools: &[Tool]) -> io::Result<Vec<Tool>> {
+    let missing = absent(tools);
+    if missing.is_empty() {
+        return Ok(missing);
+    }
+    let mut packages: Vec<&str> = missing.iter().map(|tool| tool.package).collect();
+    packages.sort_unstable();
+    packages.dedup();
+    let by_hand = format!("apt-get install -y {}", packages.join(" "));
+    if !is_root() || find("apt-get").is_none() {
+        println!("missing here; on Debian, as root: {by_hand}");
+        return Ok(missing);
+    }
+    progress::quietly("apt-get update", apt().arg("update"))?;
+    let install = progress::quietly(
+        &by_hand,
+        apt()
+            .args(["install", "-y", "--no-install-recommends"])
+            .args(&packages),
+    );
+    if let Err(error) = install {
+        println!("{error}");
+    }
+    Ok(absent(tools))
+}
+
+/// A cargo subcommand, kept in cargo's own home and not in the clone.
+pub(crate) fn cargo_subcommand(name: &str) -> io::Result<()> {
+    let there = Command::new("cargo")
+        .args([name, "--version"])
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()?;
+    if there.success() {
+        return Ok(());
+    }
+    let package = format!("cargo-{name}");
+    progress::quietly(
+        &format!("cargo install --locked {package}"),
+        // From the root directory: the workspace's crt-static is not for it.
+        Command::new("cargo")
+            .args(["install", "--locked", &package])
+            .current_dir("/"),
+    )
+}
+
+/// The file that runs as `program`. An ordinary user's PATH lacks the
+/// directories in which Debian keeps runc and others.
+pub(crate) fn find(program: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path)
+        .chain(["/usr/local/sbin", "/usr/sbin", "/sbin"].map(PathBuf::from))
+        .map(|directory| directory.join(program))
+        .find(|file| is_executable(file))
+}
+
+pub(crate) fn is_root() -> bool {
+    std::fs::metadata("/proc/self").is_ok_and(|own| own.uid() == 0)
+}
+
+fn absent(tools: &[Tool]) -> Vec<Tool> {
+    tools
+        .iter()
+        .filter(|tool| match find(tool.program) {
+            None => true,
+            Some(file) => tool.must_be_static && !elf::is_static(&file).unwrap_or(false),
+        })
+        .copied()
+        .collect()
+}
+
+fn is_executable(file: &Path) -> bool {
+    std::fs::metadata(file).is_ok_and(|found| found.is_file() && found.mode() & 0o111 != 0)
+}
+
+fn apt() -> Command {
+    let mut command = Command::new("apt-get");
+    command
+        .env("DEBIAN_FRONTEND", "noninteractive")
+        // Another apt may be at work on a machine that has just started.
+        .args(["-q", "-o", "DPkg::Lock::Timeout=120"]);
+    command
+}
