@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::io;
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use crate::{cargo, setup, text};
@@ -33,6 +34,7 @@ pub(crate) fn run(arguments: &[OsString]) -> io::Result<()> {
         );
         let status = toolchain
             .fuzz(&["run", target])
+            .args(corpora(target)?)
             .arg("--")
             .arg(format!("-max_total_time={}", asked.seconds))
             .arg(format!("-rss_limit_mb={MEMORY_MIB}"))
@@ -42,6 +44,19 @@ pub(crate) fn run(arguments: &[OsString]) -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+/// Where inputs come from. What is found goes into the first, which git does not
+/// keep: the corpus that it keeps is small, and chosen by hand.
+fn corpora(target: &str) -> io::Result<Vec<PathBuf>> {
+    let fuzz = cargo::root().join("fuzz");
+    let found = fuzz.join("target/corpus").join(target);
+    std::fs::create_dir_all(&found)?;
+    let kept = ["corpus", "regressions"]
+        .map(|name| fuzz.join(name).join(target))
+        .into_iter()
+        .filter(|directory| directory.is_dir());
+    Ok(std::iter::once(found).chain(kept).collect())
 }
 
 #[derive(Debug, PartialEq, Eq)]
