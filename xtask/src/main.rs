@@ -16,12 +16,16 @@ use std::process::ExitCode;
 
 mod cargo;
 mod ci;
+mod container;
+mod demo;
 mod dist;
 mod docs;
 mod elf;
 mod fuzz;
 mod progress;
+mod root;
 mod setup;
+mod target;
 mod test;
 mod text;
 
@@ -33,6 +37,12 @@ struct Command {
 }
 
 const COMMANDS: &[Command] = &[
+    Command {
+        name: "demo",
+        arguments: "",
+        about: "enter a throw-away target and a real container, both ways, and check it",
+        run: demo::run,
+    },
     Command {
         name: "test",
         arguments: "[ARGUMENT OF cargo test]...",

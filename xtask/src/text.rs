@@ -26,6 +26,10 @@ pub(crate) fn bold(text: &str) -> String {
     coloured(text, "1")
 }
 
+pub(crate) fn green(text: &str) -> String {
+    coloured(text, "32")
+}
+
 pub(crate) fn red(text: &str) -> String {
     coloured(text, "1;31")
 }

@@ -1,0 +1,116 @@
+//! Entering through the command line.
+
+use std::io;
+use std::os::fd::AsRawFd;
+use std::process::Command;
+
+use serde_json::Value;
+
+use super::checks::Checks;
+use super::inside::{DOCKER_CAPABILITIES, Inside, TELL};
+use super::{Stage, process};
+
+/// Every type of namespace(7): those that are shared are equal in any case.
+const NAMESPACES: &[&str] = &["cgroup", "ipc", "mnt", "net", "pid", "time", "user", "uts"];
+
+/// `--dry-run` tells what would be done, and does nothing.
+pub(crate) fn plan(stage: &Stage, checks: &mut Checks, pid: i32) {
+    checks.step(&format!("nsexec --dry-run -t {pid} -a -- /bin/true"));
+    let mut command = nsexec(stage, pid);
+    command.args(["--dry-run", "--", "/bin/true"]);
+    let Some(ended) = checks.take("it ends", process::run(stage, &mut command)) else {
+        return;
+    };
+    checks.holds("it exits with 0", ended.status.success(), &ended.told());
+    let plan: Value = serde_json::from_str(&ended.output).unwrap_or_default();
+    checks.equal(
+        "it prints a plan for this target, as JSON",
+        &plan.pointer("/target/pid").and_then(Value::as_i64),
+        &Some(i64::from(pid)),
+    );
+    if let Some(members) = plan.as_object() {
+        for (key, value) in members.iter().filter(|(key, _)| *key != "layers") {
+            println!("              {key:<18} {value}");
+        }
+    }
+}
+
+/// The program runs in the target, with every layer in force.
+pub(crate) fn exec(stage: &Stage, checks: &mut Checks, pid: i32) {
+    checks.step(&format!(
+        "nsexec -t {pid} -a --status-fd N -- /bin/sh -c ..."
+    ));
+    let Some((ended, lines)) = checks.take("it ends", run_with_status(stage, pid)) else {
+        return;
+    };
+    checks.holds("it exits with 0", ended.status.success(), &ended.told());
+    let inside = Inside::parse(&ended.output);
+    inside.check(checks, pid, NAMESPACES);
+    inside.status(checks, "NoNewPrivs", "1");
+    inside.capabilities_within(checks, DOCKER_CAPABILITIES);
+    report(checks, &lines);
+}
+
+/// The status is the program's own.
+pub(crate) fn status(stage: &Stage, checks: &mut Checks, pid: i32) {
+    checks.step(&format!("nsexec -t {pid} -a -- /bin/sh -c 'exit 42'"));
+    let mut command = nsexec(stage, pid);
+    command.args(["--", "/bin/sh", "-c", "exit 42"]);
+    if let Some(ended) = checks.take("it ends", process::run(stage, &mut command)) {
+        checks.equal("it exits with 42", &ended.status.code(), &Some(42));
+    }
+}
+
+fn nsexec(stage: &Stage, pid: i32) -> Command {
+    let mut command = Command::new(&stage.nsexec);
+    command.args(["-t", &pid.to_string(), "-a"]);
+    command
+}
+
+fn run_with_status(stage: &Stage, pid: i32) -> io::Result<(process::Ended, Vec<Value>)> {
+    let (path, file) = process::inherited_file(stage, "status")?;
+    let mut command = nsexec(stage, pid);
+    command
+        .args(["--status-fd", &file.as_raw_fd().to_string()])
+        .args(["--", "/bin/sh", "-c", TELL]);
+    let ended = process::run(stage, &mut command)?;
+    let lines = std::fs::read_to_string(path)?
+        .lines()
+        .map(serde_json::from_str)
+        .collect::<Result<_, _>>()?;
+    Ok((ended, lines))
+}
+
+/// The status lines: planned, started with these layers, exited.
+fn report(checks: &mut Checks, lines: &[Value]) {
+    let events: Vec<&str> = lines
+        .iter()
+        .filter_map(|line| line.get("event")?.as_str())
+        .collect();
+    checks.equal(
+        "the status lines tell of its life",
+        &events.as_slice(),
+        &["plan", "started", "exited"].as_slice(),
+    );
+    let started = lines
+        .iter()
+        .find(|line| line.get("event").is_some_and(|event| event == "started"));
+    for (stage, layer) in [
+        ("ceiling", "seccomp"),
+        ("ceiling", "landlock"),
+        ("workload", "seccomp"),
+        ("workload", "landlock"),
+    ] {
+        let told = started
+            .and_then(|line| line.pointer(&format!("/layers/{stage}/{layer}")))
+            .unwrap_or(&Value::Null);
+        let in_force = told.get("in_force").and_then(Value::as_bool);
+        // A kernel without Landlock's later versions is said so, with a reason.
+        let dropped = layer == "landlock" && told.get("dropped").is_some_and(Value::is_string);
+        checks.holds(
+            &format!("{stage}, {layer}: {told}"),
+            in_force == Some(true) || dropped,
+            "it is not in force",
+        );
+    }
+}

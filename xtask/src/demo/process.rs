@@ -1,0 +1,99 @@
+//! Starting a process so that it cannot hold the demo up, and its end.
+
+use std::fs::File;
+use std::io;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use nix::fcntl::{FcntlArg, FdFlag, fcntl};
+use nix::sys::signal::{Signal, kill};
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use nix::unistd::Pid;
+
+use super::{Stage, fresh};
+
+/// No step takes a tenth of this.
+const PATIENCE: Duration = Duration::from_secs(10);
+const POLL: Duration = Duration::from_millis(2);
+
+/// What a process printed, and how it ended.
+pub(crate) struct Ended {
+    pub(crate) status: ExitStatus,
+    pub(crate) output: String,
+    pub(crate) errors: String,
+}
+
+impl Ended {
+    /// The exit status and the first line on standard error.
+    pub(crate) fn told(&self) -> String {
+        let line = self.errors.lines().next().unwrap_or("nothing on stderr");
+        format!("{}, {line}", self.status)
+    }
+}
+
+/// Runs it to its end. Output goes through files: a pipe would have to be read
+/// to its end, for which a program that hangs never comes.
+pub(crate) fn run(stage: &Stage, command: &mut Command) -> io::Result<Ended> {
+    let (output, stdout) = fresh(stage, "stdout")?;
+    let (errors, stderr) = fresh(stage, "stderr")?;
+    let mut child = command
+        .stdin(Stdio::null())
+        .stdout(stdout)
+        .stderr(stderr)
+        .spawn()?;
+    Ok(Ended {
+        status: wait(&mut child)?,
+        output: std::fs::read_to_string(output)?,
+        errors: std::fs::read_to_string(errors)?,
+    })
+}
+
+/// Waits for a child of this program's making.
+pub(crate) fn wait(child: &mut Child) -> io::Result<ExitStatus> {
+    let deadline = Instant::now() + PATIENCE;
+    while Instant::now() < deadline {
+        if let Some(status) = child.try_wait()? {
+            return Ok(status);
+        }
+        std::thread::sleep(POLL);
+    }
+    child.kill()?;
+    child.wait()?;
+    Err(too_long())
+}
+
+/// Waits for a child that nsexec made for this program (CLONE_PARENT).
+pub(crate) fn wait_for_pid(pid: i32) -> io::Result<WaitStatus> {
+    let pid = Pid::from_raw(pid);
+    let deadline = Instant::now() + PATIENCE;
+    while Instant::now() < deadline {
+        match waitpid(pid, Some(WaitPidFlag::WNOHANG))? {
+            WaitStatus::StillAlive => std::thread::sleep(POLL),
+            ended => return Ok(ended),
+        }
+    }
+    // It is a child that nobody has waited for, so the pid is still its own.
+    kill(pid, Signal::SIGKILL)?;
+    waitpid(pid, None)?;
+    Err(too_long())
+}
+
+/// Lets the next process inherit `file` under its number.
+pub(crate) fn inherit(file: impl std::os::fd::AsFd) -> io::Result<()> {
+    fcntl(file, FcntlArg::F_SETFD(FdFlag::empty()))?;
+    Ok(())
+}
+
+/// A file whose descriptor the next process inherits.
+pub(crate) fn inherited_file(stage: &Stage, name: &str) -> io::Result<(std::path::PathBuf, File)> {
+    let (path, file) = fresh(stage, name)?;
+    inherit(&file)?;
+    Ok((path, file))
+}
+
+fn too_long() -> io::Error {
+    io::Error::other(format!(
+        "still running after {} s: killed",
+        PATIENCE.as_secs()
+    ))
+}
