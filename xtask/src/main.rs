@@ -14,6 +14,7 @@ use std::ffi::OsString;
 use std::io;
 use std::process::ExitCode;
 
+mod bench;
 mod cargo;
 mod ci;
 mod container;
@@ -66,6 +67,12 @@ const COMMANDS: &[Command] = &[
         arguments: "[TARGET] [--seconds N]",
         about: "fuzz one parser or all of them, 60 seconds each",
         run: fuzz::run,
+    },
+    Command {
+        name: "bench",
+        arguments: "[--rounds N] [--save]",
+        about: "time an exec against nsenter(1), runc, crun and unhardened C",
+        run: bench::run,
     },
 ];
 

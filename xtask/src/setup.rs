@@ -21,6 +21,7 @@ pub(crate) const BUSYBOX: Tool = Tool {
     package: "busybox-static",
     must_be_static: true,
 };
+pub(crate) const CRUN: Tool = tool("crun", "crun");
 pub(crate) const GCC: Tool = tool("gcc", "gcc");
 pub(crate) const NSENTER: Tool = tool("nsenter", "util-linux");
 pub(crate) const RUNC: Tool = tool("runc", "runc");

@@ -1,0 +1,563 @@
+//! What an exec costs: nsexec, its peers and an unhardened joiner in C, in
+//! interleaved rounds, as wall time from spawn to wait.
+//!
+//! `cargo bench --bench exec -- [--rounds N] [--save]`, as root. Nothing is
+//! asserted of the times: they are compared inside one run, and `--save` keeps
+//! the samples in `benches/runs/<date>-<host>/`.
+
+#![expect(clippy::print_stdout, reason = "a benchmark is for people to read")]
+
+use std::ffi::{OsStr, OsString};
+use std::fmt::Write as _;
+use std::fs;
+use std::io::{self, Read, Write as _};
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use nix::mount::{MsFlags, mount};
+use nix::sched::{CloneFlags, setns, unshare};
+
+#[path = "../xtask/src/container.rs"]
+mod container;
+#[path = "../xtask/src/root.rs"]
+mod root;
+#[path = "../xtask/src/target.rs"]
+mod target;
+
+use container::Container;
+use root::Scratch;
+use target::Target;
+
+const NSEXEC: &str = env!("CARGO_BIN_EXE_nsexec");
+const ROUNDS: usize = 300;
+/// Caches fill and the page tables of the files settle before these are over.
+const WARM_UP: usize = 10;
+/// What the others are divided by.
+const BASELINE: &str = "C joiner, nothing hardened";
+
+fn main() -> io::Result<()> {
+    let asked = Asked::parse()?;
+    // The mounts made below are nobody else's.
+    unshare(CloneFlags::CLONE_NEWNS).map_err(|errno| {
+        io::Error::other(format!("a mount namespace of its own: {errno}; be root"))
+    })?;
+    change_mount(Path::new("/"), MsFlags::MS_REC | MsFlags::MS_PRIVATE)?;
+    let scratch = Scratch::new(&Path::new(env!("CARGO_TARGET_TMPDIR")).join("bench"))?;
+
+    let files = Files::build(scratch.path())?;
+    let target = Target::start(&files.root)?;
+    let mut left_out = Vec::new();
+    let mut kept = Vec::new();
+    let mut contenders = files.contenders(target.pid());
+    for runtime in [Runtime::Crun, Runtime::Runc] {
+        match runtime.start(&files) {
+            Ok((contender, running)) => {
+                contenders.push(contender);
+                contenders.extend(running.contender(&files));
+                kept.push(running);
+            }
+            Err(error) => left_out.push((runtime.name(), error.to_string())),
+        }
+    }
+    let mut ready = Vec::new();
+    for mut contender in contenders {
+        match contender.enters() {
+            Ok(()) => ready.push(contender),
+            Err(error) => left_out.push((contender.name, error.to_string())),
+        }
+    }
+
+    measure(&mut ready, asked.rounds)?;
+    let mut report = table(&ready);
+    for (name, reason) in &left_out {
+        let _ = writeln!(report, "left out: {name}: {reason}");
+    }
+    let _ = writeln!(report, "{}", memory(target.pid()));
+    print!("{report}");
+    if asked.save {
+        println!("{}", save(&ready, &report)?.display());
+    }
+    drop(kept);
+    Ok(())
+}
+
+struct Asked {
+    rounds: usize,
+    save: bool,
+}
+
+impl Asked {
+    fn parse() -> io::Result<Self> {
+        let mut asked = Self {
+            rounds: ROUNDS,
+            save: false,
+        };
+        let mut arguments = std::env::args_os().skip(1);
+        while let Some(argument) = arguments.next() {
+            match argument.to_str() {
+                Some("--rounds") => {
+                    let number = arguments.next().unwrap_or_default();
+                    asked.rounds = number
+                        .to_str()
+                        .and_then(|text| text.parse().ok())
+                        .filter(|rounds| *rounds > 0)
+                        .ok_or_else(|| {
+                            io::Error::other(format!("--rounds {number:?}; give a number above 0"))
+                        })?;
+                }
+                Some("--save") => asked.save = true,
+                // Cargo says so to everything that it runs as a benchmark.
+                Some("--bench") => {}
+                _ => {
+                    return Err(io::Error::other(format!(
+                        "unexpected argument {argument:?}; it takes [--rounds N] [--save]"
+                    )));
+                }
+            }
+        }
+        Ok(asked)
+    }
+}
+
+/// What is run, and the roots that it is run in.
+struct Files {
+    directory: PathBuf,
+    busybox: PathBuf,
+    root: PathBuf,
+    joiner: PathBuf,
+    nsenter: PathBuf,
+    read_only: PathBuf,
+    writable: PathBuf,
+}
+
+impl Files {
+    fn build(directory: &Path) -> io::Result<Self> {
+        let files = Self {
+            directory: directory.to_owned(),
+            busybox: in_path("busybox")?,
+            root: directory.join("root"),
+            joiner: directory.join("joiner"),
+            nsenter: in_path("nsenter")?,
+            read_only: directory.join("read-only"),
+            writable: directory.join("writable"),
+        };
+        compile("joiner.c", &files.joiner)?;
+        files.fill(&files.root)?;
+
+        for place in [&files.read_only, &files.writable] {
+            fs::create_dir(place)?;
+            fs::copy(NSEXEC, place.join("nsexec"))?;
+        }
+        let place = &files.read_only;
+        mount(
+            Some(place),
+            place,
+            None::<&str>,
+            MsFlags::MS_BIND,
+            None::<&str>,
+        )?;
+        change_mount(
+            place,
+            MsFlags::MS_BIND | MsFlags::MS_REMOUNT | MsFlags::MS_RDONLY,
+        )?;
+        Ok(files)
+    }
+
+    fn fill(&self, root: &Path) -> io::Result<()> {
+        root::fill(root, &self.busybox)?;
+        compile("true.c", &root.join("true"))
+    }
+
+    fn contenders(&self, pid: i32) -> Vec<Contender> {
+        let pid = pid.to_string();
+        let joiner = self.joiner.as_path();
+        let read_only = self.read_only.join("nsexec");
+        let writable = self.writable.join("nsexec");
+        let all = ["-t", &pid, "-a", "--", "/true"];
+        vec![
+            Contender::new("true alone", &self.root.join("true"), &[]),
+            Contender::new(BASELINE, joiner, &[&pid, "/true"]),
+            Contender::new("nsenter(1)", &self.nsenter, &all),
+            Contender::new("nsexec, on a read-only mount", &read_only, &all),
+            Contender::new("nsexec, writable", &writable, &all),
+        ]
+    }
+}
+
+fn compile(source: &str, program: &Path) -> io::Result<()> {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("benches")
+        .join(source);
+    let status = Command::new("gcc")
+        .args(["-O2", "-static", "-Wall", "-o"])
+        .args([program, &source])
+        .status()
+        .map_err(|error| io::Error::other(format!("gcc: {error}")))?;
+    if status.success() {
+        Ok(())
+    } else {
+        Err(io::Error::other(format!(
+            "gcc {}: {status}",
+            source.display()
+        )))
+    }
+}
+
+/// Looked up once, and not again in each run.
+fn in_path(program: &str) -> io::Result<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path)
+        .map(|directory| directory.join(program))
+        .find(|file| file.is_file())
+        .ok_or_else(|| io::Error::other(format!("there is no {program}")))
+}
+
+fn change_mount(place: &Path, flags: MsFlags) -> io::Result<()> {
+    Ok(mount(
+        None::<&str>,
+        place,
+        None::<&str>,
+        flags,
+        None::<&str>,
+    )?)
+}
+
+#[derive(Clone, Copy)]
+enum Runtime {
+    Crun,
+    Runc,
+}
+
+impl Runtime {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Crun => "crun exec",
+            Self::Runc => "runc exec",
+        }
+    }
+
+    fn start(self, files: &Files) -> io::Result<(Contender, Running)> {
+        let bundle = files.directory.join(self.name().replace(' ', "-"));
+        files.fill(&bundle.join("rootfs"))?;
+        let (runtime, options, mounts) = match self {
+            Self::Runc => ("runc", &[][..], None),
+            // It does not take a host whose cgroups are both v1 and v2.
+            Self::Crun => (
+                "crun",
+                &["--cgroup-manager=disabled"][..],
+                Some(Mounts::of_crun()?),
+            ),
+        };
+        let container = within(mounts.as_ref(), || {
+            Container::start(&in_path(runtime)?, options, &bundle)
+        })?;
+        let mut command = container.command(&["exec"]);
+        command.arg("/true");
+        let contender = Contender {
+            name: self.name(),
+            command: quiet(command),
+            mounts: mounts.as_ref().map(Mounts::again).transpose()?,
+            samples: Vec::new(),
+        };
+        Ok((
+            contender,
+            Running {
+                container: Some(container),
+                mounts,
+            },
+        ))
+    }
+}
+
+/// A container, removed in the mount namespace that it was started in.
+struct Running {
+    container: Option<Container>,
+    mounts: Option<Mounts>,
+}
+
+impl Running {
+    /// nsexec in the place of the runtime, where it can be entered from here.
+    fn contender(&self, files: &Files) -> Option<Contender> {
+        let container = self.container.as_ref().filter(|_| self.mounts.is_none())?;
+        let pid = container.pid().to_string();
+        let program = files.read_only.join("nsexec");
+        let arguments = ["-t", &pid, "-a", "--", "/true"];
+        Some(Contender::new(
+            "nsexec, runc's container",
+            &program,
+            &arguments,
+        ))
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let container = self.container.take();
+        let _ = within(self.mounts.as_ref(), || {
+            drop(container);
+            Ok(())
+        });
+    }
+}
+
+/// A mount namespace to run something in, and the one to come back to.
+struct Mounts {
+    there: OwnedFd,
+    here: OwnedFd,
+}
+
+impl Mounts {
+    /// A copy of ours with nothing but cgroup2 below /sys/fs/cgroup.
+    fn of_crun() -> io::Result<Self> {
+        let here = own_mounts()?;
+        unshare(CloneFlags::CLONE_NEWNS)?;
+        let mounted = mount(
+            Some("cgroup2"),
+            "/sys/fs/cgroup",
+            Some("cgroup2"),
+            MsFlags::empty(),
+            None::<&str>,
+        );
+        let there = own_mounts();
+        setns(&here, CloneFlags::CLONE_NEWNS)?;
+        mounted?;
+        Ok(Self {
+            there: there?,
+            here,
+        })
+    }
+
+    fn again(&self) -> io::Result<Self> {
+        Ok(Self {
+            there: self.there.try_clone()?,
+            here: self.here.try_clone()?,
+        })
+    }
+}
+
+fn own_mounts() -> io::Result<OwnedFd> {
+    Ok(fs::File::open("/proc/self/ns/mnt")?.into())
+}
+
+fn within<T>(mounts: Option<&Mounts>, act: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
+    let Some(mounts) = mounts else {
+        return act();
+    };
+    setns(&mounts.there, CloneFlags::CLONE_NEWNS)?;
+    let result = act();
+    setns(&mounts.here, CloneFlags::CLONE_NEWNS)?;
+    result
+}
+
+/// One row of the table.
+struct Contender {
+    name: &'static str,
+    command: Command,
+    mounts: Option<Mounts>,
+    samples: Vec<Duration>,
+}
+
+impl Contender {
+    fn new(name: &'static str, program: &Path, arguments: &[&str]) -> Self {
+        let mut command = Command::new(program);
+        command.args(arguments);
+        Self {
+            name,
+            command: quiet(command),
+            mounts: None,
+            samples: Vec::new(),
+        }
+    }
+
+    /// Whether it runs what it is told, so that doing nothing is not called
+    /// fast: with a program that fails instead of `/true`, it fails.
+    fn enters(&mut self) -> io::Result<()> {
+        self.once()?;
+        let arguments: Vec<&OsStr> = self.command.get_args().collect();
+        let Some((_, before)) = arguments.split_last() else {
+            return Ok(());
+        };
+        let mut command = Command::new(self.command.get_program());
+        command.args(before).arg("/bin/false");
+        let status = within(self.mounts.as_ref(), || quiet(command).status())?;
+        if status.code() == Some(1) {
+            Ok(())
+        } else {
+            Err(io::Error::other(format!("false(1) in its place: {status}")))
+        }
+    }
+
+    /// From before the spawn until it has been waited for.
+    fn once(&mut self) -> io::Result<Duration> {
+        let command = &mut self.command;
+        let (taken, status) = within(self.mounts.as_ref(), || {
+            let start = Instant::now();
+            let status = command.status()?;
+            Ok((start.elapsed(), status))
+        })?;
+        if status.success() {
+            Ok(taken)
+        } else {
+            Err(io::Error::other(format!("{status}")))
+        }
+    }
+}
+
+fn quiet(mut command: Command) -> Command {
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
+    command
+}
+
+/// Each round runs each of them once, and begins with another one, so that
+/// whatever else the machine does meets all of them alike.
+fn measure(contenders: &mut [Contender], rounds: usize) -> io::Result<()> {
+    let count = contenders.len();
+    for round in 0..WARM_UP + rounds {
+        for place in 0..count {
+            let Some(contender) = contenders.get_mut((round + place) % count) else {
+                continue;
+            };
+            let taken = contender
+                .once()
+                .map_err(|error| io::Error::other(format!("{}: {error}", contender.name)))?;
+            if round >= WARM_UP {
+                contender.samples.push(taken);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Milliseconds.
+struct Summary {
+    min: f64,
+    median: f64,
+    p99: f64,
+}
+
+impl Summary {
+    fn of(samples: &[Duration]) -> Self {
+        let mut sorted = samples.to_vec();
+        sorted.sort();
+        let at = |percent: usize| {
+            let index = sorted.len().saturating_sub(1) * percent / 100;
+            sorted
+                .get(index)
+                .map_or(f64::NAN, |taken| taken.as_secs_f64() * 1000.0)
+        };
+        Self {
+            min: at(0),
+            median: at(50),
+            p99: at(99),
+        }
+    }
+}
+
+fn table(contenders: &[Contender]) -> String {
+    let base = contenders
+        .iter()
+        .find(|contender| contender.name == BASELINE)
+        .map_or(Summary::of(&[]), |contender| {
+            Summary::of(&contender.samples)
+        });
+    let mut out = format!(
+        "{:<30}{:>9}{:>9}{:>9}{:>9}{:>9}\n",
+        "ms", "min", "median", "p99", "min/C", "med/C"
+    );
+    for contender in contenders {
+        let Summary { min, median, p99 } = Summary::of(&contender.samples);
+        let _ = writeln!(
+            out,
+            "{:<30}{min:>9.3}{median:>9.3}{p99:>9.3}{:>9.2}{:>9.2}",
+            contender.name,
+            min / base.min,
+            median / base.median,
+        );
+    }
+    let rounds = contenders.first().map_or(0, |first| first.samples.len());
+    let _ = writeln!(
+        out,
+        "{rounds} rounds after {WARM_UP} to warm up, interleaved"
+    );
+    out
+}
+
+/// What the helper keeps in memory while the program runs.
+fn memory(pid: i32) -> String {
+    let held = supervising(pid).unwrap_or_else(|error| format!("left out: {error}"));
+    format!("nsexec while it supervises: {held}")
+}
+
+fn supervising(pid: i32) -> io::Result<String> {
+    let mut child = Command::new(NSEXEC)
+        .args(["-t", &pid.to_string(), "-a", "--", "/bin/cat"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()?;
+    let (Some(mut input), Some(mut output)) = (child.stdin.take(), child.stdout.take()) else {
+        return Err(io::Error::other("no pipes"));
+    };
+    // What comes back shows that the program runs.
+    let mut byte = [0];
+    let echoed = input
+        .write_all(b"x")
+        .and_then(|()| output.read_exact(&mut byte));
+    let status = fs::read_to_string(format!("/proc/{}/status", child.id()));
+    drop(input);
+    child.wait()?;
+    echoed?;
+    let status = status?;
+    let fields: Vec<String> = status
+        .lines()
+        .filter(|line| {
+            ["VmRSS:", "RssAnon:", "RssFile:"]
+                .iter()
+                .any(|key| line.starts_with(key))
+        })
+        .map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "))
+        .collect();
+    Ok(fields.join(", "))
+}
+
+/// The samples, and beside them what is needed to judge them.
+fn save(contenders: &[Contender], report: &str) -> io::Result<PathBuf> {
+    let host = nix::unistd::gethostname()?;
+    let name = format!("{}-{}", said("date", &["-u", "+%Y-%m-%d"])?, host.display());
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("benches/runs")
+        .join(name);
+    fs::create_dir_all(&directory)?;
+    let mut raw = String::from("name,round,nanoseconds\n");
+    for contender in contenders {
+        for (round, taken) in contender.samples.iter().enumerate() {
+            let _ = writeln!(raw, "\"{}\",{round},{}", contender.name, taken.as_nanos());
+        }
+    }
+    fs::write(directory.join("raw.csv"), raw)?;
+    let command: Vec<OsString> = std::env::args_os().collect();
+    let processor = fs::read_to_string("/proc/cpuinfo")?;
+    let model = processor
+        .lines()
+        .find(|line| line.starts_with("model name"))
+        .unwrap_or("model name unknown");
+    let summary = format!(
+        "command: {command:?}\nkernel: {}\n{model}\nrustc: {}\ngcc: {}\n\n{report}",
+        said("uname", &["-srm"])?,
+        said("rustc", &["--version"])?,
+        said("gcc", &["--version"])?,
+    );
+    fs::write(directory.join("summary"), summary)?;
+    Ok(directory)
+}
+
+/// The first line that a command prints.
+fn said(program: &str, arguments: &[&str]) -> io::Result<String> {
+    let output = Command::new(program).args(arguments).output()?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    Ok(text.lines().next().unwrap_or_default().to_owned())
+}

@@ -1,0 +1,5 @@
+/* The program whose exec is timed: it does nothing. */
+int main(void)
+{
+	return 0;
+}
