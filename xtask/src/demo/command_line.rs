@@ -29,8 +29,8 @@ pub(crate) fn plan(stage: &Stage, checks: &mut Checks, pid: i32) {
         &Some(i64::from(pid)),
     );
     if let Some(members) = plan.as_object() {
-        for (key, value) in members.iter().filter(|(key, _)| *key != "layers") {
-            println!("              {key:<18} {value}");
+        for (key, value) in members {
+            println!("              {key:<18} {}", shortened(&value.to_string()));
         }
     }
 }
@@ -59,6 +59,16 @@ pub(crate) fn status(stage: &Stage, checks: &mut Checks, pid: i32) {
     if let Some(ended) = checks.take("it ends", process::run(stage, &mut command)) {
         checks.equal("it exits with 42", &ended.status.code(), &Some(42));
     }
+}
+
+/// The plan is long; it is shown as far as one line goes.
+fn shortened(text: &str) -> String {
+    const SHOWN: usize = 80;
+    let mut short: String = text.chars().take(SHOWN).collect();
+    if short.len() < text.len() {
+        short.push_str(" ...");
+    }
+    short
 }
 
 fn nsexec(stage: &Stage, pid: i32) -> Command {

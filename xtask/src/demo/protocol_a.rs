@@ -95,7 +95,8 @@ fn talk(stage: &Stage, target: i32, config: &Value) -> io::Result<Talk> {
     if !status.success() {
         let said = std::fs::read_to_string(errors)?;
         return Err(io::Error::other(format!(
-            "the helper ended with {status}: {said}"
+            "the helper ended with {status}: {}",
+            said.trim_end()
         )));
     }
 
