@@ -296,6 +296,7 @@ mod tests {
                 "{end}"
             );
         }
+        assert_eq!(refused(SHELL.trim_end().as_bytes()), Reason::Unfinished);
         assert_eq!(refused(b"1 (x) S 1 1\n"), Reason::Missing(9));
         assert_eq!(refused(b"1 (x) S 1 1 1 0 -1 0 1\n"), Reason::Missing(20));
         for text in [

@@ -179,7 +179,9 @@ mod tests {
         assert_eq!(gids(FILE, "bob"), Ok(vec![10, 63, 0]));
         assert_eq!(gids(FILE, "bobby"), Ok(vec![64]));
         assert_eq!(gids(FILE, "root"), Ok(vec![]));
+        // Neither a password nor a gid is a member.
         assert_eq!(gids(FILE, "x"), Ok(vec![]));
+        assert_eq!(gids(FILE, "10"), Ok(vec![]));
     }
 
     #[test]
@@ -187,6 +189,7 @@ mod tests {
         for (line, reason) in [
             ("g:x:1", Reason::Fields),
             ("g:x:1:u:", Reason::Fields),
+            ("g:x:1:v,w:u", Reason::Fields),
             ("g:x:abc:u", Reason::Gid),
             ("g:x::u", Reason::Gid),
             ("g:x:-1:u", Reason::Gid),
@@ -201,7 +204,7 @@ mod tests {
             if line.contains(":u") {
                 assert_eq!(gids(line.as_bytes(), "u"), Err(reason), "{line:?}");
             }
-            assert_eq!(gids(line.as_bytes(), "v"), Ok(vec![]), "{line:?}");
+            assert_eq!(gids(line.as_bytes(), "t"), Ok(vec![]), "{line:?}");
             assert_eq!(entries(line.as_bytes()).expect("short").count(), 0);
         }
     }

@@ -12,9 +12,10 @@ pub struct Config {
     /// -4 kill, -3 errno, -2 trap, -1 allow.
     pub default_action: i32,
     /// Names as Go's libseccomp binding has them: `amd64`, `x86`, ...
+    #[serde(deserialize_with = "Option::deserialize")]
     pub architectures: Option<Vec<String>>,
     /// The rules.
-    #[serde(default, deserialize_with = "objects")]
+    #[serde(deserialize_with = "objects")]
     pub syscalls: Option<Vec<Syscall>>,
 }
 
@@ -27,7 +28,7 @@ pub struct Syscall {
     /// As `default_action`.
     pub action: i32,
     /// Conditions that must hold together.
-    #[serde(default, deserialize_with = "objects")]
+    #[serde(deserialize_with = "objects")]
     pub args: Option<Vec<Arg>>,
 }
 

@@ -540,9 +540,15 @@ fn the_filter_is_read_as_written() {
     assert_eq!(names, ["clone", "keyctl"]);
     for wrong in [
         json!({}),
-        json!({"default_action": -1, "syscalls": [null]}),
-        json!({"default_action": -1, "extra": 1}),
-        json!({"default_action": -1, "syscalls": [{"name": "a", "action": -1, "arg": []}]}),
+        json!({"default_action": -1}),
+        json!({"default_action": -1, "architectures": null}),
+        json!({"default_action": -1, "syscalls": null}),
+        json!({"default_action": -1, "architectures": null, "syscalls": null, "extra": 1}),
+        json!({"default_action": -1, "architectures": null, "syscalls": [null]}),
+        json!({"default_action": -1, "architectures": null, "syscalls": [
+            {"name": "a", "action": -1}]}),
+        json!({"default_action": -1, "architectures": null, "syscalls": [
+            {"name": "a", "action": -1, "args": null, "arg": []}]}),
     ] {
         assert!(is_shape(&with_config("seccomp", wrong.clone())), "{wrong}");
     }

@@ -1,0 +1,477 @@
+//! The command line against a real target: what nsenter(1) users expect, and
+//! what they get on top.
+#![allow(clippy::unwrap_used, reason = "in a test, a panic is how it fails")]
+
+mod support;
+
+use std::fs;
+use std::process::{Command, Stdio};
+
+use support::{Build, NSEXEC, Target, fail, run, succeed, text};
+
+const NAMESPACES: [&str; 6] = ["cgroup", "ipc", "mnt", "net", "pid", "uts"];
+
+#[test]
+fn all_namespaces_are_the_targets() {
+    let target = Target::new();
+    let links = "for n in cgroup ipc mnt net pid uts user time; do readlink /proc/self/ns/$n; done";
+    let seen = target.shell(links);
+    let mut expected: Vec<String> = NAMESPACES.iter().map(|ns| target.namespace(ns)).collect();
+    expected.push(target.namespace("user"));
+    expected.push(target.namespace("time"));
+    assert_eq!(seen.lines().collect::<Vec<_>>(), expected);
+    assert_eq!(target.shell("hostname"), "target\n");
+    assert_eq!(target.shell("pwd"), "/\n");
+}
+
+#[test]
+fn only_the_namespaces_asked_for_are_joined() {
+    let target = Target::new();
+    let own = |ns: &str| fs::read_link(format!("/proc/self/ns/{ns}")).unwrap();
+    for (option, joined) in [
+        ("-u", "uts"),
+        ("-n", "net"),
+        ("-i", "ipc"),
+        ("-C", "cgroup"),
+    ] {
+        for namespace in ["uts", "net", "ipc", "cgroup", "mnt"] {
+            let link = format!("/proc/self/ns/{namespace}");
+            let seen = succeed(target.nsexec([option, "--", "/bin/readlink", &link]));
+            let expected = if namespace == joined {
+                target.namespace(namespace)
+            } else {
+                own(namespace).to_string_lossy().into_owned()
+            };
+            assert_eq!(seen.trim_end(), expected, "{option} {namespace}");
+        }
+    }
+}
+
+#[test]
+fn a_target_alone_means_all_namespaces() {
+    let target = Target::new();
+    assert_eq!(succeed(target.nsexec(["hostname"])), "target\n");
+}
+
+#[test]
+fn namespaces_can_be_files() {
+    let target = Target::new();
+    let file = format!("--uts=/proc/{}/ns/uts", target.pid());
+    let mut command = Command::new(NSEXEC);
+    command.args([&file, "--", "hostname"]);
+    assert_eq!(succeed(command), "target\n");
+    let mut wrong = Command::new(NSEXEC);
+    wrong
+        .arg(format!("--net=/proc/{}/ns/uts", target.pid()))
+        .args(["--", "true"]);
+    let message = fail(wrong, 125);
+    assert!(message.contains("of the type uts, not net"), "{message}");
+    let mut wrong = Command::new(NSEXEC);
+    wrong.args(["--net=/etc/passwd", "--", "true"]);
+    assert!(fail(wrong, 125).contains("is no namespace"));
+}
+
+#[test]
+fn a_mount_namespace_as_a_file_brings_its_own_root() {
+    let target = Target::new();
+    let mut command = Command::new(NSEXEC);
+    command.arg(format!("--mount=/proc/{}/ns/mnt", target.pid()));
+    command.args(["--", "sh", "-c", "echo $HOME; pwd; ls /"]);
+    let seen = succeed(command);
+    assert_eq!(
+        seen,
+        "/root\n/\nbin\ndev\netc\nhome\nold\nproc\nroot\ntmp\n"
+    );
+}
+
+#[test]
+fn a_user_namespace_makes_root_inside() {
+    let target = Target::with_user_namespace();
+    let seen = target.shell("id -u; id -g; cat /proc/self/uid_map; grep Groups /proc/self/status");
+    let lines: Vec<&str> = seen.lines().collect();
+    assert_eq!(lines[..2], ["0", "0"]);
+    assert_eq!(
+        lines[2].split_whitespace().collect::<Vec<_>>(),
+        ["0", "100000", "65536"]
+    );
+    assert_eq!(lines[3].trim_end(), "Groups:");
+    let map = fs::read_to_string(format!("/proc/{}/uid_map", target.pid())).unwrap();
+    assert!(map.contains("100000"));
+    assert_eq!(
+        succeed(target.nsexec(["-a", "--", "readlink", "/proc/self/ns/user"])).trim_end(),
+        target.namespace("user")
+    );
+}
+
+#[test]
+fn ids_are_the_ones_asked_for() {
+    let target = Target::new();
+    let ids = |options: &[&str]| {
+        let mut command = target.nsexec(["-a"]);
+        command
+            .args(options)
+            .args(["--", "sh", "-c", "id -u; id -g; id -G; echo $HOME $USER"]);
+        succeed(command)
+    };
+    assert_eq!(
+        ids(&["-S", "1000", "-G", "1000"]),
+        "1000\n1000\n1000\n/home/ann ann\n"
+    );
+    assert_eq!(ids(&["-S", "4000"]), "4000\n0\n0\n/\n");
+    assert_eq!(ids(&[]), "0\n0\n0\n/root root\n");
+}
+
+#[test]
+fn follow_takes_the_targets_ids() {
+    let target = Target::build(&Build {
+        program: "su -s /bin/sh ann -c 'exec sleep 1000'".to_owned(),
+        ..Build::default()
+    });
+    let mut command = target.nsexec(["-a", "-S", "follow", "-G", "follow"]);
+    command.args(["--", "sh", "-c", "id -u; id -g"]);
+    // The word "ready" comes before su(1) has changed the user.
+    for _ in 0..100 {
+        let status = fs::read_to_string(format!("/proc/{}/status", target.pid())).unwrap();
+        if status.contains("Uid:\t1000") {
+            break;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    assert_eq!(succeed(command), "1000\n1000\n");
+}
+
+#[test]
+fn follow_is_translated_into_a_user_namespace() {
+    let target = Target::with_user_namespace();
+    let mut command = target.nsexec(["-a", "-S", "follow", "-G", "follow"]);
+    command.args(["--", "sh", "-c", "id -u; id -g"]);
+    assert_eq!(succeed(command), "0\n0\n");
+}
+
+#[test]
+fn the_program_gets_the_policys_environment() {
+    let target = Target::new();
+    let mut command = target.nsexec(["-a", "--env=ADDED=a=b", "--env=TAKEN", "--", "env"]);
+    command.env_clear().envs([
+        ("TERM", "xterm"),
+        ("LC_ALL", "C"),
+        ("SECRET", "s"),
+        ("LD_PRELOAD", ""),
+        ("TAKEN", "t"),
+        ("PATH", "/nowhere"),
+    ]);
+    let mut seen: Vec<String> = succeed(command).lines().map(str::to_owned).collect();
+    seen.sort();
+    assert_eq!(
+        seen,
+        [
+            "ADDED=a=b",
+            "HOME=/root",
+            "LC_ALL=C",
+            "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+            "SHELL=/bin/sh",
+            "TAKEN=t",
+            "TERM=xterm",
+            "USER=root",
+        ]
+    );
+}
+
+#[test]
+fn e_takes_the_targets_environment() {
+    let target = Target::build(&Build {
+        program: "env -i FROM=target PATH=/bin sleep 1000".to_owned(),
+        ..Build::default()
+    });
+    std::thread::sleep(std::time::Duration::from_millis(100));
+    let seen = succeed(target.nsexec(["-a", "-e", "--", "env"]));
+    assert_eq!(seen, "FROM=target\nPATH=/bin\n");
+}
+
+#[test]
+fn directories_are_inside_the_target() {
+    let target = Target::with_script("mkdir /tmp/work; ln -s /etc /tmp/link; cd /tmp/work;");
+    let pwd = |options: &[&str]| {
+        let mut command = target.nsexec(["-a"]);
+        command.args(options).args(["--", "pwd", "-P"]);
+        command
+    };
+    assert_eq!(succeed(pwd(&["-w"])), "/tmp/work\n");
+    assert_eq!(succeed(pwd(&["-w=/tmp/link"])), "/etc\n");
+    assert_eq!(succeed(pwd(&["-W", "/tmp/link"])), "/etc\n");
+    assert_eq!(succeed(pwd(&["-w=/../../etc"])), "/etc\n");
+    let message = fail(pwd(&["-w=/usr/share/doc"]), 125);
+    assert!(
+        message.contains("looked up inside the target's root"),
+        "{message}"
+    );
+    fail(pwd(&["-W", "/proc/self/fd/0"]), 125);
+    fail(pwd(&["-W", "/proc/self/cwd"]), 125);
+}
+
+#[test]
+fn a_root_can_be_given_without_a_mount_namespace() {
+    let target = Target::new();
+    let mut command = target.nsexec(["-r", "-u", "--", "sh", "-c", "pwd; ls /; hostname"]);
+    command.current_dir("/");
+    assert_eq!(
+        succeed(command),
+        "/\nbin\ndev\netc\nhome\nold\nproc\nroot\ntmp\ntarget\n"
+    );
+    let mut outside = target.nsexec(["-r", "-w=/usr", "--", "/bin/true"]);
+    outside.current_dir("/");
+    let message = fail(outside, 125);
+    assert!(message.contains("outside the program's root"), "{message}");
+}
+
+#[test]
+fn exit_statuses_are_those_of_env() {
+    let target = Target::with_script(
+        "printf x > /tmp/plain; printf '#!/none\\n' > /tmp/script; chmod +x /tmp/script; printf 'x' > /tmp/text; chmod +x /tmp/text;",
+    );
+    for status in [0, 1, 7, 125, 126, 127, 255] {
+        let output = run(target.nsexec(["-a", "--", "sh", "-c", &format!("exit {status}")]));
+        assert_eq!(output.status.code(), Some(status));
+    }
+    for (program, status) in [
+        ("no-such-program", 127),
+        ("/no/such/program", 127),
+        ("/tmp/plain", 126),
+        ("/tmp", 126),
+        ("/tmp/script", 126),
+        ("/tmp/text", 126),
+    ] {
+        let message = fail(target.nsexec(["-a", "--", program]), status);
+        assert!(
+            message.starts_with(&format!("nsexec: {program}: ")),
+            "{message}"
+        );
+    }
+}
+
+#[test]
+fn a_signal_that_ends_the_program_ends_nsexec() {
+    use std::os::unix::process::ExitStatusExt;
+    let target = Target::new();
+    // Not SIGQUIT, which busybox's shell ignores.
+    for signal in [1, 2, 6, 9, 11, 15, 35] {
+        let script = format!("kill -{signal} $$; sleep 5");
+        let status = run(target.nsexec(["-a", "--", "sh", "-c", &script])).status;
+        assert_eq!(status.signal(), Some(signal), "{status}");
+        assert!(!status.core_dumped());
+    }
+}
+
+#[test]
+fn signals_sent_to_nsexec_reach_the_program() {
+    let target = Target::new();
+    for signal in ["HUP", "INT", "QUIT", "USR1", "USR2", "TERM", "WINCH"] {
+        let script =
+            format!("trap 'echo got; exit 3' {signal}; echo ready; while :; do sleep 0.05; done");
+        let mut command = target.nsexec(["-a", "--", "sh", "-c", &script]);
+        let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+        let mut stdout = std::io::BufReader::new(child.stdout.take().unwrap());
+        let mut line = String::new();
+        std::io::BufRead::read_line(&mut stdout, &mut line).unwrap();
+        assert_eq!(line, "ready\n");
+        let kill = ["-s", signal, &child.id().to_string()].map(str::to_owned);
+        succeed({
+            let mut command = Command::new("kill");
+            command.args(kill);
+            command
+        });
+        let mut rest = String::new();
+        std::io::Read::read_to_string(&mut stdout, &mut rest).unwrap();
+        assert_eq!(rest, "got\n", "{signal}");
+        assert_eq!(child.wait().unwrap().code(), Some(3), "{signal}");
+    }
+}
+
+#[test]
+fn nsexec_stops_and_goes_on_with_the_program() {
+    let target = Target::new();
+    let script = "echo one; kill -STOP $$; echo two";
+    let mut child = target
+        .nsexec(["-a", "--", "sh", "-c", script])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let pid = nix::unistd::Pid::from_raw(child.id().try_into().unwrap());
+    let flags = nix::sys::wait::WaitPidFlag::WUNTRACED;
+    let stopped = nix::sys::wait::waitpid(pid, Some(flags)).unwrap();
+    assert!(
+        matches!(stopped, nix::sys::wait::WaitStatus::Stopped(..)),
+        "{stopped:?}"
+    );
+    nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGCONT).unwrap();
+    let mut seen = String::new();
+    std::io::Read::read_to_string(&mut child.stdout.take().unwrap(), &mut seen).unwrap();
+    assert_eq!(seen, "one\ntwo\n");
+    assert!(child.wait().unwrap().success());
+}
+
+#[test]
+fn the_program_ends_with_nsexec() {
+    let target = Target::new();
+    let mut child = target
+        .nsexec(["-a", "--", "sh", "-c", "echo $$; exec sleep 1000"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    let mut stdout = std::io::BufReader::new(child.stdout.take().unwrap());
+    std::io::BufRead::read_line(&mut stdout, &mut line).unwrap();
+    child.kill().unwrap();
+    child.wait().unwrap();
+    // The end of the program closes the last writing end.
+    let mut rest = String::new();
+    std::io::Read::read_to_string(&mut stdout, &mut rest).unwrap();
+    assert_eq!(rest, "");
+    // Its parent is the target's init now, which does not reap: a zombie, whose
+    // command line is empty, or nothing at all.
+    let pid = line.trim();
+    let gone = target.shell(&format!(
+        "grep -q . /proc/{pid}/cmdline && echo there || echo gone"
+    ));
+    assert_eq!(gone, "gone\n");
+}
+
+#[test]
+fn without_fork_nsexec_becomes_the_program() {
+    let target = Target::new();
+    let mut child = target
+        .nsexec([
+            "-m",
+            "-u",
+            "-F",
+            "--",
+            "sh",
+            "-c",
+            "hostname; exec sleep 1000",
+        ])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    let mut stdout = std::io::BufReader::new(child.stdout.take().unwrap());
+    std::io::BufRead::read_line(&mut stdout, &mut line).unwrap();
+    assert_eq!(line, "target\n");
+    std::thread::sleep(std::time::Duration::from_millis(100));
+    let name = fs::read_to_string(format!("/proc/{}/comm", child.id())).unwrap();
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert_eq!(name, "sleep\n");
+    let message = fail(
+        target.nsexec(["-m", "-F", "--", "nothing-of-this-name"]),
+        127,
+    );
+    assert!(message.contains("nothing-of-this-name"), "{message}");
+}
+
+#[test]
+fn the_default_program_is_the_login_shell() {
+    let target = Target::new();
+    let mut command = target.nsexec(["-a"]);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    use std::io::Write;
+    child
+        .stdin
+        .take()
+        .unwrap()
+        .write_all(b"echo $0; hostname\n")
+        .unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(text(&output.stdout), "-sh\ntarget\n");
+}
+
+#[test]
+fn a_cgroup_is_joined_before_the_program_runs() {
+    let Some(cgroup) = support::cgroup::Cgroup::new() else {
+        panic!("no cgroup hierarchy can be written to");
+    };
+    let target = Target::new();
+    cgroup.add(target.pid());
+    let seen = succeed(target.nsexec(["-m", "-p", "-u", "-c", "--", "cat", "/proc/self/cgroup"]));
+    assert!(seen.contains(cgroup.name()), "{seen}");
+    let without = succeed(target.nsexec(["-m", "-p", "-u", "--", "cat", "/proc/self/cgroup"]));
+    assert!(!without.contains(cgroup.name()), "{without}");
+}
+
+#[test]
+fn the_network_namespace_of_a_socket_can_be_joined() {
+    let target = Target::build(&Build {
+        program: "nc -l -p 4000".to_owned(),
+        script: "ip link set lo up;".to_owned(),
+        ..Build::default()
+    });
+    let mut socket = None;
+    for _ in 0..100 {
+        let directory = format!("/proc/{}/fd", target.pid());
+        socket = fs::read_dir(directory)
+            .unwrap()
+            .flatten()
+            .find_map(|entry| {
+                let link = fs::read_link(entry.path()).ok()?;
+                link.to_string_lossy()
+                    .starts_with("socket:")
+                    .then(|| entry.file_name())
+            });
+        if socket.is_some() {
+            break;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    let socket = socket.expect("a listening socket").into_string().unwrap();
+    let mut command = target.nsexec(["-N", &socket, "--", "/bin/readlink", "/proc/self/ns/net"]);
+    command.stdin(Stdio::null());
+    assert_eq!(succeed(command).trim_end(), target.namespace("net"));
+}
+
+#[test]
+fn dry_run_changes_nothing_and_says_what_would_be_done() {
+    let target = Target::new();
+    let plan = succeed(target.nsexec(["-a", "--dry-run", "--", "touch", "/tmp/made"]));
+    let plan: serde_json::Value = serde_json::from_str(&plan).unwrap();
+    let joined: Vec<&str> = plan["namespaces"]["join"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|member| member["type"].as_str().unwrap())
+        .collect();
+    assert_eq!(joined, ["cgroup", "ipc", "uts", "net", "pid", "mnt"]);
+    assert_eq!(
+        plan["namespaces"]["shared"],
+        serde_json::json!(["time", "user"])
+    );
+    assert_eq!(plan["target"]["pid"], target.pid());
+    assert_eq!(plan["policy"], "default");
+    assert_eq!(plan["layers"]["ceiling"]["seccomp"]["in_force"], true);
+    assert_eq!(plan["layers"]["workload"]["landlock"]["in_force"], true);
+    assert_eq!(plan["program"], serde_json::json!(["touch", "/tmp/made"]));
+    assert!(!target.root().join("tmp/made").exists());
+}
+
+#[test]
+fn help_version_and_features_are_printed() {
+    let printed = |option: &str| {
+        let mut command = Command::new(NSEXEC);
+        command.arg(option);
+        succeed(command)
+    };
+    let help = printed("-h");
+    assert_eq!(help, printed("--help"));
+    assert!(
+        help.lines().count() <= 45,
+        "one screen: {}",
+        help.lines().count()
+    );
+    assert!(help.lines().all(|line| line.chars().count() <= 80));
+    assert_eq!(
+        printed("-V"),
+        format!("nsexec {}\n", env!("CARGO_PKG_VERSION"))
+    );
+    let features = printed("--features");
+    assert!(features.starts_with("feature"), "{features}");
+    assert!(features.contains("Landlock"), "{features}");
+}

@@ -1,0 +1,710 @@
+//! Protocol A against a real target, with this test as libcontainer.
+#![allow(clippy::unwrap_used, reason = "in a test, a panic is how it fails")]
+
+mod support;
+
+use std::fs::{self, File};
+use std::io::{Read, Write};
+use std::os::fd::OwnedFd;
+use std::process::{Command, Stdio};
+
+use nix::sys::wait::WaitStatus;
+use serde_json::json;
+use support::protocol_a::{Exec, Outcome, config, hand_over, pid_of};
+use support::{Build, NSEXEC, Target, temporary_directory};
+
+fn shell(script: &str) -> serde_json::Value {
+    config(&["sh", "-c", script])
+}
+
+#[track_caller]
+fn assert_exited(outcome: &Outcome, status: i32) {
+    assert!(
+        matches!(outcome.child, Some(WaitStatus::Exited(_, found)) if found == status),
+        "{outcome:?}"
+    );
+}
+
+#[track_caller]
+fn assert_success(outcome: &Outcome) {
+    assert_eq!(outcome.answer, "", "{outcome:?}");
+    assert_exited(outcome, 0);
+}
+
+#[test]
+fn the_program_runs_in_the_targets_namespaces() {
+    let target = Target::new();
+    let links = "for n in ipc uts net pid mnt user; do readlink /proc/self/ns/$n; done; pwd";
+    let outcome = Exec::into(target.pid()).run_config(&shell(links));
+    assert_success(&outcome);
+    let mut expected: Vec<String> = ["ipc", "uts", "net", "pid", "mnt", "user"]
+        .map(|ns| target.namespace(ns))
+        .into();
+    expected.push("/".to_owned());
+    assert_eq!(outcome.stdout.lines().collect::<Vec<_>>(), expected);
+}
+
+#[test]
+fn the_cgroup_namespace_is_left_as_it_is() {
+    let target = Target::new();
+    let outcome = Exec::into(target.pid()).run_config(&shell("readlink /proc/self/ns/cgroup"));
+    assert_ne!(outcome.stdout.trim_end(), target.namespace("cgroup"));
+}
+
+#[test]
+fn the_reported_pid_is_the_childs_to_the_byte() {
+    let target = Target::new();
+    let outcome = Exec::into(target.pid()).run_config(&shell("echo $$"));
+    // pid_of checks every byte; waitpid has shown that it is our child.
+    let pid = pid_of(&outcome.line);
+    assert!(matches!(outcome.child, Some(WaitStatus::Exited(child, 0)) if child.as_raw() == pid));
+    assert!(outcome.helper.success());
+}
+
+#[test]
+fn the_environment_is_what_initconfig_says() {
+    let target = Target::new();
+    let mut config = config(&["env"]);
+    config["env"] = json!(["PATH=/bin", "A=1", "B=x=y", "A=2", "EMPTY="]);
+    let outcome = Exec::into(target.pid()).run_config(&config);
+    assert_success(&outcome);
+    assert_eq!(
+        outcome.stdout,
+        "PATH=/bin\nA=2\nB=x=y\nEMPTY=\nHOME=/root\n"
+    );
+}
+
+#[test]
+fn home_is_the_users_unless_it_is_given() {
+    let target = Target::new();
+    let home = |user: &str, env: serde_json::Value| {
+        let mut config = shell("echo $HOME");
+        config["user"] = json!(user);
+        config["env"] = env;
+        let outcome = Exec::into(target.pid()).run_config(&config);
+        assert_success(&outcome);
+        outcome.stdout
+    };
+    assert_eq!(home("ann", json!(["PATH=/bin"])), "/home/ann\n");
+    assert_eq!(home("ann", json!(["PATH=/bin", "HOME="])), "/home/ann\n");
+    assert_eq!(home("ann", json!(["PATH=/bin", "HOME=/x"])), "/x\n");
+    assert_eq!(home("4711", json!(["PATH=/bin"])), "/\n");
+}
+
+#[test]
+fn users_and_groups_are_the_containers() {
+    let target = Target::new();
+    let ids = |user: &str, additional: serde_json::Value| {
+        let mut config = shell("id -u; id -g; grep Groups: /proc/self/status | cut -f2");
+        config["user"] = json!(user);
+        config["config"]["additional_groups"] = additional;
+        let outcome = Exec::into(target.pid()).run_config(&config);
+        assert_success(&outcome);
+        outcome
+            .stdout
+            .split_whitespace()
+            .collect::<Vec<_>>()
+            .join(" ")
+    };
+    assert_eq!(ids("", json!(null)), "0 0 29");
+    assert_eq!(ids("ann", json!(null)), "1000 1000 29 50");
+    assert_eq!(ids("1000", json!(null)), "1000 1000 29 50");
+    assert_eq!(ids("ann:staff", json!(null)), "1000 50");
+    assert_eq!(ids("1000:0", json!(["audio", "77"])), "1000 0 29 77");
+    assert_eq!(ids("4711", json!(null)), "4711 0");
+    // CVE-2016-3697: a user named "1001" has uid 0 in the passwd file.
+    assert_eq!(ids("1001", json!(null)), "1001 0");
+}
+
+#[test]
+fn wrong_users_are_errors_and_never_root() {
+    let target = Target::with_script("echo 'broken:x:abc:0::/:/bin/sh' >> /etc/passwd;");
+    for user in [
+        "nobody-here",
+        "ann:nogroup",
+        "-1",
+        "2147483648",
+        "broken",
+        "ann:",
+        ":0",
+        "1000x",
+    ] {
+        let mut config = shell("id -u");
+        config["user"] = json!(user);
+        let outcome = Exec::into(target.pid()).run_config(&config);
+        assert_exited(&outcome, 1);
+        assert_ne!(outcome.message(), "", "{user}");
+        assert_eq!(outcome.stdout, "", "{user}");
+    }
+}
+
+#[test]
+fn capabilities_are_exactly_those_of_initconfig() {
+    let target = Target::new();
+    let sets = |user: &str, capabilities: serde_json::Value| {
+        let mut config = shell("grep Cap /proc/self/status | cut -f2");
+        config["user"] = json!(user);
+        config["capabilities"] = capabilities;
+        let outcome = Exec::into(target.pid()).run_config(&config);
+        assert_success(&outcome);
+        outcome
+            .stdout
+            .lines()
+            .map(str::to_owned)
+            .collect::<Vec<_>>()
+    };
+    let none = "0000000000000000";
+    let docker = "00000000a80425fb";
+    // Inheritable, permitted, effective, bounding, ambient. The sample's list is
+    // Docker's default one.
+    assert_eq!(sets("", json!(null)), [none, docker, docker, docker, none]);
+    assert_eq!(sets("ann", json!(null)), [none, none, none, docker, none]);
+    assert_eq!(sets("", json!([])), [none; 5]);
+    let kill = "0000000000000020";
+    assert_eq!(
+        sets("", json!(["CAP_KILL"])),
+        [none, kill, kill, kill, none]
+    );
+}
+
+#[test]
+fn limits_and_directory_and_oom_are_set() {
+    let target = Target::with_script("mkdir /tmp/work; chown ann /tmp/work; chmod 700 /tmp/work;");
+    let mut config = shell("pwd; ulimit -n; ulimit -Hn; cat /proc/self/oom_score_adj");
+    config["cwd"] = json!("/tmp/work");
+    config["user"] = json!("ann");
+    config["config"]["oom_score_adj"] = json!(500);
+    let outcome = Exec::into(target.pid()).run_config(&config);
+    assert_success(&outcome);
+    assert_eq!(outcome.stdout, "/tmp/work\n900\n1000\n500\n");
+}
+
+#[test]
+fn oom_score_adj_reaches_a_user_namespace() {
+    let target = Target::with_user_namespace();
+    let mut config = shell("cat /proc/self/oom_score_adj");
+    config["config"]["oom_score_adj"] = json!(300);
+    let mut exec = Exec::into(target.pid());
+    // libcontainer gives the pipes to the container's root before.
+    exec.owner = Some(support::OUTSIDE);
+    let outcome = exec.run_config(&config);
+    assert_success(&outcome);
+    assert_eq!(outcome.stdout, "300\n");
+}
+
+#[test]
+fn a_directory_outside_is_refused() {
+    let target = Target::with_script("ln -s /proc/self/fd/3 /tmp/out;");
+    for cwd in [
+        "/proc/self/fd/3",
+        "/proc/self/fd/4",
+        "/tmp/out",
+        "/proc/1/root",
+        "/nowhere",
+    ] {
+        let mut config = shell("pwd");
+        config["cwd"] = json!(cwd);
+        config["passed_files_count"] = json!(1);
+        let mut exec = Exec::into(target.pid());
+        exec.files.push(File::open("/").unwrap().into());
+        let outcome = exec.run_config(&config);
+        assert_exited(&outcome, 1);
+        assert_ne!(outcome.message(), "");
+        assert_eq!(outcome.stdout, "");
+    }
+}
+
+#[test]
+fn passed_files_cross_and_nothing_else_does() {
+    let target = Target::new();
+    let directory = temporary_directory("passed");
+    let path = directory.join("file");
+    fs::write(&path, "content\n").unwrap();
+    let mut exec = Exec::into(target.pid());
+    exec.files.push(File::open(&path).unwrap().into());
+    exec.files.push(File::open("/dev/null").unwrap().into());
+    let mut config = shell("cat <&3; ls /proc/$$/fd; true");
+    config["passed_files_count"] = json!(2);
+    let outcome = exec.run_config(&config);
+    fs::remove_dir_all(directory).unwrap();
+    assert_success(&outcome);
+    assert_eq!(outcome.stdout, "content\n0\n1\n2\n3\n4\n");
+}
+
+#[test]
+fn more_passed_files_than_there_are_is_an_error() {
+    let target = Target::new();
+    let mut exec = Exec::into(target.pid());
+    exec.files.push(File::open("/dev/null").unwrap().into());
+    let mut config = shell("true");
+    config["passed_files_count"] = json!(2);
+    let outcome = exec.run_config(&config);
+    assert!(
+        outcome.message().contains("descriptor 4 was not passed"),
+        "{outcome:?}"
+    );
+    assert_exited(&outcome, 1);
+}
+
+#[test]
+fn standard_descriptors_belong_to_the_user() {
+    let target = Target::new();
+    let directory = temporary_directory("stdio");
+    let path = directory.join("input");
+    fs::write(&path, "").unwrap();
+    let mut exec = Exec::into(target.pid());
+    exec.stdin = File::open(&path).unwrap().into();
+    let mut config = shell("stat -L -c %u:%g /proc/self/fd/0");
+    config["user"] = json!("ann");
+    let outcome = exec.run_config(&config);
+    fs::remove_dir_all(directory).unwrap();
+    assert_success(&outcome);
+    assert_eq!(outcome.stdout, "1000:1000\n");
+    // /dev/null is everybody's: it is left alone.
+    let owner = fs::metadata("/dev/null").unwrap();
+    assert_eq!(std::os::unix::fs::MetadataExt::uid(&owner), 0);
+}
+
+#[test]
+fn the_configs_seccomp_filter_is_in_force() {
+    let target = Target::new();
+    let mut config =
+        shell("mkdir /tmp/made 2>&1; grep Seccomp_filters /proc/self/status | cut -f2");
+    config["config"]["seccomp"] = json!({
+        "default_action": -1,
+        "architectures": ["amd64", "x86", "x32"],
+        "syscalls": [
+            { "name": "mkdir", "action": -3, "args": null },
+            { "name": "mkdirat", "action": -3, "args": [] },
+            { "name": "no_such_call", "action": -3, "args": null },
+        ],
+    });
+    let outcome = Exec::into(target.pid()).run_config(&config);
+    assert_success(&outcome);
+    assert!(
+        outcome.stdout.contains("Operation not permitted"),
+        "{outcome:?}"
+    );
+    assert!(
+        outcome.stdout.ends_with("2\n"),
+        "the ceiling and this: {outcome:?}"
+    );
+    assert!(outcome.stderr.contains("no_such_call"), "{outcome:?}");
+}
+
+#[test]
+fn a_2015_allow_list_runs_a_program() {
+    // Neither seccomp(2) nor close_range(2) nor setuid(2) is on the list.
+    let target = Target::new();
+    let names = [
+        "execve",
+        "brk",
+        "arch_prctl",
+        "set_tid_address",
+        "set_robust_list",
+        "rseq",
+        "mprotect",
+        "prlimit64",
+        "readlinkat",
+        "readlink",
+        "getrandom",
+        "write",
+        "exit_group",
+        "uname",
+        "getuid",
+        "geteuid",
+        "getgid",
+        "getegid",
+        "fstat",
+        "newfstatat",
+        "ioctl",
+        "mmap",
+    ];
+    let syscalls: Vec<_> = names
+        .iter()
+        .map(|name| json!({ "name": name, "action": -1, "args": null }))
+        .collect();
+    let mut config = config(&["echo", "fine"]);
+    config["user"] = json!("ann");
+    config["config"]["seccomp"] =
+        json!({ "default_action": -3, "architectures": null, "syscalls": syscalls });
+    let outcome = Exec::into(target.pid()).run_config(&config);
+    assert_success(&outcome);
+    assert_eq!(outcome.stdout, "fine\n");
+}
+
+#[test]
+fn programs_are_looked_up_in_the_containers_path() {
+    let target = Target::with_script(
+        "mkdir /tmp/own; printf '#!/bin/sh\\necho own' > /tmp/own/tool; chmod +x /tmp/own/tool; touch /tmp/plain;",
+    );
+    let mut config = config(&["tool"]);
+    config["env"] = json!(["PATH=/nowhere:/tmp/own"]);
+    let outcome = Exec::into(target.pid()).run_config(&config);
+    assert_success(&outcome);
+    assert_eq!(outcome.stdout, "own\n");
+    for program in ["unexistent", "/no/such", "/tmp/plain", "/tmp"] {
+        let outcome = Exec::into(target.pid()).run_config(&support::protocol_a::config(&[program]));
+        assert_exited(&outcome, 1);
+        assert!(outcome.message().starts_with(program), "{outcome:?}");
+    }
+}
+
+#[test]
+fn the_console_is_the_controlling_terminal() {
+    let target = Target::new();
+    let pty = nix::pty::openpty(None, None).unwrap();
+    let path = nix::unistd::ttyname(&pty.slave).unwrap();
+    let mut exec = Exec::into(target.pid());
+    exec.set("_LIBCONTAINER_CONSOLE_PATH", path.to_str().unwrap());
+    // Session leader, its own session and process group, and a terminal.
+    let script = "cut -d' ' -f1,5,6,7 /proc/$$/stat; test -t 0 && test -t 1 && test -t 2 && echo tty; ls /proc/$$/fd | tr '\\n' ' '";
+    let mut config = shell(script);
+    config["user"] = json!("ann");
+    let outcome = exec.run_config(&config);
+    assert_success(&outcome);
+    assert_eq!(outcome.stdout, "", "standard output is the console");
+    drop(pty.slave);
+    let mut seen = String::new();
+    // EIO: the last slave is closed.
+    let _ = File::from(pty.master).read_to_string(&mut seen);
+    let lines: Vec<&str> = seen.lines().collect();
+    let stat: Vec<i64> = lines[0].split(' ').map(|n| n.parse().unwrap()).collect();
+    assert_eq!((stat[1], stat[2]), (stat[0], stat[0]), "{seen}");
+    assert_ne!(stat[3], 0, "{seen}");
+    assert_eq!(lines[1..], ["tty", "0 1 2 "]);
+}
+
+#[test]
+fn a_wrong_console_fails_before_a_pid_is_reported() {
+    let target = Target::new();
+    let directory = temporary_directory("console");
+    let plain = directory.join("plain");
+    fs::write(&plain, "").unwrap();
+    for console in [
+        "/dev/null",
+        plain.to_str().unwrap(),
+        "/no/such/tty",
+        "",
+        "/",
+    ] {
+        let mut exec = Exec::into(target.pid());
+        exec.set("_LIBCONTAINER_CONSOLE_PATH", console);
+        let outcome = exec.run_config(&shell("true"));
+        assert_eq!(outcome.helper.code(), Some(1), "{outcome:?}");
+        assert_eq!(outcome.line, "");
+        assert!(outcome.stderr.starts_with("nsexec: "), "{outcome:?}");
+    }
+    fs::remove_dir_all(directory).unwrap();
+}
+
+#[test]
+fn a_console_of_another_session_fails_before_a_pid_is_reported() {
+    let target = Target::new();
+    let pty = nix::pty::openpty(None, None).unwrap();
+    let path = nix::unistd::ttyname(&pty.slave).unwrap();
+    let mut holder = Command::new("setsid")
+        .args([
+            "sh",
+            "-c",
+            "exec < \"$0\" > /dev/null; echo ready >&2; exec sleep 1000",
+        ])
+        .arg(&path)
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut word = [0; 6];
+    holder.stderr.take().unwrap().read_exact(&mut word).unwrap();
+    let mut exec = Exec::into(target.pid());
+    exec.set("_LIBCONTAINER_CONSOLE_PATH", path.to_str().unwrap());
+    let outcome = exec.run_config(&shell("true"));
+    holder.kill().unwrap();
+    holder.wait().unwrap();
+    assert_eq!(outcome.helper.code(), Some(1), "{outcome:?}");
+    assert_eq!(outcome.line, "");
+    assert!(
+        outcome.stderr.contains("controlling terminal"),
+        "{outcome:?}"
+    );
+}
+
+#[test]
+fn without_a_console_the_child_leads_a_session() {
+    let target = Target::new();
+    let outcome = Exec::into(target.pid()).run_config(&shell("cut -d' ' -f1,5,6,7 /proc/$$/stat"));
+    let stat: Vec<i64> = outcome
+        .stdout
+        .trim()
+        .split(' ')
+        .map(|n| n.parse().unwrap())
+        .collect();
+    assert_eq!(stat, [stat[0], stat[0], stat[0], 0]);
+}
+
+#[test]
+fn the_write_end_of_a_pipe_is_enough_for_the_pid() {
+    let target = Target::new();
+    let (read, write) = nix::unistd::pipe().unwrap();
+    let mut command = Command::new(NSEXEC);
+    command.env_clear().arg("init");
+    command.env("_LIBCONTAINER_INITPID", target.pid().to_string());
+    command.env("_LIBCONTAINER_INITPIPE", "3");
+    command.stdin(Stdio::null()).stderr(Stdio::piped());
+    nix::sys::prctl::set_child_subreaper(true).unwrap();
+    hand_over(&mut command, vec![write]);
+    let mut helper = command.spawn().unwrap();
+    drop(command);
+    let mut stderr = helper.stderr.take().unwrap();
+    assert!(helper.wait().unwrap().success());
+    let mut line = String::new();
+    File::from(read).read_to_string(&mut line).unwrap();
+    let child = nix::unistd::Pid::from_raw(pid_of(&line));
+    let ended = nix::sys::wait::waitpid(child, None).unwrap();
+    assert_eq!(ended, WaitStatus::Exited(child, 1));
+    let mut message = String::new();
+    stderr.read_to_string(&mut message).unwrap();
+    assert!(message.contains("no initConfig can be read"), "{message}");
+}
+
+#[test]
+fn wrong_variables_are_errors_and_nothing_is_written() {
+    let target = Target::new();
+    let pid = target.pid().to_string();
+    let long = "9".repeat(40);
+    let dead = {
+        let mut child = Command::new("true").spawn().unwrap();
+        child.wait().unwrap();
+        child.id().to_string()
+    };
+    let cases: [(&str, &[&str]); 3] = [
+        (
+            "_LIBCONTAINER_INITPID",
+            &[
+                "",
+                "0",
+                "-1",
+                "012",
+                "+3",
+                " 3",
+                "3 ",
+                "0x3",
+                "2147483648",
+                "2",
+                &long,
+                &dead,
+            ],
+        ),
+        (
+            "_LIBCONTAINER_INITPIPE",
+            &["", "0", "1", "2", "-1", "03", "99", "x", "2147483648"],
+        ),
+        (
+            "_LIBCONTAINER_INITTYPE",
+            &["", "standard", "SETNS", "setns "],
+        ),
+    ];
+    for (key, values) in cases {
+        for value in values {
+            let mut exec = Exec::into(target.pid());
+            exec.set(key, value);
+            let outcome = exec.run_config(&shell("echo started"));
+            assert_eq!(outcome.helper.code(), Some(1), "{key}={value}: {outcome:?}");
+            assert_eq!((outcome.line.as_str(), outcome.stdout.as_str()), ("", ""));
+            assert!(
+                outcome.stderr.starts_with("nsexec: "),
+                "{key}={value}: {outcome:?}"
+            );
+        }
+    }
+    for key in ["_LIBCONTAINER_INITPID", "_LIBCONTAINER_INITPIPE"] {
+        let mut exec = Exec::into(target.pid());
+        exec.unset(key);
+        let outcome = exec.run_config(&shell("echo started"));
+        assert_eq!(outcome.helper.code(), Some(1), "{outcome:?}");
+        assert!(outcome.stderr.contains(key), "{outcome:?}");
+    }
+    let mut exec = Exec::into(pid.parse().unwrap());
+    exec.unset("_LIBCONTAINER_INITTYPE");
+    assert_success(&exec.run_config(&shell("true")));
+}
+
+#[test]
+fn a_pipe_that_is_a_file_is_refused() {
+    let target = Target::new();
+    let directory = temporary_directory("pipe");
+    let path = directory.join("file");
+    let mut exec = Exec::into(target.pid());
+    let file: OwnedFd = File::create(&path).unwrap().into();
+    exec.files.push(file);
+    let mut command = Command::new(NSEXEC);
+    command.env_clear().arg("init");
+    command.env("_LIBCONTAINER_INITPID", target.pid().to_string());
+    command.env("_LIBCONTAINER_INITPIPE", "3");
+    hand_over(&mut command, exec.files);
+    let message = support::fail(command, 1);
+    assert!(message.contains("neither a socket nor a pipe"), "{message}");
+    assert_eq!(fs::read(&path).unwrap(), b"");
+    fs::remove_dir_all(directory).unwrap();
+}
+
+#[test]
+fn wrong_messages_are_errors_in_libcontainers_json() {
+    let target = Target::new();
+    let good = shell("echo started").to_string();
+    let nested = format!(
+        "{{\"args\":[\"true\"],\"config\":{}{}}}",
+        "[".repeat(10_000),
+        "]".repeat(10_000)
+    );
+    let mut unknown_capability = shell("echo started");
+    unknown_capability["capabilities"] = json!(["CAP_NONE"]);
+    let mut no_arguments = shell("");
+    no_arguments["args"] = json!([]);
+    let mut unknown_key = shell("echo started");
+    unknown_key["surprise"] = json!(1);
+    let cases: Vec<(&str, Vec<u8>)> = vec![
+        ("empty", Vec::new()),
+        ("truncated", good.as_bytes()[..good.len() / 2].to_vec()),
+        ("twice", format!("{good}\n{good}\n").into_bytes()),
+        ("trailing", format!("{good}\nx").into_bytes()),
+        ("64 MiB", vec![b' '; 64 << 20]),
+        ("nested", nested.into_bytes()),
+        ("no JSON", b"hello\n".to_vec()),
+        (
+            "not UTF-8",
+            good.replace("echo", "\u{fffd}")
+                .into_bytes()
+                .iter()
+                .map(|b| if *b == 0xef { 0xff } else { *b })
+                .collect(),
+        ),
+        ("capability", unknown_capability.to_string().into_bytes()),
+        ("arguments", no_arguments.to_string().into_bytes()),
+        ("key", unknown_key.to_string().into_bytes()),
+        (
+            "duplicate",
+            good.replacen('{', "{\"cwd\":\"/\",", 1).into_bytes(),
+        ),
+        ("NUL", shell("a\0b").to_string().into_bytes()),
+    ];
+    for (case, message) in cases {
+        let outcome = Exec::into(target.pid()).run(&message);
+        assert_exited(&outcome, 1);
+        assert_ne!(outcome.message(), "", "{case}");
+        assert_eq!(outcome.stdout, "", "{case}");
+        assert!(outcome.answer.ends_with('\n'), "{case}");
+    }
+}
+
+#[test]
+fn the_error_is_shaped_as_libcontainers() {
+    let target = Target::new();
+    let outcome = Exec::into(target.pid()).run_config(&config(&["unexistent"]));
+    let error: serde_json::Map<String, serde_json::Value> =
+        serde_json::from_str(&outcome.answer).unwrap();
+    let sample: serde_json::Map<String, serde_json::Value> =
+        serde_json::from_str(include_str!("data/proto_a_genericError.json")).unwrap();
+    assert_eq!(
+        error.keys().collect::<Vec<_>>(),
+        sample.keys().collect::<Vec<_>>(),
+        "{}",
+        outcome.answer
+    );
+    let time = error["Timestamp"].as_str().unwrap();
+    assert_eq!(
+        (time.len() > 19, &time[10..11], time.ends_with('Z')),
+        (true, "T", true),
+        "{time}"
+    );
+    assert_eq!(outcome.answer.lines().count(), 1);
+}
+
+#[test]
+fn another_policy_can_be_named() {
+    let target = Target::new();
+    let mount = |arguments: &[&str]| {
+        let mut exec = Exec::into(target.pid());
+        exec.arguments = arguments.iter().map(|word| (*word).to_owned()).collect();
+        let mut config = shell("mount -t tmpfs tmpfs /tmp && echo mounted");
+        config["capabilities"] = json!(["CAP_SYS_ADMIN"]);
+        exec.run_config(&config).stdout
+    };
+    assert_eq!(mount(&["init"]), "");
+    assert_eq!(
+        mount(&["--policy", "libcontainer-privileged", "init"]),
+        "mounted\n"
+    );
+    let mut exec = Exec::into(target.pid());
+    exec.arguments = vec!["--policy".into(), "nonesuch".into(), "init".into()];
+    let outcome = exec.run_config(&shell("echo started"));
+    assert_eq!(outcome.helper.code(), Some(1));
+    assert!(outcome.stderr.contains("nonesuch"), "{outcome:?}");
+}
+
+#[test]
+fn labels_go_through_the_callers_procfs() {
+    // The container shows a file of its own where attr/exec should be
+    // (CVE-2019-16884); this kernel runs without AppArmor and SELinux, so that
+    // the true one refuses the label.
+    let script = "mount -t tmpfs tmpfs /proc; mkdir -p /proc/self/attr /proc/thread-self/attr; : > /proc/self/attr/exec; : > /proc/thread-self/attr/exec;";
+    let target = Target::build(&Build {
+        script: script.to_owned(),
+        ..Build::default()
+    });
+    for key in ["apparmor_profile", "process_label"] {
+        let mut config = shell("echo started");
+        config["config"][key] = json!("label");
+        let outcome = Exec::into(target.pid()).run_config(&config);
+        assert_exited(&outcome, 1);
+        assert!(outcome.message().contains("label"), "{outcome:?}");
+        assert_eq!(outcome.stdout, "");
+    }
+    for file in ["self/attr/exec", "thread-self/attr/exec"] {
+        assert_eq!(
+            fs::read(target.root().join("proc").join(file)).unwrap(),
+            b""
+        );
+    }
+}
+
+#[test]
+fn parents_in_each_cgroup_version_are_answered_alike() {
+    // Where v1 and v2 are mounted, both are used; the machine has at least one.
+    let mut tried = 0;
+    for parent in support::cgroup::HIERARCHIES {
+        let Some(cgroup) = support::cgroup::Cgroup::beneath(parent) else {
+            continue;
+        };
+        tried += 1;
+        let target = Target::new();
+        cgroup.add(target.pid());
+        // libcontainer writes the child's pid before it sends initConfig.
+        let (ours, theirs) = std::os::unix::net::UnixStream::pair().unwrap();
+        let mut command = Command::new(NSEXEC);
+        command.env_clear().arg("init").stdout(Stdio::piped());
+        command.env("_LIBCONTAINER_INITPID", target.pid().to_string());
+        command.env("_LIBCONTAINER_INITPIPE", "3");
+        nix::sys::prctl::set_child_subreaper(true).unwrap();
+        hand_over(&mut command, vec![theirs.into()]);
+        let mut helper = command.spawn().unwrap();
+        drop(command);
+        let mut stdout = helper.stdout.take().unwrap();
+        assert!(helper.wait().unwrap().success());
+        let mut line = [0; 64];
+        let read = (&ours).read(&mut line).unwrap();
+        let pid = pid_of(std::str::from_utf8(&line[..read]).unwrap());
+        cgroup.add(pid);
+        let config = shell("cat /proc/self/cgroup").to_string();
+        (&ours).write_all(config.as_bytes()).unwrap();
+        ours.shutdown(std::net::Shutdown::Write).unwrap();
+        let mut seen = String::new();
+        stdout.read_to_string(&mut seen).unwrap();
+        let child = nix::unistd::Pid::from_raw(pid);
+        assert_eq!(
+            nix::sys::wait::waitpid(child, None).unwrap(),
+            WaitStatus::Exited(child, 0)
+        );
+        assert!(seen.contains(cgroup.name()), "{seen}");
+    }
+    assert_ne!(tried, 0);
+}

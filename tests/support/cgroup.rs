@@ -1,0 +1,64 @@
+//! A cgroup of a test's own, in v2 where that is mounted, else in v1 (freezer).
+
+use std::fs;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+/// Where a hierarchy can be: v2 alone, v2 on a hybrid system, v1.
+pub const HIERARCHIES: [&str; 3] = [
+    "/sys/fs/cgroup",
+    "/sys/fs/cgroup/unified",
+    "/sys/fs/cgroup/freezer",
+];
+
+#[derive(Debug)]
+pub struct Cgroup {
+    directory: PathBuf,
+    name: String,
+}
+
+impl Cgroup {
+    /// `None` when no hierarchy can be written to.
+    pub fn new() -> Option<Self> {
+        [
+            "/sys/fs/cgroup",
+            "/sys/fs/cgroup/unified",
+            "/sys/fs/cgroup/freezer",
+        ]
+        .into_iter()
+        .filter(|parent| fs::metadata(format!("{parent}/cgroup.procs")).is_ok())
+        .find_map(Self::beneath)
+    }
+
+    /// In this hierarchy.
+    pub fn beneath(parent: &str) -> Option<Self> {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let name = format!("nsexec-test-{}-{number}", std::process::id());
+        let directory = PathBuf::from(parent).join(&name);
+        // On a hybrid system /sys/fs/cgroup is no hierarchy itself.
+        fs::metadata(format!("{parent}/cgroup.procs")).ok()?;
+        fs::create_dir(&directory).ok()?;
+        Some(Self { directory, name })
+    }
+
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub fn add(&self, pid: i32) {
+        fs::write(self.directory.join("cgroup.procs"), pid.to_string()).expect("cgroup.procs");
+    }
+}
+
+impl Drop for Cgroup {
+    fn drop(&mut self) {
+        // Until the kernel has let go of the last process in it.
+        for _ in 0..200 {
+            if fs::remove_dir(&self.directory).is_ok() {
+                return;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(10));
+        }
+    }
+}
