@@ -29,6 +29,8 @@ pub struct Build {
     /// In a user namespace of its own as well, where 0 to 65535 stand for
     /// [`OUTSIDE`] and on.
     pub user_namespace: bool,
+    /// What the target is started with, such as setpriv(1).
+    pub prefix: Vec<&'static str>,
     /// Shell commands inside, after pivot_root and before the target sleeps.
     pub script: String,
     /// What the target executes; it must not end by itself.
@@ -39,6 +41,7 @@ impl Default for Build {
     fn default() -> Self {
         Self {
             user_namespace: false,
+            prefix: Vec::new(),
             script: String::new(),
             program: "sleep 1000".to_owned(),
         }
@@ -97,7 +100,14 @@ impl Target {
                 ]);
                 nsenter
             }
-            None => Command::new("unshare"),
+            None => match build.prefix.split_first() {
+                Some((program, arguments)) => {
+                    let mut prefixed = Command::new(program);
+                    prefixed.args(arguments).arg("unshare");
+                    prefixed
+                }
+                None => Command::new("unshare"),
+            },
         };
         let mut unshare = unshare
             .args([

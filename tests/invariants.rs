@@ -1,0 +1,411 @@
+//! What holds always: H1 to H10 of the design, a test each or more. What has a
+//! file of its own is named here and tested there:
+//!
+//! | | holds | where |
+//! |---|---|---|
+//! | H1 | nothing of the target is opened before request and policy are compiled | here |
+//! | H2 | never the wrong target | here |
+//! | H3 | all namespaces asked for, or no exec | here |
+//! | H4, H5 | layers in force as asked, degrading said | `lock_down.rs`, `policies.rs` |
+//! | H6 | nothing crosses exec that was not asked for | `lock_down.rs`, here |
+//! | H7 | the helper is out of the target's reach | here, `own_file.rs` |
+//! | H8 | any failure, any kill: nothing started with less, no orphan, no hang | `faults.rs` |
+//! | H9 | bad input never reaches a system call | `bad_input.rs`, `protocol_a.rs` |
+//! | H10 | protocol A to the byte | `protocol_a.rs` |
+#![allow(clippy::unwrap_used, reason = "in a test, a panic is how it fails")]
+
+mod support;
+
+use std::fs;
+use std::io::BufRead;
+use std::process::{Command, Stdio};
+
+use support::{Build, NSEXEC, Target, fail, run, succeed, temporary_directory, text};
+
+/// H1: a wrong policy, a wrong option: no path of the target has been opened.
+#[test]
+fn h1_nothing_of_the_target_is_opened_before_the_policy_is_compiled() {
+    let target = Target::new();
+    let directory = temporary_directory("h1");
+    let manifest = directory.join("wrong.toml");
+    fs::write(&manifest, "nonsense = 1\n").unwrap();
+    let manifest = manifest.to_str().unwrap();
+    let log = directory.join("log");
+    for options in [
+        &["-a", "--policy", manifest][..],
+        &["-a", "--policy", "none-such"],
+    ] {
+        let mut command = Command::new("strace");
+        command.args([
+            "-f",
+            "-e",
+            "trace=openat,open,openat2,pidfd_open,ioctl,setns",
+            "-o",
+        ]);
+        command
+            .arg(&log)
+            .args(["--", NSEXEC, "-t", &target.pid().to_string()]);
+        command
+            .args(options)
+            .args(["--", "true"])
+            .stdin(Stdio::null());
+        assert_eq!(run(command).status.code(), Some(125));
+        let calls = fs::read_to_string(&log).unwrap();
+        assert!(calls.contains("/proc"), "{calls}");
+        assert!(!calls.contains("pidfd_open"), "{calls}");
+        assert!(!calls.contains(&format!("\"{}/", target.pid())), "{calls}");
+        assert!(!calls.contains("setns"), "{calls}");
+    }
+    fs::remove_dir_all(directory).unwrap();
+}
+
+/// H2: PID:INODE names one process for as long as the system runs.
+#[test]
+fn h2_a_recycled_pid_is_an_error() {
+    let target = Target::new();
+    let (pid, inode) = (target.pid(), target.inode());
+    let with = |specification: String| {
+        let mut command = Command::new(NSEXEC);
+        command
+            .args(["-a", "-t", &specification, "--", "hostname"])
+            .stdin(Stdio::null());
+        command
+    };
+    assert_eq!(succeed(with(format!("{pid}:{inode}"))), "target\n");
+    let message = fail(with(format!("{pid}:{}", inode + 1)), 125);
+    assert!(message.contains("not the one that was meant"), "{message}");
+}
+
+/// H2, with pids that really come back: in a pid namespace whose pids end at
+/// 400, a pid is given again after a hundred processes.
+#[test]
+fn h2_holds_while_pids_are_given_again() {
+    let directory = temporary_directory("recycle");
+    let script = format!(
+        r#"mount -t proc proc /proc && echo 400 > /proc/sys/kernel/pid_max || exit 9
+        # Pids below 300 are not given again.
+        n=0; while [ $n -lt 310 ]; do /bin/true; n=$((n+1)); done
+        sleep 1000 & first=$!
+        inode=$({NSEXEC} -t $first -u --dry-run -- true | sed 's/.*"target":{{"inode":\([0-9]*\).*/\1/')
+        {NSEXEC} -t $first:$inode -u -- true || exit 8
+        kill -9 $first; wait $first
+        n=0
+        while :; do
+            sleep 1000 & now=$!
+            [ $now = $first ] && break
+            kill -9 $now; wait $now 2>/dev/null
+            n=$((n+1)); [ $n -gt 2000 ] && exit 7
+        done
+        {NSEXEC} -t $first:$inode -u -- echo wrong 2> {0}/message; echo "status $?"
+        {NSEXEC} -t $first -u -- echo "by pid alone"
+        kill -9 $now"#,
+        directory.display()
+    );
+    let mut command = Command::new("unshare");
+    command.args([
+        "--pid",
+        "--fork",
+        "--mount",
+        "--kill-child",
+        "--",
+        "sh",
+        "-c",
+        &script,
+    ]);
+    command.stdin(Stdio::null());
+    let output = run(command);
+    let message = fs::read_to_string(directory.join("message")).unwrap_or_default();
+    fs::remove_dir_all(directory).unwrap();
+    let stderr = text(&output.stderr);
+    assert_eq!(
+        text(&output.stdout),
+        "status 125\nby pid alone\n",
+        "{} {stderr}",
+        output.status
+    );
+    assert!(message.contains("not the one that was meant"), "{message}");
+}
+
+/// H3: when one of several cannot be joined, the program does not start.
+#[test]
+fn h3_one_namespace_that_cannot_be_joined_stops_it_all() {
+    let target = Target::with_user_namespace();
+    // As an ordinary user none can be joined; as one with CAP_SYS_ADMIN over its
+    // own user namespace alone, the target's user namespace cannot.
+    let mut command = Command::new("setpriv");
+    command.args([
+        "--reuid=65533",
+        "--regid=65533",
+        "--clear-groups",
+        "--inh-caps=-all",
+    ]);
+    command.args([NSEXEC, "-u", "--policy", "default"]);
+    command.arg(format!("--net=/proc/{}/ns/net", std::process::id()));
+    command.args([
+        "-t",
+        &target.pid().to_string(),
+        "--",
+        "/bin/echo",
+        "started",
+    ]);
+    command.stdin(Stdio::null());
+    let message = fail(command, 125);
+    assert!(!message.contains("started"), "{message}");
+    // A pid namespace that is no descendant: the other namespaces were joined
+    // already, and still nothing starts.
+    let own_pid = fs::read_link("/proc/self/ns/pid").unwrap();
+    let script = format!(
+        "mount -t proc proc /proc; exec {NSEXEC} --uts=/proc/self/ns/uts --pid=$OUTER -- echo started"
+    );
+    let directory = temporary_directory("h3");
+    let outer = directory.join("pid");
+    fs::write(&outer, "").unwrap();
+    let mut command = Command::new("unshare");
+    command.args([
+        "--mount",
+        "--pid",
+        "--uts",
+        "--fork",
+        "--kill-child",
+        "--",
+        "sh",
+        "-c",
+    ]);
+    command.arg(format!(
+        "mount --bind /proc/{}/ns/pid {} && OUTER={} && export OUTER && {script}",
+        std::process::id(),
+        outer.display(),
+        outer.display()
+    ));
+    command.stdin(Stdio::null());
+    let output = run(command);
+    fs::remove_dir_all(directory).unwrap();
+    assert_eq!(
+        output.status.code(),
+        Some(125),
+        "{own_pid:?} {}",
+        text(&output.stderr)
+    );
+    assert_eq!(text(&output.stdout), "");
+    assert!(
+        text(&output.stderr).contains("descendants"),
+        "{}",
+        text(&output.stderr)
+    );
+}
+
+/// H6: supplementary groups of the caller stay outside.
+#[test]
+fn h6_groups_of_the_caller_do_not_cross() {
+    let target = Target::new();
+    let with = |options: &[&str]| {
+        let mut command = Command::new("setpriv");
+        command.args([
+            "--groups=4,20",
+            NSEXEC,
+            "-t",
+            &target.pid().to_string(),
+            "-a",
+        ]);
+        command
+            .args(options)
+            .args(["--", "sh", "-c", "grep Groups: /proc/self/status | cut -f2"]);
+        command.stdin(Stdio::null());
+        succeed(command).trim().to_owned()
+    };
+    assert_eq!(with(&[]), "");
+    assert_eq!(with(&["-S", "1000"]), "");
+    assert_eq!(with(&["--preserve-credentials"]), "4 20");
+    assert_eq!(with(&["--policy", "admin"]), "4 20");
+}
+
+/// H6: ambient and inheritable capabilities of the caller do not cross.
+#[test]
+fn h6_ambient_capabilities_do_not_cross() {
+    let target = Target::new();
+    let mut command = Command::new("setpriv");
+    command.args(["--inh-caps=+net_raw", "--ambient-caps=+net_raw", NSEXEC]);
+    command.args([
+        "-t",
+        &target.pid().to_string(),
+        "-a",
+        "--",
+        "grep",
+        "-E",
+        "CapInh|CapAmb",
+    ]);
+    command.arg("/proc/self/status").stdin(Stdio::null());
+    let seen = succeed(command);
+    assert_eq!(
+        seen,
+        "CapInh:\t0000000000000000\nCapAmb:\t0000000000000000\n"
+    );
+}
+
+/// Options of setpriv(1): root with every capability but CAP_SYS_PTRACE.
+const WITHOUT_PTRACE: [&str; 2] = ["--bounding-set=-sys_ptrace", "--inh-caps=-sys_ptrace"];
+
+/// Waits for a process called nsexec, and tries to reach into it.
+const REACH: &str = r#"
+    n=0
+    while [ $n -lt 200 ]; do
+        for p in /proc/[0-9]*; do
+            grep -q nsexec $p/comm 2>/dev/null || continue
+            for link in exe root cwd; do
+                if readlink $p/$link >/dev/null 2>&1; then echo reached $link; else echo refused $link; fi
+            done
+            if ( : < $p/mem ) 2>/dev/null; then echo reached mem; else echo refused mem; fi
+            # Their numbers are no secret for root; what they lead to is.
+            for fd in $p/fd/*; do
+                if readlink $fd >/dev/null 2>&1; then echo reached $fd; exit; fi
+                if ( : < $fd ) 2>/dev/null; then echo reached $fd; exit; fi
+            done
+            echo refused fd
+            exit 0
+        done
+        usleep 20000; n=$((n+1))
+    done
+"#;
+
+/// H7: from the join to the exec, a root process of the target without
+/// CAP_SYS_PTRACE finds the child undumpable: nothing of it can be opened.
+#[test]
+fn h7_the_child_cannot_be_reached_before_it_execs() {
+    let target = Target::build(&Build {
+        prefix: [&["setpriv"][..], &WITHOUT_PTRACE].concat(),
+        ..Build::default()
+    });
+    // Delayed by strace at each execve, the child stands there for a second.
+    let mut helper = Command::new("strace")
+        .args([
+            "-f",
+            "-qq",
+            "-o",
+            "/dev/null",
+            "-e",
+            "inject=execve:delay_enter=1000000",
+        ])
+        .args([
+            "--",
+            NSEXEC,
+            "-t",
+            &target.pid().to_string(),
+            "-a",
+            "--",
+            "true",
+        ])
+        .stdin(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut inside = Command::new("setpriv");
+    inside
+        .args(WITHOUT_PTRACE)
+        .args(["nsenter", "-t", &target.pid().to_string(), "-a"]);
+    inside.args(["/bin/sh", "-c", REACH]).stdin(Stdio::null());
+    let seen = succeed(inside);
+    helper.wait().unwrap();
+    let lines: Vec<&str> = seen.lines().collect();
+    assert_eq!(lines.len(), 5, "the child was not seen: {seen}");
+    assert!(
+        lines.iter().all(|line| line.starts_with("refused")),
+        "{seen}"
+    );
+}
+
+/// A helper with more privilege than its caller refuses to be one.
+#[test]
+fn a_set_user_id_helper_refuses() {
+    use std::os::unix::fs::PermissionsExt;
+    let directory = temporary_directory("setuid");
+    fs::set_permissions(&directory, fs::Permissions::from_mode(0o755)).unwrap();
+    let helper = directory.join("nsexec");
+    fs::copy(NSEXEC, &helper).unwrap();
+    fs::set_permissions(&helper, fs::Permissions::from_mode(0o4755)).unwrap();
+    let mut command = Command::new("setpriv");
+    command.args(["--reuid=65533", "--regid=65533", "--clear-groups"]);
+    command
+        .arg(&helper)
+        .args(["-r=/", "--", "/bin/true"])
+        .stdin(Stdio::null());
+    let message = fail(command, 125);
+    fs::remove_dir_all(directory).unwrap();
+    assert!(
+        message.contains("privileges that its caller does not have"),
+        "{message}"
+    );
+}
+
+/// Targets that are none.
+#[test]
+fn what_cannot_be_a_target_is_refused() {
+    let with = |specification: &str| {
+        let mut command = Command::new(NSEXEC);
+        command
+            .args(["-a", "-t", specification, "--", "true"])
+            .stdin(Stdio::null());
+        fail(command, 125)
+    };
+    assert!(with("2").contains("is a kernel thread"));
+    let mut child = Command::new("true").spawn().unwrap();
+    let pid = child.id().to_string();
+    // A zombie first, then nothing.
+    std::thread::sleep(std::time::Duration::from_millis(100));
+    assert!(with(&pid).contains("has ended"));
+    child.wait().unwrap();
+    assert!(with(&pid).contains("there is no process"));
+}
+
+/// An ordinary user can join what is its own.
+#[test]
+fn an_unprivileged_caller_joins_its_own_user_namespace() {
+    let script =
+        "unshare --user --map-root-user --uts sh -c 'hostname mine; echo $$; exec sleep 1000'";
+    let mut owner = Command::new("setpriv")
+        .args([
+            "--reuid=65533",
+            "--regid=65533",
+            "--clear-groups",
+            "--inh-caps=-all",
+        ])
+        .args(["sh", "-c", script])
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    std::io::BufReader::new(owner.stdout.take().unwrap())
+        .read_line(&mut line)
+        .unwrap();
+    let pid = line.trim().to_owned();
+    std::thread::sleep(std::time::Duration::from_millis(200));
+    let mut command = Command::new("setpriv");
+    command.args([
+        "--reuid=65533",
+        "--regid=65533",
+        "--clear-groups",
+        "--inh-caps=-all",
+    ]);
+    command.args([
+        NSEXEC,
+        "-t",
+        &pid,
+        "-U",
+        "-u",
+        "--",
+        "/bin/sh",
+        "-c",
+        "id -u; hostname",
+    ]);
+    command.stdin(Stdio::null());
+    let output = run(command);
+    let killed: i32 = pid.parse().unwrap();
+    let killed = nix::unistd::Pid::from_raw(killed);
+    nix::sys::signal::kill(killed, nix::sys::signal::Signal::SIGKILL).unwrap();
+    owner.wait().unwrap();
+    assert_eq!(
+        text(&output.stdout),
+        "0\nmine\n",
+        "{}",
+        text(&output.stderr)
+    );
+}
