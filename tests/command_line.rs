@@ -13,6 +13,9 @@ const NAMESPACES: [&str; 6] = ["cgroup", "ipc", "mnt", "net", "pid", "uts"];
 
 #[test]
 fn all_namespaces_are_the_targets() {
+    if support::left_out_without_root("all_namespaces_are_the_targets") {
+        return;
+    }
     let target = Target::new();
     let links = "for n in cgroup ipc mnt net pid uts user time; do readlink /proc/self/ns/$n; done";
     let seen = target.shell(links);
@@ -26,6 +29,9 @@ fn all_namespaces_are_the_targets() {
 
 #[test]
 fn only_the_namespaces_asked_for_are_joined() {
+    if support::left_out_without_root("only_the_namespaces_asked_for_are_joined") {
+        return;
+    }
     let target = Target::new();
     let own = |ns: &str| fs::read_link(format!("/proc/self/ns/{ns}")).unwrap();
     for (option, joined) in [
@@ -49,12 +55,18 @@ fn only_the_namespaces_asked_for_are_joined() {
 
 #[test]
 fn a_target_alone_means_all_namespaces() {
+    if support::left_out_without_root("a_target_alone_means_all_namespaces") {
+        return;
+    }
     let target = Target::new();
     assert_eq!(succeed(target.nsexec(["hostname"])), "target\n");
 }
 
 #[test]
 fn namespaces_can_be_files() {
+    if support::left_out_without_root("namespaces_can_be_files") {
+        return;
+    }
     let target = Target::new();
     let file = format!("--uts=/proc/{}/ns/uts", target.pid());
     let mut command = Command::new(NSEXEC);
@@ -73,6 +85,9 @@ fn namespaces_can_be_files() {
 
 #[test]
 fn a_mount_namespace_as_a_file_brings_its_own_root() {
+    if support::left_out_without_root("a_mount_namespace_as_a_file_brings_its_own_root") {
+        return;
+    }
     let target = Target::new();
     let mut command = Command::new(NSEXEC);
     command.arg(format!("--mount=/proc/{}/ns/mnt", target.pid()));
@@ -86,6 +101,9 @@ fn a_mount_namespace_as_a_file_brings_its_own_root() {
 
 #[test]
 fn a_user_namespace_makes_root_inside() {
+    if support::left_out_without_root("a_user_namespace_makes_root_inside") {
+        return;
+    }
     let target = Target::with_user_namespace();
     let seen = target.shell("id -u; id -g; cat /proc/self/uid_map; grep Groups /proc/self/status");
     let lines: Vec<&str> = seen.lines().collect();
@@ -105,6 +123,9 @@ fn a_user_namespace_makes_root_inside() {
 
 #[test]
 fn ids_are_the_ones_asked_for() {
+    if support::left_out_without_root("ids_are_the_ones_asked_for") {
+        return;
+    }
     let target = Target::new();
     let ids = |options: &[&str]| {
         let mut command = target.nsexec(["-a"]);
@@ -123,6 +144,9 @@ fn ids_are_the_ones_asked_for() {
 
 #[test]
 fn follow_takes_the_targets_ids() {
+    if support::left_out_without_root("follow_takes_the_targets_ids") {
+        return;
+    }
     let target = Target::build(&Build {
         program: "su -s /bin/sh ann -c 'exec sleep 1000'".to_owned(),
         ..Build::default()
@@ -142,6 +166,9 @@ fn follow_takes_the_targets_ids() {
 
 #[test]
 fn follow_is_translated_into_a_user_namespace() {
+    if support::left_out_without_root("follow_is_translated_into_a_user_namespace") {
+        return;
+    }
     let target = Target::with_user_namespace();
     let mut command = target.nsexec(["-a", "-S", "follow", "-G", "follow"]);
     command.args(["--", "sh", "-c", "id -u; id -g"]);
@@ -150,6 +177,9 @@ fn follow_is_translated_into_a_user_namespace() {
 
 #[test]
 fn the_program_gets_the_policys_environment() {
+    if support::left_out_without_root("the_program_gets_the_policys_environment") {
+        return;
+    }
     let target = Target::new();
     let mut command = target.nsexec(["-a", "--env=ADDED=a=b", "--env=TAKEN", "--", "env"]);
     command.env_clear().envs([
@@ -179,6 +209,9 @@ fn the_program_gets_the_policys_environment() {
 
 #[test]
 fn e_takes_the_targets_environment() {
+    if support::left_out_without_root("e_takes_the_targets_environment") {
+        return;
+    }
     let target = Target::build(&Build {
         program: "env -i FROM=target PATH=/bin sleep 1000".to_owned(),
         ..Build::default()
@@ -190,6 +223,9 @@ fn e_takes_the_targets_environment() {
 
 #[test]
 fn directories_are_inside_the_target() {
+    if support::left_out_without_root("directories_are_inside_the_target") {
+        return;
+    }
     let target = Target::with_script("mkdir /tmp/work; ln -s /etc /tmp/link; cd /tmp/work;");
     let pwd = |options: &[&str]| {
         let mut command = target.nsexec(["-a"]);
@@ -211,6 +247,9 @@ fn directories_are_inside_the_target() {
 
 #[test]
 fn a_root_can_be_given_without_a_mount_namespace() {
+    if support::left_out_without_root("a_root_can_be_given_without_a_mount_namespace") {
+        return;
+    }
     let target = Target::new();
     let mut command = target.nsexec(["-r", "-u", "--", "sh", "-c", "pwd; ls /; hostname"]);
     command.current_dir("/");
@@ -226,6 +265,9 @@ fn a_root_can_be_given_without_a_mount_namespace() {
 
 #[test]
 fn exit_statuses_are_those_of_env() {
+    if support::left_out_without_root("exit_statuses_are_those_of_env") {
+        return;
+    }
     let target = Target::with_script(
         "printf x > /tmp/plain; printf '#!/none\\n' > /tmp/script; chmod +x /tmp/script; printf 'x' > /tmp/text; chmod +x /tmp/text;",
     );
@@ -251,6 +293,9 @@ fn exit_statuses_are_those_of_env() {
 
 #[test]
 fn a_signal_that_ends_the_program_ends_nsexec() {
+    if support::left_out_without_root("a_signal_that_ends_the_program_ends_nsexec") {
+        return;
+    }
     use std::os::unix::process::ExitStatusExt;
     let target = Target::new();
     // Not SIGQUIT, which busybox's shell ignores.
@@ -264,6 +309,9 @@ fn a_signal_that_ends_the_program_ends_nsexec() {
 
 #[test]
 fn signals_sent_to_nsexec_reach_the_program() {
+    if support::left_out_without_root("signals_sent_to_nsexec_reach_the_program") {
+        return;
+    }
     let target = Target::new();
     for signal in ["HUP", "INT", "QUIT", "USR1", "USR2", "TERM", "WINCH"] {
         let script =
@@ -289,6 +337,9 @@ fn signals_sent_to_nsexec_reach_the_program() {
 
 #[test]
 fn nsexec_stops_and_goes_on_with_the_program() {
+    if support::left_out_without_root("nsexec_stops_and_goes_on_with_the_program") {
+        return;
+    }
     let target = Target::new();
     let script = "echo one; kill -STOP $$; echo two";
     let mut child = target
@@ -312,6 +363,9 @@ fn nsexec_stops_and_goes_on_with_the_program() {
 
 #[test]
 fn the_program_ends_with_nsexec() {
+    if support::left_out_without_root("the_program_ends_with_nsexec") {
+        return;
+    }
     let target = Target::new();
     let mut child = target
         .nsexec(["-a", "--", "sh", "-c", "echo $$; exec sleep 1000"])
@@ -338,6 +392,9 @@ fn the_program_ends_with_nsexec() {
 
 #[test]
 fn without_fork_nsexec_becomes_the_program() {
+    if support::left_out_without_root("without_fork_nsexec_becomes_the_program") {
+        return;
+    }
     let target = Target::new();
     let mut child = target
         .nsexec([
@@ -370,6 +427,9 @@ fn without_fork_nsexec_becomes_the_program() {
 
 #[test]
 fn the_default_program_is_the_login_shell() {
+    if support::left_out_without_root("the_default_program_is_the_login_shell") {
+        return;
+    }
     let target = Target::new();
     let mut command = target.nsexec(["-a"]);
     command.stdin(Stdio::piped()).stdout(Stdio::piped());
@@ -387,6 +447,9 @@ fn the_default_program_is_the_login_shell() {
 
 #[test]
 fn a_cgroup_is_joined_before_the_program_runs() {
+    if support::left_out_without_root("a_cgroup_is_joined_before_the_program_runs") {
+        return;
+    }
     let Some(cgroup) = support::cgroup::Cgroup::new() else {
         panic!("no cgroup hierarchy can be written to");
     };
@@ -400,6 +463,9 @@ fn a_cgroup_is_joined_before_the_program_runs() {
 
 #[test]
 fn the_network_namespace_of_a_socket_can_be_joined() {
+    if support::left_out_without_root("the_network_namespace_of_a_socket_can_be_joined") {
+        return;
+    }
     let target = Target::build(&Build {
         program: "nc -l -p 4000".to_owned(),
         script: "ip link set lo up;".to_owned(),
@@ -430,6 +496,9 @@ fn the_network_namespace_of_a_socket_can_be_joined() {
 
 #[test]
 fn dry_run_changes_nothing_and_says_what_would_be_done() {
+    if support::left_out_without_root("dry_run_changes_nothing_and_says_what_would_be_done") {
+        return;
+    }
     let target = Target::new();
     let plan = succeed(target.nsexec(["-a", "--dry-run", "--", "touch", "/tmp/made"]));
     let plan: serde_json::Value = serde_json::from_str(&plan).unwrap();
@@ -454,6 +523,9 @@ fn dry_run_changes_nothing_and_says_what_would_be_done() {
 
 #[test]
 fn help_version_and_features_are_printed() {
+    if support::left_out_without_root("help_version_and_features_are_printed") {
+        return;
+    }
     let printed = |option: &str| {
         let mut command = Command::new(NSEXEC);
         command.arg(option);

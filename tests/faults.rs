@@ -243,6 +243,9 @@ fn turns(count: usize) -> impl Iterator<Item = usize> {
 
 #[test]
 fn a_failing_call_never_starts_a_program_with_less() {
+    if support::left_out_without_root("a_failing_call_never_starts_a_program_with_less") {
+        return;
+    }
     let bench = Bench::new("faults");
     let calm = bench.run("");
     assert!(calm.status.success() && calm.log.started && calm.stdout.ends_with("target\n"));
@@ -268,6 +271,9 @@ fn a_failing_call_never_starts_a_program_with_less() {
 
 #[test]
 fn a_kill_at_any_call_leaves_nothing_behind() {
+    if support::left_out_without_root("a_kill_at_any_call_leaves_nothing_behind") {
+        return;
+    }
     let bench = Bench::new("kills");
     let calm = bench.run("");
     let mut cases = 0;

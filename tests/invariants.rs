@@ -25,6 +25,11 @@ use support::{Build, NSEXEC, Target, fail, run, succeed, temporary_directory, te
 /// H1: a wrong policy, a wrong option: no path of the target has been opened.
 #[test]
 fn h1_nothing_of_the_target_is_opened_before_the_policy_is_compiled() {
+    if support::left_out_without_root(
+        "h1_nothing_of_the_target_is_opened_before_the_policy_is_compiled",
+    ) {
+        return;
+    }
     let target = Target::new();
     let directory = temporary_directory("h1");
     let manifest = directory.join("wrong.toml");
@@ -62,6 +67,9 @@ fn h1_nothing_of_the_target_is_opened_before_the_policy_is_compiled() {
 /// H2: PID:INODE names one process for as long as the system runs.
 #[test]
 fn h2_a_recycled_pid_is_an_error() {
+    if support::left_out_without_root("h2_a_recycled_pid_is_an_error") {
+        return;
+    }
     let target = Target::new();
     let (pid, inode) = (target.pid(), target.inode());
     let with = |specification: String| {
@@ -80,6 +88,9 @@ fn h2_a_recycled_pid_is_an_error() {
 /// 400, a pid is given again after a hundred processes.
 #[test]
 fn h2_holds_while_pids_are_given_again() {
+    if support::left_out_without_root("h2_holds_while_pids_are_given_again") {
+        return;
+    }
     let directory = temporary_directory("recycle");
     let script = format!(
         r#"mount -t proc proc /proc && echo 400 > /proc/sys/kernel/pid_max || exit 9
@@ -129,6 +140,9 @@ fn h2_holds_while_pids_are_given_again() {
 /// H3: when one of several cannot be joined, the program does not start.
 #[test]
 fn h3_one_namespace_that_cannot_be_joined_stops_it_all() {
+    if support::left_out_without_root("h3_one_namespace_that_cannot_be_joined_stops_it_all") {
+        return;
+    }
     let target = Target::with_user_namespace();
     // As an ordinary user none can be joined; as one with CAP_SYS_ADMIN over its
     // own user namespace alone, the target's user namespace cannot.
@@ -197,6 +211,9 @@ fn h3_one_namespace_that_cannot_be_joined_stops_it_all() {
 /// H6: supplementary groups of the caller stay outside.
 #[test]
 fn h6_groups_of_the_caller_do_not_cross() {
+    if support::left_out_without_root("h6_groups_of_the_caller_do_not_cross") {
+        return;
+    }
     let target = Target::new();
     let with = |options: &[&str]| {
         let mut command = Command::new("setpriv");
@@ -222,6 +239,9 @@ fn h6_groups_of_the_caller_do_not_cross() {
 /// H6: ambient and inheritable capabilities of the caller do not cross.
 #[test]
 fn h6_ambient_capabilities_do_not_cross() {
+    if support::left_out_without_root("h6_ambient_capabilities_do_not_cross") {
+        return;
+    }
     let target = Target::new();
     let mut command = Command::new("setpriv");
     command.args(["--inh-caps=+net_raw", "--ambient-caps=+net_raw", NSEXEC]);
@@ -271,6 +291,9 @@ const REACH: &str = r#"
 /// CAP_SYS_PTRACE finds the child undumpable: nothing of it can be opened.
 #[test]
 fn h7_the_child_cannot_be_reached_before_it_execs() {
+    if support::left_out_without_root("h7_the_child_cannot_be_reached_before_it_execs") {
+        return;
+    }
     let target = Target::build(&Build {
         prefix: [&["setpriv"][..], &WITHOUT_PTRACE].concat(),
         ..Build::default()
@@ -315,6 +338,9 @@ fn h7_the_child_cannot_be_reached_before_it_execs() {
 /// A helper with more privilege than its caller refuses to be one.
 #[test]
 fn a_set_user_id_helper_refuses() {
+    if support::left_out_without_root("a_set_user_id_helper_refuses") {
+        return;
+    }
     use std::os::unix::fs::PermissionsExt;
     let directory = temporary_directory("setuid");
     fs::set_permissions(&directory, fs::Permissions::from_mode(0o755)).unwrap();
@@ -338,6 +364,9 @@ fn a_set_user_id_helper_refuses() {
 /// Targets that are none.
 #[test]
 fn what_cannot_be_a_target_is_refused() {
+    if support::left_out_without_root("what_cannot_be_a_target_is_refused") {
+        return;
+    }
     let with = |specification: &str| {
         let mut command = Command::new(NSEXEC);
         command
@@ -358,6 +387,9 @@ fn what_cannot_be_a_target_is_refused() {
 /// An ordinary user can join what is its own.
 #[test]
 fn an_unprivileged_caller_joins_its_own_user_namespace() {
+    if support::left_out_without_root("an_unprivileged_caller_joins_its_own_user_namespace") {
+        return;
+    }
     let script =
         "unshare --user --map-root-user --uts sh -c 'hostname mine; echo $$; exec sleep 1000'";
     let mut owner = Command::new("setpriv")

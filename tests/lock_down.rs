@@ -43,6 +43,9 @@ fn name(call: &str) -> &str {
 
 #[test]
 fn the_helper_is_locked_down_before_it_clones() {
+    if support::left_out_without_root("the_helper_is_locked_down_before_it_clones") {
+        return;
+    }
     let target = Target::new();
     let calls = trace(&target, &["-a", "--", "true"]);
     let helper = &calls[0].0;
@@ -73,6 +76,9 @@ fn the_helper_is_locked_down_before_it_clones() {
 
 #[test]
 fn the_childs_last_calls_are_close_range_and_seccomp() {
+    if support::left_out_without_root("the_childs_last_calls_are_close_range_and_seccomp") {
+        return;
+    }
     let target = Target::new();
     let calls = trace(&target, &["-a", "--", "true"]);
     let helper = calls[0].0.clone();
@@ -122,6 +128,9 @@ const DOCKER: &str = "00000000a80425fb";
 
 #[test]
 fn the_program_has_what_its_policy_gives_and_no_more() {
+    if support::left_out_without_root("the_program_has_what_its_policy_gives_and_no_more") {
+        return;
+    }
     let target = Target::new();
     let all = {
         let own = fs::read_to_string("/proc/self/status").unwrap();
@@ -154,6 +163,9 @@ fn the_program_has_what_its_policy_gives_and_no_more() {
 
 #[test]
 fn no_descriptor_crosses_but_those_declared() {
+    if support::left_out_without_root("no_descriptor_crosses_but_those_declared") {
+        return;
+    }
     let target = Target::new();
     let list = |declared: &[&str], handed: usize| {
         let mut command = target.nsexec(["-a"]);
@@ -184,6 +196,9 @@ fn no_descriptor_crosses_but_those_declared() {
 
 #[test]
 fn closed_standard_descriptors_are_made_valid() {
+    if support::left_out_without_root("closed_standard_descriptors_are_made_valid") {
+        return;
+    }
     let target = Target::new();
     let pid = target.pid().to_string();
     let script = format!(
@@ -197,6 +212,9 @@ fn closed_standard_descriptors_are_made_valid() {
 
 #[test]
 fn the_ceiling_refuses_what_a_joined_program_must_not_do() {
+    if support::left_out_without_root("the_ceiling_refuses_what_a_joined_program_must_not_do") {
+        return;
+    }
     let target = Target::new();
     let refused = [
         "unshare -m true",
@@ -232,6 +250,9 @@ fn the_ceiling_refuses_what_a_joined_program_must_not_do() {
 
 #[test]
 fn landlock_lets_programs_outside_the_root_not_execute() {
+    if support::left_out_without_root("landlock_lets_programs_outside_the_root_not_execute") {
+        return;
+    }
     let directory = temporary_directory("outside");
     fs::copy("/bin/busybox", directory.join("busybox")).unwrap();
     let target = Target::new();
@@ -259,6 +280,9 @@ fn landlock_lets_programs_outside_the_root_not_execute() {
 
 #[test]
 fn strict_reads_and_does_not_write() {
+    if support::left_out_without_root("strict_reads_and_does_not_write") {
+        return;
+    }
     let target = Target::new();
     let strict =
         |script: &str| run(target.nsexec(["-a", "--policy", "strict", "--", "sh", "-c", script]));
@@ -274,6 +298,9 @@ fn strict_reads_and_does_not_write() {
 
 #[test]
 fn the_status_lines_tell_what_is_asked_and_in_force() {
+    if support::left_out_without_root("the_status_lines_tell_what_is_asked_and_in_force") {
+        return;
+    }
     let target = Target::new();
     let directory = temporary_directory("status");
     let path = directory.join("lines");
@@ -315,6 +342,9 @@ fn the_status_lines_tell_what_is_asked_and_in_force() {
 
 #[test]
 fn a_layer_left_out_is_said_so() {
+    if support::left_out_without_root("a_layer_left_out_is_said_so") {
+        return;
+    }
     let target = Target::new();
     let plan = succeed(target.nsexec(["-a", "--policy", "admin", "--dry-run", "--", "true"]));
     let plan: Value = serde_json::from_str(&plan).unwrap();
@@ -330,6 +360,9 @@ fn a_layer_left_out_is_said_so() {
 
 #[test]
 fn the_supervisor_keeps_the_least() {
+    if support::left_out_without_root("the_supervisor_keeps_the_least") {
+        return;
+    }
     let target = Target::new();
     let mut child = target
         .nsexec(["-a", "--", "sh", "-c", "echo ready; exec sleep 1000"])
@@ -364,6 +397,9 @@ fn the_supervisor_keeps_the_least() {
 
 #[test]
 fn protocol_as_layers_are_in_force_as_well() {
+    if support::left_out_without_root("protocol_as_layers_are_in_force_as_well") {
+        return;
+    }
     let target = Target::new();
     let script = "grep -E 'NoNewPrivs|Seccomp:|Seccomp_filters|CapInh|CapAmb' /proc/self/status | tr -d '\\t'; unshare -m true || echo refused";
     let outcome =

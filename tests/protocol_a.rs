@@ -33,6 +33,9 @@ fn assert_success(outcome: &Outcome) {
 
 #[test]
 fn the_program_runs_in_the_targets_namespaces() {
+    if support::left_out_without_root("the_program_runs_in_the_targets_namespaces") {
+        return;
+    }
     let target = Target::new();
     let links = "for n in ipc uts net pid mnt user; do readlink /proc/self/ns/$n; done; pwd";
     let outcome = Exec::into(target.pid()).run_config(&shell(links));
@@ -46,6 +49,9 @@ fn the_program_runs_in_the_targets_namespaces() {
 
 #[test]
 fn the_cgroup_namespace_is_left_as_it_is() {
+    if support::left_out_without_root("the_cgroup_namespace_is_left_as_it_is") {
+        return;
+    }
     let target = Target::new();
     let outcome = Exec::into(target.pid()).run_config(&shell("readlink /proc/self/ns/cgroup"));
     assert_ne!(outcome.stdout.trim_end(), target.namespace("cgroup"));
@@ -53,6 +59,9 @@ fn the_cgroup_namespace_is_left_as_it_is() {
 
 #[test]
 fn the_reported_pid_is_the_childs_to_the_byte() {
+    if support::left_out_without_root("the_reported_pid_is_the_childs_to_the_byte") {
+        return;
+    }
     let target = Target::new();
     let outcome = Exec::into(target.pid()).run_config(&shell("echo $$"));
     // pid_of checks every byte; waitpid has shown that it is our child.
@@ -63,6 +72,9 @@ fn the_reported_pid_is_the_childs_to_the_byte() {
 
 #[test]
 fn the_environment_is_what_initconfig_says() {
+    if support::left_out_without_root("the_environment_is_what_initconfig_says") {
+        return;
+    }
     let target = Target::new();
     let mut config = config(&["env"]);
     config["env"] = json!(["PATH=/bin", "A=1", "B=x=y", "A=2", "EMPTY="]);
@@ -76,6 +88,9 @@ fn the_environment_is_what_initconfig_says() {
 
 #[test]
 fn home_is_the_users_unless_it_is_given() {
+    if support::left_out_without_root("home_is_the_users_unless_it_is_given") {
+        return;
+    }
     let target = Target::new();
     let home = |user: &str, env: serde_json::Value| {
         let mut config = shell("echo $HOME");
@@ -93,6 +108,9 @@ fn home_is_the_users_unless_it_is_given() {
 
 #[test]
 fn users_and_groups_are_the_containers() {
+    if support::left_out_without_root("users_and_groups_are_the_containers") {
+        return;
+    }
     let target = Target::new();
     let ids = |user: &str, additional: serde_json::Value| {
         let mut config = shell("id -u; id -g; grep Groups: /proc/self/status | cut -f2");
@@ -118,6 +136,9 @@ fn users_and_groups_are_the_containers() {
 
 #[test]
 fn wrong_users_are_errors_and_never_root() {
+    if support::left_out_without_root("wrong_users_are_errors_and_never_root") {
+        return;
+    }
     let target = Target::with_script("echo 'broken:x:abc:0::/:/bin/sh' >> /etc/passwd;");
     for user in [
         "nobody-here",
@@ -140,6 +161,9 @@ fn wrong_users_are_errors_and_never_root() {
 
 #[test]
 fn capabilities_are_exactly_those_of_initconfig() {
+    if support::left_out_without_root("capabilities_are_exactly_those_of_initconfig") {
+        return;
+    }
     let target = Target::new();
     let sets = |user: &str, capabilities: serde_json::Value| {
         let mut config = shell("grep Cap /proc/self/status | cut -f2");
@@ -169,6 +193,9 @@ fn capabilities_are_exactly_those_of_initconfig() {
 
 #[test]
 fn limits_and_directory_and_oom_are_set() {
+    if support::left_out_without_root("limits_and_directory_and_oom_are_set") {
+        return;
+    }
     let target = Target::with_script("mkdir /tmp/work; chown ann /tmp/work; chmod 700 /tmp/work;");
     let mut config = shell("pwd; ulimit -n; ulimit -Hn; cat /proc/self/oom_score_adj");
     config["cwd"] = json!("/tmp/work");
@@ -181,6 +208,9 @@ fn limits_and_directory_and_oom_are_set() {
 
 #[test]
 fn oom_score_adj_reaches_a_user_namespace() {
+    if support::left_out_without_root("oom_score_adj_reaches_a_user_namespace") {
+        return;
+    }
     let target = Target::with_user_namespace();
     let mut config = shell("cat /proc/self/oom_score_adj");
     config["config"]["oom_score_adj"] = json!(300);
@@ -194,6 +224,9 @@ fn oom_score_adj_reaches_a_user_namespace() {
 
 #[test]
 fn a_directory_outside_is_refused() {
+    if support::left_out_without_root("a_directory_outside_is_refused") {
+        return;
+    }
     let target = Target::with_script("ln -s /proc/self/fd/3 /tmp/out;");
     for cwd in [
         "/proc/self/fd/3",
@@ -216,6 +249,9 @@ fn a_directory_outside_is_refused() {
 
 #[test]
 fn passed_files_cross_and_nothing_else_does() {
+    if support::left_out_without_root("passed_files_cross_and_nothing_else_does") {
+        return;
+    }
     let target = Target::new();
     let directory = temporary_directory("passed");
     let path = directory.join("file");
@@ -233,6 +269,9 @@ fn passed_files_cross_and_nothing_else_does() {
 
 #[test]
 fn more_passed_files_than_there_are_is_an_error() {
+    if support::left_out_without_root("more_passed_files_than_there_are_is_an_error") {
+        return;
+    }
     let target = Target::new();
     let mut exec = Exec::into(target.pid());
     exec.files.push(File::open("/dev/null").unwrap().into());
@@ -248,6 +287,9 @@ fn more_passed_files_than_there_are_is_an_error() {
 
 #[test]
 fn standard_descriptors_belong_to_the_user() {
+    if support::left_out_without_root("standard_descriptors_belong_to_the_user") {
+        return;
+    }
     let target = Target::new();
     let directory = temporary_directory("stdio");
     let path = directory.join("input");
@@ -267,6 +309,9 @@ fn standard_descriptors_belong_to_the_user() {
 
 #[test]
 fn the_configs_seccomp_filter_is_in_force() {
+    if support::left_out_without_root("the_configs_seccomp_filter_is_in_force") {
+        return;
+    }
     let target = Target::new();
     let mut config =
         shell("mkdir /tmp/made 2>&1; grep Seccomp_filters /proc/self/status | cut -f2");
@@ -294,6 +339,9 @@ fn the_configs_seccomp_filter_is_in_force() {
 
 #[test]
 fn a_2015_allow_list_runs_a_program() {
+    if support::left_out_without_root("a_2015_allow_list_runs_a_program") {
+        return;
+    }
     // Neither seccomp(2) nor close_range(2) nor setuid(2) is on the list.
     let target = Target::new();
     let names = [
@@ -335,6 +383,9 @@ fn a_2015_allow_list_runs_a_program() {
 
 #[test]
 fn programs_are_looked_up_in_the_containers_path() {
+    if support::left_out_without_root("programs_are_looked_up_in_the_containers_path") {
+        return;
+    }
     let target = Target::with_script(
         "mkdir /tmp/own; printf '#!/bin/sh\\necho own' > /tmp/own/tool; chmod +x /tmp/own/tool; touch /tmp/plain;",
     );
@@ -352,6 +403,9 @@ fn programs_are_looked_up_in_the_containers_path() {
 
 #[test]
 fn the_console_is_the_controlling_terminal() {
+    if support::left_out_without_root("the_console_is_the_controlling_terminal") {
+        return;
+    }
     let target = Target::new();
     let pty = nix::pty::openpty(None, None).unwrap();
     let path = nix::unistd::ttyname(&pty.slave).unwrap();
@@ -377,6 +431,9 @@ fn the_console_is_the_controlling_terminal() {
 
 #[test]
 fn a_wrong_console_fails_before_a_pid_is_reported() {
+    if support::left_out_without_root("a_wrong_console_fails_before_a_pid_is_reported") {
+        return;
+    }
     let target = Target::new();
     let directory = temporary_directory("console");
     let plain = directory.join("plain");
@@ -400,6 +457,10 @@ fn a_wrong_console_fails_before_a_pid_is_reported() {
 
 #[test]
 fn a_console_of_another_session_fails_before_a_pid_is_reported() {
+    if support::left_out_without_root("a_console_of_another_session_fails_before_a_pid_is_reported")
+    {
+        return;
+    }
     let target = Target::new();
     let pty = nix::pty::openpty(None, None).unwrap();
     let path = nix::unistd::ttyname(&pty.slave).unwrap();
@@ -430,6 +491,9 @@ fn a_console_of_another_session_fails_before_a_pid_is_reported() {
 
 #[test]
 fn without_a_console_the_child_leads_a_session() {
+    if support::left_out_without_root("without_a_console_the_child_leads_a_session") {
+        return;
+    }
     let target = Target::new();
     let outcome = Exec::into(target.pid()).run_config(&shell("cut -d' ' -f1,5,6,7 /proc/$$/stat"));
     let stat: Vec<i64> = outcome
@@ -443,6 +507,9 @@ fn without_a_console_the_child_leads_a_session() {
 
 #[test]
 fn the_write_end_of_a_pipe_is_enough_for_the_pid() {
+    if support::left_out_without_root("the_write_end_of_a_pipe_is_enough_for_the_pid") {
+        return;
+    }
     let target = Target::new();
     let (read, write) = nix::unistd::pipe().unwrap();
     let mut command = Command::new(NSEXEC);
@@ -468,6 +535,9 @@ fn the_write_end_of_a_pipe_is_enough_for_the_pid() {
 
 #[test]
 fn wrong_variables_are_errors_and_nothing_is_written() {
+    if support::left_out_without_root("wrong_variables_are_errors_and_nothing_is_written") {
+        return;
+    }
     let target = Target::new();
     let pid = target.pid().to_string();
     let long = "9".repeat(40);
@@ -530,6 +600,9 @@ fn wrong_variables_are_errors_and_nothing_is_written() {
 
 #[test]
 fn a_pipe_that_is_a_file_is_refused() {
+    if support::left_out_without_root("a_pipe_that_is_a_file_is_refused") {
+        return;
+    }
     let target = Target::new();
     let directory = temporary_directory("pipe");
     let path = directory.join("file");
@@ -549,6 +622,9 @@ fn a_pipe_that_is_a_file_is_refused() {
 
 #[test]
 fn wrong_messages_are_errors_in_libcontainers_json() {
+    if support::left_out_without_root("wrong_messages_are_errors_in_libcontainers_json") {
+        return;
+    }
     let target = Target::new();
     let good = shell("echo started").to_string();
     let nested = format!(
@@ -598,6 +674,9 @@ fn wrong_messages_are_errors_in_libcontainers_json() {
 
 #[test]
 fn the_error_is_shaped_as_libcontainers() {
+    if support::left_out_without_root("the_error_is_shaped_as_libcontainers") {
+        return;
+    }
     let target = Target::new();
     let outcome = Exec::into(target.pid()).run_config(&config(&["unexistent"]));
     let error: serde_json::Map<String, serde_json::Value> =
@@ -621,6 +700,9 @@ fn the_error_is_shaped_as_libcontainers() {
 
 #[test]
 fn another_policy_can_be_named() {
+    if support::left_out_without_root("another_policy_can_be_named") {
+        return;
+    }
     let target = Target::new();
     let mount = |arguments: &[&str]| {
         let mut exec = Exec::into(target.pid());
@@ -643,6 +725,9 @@ fn another_policy_can_be_named() {
 
 #[test]
 fn labels_go_through_the_callers_procfs() {
+    if support::left_out_without_root("labels_go_through_the_callers_procfs") {
+        return;
+    }
     // The container shows a file of its own where attr/exec should be
     // (CVE-2019-16884); this kernel runs without AppArmor and SELinux, so that
     // the true one refuses the label.
@@ -669,6 +754,9 @@ fn labels_go_through_the_callers_procfs() {
 
 #[test]
 fn parents_in_each_cgroup_version_are_answered_alike() {
+    if support::left_out_without_root("parents_in_each_cgroup_version_are_answered_alike") {
+        return;
+    }
     // Where v1 and v2 are mounted, both are used; the machine has at least one.
     let mut tried = 0;
     for parent in support::cgroup::HIERARCHIES {
