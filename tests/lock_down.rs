@@ -201,13 +201,12 @@ fn closed_standard_descriptors_are_made_valid() {
     }
     let target = Target::new();
     let pid = target.pid().to_string();
-    let script = format!(
-        "exec {NSEXEC} -t {pid} -a -- sh -c 'ls /proc/$$/fd | tr \"\\n\" \" \" >&2' <&- >&-"
-    );
+    let script =
+        format!("exec {NSEXEC} -t {pid} -a -- sh -c 'exec >&2; ls /proc/$$/fd; true' <&- >&-");
     let mut command = Command::new("sh");
     command.args(["-c", &script]).stderr(Stdio::piped());
     let output = run(command);
-    assert_eq!(text(&output.stderr), "0 1 2 ");
+    assert_eq!(text(&output.stderr), "0\n1\n2\n");
 }
 
 #[test]

@@ -1,0 +1,170 @@
+//! ^C, ^Z and fg in an interactive shell, as under nsenter(1).
+
+#![allow(clippy::unwrap_used, reason = "in a test, a panic is how it fails")]
+
+mod support;
+
+use std::fs::File;
+use std::io::{Read, Write};
+use std::process::{Child, Command};
+use std::time::{Duration, Instant};
+
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use support::{NSEXEC, Target};
+
+/// An interactive shell on a terminal of its own.
+struct Session {
+    shell: Child,
+    terminal: File,
+    seen: String,
+}
+
+impl Session {
+    fn new() -> Self {
+        let pty = nix::pty::openpty(None, None).unwrap();
+        let slave = File::from(pty.slave);
+        let mut command = Command::new("setsid");
+        command.args([
+            "--ctty",
+            "--wait",
+            "bash",
+            "--norc",
+            "--noprofile",
+            "--noediting",
+            "-i",
+        ]);
+        command
+            .env("PS1", "")
+            .env("TERM", "dumb")
+            .env_remove("PROMPT_COMMAND");
+        command.stdin(slave.try_clone().unwrap());
+        command.stdout(slave.try_clone().unwrap());
+        command.stderr(slave);
+        let shell = command.spawn().unwrap();
+        drop(command);
+        Self {
+            shell,
+            terminal: File::from(pty.master),
+            seen: String::new(),
+        }
+    }
+
+    fn type_in(&mut self, keys: &str) {
+        self.terminal.write_all(keys.as_bytes()).unwrap();
+    }
+
+    /// Reads until `text` has been printed, and forgets what came before.
+    fn expect(&mut self, text: &str) {
+        let end = Instant::now() + Duration::from_secs(15);
+        loop {
+            if let Some(at) = self.seen.find(text) {
+                self.seen.drain(..at + text.len());
+                return;
+            }
+            assert!(
+                Instant::now() < end,
+                "{text:?} was not printed: {:?}",
+                self.seen
+            );
+            let mut fds = [PollFd::new(
+                std::os::fd::AsFd::as_fd(&self.terminal),
+                PollFlags::POLLIN,
+            )];
+            if poll(&mut fds, PollTimeout::from(100_u16)).unwrap() > 0 {
+                let mut chunk = [0; 4096];
+                let read = self.terminal.read(&mut chunk).unwrap();
+                self.seen.push_str(&String::from_utf8_lossy(&chunk[..read]));
+            }
+        }
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        let _ = self.terminal.write_all(b"\nexit\nexit\n");
+        std::thread::sleep(Duration::from_millis(100));
+        let _ = self.shell.kill();
+        let _ = self.shell.wait();
+    }
+}
+
+/// The two ways in, which have to look the same.
+fn ways(target: &Target) -> [String; 2] {
+    let pid = target.pid();
+    [
+        format!("nsenter -t {pid} -m -u -i -n -p -C"),
+        format!("{NSEXEC} -t {pid} -m -u -i -n -p -C --"),
+    ]
+}
+
+#[test]
+fn a_program_is_stopped_continued_and_interrupted() {
+    if support::left_out_without_root("a_program_is_stopped_continued_and_interrupted") {
+        return;
+    }
+    let target = Target::new();
+    for way in ways(&target) {
+        let mut session = Session::new();
+        session.type_in(&format!(
+            "{way} /bin/sh -c 'echo be''gun; exec sleep 1000'\n"
+        ));
+        session.expect("begun");
+        session.type_in("\x1a");
+        session.expect("Stopped");
+        session.type_in("jobs; echo job''s=$?\n");
+        session.expect("jobs=0");
+        session.type_in("fg; echo sta''tus=$?\n");
+        session.expect("sleep 1000");
+        std::thread::sleep(Duration::from_millis(200));
+        session.type_in("\x03");
+        // bash drops the rest of a line whose program a SIGINT has ended.
+        session.type_in("\necho af''ter=$?\n");
+        session.expect("after=130");
+    }
+}
+
+#[test]
+fn a_program_that_handles_an_interrupt_goes_on() {
+    if support::left_out_without_root("a_program_that_handles_an_interrupt_goes_on") {
+        return;
+    }
+    let target = Target::new();
+    let pid = target.pid();
+    let mut session = Session::new();
+    // Not so under nsenter(1), whose own process the ^C ends.
+    let script = "trap 'echo cau''ght; exit 7' INT; echo be''gun; while :; do sleep 0.05; done";
+    session.type_in(&format!(
+        "{NSEXEC} -t {pid} -a -- /bin/sh -c \"{script}\"\n"
+    ));
+    session.expect("begun");
+    session.type_in("\x03");
+    session.expect("caught");
+    session.type_in("\necho sta''tus=$?\n");
+    session.expect("status=7");
+}
+
+#[test]
+fn an_interactive_shell_has_job_control() {
+    if support::left_out_without_root("an_interactive_shell_has_job_control") {
+        return;
+    }
+    let target = Target::new();
+    for way in ways(&target) {
+        let mut session = Session::new();
+        session.type_in(&format!("{way} /bin/sh -i\n"));
+        session.type_in("hostname | tr a-z A-Z\n");
+        session.expect("TARGET");
+        session.type_in("sleep 1000\n");
+        std::thread::sleep(Duration::from_millis(300));
+        session.type_in("\x1a");
+        session.expect("Stopped");
+        session.type_in("fg\n");
+        std::thread::sleep(Duration::from_millis(300));
+        session.type_in("\x03");
+        session.type_in("\necho insi''de=$?\n");
+        session.expect("inside=");
+        session.type_in("exit 9\n");
+        session.type_in("echo out''side=$?\n");
+        session.expect("outside=9");
+    }
+}
