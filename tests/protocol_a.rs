@@ -796,3 +796,36 @@ fn parents_in_each_cgroup_version_are_answered_alike() {
     }
     assert_ne!(tried, 0);
 }
+
+#[test]
+fn oom_score_adj_goes_through_the_callers_procfs() {
+    if support::left_out_without_root("oom_score_adj_goes_through_the_callers_procfs") {
+        return;
+    }
+    // The container shows files of its own there (CVE-2025-52881).
+    let script = "mount -t tmpfs tmpfs /proc; mkdir -p /proc/self; : > /proc/self/oom_score_adj;";
+    let target = Target::with_script(script);
+    let mut config = shell("sleep 1");
+    config["config"]["oom_score_adj"] = json!(250);
+    let outcome = Exec::into(target.pid()).run_config(&config);
+    assert_success(&outcome);
+    assert_eq!(
+        fs::read(target.root().join("proc/self/oom_score_adj")).unwrap(),
+        b""
+    );
+}
+
+#[test]
+fn a_container_that_fakes_its_null_device_gains_nothing() {
+    if support::left_out_without_root("a_container_that_fakes_its_null_device_gains_nothing") {
+        return;
+    }
+    // CVE-2025-31133: /dev/null in the container is a file; standard input is
+    // the host's, and known as it by its device number.
+    let target = Target::with_script("umount /dev/null; rm /dev/null; : > /dev/null;");
+    let mut config = shell("id -u; stat -L -c %u /proc/self/fd/0");
+    config["user"] = json!("ann");
+    let outcome = Exec::into(target.pid()).run_config(&config);
+    assert_success(&outcome);
+    assert_eq!(outcome.stdout, "1000\n0\n");
+}

@@ -168,3 +168,24 @@ fn an_interactive_shell_has_job_control() {
         session.expect("outside=9");
     }
 }
+
+#[test]
+fn tiocsti_is_refused() {
+    if support::left_out_without_root("tiocsti_is_refused") {
+        return;
+    }
+    let target = Target::new();
+    let number = if cfg!(target_arch = "x86_64") { 16 } else { 29 };
+    let pid = target.pid();
+    // With and without a bit above the 32 that the kernel looks at.
+    for request in ["0x5412", "0x100005412"] {
+        let type_in = format!(
+            "perl -e '$c = \"#\"; $! = 0; syscall({number}, 0, {request}, $c); printf \"errno %d.\\n\", $!'"
+        );
+        for (way, answer) in [("nsenter", "errno 0."), (NSEXEC, "errno 1.")] {
+            let mut session = Session::new();
+            session.type_in(&format!("{way} -t {pid} -u -- {type_in}\n"));
+            session.expect(answer);
+        }
+    }
+}
