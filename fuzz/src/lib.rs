@@ -1,1 +1,35 @@
-//! Properties of the parsers, shared by the fuzz targets and by the replay tests.
+//! Properties of the parsers. A fuzz target is two lines that name one of these
+//! functions; `cargo test` runs each over its corpus and its regressions.
+//!
+//! What has a printer is printed after it was read, and the print is read
+//! again: the second meaning has to be the first. An assertion that fails, and
+//! any panic of a parser, is what the fuzzer looks for.
+#![forbid(unsafe_code)]
+
+mod filter;
+mod ids;
+mod policy;
+mod procfs;
+mod protocol;
+#[cfg(test)]
+mod replay;
+mod userdb;
+
+pub use filter::filter;
+pub use ids::{command_line, ids};
+pub use policy::{landlock_toml, policy_encoding, policy_manifest, seccomp_json};
+pub use procfs::{proc_cgroup, proc_environ, proc_id_map, proc_mountinfo, proc_stat, proc_status};
+pub use protocol::{argv, env, init_config};
+pub use userdb::userdb;
+
+/// The whole of a target: libFuzzer's entry point, or, on stable, a program that
+/// does nothing, so that every target is compiled by every build.
+#[macro_export]
+macro_rules! target {
+    ($property:path) => {
+        #[cfg(fuzzing)]
+        libfuzzer_sys::fuzz_target!(|input: &[u8]| $property(input));
+        #[cfg(not(fuzzing))]
+        fn main() {}
+    };
+}

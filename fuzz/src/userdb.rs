@@ -1,0 +1,35 @@
+//! passwd, group and user specifications.
+
+use nsexec::userdb::{UserSpec, group, passwd, resolve, spec};
+
+/// A specification, a passwd file and a group file, with NULs between them.
+pub fn userdb(input: &[u8]) {
+    let mut parts = input.splitn(3, |byte| *byte == 0);
+    let wanted = parts.next().unwrap_or_default();
+    let (users, groups) = (
+        parts.next().unwrap_or_default(),
+        parts.next().unwrap_or_default(),
+    );
+    for uid in [0, 1000, spec::MAX_ID] {
+        if let Ok(Some(user)) = passwd::by_uid(users, uid) {
+            assert_eq!(user.uid, uid);
+            assert!(!user.name.is_empty() && user.gid <= spec::MAX_ID);
+        }
+    }
+    if let Ok(Some(found)) = group::by_name(groups, wanted) {
+        assert!(found.gid <= spec::MAX_ID);
+    }
+    let Ok(text) = std::str::from_utf8(wanted) else {
+        return;
+    };
+    let Ok(read) = UserSpec::parse(text) else {
+        return;
+    };
+    assert_eq!(UserSpec::parse(&read.to_string()), Ok(read.clone()));
+    let number: Option<u32> = text.parse().ok();
+    if let Ok(identity) = resolve(&read, users, groups, 7, 8) {
+        assert!(identity.uid <= spec::MAX_ID && identity.gid <= spec::MAX_ID);
+        // CVE-2016-3697: a number is that user, whatever the names are.
+        assert!(number.is_none_or(|number| identity.uid == number));
+    }
+}
