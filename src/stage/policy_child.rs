@@ -7,6 +7,7 @@
 //! names, and the parent opens them beside the manifest. What it sends back is
 //! decoded and checked as any outside input.
 
+use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
@@ -110,6 +111,12 @@ fn compile_without_power(name: &str, text: &[u8], context: Context, line: UnixSt
     };
     let mut asking = Asking(line);
     let compiled = policy::resolve::compile(name, text, &mut asking, context);
+    let compiled = compiled.map_err(|mut fault| {
+        if fault.file == policy::resolve::MANIFEST {
+            name.clone_into(&mut fault.file);
+        }
+        fault
+    });
     let answer = match compiled {
         Ok(policy) => encode::encode(&policy).map_err(|fault| fault.to_string()),
         Err(fault) => Err(fault.to_string()),
@@ -121,7 +128,7 @@ fn compile_without_power(name: &str, text: &[u8], context: Context, line: UnixSt
     exit_now(i32::from(sent.is_err()))
 }
 
-fn give_up_power(line: UnixStream) -> std::result::Result<UnixStream, Errno> {
+fn give_up_power(line: UnixStream) -> std::result::Result<File, Errno> {
     use std::os::fd::AsRawFd;
     let filter = filters::allowing(filters::POLICY_CHILD).map_err(|_| Errno::EINVAL)?;
     let kept = u32::try_from(line.as_raw_fd()).map_err(|_| Errno::EBADF)?;
@@ -149,7 +156,8 @@ fn give_up_power(line: UnixStream) -> std::result::Result<UnixStream, Errno> {
     })?;
     process::set_undumpable()?;
     seccomp::load(&filter)?;
-    Ok(line)
+    // read(2) and write(2) are on the list, recv(2) and send(2) are not.
+    Ok(File::from(OwnedFd::from(line)))
 }
 
 /// asm-generic/resource.h
@@ -157,7 +165,7 @@ const RLIMIT_CPU: u8 = 0;
 const RLIMIT_AS: u8 = 9;
 
 /// The files of a manifest, as the child sees them: by asking.
-struct Asking(UnixStream);
+struct Asking(File);
 
 impl Files for Asking {
     fn read(&mut self, name: &FileName) -> std::result::Result<Vec<u8>, FileFault> {
@@ -240,14 +248,14 @@ fn open_beside(manifest: &Path, name: &FileName) -> Result<Option<OwnedFd>> {
 }
 
 /// A message: its kind, its length, its content.
-fn send(line: &mut UnixStream, kind: u8, content: &[u8]) -> std::io::Result<()> {
+fn send(line: &mut impl Write, kind: u8, content: &[u8]) -> std::io::Result<()> {
     let length = u32::try_from(content.len()).map_err(|_| std::io::ErrorKind::InvalidInput)?;
     line.write_all(&[kind])?;
     line.write_all(&length.to_ne_bytes())?;
     line.write_all(content)
 }
 
-fn receive(line: &mut UnixStream, limit: usize) -> std::io::Result<(u8, Vec<u8>)> {
+fn receive(line: &mut impl Read, limit: usize) -> std::io::Result<(u8, Vec<u8>)> {
     let mut kind = [0];
     line.read_exact(&mut kind)?;
     let mut length = [0; 4];
