@@ -5,48 +5,40 @@ mod support;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use support::{NSEXEC, Target, succeed, temporary_directory, text};
 
-/// What an attacker runs inside: it opens /proc/CHILD/exe of whoever executes a
-/// program named `victim` in its namespaces, as a handle, and writes through
-/// that once the process has gone.
+/// What an attacker runs inside, as root with every capability: it holds
+/// /proc/CHILD/exe of whoever comes in open, and writes through that once the
+/// process has gone.
 const ATTACKER: &str = r#"
-    while :; do
+    n=0
+    while [ $n -lt 300 ]; do
         for p in /proc/[0-9]*; do
-            case "$(readlink $p/exe 2>/dev/null)" in
-                */helper*|/helper|/|/memfd:*|*"(deleted)"*) ;;
-                *) continue;;
-            esac
+            grep -qE '^(helper|nsexec)$' $p/comm 2>/dev/null || continue
             exec 5<$p/exe || continue
-            echo caught > /tmp/caught
-            while kill -0 ${p#/proc/} 2>/dev/null; do sleep 0.01; done
-            for n in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
-                if echo overwritten 2>/dev/null > /proc/self/fd/5; then
-                    echo written > /tmp/result; exit
+            while kill -0 ${p#/proc/} 2>/dev/null; do usleep 10000; done
+            # As long as somebody executes it, a file is not written to.
+            tries=0
+            while [ $tries -lt 100 ]; do
+                if ( echo overwritten > /proc/self/fd/5 ) 2>/tmp/why; then
+                    echo written; exit
                 fi
-                sleep 0.02
+                usleep 10000; tries=$((tries+1))
             done
-            echo kept > /tmp/result; exit
+            echo kept; cat /tmp/why; exit
         done
+        usleep 10000; n=$((n+1))
     done
+    echo missed
 "#;
 
-/// A copy of the helper at a path of its own.
-fn copy_of_helper(directory: &Path) -> std::path::PathBuf {
-    let path = directory.join("helper");
-    fs::copy(NSEXEC, &path).unwrap();
-    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
-    path
-}
-
-/// Runs `helper` into the target while the attacker waits there; says whether
-/// the attacker had its hand on the executable, and what became of it.
-fn attack(target: &Target, helper: &mut Command) -> String {
-    let root = target.root();
-    let mut attacker = Command::new("nsenter")
+/// Runs a helper into the target, slowed down before it executes the program,
+/// while the attacker waits there. What the attacker says.
+fn attack(target: &Target, helper: &Path, words: &[&str]) -> String {
+    let attacker = Command::new("nsenter")
         .args([
             "-t",
             &target.pid().to_string(),
@@ -56,22 +48,30 @@ fn attack(target: &Target, helper: &mut Command) -> String {
             ATTACKER,
         ])
         .stdin(Stdio::null())
-        .stdout(Stdio::null())
+        .stdout(Stdio::piped())
         .spawn()
         .unwrap();
-    std::thread::sleep(std::time::Duration::from_millis(300));
-    let _ = helper.stdin(Stdio::null()).output().unwrap();
-    let mut result = String::new();
-    for _ in 0..300 {
-        result = fs::read_to_string(root.join("tmp/result")).unwrap_or_default();
-        if !result.is_empty() {
-            break;
-        }
-        std::thread::sleep(std::time::Duration::from_millis(20));
-    }
-    let _ = attacker.kill();
-    attacker.wait().unwrap();
-    result
+    let mut slow = Command::new("strace");
+    slow.args([
+        "-f",
+        "-qq",
+        "-o",
+        "/dev/null",
+        "-e",
+        "inject=execve:delay_enter=700000",
+        "--",
+    ]);
+    slow.arg(helper).args(words).stdin(Stdio::null());
+    succeed(slow);
+    text(&attacker.wait_with_output().unwrap().stdout)
+}
+
+/// A copy of a program at a path of its own.
+fn copy(program: &str, directory: &Path) -> PathBuf {
+    let path = directory.join("helper");
+    fs::copy(program, &path).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    path
 }
 
 #[test]
@@ -80,28 +80,41 @@ fn a_handle_of_the_helper_cannot_be_written_through() {
         return;
     }
     let directory = temporary_directory("own-file");
-    let helper = copy_of_helper(&directory);
+    let helper = copy(NSEXEC, &directory);
     let before = fs::read(&helper).unwrap();
-    let target =
-        Target::with_script("printf '#!/proc/self/exe\\n' > /bin/evil; chmod +x /bin/evil;");
-    // `admin` has no Landlock, so that the script's interpreter is the helper
-    // itself, and the attacker can take its time.
-    let mut command = Command::new(&helper);
-    command.args([
-        "-t",
-        &target.pid().to_string(),
-        "-a",
-        "--policy",
-        "admin",
-        "--",
-        "/bin/evil",
-    ]);
-    let _ = attack(&target, &mut command);
-    assert_eq!(
-        fs::read(&helper).unwrap(),
-        before,
-        "the helper's file was changed"
-    );
+    let target = Target::new();
+    let pid = target.pid().to_string();
+    for policy in ["default", "admin"] {
+        let words = ["-t", &pid, "-a", "--policy", policy, "--", "true"];
+        let said = attack(&target, &helper, &words);
+        assert!(
+            said.starts_with("kept\n") && said.contains("Read-only"),
+            "{policy}: {said}"
+        );
+        assert!(
+            fs::read(&helper).unwrap() == before,
+            "{policy}: the file was changed"
+        );
+    }
+    fs::remove_dir_all(directory).unwrap();
+}
+
+/// The same attack on a joiner that does nothing about it: it succeeds.
+#[test]
+fn the_attack_on_an_unprotected_helper_succeeds() {
+    if support::left_out_without_root("the_attack_on_an_unprotected_helper_succeeds") {
+        return;
+    }
+    let directory = temporary_directory("unprotected");
+    let helper = directory.join("helper");
+    let source = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/joiner.c");
+    let mut gcc = Command::new("gcc");
+    gcc.args(["-O1", "-static", "-o"]).arg(&helper).arg(source);
+    succeed(gcc);
+    let target = Target::new();
+    let said = attack(&target, &helper, &[&target.pid().to_string(), "/bin/true"]);
+    assert_eq!(said, "written\n");
+    assert_eq!(fs::read(&helper).unwrap(), b"overwritten\n");
     fs::remove_dir_all(directory).unwrap();
 }
 

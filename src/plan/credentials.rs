@@ -51,12 +51,9 @@ impl Choice {
 
 /// The id, as it is named in the user namespace that the program will be in.
 fn resolve(choice: IdChoice, kind: &str, joins_user: bool, target: Option<&Target>) -> Result<u32> {
-    let IdChoice::Follow = choice else {
-        let IdChoice::Number(id) = choice else {
-            unreachable!("matched above")
-        };
+    if let IdChoice::Number(id) = choice {
         return Ok(id);
-    };
+    }
     let target = target.ok_or_else(|| {
         Error::new(ErrorKind::Usage, "whose ids are to be followed is not said")
             .right("give -t PID")
