@@ -547,3 +547,90 @@ fn help_version_and_features_are_printed() {
     assert!(features.starts_with("feature"), "{features}");
     assert!(features.contains("Landlock"), "{features}");
 }
+
+#[test]
+fn the_owner_of_a_namespace_can_be_joined() {
+    if support::left_out_without_root("the_owner_of_a_namespace_can_be_joined") {
+        return;
+    }
+    let target = Target::with_user_namespace();
+    let script = "readlink /proc/self/ns/user /proc/self/ns/net; id -u";
+    let seen = succeed(target.nsexec(["-n", "--user-parent", "--", "/bin/sh", "-c", script]));
+    let expected = [
+        target.namespace("user"),
+        target.namespace("net"),
+        "0".to_owned(),
+    ];
+    assert_eq!(seen.lines().collect::<Vec<_>>(), expected);
+}
+
+#[test]
+fn a_time_namespace_can_be_joined() {
+    if support::left_out_without_root("a_time_namespace_can_be_joined") {
+        return;
+    }
+    let mut holder = Command::new("unshare")
+        .args([
+            "--time",
+            "--boottime",
+            "100000000",
+            "--fork",
+            "--kill-child",
+            "sleep",
+            "1000",
+        ])
+        .stdin(Stdio::null())
+        .spawn()
+        .unwrap();
+    std::thread::sleep(std::time::Duration::from_millis(200));
+    let children = format!("/proc/{0}/task/{0}/children", holder.id());
+    let pid = fs::read_to_string(children).unwrap().trim().to_owned();
+    let mut command = Command::new(NSEXEC);
+    command
+        .args(["-t", &pid, "-T", "--", "/bin/cat", "/proc/uptime"])
+        .stdin(Stdio::null());
+    let uptime = succeed(command);
+    holder.kill().unwrap();
+    holder.wait().unwrap();
+    let seconds: f64 = uptime.split(' ').next().unwrap().parse().unwrap();
+    assert!(seconds > 1e8, "{uptime}");
+}
+
+#[test]
+fn capabilities_of_a_user_namespace_are_kept_on_request() {
+    if support::left_out_without_root("capabilities_of_a_user_namespace_are_kept_on_request") {
+        return;
+    }
+    let target = Target::with_user_namespace();
+    let ambient = |options: &[&str]| {
+        let mut command = target.nsexec(["-a", "-S", "1000", "-G", "1000"]);
+        command.args(options).args([
+            "--",
+            "sh",
+            "-c",
+            "grep -E 'CapEff|CapAmb' /proc/self/status",
+        ]);
+        succeed(command)
+    };
+    let none = "0000000000000000";
+    assert_eq!(ambient(&[]), format!("CapEff:\t{none}\nCapAmb:\t{none}\n"));
+    let kept = "00000000a80425fb";
+    assert_eq!(
+        ambient(&["--keep-caps"]),
+        format!("CapEff:\t{kept}\nCapAmb:\t{kept}\n")
+    );
+}
+
+#[test]
+fn a_namespace_that_no_id_names_is_refused_with_the_reason() {
+    if support::left_out_without_root("a_namespace_that_no_id_names_is_refused_with_the_reason") {
+        return;
+    }
+    let mut command = Command::new(NSEXEC);
+    command
+        .args(["--uts=:1", "--", "true"])
+        .stdin(Stdio::null());
+    let message = fail(command, 125);
+    assert!(message.contains("no namespace with the id 1"), "{message}");
+    assert!(message.contains("from Linux 6.19 on"), "{message}");
+}

@@ -212,8 +212,9 @@ impl Bench {
         // A line without its pid: there is one process only.
         let text = fs::read_to_string(log).unwrap_or_default();
         let text: String = text.lines().map(|line| format!("child {line}\n")).collect();
-        // The first call is the one that it waits in.
-        let whole = text.starts_with("child read(");
+        // It closes what is the parent's, and waits to be let go.
+        let first = text.lines().find(|line| !line.starts_with("child close("));
+        let whole = first.is_some_and(|line| line.starts_with("child read("));
         let log = Log::parse(&format!("helper\n{text}"));
         let stdout = support::text(&output.stdout);
         whole.then_some(Run {
