@@ -16,6 +16,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
+use nix::sys::signal::Signal;
+use nix::unistd::Pid;
 use support::{NSEXEC, Target, temporary_directory};
 
 /// The calls without whose success something of the policy is missing.
@@ -169,22 +171,18 @@ impl Bench {
         }
     }
 
-    /// As [`Self::run`], with the fault in the child alone: strace(1) is attached
-    /// to it while the helper, delayed before its own lock-down, has not let it
-    /// go yet. `None`: the delay was too short for that.
-    fn run_child(&self, inject: &str) -> Option<Run> {
+    /// As [`Self::run`], with the fault in the child alone: the helper stops
+    /// itself at the first call of its own lock-down, when the child waits to be
+    /// let go, and goes on once strace(1) is attached to the child.
+    fn run_child(&self, inject: &str) -> Run {
         let log: &Path = &self.directory.join("child-log");
+        let helper_log = self.directory.join("helper-log");
         let _ = fs::remove_file(log);
+        let _ = fs::remove_file(&helper_log);
         let pid = self.target.pid().to_string();
         let mut helper = Command::new("strace");
-        helper.args([
-            "-qq",
-            "-o",
-            "/dev/null",
-            "-e",
-            "inject=capset:delay_enter=250000",
-            "--",
-        ]);
+        helper.args(["-qq", "-o"]).arg(&helper_log);
+        helper.args(["-e", "inject=capset:signal=STOP:when=1", "--"]);
         helper.args([NSEXEC, "-t", &pid, "-a", "--", "cat", "/proc/self/status"]);
         helper.arg("/proc/sys/kernel/hostname").stdin(Stdio::null());
         let helper = helper
@@ -192,36 +190,45 @@ impl Bench {
             .stderr(Stdio::null())
             .spawn()
             .expect("strace");
-        let nsexec = only_child(helper.id());
-        let child = nsexec.and_then(only_child);
-        let mut attached = None;
-        if let Some(child) = child {
-            let mut strace = Command::new("strace");
-            strace
-                .args(["-qq", "-o"])
-                .arg(log)
-                .args(["-p", &child.to_string()]);
-            if !inject.is_empty() {
-                strace.arg("-e").arg(format!("inject={inject}"));
-            }
-            let strace = strace.stdin(Stdio::null()).stderr(Stdio::null());
-            attached = Some(strace.spawn().expect("strace"));
+        eventually("the helper's stop", || {
+            let log = fs::read_to_string(&helper_log).ok()?;
+            log.contains("--- stopped by SIGSTOP ---").then_some(())
+        });
+        // Not before: strace has children of its own while it starts.
+        let nsexec = eventually("the helper", || only_child(helper.id()));
+        let child = eventually("the child", || only_child(nsexec));
+        eventually("the child's wait", || {
+            status_field(child, "State")?.starts_with('S').then_some(())
+        });
+        let mut strace = Command::new("strace");
+        strace.args(["-qq", "-o"]).arg(log);
+        strace.args(["-p", &child.to_string()]);
+        if !inject.is_empty() {
+            strace.arg("-e").arg(format!("inject={inject}"));
         }
+        let mut strace = strace
+            .stdin(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("strace");
+        eventually("strace's attachment", || {
+            // The fault may end the child at once, and strace with it.
+            let ended = strace.try_wait().expect("strace").is_some();
+            let traced = status_field(child, "TracerPid") == Some(strace.id().to_string());
+            (ended || traced).then_some(())
+        });
+        let nsexec = Pid::from_raw(nsexec.try_into().expect("a pid"));
+        nix::sys::signal::kill(nsexec, Signal::SIGCONT).expect("kill");
         let output = helper.wait_with_output().expect("strace");
-        attached?.wait().expect("strace");
+        strace.wait().expect("strace");
         // A line without its pid: there is one process only.
         let text = fs::read_to_string(log).unwrap_or_default();
         let text: String = text.lines().map(|line| format!("child {line}\n")).collect();
-        // It closes what is the parent's, and waits to be let go.
-        let first = text.lines().find(|line| !line.starts_with("child close("));
-        let whole = first.is_some_and(|line| line.starts_with("child read("));
-        let log = Log::parse(&format!("helper\n{text}"));
-        let stdout = support::text(&output.stdout);
-        whole.then_some(Run {
+        Run {
             status: output.status,
-            stdout,
-            log,
-        })
+            stdout: support::text(&output.stdout),
+            log: Log::parse(&format!("helper\n{text}")),
+        }
     }
 
     /// What holds after every run.
@@ -290,18 +297,31 @@ impl Drop for Bench {
     }
 }
 
-/// The child of a process that has, or is about to have, one.
+/// The first child of a process.
 fn only_child(pid: u32) -> Option<u32> {
-    let file = format!("/proc/{pid}/task/{pid}/children");
-    let end = Instant::now() + Duration::from_secs(2);
-    while Instant::now() < end {
-        let children = fs::read_to_string(&file).ok()?;
-        if let Some(child) = children.split_whitespace().next() {
-            return child.parse().ok();
+    let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).ok()?;
+    children.split_whitespace().next()?.parse().ok()
+}
+
+/// A field of /proc/PID/status.
+fn status_field(pid: u32, name: &str) -> Option<String> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let mut fields = status.lines().filter_map(|line| line.split_once(':'));
+    let (_, value) = fields.find(|(field, _)| *field == name)?;
+    Some(value.trim().to_owned())
+}
+
+/// What another process brings about, however busy the machine is.
+#[track_caller]
+fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let end = Instant::now() + Duration::from_secs(20);
+    loop {
+        if let Some(found) = look() {
+            return found;
         }
+        assert!(Instant::now() < end, "{what}: not there after 20 seconds");
         std::thread::sleep(Duration::from_millis(1));
     }
-    None
 }
 
 /// The bounding set is dropped in forty equal calls: the first and the last few
@@ -346,9 +366,7 @@ fn a_failing_call_of_the_child_never_starts_a_program_with_less() {
         return;
     }
     let bench = Bench::new("child-faults");
-    // On a busy machine an attempt can come too late; it is made again.
-    let run = |inject: &str| (0..10).find_map(|_| bench.run_child(inject));
-    let calm = run("").expect("strace is attached in time");
+    let calm = bench.run_child("");
     assert!(
         calm.log.started && calm.stdout.ends_with("target\n"),
         "{}",
@@ -358,7 +376,7 @@ fn a_failing_call_of_the_child_never_starts_a_program_with_less() {
     for (name, count) in calm.log.most() {
         for n in turns(count) {
             let inject = format!("{name}:error=EPERM:when={n}");
-            let run = run(&inject).expect("strace is attached in time");
+            let run = bench.run_child(&inject);
             bench.assert_whole_or_nothing(&calm, &run, &inject);
             cases += 1;
             started += usize::from(run.log.started);
