@@ -196,3 +196,22 @@ pub fn hand_over(command: &mut Command, files: Vec<OwnedFd>) {
         .fd_mappings(mappings)
         .expect("descriptors that do not collide");
 }
+
+/// An initConfig that runs a script.
+pub fn shell(script: &str) -> serde_json::Value {
+    config(&["sh", "-c", script])
+}
+
+#[track_caller]
+pub fn assert_exited(outcome: &Outcome, status: i32) {
+    assert!(
+        matches!(outcome.child, Some(WaitStatus::Exited(_, found)) if found == status),
+        "{outcome:?}"
+    );
+}
+
+#[track_caller]
+pub fn assert_success(outcome: &Outcome) {
+    assert_eq!(outcome.answer, "", "{outcome:?}");
+    assert_exited(outcome, 0);
+}
