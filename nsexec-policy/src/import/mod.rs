@@ -1,0 +1,219 @@
+//! Policies of other programs, in nsexec's form.
+//!
+//! An importer reads one language and gives [`Imported`]: entries in which the
+//! strictest action wins, as the native form has it, and a note for everything
+//! that has no equal there. Where there is none, the import is never looser
+//! than its source: what would allow more is left out, what denies is widened.
+
+pub mod firecracker;
+pub mod kafel;
+pub mod minijail;
+pub mod systemd;
+
+use std::fmt;
+use std::ops::Range;
+
+use nsexec::seccomp::profile::{Action, Comparison, Condition};
+use serde_json::{Value, json};
+
+/// The longest policy that is read. Firecracker takes 100 kB, and no known
+/// policy of any of these languages is longer than 64 kB.
+pub const MAX_BYTES: usize = 256 * 1024;
+
+/// How many entries one import makes at the most: a product of alternatives
+/// grows faster than its text.
+pub const MAX_ENTRIES: usize = 4096;
+
+/// A policy in the native form.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Imported {
+    /// What a call answers that no entry names.
+    pub default: Action,
+    /// The entries, in the order of the text.
+    pub entries: Vec<Entry>,
+    /// What has no equal, in the order of the text.
+    pub notes: Vec<Note>,
+}
+
+/// One element of OCI's `syscalls`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// The calls; not empty.
+    pub names: Vec<String>,
+    /// What happens to them.
+    pub action: Action,
+    /// All of these hold; empty: with any arguments. No argument is named
+    /// twice, because OCI's readers take that as alternatives.
+    pub conditions: Vec<Condition>,
+    /// Where the entry comes from: "line 12", "@io-event".
+    pub comment: Option<String>,
+}
+
+/// Something of the source that the native form has no equal for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Note {
+    /// The line of the source, from 1.
+    pub line: usize,
+    /// What it said, and what became of it.
+    pub text: String,
+}
+
+/// Why a policy cannot be imported, with its place in the text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// The bytes that are wrong.
+    pub span: Range<usize>,
+    /// Why they are.
+    pub reason: Reason,
+}
+
+/// Why a policy cannot be imported, and what would be right.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Reason {
+    /// More than [`MAX_BYTES`].
+    TooLong(usize),
+    /// More than [`MAX_ENTRIES`].
+    TooManyEntries,
+    /// Not UTF-8.
+    Utf8,
+    /// The language has another form here.
+    Expected(&'static str),
+    /// No architecture of Linux has a system call of this name.
+    UnknownCall(String),
+    /// The language has no constant of this name, or nsexec does not know it.
+    UnknownConstant(String),
+    /// The name stands for nothing that was defined.
+    Undefined(String),
+    /// The call or name was given before.
+    Repeated(String),
+    /// No number, or one that does not fit.
+    Number(String),
+    /// An argument that calls do not have.
+    Argument(String),
+    /// A list or file with nothing in it.
+    Empty(&'static str),
+    /// A thing of the language that changes what everything else means, and
+    /// that nsexec cannot do.
+    Unsupported(&'static str),
+    /// JSON that is none, or of another shape.
+    Json(String),
+}
+
+impl Imported {
+    /// The native form: a profile as OCI has it.
+    #[must_use]
+    pub fn to_json(&self) -> Value {
+        let mut profile = json!({ "defaultAction": action_name(self.default) });
+        if let Action::Errno(errno) = self.default {
+            profile["defaultErrnoRet"] = json!(errno);
+        }
+        profile["syscalls"] = self.entries.iter().map(Entry::to_json).collect();
+        profile
+    }
+}
+
+impl Entry {
+    fn to_json(&self) -> Value {
+        let mut entry = json!({ "names": self.names, "action": action_name(self.action) });
+        if let Action::Errno(errno) = self.action {
+            entry["errnoRet"] = json!(errno);
+        }
+        if !self.conditions.is_empty() {
+            entry["args"] = self.conditions.iter().map(condition_json).collect();
+        }
+        if let Some(comment) = &self.comment {
+            entry["comment"] = json!(comment);
+        }
+        entry
+    }
+}
+
+fn condition_json(condition: &Condition) -> Value {
+    let (op, value, second) = match condition.comparison {
+        Comparison::Equal(value) => ("SCMP_CMP_EQ", value, None),
+        Comparison::NotEqual(value) => ("SCMP_CMP_NE", value, None),
+        Comparison::Less(value) => ("SCMP_CMP_LT", value, None),
+        Comparison::LessOrEqual(value) => ("SCMP_CMP_LE", value, None),
+        Comparison::Greater(value) => ("SCMP_CMP_GT", value, None),
+        Comparison::GreaterOrEqual(value) => ("SCMP_CMP_GE", value, None),
+        Comparison::Masked { mask, value } => ("SCMP_CMP_MASKED_EQ", mask, Some(value)),
+    };
+    let mut json = json!({ "index": condition.argument, "op": op, "value": value });
+    if let Some(second) = second {
+        json["valueTwo"] = json!(second);
+    }
+    json
+}
+
+/// OCI's name of an action.
+#[must_use]
+pub fn action_name(action: Action) -> &'static str {
+    match action {
+        Action::Allow => "SCMP_ACT_ALLOW",
+        Action::Log => "SCMP_ACT_LOG",
+        Action::Errno(_) => "SCMP_ACT_ERRNO",
+        Action::Trap => "SCMP_ACT_TRAP",
+        Action::KillThread => "SCMP_ACT_KILL_THREAD",
+        Action::KillProcess => "SCMP_ACT_KILL_PROCESS",
+    }
+}
+
+/// The text of a policy, when it is one at all.
+///
+/// # Errors
+/// It is longer than [`MAX_BYTES`], or not UTF-8.
+pub fn text_of(bytes: &[u8]) -> Result<&str, Fault> {
+    let fault = |span, reason| Err(Fault { span, reason });
+    if bytes.len() > MAX_BYTES {
+        return fault(MAX_BYTES..bytes.len(), Reason::TooLong(bytes.len()));
+    }
+    match std::str::from_utf8(bytes) {
+        Ok(text) => Ok(text),
+        Err(error) => fault(error.valid_up_to()..error.valid_up_to(), Reason::Utf8),
+    }
+}
+
+/// The line of a byte, from 1.
+#[must_use]
+pub fn line_of(text: &str, at: usize) -> usize {
+    let before = text.as_bytes().get(..at).unwrap_or(text.as_bytes());
+    before.iter().filter(|byte| **byte == b'\n').count() + 1
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TooLong(length) => {
+                write!(
+                    f,
+                    "a policy has at most {MAX_BYTES} bytes, this one {length}"
+                )
+            }
+            Self::TooManyEntries => write!(f, "the policy makes more than {MAX_ENTRIES} entries"),
+            Self::Utf8 => write!(f, "the text is not UTF-8"),
+            Self::Expected(what) => write!(f, "expected {what}"),
+            Self::UnknownCall(name) => {
+                write!(f, "no system call is named {name:?}; see syscalls(2)")
+            }
+            Self::UnknownConstant(name) => {
+                write!(f, "no constant {name:?} is known; write its number")
+            }
+            Self::Undefined(name) => write!(f, "{name:?} is not defined before this"),
+            Self::Repeated(name) => write!(f, "{name:?} was given before"),
+            Self::Number(text) => write!(f, "{text:?} is no number of 64 bits"),
+            Self::Argument(text) => write!(f, "{text:?} is no argument; they are 0 to 5"),
+            Self::Empty(what) => write!(f, "{what} is empty, which could mean all or none"),
+            Self::Unsupported(what) => write!(f, "{what}"),
+            Self::Json(message) => f.write_str(message),
+        }
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} (at byte {})", self.reason, self.span.start)
+    }
+}
+
+impl std::error::Error for Fault {}

@@ -1,0 +1,4 @@
+//! Checks, shows, compares and imports the policies of nsexec.
+#![forbid(unsafe_code)]
+
+pub mod import;
