@@ -40,6 +40,7 @@ mod policy {
 #[path = "src/seccomp"]
 mod seccomp {
     mod assemble;
+    mod clone3;
     pub mod compile;
     pub mod meaning;
     pub mod oci;

@@ -132,6 +132,7 @@ mod tests {
                     };
                     let profile = Profile {
                         default: Action::Allow,
+                        newest: u32::MAX,
                         rules: vec![rule],
                     };
                     assert_eq!(denied(needs, &profile, arch), Some(*name));

@@ -193,7 +193,7 @@ impl Treatment {
         // Stable: among equally strict rules the first of the text stays first.
         rules.sort_by_key(|rule| std::cmp::Reverse(rule.action.strictness()));
         let mut checks = Vec::new();
-        let mut otherwise = profile.default;
+        let mut otherwise = profile.otherwise(number);
         for rule in rules {
             match &rule.when {
                 When::All(conditions) => {

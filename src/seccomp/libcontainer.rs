@@ -5,6 +5,7 @@ use std::fmt;
 
 use serde::Deserialize;
 
+use crate::seccomp::clone3;
 use crate::seccomp::profile::{Action, Comparison, Condition, Profile, Rule, When};
 use crate::seccomp::table::{Arch, is_go_architecture};
 
@@ -101,6 +102,7 @@ pub fn resolve_libcontainer_2015(config: &Config, arch: Arch) -> Result<Resolved
     }
     let mut profile = Profile {
         default: action(config.default_action)?,
+        newest: u32::MAX,
         rules: Vec::new(),
     };
     let mut skipped = Vec::new();
@@ -119,6 +121,10 @@ pub fn resolve_libcontainer_2015(config: &Config, arch: Arch) -> Result<Resolved
             None => skipped.push(call.name.clone()),
         }
     }
+    let newest = profile.rules.iter().map(|rule| rule.syscall).max();
+    profile.newest = newest.unwrap_or(u32::MAX);
+    let clone3 = clone3::rule(&profile, arch);
+    profile.rules.extend(clone3);
     Ok(Resolved { profile, skipped })
 }
 

@@ -23,11 +23,21 @@ impl Action {
 }
 
 impl Profile {
+    /// What happens to a call that no rule matches.
+    pub(super) fn otherwise(&self, number: u32) -> Action {
+        if number > self.newest && !self.default.executes() {
+            UNKNOWN_CALL
+        } else {
+            self.default
+        }
+    }
+
     /// What happens to this call of the native architecture.
     ///
     /// The strictest of the matching rules; among equally strict ones the first
-    /// of the text; the default when none matches; [`UNKNOWN_CALL`] for a number
-    /// that the table does not know.
+    /// of the text; the default when none matches, or ENOSYS for a call that the
+    /// text is too old for; [`UNKNOWN_CALL`] for a number that the table does not
+    /// know.
     #[must_use]
     pub fn evaluate(&self, arch: Arch, number: u32, arguments: [u64; 6]) -> Action {
         if arch.name(number).is_none() {
@@ -40,7 +50,7 @@ impl Profile {
                 answer = Some(rule.action);
             }
         }
-        answer.unwrap_or(self.default)
+        answer.unwrap_or_else(|| self.otherwise(number))
     }
 
     /// Whether this call may be denied, when only some of its arguments are
@@ -133,6 +143,7 @@ mod tests {
     fn the_strictest_matching_rule_wins_and_the_first_among_equals() {
         let profile = Profile {
             default: Action::Errno(1),
+            newest: u32::MAX,
             rules: vec![
                 rule("read", Action::Allow, None),
                 rule(
@@ -160,6 +171,7 @@ mod tests {
         let tiocsti = 0x5412;
         let profile = Profile {
             default: Action::Allow,
+            newest: u32::MAX,
             rules: vec![rule(
                 "ioctl",
                 Action::Errno(1),
@@ -176,6 +188,7 @@ mod tests {
     fn an_allowed_32_bit_argument_is_denied_with_ignored_bits_set() {
         let profile = Profile {
             default: Action::Errno(1),
+            newest: u32::MAX,
             rules: vec![rule(
                 "personality",
                 Action::Allow,
@@ -192,6 +205,7 @@ mod tests {
     fn what_is_not_known_may_be_denied() {
         let profile = Profile {
             default: Action::Errno(1),
+            newest: u32::MAX,
             rules: vec![
                 rule("write", Action::Allow, Some((0, Comparison::Equal(1)))),
                 rule("ioctl", Action::Allow, None),

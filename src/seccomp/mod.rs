@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 mod assemble;
+mod clone3;
 pub mod compile;
 pub mod interpret;
 pub mod libcontainer;

@@ -12,6 +12,7 @@ use serde::Deserialize;
 
 use crate::error::Fault;
 use crate::policy::capability::{Capability, CapabilitySet};
+use crate::seccomp::clone3;
 use crate::seccomp::compile::MAX_ERRNO;
 use crate::seccomp::profile::{Action, Comparison, Condition, Profile, Rule, When};
 use crate::seccomp::table::{Arch, is_go_architecture, is_known_somewhere, is_oci_architecture};
@@ -113,7 +114,9 @@ impl Conditional {
     ///
     /// Names that only other architectures know are passed over. Other
     /// architectures of the profile are not let in: [`crate::seccomp::meaning::FOREIGN_ARCH`]
-    /// is what their calls answer, which is never less strict.
+    /// is what their calls answer, which is never less strict. Calls that the
+    /// text is too old for, and clone3 where clone's flags are looked at, answer
+    /// ENOSYS.
     ///
     /// # Errors
     /// The profile lists architectures and this one is not among them.
@@ -145,10 +148,17 @@ impl Conditional {
                 }
             }
         }
-        Ok(Profile {
+        // What its author named, in entries that do not hold here too.
+        let names = self.entries.iter().flat_map(|entry| &entry.names);
+        let newest = names.filter_map(|name| context.arch.number(name)).max();
+        let mut profile = Profile {
             default: self.default,
+            newest: newest.unwrap_or(u32::MAX),
             rules,
-        })
+        };
+        let clone3 = clone3::rule(&profile, context.arch);
+        profile.rules.extend(clone3);
+        Ok(profile)
     }
 }
 

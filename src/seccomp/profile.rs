@@ -94,6 +94,11 @@ pub struct Rule {
 pub struct Profile {
     /// What happens to a known call that no rule matches.
     pub default: Action,
+    /// The highest number that the text names. Its author could not know of
+    /// calls above it: where the default denies, they answer ENOSYS, so that
+    /// programs fall back (runc does the same: libcontainer/seccomp/patchbpf).
+    /// `u32::MAX`: all are known.
+    pub newest: u32,
     /// The rules, in the order of the text.
     pub rules: Vec<Rule>,
 }

@@ -24,6 +24,7 @@ fn profile(default: Action, rules: Vec<(&str, When, Action)>) -> Profile {
     });
     Profile {
         default,
+        newest: u32::MAX,
         rules: rules.collect(),
     }
 }
@@ -47,6 +48,7 @@ fn foreign_architectures_are_denied_whatever_the_number() {
     for arch in Arch::ALL {
         let empty = Profile {
             default: Action::Allow,
+            newest: u32::MAX,
             rules: Vec::new(),
         };
         let program = compile(&empty, arch).expect("compiles");
@@ -162,6 +164,7 @@ fn what_has_no_meaning_is_refused() {
     };
     let unknown = Profile {
         default: Action::Allow,
+        newest: u32::MAX,
         rules: vec![unknown],
     };
     assert_eq!(
@@ -181,6 +184,7 @@ fn branches_reach_over_programs_longer_than_a_branch() {
         };
         let profile = Profile {
             default: Action::Errno(1),
+            newest: u32::MAX,
             rules: (0..).zip(arch.numbers()).map(rule).collect(),
         };
         let program = compile(&profile, arch).expect("compiles");
@@ -199,6 +203,7 @@ fn a_program_that_the_kernel_would_refuse_is_refused_here() {
         };
         Profile {
             default: Action::Errno(1),
+            newest: u32::MAX,
             rules: (0..count).map(rule).collect(),
         }
     };
@@ -308,7 +313,12 @@ fn a_profile(arch: Arch) -> impl Strategy<Value = Profile> {
         },
     );
     let rules = prop::collection::vec(rule, 0..16);
-    (an_action(), rules).prop_map(|(default, rules)| Profile { default, rules })
+    let newest = prop_oneof![Just(u32::MAX), Just(334), 0..500_u32];
+    (an_action(), newest, rules).prop_map(|(default, newest, rules)| Profile {
+        default,
+        newest,
+        rules,
+    })
 }
 
 /// A comparison with what a 32-bit argument can be.
