@@ -14,11 +14,19 @@ pub fn filter(input: &[u8]) {
         Arch::Aarch64
     };
     let default = bytes.action();
+    let newest = match bytes.next() {
+        u8::MAX => u32::MAX,
+        newest => u32::from(newest) * 2,
+    };
     let mut rules = Vec::new();
     while !bytes.0.is_empty() && rules.len() < 32 {
         rules.push(bytes.rule());
     }
-    let profile = Profile { default, rules };
+    let profile = Profile {
+        default,
+        newest,
+        rules,
+    };
     let Ok(program) = compile(&profile, arch) else {
         return;
     };
