@@ -42,6 +42,7 @@ mod seccomp {
     mod assemble;
     mod clone3;
     pub mod compile;
+    pub mod errno;
     pub mod meaning;
     pub mod oci;
     pub mod profile;

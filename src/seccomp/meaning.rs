@@ -24,7 +24,8 @@ impl Action {
 
 impl Profile {
     /// What happens to a call that no rule matches.
-    pub(super) fn otherwise(&self, number: u32) -> Action {
+    #[must_use]
+    pub fn otherwise(&self, number: u32) -> Action {
         if number > self.newest && !self.default.executes() {
             UNKNOWN_CALL
         } else {

@@ -6,8 +6,10 @@
 #![forbid(unsafe_code)]
 
 mod assemble;
+pub mod boundary;
 mod clone3;
 pub mod compile;
+pub mod errno;
 pub mod interpret;
 pub mod libcontainer;
 pub mod meaning;
@@ -15,7 +17,4 @@ pub mod oci;
 pub mod profile;
 pub mod program;
 pub mod table;
-mod width;
-
-#[cfg(test)]
-pub(crate) mod probe;
+pub mod width;

@@ -38,6 +38,13 @@ impl Width {
     }
 }
 
+/// Whether a rule with this action compares only the lower 32 bits of this
+/// argument.
+#[must_use]
+pub fn compares_32_bits(arch: Arch, syscall: u32, argument: u8, action: Action) -> bool {
+    Width::of(arch, syscall, argument, action) == Width::Low32
+}
+
 fn is_32_bit(arch: Arch, syscall: u32, argument: u8) -> bool {
     let Some(name) = arch.name(syscall) else {
         return false;

@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 
 use crate::{elf, progress};
 
-/// A program that comes in a Debian package.
+/// A program, or a file by its whole path, that comes in a Debian package.
 #[derive(Clone, Copy)]
 pub(crate) struct Tool {
     pub(crate) program: &'static str,
@@ -21,8 +21,14 @@ pub(crate) const BUSYBOX: Tool = Tool {
     package: "busybox-static",
     must_be_static: true,
 };
+/// The profile that podman, buildah and cri-o use.
+pub(crate) const CONTAINERS: Tool = tool(
+    "/usr/share/containers/seccomp.json",
+    "golang-github-containers-common",
+);
 pub(crate) const CRUN: Tool = tool("crun", "crun");
 pub(crate) const GCC: Tool = tool("gcc", "gcc");
+pub(crate) const LIBSECCOMP: Tool = tool("/usr/include/seccomp.h", "libseccomp-dev");
 pub(crate) const NSENTER: Tool = tool("nsenter", "util-linux");
 pub(crate) const RUNC: Tool = tool("runc", "runc");
 pub(crate) const STRACE: Tool = tool("strace", "strace");
@@ -103,6 +109,7 @@ fn absent(tools: &[Tool]) -> Vec<Tool> {
     tools
         .iter()
         .filter(|tool| match find(tool.program) {
+            None if tool.program.starts_with('/') => !Path::new(tool.program).exists(),
             None => true,
             Some(file) => tool.must_be_static && !elf::is_static(&file).unwrap_or(false),
         })

@@ -22,7 +22,9 @@ pub(crate) fn run(arguments: &[OsString]) -> io::Result<()> {
 pub(crate) fn all(arguments: &[OsString]) -> io::Result<Tally> {
     for tool in setup::tools(&[
         setup::BUSYBOX,
+        setup::CONTAINERS,
         setup::GCC,
+        setup::LIBSECCOMP,
         setup::NSENTER,
         setup::RUNC,
         setup::STRACE,

@@ -1,4 +1,7 @@
+use super::written::kernel;
 use super::*;
+use crate::seccomp::profile::{Comparison, Condition, When};
+use crate::seccomp::table::is_known_somewhere;
 
 fn context() -> Context {
     Context {
@@ -247,6 +250,49 @@ fn deep_nesting_is_refused_and_not_followed() {
     assert!(parse(text.as_bytes()).is_err());
     let text = format!("{{\"syscalls\":{}", "[".repeat(10_000));
     assert!(parse(text.as_bytes()).is_err());
+}
+
+/// podman's profiles write an errno by name, and most often by number too.
+#[test]
+fn an_errno_has_a_name_a_number_or_both() {
+    let errno = |keys: &str| {
+        let text = format!(
+            r#"{{ "defaultAction": "SCMP_ACT_ALLOW",
+                 "syscalls": [{{ "name": "read", "action": "SCMP_ACT_ERRNO"{keys} }}] }}"#
+        );
+        let profile = parse(text.as_bytes())?.resolve(&context())?;
+        Ok::<_, Fault<Reason>>(profile.rules[0].action)
+    };
+    assert_eq!(errno(r#", "errno": "ENOSYS""#), Ok(Action::Errno(38)));
+    assert_eq!(
+        errno(r#", "errno": "EWOULDBLOCK", "errnoRet": 11"#),
+        Ok(Action::Errno(11))
+    );
+    assert_eq!(errno(r#", "errnoRet": 0"#), Ok(Action::Errno(0)));
+    assert_eq!(errno(""), Ok(Action::Errno(1)));
+
+    let refused = |keys: &str| errno(keys).expect_err("it has no meaning").reason;
+    assert_eq!(
+        refused(r#", "errno": "EPERM", "errnoRet": 38"#),
+        Reason::TwoErrnos {
+            name: "EPERM".to_owned(),
+            number: 38
+        }
+    );
+    for unknown in ["eperm", "EPERMIT", "1", ""] {
+        assert_eq!(
+            refused(&format!(", \"errno\": \"{unknown}\"")),
+            Reason::UnknownErrno(unknown.to_owned())
+        );
+    }
+    let unused = with(", \"errno\": \"EPERM\"").expect_err("ALLOW returns none");
+    assert_eq!(unused.reason, Reason::ErrnoUnused);
+    let default = parse(
+        br#"{ "defaultAction": "SCMP_ACT_ERRNO", "defaultErrno": "EACCES",
+              "syscalls": [{ "name": "read", "action": "SCMP_ACT_ALLOW" }] }"#,
+    );
+    let default = default.and_then(|profile| profile.resolve(&context()));
+    assert_eq!(default.map(|p| p.default), Ok(Action::Errno(13)));
 }
 
 /// Names in Docker's profile (moby/profiles) that only other architectures have.

@@ -1,5 +1,5 @@
 //! Calls that are worth asking a profile about: on and beside each value that
-//! its rules compare with. For tests.
+//! its rules compare with. What answers these alike answers alike.
 
 use crate::seccomp::compile::return_value;
 use crate::seccomp::interpret::{Call, run};
@@ -9,7 +9,8 @@ use crate::seccomp::table::Arch;
 
 /// Sets that one call is tried with, for each rule about it: a set of arguments
 /// that meets the rule, and the same with one of them changed.
-fn arguments(profile: &Profile, number: u32) -> Vec<[u64; 6]> {
+#[must_use]
+pub fn arguments(profile: &Profile, number: u32) -> Vec<[u64; 6]> {
     let mut sets = vec![[0; 6], [u64::MAX; 6], [1, 2, 3, 4, 5, 6]];
     for rule in profile.rules.iter().filter(|rule| rule.syscall == number) {
         let When::All(conditions) = &rule.when else {
@@ -17,13 +18,17 @@ fn arguments(profile: &Profile, number: u32) -> Vec<[u64; 6]> {
         };
         let mut meets = [0; 6];
         for condition in conditions {
-            meets[usize::from(condition.argument)] = meeting(condition.comparison);
+            if let Some(place) = meets.get_mut(usize::from(condition.argument)) {
+                *place = meeting(condition.comparison);
+            }
         }
         sets.push(meets);
         for condition in conditions {
             for value in beside(condition.comparison) {
                 let mut set = meets;
-                set[usize::from(condition.argument)] = value;
+                if let Some(place) = set.get_mut(usize::from(condition.argument)) {
+                    *place = value;
+                }
                 sets.push(set);
             }
         }
@@ -65,7 +70,7 @@ fn beside(comparison: Comparison) -> Vec<u64> {
 }
 
 /// Numbers in the table, in its holes and beyond, x32's among them.
-fn numbers(arch: Arch) -> impl Iterator<Item = u32> {
+pub fn numbers(arch: Arch) -> impl Iterator<Item = u32> {
     (0..=arch.highest() + 50).chain([
         0x3fff_ffff,
         0x4000_0000,
@@ -78,22 +83,37 @@ fn numbers(arch: Arch) -> impl Iterator<Item = u32> {
     ])
 }
 
-/// Fails unless `program` answers all these calls as `profile` does.
-pub(crate) fn assert_agrees(profile: &Profile, program: &Program, arch: Arch) {
-    for number in numbers(arch) {
-        for arguments in arguments(profile, number) {
-            let call = Call {
-                number,
-                arch: arch.audit(),
-                instruction_pointer: 0x7f00_1234_5678,
-                arguments,
-            };
-            assert_eq!(
-                run(program, &call),
-                Some(return_value(profile.evaluate(arch, number, arguments))),
-                "{number} ({:?}) with {arguments:x?} on {arch}",
-                arch.name(number)
-            );
-        }
-    }
+/// A call that a program answers otherwise than its profile.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Disagreement {
+    /// The call.
+    pub call: Call,
+    /// What the profile means: SECCOMP_RET_*.
+    pub meant: u32,
+    /// What the program answers.
+    pub answered: Option<u32>,
+}
+
+/// The first of these calls that `program` answers otherwise than `profile`.
+#[must_use]
+pub fn disagreement(profile: &Profile, program: &Program, arch: Arch) -> Option<Disagreement> {
+    numbers(arch).find_map(|number| {
+        arguments(profile, number)
+            .into_iter()
+            .find_map(|arguments| {
+                let call = Call {
+                    number,
+                    arch: arch.audit(),
+                    instruction_pointer: 0x7f00_1234_5678,
+                    arguments,
+                };
+                let meant = return_value(profile.evaluate(arch, number, arguments));
+                let answered = run(program, &call);
+                (answered != Some(meant)).then_some(Disagreement {
+                    call,
+                    meant,
+                    answered,
+                })
+            })
+    })
 }

@@ -1,0 +1,99 @@
+//! The running kernel as an oracle. No call is executed: see `c/kernel.c`.
+
+use std::io;
+
+use nsexec::seccomp::profile::Action;
+use nsexec::seccomp::program::Program;
+
+use crate::tool::Tool;
+
+/// Calls that cannot be asked for: the oracle's own filter lets the first three
+/// through, and the kernel asks no filter about the others, which only its own
+/// trampolines make (kernel/seccomp.c, `seccomp_uprobe_exception`).
+pub const NOT_ASKED: [&str; 5] = ["seccomp", "write", "exit_group", "uretprobe", "uprobe"];
+
+/// What the kernel was seen to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Seen {
+    /// The filter would let the call through: ALLOW or LOG.
+    Through,
+    /// This errno.
+    Errno(u16),
+    /// SIGSYS, handled.
+    Trapped,
+    /// SIGSYS, the end.
+    Killed,
+}
+
+impl Seen {
+    /// What has to be seen of an action.
+    #[must_use]
+    pub fn of(action: Action) -> Self {
+        match action {
+            Action::Allow | Action::Log => Self::Through,
+            Action::Errno(errno) => Self::Errno(errno),
+            Action::Trap => Self::Trapped,
+            Action::KillThread | Action::KillProcess => Self::Killed,
+        }
+    }
+
+    fn from_answer(answer: i32) -> io::Result<Self> {
+        match answer {
+            // The errno of the filter beneath, which executes nothing.
+            4095 => Ok(Self::Through),
+            10_000 => Ok(Self::Trapped),
+            10_001 => Ok(Self::Killed),
+            errno => u16::try_from(errno)
+                .map(Self::Errno)
+                .map_err(|_| io::Error::other(format!("the answer {errno}"))),
+        }
+    }
+}
+
+/// The oracle.
+#[derive(Debug)]
+pub struct Kernel(Tool);
+
+impl Kernel {
+    /// Builds it.
+    ///
+    /// # Errors
+    /// As [`Tool::build`].
+    pub fn new() -> io::Result<Self> {
+        Tool::build("kernel", &[]).map(Self)
+    }
+
+    /// What the kernel does with each of `calls` under `program`.
+    ///
+    /// # Errors
+    /// A call was answered in no known way.
+    pub fn answers(&self, program: &Program, calls: &[(u32, [u64; 6])]) -> io::Result<Vec<Seen>> {
+        let instructions = program.instructions();
+        let length = u32::try_from(instructions.len()).map_err(io::Error::other)?;
+        let mut input = length.to_ne_bytes().to_vec();
+        for instruction in instructions {
+            input.extend(instruction.code.to_ne_bytes());
+            input.extend([instruction.jt, instruction.jf]);
+            input.extend(instruction.k.to_ne_bytes());
+        }
+        for (number, arguments) in calls {
+            input.extend(u64::from(*number).to_ne_bytes());
+            for argument in arguments {
+                input.extend(argument.to_ne_bytes());
+            }
+        }
+        let output = self.0.run(&input)?;
+        let (answers, rest) = output.as_chunks::<4>();
+        if answers.len() != calls.len() || !rest.is_empty() {
+            return Err(io::Error::other(format!(
+                "{} answers to {} calls",
+                answers.len(),
+                calls.len()
+            )));
+        }
+        answers
+            .iter()
+            .map(|answer| Seen::from_answer(i32::from_ne_bytes(*answer)))
+            .collect()
+    }
+}

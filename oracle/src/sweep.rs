@@ -1,0 +1,255 @@
+//! Asks all oracles that need no process about calls, and counts.
+
+use std::collections::HashMap;
+use std::fmt;
+
+use nsexec::seccomp::boundary;
+use nsexec::seccomp::compile::{compile, return_value};
+use nsexec::seccomp::interpret::{Call, run};
+use nsexec::seccomp::profile::Profile;
+use nsexec::seccomp::program::Program;
+use nsexec::seccomp::table::Arch;
+
+use crate::libseccomp::{self, Libseccomp};
+use crate::random::Random;
+use crate::stacked::Stacked;
+
+/// How often each oracle was asked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Count {
+    /// Tuples of architecture, number and arguments: the evaluator and the
+    /// interpreter answered each.
+    pub tuples: u64,
+    /// seccompiler's filters were asked.
+    pub stacked: u64,
+    /// libseccomp's filter was asked.
+    pub libseccomp: u64,
+}
+
+impl Count {
+    /// Both together.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        Self {
+            tuples: self.tuples + other.tuples,
+            stacked: self.stacked + other.stacked,
+            libseccomp: self.libseccomp + other.libseccomp,
+        }
+    }
+}
+
+/// Two oracles that do not agree.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mismatch {
+    /// Who differs from the evaluator.
+    pub oracle: &'static str,
+    /// The call.
+    pub call: Call,
+    /// The evaluator's answer, SECCOMP_RET_*.
+    pub meant: u32,
+    /// The other's.
+    pub answered: Option<u32>,
+}
+
+impl fmt::Display for Mismatch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Call {
+            number,
+            arch,
+            arguments,
+            ..
+        } = self.call;
+        write!(
+            f,
+            "call {number} of {arch:#x} with {arguments:x?}: {:#x} is meant, {} answers {:x?}",
+            self.meant, self.oracle, self.answered
+        )
+    }
+}
+
+/// A profile and everything that answers for it.
+#[derive(Debug)]
+pub struct Subject {
+    arch: Arch,
+    program: Program,
+    stacked: Option<Stacked>,
+    libseccomp: Option<libseccomp::Filter>,
+    /// The rules of each call by themselves: what else there is of a profile
+    /// has no say about it.
+    calls: HashMap<u32, Profile>,
+    /// Arguments worth asking with.
+    pools: Vec<(u32, Vec<[u64; 6]>)>,
+    ambiguous: Vec<u32>,
+    none: Profile,
+}
+
+impl Subject {
+    /// Builds them all.
+    ///
+    /// # Errors
+    /// One of them cannot be built.
+    pub fn new(profile: &Profile, arch: Arch, with: Option<&Libseccomp>) -> Result<Self, String> {
+        let program = compile(profile, arch).map_err(|fault| fault.to_string())?;
+        Self::of_program(profile, arch, program, with)
+    }
+
+    /// The same with another program in the place of the compiled one.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub fn of_program(
+        profile: &Profile,
+        arch: Arch,
+        program: Program,
+        with: Option<&Libseccomp>,
+    ) -> Result<Self, String> {
+        let of_call = |number: u32| Profile {
+            rules: profile
+                .rules
+                .iter()
+                .filter(|rule| rule.syscall == number)
+                .cloned()
+                .collect(),
+            ..profile.clone()
+        };
+        let none = Profile {
+            rules: Vec::new(),
+            ..profile.clone()
+        };
+        let mut named: Vec<u32> = profile.rules.iter().map(|rule| rule.syscall).collect();
+        named.sort_unstable();
+        named.dedup();
+        let native = Arch::native() == Some(arch);
+        let libseccomp = with.filter(|_| native && libseccomp::takes_default(profile.default));
+        Ok(Self {
+            arch,
+            program,
+            // seccompiler takes no filter with rules for nothing.
+            stacked: Stacked::build(profile, arch).ok(),
+            libseccomp: libseccomp
+                .map(|builder| builder.build(profile, arch))
+                .transpose()
+                .map_err(|error| error.to_string())?,
+            calls: named
+                .iter()
+                .map(|number| (*number, of_call(*number)))
+                .collect(),
+            pools: named
+                .iter()
+                .map(|number| (*number, boundary::arguments(profile, *number)))
+                .collect(),
+            ambiguous: named
+                .iter()
+                .copied()
+                .filter(|number| Stacked::is_ambiguous(profile, *number))
+                .collect(),
+            none,
+        })
+    }
+
+    /// Asks about one call.
+    ///
+    /// # Errors
+    /// Two oracles do not agree.
+    pub fn ask(&self, number: u32, arguments: [u64; 6], count: &mut Count) -> Result<(), Mismatch> {
+        let call = Call {
+            number,
+            arch: self.arch.audit(),
+            instruction_pointer: 0x7f00_1234_5678,
+            arguments,
+        };
+        let profile = self.calls.get(&number).unwrap_or(&self.none);
+        let meant = return_value(profile.evaluate(self.arch, number, arguments));
+        let mismatch = |oracle, answered| {
+            Err(Mismatch {
+                oracle,
+                call,
+                meant,
+                answered,
+            })
+        };
+        count.tuples += 1;
+        let answered = run(&self.program, &call);
+        if answered != Some(meant) {
+            return mismatch("the program", answered);
+        }
+        let known = self.arch.name(number).is_some();
+        if let Some(stacked) = self.stacked.as_ref().filter(|_| known) {
+            count.stacked += 1;
+            let answered = stacked.answer(&call);
+            let equal = if self.ambiguous.contains(&number) {
+                // An errno, whichever.
+                answered.map(|value| value >> 16) == Some(meant >> 16)
+            } else {
+                answered == Some(meant)
+            };
+            if !equal {
+                return mismatch("seccompiler", answered);
+            }
+        }
+        let answered = self
+            .libseccomp
+            .as_ref()
+            .and_then(|filter| filter.answer(&call));
+        if let Some(answered) = answered {
+            count.libseccomp += 1;
+            if answered != meant {
+                return mismatch("libseccomp", Some(answered));
+            }
+        }
+        Ok(())
+    }
+
+    /// Asks about every number with every set of arguments at a boundary.
+    ///
+    /// # Errors
+    /// Two oracles do not agree.
+    pub fn ask_boundaries(&self) -> Result<Count, Mismatch> {
+        let mut count = Count::default();
+        let plain = [[0; 6], [u64::MAX; 6], [1, 2, 3, 4, 5, 6]];
+        for number in boundary::numbers(self.arch) {
+            let pool = self.pools.iter().find(|(of, _)| *of == number);
+            let sets = pool.map_or(plain.as_slice(), |(_, sets)| sets);
+            for arguments in sets {
+                self.ask(number, *arguments, &mut count)?;
+            }
+        }
+        Ok(count)
+    }
+
+    /// Asks about `tuples` calls by chance: most of calls with rules, with
+    /// arguments of which some are at a boundary.
+    ///
+    /// # Errors
+    /// Two oracles do not agree.
+    pub fn ask_randomly(&self, tuples: u64, random: &mut Random) -> Result<Count, Mismatch> {
+        let mut count = Count::default();
+        let conditional: Vec<&(u32, Vec<[u64; 6]>)> = self
+            .pools
+            .iter()
+            .filter(|(_, sets)| sets.len() > 3)
+            .collect();
+        for _ in 0..tuples {
+            let pool = match random.below(4) {
+                0 => None,
+                1 => random.of(&self.pools),
+                _ => random.of(&conditional).copied(),
+            };
+            let (number, mut arguments) = match pool {
+                Some((number, sets)) => (*number, random.of(sets).copied().unwrap_or_default()),
+                None => {
+                    let wild = random.bits();
+                    let number = u32::try_from(wild >> 32).unwrap_or(0);
+                    (if wild & 7 == 0 { number } else { number % 600 }, [0; 6])
+                }
+            };
+            for argument in &mut arguments {
+                if random.below(6) == 0 {
+                    *argument = random.value();
+                }
+            }
+            self.ask(number, arguments, &mut count)?;
+        }
+        Ok(count)
+    }
+}

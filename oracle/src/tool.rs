@@ -1,0 +1,67 @@
+//! Oracles that are written in C: built when they are needed.
+
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+/// A C program of `oracle/c/`, built.
+#[derive(Debug)]
+pub struct Tool(PathBuf);
+
+impl Tool {
+    /// Compiles `c/NAME.c` with `libraries`.
+    ///
+    /// # Errors
+    /// There is no gcc, or it says what is wrong.
+    pub fn build(name: &str, libraries: &[&str]) -> io::Result<Self> {
+        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("c/{name}.c"));
+        // Tests of one process build side by side, and each removes what it built.
+        static BUILT: AtomicU32 = AtomicU32::new(0);
+        let own = format!(
+            "nsexec-oracle-{}-{}-{name}",
+            std::process::id(),
+            BUILT.fetch_add(1, Ordering::Relaxed)
+        );
+        let program = std::env::temp_dir().join(own);
+        let output = Command::new("gcc")
+            .args(["-O2", "-Wall", "-o"])
+            .arg(&program)
+            .arg(source)
+            .args(libraries.iter().map(|library| format!("-l{library}")))
+            .output()?;
+        if output.status.success() {
+            Ok(Self(program))
+        } else {
+            Err(io::Error::other(
+                String::from_utf8_lossy(&output.stderr).into_owned(),
+            ))
+        }
+    }
+
+    /// What it prints when it is given `input`.
+    ///
+    /// # Errors
+    /// It fails, with its words.
+    pub fn run(&self, input: &[u8]) -> io::Result<Vec<u8>> {
+        // By a file: a pipe would take a thread, so that neither waits for the other.
+        let file = self.0.with_extension("input");
+        std::fs::write(&file, input)?;
+        let output = Command::new(&self.0).stdin(File::open(&file)?).output()?;
+        std::fs::remove_file(&file)?;
+        if output.status.success() {
+            Ok(output.stdout)
+        } else {
+            let words = String::from_utf8_lossy(&output.stderr).into_owned();
+            Err(io::Error::other(format!("{}: {words}", output.status)))
+        }
+    }
+}
+
+impl Drop for Tool {
+    fn drop(&mut self) {
+        // A file in the temporary directory that cannot be removed harms no one.
+        let _ = std::fs::remove_file(&self.0);
+    }
+}

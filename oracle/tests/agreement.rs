@@ -1,0 +1,217 @@
+//! All oracles agree, and a program that is wrong in one comparison is found.
+#![allow(clippy::unwrap_used, reason = "in a test, a panic is how it fails")]
+
+use std::fs::OpenOptions;
+use std::io::Write as _;
+use std::path::Path;
+
+use nsexec::seccomp::boundary::disagreement;
+use nsexec::seccomp::compile::compile;
+use nsexec::seccomp::profile::{Action, Profile};
+use nsexec::seccomp::program::Program;
+use nsexec::seccomp::table::Arch;
+use oracle::kernel::{Kernel, NOT_ASKED, Seen};
+use oracle::libseccomp::Libseccomp;
+use oracle::profiles::{CONTAINERS, read, shipped};
+use oracle::random::Random;
+use oracle::stacked::Stacked;
+use oracle::sweep::{Count, Subject};
+
+/// A tenth of a per cent of what `cargo xtask oracle` asks.
+const TUPLES: u64 = 100_000;
+const SEED: u64 = 20_150_408;
+
+/// libseccomp's builder, unless its header is not there: then `test` is counted
+/// as left out, in the file that the runner of all tests reads.
+fn libseccomp(test: &str) -> Option<Libseccomp> {
+    is_there("/usr/include/seccomp.h", test).then(|| Libseccomp::new().unwrap())
+}
+
+fn is_there(file: &str, test: &str) -> bool {
+    let there = Path::new(file).exists();
+    if !there {
+        let line = format!("{test}: there is no {file}");
+        if let Some(list) = std::env::var_os("NSEXEC_LEFT_OUT") {
+            let mut list = OpenOptions::new().append(true).open(list).unwrap();
+            writeln!(list, "{line}").unwrap();
+        }
+    }
+    there
+}
+
+fn shipped_profiles(arch: Arch) -> Vec<Profile> {
+    let files = shipped();
+    let read = |file: &std::path::PathBuf| read(file, arch).unwrap();
+    files.iter().flat_map(read).collect()
+}
+
+#[test]
+fn the_shipped_profiles_are_answered_alike_at_every_boundary() {
+    let Some(libseccomp) = libseccomp("the_shipped_profiles_are_answered_alike_at_every_boundary")
+    else {
+        return;
+    };
+    let mut total = Count::default();
+    for arch in Arch::ALL {
+        for profile in shipped_profiles(arch) {
+            let subject = Subject::new(&profile, arch, Some(&libseccomp)).unwrap();
+            total = total.and(
+                subject
+                    .ask_boundaries()
+                    .unwrap_or_else(|mismatch| panic!("{mismatch}")),
+            );
+        }
+    }
+    println!("{total:?}");
+    assert!(
+        total.tuples > 30_000 && total.stacked > 20_000 && total.libseccomp > 10_000,
+        "{total:?}"
+    );
+}
+
+#[test]
+fn the_profile_that_debian_installs_is_answered_alike() {
+    if !is_there(
+        CONTAINERS,
+        "the_profile_that_debian_installs_is_answered_alike",
+    ) {
+        return;
+    }
+    let arch = Arch::native().unwrap();
+    let Some(libseccomp) = libseccomp("the_profile_that_debian_installs_is_answered_alike") else {
+        return;
+    };
+    let mut random = Random::new(SEED);
+    for profile in read(Path::new(CONTAINERS), arch).unwrap() {
+        let subject = Subject::new(&profile, arch, Some(&libseccomp)).unwrap();
+        subject
+            .ask_boundaries()
+            .unwrap_or_else(|mismatch| panic!("{mismatch}"));
+        subject
+            .ask_randomly(TUPLES / 10, &mut random)
+            .unwrap_or_else(|mismatch| panic!("{mismatch}"));
+    }
+}
+
+#[test]
+fn calls_by_chance_are_answered_alike() {
+    let Some(libseccomp) = libseccomp("calls_by_chance_are_answered_alike") else {
+        return;
+    };
+    let mut random = Random::new(SEED);
+    let mut total = Count::default();
+    for arch in Arch::ALL {
+        let mut profiles = shipped_profiles(arch);
+        profiles.extend((0..40).map(|_| random.profile(arch)));
+        let share = TUPLES / 2 / u64::try_from(profiles.len()).unwrap() + 1;
+        for profile in profiles {
+            let subject = Subject::new(&profile, arch, Some(&libseccomp)).unwrap();
+            let asked = subject.ask_randomly(share, &mut random);
+            total = total.and(asked.unwrap_or_else(|mismatch| panic!("{mismatch}\n{profile:?}")));
+        }
+    }
+    println!("{total:?}");
+    assert!(
+        total.tuples >= TUPLES && total.stacked > 0 && total.libseccomp > 0,
+        "{total:?}"
+    );
+}
+
+/// One comparison at a time is turned around in the compiled programs: asking
+/// at the boundaries finds each, so that a slip of the compiler would be found.
+#[test]
+fn a_program_with_one_comparison_turned_around_is_found() {
+    let arch = Arch::native().unwrap();
+    let (mut turned, mut equivalent) = (0, 0);
+    for profile in shipped_profiles(arch) {
+        let program = compile(&profile, arch).unwrap();
+        for at in 0..program.instructions().len() {
+            let mut instructions = program.instructions().to_vec();
+            let instruction = &mut instructions[at];
+            // BPF_JMP with two ways to go.
+            if instruction.code & 7 != 5
+                || instruction.code == 5
+                || instruction.jt == instruction.jf
+            {
+                continue;
+            }
+            (instruction.jt, instruction.jf) = (instruction.jf, instruction.jt);
+            let mutant = Program::new(instructions).unwrap();
+            turned += 1;
+            if disagreement(&profile, &mutant, arch).is_none() {
+                equivalent += 1;
+                println!(
+                    "instruction {at} of {} decides nothing",
+                    program.instructions().len()
+                );
+            }
+        }
+    }
+    println!("{turned} comparisons turned around, {equivalent} not found");
+    assert!(turned > 200, "{turned}");
+    assert_eq!(equivalent, 0);
+}
+
+/// The kernel itself, for every number from 0 to 600 and x32's, at the
+/// boundaries of every rule. Nothing is executed.
+#[test]
+fn the_kernel_answers_as_the_profiles_mean() {
+    let arch = Arch::native().unwrap();
+    let kernel = Kernel::new().unwrap();
+    let mut random = Random::new(SEED);
+    let mut profiles = shipped_profiles(arch);
+    if is_there(CONTAINERS, "the_kernel_answers_as_the_profiles_mean") {
+        profiles.extend(read(Path::new(CONTAINERS), arch).unwrap());
+    }
+    profiles.extend((0..30).map(|_| random.profile(arch)));
+    let not_asked: Vec<u32> = NOT_ASKED
+        .iter()
+        .filter_map(|name| arch.number(name))
+        .collect();
+    let mut asked = 0;
+    for profile in profiles {
+        let program = compile(&profile, arch).unwrap();
+        // A child for each call that is killed: fewer of them.
+        let kills = profile.default == Action::KillProcess;
+        let calls: Vec<(u32, [u64; 6])> = (0..=600)
+            .chain([0x4000_0000, 0x4000_0027, 0x4000_0208, u32::MAX])
+            .filter(|number| !not_asked.contains(number))
+            .flat_map(|number| {
+                let sets = nsexec::seccomp::boundary::arguments(&profile, number);
+                let most = if kills { 2 } else { usize::MAX };
+                sets.into_iter()
+                    .take(most)
+                    .map(move |arguments| (number, arguments))
+            })
+            .collect();
+        let seen = kernel.answers(&program, &calls).unwrap();
+        for ((number, arguments), seen) in calls.iter().zip(seen) {
+            let meant = profile.evaluate(arch, *number, *arguments);
+            assert_eq!(
+                seen,
+                Seen::of(meant),
+                "{number} with {arguments:x?}: {meant:?}\n{profile:?}"
+            );
+            asked += 1;
+        }
+    }
+    println!("{asked} calls were put to the kernel");
+    assert!(asked > 20_000, "{asked}");
+}
+
+#[test]
+fn docker_s_profile_is_small() {
+    let arch = Arch::native().unwrap();
+    let file = &shipped()[0];
+    let Some(libseccomp) = libseccomp("docker_s_profile_is_small") else {
+        return;
+    };
+    for profile in read(file, arch).unwrap() {
+        let own = compile(&profile, arch).unwrap().instructions().len();
+        let stacked = Stacked::build(&profile, arch).unwrap().instructions();
+        let other = libseccomp.build(&profile, arch).unwrap().instructions();
+        println!("instructions: {own}, seccompiler's stack {stacked}, libseccomp {other}");
+        assert!(own <= 200, "{own}");
+        assert!(own < stacked && own < other);
+    }
+}

@@ -1,0 +1,391 @@
+//! A profile as it is written, and its meaning key by key.
+
+use std::borrow::Cow;
+use std::ops::Range;
+
+use serde::Deserialize;
+
+use super::{Architectures, Conditional, DEFAULT_ERRNO, Entry, Filter, MAX_RULES, Reason};
+use crate::error::Fault;
+use crate::policy::capability::Capability;
+use crate::seccomp::compile::MAX_ERRNO;
+use crate::seccomp::errno;
+use crate::seccomp::profile::{Action, Comparison, Condition, When};
+use crate::seccomp::table::{is_go_architecture, is_known_somewhere, is_oci_architecture};
+
+/// The text, key by key.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase", expecting = "a profile")]
+pub(super) struct Written<'a> {
+    #[serde(borrow)]
+    default_action: Text<'a>,
+    default_errno_ret: Option<u32>,
+    #[serde(borrow)]
+    default_errno: Option<Text<'a>>,
+    #[serde(borrow)]
+    architectures: Option<Vec<Text<'a>>>,
+    #[serde(borrow)]
+    arch_map: Option<Vec<WrittenArch<'a>>>,
+    #[serde(borrow)]
+    syscalls: Vec<WrittenEntry<'a>>,
+}
+
+#[derive(Deserialize)]
+#[serde(
+    deny_unknown_fields,
+    rename_all = "camelCase",
+    expecting = "an architecture"
+)]
+struct WrittenArch<'a> {
+    #[serde(borrow)]
+    architecture: Text<'a>,
+    #[serde(borrow)]
+    sub_architectures: Option<Vec<Text<'a>>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase", expecting = "an entry")]
+struct WrittenEntry<'a> {
+    #[serde(borrow)]
+    name: Option<Text<'a>>,
+    #[serde(borrow)]
+    names: Option<Vec<Text<'a>>>,
+    #[serde(borrow)]
+    action: Text<'a>,
+    errno_ret: Option<u32>,
+    #[serde(borrow)]
+    errno: Option<Text<'a>>,
+    #[serde(borrow)]
+    args: Option<Vec<WrittenArg<'a>>>,
+    #[serde(borrow, rename = "comment")]
+    _comment: Option<Text<'a>>,
+    #[serde(borrow)]
+    includes: Option<WrittenFilter<'a>>,
+    #[serde(borrow)]
+    excludes: Option<WrittenFilter<'a>>,
+}
+
+#[derive(Deserialize)]
+#[serde(
+    deny_unknown_fields,
+    rename_all = "camelCase",
+    expecting = "a condition"
+)]
+struct WrittenArg<'a> {
+    index: u32,
+    value: u64,
+    value_two: Option<u64>,
+    #[serde(borrow)]
+    op: Text<'a>,
+}
+
+#[derive(Deserialize)]
+#[serde(
+    deny_unknown_fields,
+    rename_all = "camelCase",
+    expecting = "conditions of an entry"
+)]
+struct WrittenFilter<'a> {
+    #[serde(borrow)]
+    caps: Option<Vec<Text<'a>>>,
+    #[serde(borrow)]
+    arches: Option<Vec<Text<'a>>>,
+    #[serde(borrow)]
+    min_kernel: Option<Text<'a>>,
+}
+
+/// A string, borrowed from the text where it has no escape: its address then
+/// tells its place.
+#[derive(Deserialize)]
+#[serde(expecting = "a string")]
+struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+
+impl Text<'_> {
+    fn fault(&self, text: &[u8], reason: Reason) -> Fault<Reason> {
+        Fault::new(self.span(text), reason)
+    }
+
+    /// The whole text, when the string was unescaped and lies elsewhere.
+    fn span(&self, text: &[u8]) -> Range<usize> {
+        let start = self.0.as_ptr().addr().checked_sub(text.as_ptr().addr());
+        match start {
+            Some(start) if start < text.len() => start..start + self.0.len(),
+            _ => 0..text.len(),
+        }
+    }
+}
+
+impl Written<'_> {
+    pub(super) fn meaning(&self, text: &[u8]) -> Result<Conditional, Fault<Reason>> {
+        let errno = errno_of(self.default_errno_ret, self.default_errno.as_ref(), text)?;
+        let default = action(&self.default_action, errno, text)?;
+        let at = |reason| self.default_action.fault(text, reason);
+        let named = match (&self.architectures, &self.arch_map) {
+            (Some(_), Some(_)) => return Err(at(Reason::OneOf("architectures", "archMap"))),
+            (None, None) => None,
+            (Some(names), None) => Some(names.iter().collect::<Vec<_>>()),
+            (None, Some(map)) => {
+                for sub in map
+                    .iter()
+                    .flat_map(|arch| &arch.sub_architectures)
+                    .flatten()
+                {
+                    architecture(sub, text)?;
+                }
+                Some(map.iter().map(|arch| &arch.architecture).collect())
+            }
+        };
+        let architectures = match named.as_deref() {
+            None => None,
+            Some([]) => return Err(at(Reason::Empty("architectures"))),
+            Some(all @ [first, ..]) => Some(Architectures {
+                names: all
+                    .iter()
+                    .map(|name| architecture(name, text))
+                    .collect::<Result<_, _>>()?,
+                span: first.span(text),
+            }),
+        };
+        if self.syscalls.is_empty() {
+            return Err(at(Reason::Empty("syscalls")));
+        }
+        let entries = self.syscalls.iter().map(|entry| entry.meaning(text));
+        let entries: Vec<Entry> = entries.collect::<Result<_, _>>()?;
+        let made = entries
+            .iter()
+            .map(|entry| entry.names.len() * entry.whens.len());
+        let rules = made.sum();
+        if rules > MAX_RULES {
+            return Err(at(Reason::TooManyRules(rules)));
+        }
+        Ok(Conditional {
+            default,
+            architectures,
+            entries,
+        })
+    }
+}
+
+impl WrittenEntry<'_> {
+    fn meaning(&self, text: &[u8]) -> Result<Entry, Fault<Reason>> {
+        let written: &[Text<'_>] = match (&self.name, &self.names) {
+            (Some(name), None) => std::slice::from_ref(name),
+            (None, Some(names)) => names,
+            _ => {
+                return Err(self.action.fault(text, Reason::OneOf("name", "names")));
+            }
+        };
+        if written.is_empty() {
+            return Err(self.action.fault(text, Reason::Empty("names")));
+        }
+        let mut names: Vec<String> = Vec::with_capacity(written.len());
+        for name in written {
+            if !is_known_somewhere(&name.0) {
+                return Err(name.fault(text, Reason::UnknownCall(name.0.to_string())));
+            }
+            if names.iter().any(|known| *known == name.0) {
+                return Err(name.fault(text, Reason::RepeatedCall(name.0.to_string())));
+            }
+            names.push(name.0.to_string());
+        }
+        let errno = errno_of(self.errno_ret, self.errno.as_ref(), text)?;
+        Ok(Entry {
+            names,
+            action: action(&self.action, errno, text)?,
+            whens: self.whens(text)?,
+            includes: filter(self.includes.as_ref(), &self.action, text)?,
+            excludes: filter(self.excludes.as_ref(), &self.action, text)?,
+        })
+    }
+
+    fn whens(&self, text: &[u8]) -> Result<Vec<When>, Fault<Reason>> {
+        let written = self.args.as_deref().unwrap_or_default();
+        let mut conditions: Vec<Condition> = Vec::with_capacity(written.len());
+        let mut repeated = false;
+        for arg in written {
+            let condition = arg.meaning(text)?;
+            repeated |= conditions.iter().any(|c| c.argument == condition.argument);
+            conditions.push(condition);
+        }
+        // runc and libseccomp hold only one condition on an argument in a rule,
+        // so runc makes each a rule of its own when one is named twice.
+        Ok(if conditions.is_empty() {
+            vec![When::Always]
+        } else if repeated {
+            conditions.into_iter().map(|c| When::All(vec![c])).collect()
+        } else {
+            vec![When::All(conditions)]
+        })
+    }
+}
+
+impl WrittenArg<'_> {
+    fn meaning(&self, text: &[u8]) -> Result<Condition, Fault<Reason>> {
+        let at = |reason| self.op.fault(text, reason);
+        let argument = match u8::try_from(self.index) {
+            Ok(index @ 0..=5) => index,
+            _ => return Err(at(Reason::Argument(self.index))),
+        };
+        let value = self.value;
+        let second = self.value_two.unwrap_or(0);
+        let comparison = match &*self.op.0 {
+            "SCMP_CMP_EQ" => Comparison::Equal(value),
+            "SCMP_CMP_NE" => Comparison::NotEqual(value),
+            "SCMP_CMP_LT" => Comparison::Less(value),
+            "SCMP_CMP_LE" => Comparison::LessOrEqual(value),
+            "SCMP_CMP_GT" => Comparison::Greater(value),
+            "SCMP_CMP_GE" => Comparison::GreaterOrEqual(value),
+            "SCMP_CMP_MASKED_EQ" => Comparison::Masked {
+                mask: value,
+                value: second,
+            },
+            other => {
+                let message = format!("unknown op {other:?}, expected an SCMP_CMP_*");
+                return Err(at(Reason::Shape(message)));
+            }
+        };
+        match comparison {
+            Comparison::Masked { mask, value } if value & !mask != 0 => {
+                Err(at(Reason::Mask { mask, value }))
+            }
+            Comparison::Masked { .. } => Ok(Condition {
+                argument,
+                comparison,
+            }),
+            _ if second != 0 => Err(at(Reason::SecondValue)),
+            _ => Ok(Condition {
+                argument,
+                comparison,
+            }),
+        }
+    }
+}
+
+/// The errno by number, by name (podman writes both), or neither.
+fn errno_of(
+    number: Option<u32>,
+    name: Option<&Text<'_>>,
+    text: &[u8],
+) -> Result<Option<u32>, Fault<Reason>> {
+    let Some(name) = name else {
+        return Ok(number);
+    };
+    let Some(named) = errno::number(&name.0) else {
+        return Err(name.fault(text, Reason::UnknownErrno(name.0.to_string())));
+    };
+    match number {
+        Some(number) if number != named => {
+            let two = Reason::TwoErrnos {
+                name: name.0.to_string(),
+                number,
+            };
+            Err(name.fault(text, two))
+        }
+        _ => Ok(Some(named)),
+    }
+}
+
+fn action(name: &Text<'_>, errno: Option<u32>, text: &[u8]) -> Result<Action, Fault<Reason>> {
+    let at = |reason| name.fault(text, reason);
+    let action = match &*name.0 {
+        "SCMP_ACT_ERRNO" => {
+            let errno = errno.unwrap_or(DEFAULT_ERRNO);
+            return match u16::try_from(errno) {
+                Ok(errno) if errno <= MAX_ERRNO => Ok(Action::Errno(errno)),
+                _ => Err(at(Reason::Errno(errno))),
+            };
+        }
+        "SCMP_ACT_ALLOW" => Action::Allow,
+        "SCMP_ACT_LOG" => Action::Log,
+        "SCMP_ACT_TRAP" => Action::Trap,
+        "SCMP_ACT_KILL" | "SCMP_ACT_KILL_THREAD" => Action::KillThread,
+        "SCMP_ACT_KILL_PROCESS" => Action::KillProcess,
+        "SCMP_ACT_NOTIFY" => return Err(at(Reason::NeedsSupervisor("SCMP_ACT_NOTIFY"))),
+        "SCMP_ACT_TRACE" => return Err(at(Reason::NeedsSupervisor("SCMP_ACT_TRACE"))),
+        other => {
+            let message = format!("unknown action {other:?}, expected an SCMP_ACT_*");
+            return Err(at(Reason::Shape(message)));
+        }
+    };
+    match errno {
+        Some(_) => Err(at(Reason::ErrnoUnused)),
+        None => Ok(action),
+    }
+}
+
+fn architecture(name: &Text<'_>, text: &[u8]) -> Result<String, Fault<Reason>> {
+    if is_oci_architecture(&name.0) {
+        Ok(name.0.to_string())
+    } else {
+        Err(name.fault(text, Reason::UnknownArchitecture(name.0.to_string())))
+    }
+}
+
+fn filter(
+    written: Option<&WrittenFilter<'_>>,
+    at: &Text<'_>,
+    text: &[u8],
+) -> Result<Filter, Fault<Reason>> {
+    let Some(written) = written else {
+        return Ok(Filter::ASKS_NOTHING);
+    };
+    let mut filter = Filter::ASKS_NOTHING;
+    for (key, list) in [("caps", &written.caps), ("arches", &written.arches)] {
+        if list.as_ref().is_some_and(Vec::is_empty) {
+            return Err(at.fault(text, Reason::Empty(key)));
+        }
+    }
+    for name in written.caps.iter().flatten() {
+        let known = Capability::from_name(&name.0);
+        let unknown = || name.fault(text, Reason::UnknownCapability(name.0.to_string()));
+        filter.caps.push(known.ok_or_else(unknown)?);
+    }
+    for name in written.arches.iter().flatten() {
+        if !is_go_architecture(&name.0) {
+            return Err(name.fault(text, Reason::UnknownArchitecture(name.0.to_string())));
+        }
+        filter.arches.push(name.0.to_string());
+    }
+    if let Some(version) = &written.min_kernel {
+        let wrong = || version.fault(text, Reason::Kernel(version.0.to_string()));
+        filter.min_kernel = Some(kernel(&version.0).ok_or_else(wrong)?);
+    }
+    Ok(filter)
+}
+
+/// `4.8`, without signs, blanks or leading zeros.
+pub(super) fn kernel(version: &str) -> Option<(u32, u32)> {
+    let number = |digits: &str| {
+        let plain = digits.bytes().all(|byte| byte.is_ascii_digit());
+        let zero = digits.len() > 1 && digits.starts_with('0');
+        if plain && !zero {
+            digits.parse().ok()
+        } else {
+            None
+        }
+    };
+    let (major, minor) = version.split_once('.')?;
+    Some((number(major)?, number(minor)?))
+}
+
+/// serde_json's place and message.
+pub(super) fn json_fault(text: &[u8], error: &serde_json::Error) -> Fault<Reason> {
+    let before: usize = text
+        .split_inclusive(|byte| *byte == b'\n')
+        .take(error.line().saturating_sub(1))
+        .map(<[u8]>::len)
+        .sum();
+    let at = (before + error.column().saturating_sub(1)).min(text.len());
+    let message = error.to_string();
+    // The place is told once, by the fault.
+    let message = message
+        .rsplit_once(" at line ")
+        .map_or(message.as_str(), |(message, _)| message)
+        .to_owned();
+    let reason = if error.is_data() {
+        Reason::Shape(message)
+    } else {
+        Reason::Syntax(message)
+    };
+    Fault::new(at..at, reason)
+}
