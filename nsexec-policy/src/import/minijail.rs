@@ -1,15 +1,372 @@
-//! minijail
+//! Policies of ChromeOS's minijail, as minijail0(5) has them and `minijail0 -S`
+//! reads them.
+//!
+//! The compiler that comes with minijail, compile_seccomp_policy.py, reads a
+//! language that looks the same: there `; return E` answers what satisfies the
+//! condition, here what does not. Its other forms, lists in braces and
+//! `; ACTION`, are refused rather than read the wrong way round.
 
-use super::{Fault, Imported};
+mod lex;
+pub(super) mod set;
 
-/// Reads.
+use nsexec::seccomp::profile::{Action, Comparison};
+use nsexec::seccomp::table::is_known_somewhere;
+
+use self::lex::{Lexer, Token};
+use self::set::{Cube, Set, Test, TooMany, product};
+use super::{Entry, Fault, Imported, MAX_ENTRIES, Note, Reason, line_of, text_of};
+
+/// What ends a call that no line names. Minijail ends the thread or the
+/// process, by its version and how it was called; this is the stricter one.
+const KILL: Action = Action::KillProcess;
+
+const BRACES: &str = "braces are read by compile_seccomp_policy.py alone; \
+     write a line for each call, and one condition";
+const ARCH: &str = "a line for some architectures only: write a policy for each architecture";
+const INCLUDE: &str = "@include: put the file's lines here; the importer opens no other file";
+const DENYLIST: &str = "@denylist turns the policy round; list what is allowed";
+const OTHERWISE: &str = "only `return` may follow a condition: minijail0 reads nothing else, \
+     and compile_seccomp_policy.py takes it for what satisfies the condition";
+
+/// The policy that `text` is.
 ///
 /// # Errors
-/// None yet.
-pub fn read(_text: &[u8]) -> Result<Imported, Fault> {
-    Ok(Imported {
-        default: nsexec::seccomp::profile::Action::KillProcess,
+/// The first thing in it that has no meaning, or that nsexec cannot do.
+pub fn read(text: &[u8]) -> Result<Imported, Fault> {
+    let text = text_of(text)?;
+    let mut reader = Reader {
+        text,
+        lexer: Lexer::new(text),
+        seen: std::collections::BTreeSet::new(),
+        default: None,
+        told: false,
         entries: Vec::new(),
         notes: Vec::new(),
+    };
+    while reader.statement()? {}
+    if reader.seen.is_empty() {
+        return fault(0..text.len(), Reason::Empty("the policy"));
+    }
+    Ok(Imported {
+        default: reader.default.unwrap_or(KILL),
+        entries: reader.entries,
+        notes: reader.notes,
     })
 }
+
+fn fault<T>(span: std::ops::Range<usize>, reason: Reason) -> Result<T, Fault> {
+    Err(Fault { span, reason })
+}
+
+/// `argN OP VALUE`
+#[derive(Clone, Copy)]
+struct Atom {
+    argument: u8,
+    test: Test,
+}
+
+impl Atom {
+    fn alternatives(self, test: Test) -> impl Iterator<Item = (u8, Set)> {
+        let sets = test.sets().into_iter();
+        sets.map(move |set| (self.argument, set))
+    }
+}
+
+struct Reader<'a> {
+    text: &'a str,
+    lexer: Lexer<'a>,
+    seen: std::collections::BTreeSet<&'a str>,
+    default: Option<Action>,
+    /// Whether the note about `; return` was made.
+    told: bool,
+    entries: Vec<Entry>,
+    notes: Vec<Note>,
+}
+
+impl<'a> Reader<'a> {
+    /// Reads one line; `false`: there is none.
+    fn statement(&mut self) -> Result<bool, Fault> {
+        let first = self.lexer.next()?;
+        match first.text {
+            "" => return Ok(false),
+            "\n" => return Ok(true),
+            "@include" => return fault(first.span, Reason::Unsupported(INCLUDE)),
+            "@denylist" => return fault(first.span, Reason::Unsupported(DENYLIST)),
+            "@frequency" => {
+                self.lexer.skip_line();
+                self.note(&first, "@frequency only makes a filter faster; ignored");
+            }
+            "@default" => self.default_action(&first)?,
+            "{" => return fault(first.span, Reason::Unsupported(BRACES)),
+            _ if first.is_word() && !first.text.starts_with('@') => self.call(&first)?,
+            _ => {
+                let what = "a system call, @default or @frequency";
+                return fault(first.span, Reason::Expected(what));
+            }
+        }
+        let end = self.lexer.next()?;
+        if end.ends_line() {
+            Ok(true)
+        } else {
+            fault(end.span, Reason::Expected("the end of the line"))
+        }
+    }
+
+    /// Minijail takes no default that lets a call run, so what is left out of
+    /// an import is always denied.
+    fn default_action(&mut self, at: &Token<'a>) -> Result<(), Fault> {
+        let name = self.lexer.next()?;
+        let action = match name.text {
+            "kill" | "kill-process" => KILL,
+            "kill-thread" => Action::KillThread,
+            "trap" => Action::Trap,
+            "user-notify" => {
+                self.note(at, "user-notify needs a supervisor; the process is killed");
+                KILL
+            }
+            _ => {
+                let what = "kill, kill-process, kill-thread or trap; there is no other default";
+                return fault(name.span, Reason::Expected(what));
+            }
+        };
+        if self.default.replace(action).is_some() {
+            return fault(at.span.clone(), Reason::Repeated(at.text.to_owned()));
+        }
+        Ok(())
+    }
+
+    fn call(&mut self, name: &Token<'a>) -> Result<(), Fault> {
+        let colon = self.lexer.next()?;
+        match colon.text {
+            ":" => {}
+            "[" => return fault(colon.span, Reason::Unsupported(ARCH)),
+            _ => return fault(colon.span, Reason::Expected("`:`")),
+        }
+        let named = |reason: fn(String) -> Reason| {
+            let reason = reason(name.text.to_owned());
+            fault(name.span.clone(), reason)
+        };
+        if !is_known_somewhere(name.text) {
+            return named(Reason::UnknownCall);
+        }
+        if !self.seen.insert(name.text) {
+            return named(Reason::Repeated);
+        }
+        let first = self.lexer.peek()?;
+        if first.text == "{" {
+            return fault(first.span, Reason::Unsupported(BRACES));
+        }
+        if !first.is_argument() {
+            return match self.action()? {
+                Some(action) => self.push(name, action, Vec::new()),
+                None => {
+                    let what = format!("{}: {} needs a supervisor", name.text, first.text);
+                    self.note(name, &format!("{what}; the call is denied instead"));
+                    Ok(())
+                }
+            };
+        }
+        let clauses = self.condition()?;
+        let otherwise = self.otherwise()?;
+        self.allow(name, &clauses)?;
+        match otherwise {
+            Some(action) => self.deny_others(name, &clauses, action),
+            None => Ok(()),
+        }
+    }
+
+    /// The action; `None`: one that nsexec does not have.
+    fn action(&mut self) -> Result<Option<Action>, Fault> {
+        let name = self.lexer.next()?;
+        Ok(Some(match name.text {
+            "1" | "allow" => Action::Allow,
+            "log" => Action::Log,
+            "trap" => Action::Trap,
+            "kill-thread" => Action::KillThread,
+            "kill" | "kill-process" => KILL,
+            "return" => self.errno()?,
+            "trace" | "user-notify" => return Ok(None),
+            _ => {
+                let what = "a condition such as `arg0 == 1`, or an action: \
+                     1, allow, log, trap, kill, return ERRNO";
+                return fault(name.span, Reason::Expected(what));
+            }
+        }))
+    }
+
+    fn errno(&mut self) -> Result<Action, Fault> {
+        let errno = self.lexer.next()?;
+        let span = errno.span.clone();
+        match u16::try_from(errno.value()?) {
+            Ok(number @ 0..=4095) => Ok(Action::Errno(number)),
+            _ => fault(span, Reason::Expected("an errno of 0 to 4095")),
+        }
+    }
+
+    /// What follows the condition after `;`.
+    fn otherwise(&mut self) -> Result<Option<Action>, Fault> {
+        if self.lexer.peek()?.text != ";" {
+            return Ok(None);
+        }
+        let semicolon = self.lexer.next()?;
+        let word = self.lexer.next()?;
+        if word.text != "return" {
+            return fault(word.span, Reason::Unsupported(OTHERWISE));
+        }
+        if !self.told {
+            self.told = true;
+            let what = "`; return` answers what does not satisfy the condition, as minijail0 \
+                 reads it; compile_seccomp_policy.py reads the opposite";
+            self.note(&semicolon, what);
+        }
+        self.errno().map(Some)
+    }
+
+    /// Conjunctions of atoms, one of which has to hold.
+    fn condition(&mut self) -> Result<Vec<Vec<Atom>>, Fault> {
+        let mut clauses = vec![vec![self.atom()?]];
+        loop {
+            let joint = self.lexer.peek()?;
+            match joint.text {
+                "&&" | "||" => self.lexer.next()?,
+                _ => return Ok(clauses),
+            };
+            let atom = self.atom()?;
+            match clauses.last_mut() {
+                Some(clause) if joint.text == "&&" => clause.push(atom),
+                _ => clauses.push(vec![atom]),
+            }
+            if clauses.len() > MAX_ENTRIES {
+                return fault(joint.span, Reason::TooManyEntries);
+            }
+        }
+    }
+
+    fn atom(&mut self) -> Result<Atom, Fault> {
+        let name = self.lexer.next()?;
+        if !name.is_argument() {
+            return fault(name.span, Reason::Expected("arg0 to arg5"));
+        }
+        let number = name.text.get(3..).and_then(|digits| digits.parse().ok());
+        let Some(argument @ 0..=5) = number else {
+            return fault(name.span, Reason::Argument(name.text.to_owned()));
+        };
+        let operator = self.lexer.next()?;
+        let test: fn(u64) -> Test = match operator.text {
+            "==" => |value| Test::Is(Comparison::Equal(value)),
+            "!=" => |value| Test::Is(Comparison::NotEqual(value)),
+            "<" => |value| Test::Is(Comparison::Less(value)),
+            "<=" => |value| Test::Is(Comparison::LessOrEqual(value)),
+            ">" => |value| Test::Is(Comparison::Greater(value)),
+            ">=" => |value| Test::Is(Comparison::GreaterOrEqual(value)),
+            "&" => |mask| Test::Differs { mask, value: 0 },
+            "in" => |mask: u64| {
+                Test::Is(Comparison::Masked {
+                    mask: !mask,
+                    value: 0,
+                })
+            },
+            _ => {
+                let what = "one of == != < <= > >= & in";
+                return fault(operator.span, Reason::Expected(what));
+            }
+        };
+        let value = self.lexer.expression()?;
+        Ok(Atom {
+            argument,
+            test: test(value),
+        })
+    }
+
+    /// Entries for what satisfies the condition.
+    fn allow(&mut self, name: &Token<'a>, clauses: &[Vec<Atom>]) -> Result<(), Fault> {
+        for clause in clauses {
+            let mut cubes = Ok(vec![Cube::default()]);
+            for atom in clause {
+                let sets: Vec<_> = atom.alternatives(atom.test).collect();
+                cubes = cubes.and_then(|cubes| product(&cubes, &sets));
+            }
+            let why = match self.entries_of(name, cubes, Action::Allow)? {
+                Ok(0) => "never holds; left out",
+                Ok(_) => continue,
+                Err(TooMany) => "takes too many entries; what it allows is denied instead",
+            };
+            self.note(name, &format!("{}: a condition {why}", name.text));
+        }
+        Ok(())
+    }
+
+    /// Entries for what does not: the default is stricter, and the strictest
+    /// of the entries wins, so none of these may hold along with the condition.
+    fn deny_others(
+        &mut self,
+        name: &Token<'a>,
+        clauses: &[Vec<Atom>],
+        action: Action,
+    ) -> Result<(), Fault> {
+        let mut cubes = Ok(vec![Cube::default()]);
+        for clause in clauses {
+            let negated = |atom: &Atom| atom.alternatives(atom.test.negated());
+            let sets: Vec<_> = clause.iter().flat_map(negated).collect();
+            cubes = cubes.and_then(|cubes| product(&cubes, &sets));
+        }
+        if self.entries_of(name, cubes, action)?.is_err() {
+            let what = format!("{}: what its `return` answers takes too many", name.text);
+            self.note(
+                name,
+                &format!("{what} entries; the default answers instead"),
+            );
+        }
+        Ok(())
+    }
+
+    /// Adds the entries of all the cubes, or none, and tells how many.
+    fn entries_of(
+        &mut self,
+        name: &Token<'a>,
+        cubes: Result<Vec<Cube>, TooMany>,
+        action: Action,
+    ) -> Result<Result<usize, TooMany>, Fault> {
+        let all = cubes.and_then(|cubes| {
+            let each = cubes.iter().map(Cube::conjunctions);
+            each.collect::<Result<Vec<_>, _>>()
+        });
+        let all: Vec<_> = match all {
+            Ok(all) => all.into_iter().flatten().collect(),
+            Err(TooMany) => return Ok(Err(TooMany)),
+        };
+        let made = all.len();
+        for conditions in all {
+            self.push(name, action, conditions)?;
+        }
+        Ok(Ok(made))
+    }
+
+    fn push(
+        &mut self,
+        name: &Token<'a>,
+        action: Action,
+        conditions: Vec<nsexec::seccomp::profile::Condition>,
+    ) -> Result<(), Fault> {
+        if self.entries.len() >= MAX_ENTRIES {
+            return fault(name.span.clone(), Reason::TooManyEntries);
+        }
+        self.entries.push(Entry {
+            names: vec![name.text.to_owned()],
+            action,
+            conditions,
+            comment: Some(format!("line {}", line_of(self.text, name.span.start))),
+        });
+        Ok(())
+    }
+
+    fn note(&mut self, at: &Token<'a>, text: &str) {
+        self.notes.push(Note {
+            line: line_of(self.text, at.span.start),
+            text: text.to_owned(),
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -5,6 +5,7 @@
 //! that has no equal there. Where there is none, the import is never looser
 //! than its source: what would allow more is left out, what denies is widened.
 
+mod constants;
 pub mod firecracker;
 pub mod kafel;
 pub mod minijail;
