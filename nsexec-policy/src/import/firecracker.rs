@@ -1,15 +1,329 @@
-//! firecracker
+//! Filters of Firecracker's virtual machines: the JSON that its
+//! seccompiler-bin and the crate seccompiler read, a map of threads.
+//!
+//! A filter has one action for what its rules match, so its rules either all
+//! allow or all deny against its default; which of the two decides to what
+//! side a rule errs that has no equal.
 
-use super::{Fault, Imported};
+use std::borrow::Cow;
+use std::collections::BTreeSet;
+use std::fmt;
+use std::ops::Range;
 
-/// Reads.
+use nsexec::seccomp::profile::{Action, Comparison, Condition};
+use nsexec::seccomp::table::is_known_somewhere;
+use serde::Deserialize;
+use serde::de::{Deserializer, MapAccess, Visitor};
+
+use super::minijail::set::{Cube, Set, Test, TooMany, product};
+use super::{Entry, Fault, Imported, MAX_ENTRIES, Note, Reason, line_of, text_of};
+
+/// The filter of one thread of `text`, which need not be named when there is
+/// only one.
 ///
 /// # Errors
-/// None yet.
-pub fn read(_text: &[u8]) -> Result<Imported, Fault> {
-    Ok(Imported {
-        default: nsexec::seccomp::profile::Action::KillProcess,
-        entries: Vec::new(),
-        notes: Vec::new(),
-    })
+/// The text is not of seccompiler's form, the thread is not there, or its
+/// filter has something without a meaning or that nsexec cannot do.
+pub fn read(text: &[u8], thread: Option<&str>) -> Result<Imported, Fault> {
+    let text = text_of(text)?;
+    let threads: Threads<'_> =
+        serde_json::from_str(text).map_err(|error| json_fault(text, &error))?;
+    let mut names = BTreeSet::new();
+    for (name, _) in &threads.0 {
+        if !names.insert(&*name.0) {
+            return Err(name.fault(text, Reason::Repeated(name.0.to_string())));
+        }
+    }
+    let whole = |reason| Fault {
+        span: 0..text.len(),
+        reason,
+    };
+    let found = match (thread, threads.0.as_slice()) {
+        (_, []) => return Err(whole(Reason::Empty("the map of threads"))),
+        (Some(wanted), all) => all.iter().find(|(name, _)| name.0 == wanted),
+        (None, [one]) => Some(one),
+        (None, [_, (second, _), ..]) => {
+            let what = "name one of the threads with --thread";
+            return Err(second.fault(text, Reason::Unsupported(what)));
+        }
+    };
+    match found {
+        Some((name, filter)) => filter.meaning(name, text),
+        None => {
+            let wanted = thread.unwrap_or_default().to_owned();
+            Err(whole(Reason::Undefined(wanted)))
+        }
+    }
 }
+
+/// The map, with every key that it has: a `HashMap` would keep the last of two.
+struct Threads<'a>(Vec<(Text<'a>, Filter<'a>)>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for Threads<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Pairs;
+
+        impl<'de> Visitor<'de> for Pairs {
+            type Value = Threads<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a map of threads")
+            }
+
+            fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Self::Value, M::Error> {
+                let mut pairs = Vec::new();
+                while let Some(pair) = map.next_entry()? {
+                    pairs.push(pair);
+                }
+                Ok(Threads(pairs))
+            }
+        }
+
+        deserializer.deserialize_map(Pairs)
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a filter")]
+struct Filter<'a> {
+    #[serde(alias = "default_action")]
+    mismatch_action: Written,
+    #[serde(alias = "filter_action")]
+    match_action: Written,
+    #[serde(borrow, rename = "filter")]
+    rules: Vec<Rule<'a>>,
+}
+
+#[derive(Clone, Copy, Deserialize)]
+#[serde(rename_all = "snake_case", expecting = "an action")]
+enum Written {
+    Allow,
+    Errno(u32),
+    KillThread,
+    KillProcess,
+    Log,
+    Trace(#[expect(dead_code, reason = "only its shape is checked")] u32),
+    Trap,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a rule")]
+struct Rule<'a> {
+    #[serde(borrow)]
+    syscall: Text<'a>,
+    args: Option<Vec<Arg>>,
+    #[serde(borrow, rename = "comment")]
+    _comment: Option<Text<'a>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a condition")]
+struct Arg {
+    index: u64,
+    #[serde(rename = "type")]
+    width: Width,
+    op: Op,
+    val: u64,
+    #[serde(rename = "comment")]
+    _comment: Option<String>,
+}
+
+/// How much of an argument is compared.
+#[derive(Clone, Copy, Deserialize)]
+#[serde(rename_all = "lowercase", expecting = "dword or qword")]
+enum Width {
+    Dword,
+    Qword,
+}
+
+#[derive(Clone, Copy, Deserialize)]
+#[serde(rename_all = "snake_case", expecting = "an op")]
+enum Op {
+    Eq,
+    Ge,
+    Gt,
+    Le,
+    Lt,
+    Ne,
+    MaskedEq(u64),
+}
+
+/// A string, borrowed from the text where it has no escape: its address then
+/// tells its place.
+#[derive(Deserialize)]
+#[serde(expecting = "a string")]
+struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+
+impl Text<'_> {
+    fn fault(&self, text: &str, reason: Reason) -> Fault {
+        let span = self.span(text);
+        Fault { span, reason }
+    }
+
+    /// The whole text, when the string was unescaped and lies elsewhere.
+    fn span(&self, text: &str) -> Range<usize> {
+        let start = self.0.as_ptr().addr().checked_sub(text.as_ptr().addr());
+        match start {
+            Some(start) if start < text.len() => start..start + self.0.len(),
+            _ => 0..text.len(),
+        }
+    }
+}
+
+impl Written {
+    fn meaning(self) -> Result<Action, Reason> {
+        Ok(match self {
+            Self::Allow => Action::Allow,
+            Self::Log => Action::Log,
+            Self::Trap => Action::Trap,
+            Self::KillThread => Action::KillThread,
+            Self::KillProcess => Action::KillProcess,
+            Self::Errno(errno) => match u16::try_from(errno) {
+                Ok(errno @ 0..=4095) => Action::Errno(errno),
+                _ => return Err(Reason::Expected("an errno of 0 to 4095")),
+            },
+            Self::Trace(_) => return Err(Reason::Unsupported("trace: nsexec has no tracer")),
+        })
+    }
+}
+
+impl Filter<'_> {
+    fn meaning(&self, thread: &Text<'_>, text: &str) -> Result<Imported, Fault> {
+        let action = |written: Written| written.meaning().map_err(|why| thread.fault(text, why));
+        let default = action(self.mismatch_action)?;
+        let action = action(self.match_action)?;
+        if self.rules.is_empty() {
+            return Err(thread.fault(text, Reason::Empty("filter")));
+        }
+        let narrowed = action.strictness() < default.strictness();
+        let conditional = self.rules.iter().filter(|rule| rule.args.is_some());
+        let conditional: BTreeSet<&str> = conditional.map(|rule| &*rule.syscall.0).collect();
+
+        let mut imported = Imported {
+            default,
+            entries: Vec::new(),
+            notes: Vec::new(),
+        };
+        for rule in &self.rules {
+            let name = &rule.syscall;
+            let all = rule.conjunctions(text)?;
+            let line = line_of(text, name.span(text).start);
+            let mut note = |what: &str| {
+                let text = format!("{}: {what}", name.0);
+                imported.notes.push(Note { line, text });
+            };
+            let all = match all {
+                // The crate drops such a rule, libseccomp the others.
+                Ok(_) if narrowed && rule.args.is_none() && conditional.contains(&*name.0) => {
+                    note("other rules of this call have args, so this one is left out");
+                    Vec::new()
+                }
+                Ok(all) => {
+                    if all.is_empty() {
+                        note("the args contradict each other; left out");
+                    }
+                    all
+                }
+                Err(TooMany) if narrowed => {
+                    note("the args take too many entries; the default answers instead");
+                    Vec::new()
+                }
+                Err(TooMany) => {
+                    note("the args take too many entries; it holds with any instead");
+                    vec![Vec::new()]
+                }
+            };
+            if imported.entries.len() + all.len() > MAX_ENTRIES {
+                return Err(name.fault(text, Reason::TooManyEntries));
+            }
+            for conditions in all {
+                imported.entries.push(Entry {
+                    names: vec![name.0.to_string()],
+                    action,
+                    conditions,
+                    comment: Some(format!("line {line}")),
+                });
+            }
+        }
+        Ok(imported)
+    }
+}
+
+impl Rule<'_> {
+    /// The conjunctions, one of which has to hold.
+    fn conjunctions(&self, text: &str) -> Result<Result<Vec<Vec<Condition>>, TooMany>, Fault> {
+        let name = &self.syscall;
+        if !is_known_somewhere(&name.0) {
+            return Err(name.fault(text, Reason::UnknownCall(name.0.to_string())));
+        }
+        let Some(args) = &self.args else {
+            return Ok(Ok(vec![Vec::new()]));
+        };
+        if args.is_empty() {
+            return Err(name.fault(text, Reason::Empty("args")));
+        }
+        let mut cubes = Ok(vec![Cube::default()]);
+        for arg in args {
+            let alternatives = arg.meaning().map_err(|why| name.fault(text, why))?;
+            cubes = cubes.and_then(|cubes| product(&cubes, &alternatives));
+        }
+        Ok(cubes.and_then(|cubes| {
+            let each = cubes.iter().map(Cube::conjunctions);
+            let all: Vec<_> = each.collect::<Result<_, _>>()?;
+            Ok(all.into_iter().flatten().collect())
+        }))
+    }
+}
+
+impl Arg {
+    /// The values of the argument, as alternatives. A dword is compared by
+    /// the lower 32 bits alone, as there: programs leave anything above an int.
+    fn meaning(&self) -> Result<Vec<(u8, Set)>, Reason> {
+        let argument = match u8::try_from(self.index) {
+            Ok(index @ 0..=5) => index,
+            _ => return Err(Reason::Argument(self.index.to_string())),
+        };
+        let value = self.val;
+        let test = Test::Is(match self.op {
+            Op::Eq => Comparison::Equal(value),
+            Op::Ne => Comparison::NotEqual(value),
+            Op::Lt => Comparison::Less(value),
+            Op::Le => Comparison::LessOrEqual(value),
+            Op::Gt => Comparison::Greater(value),
+            Op::Ge => Comparison::GreaterOrEqual(value),
+            // Bits of the value outside the mask are not looked at there.
+            Op::MaskedEq(mask) => Comparison::Masked {
+                mask,
+                value: value & mask,
+            },
+        });
+        let sets = match self.width {
+            Width::Qword => test.sets(),
+            Width::Dword if u32::try_from(value).is_err() => {
+                return Err(Reason::Expected("a val that fits the 32 bits of a dword"));
+            }
+            Width::Dword => test.low_sets(),
+        };
+        Ok(sets.into_iter().map(|set| (argument, set)).collect())
+    }
+}
+
+/// serde_json's place and message; the place is told once, by the fault.
+fn json_fault(text: &str, error: &serde_json::Error) -> Fault {
+    let before = text
+        .split_inclusive('\n')
+        .take(error.line().saturating_sub(1));
+    let before: usize = before.map(str::len).sum();
+    let at = (before + error.column().saturating_sub(1)).min(text.len());
+    let message = error.to_string();
+    let message = message
+        .rsplit_once(" at line ")
+        .map_or(message.as_str(), |(message, _)| message);
+    Fault {
+        span: at..at,
+        reason: Reason::Json(message.to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests;

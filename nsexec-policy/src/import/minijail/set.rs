@@ -198,7 +198,7 @@ impl Set {
         if ranges.len() > MOST {
             return Err(TooMany);
         }
-        Ok((!ranges.is_empty()).then(|| Self {
+        Ok((!ranges.is_empty()).then_some(Self {
             ranges,
             mask: self.mask | other.mask,
             value: self.value | other.value,
