@@ -14,7 +14,7 @@ use nsexec::seccomp::table::is_known_somewhere;
 
 use self::lex::{Lexer, Token};
 use self::set::{Cube, Set, Test, TooMany, product};
-use super::{Entry, Fault, Imported, MAX_ENTRIES, Note, Reason, line_of, text_of};
+use super::{Entry, Fault, Imported, MAX_ENTRIES, Note, Reason, text_of};
 
 /// What ends a call that no line names. Minijail ends the thread or the
 /// process, by its version and how it was called; this is the stricter one.
@@ -37,6 +37,8 @@ pub fn read(text: &[u8]) -> Result<Imported, Fault> {
     let mut reader = Reader {
         text,
         lexer: Lexer::new(text),
+        start: 0,
+        line: 1,
         seen: std::collections::BTreeSet::new(),
         default: None,
         told: false,
@@ -75,6 +77,10 @@ impl Atom {
 struct Reader<'a> {
     text: &'a str,
     lexer: Lexer<'a>,
+    /// Where the statement starts, and the line of it: counted on from the
+    /// last one, because counting from the first takes long for many.
+    start: usize,
+    line: usize,
     seen: std::collections::BTreeSet<&'a str>,
     default: Option<Action>,
     /// Whether the note about `; return` was made.
@@ -87,6 +93,10 @@ impl<'a> Reader<'a> {
     /// Reads one line; `false`: there is none.
     fn statement(&mut self) -> Result<bool, Fault> {
         let first = self.lexer.next()?;
+        let passed = self.text.get(self.start..first.span.start);
+        let passed = passed.unwrap_or_default().bytes();
+        self.line += passed.filter(|byte| *byte == b'\n').count();
+        self.start = first.span.start;
         match first.text {
             "" => return Ok(false),
             "\n" => return Ok(true),
@@ -94,7 +104,7 @@ impl<'a> Reader<'a> {
             "@denylist" => return fault(first.span, Reason::Unsupported(DENYLIST)),
             "@frequency" => {
                 self.lexer.skip_line();
-                self.note(&first, "@frequency only makes a filter faster; ignored");
+                self.note("@frequency only makes a filter faster; ignored");
             }
             "@default" => self.default_action(&first)?,
             "{" => return fault(first.span, Reason::Unsupported(BRACES)),
@@ -121,7 +131,7 @@ impl<'a> Reader<'a> {
             "kill-thread" => Action::KillThread,
             "trap" => Action::Trap,
             "user-notify" => {
-                self.note(at, "user-notify needs a supervisor; the process is killed");
+                self.note("user-notify needs a supervisor; the process is killed");
                 KILL
             }
             _ => {
@@ -161,7 +171,7 @@ impl<'a> Reader<'a> {
                 Some(action) => self.push(name, action, Vec::new()),
                 None => {
                     let what = format!("{}: {} needs a supervisor", name.text, first.text);
-                    self.note(name, &format!("{what}; the call is denied instead"));
+                    self.note(&format!("{what}; the call is denied instead"));
                     Ok(())
                 }
             };
@@ -208,7 +218,7 @@ impl<'a> Reader<'a> {
         if self.lexer.peek()?.text != ";" {
             return Ok(None);
         }
-        let semicolon = self.lexer.next()?;
+        self.lexer.next()?;
         let word = self.lexer.next()?;
         if word.text != "return" {
             return fault(word.span, Reason::Unsupported(OTHERWISE));
@@ -217,7 +227,7 @@ impl<'a> Reader<'a> {
             self.told = true;
             let what = "`; return` answers what does not satisfy the condition, as minijail0 \
                  reads it; compile_seccomp_policy.py reads the opposite";
-            self.note(&semicolon, what);
+            self.note(what);
         }
         self.errno().map(Some)
     }
@@ -291,7 +301,7 @@ impl<'a> Reader<'a> {
                 Ok(_) => continue,
                 Err(TooMany) => "takes too many entries; what it allows is denied instead",
             };
-            self.note(name, &format!("{}: a condition {why}", name.text));
+            self.note(&format!("{}: a condition {why}", name.text));
         }
         Ok(())
     }
@@ -312,10 +322,7 @@ impl<'a> Reader<'a> {
         }
         if self.entries_of(name, cubes, action)?.is_err() {
             let what = format!("{}: what its `return` answers takes too many", name.text);
-            self.note(
-                name,
-                &format!("{what} entries; the default answers instead"),
-            );
+            self.note(&format!("{what} entries; the default answers instead"));
         }
         Ok(())
     }
@@ -355,14 +362,14 @@ impl<'a> Reader<'a> {
             names: vec![name.text.to_owned()],
             action,
             conditions,
-            comment: Some(format!("line {}", line_of(self.text, name.span.start))),
+            comment: Some(format!("line {}", self.line)),
         });
         Ok(())
     }
 
-    fn note(&mut self, at: &Token<'a>, text: &str) {
+    fn note(&mut self, text: &str) {
         self.notes.push(Note {
-            line: line_of(self.text, at.span.start),
+            line: self.line,
             text: text.to_owned(),
         });
     }
