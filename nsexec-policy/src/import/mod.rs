@@ -10,6 +10,7 @@ pub mod firecracker;
 pub mod kafel;
 pub mod minijail;
 pub mod systemd;
+mod systemd_groups;
 
 use std::fmt;
 use std::ops::Range;

@@ -1,15 +1,647 @@
-//! systemd
+//! The system call filter of a systemd unit, as systemd.exec(5) describes it.
+//!
+//! Read are `SystemCallFilter=`, `SystemCallErrorNumber=`, `SystemCallLog=` and
+//! `SystemCallArchitectures=` of the sections that run programs, and of lines
+//! before any section, so that a few lines are enough; all else is passed over.
+//! Where systemd warns and goes on (a name it does not know), the import stops:
+//! the warning would be in a journal that nobody reads here.
 
-use super::{Fault, Imported};
+use std::collections::BTreeMap;
+use std::ops::Range;
 
-/// Reads.
+use nsexec::seccomp::profile::Action;
+use nsexec::seccomp::table::is_known_somewhere;
+
+use super::systemd_groups;
+use super::{Entry, Fault, Imported, MAX_ENTRIES, Note, Reason, line_of, text_of};
+
+/// The sections that take the settings of systemd.exec(5).
+const SECTIONS: [&str; 4] = ["Service", "Socket", "Mount", "Swap"];
+
+/// The policy of a unit.
 ///
 /// # Errors
-/// None yet.
-pub fn read(_text: &[u8]) -> Result<Imported, Fault> {
-    Ok(Imported {
-        default: nsexec::seccomp::profile::Action::KillProcess,
-        entries: Vec::new(),
-        notes: Vec::new(),
+/// The first thing in it that has no meaning, or no filter at all.
+pub fn read(text: &[u8]) -> Result<Imported, Fault> {
+    let text = text_of(text)?;
+    let lines = logical_lines(text);
+    let mut unit = Unit::default();
+    let mut runs_programs = true;
+    for (start, line) in &lines {
+        let trimmed = line.trim();
+        if let Some(section) = trimmed.strip_prefix('[') {
+            runs_programs = SECTIONS.contains(&section.trim_end_matches(']'));
+        } else if let (true, Some((key, value))) = (runs_programs, line.split_once('=')) {
+            let value = Value {
+                line: line_of(text, start + (line.len() - line.trim_start().len())),
+                start: start + key.len() + 1,
+                text: value,
+            };
+            unit.assign(key.trim(), &value)?;
+        }
+    }
+    unit.imported(text.len())
+}
+
+/// Lines without comments, each with its place. A continued line is one, with
+/// blanks for what joins it, so that a place in it is one in the text.
+fn logical_lines(text: &str) -> Vec<(usize, String)> {
+    let mut lines = Vec::new();
+    let mut open: Option<(usize, String)> = None;
+    let mut at = 0;
+    for physical in text.split_inclusive('\n') {
+        let start = at;
+        at += physical.len();
+        if physical.trim_start().starts_with(['#', ';']) {
+            if let Some((_, joined)) = &mut open {
+                joined.push_str(&" ".repeat(physical.len()));
+            }
+            continue;
+        }
+        let body = physical.trim_end_matches(['\n', '\r']);
+        let backslashes = body.len() - body.trim_end_matches('\\').len();
+        let continued = backslashes % 2 == 1;
+        let kept = body.len() - usize::from(continued);
+        let (_, joined) = open.get_or_insert_with(|| (start, String::new()));
+        joined.push_str(body.get(..kept).unwrap_or(body));
+        joined.push_str(&" ".repeat(physical.len() - kept));
+        if !continued {
+            lines.extend(open.take());
+        }
+    }
+    lines.extend(open);
+    lines
+}
+
+/// What stands behind an `=`.
+struct Value<'a> {
+    line: usize,
+    start: usize,
+    text: &'a str,
+}
+
+/// A word and its place.
+#[derive(Clone, Copy)]
+struct Word<'a> {
+    start: usize,
+    text: &'a str,
+}
+
+impl<'a> Value<'a> {
+    /// The words, and whether a `~` stands before them.
+    fn words(&self) -> (bool, Vec<Word<'a>>) {
+        let mut start = self.start + (self.text.len() - self.text.trim_start().len());
+        let (inverted, text) = match self.text.trim().strip_prefix('~') {
+            Some(text) => (true, text),
+            None => (false, self.text.trim()),
+        };
+        start += usize::from(inverted);
+        let mut words = Vec::new();
+        for text in text.split(|c: char| c.is_ascii_whitespace()) {
+            if !text.is_empty() {
+                words.push(Word { start, text });
+            }
+            start += text.len() + 1;
+        }
+        (inverted, words)
+    }
+
+    /// The value without the blanks around it.
+    fn whole(&self) -> Word<'a> {
+        Word {
+            start: self.start + (self.text.len() - self.text.trim_start().len()),
+            text: self.text.trim(),
+        }
+    }
+}
+
+impl Word<'_> {
+    fn span(self) -> Range<usize> {
+        self.start..self.start + self.text.len()
+    }
+
+    fn fault(self, reason: Reason) -> Fault {
+        Fault {
+            span: self.span(),
+            reason,
+        }
+    }
+}
+
+/// A call of a list.
+#[derive(Clone, Copy)]
+struct Listed {
+    /// What it answers instead of what the list says.
+    answer: Option<Action>,
+    /// Which of [`List::origins`].
+    origin: usize,
+}
+
+/// `SystemCallFilter=` or `SystemCallLog=`: the first line says which kind.
+struct List<'a> {
+    /// What is listed is allowed, or logged; otherwise it is what is not.
+    positive: bool,
+    calls: BTreeMap<&'a str, Listed>,
+    origins: Vec<String>,
+}
+
+impl<'a> List<'a> {
+    /// A line of a list: of its own kind it adds, of the other it takes away.
+    fn line(
+        &mut self,
+        inverted: bool,
+        words: &[Word<'a>],
+        number: usize,
+        answers: bool,
+        work: &mut usize,
+    ) -> Result<(), Fault> {
+        for word in words {
+            let (name, answer) = match word.text.split_once(':') {
+                Some((name, rest)) if answers => (name, Some(answer(*word, name, rest)?)),
+                _ => (word.text, None),
+            };
+            if answer.is_some() && !inverted {
+                // systemd ignores the whole word, with a warning.
+                return Err(word.fault(Reason::Unsupported(
+                    "only a line that begins with ~ takes error numbers",
+                )));
+            }
+            let named = Word {
+                start: word.start,
+                text: name,
+            };
+            let calls = if name.starts_with('@') {
+                let unknown = || named.fault(Reason::Undefined(name.to_owned()));
+                systemd_groups::calls(name).ok_or_else(unknown)?
+            } else if is_known_somewhere(name) {
+                vec![name]
+            } else {
+                return Err(named.fault(Reason::UnknownCall(name.to_owned())));
+            };
+            *work = work.saturating_add(calls.len());
+            if *work > 64 * MAX_ENTRIES {
+                return Err(named.fault(Reason::TooManyEntries));
+            }
+            let origin = self.origins.len();
+            self.origins.push(if name.starts_with('@') {
+                format!("line {number}: {name}")
+            } else {
+                format!("line {number}")
+            });
+            // Taken away with an answer of its own, a call stays with that.
+            if inverted != self.positive || answer.is_some() {
+                self.add(&calls, answer, origin);
+            } else {
+                for call in calls {
+                    self.calls.remove(call);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn add(&mut self, calls: &[&'a str], answer: Option<Action>, origin: usize) {
+        for call in calls {
+            self.calls.insert(call, Listed { answer, origin });
+        }
+    }
+}
+
+/// What the settings of a unit have said so far.
+#[derive(Default)]
+struct Unit<'a> {
+    filter: Option<List<'a>>,
+    log: Option<List<'a>>,
+    /// What is denied answers this; `None`: it kills.
+    errno: Option<u16>,
+    notes: Vec<Note>,
+    /// How many names were gone through.
+    work: usize,
+}
+
+impl<'a> Unit<'a> {
+    fn assign(&mut self, key: &str, value: &Value<'a>) -> Result<(), Fault> {
+        match key {
+            "SystemCallFilter" => self.list(value, true),
+            "SystemCallLog" => self.list(value, false),
+            "SystemCallErrorNumber" => {
+                let word = value.whole();
+                self.errno = match word.text {
+                    "" | "kill" => None,
+                    "0" => return Err(word.fault(Reason::Number("0".to_owned()))),
+                    text => Some(errno(word, text)?),
+                };
+                Ok(())
+            }
+            "SystemCallArchitectures" => {
+                let (_, words) = value.words();
+                let foreign = words.iter().filter(|word| word.text != "native");
+                let foreign: Vec<&str> = foreign.map(|word| word.text).collect();
+                if !foreign.is_empty() {
+                    self.notes.push(Note {
+                        line: value.line,
+                        text: format!(
+                            "SystemCallArchitectures= lets {} in; \
+                             architectures other than the native one are denied instead",
+                            foreign.join(", ")
+                        ),
+                    });
+                }
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn list(&mut self, value: &Value<'a>, is_filter: bool) -> Result<(), Fault> {
+        let list = if is_filter {
+            &mut self.filter
+        } else {
+            &mut self.log
+        };
+        let (inverted, words) = value.words();
+        if words.is_empty() && !inverted {
+            *list = None;
+            return Ok(());
+        }
+        if words.is_empty() {
+            return Err(value.whole().fault(Reason::Empty("a list of calls")));
+        }
+        let list = list.get_or_insert_with(|| {
+            let mut list = List {
+                positive: !inverted,
+                calls: BTreeMap::new(),
+                origins: Vec::new(),
+            };
+            // execve, exit, sigreturn and what else a program cannot be without.
+            if is_filter && !inverted {
+                list.origins.push("always allowed: @default".to_owned());
+                list.add(
+                    &systemd_groups::calls("@default").unwrap_or_default(),
+                    None,
+                    0,
+                );
+            }
+            list
+        });
+        list.line(inverted, &words, value.line, is_filter, &mut self.work)
+    }
+
+    /// The native form. systemd installs a second filter for the log, whose
+    /// answer counts where the first one allows.
+    fn imported(self, length: usize) -> Result<Imported, Fault> {
+        let empty = || Fault {
+            span: 0..length,
+            reason: Reason::Empty("SystemCallFilter="),
+        };
+        let log = self.log;
+        let is_logged = |call: Option<&str>| match (&log, call) {
+            (None, _) => false,
+            (Some(log), Some(call)) => log.calls.contains_key(call) == log.positive,
+            (Some(log), None) => !log.positive,
+        };
+        let seen = |action, call| match action {
+            Action::Allow if is_logged(call) => Action::Log,
+            action => action,
+        };
+        let denied = self.errno.map_or(Action::KillProcess, Action::Errno);
+        let (default, listed) = match &self.filter {
+            Some(filter) if filter.positive => (denied, Action::Allow),
+            _ => (Action::Allow, denied),
+        };
+        let mut parts: BTreeMap<(usize, usize, u8, u16), Entry> = BTreeMap::new();
+        let mut put = |list: usize, from: &List<'_>, call: &str, at: usize, action: Action| {
+            let errno = match action {
+                Action::Errno(errno) => errno,
+                _ => 0,
+            };
+            let part = (list, at, action.strictness(), errno);
+            let part = parts.entry(part).or_insert_with(|| Entry {
+                names: Vec::new(),
+                action,
+                conditions: Vec::new(),
+                comment: from.origins.get(at).cloned(),
+            });
+            part.names.push(call.to_owned());
+        };
+        let filtered = |call: &str| {
+            let filter = self.filter.as_ref()?;
+            filter.calls.get(call)
+        };
+        if let Some(filter) = &self.filter {
+            for (call, one) in &filter.calls {
+                let action = seen(one.answer.unwrap_or(listed), Some(call));
+                put(0, filter, call, one.origin, action);
+            }
+        }
+        // Only where what is not listed is allowed, the log has more to say.
+        if let (Some(log), Action::Allow) = (&log, default) {
+            for (call, one) in log
+                .calls
+                .iter()
+                .filter(|(call, _)| filtered(call).is_none())
+            {
+                put(1, log, call, one.origin, seen(Action::Allow, Some(call)));
+            }
+        }
+        if parts.is_empty() {
+            return Err(empty());
+        }
+        Ok(Imported {
+            default: seen(default, None),
+            entries: parts.into_values().collect(),
+            notes: self.notes,
+        })
+    }
+}
+
+/// What stands behind the colon of `name:EPERM`.
+fn answer(word: Word<'_>, name: &str, text: &str) -> Result<Action, Fault> {
+    let word = Word {
+        start: word.start + name.len() + 1,
+        text,
+    };
+    Ok(match text {
+        "kill" => Action::KillProcess,
+        text => Action::Errno(errno(word, text)?),
     })
+}
+
+/// A number up to 4095, or a name of errno(3).
+fn errno(word: Word<'_>, text: &str) -> Result<u16, Fault> {
+    if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
+        let number = text.parse().ok().filter(|number| *number <= 4095);
+        return number.ok_or_else(|| word.fault(Reason::Number(text.to_owned())));
+    }
+    let known = ERRNOS.iter().find(|(name, _)| *name == text);
+    let unknown = || word.fault(Reason::UnknownConstant(text.to_owned()));
+    known.map(|(_, number)| *number).ok_or_else(unknown)
+}
+
+/// errno(3) on x86-64 and Arm, where they are the same.
+#[rustfmt::skip]
+const ERRNOS: &[(&str, u16)] = &[
+    ("EPERM", 1), ("ENOENT", 2), ("ESRCH", 3), ("EINTR", 4), ("EIO", 5), ("ENXIO", 6),
+    ("E2BIG", 7), ("ENOEXEC", 8), ("EBADF", 9), ("ECHILD", 10), ("EAGAIN", 11),
+    ("EWOULDBLOCK", 11), ("ENOMEM", 12), ("EACCES", 13), ("EFAULT", 14), ("ENOTBLK", 15),
+    ("EBUSY", 16), ("EEXIST", 17), ("EXDEV", 18), ("ENODEV", 19), ("ENOTDIR", 20),
+    ("EISDIR", 21), ("EINVAL", 22), ("ENFILE", 23), ("EMFILE", 24), ("ENOTTY", 25),
+    ("ETXTBSY", 26), ("EFBIG", 27), ("ENOSPC", 28), ("ESPIPE", 29), ("EROFS", 30),
+    ("EMLINK", 31), ("EPIPE", 32), ("EDOM", 33), ("ERANGE", 34), ("EDEADLK", 35),
+    ("ENAMETOOLONG", 36), ("ENOLCK", 37), ("ENOSYS", 38), ("ENOTEMPTY", 39), ("ELOOP", 40),
+    ("ENODATA", 61), ("ETIME", 62), ("ENOLINK", 67), ("EPROTO", 71), ("EBADMSG", 74),
+    ("EOVERFLOW", 75), ("EUSERS", 87), ("ENOTSOCK", 88), ("EPROTONOSUPPORT", 93),
+    ("EOPNOTSUPP", 95), ("ENOTSUP", 95), ("EAFNOSUPPORT", 97), ("EADDRINUSE", 98),
+    ("EADDRNOTAVAIL", 99), ("ENETDOWN", 100), ("ENETUNREACH", 101), ("ECONNREFUSED", 111),
+    ("EHOSTUNREACH", 113), ("EALREADY", 114), ("EINPROGRESS", 115), ("ESTALE", 116),
+    ("EUCLEAN", 117), ("EREMOTEIO", 121), ("EDQUOT", 122), ("ENOMEDIUM", 123),
+    ("EMEDIUMTYPE", 124), ("ECANCELED", 125), ("ENOKEY", 126), ("EKEYREJECTED", 129),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SERVICE: &str = "\
+[Unit]
+Description=Answers questions
+SystemCallFilter=nonsense
+
+[Service]
+ExecStart=/usr/bin/answerer --all \\
+    --verbose
+# What a service needs,
+SystemCallFilter=@system-service
+; without what it does not.
+SystemCallFilter=~@resources \\
+# between the halves of a line
+    setuid:EACCES kill:kill
+SystemCallErrorNumber=EPERM
+SystemCallArchitectures=native
+
+[Install]
+WantedBy=multi-user.target
+";
+
+    fn import(text: &str) -> Imported {
+        read(text.as_bytes()).unwrap_or_else(|fault| panic!("{text}: {fault}"))
+    }
+
+    /// What a call answers; each call is in at most one entry.
+    fn action(imported: &Imported, call: &str) -> Action {
+        let mut found = imported.entries.iter().filter(|entry| {
+            assert!(entry.conditions.is_empty());
+            entry.names.iter().any(|name| name == call)
+        });
+        let action = found.next().map_or(imported.default, |entry| entry.action);
+        assert_eq!(found.next(), None, "{call} twice");
+        action
+    }
+
+    #[track_caller]
+    fn fault(text: &str, wrong: &str, reason: Reason) {
+        let fault = read(text.as_bytes()).expect_err(text);
+        assert_eq!(fault.reason, reason, "{text}");
+        assert_eq!(text.get(fault.span), Some(wrong), "{text}");
+    }
+
+    #[test]
+    fn a_service_is_read() {
+        let policy = import(SERVICE);
+        assert_eq!(policy.default, Action::Errno(1));
+        assert_eq!(policy.notes, []);
+        for (call, expected) in [
+            ("read", Action::Allow),
+            ("execve", Action::Allow),
+            ("futex", Action::Allow),
+            ("nice", Action::Errno(1)),
+            ("sched_setattr", Action::Errno(1)),
+            ("setuid", Action::Errno(13)),
+            ("kill", Action::KillProcess),
+            ("mount", Action::Errno(1)),
+        ] {
+            assert_eq!(action(&policy, call), expected, "{call}");
+        }
+        let comments: Vec<&str> = policy
+            .entries
+            .iter()
+            .filter_map(|entry| entry.comment.as_deref())
+            .collect();
+        assert_eq!(comments, ["line 9: @system-service", "line 11", "line 11"]);
+    }
+
+    #[test]
+    fn an_allow_list_holds_what_every_program_needs() {
+        let policy = import("SystemCallFilter=openat\n");
+        assert_eq!(policy.default, Action::KillProcess);
+        for call in [
+            "execve",
+            "exit_group",
+            "getrlimit",
+            "rt_sigreturn",
+            "openat",
+        ] {
+            assert_eq!(action(&policy, call), Action::Allow, "{call}");
+        }
+        assert_eq!(action(&policy, "read"), Action::KillProcess);
+        let policy = import("SystemCallFilter=openat\nSystemCallFilter=~execve");
+        assert_eq!(action(&policy, "execve"), Action::KillProcess);
+    }
+
+    #[test]
+    fn a_deny_list_allows_the_rest() {
+        let text = "[Socket]\nSystemCallFilter = ~@mount ptrace:38 reboot:kill bpf:0\n\
+                    SystemCallErrorNumber=EACCES\nSystemCallFilter=umount2";
+        let policy = import(text);
+        assert_eq!(policy.default, Action::Allow);
+        for (call, expected) in [
+            ("mount", Action::Errno(13)),
+            ("umount2", Action::Allow),
+            ("ptrace", Action::Errno(38)),
+            ("reboot", Action::KillProcess),
+            ("bpf", Action::Errno(0)),
+            ("read", Action::Allow),
+            ("execve", Action::Allow),
+        ] {
+            assert_eq!(action(&policy, call), expected, "{call}");
+        }
+        let policy = import("SystemCallFilter=~ptrace\nSystemCallErrorNumber=kill");
+        assert_eq!(action(&policy, "ptrace"), Action::KillProcess);
+    }
+
+    #[test]
+    fn an_empty_value_takes_back_what_was_said() {
+        let text = "SystemCallFilter=read\nSystemCallErrorNumber=5\n\
+                    SystemCallFilter=\nSystemCallErrorNumber=\nSystemCallFilter=~ptrace";
+        let policy = import(text);
+        assert_eq!(policy.default, Action::Allow);
+        assert_eq!(action(&policy, "read"), Action::Allow);
+        assert_eq!(action(&policy, "ptrace"), Action::KillProcess);
+    }
+
+    #[test]
+    fn what_is_logged_is_logged_where_it_is_allowed() {
+        let policy = import("SystemCallFilter=@basic-io\nSystemCallLog=read mount");
+        assert_eq!(action(&policy, "read"), Action::Log);
+        assert_eq!(action(&policy, "write"), Action::Allow);
+        assert_eq!(action(&policy, "mount"), Action::KillProcess);
+        let policy = import("SystemCallFilter=~ptrace\nSystemCallLog=ptrace mount");
+        assert_eq!(action(&policy, "ptrace"), Action::KillProcess);
+        assert_eq!(action(&policy, "mount"), Action::Log);
+        assert_eq!(policy.default, Action::Allow);
+        let policy = import("SystemCallFilter=~ptrace\nSystemCallLog=~read write");
+        assert_eq!(action(&policy, "ptrace"), Action::KillProcess);
+        assert_eq!(action(&policy, "read"), Action::Allow);
+        assert_eq!(policy.default, Action::Log);
+        let policy = import("SystemCallLog=@mount\nSystemCallLog=~chroot");
+        assert_eq!(policy.default, Action::Allow);
+        assert_eq!(action(&policy, "mount"), Action::Log);
+        assert_eq!(action(&policy, "chroot"), Action::Allow);
+    }
+
+    #[test]
+    fn other_architectures_are_noted() {
+        let text = "SystemCallFilter=read\nSystemCallArchitectures=native x86 x32\n";
+        let policy = import(text);
+        let [note] = policy.notes.as_slice() else {
+            panic!("{:?}", policy.notes)
+        };
+        assert_eq!(note.line, 2);
+        assert!(note.text.contains("x86, x32"), "{}", note.text);
+        assert!(note.text.ends_with("denied instead"), "{}", note.text);
+    }
+
+    #[test]
+    fn faults_have_their_place() {
+        let one = |text: &str| text.to_owned();
+        fault(
+            "SystemCallFilter=read raed",
+            "raed",
+            Reason::UnknownCall(one("raed")),
+        );
+        fault(
+            "SystemCallFilter=read \\\n  # a \\\n ~write",
+            "~write",
+            Reason::UnknownCall(one("~write")),
+        );
+        fault(
+            "SystemCallFilter=~ @nothing:EPERM",
+            "@nothing",
+            Reason::Undefined(one("@nothing")),
+        );
+        fault(
+            "SystemCallFilter=~read:EFUN",
+            "EFUN",
+            Reason::UnknownConstant(one("EFUN")),
+        );
+        fault(
+            "SystemCallFilter=~read:",
+            "",
+            Reason::UnknownConstant(one("")),
+        );
+        fault(
+            "SystemCallFilter=~read:4096",
+            "4096",
+            Reason::Number(one("4096")),
+        );
+        fault("SystemCallErrorNumber= 0 ", "0", Reason::Number(one("0")));
+        fault(
+            "SystemCallErrorNumber=99999999999999999999999",
+            "99999999999999999999999",
+            Reason::Number(one("99999999999999999999999")),
+        );
+        fault(
+            "SystemCallLog=read:EPERM",
+            "read:EPERM",
+            Reason::UnknownCall(one("read:EPERM")),
+        );
+        fault(
+            "SystemCallFilter=read:EPERM",
+            "read:EPERM",
+            Reason::Unsupported("only a line that begins with ~ takes error numbers"),
+        );
+        fault(
+            "SystemCallFilter= ~ ",
+            "~",
+            Reason::Empty("a list of calls"),
+        );
+        for text in [
+            "",
+            "[Unit]\nSystemCallFilter=read",
+            "[Service]\nExecStart=/bin/true",
+            "SystemCallFilter=~read\nSystemCallFilter=read",
+        ] {
+            fault(text, text, Reason::Empty("SystemCallFilter="));
+        }
+        let fault = read(b"SystemCallFilter=\xff").expect_err("not UTF-8");
+        assert_eq!((fault.span, fault.reason), (17..17, Reason::Utf8));
+    }
+
+    #[test]
+    fn a_line_ends_where_its_backslashes_say() {
+        let policy = import("SystemCallFilter=~read \\\r\n write\r\nptrace");
+        assert_eq!(action(&policy, "write"), Action::KillProcess);
+        assert_eq!(action(&policy, "ptrace"), Action::Allow);
+        fault(
+            "SystemCallFilter=read\\\\\nwrite",
+            "read\\\\",
+            Reason::UnknownCall("read\\\\".to_owned()),
+        );
+    }
+
+    #[test]
+    fn a_flood_of_groups_ends() {
+        let text = format!("SystemCallFilter={}", "@system-service ".repeat(16_000));
+        let fault = read(text.as_bytes()).expect_err("too many");
+        assert_eq!(fault.reason, Reason::TooManyEntries);
+    }
+
+    #[test]
+    fn what_is_cut_short_does_not_panic() {
+        for end in 0..=SERVICE.len() {
+            for text in [SERVICE.get(..end), SERVICE.get(end..)] {
+                let _ = read(text.unwrap_or_default().as_bytes());
+            }
+        }
+    }
 }
