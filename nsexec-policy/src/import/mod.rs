@@ -8,6 +8,7 @@
 mod constants;
 pub mod firecracker;
 pub mod kafel;
+mod logic;
 pub mod minijail;
 pub mod systemd;
 mod systemd_groups;

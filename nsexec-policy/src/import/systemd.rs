@@ -13,7 +13,7 @@ use nsexec::seccomp::profile::Action;
 use nsexec::seccomp::table::is_known_somewhere;
 
 use super::systemd_groups;
-use super::{Entry, Fault, Imported, MAX_ENTRIES, Note, Reason, line_of, text_of};
+use super::{Entry, Fault, Imported, MAX_ENTRIES, Note, Reason, text_of};
 
 /// The sections that take the settings of systemd.exec(5).
 const SECTIONS: [&str; 4] = ["Service", "Socket", "Mount", "Swap"];
@@ -27,13 +27,13 @@ pub fn read(text: &[u8]) -> Result<Imported, Fault> {
     let lines = logical_lines(text);
     let mut unit = Unit::default();
     let mut runs_programs = true;
-    for (start, line) in &lines {
+    for (number, start, line) in &lines {
         let trimmed = line.trim();
         if let Some(section) = trimmed.strip_prefix('[') {
             runs_programs = SECTIONS.contains(&section.trim_end_matches(']'));
         } else if let (true, Some((key, value))) = (runs_programs, line.split_once('=')) {
             let value = Value {
-                line: line_of(text, start + (line.len() - line.trim_start().len())),
+                line: *number,
                 start: start + key.len() + 1,
                 text: value,
             };
@@ -43,17 +43,17 @@ pub fn read(text: &[u8]) -> Result<Imported, Fault> {
     unit.imported(text.len())
 }
 
-/// Lines without comments, each with its place. A continued line is one, with
+/// Lines without comments, each with its number and place. A continued line is one, with
 /// blanks for what joins it, so that a place in it is one in the text.
-fn logical_lines(text: &str) -> Vec<(usize, String)> {
+fn logical_lines(text: &str) -> Vec<(usize, usize, String)> {
     let mut lines = Vec::new();
-    let mut open: Option<(usize, String)> = None;
+    let mut open: Option<(usize, usize, String)> = None;
     let mut at = 0;
-    for physical in text.split_inclusive('\n') {
+    for (before, physical) in text.split_inclusive('\n').enumerate() {
         let start = at;
         at += physical.len();
         if physical.trim_start().starts_with(['#', ';']) {
-            if let Some((_, joined)) = &mut open {
+            if let Some((_, _, joined)) = &mut open {
                 joined.push_str(&" ".repeat(physical.len()));
             }
             continue;
@@ -62,7 +62,7 @@ fn logical_lines(text: &str) -> Vec<(usize, String)> {
         let backslashes = body.len() - body.trim_end_matches('\\').len();
         let continued = backslashes % 2 == 1;
         let kept = body.len() - usize::from(continued);
-        let (_, joined) = open.get_or_insert_with(|| (start, String::new()));
+        let (_, _, joined) = open.get_or_insert_with(|| (before + 1, start, String::new()));
         joined.push_str(body.get(..kept).unwrap_or(body));
         joined.push_str(&" ".repeat(physical.len() - kept));
         if !continued {
