@@ -95,6 +95,20 @@ fn build() -> Result<(), Box<dyn Error>> {
         writeln!(constants, "    ({name:?}, include_bytes!({file:?})),")?;
     }
     constants.push_str("];\n");
+    let texts = texts(&directory)?;
+    writeln!(
+        constants,
+        "const TEXTS: [(&str, &str); {}] = [",
+        texts.len()
+    )?;
+    for path in &texts {
+        let file = directory.join(path);
+        writeln!(constants, "    ({path:?}, include_str!({file:?})),")?;
+    }
+    writeln!(
+        constants,
+        "];\nconst OLDEST_KERNEL: (u32, u32) = {OLDEST_KERNEL:?};"
+    )?;
     fs::write(out.join("builtin.rs"), constants)?;
     Ok(())
 }
@@ -111,6 +125,21 @@ fn compiled(directory: &Path, name: &str, arch: Arch) -> Result<Vec<u8>, Box<dyn
     let mut files = Directory(directory.to_owned());
     let policy = compile(name, &manifest, &mut files, context)?;
     Ok(encode(&policy)?)
+}
+
+/// The manifests that ship and the files that they name, by their paths in
+/// `directory`.
+fn texts(directory: &Path) -> io::Result<Vec<String>> {
+    let mut paths: Vec<String> = NAMES.iter().map(|name| format!("{name}.toml")).collect();
+    for kind in ["landlock", "seccomp"] {
+        for entry in fs::read_dir(directory.join(kind))? {
+            let name = entry?.file_name();
+            let name = name.to_str().ok_or(io::ErrorKind::InvalidFilename)?;
+            paths.push(format!("{kind}/{name}"));
+        }
+    }
+    paths.sort_unstable();
+    Ok(paths)
 }
 
 /// A manifest that is not on the list would ship to nobody.

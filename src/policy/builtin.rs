@@ -1,9 +1,15 @@
 //! The policies that ship: compiled by build.rs, decoded when asked for.
 
+use crate::policy::capability::CapabilitySet;
 use crate::policy::encode::{DecodeFault, decode};
 use crate::policy::resolved::ResolvedPolicy;
+use crate::policy::text::PolicyText;
+use crate::seccomp::oci::Context;
+use crate::seccomp::table::Arch;
 
 // ENCODED: [(name, bytes); N], from policies/*.toml for this architecture.
+// TEXTS: [(path below policies/, text); M], of all files there.
+// OLDEST_KERNEL: what decided `minKernel`.
 include!(concat!(env!("OUT_DIR"), "/builtin.rs"));
 
 /// The names that [`builtin`] knows.
@@ -25,6 +31,31 @@ pub const BUILTIN_NAMES: [&str; ENCODED.len()] = {
 pub fn builtin(name: &str) -> Option<Result<ResolvedPolicy, DecodeFault>> {
     let found = ENCODED.iter().find(|(known, _)| *known == name);
     found.map(|(_, bytes)| decode(bytes))
+}
+
+/// What a policy that ships is made of; `None` when none has this name.
+#[must_use]
+pub fn builtin_text(name: &str) -> Option<PolicyText> {
+    let manifest = format!("{name}.toml");
+    let (_, manifest) = TEXTS.iter().find(|(path, _)| *path == manifest)?;
+    let files = TEXTS.iter().filter(|(path, _)| path.contains('/'));
+    Some(PolicyText {
+        name: name.to_owned(),
+        manifest: manifest.as_bytes().to_vec(),
+        files: files
+            .map(|(path, text)| ((*path).to_owned(), text.as_bytes().to_vec()))
+            .collect(),
+    })
+}
+
+/// What the conditions of the policies that ship were decided by, at build time.
+#[must_use]
+pub fn builtin_context(arch: Arch) -> Context {
+    Context {
+        arch,
+        bounding: CapabilitySet::EMPTY,
+        kernel: OLDEST_KERNEL,
+    }
 }
 
 #[cfg(test)]
@@ -53,6 +84,19 @@ mod tests {
         }
         for name in ["", "Default", "default.toml", "none"] {
             assert!(builtin(name).is_none(), "{name:?}");
+        }
+    }
+
+    #[test]
+    fn the_texts_make_the_policies_that_ship() {
+        let arch = Arch::native().expect("x86_64 or aarch64");
+        for name in BUILTIN_NAMES {
+            let text = builtin_text(name).expect("ships");
+            let (made, _) = text.compile(builtin_context(arch)).expect("compiles");
+            assert_eq!(made, policy(name));
+        }
+        for name in ["", "default.toml", "seccomp/strict"] {
+            assert!(builtin_text(name).is_none(), "{name:?}");
         }
     }
 

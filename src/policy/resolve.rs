@@ -5,13 +5,15 @@ use std::ops::Range;
 
 use crate::error::{Error, ErrorKind, Fault};
 use crate::policy::encode::{Invariant, check};
+use crate::policy::landlock_file::{self, Landlock};
 use crate::policy::manifest::{self, BestEffort, FileName, Manifest, Origin, Source, Stage};
+use crate::policy::needs;
 use crate::policy::resolved::{
     Capabilities, HandledRight, LandlockRules, Layer, Layers, Require, ResolvedPolicy, Right,
 };
-use crate::policy::{landlock_file, needs};
 use crate::seccomp::compile::{self, CompileFault};
-use crate::seccomp::oci::{self, Context};
+use crate::seccomp::oci::{self, Conditional, Context};
+use crate::seccomp::profile::Profile;
 use crate::seccomp::program::Program;
 
 /// The name that a manifest has in a [`PolicyFault`].
@@ -102,6 +104,19 @@ pub fn compile(
     files: &mut dyn Files,
     context: Context,
 ) -> Result<ResolvedPolicy, PolicyFault> {
+    compile_with_parts(name, manifest, files, context).map(|(policy, _)| policy)
+}
+
+/// As [`compile`], with what the layers were made of.
+///
+/// # Errors
+/// As [`compile`].
+pub fn compile_with_parts(
+    name: &str,
+    manifest: &[u8],
+    files: &mut dyn Files,
+    context: Context,
+) -> Result<(ResolvedPolicy, Parts), PolicyFault> {
     let text = manifest;
     let manifest = manifest::parse(text)
         .map_err(|fault| PolicyFault::in_text(MANIFEST, text, fault, PolicyReason::Manifest))?;
@@ -117,6 +132,11 @@ pub fn compile(
         manifest: &manifest,
         files,
         context,
+        parts: Parts {
+            context,
+            profiles: Vec::new(),
+            landlock: Vec::new(),
+        },
     };
     let policy = ResolvedPolicy {
         name: name.to_owned(),
@@ -130,7 +150,46 @@ pub fn compile(
         place: None,
         reason: PolicyReason::Invariant(invariant),
     })?;
-    Ok(policy)
+    Ok((policy, compiler.parts))
+}
+
+/// What the layers of a policy were made of: tells which rule decides.
+#[derive(Clone, Debug)]
+pub struct Parts {
+    /// What conditions were decided by.
+    pub context: Context,
+    /// The seccomp profiles, the ceiling's before the program's.
+    pub profiles: Vec<ProfilePart>,
+    /// The Landlock rules, in the same order.
+    pub landlock: Vec<LandlockPart>,
+}
+
+/// A seccomp profile, from text to meaning.
+#[derive(Clone, Debug)]
+pub struct ProfilePart {
+    /// The stage that it binds.
+    pub stage: Stage,
+    /// Its name beside the manifest.
+    pub file: String,
+    /// What is written there.
+    pub text: Vec<u8>,
+    /// What that means, conditions open.
+    pub conditional: Conditional,
+    /// What it means here.
+    pub profile: Profile,
+}
+
+/// Landlock rules, from text to meaning.
+#[derive(Clone, Debug)]
+pub struct LandlockPart {
+    /// The stage that they bind.
+    pub stage: Stage,
+    /// Their name beside the manifest.
+    pub file: String,
+    /// What is written there.
+    pub text: Vec<u8>,
+    /// What that means.
+    pub rules: Landlock,
 }
 
 struct Compiler<'a> {
@@ -138,6 +197,7 @@ struct Compiler<'a> {
     manifest: &'a Manifest,
     files: &'a mut dyn Files,
     context: Context,
+    parts: Parts,
 }
 
 impl Compiler<'_> {
@@ -165,9 +225,8 @@ impl Compiler<'_> {
         let file = name.as_str();
         let in_file = |fault| PolicyFault::in_text(file, &text, fault, PolicyReason::Seccomp);
         let arch = self.context.arch;
-        let profile = oci::parse(&text)
-            .and_then(|profile| profile.resolve(&self.context))
-            .map_err(in_file)?;
+        let conditional = oci::parse(&text).map_err(in_file)?;
+        let profile = conditional.resolve(&self.context).map_err(in_file)?;
         let denied = match stage {
             Stage::Ceiling => needs::denied_to_ceiling(&profile, arch),
             Stage::Workload => needs::denied_to_workload(&profile, arch),
@@ -175,14 +234,19 @@ impl Compiler<'_> {
         if let Some(call) = denied {
             return Err(self.at(&source.span, PolicyReason::Denies { stage, call }));
         }
-        match compile::compile(&profile, arch) {
-            Ok(program) => Ok(Layer::Enforce(program)),
-            Err(fault) => Err(PolicyFault {
-                file: file.to_owned(),
-                place: None,
-                reason: PolicyReason::Compile(fault),
-            }),
-        }
+        let program = compile::compile(&profile, arch).map_err(|fault| PolicyFault {
+            file: file.to_owned(),
+            place: None,
+            reason: PolicyReason::Compile(fault),
+        })?;
+        self.parts.profiles.push(ProfilePart {
+            stage,
+            file: file.to_owned(),
+            text,
+            conditional,
+            profile,
+        });
+        Ok(Layer::Enforce(program))
     }
 
     fn landlock(
@@ -228,12 +292,19 @@ impl Compiler<'_> {
             right: *right,
             require: require(Some(*right)),
         };
-        Ok(Layer::Enforce(LandlockRules {
+        let layer = Layer::Enforce(LandlockRules {
             require: require(None),
             handled: rules.handled.iter().map(handled).collect(),
-            beneath: rules.beneath,
-            ports: rules.ports,
-        }))
+            beneath: rules.beneath.clone(),
+            ports: rules.ports.clone(),
+        });
+        self.parts.landlock.push(LandlockPart {
+            stage,
+            file: name.as_str().to_owned(),
+            text,
+            rules,
+        });
+        Ok(layer)
     }
 
     fn read(&mut self, name: &FileName, source: &Source) -> Result<Vec<u8>, PolicyFault> {
@@ -269,7 +340,9 @@ impl PolicyFault {
 }
 
 impl Place {
-    fn new(text: &[u8], at: usize) -> Self {
+    /// Of the byte `at`.
+    #[must_use]
+    pub fn new(text: &[u8], at: usize) -> Self {
         let before = text.get(..at).unwrap_or(text);
         let line_start = before
             .iter()

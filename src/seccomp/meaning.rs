@@ -14,6 +14,19 @@ pub const UNKNOWN_CALL: Action = Action::Errno(38);
 /// helper and do without it, and a log full of dead processes hides real ones.
 pub const FOREIGN_ARCH: Action = Action::Errno(1);
 
+/// What of a profile decides what happens to a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Decider {
+    /// `rules[..]`.
+    Rule(usize),
+    /// The default: no rule matches.
+    Default,
+    /// The call is newer than every call that the text names.
+    NewerCall,
+    /// The table does not know the call.
+    UnknownCall,
+}
+
 impl Action {
     /// Whether the call is executed.
     #[must_use]
@@ -41,17 +54,38 @@ impl Profile {
     /// know.
     #[must_use]
     pub fn evaluate(&self, arch: Arch, number: u32, arguments: [u64; 6]) -> Action {
+        self.decide(arch, number, &arguments.map(Some)).0
+    }
+
+    /// The same, and what decides it. Where an argument is not known, a rule
+    /// that looks at it is taken to match.
+    #[must_use]
+    pub fn decide(
+        &self,
+        arch: Arch,
+        number: u32,
+        arguments: &[Option<u64>; 6],
+    ) -> (Action, Decider) {
         if arch.name(number).is_none() {
-            return UNKNOWN_CALL;
+            return (UNKNOWN_CALL, Decider::UnknownCall);
         }
-        let mut answer: Option<Action> = None;
-        for rule in self.rules.iter().filter(|rule| rule.syscall == number) {
-            let stricter = answer.is_none_or(|a| rule.action.strictness() > a.strictness());
-            if stricter && rule.matches(arch, &arguments.map(Some)) == Tri::Yes {
-                answer = Some(rule.action);
+        let mut answer: Option<(Action, Decider)> = None;
+        for (at, rule) in self.rules.iter().enumerate() {
+            let stricter = answer.is_none_or(|(a, _)| rule.action.strictness() > a.strictness());
+            if rule.syscall == number && stricter && rule.matches(arch, arguments) != Tri::No {
+                answer = Some((rule.action, Decider::Rule(at)));
             }
         }
-        answer.unwrap_or_else(|| self.otherwise(number))
+        answer.unwrap_or_else(|| {
+            let otherwise = self.otherwise(number);
+            let newer = number > self.newest && otherwise != self.default;
+            let decider = if newer {
+                Decider::NewerCall
+            } else {
+                Decider::Default
+            };
+            (otherwise, decider)
+        })
     }
 
     /// Whether this call may be denied, when only some of its arguments are
@@ -223,5 +257,32 @@ mod tests {
         assert!(!profile.may_deny(ARCH, number("ioctl"), &command(8)));
         assert!(!profile.may_deny(ARCH, number("read"), &any));
         assert!(profile.may_deny(ARCH, number("execve"), &any));
+    }
+
+    #[test]
+    fn what_decides_is_told() {
+        let masked = Comparison::Masked { mask: 1, value: 1 };
+        let profile = Profile {
+            default: Action::Errno(1),
+            newest: number("statx"),
+            rules: vec![
+                rule("read", Action::Allow, None),
+                rule("read", Action::KillProcess, Some((0, masked))),
+                rule("read", Action::KillProcess, None),
+            ],
+        };
+        let decide = |name: &str, first| {
+            let arguments = [first, Some(0), Some(0), Some(0), Some(0), Some(0)];
+            profile.decide(ARCH, number(name), &arguments)
+        };
+        let kill = Action::KillProcess;
+        assert_eq!(decide("read", Some(1)), (kill, Decider::Rule(1)));
+        assert_eq!(decide("read", Some(2)), (kill, Decider::Rule(2)));
+        // Of a call that was killed, arguments may not be known.
+        assert_eq!(decide("read", None), (kill, Decider::Rule(1)));
+        assert_eq!(decide("write", None), (Action::Errno(1), Decider::Default));
+        assert_eq!(decide("clone3", None), (UNKNOWN_CALL, Decider::NewerCall));
+        let unknown = profile.decide(ARCH, 900, &[None; 6]);
+        assert_eq!(unknown, (UNKNOWN_CALL, Decider::UnknownCall));
     }
 }

@@ -43,6 +43,7 @@ pub struct Context {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Conditional {
     default: Action,
+    default_at: Range<usize>,
     architectures: Option<Architectures>,
     entries: Vec<Entry>,
 }
@@ -143,23 +144,18 @@ impl Conditional {
         }
         let mut rules = Vec::new();
         for entry in self.entries.iter().filter(|entry| entry.holds(context)) {
-            let known = entry
-                .names
-                .iter()
-                .filter_map(|name| context.arch.number(name));
-            for syscall in known {
-                for when in &entry.whens {
-                    rules.push(Rule {
-                        syscall,
-                        when: when.clone(),
-                        action: entry.action,
-                    });
-                }
+            for (syscall, when, _) in entry.rules(context.arch) {
+                rules.push(Rule {
+                    syscall,
+                    when: when.clone(),
+                    action: entry.action,
+                });
             }
         }
         // What its author named, in entries that do not hold here too.
         let names = self.entries.iter().flat_map(|entry| &entry.names);
-        let newest = names.filter_map(|name| context.arch.number(name)).max();
+        let numbers = names.filter_map(|name| context.arch.number(&name.text));
+        let newest = numbers.max();
         let mut profile = Profile {
             default: self.default,
             newest: newest.unwrap_or(u32::MAX),
@@ -169,6 +165,67 @@ impl Conditional {
         profile.rules.extend(clone3);
         Ok(profile)
     }
+
+    /// Where the default stands in the text.
+    #[must_use]
+    pub fn default_at(&self) -> Range<usize> {
+        self.default_at.clone()
+    }
+
+    /// Where the call of each rule of [`Self::resolve`]'s profile is named, in
+    /// the order of its rules; clone3's own rule, if there is one, comes after.
+    #[must_use]
+    pub fn origins(&self, context: &Context) -> Vec<Range<usize>> {
+        let holding = self.entries.iter().filter(|entry| entry.holds(context));
+        holding
+            .flat_map(|entry| entry.rules(context.arch).map(|(_, _, at)| at.clone()))
+            .collect()
+    }
+
+    /// The entries that name this call and would execute it, whether they hold
+    /// or not, in the order of the text.
+    pub fn grants<'a>(
+        &'a self,
+        context: &'a Context,
+        number: u32,
+    ) -> impl Iterator<Item = Grant<'a>> {
+        let executing = self.entries.iter().filter(|entry| entry.action.executes());
+        executing.flat_map(move |entry| {
+            let rules = entry.rules(context.arch);
+            rules
+                .filter(move |(syscall, _, _)| *syscall == number)
+                .map(|(_, when, at)| Grant {
+                    at: at.clone(),
+                    when,
+                    wants: entry.wants(context),
+                    excluded: entry.excludes.excludes(context),
+                })
+        })
+    }
+}
+
+/// An entry that executes a call, when it holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Grant<'a> {
+    /// Where it names the call.
+    pub at: Range<usize>,
+    /// With which arguments.
+    pub when: &'a When,
+    /// What it includes and the context lacks.
+    pub wants: Vec<Want>,
+    /// The context has what it excludes.
+    pub excluded: bool,
+}
+
+/// A condition of an entry that does not hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Want {
+    /// A capability in the bounding set.
+    Capability(Capability),
+    /// Another architecture.
+    Architecture,
+    /// A kernel as new as this.
+    Kernel((u32, u32)),
 }
 
 /// The architectures that a profile names, and where.
@@ -181,7 +238,7 @@ struct Architectures {
 /// One element of `syscalls`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Entry {
-    names: Vec<String>,
+    names: Vec<Name>,
     action: Action,
     /// The entry applies when one of these does; never empty.
     whens: Vec<When>,
@@ -189,20 +246,47 @@ struct Entry {
     excludes: Filter,
 }
 
+/// A call's name, and where it stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Name {
+    text: String,
+    at: Range<usize>,
+}
+
 impl Entry {
     /// moby's order: what excludes comes first.
     fn holds(&self, context: &Context) -> bool {
-        let has = |capability: &Capability| context.bounding.contains(*capability);
-        let here = |filter: &Filter| filter.arches.iter().any(|a| a == context.arch.go_name());
-        let new_enough = |kernel: (u32, u32)| context.kernel >= kernel;
+        !self.excludes.excludes(context) && self.wants(context).is_empty()
+    }
 
-        let excluded = here(&self.excludes)
-            || self.excludes.caps.iter().any(has)
-            || self.excludes.min_kernel.is_some_and(new_enough);
-        let included = (self.includes.arches.is_empty() || here(&self.includes))
-            && self.includes.caps.iter().all(has)
-            && self.includes.min_kernel.is_none_or(new_enough);
-        included && !excluded
+    /// What `includes` asks for and the context lacks.
+    fn wants(&self, context: &Context) -> Vec<Want> {
+        let includes = &self.includes;
+        let caps = includes.caps.iter().copied();
+        let mut wants: Vec<Want> = caps
+            .filter(|capability| !context.bounding.contains(*capability))
+            .map(Want::Capability)
+            .collect();
+        if !includes.arches.is_empty() && !includes.names(context.arch) {
+            wants.push(Want::Architecture);
+        }
+        if let Some(kernel) = includes
+            .min_kernel
+            .filter(|kernel| context.kernel < *kernel)
+        {
+            wants.push(Want::Kernel(kernel));
+        }
+        wants
+    }
+
+    /// The rules that the entry makes where it holds: a number, with which
+    /// arguments, and where the call is named.
+    fn rules(&self, arch: Arch) -> impl Iterator<Item = (u32, &When, &Range<usize>)> {
+        let known = self
+            .names
+            .iter()
+            .filter_map(move |name| Some((arch.number(&name.text)?, &name.at)));
+        known.flat_map(|(number, at)| self.whens.iter().map(move |when| (number, when, at)))
     }
 }
 
@@ -220,6 +304,20 @@ impl Filter {
         arches: Vec::new(),
         min_kernel: None,
     };
+
+    fn names(&self, arch: Arch) -> bool {
+        self.arches.iter().any(|name| name == arch.go_name())
+    }
+
+    /// As `excludes`: any of what it names is enough.
+    fn excludes(&self, context: &Context) -> bool {
+        let has = |capability: &Capability| context.bounding.contains(*capability);
+        self.names(context.arch)
+            || self.caps.iter().any(has)
+            || self
+                .min_kernel
+                .is_some_and(|kernel| context.kernel >= kernel)
+    }
 }
 
 impl fmt::Display for Reason {

@@ -252,6 +252,63 @@ fn deep_nesting_is_refused_and_not_followed() {
     assert!(parse(text.as_bytes()).is_err());
 }
 
+const PLACES: &str = r#"{
+  "defaultAction": "SCMP_ACT_ERRNO",
+  "syscalls": [
+    { "names": ["read",
+                "umount",
+                "mount"], "action": "SCMP_ACT_ALLOW",
+      "args": [{ "index": 0, "value": 1, "op": "SCMP_CMP_EQ" },
+               { "index": 0, "value": 2, "op": "SCMP_CMP_EQ" }] },
+    { "names": ["mount"], "action": "SCMP_ACT_ALLOW",
+      "includes": { "caps": ["CAP_SYS_ADMIN", "CAP_SYS_BOOT"], "minKernel": "9.1" } },
+    { "names": ["mount"], "action": "SCMP_ACT_LOG",
+      "excludes": { "arches": ["amd64"] } },
+    { "names": ["reboot"], "action": "SCMP_ACT_KILL" }
+  ]
+}"#;
+
+fn line(at: &std::ops::Range<usize>) -> usize {
+    PLACES[..at.start].lines().count()
+}
+
+#[test]
+fn each_rule_knows_the_line_of_its_name() {
+    let conditional = parse(PLACES.as_bytes()).expect("parses");
+    let profile = conditional.resolve(&context()).expect("resolves");
+    let lines: Vec<usize> = conditional.origins(&context()).iter().map(line).collect();
+    // Two alternatives each; umount is not a call of x86_64.
+    assert_eq!(lines, [4, 4, 6, 6, 13]);
+    assert_eq!(profile.rules.len(), lines.len());
+    assert_eq!(line(&conditional.default_at()), 2);
+    assert_eq!(&PLACES[conditional.default_at()], "SCMP_ACT_ERRNO");
+}
+
+#[test]
+fn what_would_grant_a_call_is_known() {
+    let conditional = parse(PLACES.as_bytes()).expect("parses");
+    let context = context();
+    let grants = |name: &str| -> Vec<(usize, Vec<Want>, bool)> {
+        let number = Arch::X86_64.number(name).expect("a known call");
+        conditional
+            .grants(&context, number)
+            .map(|grant| (line(&grant.at), grant.wants, grant.excluded))
+            .collect()
+    };
+    let boot = Capability::from_name("CAP_SYS_BOOT").expect("a capability");
+    let wants = vec![Want::Capability(boot), Want::Kernel((9, 1))];
+    assert_eq!(
+        grants("mount"),
+        [
+            (6, Vec::new(), false),
+            (6, Vec::new(), false),
+            (9, wants, false),
+            (11, Vec::new(), true)
+        ]
+    );
+    assert_eq!((grants("reboot"), grants("write")), (vec![], vec![]));
+}
+
 /// podman's profiles write an errno by name, and most often by number too.
 #[test]
 fn an_errno_has_a_name_a_number_or_both() {

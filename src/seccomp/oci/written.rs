@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use serde::Deserialize;
 
-use super::{Architectures, Conditional, DEFAULT_ERRNO, Entry, Filter, MAX_RULES, Reason};
+use super::{Architectures, Conditional, DEFAULT_ERRNO, Entry, Filter, MAX_RULES, Name, Reason};
 use crate::error::Fault;
 use crate::policy::capability::Capability;
 use crate::seccomp::compile::MAX_ERRNO;
@@ -160,6 +160,7 @@ impl Written<'_> {
         }
         Ok(Conditional {
             default,
+            default_at: self.default_action.span(text),
             architectures,
             entries,
         })
@@ -178,15 +179,18 @@ impl WrittenEntry<'_> {
         if written.is_empty() {
             return Err(self.action.fault(text, Reason::Empty("names")));
         }
-        let mut names: Vec<String> = Vec::with_capacity(written.len());
+        let mut names: Vec<Name> = Vec::with_capacity(written.len());
         for name in written {
             if !is_known_somewhere(&name.0) {
                 return Err(name.fault(text, Reason::UnknownCall(name.0.to_string())));
             }
-            if names.iter().any(|known| *known == name.0) {
+            if names.iter().any(|known| known.text == name.0) {
                 return Err(name.fault(text, Reason::RepeatedCall(name.0.to_string())));
             }
-            names.push(name.0.to_string());
+            names.push(Name {
+                text: name.0.to_string(),
+                at: name.span(text),
+            });
         }
         let errno = errno_of(self.errno_ret, self.errno.as_ref(), text)?;
         Ok(Entry {

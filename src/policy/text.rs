@@ -1,0 +1,43 @@
+//! A policy as it is written: a manifest, and the files that it names.
+
+use crate::policy::manifest::FileName;
+use crate::policy::resolve::{FileFault, Files, Parts, PolicyFault, compile_with_parts};
+use crate::policy::resolved::ResolvedPolicy;
+use crate::seccomp::oci::Context;
+
+/// The texts of a policy.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PolicyText {
+    /// What the status report calls the policy.
+    pub name: String,
+    /// The manifest.
+    pub manifest: Vec<u8>,
+    /// Files beside it, by the names that it gives them.
+    pub files: Vec<(String, Vec<u8>)>,
+}
+
+impl PolicyText {
+    /// The policy, and what its layers are made of.
+    ///
+    /// # Errors
+    /// The first thing that is wrong with it.
+    pub fn compile(&self, context: Context) -> Result<(ResolvedPolicy, Parts), PolicyFault> {
+        compile_with_parts(
+            &self.name,
+            &self.manifest,
+            &mut Beside(&self.files),
+            context,
+        )
+    }
+}
+
+struct Beside<'a>(&'a [(String, Vec<u8>)]);
+
+impl Files for Beside<'_> {
+    fn read(&mut self, name: &FileName) -> Result<Vec<u8>, FileFault> {
+        let found = self.0.iter().find(|(known, _)| known == name.as_str());
+        found
+            .map(|(_, text)| text.clone())
+            .ok_or(FileFault::Missing)
+    }
+}
