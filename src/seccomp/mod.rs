@@ -13,6 +13,7 @@ pub mod errno;
 pub mod interpret;
 pub mod libcontainer;
 pub mod meaning;
+pub mod notify;
 pub mod oci;
 pub mod profile;
 pub mod program;

@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 pub mod argv;
+pub mod audit;
 pub mod env;
 pub mod generic_error;
 pub mod init_config;
