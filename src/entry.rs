@@ -95,7 +95,7 @@ fn through_protocol_a(asked: &env::ProtocolA) -> Result<()> {
     let procfs = Procfs::open()?;
     let own_file = own_file::status(&procfs)?;
     clean::make_fit(&procfs)?;
-    let policy = policy_choice::load(&choice, Door::ProtocolA)?;
+    let policy = policy_choice::load(&choice, Door::ProtocolA)?.policy;
     clean::set_undumpable()?;
     let pipe = InitPipe::take(asked.pipe)?;
     let console = asked

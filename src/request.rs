@@ -207,6 +207,8 @@ pub struct Request {
     pub preserve_fds: u32,
     /// The policy.
     pub policy: PolicyChoice,
+    /// Tell on standard error what was refused, by which layer and rule.
+    pub explain: bool,
     /// Status lines (JSON) are written to this descriptor.
     pub status_fd: Option<RawFd>,
     /// The program and its arguments; empty: the user's shell, as a login shell.
@@ -236,6 +238,7 @@ impl Request {
             no_fork: false,
             preserve_fds: 0,
             policy: PolicyChoice::Configured,
+            explain: false,
             status_fd: None,
             program,
         }

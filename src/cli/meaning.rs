@@ -64,6 +64,7 @@ pub fn command(written: Written) -> Result<Command, UsageFault> {
             .number(Name::PreserveFds, 0, MAX_PRESERVED)?
             .unwrap_or(0),
         policy: options.policy()?,
+        explain: options.has(Name::Explain),
         status_fd: options
             .number(Name::StatusFd, 0, i32::MAX.unsigned_abs().into())?
             .and_then(|fd| i32::try_from(fd).ok()),
@@ -115,6 +116,7 @@ impl Options {
             (Name::SetGid, Name::PreserveCredentials),
             (Name::UserParent, Name::Namespace(Namespace::User)),
             (Name::StatusFd, Name::NoFork),
+            (Name::Explain, Name::NoFork),
         ] {
             if let (Some(one), Some(other)) = (self.given(one), self.given(other)) {
                 return Err(UsageFault::Both(one.option, other.option));

@@ -45,6 +45,8 @@ pub enum Name {
     StatusFd,
     /// `--dry-run`
     DryRun,
+    /// `--explain`
+    Explain,
     /// `--features`
     Features,
     /// `-h`
@@ -106,7 +108,7 @@ const fn long_only(name: Name, long: &'static str, value: Value, help: &'static 
 }
 
 /// Every option, in the order of `--help`.
-pub const OPTIONS: [Option; 29] = {
+pub const OPTIONS: [Option; 30] = {
     use Value::{Attached, None, Required};
     let ns = Attached("FILE");
     [
@@ -291,6 +293,12 @@ pub const OPTIONS: [Option; 29] = {
             "dry-run",
             None,
             "print the plan as JSON, do nothing",
+        ),
+        long_only(
+            Name::Explain,
+            "explain",
+            None,
+            "tell what was refused, and by which rule",
         ),
         long_only(
             Name::Features,

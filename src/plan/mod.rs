@@ -13,6 +13,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::policy::resolved::ResolvedPolicy;
 use crate::request::{Namespace, Request};
 use crate::stage::own_file::OwnFile;
+use crate::stage::policy_choice::Origin;
 use crate::target::directory::{self, ProgramRoot};
 use crate::target::{Memberships, Procfs, Target, cgroup};
 use layers::Layers;
@@ -39,6 +40,8 @@ pub struct Plan {
     pub(crate) cgroups: Vec<OwnedFd>,
     pub(crate) credentials: credentials::Choice,
     pub(crate) context: Option<Vec<u8>>,
+    /// What the policy was made of, when its refusals are to be explained.
+    pub(crate) explains: Option<Origin>,
 }
 
 impl Plan {
@@ -113,6 +116,7 @@ impl Plan {
             cgroups,
             credentials,
             context,
+            explains: None,
         })
     }
 }

@@ -70,6 +70,7 @@ impl Plan {
             "cgroups": self.cgroups.len(),
             "descriptors": 3 + self.request.preserve_fds,
             "fork": !self.request.no_fork,
+            "explain": self.request.explain,
             "own_file": self.own_file.name(),
             "policy": self.policy.name,
             "process": process(&self.policy),

@@ -61,8 +61,12 @@ impl Capability {
     pub const SETUID: Self = Self(7);
     /// CAP_SETPCAP
     pub const SETPCAP: Self = Self(8);
+    /// CAP_SYS_PTRACE
+    pub const SYS_PTRACE: Self = Self(19);
     /// CAP_SYS_ADMIN
     pub const SYS_ADMIN: Self = Self(21);
+    /// CAP_AUDIT_CONTROL
+    pub const AUDIT_CONTROL: Self = Self(30);
 
     /// The capability of this name, as libcontainer and Docker write it:
     /// `CAP_` and capitals.

@@ -14,6 +14,7 @@ pub mod needs;
 pub mod resolve;
 pub mod resolved;
 pub mod text;
+pub mod why;
 
 pub use builtin::{BUILTIN_NAMES, builtin, builtin_context, builtin_text};
 

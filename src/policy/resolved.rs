@@ -46,6 +46,17 @@ pub enum Layer<T> {
     },
 }
 
+impl<T> Layer<T> {
+    /// What is put in force; `None`: it is left out.
+    #[must_use]
+    pub fn enforced(&self) -> Option<&T> {
+        match self {
+            Self::Enforce(layer) => Some(layer),
+            Self::None { .. } => None,
+        }
+    }
+}
+
 /// How much of a layer or right must be in force.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]

@@ -7,7 +7,8 @@ use nix::errno::Errno;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::seccomp::program::Program;
-use crate::sys::{landlock, process, seccomp};
+use crate::stage::explain::Audited;
+use crate::sys::{landlock, process};
 
 /// The ceiling, ready to be put in force.
 #[derive(Debug)]
@@ -15,6 +16,8 @@ pub(crate) struct Ceiling {
     pub(crate) no_new_privs: bool,
     pub(crate) landlock: Option<OwnedFd>,
     pub(crate) seccomp: Option<Program>,
+    /// What the layers refuse is audited, where it would not be.
+    pub(crate) audited: Audited,
 }
 
 impl Ceiling {
@@ -28,11 +31,13 @@ impl Ceiling {
             process::set_no_new_privs().map_err(|errno| failed("no_new_privs", errno))?;
         }
         if let Some(ruleset) = &self.landlock {
-            landlock::restrict_self(ruleset.as_fd())
+            landlock::restrict_self(ruleset.as_fd(), self.audited.landlock_flags())
                 .map_err(|errno| failed("the Landlock domain", errno))?;
         }
         if let Some(program) = &self.seccomp {
-            seccomp::load(program).map_err(|errno| failed("the seccomp filter", errno))?;
+            self.audited
+                .load_filter(program)
+                .map_err(|errno| failed("the seccomp filter", errno))?;
         }
         Ok(())
     }

@@ -8,7 +8,8 @@ use nix::fcntl::OFlag;
 use nix::unistd::pipe2;
 
 use super::ceiling::Ceiling;
-use super::exec::{CapabilityPlan, Credentials, ExecLabel, Image, Line, WorkDir};
+use super::exec::{CapabilityPlan, Credentials, ExecLabel, Image, Line, Listening, WorkDir};
+use super::explain::{Audited, Explained, Explainer};
 use super::failure::{Failure, Step};
 use super::policy_choice::{self, Door};
 use super::status::StatusLines;
@@ -45,12 +46,17 @@ impl Plan {
         let procfs = Procfs::open()?;
         let own_file = own_file::status(&procfs)?;
         clean::make_fit(&procfs)?;
-        let policy = policy_choice::load(&request.policy, Door::CommandLine)?;
+        let loaded = policy_choice::load(&request.policy, Door::CommandLine)?;
+        let policy = loaded.policy;
         if let Some(adjust) = policy.process.oom_score_adj {
             adjust_oom_score(adjust)?;
         }
         clean::set_undumpable()?;
-        Self::of(request, policy, own_file, procfs, handed_over)
+        let explains = request.explain.then_some(loaded.origin);
+        Ok(Self {
+            explains,
+            ..Self::of(request, policy, own_file, procfs, handed_over)?
+        })
     }
 
     /// Joins, locks this process down, starts the program, waits for it.
@@ -75,8 +81,12 @@ impl Plan {
             procfs,
             memberships,
             root,
+            explains,
             ..
         } = self;
+        // In the namespaces of the caller, and not under the ceiling.
+        let explained = explains.map(|origin| Explained::start(&policy, origin));
+        let explained = explained.transpose()?;
         let Memberships { join: to_join, .. } = memberships;
         join::join(to_join, request.preserve_credentials)?;
 
@@ -99,10 +109,23 @@ impl Plan {
             supervisor,
         } = layers;
         let status = report::layers(&ceiling.status, &workload.status);
+        let audited = match &explained {
+            Some(_) => Audited::whole()?,
+            None => Audited::AsEver,
+        };
+        let (explainer, filters) = match explained {
+            Some(Explained { explainer, filters }) => (Some(explainer), Some(filters)),
+            None => (None, None),
+        };
+        let (ceiling_filter, workload_filter, last_filter) = match filters {
+            Some(filters) => (filters.ceiling, filters.workload, Some(filters.last)),
+            None => (ceiling.seccomp, workload.seccomp, None),
+        };
         let ceiling = Ceiling {
             no_new_privs: policy.process.no_new_privs,
             landlock: ceiling.landlock,
-            seccomp: ceiling.seccomp,
+            seccomp: ceiling_filter,
+            audited,
         };
         ceiling.enforce()?;
 
@@ -125,6 +148,13 @@ impl Plan {
         let candidates = environment::candidates(&program, &variables);
         let mask = signal::block_all()
             .map_err(|errno| Error::new(ErrorKind::System, "signals").because(errno))?;
+        let listening = match (&explainer, last_filter) {
+            (Some(explainer), Some(filter)) => Some(Listening {
+                filter,
+                control: explainer.control()?,
+            }),
+            _ => None,
+        };
         let image = Image {
             rlimits: policy.process.rlimits,
             umask: policy.process.umask,
@@ -148,7 +178,9 @@ impl Plan {
             no_new_privs: policy.process.no_new_privs,
             dies_with_parent: !request.no_fork,
             landlock: workload.landlock,
-            seccomp: workload.seccomp.into_iter().collect(),
+            seccomp: workload_filter.into_iter().collect(),
+            audited,
+            listening,
             preserved: request.preserve_fds,
             mask: Some(mask),
             candidates,
@@ -168,6 +200,7 @@ impl Plan {
             lines: started,
             status,
             mask,
+            explainer,
         };
         parent.start(image, &program)
     }
@@ -181,6 +214,7 @@ struct Parent {
     lines: Option<StatusLines>,
     status: serde_json::Value,
     mask: CallersMask,
+    explainer: Option<Explainer>,
 }
 
 impl Parent {
@@ -204,6 +238,7 @@ impl Parent {
                     self.supervisor,
                     self.lines,
                     self.procfs,
+                    self.explainer,
                 ));
                 let line = Line {
                     report: report_end,
@@ -229,10 +264,14 @@ impl Parent {
             drop(self.cgroups);
             supervisor.lock_down(self.supervisor.as_ref(), &filter)
         });
+        let explainer = self.explainer.as_ref();
         let ended = ready.and_then(|()| {
+            if let Some(explainer) = explainer {
+                explainer.watch(child)?;
+            }
             let go = nix::unistd::write(&leave, &[1]);
             go.map_err(|errno| Error::new(ErrorKind::System, "the child").because(errno))?;
-            match supervisor.wait_for_start()? {
+            match supervisor.wait_for_start(explainer.map(Explainer::end))? {
                 Start::Executed => {}
                 Start::Failed(failure) => return Err(failure.into_error(program)),
                 Start::Ended => {
@@ -253,6 +292,9 @@ impl Parent {
                 }
             }
             Err(_) => supervisor.kill(),
+        }
+        if let Some(explainer) = self.explainer {
+            explainer.finish();
         }
         // A failure to restore leaves signals blocked in a process that ends.
         let _ = self.mask.restore();

@@ -4,12 +4,13 @@
 //! is allocated, locked or formatted, and a failure is a [`Failure`].
 
 use std::ffi::{CStr, CString};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, IntoRawFd, OwnedFd, RawFd};
 
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, OpenHow, ResolveFlag, openat2};
 use nix::sys::stat::{Mode, SFlag, fstat, fstatat};
 
+use super::explain::{self, Audited};
 use super::failure::{Failure, Step};
 use crate::policy::capability::{Capability, CapabilitySet};
 use crate::policy::resolved::Rlimit;
@@ -39,6 +40,10 @@ pub(crate) struct Image {
     pub(crate) dies_with_parent: bool,
     pub(crate) landlock: Option<OwnedFd>,
     pub(crate) seccomp: Vec<Program>,
+    /// What the layers refuse is audited, where it would not be.
+    pub(crate) audited: Audited,
+    /// Loaded last, when refusals are explained.
+    pub(crate) listening: Option<Listening>,
     /// Descriptors 3 to 3 + N - 1 cross execve.
     pub(crate) preserved: u32,
     pub(crate) mask: Option<CallersMask>,
@@ -46,6 +51,14 @@ pub(crate) struct Image {
     pub(crate) candidates: Vec<CString>,
     pub(crate) argv: StringArray,
     pub(crate) envp: StringArray,
+}
+
+/// A filter whose notifications the explainer answers.
+#[derive(Debug)]
+pub(crate) struct Listening {
+    pub(crate) filter: Program,
+    /// Where the explainer is told of the listener.
+    pub(crate) control: OwnedFd,
 }
 
 /// The working directory.
@@ -138,15 +151,24 @@ impl Image {
         }
         self.bind_to_parent(line)?;
         if let Some(ruleset) = &self.landlock {
-            landlock::restrict_self(ruleset.as_fd())
+            landlock::restrict_self(ruleset.as_fd(), self.audited.landlock_flags())
                 .map_err(|e| Failure::new(Step::Landlock, e))?;
         }
         if let Some(mask) = &self.mask {
             mask.restore().map_err(|e| Failure::new(Step::Signals, e))?;
         }
-        self.close_descriptors(line.report.as_raw_fd())?;
+        let control = self.listening.as_ref().map(|last| last.control.as_raw_fd());
+        self.close_descriptors(line.report.as_raw_fd(), control)?;
         for filter in &self.seccomp {
-            seccomp::load(filter).map_err(|e| Failure::new(Step::Seccomp, e))?;
+            let loaded = self.audited.load_filter(filter);
+            loaded.map_err(|e| Failure::new(Step::Seccomp, e))?;
+        }
+        if let Some(last) = &self.listening {
+            // Open until execve, for the explainer to take.
+            let listener = seccomp::load_listening(&last.filter).map(IntoRawFd::into_raw_fd);
+            listener
+                .and_then(|listener| explain::tell_listener(&last.control, listener))
+                .map_err(|e| Failure::new(Step::Explain, e))?;
         }
         Ok(program)
     }
@@ -366,22 +388,26 @@ impl Image {
         }
     }
 
-    /// Only 0, 1, 2 and what was declared crosses execve; the report stays open
-    /// until then, for what fails after this.
-    fn close_descriptors(&self, report: RawFd) -> Result<(), Failure> {
+    /// Only 0, 1, 2 and what was declared crosses execve; the report, and the
+    /// line to the explainer, stay open until then, for what comes after this.
+    fn close_descriptors(&self, report: RawFd, control: Option<RawFd>) -> Result<(), Failure> {
         let failed = |errno| Failure::new(Step::Descriptors, errno);
         for fd in (3..).take(usize::try_from(self.preserved).unwrap_or(usize::MAX)) {
             descriptor::set_close_on_exec(fd, false).map_err(failed)?;
         }
-        let first = 3 + self.preserved;
-        let report = u32::try_from(report).map_err(|_| failed(Errno::EBADF))?;
-        if report < first {
-            return Err(failed(Errno::EBUSY));
+        let control = control.unwrap_or(report);
+        let mut first = 3 + self.preserved;
+        for kept in [report.min(control), report.max(control)] {
+            let kept = u32::try_from(kept).map_err(|_| failed(Errno::EBADF))?;
+            if kept < 3 + self.preserved {
+                return Err(failed(Errno::EBUSY));
+            }
+            if kept > first {
+                descriptor::close_range(first, kept - 1, Range::Close).map_err(failed)?;
+            }
+            first = kept + 1;
         }
-        if report > first {
-            descriptor::close_range(first, report - 1, Range::Close).map_err(failed)?;
-        }
-        descriptor::close_range(report + 1, u32::MAX, Range::Close).map_err(failed)
+        descriptor::close_range(first, u32::MAX, Range::Close).map_err(failed)
     }
 }
 

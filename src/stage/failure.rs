@@ -59,12 +59,14 @@ pub(crate) enum Step {
     Signals,
     /// seccomp(2)
     Seccomp,
+    /// The filter that the explainer listens to.
+    Explain,
     /// execve(2)
     Execute,
 }
 
 impl Step {
-    const ALL: [Self; 25] = [
+    const ALL: [Self; 26] = [
         Self::Leave,
         Self::Session,
         Self::Terminal,
@@ -89,6 +91,7 @@ impl Step {
         Self::Descriptors,
         Self::Signals,
         Self::Seccomp,
+        Self::Explain,
         Self::Execute,
     ];
 
@@ -182,6 +185,11 @@ impl Step {
             Self::Seccomp => (
                 LockDown,
                 "the program's seccomp filter cannot be loaded",
+                None,
+            ),
+            Self::Explain => (
+                System,
+                "the explainer cannot be told of the program's filter",
                 None,
             ),
             Self::Execute => (NotExecutable, "the program cannot be executed", None),

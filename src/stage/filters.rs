@@ -49,6 +49,33 @@ pub(crate) const POLICY_CHILD: &[libc::c_long] = &[
     libc::SYS_exit_group,
 ];
 
+/// What explaining refusals takes.
+pub(crate) const EXPLAINER: &[libc::c_long] = &[
+    libc::SYS_read,
+    libc::SYS_write,
+    libc::SYS_close,
+    libc::SYS_ppoll,
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_poll,
+    // The listener.
+    libc::SYS_ioctl,
+    libc::SYS_pidfd_open,
+    libc::SYS_pidfd_getfd,
+    libc::SYS_getppid,
+    // Audit records.
+    libc::SYS_recvfrom,
+    libc::SYS_sendto,
+    libc::SYS_capget,
+    libc::SYS_capset,
+    libc::SYS_brk,
+    libc::SYS_mmap,
+    libc::SYS_munmap,
+    libc::SYS_mremap,
+    libc::SYS_rt_sigreturn,
+    libc::SYS_restart_syscall,
+    libc::SYS_exit_group,
+];
+
 /// The architecture that filters are made for.
 pub(crate) fn native() -> Result<Arch> {
     Arch::native().ok_or_else(|| {
@@ -95,5 +122,6 @@ mod tests {
     fn the_helpers_own_filters_are_small() {
         assert!(SUPERVISOR.len() <= 20, "{}", SUPERVISOR.len());
         assert!(POLICY_CHILD.len() <= 12, "{}", POLICY_CHILD.len());
+        assert!(EXPLAINER.len() <= 20, "{}", EXPLAINER.len());
     }
 }

@@ -11,11 +11,14 @@
 //! | 6 | `command_line`, `protocol_a` | clone, and what goes on between the two sides |
 //! | 7 | `supervise` | the parent, with the least that it takes |
 //! | 8 | `exec` | the child, to execve |
+//!
+//! With `--explain`, `explain` runs beside all of these from 2 on.
 
 pub(crate) mod ceiling;
 pub(crate) mod clean;
 pub(crate) mod command_line;
 pub(crate) mod exec;
+pub(crate) mod explain;
 pub(crate) mod failure;
 pub(crate) mod filters;
 pub(crate) mod join;

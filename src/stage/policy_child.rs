@@ -18,12 +18,13 @@ use nix::fcntl::{OFlag, OpenHow, ResolveFlag, open, openat2};
 use nix::sys::stat::Mode;
 
 use super::filters;
-use super::policy_choice::{directory_of, refuse_others_file};
+use super::policy_choice::{Loaded, Origin, directory_of, refuse_others_file};
 use crate::error::{Error, ErrorKind, Result};
 use crate::policy::capability::{Capability, CapabilitySet};
 use crate::policy::manifest::FileName;
 use crate::policy::resolve::{FileFault, Files};
 use crate::policy::resolved::ResolvedPolicy;
+use crate::policy::text::PolicyText;
 use crate::policy::{self, encode};
 use crate::seccomp::oci::Context;
 use crate::sys::clone::{Parentage, Side, clone};
@@ -48,7 +49,7 @@ const NOBODY: u32 = 65534;
 ///
 /// # Errors
 /// `Policy`: it is wrong; the message names file, line and column.
-pub(crate) fn compile(manifest: &Path) -> Result<ResolvedPolicy> {
+pub(crate) fn compile(manifest: &Path) -> Result<Loaded> {
     let display = manifest.display().to_string();
     let system = |errno| Error::new(ErrorKind::System, "the policy's compiler").because(errno);
     let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC | OFlag::O_NOCTTY | OFlag::O_NONBLOCK;
@@ -67,13 +68,22 @@ pub(crate) fn compile(manifest: &Path) -> Result<ResolvedPolicy> {
         }
         Side::Parent { child, pidfd } => {
             drop(theirs);
-            let answer = serve(ours, manifest);
+            let answer = serve(ours, manifest, text);
             let _ = pidfd::send_signal(std::os::fd::AsFd::as_fd(&pidfd), libc::SIGKILL);
             while !matches!(
                 change(child, Patience::Wait),
                 Ok(Some(Change::Exited(_) | Change::Signaled(_))) | Err(Errno::ECHILD)
             ) {}
-            answer
+            let (policy, text) = answer?;
+            let directory = directory_of(manifest);
+            Ok(Loaded {
+                policy,
+                origin: Origin::Files {
+                    text,
+                    context,
+                    directory,
+                },
+            })
         }
     }
 }
@@ -182,8 +192,17 @@ impl Files for Asking {
 }
 
 /// The parent: hands files over until the answer comes.
-fn serve(mut line: UnixStream, manifest: &Path) -> Result<ResolvedPolicy> {
+fn serve(
+    mut line: UnixStream,
+    manifest: &Path,
+    text: Vec<u8>,
+) -> Result<(ResolvedPolicy, PolicyText)> {
     let display = manifest.display().to_string();
+    let mut all = PolicyText {
+        name: display.clone(),
+        manifest: text,
+        files: Vec::new(),
+    };
     let broken = || {
         Error::new(
             ErrorKind::Policy,
@@ -199,16 +218,19 @@ fn serve(mut line: UnixStream, manifest: &Path) -> Result<ResolvedPolicy> {
                 let sent = match open_beside(manifest, &name)? {
                     Some(file) => {
                         let text = read_all(file, MAX_FILE, &name.as_str())?;
-                        send(&mut line, b'C', &text)
+                        let sent = send(&mut line, b'C', &text);
+                        all.files.push((name.as_str().to_owned(), text));
+                        sent
                     }
                     None => send(&mut line, b'N', &[]),
                 };
                 sent.map_err(|_| broken())?;
             }
             b'P' => {
-                return encode::decode(&content).map_err(|fault| {
+                let policy = encode::decode(&content).map_err(|fault| {
                     Error::new(ErrorKind::Safety, format!("the policy {display}")).because(fault)
-                });
+                })?;
+                return Ok((policy, all));
             }
             b'E' => {
                 let message: Vec<u8> = content.into_iter().take(MAX_MESSAGE).collect();

@@ -11,11 +11,14 @@ use nix::fcntl::{OFlag, open};
 use nix::sys::stat::{Mode, fstat};
 use serde::Deserialize;
 
-use super::policy_child;
+use super::{filters, policy_child};
 use crate::error::{Error, ErrorKind, Result};
 use crate::policy::resolved::ResolvedPolicy;
+use crate::policy::text::PolicyText;
+use crate::policy::why::Why;
 use crate::policy::{self, BUILTIN_NAMES};
 use crate::request::PolicyChoice;
+use crate::seccomp::oci::Context;
 use crate::target::procfs_root::read_all;
 
 /// Which way the helper was started: each has a default policy of its own.
@@ -25,11 +28,63 @@ pub(crate) enum Door {
     ProtocolA,
 }
 
+/// A policy, and what it was made of.
+#[derive(Debug)]
+pub(crate) struct Loaded {
+    pub(crate) policy: ResolvedPolicy,
+    pub(crate) origin: Origin,
+}
+
+/// Where the text of a policy is.
+#[derive(Debug)]
+pub(crate) enum Origin {
+    /// In this binary, under this name.
+    Ships(String),
+    /// In files, which were read.
+    Files {
+        text: PolicyText,
+        /// What conditions were decided by.
+        context: Context,
+        /// The manifest's.
+        directory: PathBuf,
+    },
+}
+
+impl Origin {
+    /// What explains the refusals of `policy`, which came from here. Parses the
+    /// text: only for a process that has nothing to lose.
+    ///
+    /// # Errors
+    /// `System`: the text does not make this policy.
+    pub(crate) fn explains(&self, policy: &ResolvedPolicy) -> Result<Why> {
+        let other = || Error::new(ErrorKind::System, "the policy's text makes another policy");
+        let (made, directory) = match self {
+            Self::Ships(name) => {
+                let text = policy::builtin_text(name).ok_or_else(other)?;
+                let context = policy::builtin_context(filters::native()?);
+                (text.compile(context), Path::new(""))
+            }
+            Self::Files {
+                text,
+                context,
+                directory,
+            } => (text.compile(*context), directory.as_path()),
+        };
+        match made {
+            Ok((made, parts)) if made == *policy => {
+                Ok(Why::new(parts, &directory.to_string_lossy()))
+            }
+            Ok(_) => Err(other()),
+            Err(fault) => Err(other().because(fault)),
+        }
+    }
+}
+
 /// The policy that is meant.
 ///
 /// # Errors
 /// `Policy`: there is none of this name, or it is wrong.
-pub(crate) fn load(choice: &PolicyChoice, door: Door) -> Result<ResolvedPolicy> {
+pub(crate) fn load(choice: &PolicyChoice, door: Door) -> Result<Loaded> {
     match choice {
         PolicyChoice::Named(name) => builtin(name),
         PolicyChoice::File(path) => policy_child::compile(path),
@@ -50,9 +105,12 @@ impl Door {
     }
 }
 
-fn builtin(name: &str) -> Result<ResolvedPolicy> {
+fn builtin(name: &str) -> Result<Loaded> {
     match policy::builtin(name) {
-        Some(Ok(policy)) => Ok(policy),
+        Some(Ok(policy)) => Ok(Loaded {
+            policy,
+            origin: Origin::Ships(name.to_owned()),
+        }),
         Some(Err(fault)) => {
             Err(Error::new(ErrorKind::Policy, format!("the built-in policy {name}")).because(fault))
         }

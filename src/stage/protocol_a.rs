@@ -14,6 +14,7 @@ use nix::unistd::pipe2;
 
 use super::ceiling::Ceiling;
 use super::exec::{CapabilityPlan, Credentials, ExecLabel, Image, Line, OomScoreAdj, WorkDir};
+use super::explain::Audited;
 use super::failure::{Failure, Step};
 use super::{filters, join};
 use crate::error::{Error, ErrorKind, Result};
@@ -143,6 +144,7 @@ pub(crate) fn run(
         no_new_privs: policy.process.no_new_privs,
         landlock: layers.ceiling.landlock,
         seccomp: layers.ceiling.seccomp,
+        audited: Audited::AsEver,
     };
     ceiling.enforce()?;
     let system =
@@ -319,6 +321,8 @@ impl Child {
             dies_with_parent: false,
             landlock: self.workload.landlock,
             seccomp,
+            audited: Audited::AsEver,
+            listening: None,
             preserved: config.passed_files,
             mask: Some(self.mask),
             candidates,

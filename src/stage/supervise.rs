@@ -1,7 +1,7 @@
 //! Step 7: the parent of the program, with nothing left but what it takes to
 //! wait, to pass signals on, and to tell.
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -91,17 +91,18 @@ impl Supervisor {
         credentials::set_capabilities(state).map_err(failed("capabilities"))?;
         process::set_undumpable().map_err(failed("dumpable flag"))?;
         if let Some(domain) = domain {
-            landlock::restrict_self(domain.as_fd()).map_err(failed("Landlock domain"))?;
+            landlock::restrict_self(domain.as_fd(), 0).map_err(failed("Landlock domain"))?;
         }
         seccomp::load(filter).map_err(failed("seccomp filter"))
     }
 
-    /// Waits until the child is the program, or is not going to be.
-    pub(crate) fn wait_for_start(&self) -> Result<Start> {
+    /// Waits until the child is the program, or is not going to be. Where there
+    /// is an explainer, the child waits for it: it must not have ended.
+    pub(crate) fn wait_for_start(&self, explainer: Option<BorrowedFd<'_>>) -> Result<Start> {
         let mut record = [0; Failure::LENGTH];
         let mut filled = 0;
         loop {
-            self.wait_for_report()?;
+            self.wait_for_report(explainer)?;
             let Some(rest) = record.get_mut(filled..) else {
                 break;
             };
@@ -123,16 +124,24 @@ impl Supervisor {
     }
 
     /// Until there is something to read, signals are passed on.
-    fn wait_for_report(&self) -> Result<()> {
+    fn wait_for_report(&self, explainer: Option<BorrowedFd<'_>>) -> Result<()> {
         loop {
             let mut fds = [
                 PollFd::new(self.report.as_fd(), PollFlags::POLLIN),
                 PollFd::new(self.signals.as_fd(), PollFlags::POLLIN),
+                // Told of its hang-up alone; without one, the report once more.
+                PollFd::new(explainer.unwrap_or(self.report.as_fd()), PollFlags::empty()),
             ];
             wait(&mut fds)?;
-            let [report, signals] = fds;
+            let [report, signals, explainer] = fds;
             if report.any() != Some(false) {
                 return Ok(());
+            }
+            if explainer.any() != Some(false) {
+                return Err(Error::new(
+                    ErrorKind::System,
+                    "the explainer ended before the program was started",
+                ));
             }
             if signals.any() == Some(true) {
                 self.pass_signal()?;

@@ -15,6 +15,7 @@ pub(crate) mod exec;
 pub(crate) mod landlock;
 pub(crate) mod mount;
 pub(crate) mod namespace;
+pub(crate) mod notify;
 pub(crate) mod pidfd;
 pub(crate) mod process;
 pub(crate) mod seccomp;

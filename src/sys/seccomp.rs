@@ -1,8 +1,10 @@
 //! seccomp(2). seccompiler's own loader always sets no_new_privs.
 
+use std::os::fd::OwnedFd;
+
 use nix::errno::Errno;
 
-use super::check;
+use super::{check, pidfd};
 use crate::seccomp::program::Program;
 
 /// Adds a filter to this process, for good.
@@ -11,6 +13,26 @@ use crate::seccomp::program::Program;
 /// EACCES: neither no_new_privs nor CAP_SYS_ADMIN. ENOMEM: 32768 instructions
 /// (plus 4 a filter) in all.
 pub(crate) fn load(program: &Program) -> Result<(), Errno> {
+    set_mode_filter(program, 0).map(drop)
+}
+
+/// The same, and the kernel audits each kill and trap of the filter.
+///
+/// # Errors
+/// As [`load`].
+pub(crate) fn load_audited(program: &Program) -> Result<(), Errno> {
+    set_mode_filter(program, libc::SECCOMP_FILTER_FLAG_LOG).map(drop)
+}
+
+/// The same, with a descriptor on which its notifications are read. CLOEXEC.
+///
+/// # Errors
+/// As [`load`]. EBUSY: another filter of this process has a listener.
+pub(crate) fn load_listening(program: &Program) -> Result<OwnedFd, Errno> {
+    set_mode_filter(program, libc::SECCOMP_FILTER_FLAG_NEW_LISTENER).map(pidfd::owned)
+}
+
+fn set_mode_filter(program: &Program, flags: libc::c_ulong) -> Result<libc::c_long, Errno> {
     let instructions = program.instructions();
     let fprog = libc::sock_fprog {
         len: u16::try_from(instructions.len()).map_err(|_| Errno::E2BIG)?,
@@ -23,11 +45,10 @@ pub(crate) fn load(program: &Program) -> Result<(), Errno> {
         libc::syscall(
             libc::SYS_seccomp,
             libc::SECCOMP_SET_MODE_FILTER,
-            0,
+            flags,
             &raw const fprog,
         )
-    })?;
-    Ok(())
+    })
 }
 
 const _: () = assert!(

@@ -53,13 +53,18 @@ pub fn messages(datagram: &[u8]) -> Result<Vec<Message<'_>>, Fault<Reason>> {
     Ok(all)
 }
 
-/// A request for the status.
+/// NLM_F_REQUEST
+const REQUEST: u16 = 1;
+/// NLM_F_ACK: an [`ANSWER`] is wanted for success too.
+const ACK: u16 = 4;
+
+/// A request for the status: answered by a [`GET`], or an [`ANSWER`].
 #[must_use]
 pub fn get_status() -> Vec<u8> {
-    request(GET, &[])
+    request(GET, REQUEST, &[])
 }
 
-/// A request that switches auditing on or off.
+/// A request that switches auditing on or off: answered by an [`ANSWER`].
 #[must_use]
 pub fn set_enabled(enabled: u32) -> Vec<u8> {
     let mut status = [0; STATUS_WORDS];
@@ -69,7 +74,7 @@ pub fn set_enabled(enabled: u32) -> Vec<u8> {
         .iter()
         .flat_map(|word: &u32| word.to_ne_bytes())
         .collect();
-    request(SET, &bytes)
+    request(SET, REQUEST | ACK, &bytes)
 }
 
 /// Whether auditing is on (0 no, 1 yes, 2 yes and for good), from a status.
@@ -85,13 +90,11 @@ pub fn answer(payload: &[u8]) -> Option<i32> {
     Some(i32::from_ne_bytes(*payload.first_chunk()?).wrapping_neg())
 }
 
-fn request(kind: u16, payload: &[u8]) -> Vec<u8> {
-    /// NLM_F_REQUEST | NLM_F_ACK
-    const FLAGS: u16 = 1 | 4;
+fn request(kind: u16, flags: u16, payload: &[u8]) -> Vec<u8> {
     let length = u32::try_from(HEADER + payload.len()).unwrap_or(u32::MAX);
     let mut all = length.to_ne_bytes().to_vec();
     all.extend(kind.to_ne_bytes());
-    all.extend(FLAGS.to_ne_bytes());
+    all.extend(flags.to_ne_bytes());
     // Sequence number and port: one request at a time, and the kernel's choice.
     all.extend([0; 8]);
     all.extend(payload);
@@ -424,7 +427,7 @@ mod tests {
 
     #[test]
     fn datagrams_are_taken_apart_as_they_are_put_together() {
-        let mut datagram = request(1423, b"abc");
+        let mut datagram = request(1423, 0, b"abc");
         datagram.push(0);
         datagram.extend(get_status());
         datagram.extend(set_enabled(1));

@@ -1,0 +1,296 @@
+//! Why a policy refuses: the layer, the rule and its place, and what would
+//! allow it. Nothing here decides anything; a run that is explained asks.
+
+use std::fmt::Write as _;
+
+use crate::policy::landlock_file::Landlock;
+use crate::policy::manifest::Stage;
+use crate::policy::resolve::{LandlockPart, Parts, Place, ProfilePart};
+use crate::policy::resolved::Right;
+use crate::seccomp::errno;
+use crate::seccomp::interpret::Call;
+use crate::seccomp::meaning::Decider;
+use crate::seccomp::oci::{Grant, Want};
+use crate::seccomp::profile::{Action, When};
+
+/// A refusal in words.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Refusal {
+    /// The layer, as a manifest names it: `seccomp`, `ceiling.landlock`.
+    pub layer: String,
+    /// The rule that decides: `FILE:LINE`, and what stands there.
+    pub rule: String,
+    /// The call with the arguments that count, or the path; and the outcome.
+    pub what: String,
+    /// What would allow it.
+    pub remedy: String,
+}
+
+/// What is known of a call: a kill is told without its arguments.
+pub type Arguments = [Option<u64>; 6];
+
+/// Explains the refusals of one policy.
+#[derive(Debug)]
+pub struct Why {
+    parts: Parts,
+    /// In front of each file's name: the manifest's directory.
+    directory: String,
+}
+
+impl Why {
+    /// For the policy that is made of `parts`; its files lie in `directory`,
+    /// which is empty for a policy that ships.
+    #[must_use]
+    pub fn new(parts: Parts, directory: &str) -> Self {
+        let directory = match directory {
+            "" | "." => String::new(),
+            other => format!("{}/", other.trim_end_matches('/')),
+        };
+        Self { parts, directory }
+    }
+
+    /// Why the filters refuse this call; `None`: they do not.
+    #[must_use]
+    pub fn call(&self, call: &Call, arguments: &Arguments) -> Option<Refusal> {
+        let verdicts = || {
+            let profiles = self.parts.profiles.iter();
+            profiles.map(|part| (part, self.verdict(part, call, arguments)))
+        };
+        // The strictest answer counts, and the newer filter's among equals: the
+        // ceiling's part stands before the program's.
+        let strictness = |action: Action| action.strictness();
+        let (part, (action, decider)) = verdicts()
+            .filter(|(_, (action, _))| !action.executes())
+            .max_by_key(|(_, (action, _))| strictness(*action))?;
+        let other =
+            verdicts().find(|(other, (action, _))| other.stage != part.stage && !action.executes());
+        let mut remedy = self.remedy(part, call, decider);
+        if let Some((other, (_, decider))) = other {
+            let place = self.place(other, decider);
+            let _ = write!(
+                remedy,
+                "; {} denies it as well, {place}",
+                layer(other.stage, "seccomp")
+            );
+        }
+        Some(Refusal {
+            layer: layer(part.stage, "seccomp"),
+            rule: self.place(part, decider),
+            what: self.what(part, call, arguments, action),
+            remedy,
+        })
+    }
+
+    fn verdict(&self, part: &ProfilePart, call: &Call, arguments: &Arguments) -> (Action, Decider) {
+        let arch = self.parts.context.arch;
+        if call.arch == arch.audit() {
+            part.profile.decide(arch, call.number, arguments)
+        } else {
+            (crate::seccomp::meaning::FOREIGN_ARCH, Decider::UnknownCall)
+        }
+    }
+
+    /// Where a rule stands, and which it is.
+    fn place(&self, part: &ProfilePart, decider: Decider) -> String {
+        let line = |at: usize| {
+            let line = Place::new(&part.text, at).line;
+            format!("{}{}:{line}", self.directory, part.file)
+        };
+        let default = part.conditional.default_at().start;
+        match decider {
+            Decider::Rule(at) => match part.conditional.origins(&self.parts.context).get(at) {
+                Some(span) => line(span.start),
+                None => format!(
+                    "{}{}: clone3, whose flags no filter can read",
+                    self.directory, part.file
+                ),
+            },
+            Decider::Default => format!("{} (default)", line(default)),
+            Decider::NewerCall => format!(
+                "{} (default; the call is newer than the profile)",
+                line(default)
+            ),
+            Decider::UnknownCall => {
+                format!("{}{}: not in nsexec's table", self.directory, part.file)
+            }
+        }
+    }
+
+    /// `socket(0x28, _, _) = EPERM`: only arguments that a rule looks at.
+    fn what(
+        &self,
+        part: &ProfilePart,
+        call: &Call,
+        arguments: &Arguments,
+        action: Action,
+    ) -> String {
+        let arch = self.parts.context.arch;
+        let mut text = match arch.name(call.number) {
+            _ if call.arch != arch.audit() => {
+                format!(
+                    "call {} of another architecture ({:#x})",
+                    call.number, call.arch
+                )
+            }
+            Some(name) => name.to_owned(),
+            None => format!("call {}", call.number),
+        };
+        let looked_at = |argument: u8| {
+            let rules = part.profile.rules.iter();
+            rules.filter(|rule| rule.syscall == call.number).any(|rule| {
+                matches!(&rule.when, When::All(all) if all.iter().any(|c| c.argument == argument))
+            })
+        };
+        let last = (0..6).rev().find(|argument| looked_at(*argument));
+        text.push('(');
+        for argument in last.map_or(0..0, |last| 0..last + 1) {
+            if argument > 0 {
+                text.push_str(", ");
+            }
+            match arguments.get(usize::from(argument)).copied().flatten() {
+                Some(value) if looked_at(argument) => {
+                    let _ = write!(text, "{value:#x}");
+                }
+                _ => text.push('_'),
+            }
+        }
+        text.push(')');
+        text.push_str(&outcome(action));
+        text
+    }
+
+    fn remedy(&self, part: &ProfilePart, call: &Call, decider: Decider) -> String {
+        let context = &self.parts.context;
+        let file = format!("{}{}", self.directory, part.file);
+        if call.arch != context.arch.audit() {
+            return format!(
+                "nothing: only calls of {} are let in",
+                context.arch.rust_name()
+            );
+        }
+        let Some(name) = context.arch.name(call.number) else {
+            return "nothing: nsexec does not know the call".to_owned();
+        };
+        if let Decider::Rule(at) = decider {
+            return match part.conditional.origins(context).get(at) {
+                Some(_) => format!(
+                    "an entry that does not name {name} at {}",
+                    self.place(part, decider)
+                ),
+                None => "clone(2), which callers fall back on".to_owned(),
+            };
+        }
+        let line =
+            |grant: &Grant<'_>| format!("{file}:{}", Place::new(&part.text, grant.at.start).line);
+        let grants: Vec<Grant<'_>> = part.conditional.grants(context, call.number).collect();
+        let wanting = grants
+            .iter()
+            .find(|grant| !grant.excluded && !grant.wants.is_empty());
+        let conditional = grants
+            .iter()
+            .find(|grant| !grant.excluded && grant.wants.is_empty());
+        match (wanting, conditional) {
+            (Some(grant), _) => {
+                let wants: Vec<String> = grant.wants.iter().map(want).collect();
+                format!("{} ({})", wants.join(" and "), line(grant))
+            }
+            (None, Some(grant)) => format!("the arguments that {} allows", line(grant)),
+            (None, None) => format!("an entry in {file} that allows {name}"),
+        }
+    }
+
+    /// Why Landlock refuses: `blocker` as the kernel's audit record has it,
+    /// `object` what it says of it, `call` the system call, if it is known.
+    #[must_use]
+    pub fn access(&self, stage: Stage, blocker: &str, object: &str, call: Option<u32>) -> Refusal {
+        let part = self.parts.landlock.iter().find(|part| part.stage == stage);
+        let call = call.and_then(|number| self.parts.context.arch.name(number));
+        let what = match call {
+            Some(call) => format!("{blocker} {object} ({call})"),
+            None => format!("{blocker} {object}"),
+        };
+        let right = blocker
+            .split_once('.')
+            .and_then(|(_, name)| Right::from_name(name));
+        let (rule, remedy) = match (part, right) {
+            (Some(part), Some(right)) => self.landlock_rule(part, right, object),
+            (Some(part), None) => (
+                format!("{}{}", self.directory, part.file),
+                "nothing: a process in any Landlock domain is refused this".to_owned(),
+            ),
+            (None, _) => (
+                "a domain that the policy does not have".to_owned(),
+                String::new(),
+            ),
+        };
+        Refusal {
+            layer: layer(stage, "landlock"),
+            rule,
+            what: what.trim_end().to_owned(),
+            remedy,
+        }
+    }
+
+    fn landlock_rule(&self, part: &LandlockPart, right: Right, object: &str) -> (String, String) {
+        let file = format!("{}{}", self.directory, part.file);
+        let line = |at: usize| format!("{file}:{}", Place::new(&part.text, at).line);
+        let rules: &Landlock = &part.rules;
+        let handled = find(&part.text, right.name()).map_or_else(|| file.clone(), &line);
+        let rule = format!("{handled} (handles {})", right.name());
+        let remedy = if right.is_fs() {
+            // The deepest rule that the path lies beneath.
+            let above = rules
+                .beneath
+                .iter()
+                .enumerate()
+                .filter(|(_, rule)| std::path::Path::new(object).starts_with(&rule.path));
+            match above.max_by_key(|(_, rule)| rule.path.as_os_str().len()) {
+                Some((_, rule)) => {
+                    let place = find(&part.text, &rule.path.to_string_lossy())
+                        .map_or_else(|| file.clone(), &line);
+                    format!("{:?} for {} at {place}", right.name(), rule.path.display())
+                }
+                None => format!("a [[path_beneath]] that grants {:?} above it", right.name()),
+            }
+        } else if right.is_net() {
+            format!("a [[net_port]] that grants {:?}", right.name())
+        } else {
+            format!("leaving {:?} out of \"scoped\"", right.name())
+        };
+        (rule, remedy)
+    }
+}
+
+fn layer(stage: Stage, kind: &str) -> String {
+    match stage {
+        Stage::Ceiling => format!("ceiling.{kind}"),
+        Stage::Workload => kind.to_owned(),
+    }
+}
+
+fn want(want: &Want) -> String {
+    match want {
+        Want::Capability(capability) => capability.to_string(),
+        Want::Architecture => "another architecture".to_owned(),
+        Want::Kernel((major, minor)) => format!("Linux {major}.{minor} or later"),
+    }
+}
+
+fn outcome(action: Action) -> String {
+    match action {
+        Action::Errno(number) => match errno::name(number.into()) {
+            Some(name) => format!(" = {name}"),
+            None => format!(" = errno {number}"),
+        },
+        Action::Trap => " = SIGSYS".to_owned(),
+        Action::KillThread => ": the thread is killed".to_owned(),
+        Action::KillProcess => ": the process is killed".to_owned(),
+        Action::Allow | Action::Log => String::new(),
+    }
+}
+
+fn find(text: &[u8], word: &str) -> Option<usize> {
+    let quoted = format!("{word:?}");
+    text.windows(quoted.len())
+        .position(|window| window == quoted.as_bytes())
+}

@@ -1,0 +1,111 @@
+//! The kernel's audit records, while a program is explained: auditing is
+//! switched on when it is off, and off again at the end.
+
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+
+use nix::errno::Errno;
+use nix::sys::socket::{
+    AddressFamily, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType, bind, recv, send,
+    setsockopt, socket, sockopt,
+};
+
+use crate::wire::audit::{self, Message};
+
+/// 1 << (AUDIT_NLGRP_READLOG - 1)
+const READ_LOG: u32 = 1;
+/// A record has at most 8970 bytes (MAX_AUDIT_MESSAGE_LENGTH).
+const MAX_DATAGRAM: usize = 16 * 1024;
+/// What may be waiting while the program is quicker than its explanation.
+const BUFFER: usize = 1 << 20;
+
+/// A listener to audit records.
+#[derive(Debug)]
+pub(super) struct AuditSocket {
+    socket: OwnedFd,
+    switched_on: bool,
+}
+
+impl AuditSocket {
+    /// Listens, with auditing on.
+    ///
+    /// # Errors
+    /// EPERM: no CAP_AUDIT_READ or CAP_AUDIT_CONTROL in the initial user
+    /// namespace, or not in the initial pid namespace. EPROTONOSUPPORT: a kernel
+    /// without auditing.
+    pub(super) fn open() -> Result<Self, Errno> {
+        let socket = socket(
+            AddressFamily::Netlink,
+            SockType::Raw,
+            SockFlag::SOCK_CLOEXEC,
+            SockProtocol::NetlinkAudit,
+        )?;
+        // More than net.core.rmem_max where that is possible; records may be
+        // lost otherwise, which recv(2) tells.
+        let _ = setsockopt(&socket, sockopt::RcvBufForce, &BUFFER);
+        bind(socket.as_raw_fd(), &NetlinkAddr::new(0, READ_LOG))?;
+        let mut own = Self {
+            socket,
+            switched_on: false,
+        };
+        let status = own.ask(&audit::get_status(), audit::GET)?;
+        if audit::enabled(&status).ok_or(Errno::EPROTO)? == 0 {
+            own.ask(&audit::set_enabled(1), audit::ANSWER)?;
+            own.switched_on = true;
+        }
+        Ok(own)
+    }
+
+    /// What was waiting: a datagram; `None` when nothing is.
+    ///
+    /// # Errors
+    /// ENOBUFS: records were lost.
+    pub(super) fn next(&self) -> Result<Option<Vec<u8>>, Errno> {
+        let mut buffer = vec![0; MAX_DATAGRAM];
+        match recv(self.socket.as_raw_fd(), &mut buffer, MsgFlags::MSG_DONTWAIT) {
+            Ok(length) => {
+                buffer.truncate(length);
+                Ok(Some(buffer))
+            }
+            Err(Errno::EAGAIN | Errno::EINTR) => Ok(None),
+            Err(errno) => Err(errno),
+        }
+    }
+
+    /// Auditing as it was.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub(super) fn restore(&mut self) -> Result<(), Errno> {
+        if std::mem::take(&mut self.switched_on) {
+            let request = audit::set_enabled(0);
+            send(self.socket.as_raw_fd(), &request, MsgFlags::empty())?;
+        }
+        Ok(())
+    }
+
+    /// Sends a request and waits for the message that answers it; records that
+    /// come before are of no interest yet.
+    fn ask(&self, request: &[u8], wanted: u16) -> Result<Vec<u8>, Errno> {
+        send(self.socket.as_raw_fd(), request, MsgFlags::empty())?;
+        loop {
+            let mut buffer = vec![0; MAX_DATAGRAM];
+            let length = recv(self.socket.as_raw_fd(), &mut buffer, MsgFlags::empty())?;
+            buffer.truncate(length);
+            for Message { kind, payload } in audit::messages(&buffer).map_err(|_| Errno::EPROTO)? {
+                let errno = (kind == audit::ANSWER).then(|| audit::answer(payload));
+                match errno {
+                    Some(Some(0)) | None if kind == wanted => return Ok(payload.to_vec()),
+                    Some(Some(0)) | None => {}
+                    Some(Some(errno)) => return Err(Errno::from_raw(errno)),
+                    Some(None) => return Err(Errno::EPROTO),
+                }
+            }
+        }
+    }
+}
+
+impl AsFd for AuditSocket {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}

@@ -1,0 +1,410 @@
+//! The explainer itself: a process with the least that it takes.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::Write;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+
+use super::Word;
+use super::audit_socket::AuditSocket;
+use super::notes::Notes;
+use crate::error::{Error, ErrorKind, Result};
+use crate::policy::capability::{Capability, CapabilitySet};
+use crate::policy::manifest::Stage;
+use crate::policy::resolved::{Layer, ResolvedPolicy};
+use crate::policy::why::{Arguments, Why};
+use crate::request::Pid;
+use crate::seccomp::interpret::{Call, run_stacked};
+use crate::seccomp::notify;
+use crate::seccomp::program::Program;
+use crate::stage::filters;
+use crate::stage::policy_choice::Origin;
+use crate::sys::credentials::{self, CapabilityState};
+use crate::sys::descriptor::{self, Range};
+use crate::sys::notify::{Answer, Notification, answer, receive};
+use crate::sys::{landlock, pidfd, process, seccomp};
+use crate::wire::audit::{self, Fact};
+
+/// How long records may be on their way after the program's end, in
+/// milliseconds: the kernel's own thread hands them out.
+const LATE: u16 = 50;
+
+/// Explains until the control pipe ends.
+pub(super) fn explain(
+    control: OwnedFd,
+    done: OwnedFd,
+    policy: &ResolvedPolicy,
+    origin: &Origin,
+) -> ! {
+    let told = serve(&control, done, policy, origin);
+    let text = match told {
+        Ok(text) => text,
+        Err(error) => format!("nsexec: --explain: {error}\n"),
+    };
+    // Whoever closed standard error does not want to know.
+    let _ = std::io::stderr().lock().write_all(text.as_bytes());
+    process::exit_now(0)
+}
+
+fn serve(
+    control: &OwnedFd,
+    done: OwnedFd,
+    policy: &ResolvedPolicy,
+    origin: &Origin,
+) -> Result<String> {
+    let mut notes = Notes::new();
+    let mut audit = match AuditSocket::open() {
+        Ok(audit) => Some(audit),
+        Err(errno) => {
+            notes.remark(&format!(
+                "what Landlock refuses and what filters kill cannot be told here: audit records: {}; \
+                 this takes CAP_AUDIT_CONTROL and CAP_AUDIT_READ on the host",
+                errno.desc()
+            ));
+            None
+        }
+    };
+    if landlock::abi().is_ok_and(|abi| abi < landlock::AUDITED_ABI) {
+        notes.remark("what Landlock refuses cannot be told: that takes Linux 6.15");
+    }
+    // The table is written while the helper waits for the end of this pipe.
+    let watched =
+        give_up_power(control, &done, audit.as_ref()).and_then(|()| take_listener(control, &done));
+    let watched = match watched {
+        Ok(Some(watched)) => watched,
+        // The program was never started, for a reason that the helper tells.
+        Ok(None) => {
+            restore(audit.as_mut(), &mut notes);
+            return Ok(String::new());
+        }
+        Err(error) => {
+            restore(audit.as_mut(), &mut notes);
+            return Err(error);
+        }
+    };
+    // With nothing left to misuse: now the policy's text is parsed.
+    let mut run = Run {
+        why: origin.explains(policy)?,
+        filters: programs(policy),
+        own: watched.helper,
+        known: BTreeSet::from([watched.child]),
+        child: watched.child,
+        domains: BTreeMap::new(),
+        events: BTreeMap::new(),
+        notes,
+    };
+    let ended = run.until_end(control, &watched.listener, audit.as_ref());
+    restore(audit.as_mut(), &mut run.notes);
+    ended?;
+    let text = run.notes.table(&policy.name);
+    drop(done);
+    Ok(text)
+}
+
+fn restore(audit: Option<&mut AuditSocket>, notes: &mut Notes) {
+    if let Some(Err(errno)) = audit.map(AuditSocket::restore) {
+        notes.remark(&format!(
+            "auditing was off and could not be switched off again: {}; auditctl -e 0 does that",
+            errno.desc()
+        ));
+    }
+}
+
+fn programs(policy: &ResolvedPolicy) -> Vec<Program> {
+    [&policy.ceiling.seccomp, &policy.workload.seccomp]
+        .into_iter()
+        .filter_map(Layer::enforced)
+        .cloned()
+        .collect()
+}
+
+/// Every capability but those to take the listener and to switch auditing off,
+/// every descriptor but its own, and most system calls.
+fn give_up_power(control: &OwnedFd, done: &OwnedFd, audit: Option<&AuditSocket>) -> Result<()> {
+    let failed = |errno: Errno| Error::new(ErrorKind::LockDown, "its own lock-down").because(errno);
+    let filter = filters::allowing(filters::EXPLAINER)?;
+    let fd = |fd: i32| u32::try_from(fd).map_err(|_| failed(Errno::EBADF));
+    let mut kept = vec![fd(control.as_raw_fd())?, fd(done.as_raw_fd())?, 2];
+    if let Some(audit) = audit {
+        kept.push(fd(audit.as_fd().as_raw_fd())?);
+    }
+    kept.sort_unstable();
+    let mut first = 0;
+    for kept in kept {
+        if first < kept {
+            descriptor::close_range(first, kept - 1, Range::Close).map_err(failed)?;
+        }
+        first = kept + 1;
+    }
+    descriptor::close_range(first, u32::MAX, Range::Close).map_err(failed)?;
+    process::set_undumpable().map_err(failed)?;
+    process::set_no_new_privs().map_err(failed)?;
+    credentials::clear_ambient_set().map_err(failed)?;
+    let switch = CapabilitySet::EMPTY.with(Capability::AUDIT_CONTROL);
+    keep(switch.with(Capability::SYS_PTRACE)).map_err(failed)?;
+    seccomp::load(&filter).map_err(failed)
+}
+
+/// Gives up every capability but these.
+fn keep(capabilities: CapabilitySet) -> std::result::Result<(), Errno> {
+    let now = credentials::capabilities()?;
+    let kept = now.permitted.intersection(capabilities);
+    credentials::set_capabilities(CapabilityState {
+        effective: kept,
+        permitted: kept,
+        inheritable: CapabilitySet::EMPTY,
+    })
+}
+
+/// What is explained.
+struct Watched {
+    listener: OwnedFd,
+    child: u32,
+    helper: u32,
+}
+
+/// Says that it is ready, and takes the listener out of the child; `None`: there
+/// is no child.
+fn take_listener(control: &OwnedFd, done: &OwnedFd) -> Result<Option<Watched>> {
+    let system =
+        |what: &'static str| move |errno: Errno| Error::new(ErrorKind::System, what).because(errno);
+    let now = credentials::capabilities().map_err(system("capget"))?;
+    if !now.effective.contains(Capability::SYS_PTRACE) {
+        let wrong = "the program's filter cannot be listened to";
+        return Err(Error::new(ErrorKind::Unsupported, wrong)
+            .right("this takes CAP_SYS_PTRACE: run it as root"));
+    }
+    nix::unistd::write(done, &[1]).map_err(system("the helper"))?;
+    let mut child = None;
+    loop {
+        let mut word = [0; Word::LENGTH];
+        let read = match nix::unistd::read(control, &mut word) {
+            Err(Errno::EINTR) => continue,
+            read => read.map_err(system("the helper"))?,
+        };
+        if read == 0 {
+            return Ok(None);
+        }
+        match (Word::from_bytes(word), &child) {
+            (Some(Word::Child(pid)), None) => {
+                let pid = Pid::new(pid).ok_or_else(|| system("the child")(Errno::ESRCH))?;
+                child = Some((pid, pidfd::open(pid).map_err(system("the child"))?));
+            }
+            (Some(Word::Listener(fd)), Some((pid, pidfd))) => {
+                let listener = pidfd::duplicate(pidfd.as_fd(), fd)
+                    .map_err(system("the listener of the program's filter"))?;
+                keep(CapabilitySet::EMPTY.with(Capability::AUDIT_CONTROL))
+                    .map_err(system("capset"))?;
+                return Ok(Some(Watched {
+                    listener,
+                    child: pid.get().unsigned_abs(),
+                    helper: nix::unistd::getppid().as_raw().unsigned_abs(),
+                }));
+            }
+            _ => return Err(system("the helper")(Errno::EPROTO)),
+        }
+    }
+}
+
+/// A run of the program.
+struct Run {
+    why: Why,
+    /// As the policy has them, oldest first.
+    filters: Vec<Program>,
+    /// The helper, whose own refusals are nobody's business.
+    own: u32,
+    child: u32,
+    /// Processes that were seen to run under the filters.
+    known: BTreeSet<u32>,
+    /// Which stage made a Landlock domain.
+    domains: BTreeMap<u64, Option<Stage>>,
+    /// Records of events that have not ended.
+    events: BTreeMap<u64, Vec<Fact>>,
+    notes: Notes,
+}
+
+impl Run {
+    fn until_end(
+        &mut self,
+        control: &OwnedFd,
+        listener: &OwnedFd,
+        audit: Option<&AuditSocket>,
+    ) -> Result<()> {
+        let system = |errno: Errno| Error::new(ErrorKind::System, "listening").because(errno);
+        let mut ended = false;
+        loop {
+            let mut fds = vec![
+                PollFd::new(listener.as_fd(), PollFlags::POLLIN),
+                PollFd::new(control.as_fd(), PollFlags::POLLIN),
+            ];
+            if let Some(audit) = audit {
+                fds.push(PollFd::new(audit.as_fd(), PollFlags::POLLIN));
+            }
+            if ended {
+                // Its end would be told again and again.
+                fds.remove(1);
+            }
+            let patience = if ended {
+                PollTimeout::from(LATE)
+            } else {
+                PollTimeout::NONE
+            };
+            let ready = match poll(&mut fds, patience) {
+                Err(Errno::EINTR) => continue,
+                ready => ready.map_err(system)?,
+            };
+            let is = |at: usize, flag| {
+                let events = fds.get(at).and_then(PollFd::revents);
+                events.is_some_and(|events| events.intersects(flag))
+            };
+            let called = is(0, PollFlags::POLLIN);
+            let hung_up = is(0, PollFlags::POLLHUP | PollFlags::POLLERR);
+            let recorded = audit.is_some() && is(fds.len() - 1, PollFlags::POLLIN);
+            let stopped = !ended && is(1, PollFlags::POLLIN | PollFlags::POLLHUP);
+            if called && let Some(told) = receive(listener.as_fd()).map_err(system)? {
+                let decided = self.decide(&told);
+                answer(listener.as_fd(), told.id, decided).map_err(system)?;
+            }
+            if recorded && let Some(audit) = audit {
+                self.records(audit);
+            }
+            ended |= stopped;
+            // What is left of the program after its end keeps nobody waiting.
+            if ended && !recorded && (!called || ready == 0 || hung_up) {
+                let events = std::mem::take(&mut self.events);
+                for facts in events.values() {
+                    self.event(facts);
+                }
+                return Ok(());
+            }
+        }
+    }
+
+    /// What the policy's own filters say, and nothing else.
+    fn decide(&mut self, told: &Notification) -> Answer {
+        self.known.insert(told.pid);
+        let filters: Vec<&Program> = self.filters.iter().collect();
+        let arguments = told.call.arguments.map(Some);
+        match run_stacked(&filters, &told.call) {
+            Some(value) if notify::is_errno(value) => {
+                self.refused(&told.call, &arguments);
+                let errno = u16::try_from(value & 0xffff).unwrap_or(1);
+                Answer::Errno(errno)
+            }
+            // SECCOMP_RET_ALLOW and SECCOMP_RET_LOG
+            Some(0x7fff_0000 | 0x7ffc_0000) => Answer::Continue,
+            // Not reached: what the filters kill or trap is not notified of.
+            _ => Answer::Errno(1),
+        }
+    }
+
+    fn refused(&mut self, call: &Call, arguments: &Arguments) {
+        match self.why.call(call, arguments) {
+            Some(refusal) => self.notes.refused(refusal),
+            None => self.notes.remark(&format!(
+                "call {} was refused, and no rule of the policy's text tells why",
+                call.number
+            )),
+        }
+    }
+
+    fn records(&mut self, audit: &AuditSocket) {
+        let datagram = match audit.next() {
+            Ok(Some(datagram)) => datagram,
+            Ok(None) => return,
+            Err(errno) => {
+                self.notes.remark(&format!(
+                    "some of the kernel's audit records were lost: {}",
+                    errno.desc()
+                ));
+                return;
+            }
+        };
+        let Ok(messages) = audit::messages(&datagram) else {
+            self.notes
+                .remark("a message of the kernel's audit was not understood");
+            return;
+        };
+        for message in messages {
+            match audit::record(message.kind, message.payload) {
+                Ok(Some(record)) if record.fact == Fact::End => {
+                    if let Some(facts) = self.events.remove(&record.serial) {
+                        self.event(&facts);
+                    }
+                }
+                // A kill is an event of one record, without an end.
+                Ok(Some(record)) if matches!(record.fact, Fact::Seccomp { .. }) => {
+                    self.event(&[record.fact]);
+                }
+                Ok(Some(record)) => {
+                    self.events
+                        .entry(record.serial)
+                        .or_default()
+                        .push(record.fact);
+                }
+                Ok(None) => {}
+                Err(fault) => self
+                    .notes
+                    .remark(&format!("an audit record was not understood: {fault}")),
+            }
+        }
+    }
+
+    fn event(&mut self, facts: &[Fact]) {
+        let mut called = None;
+        for fact in facts {
+            match fact {
+                Fact::Domain { domain, pid, .. } => {
+                    let stage = match *pid {
+                        pid if pid == self.own => Some(Stage::Ceiling),
+                        pid if pid == self.child => Some(Stage::Workload),
+                        _ => None,
+                    };
+                    self.domains.entry(*domain).or_insert(stage);
+                }
+                Fact::Syscall { pid, number, .. } => called = Some((*pid, *number)),
+                _ => {}
+            }
+        }
+        if called.is_some_and(|(pid, _)| pid == self.own) {
+            return;
+        }
+        for fact in facts {
+            match fact {
+                Fact::Denied {
+                    domain,
+                    blockers,
+                    object,
+                } => {
+                    let Some(Some(stage)) = self.domains.get(domain).copied() else {
+                        continue;
+                    };
+                    let object = String::from_utf8_lossy(object);
+                    for blocker in blockers {
+                        let number = called.map(|(_, number)| number);
+                        let refusal = self.why.access(stage, blocker, &object, number);
+                        self.notes.refused(refusal);
+                    }
+                }
+                // SECCOMP_RET_KILL_PROCESS, KILL_THREAD, TRAP
+                Fact::Seccomp {
+                    pid,
+                    arch,
+                    number,
+                    action: 0x8000_0000 | 0 | 0x0003_0000,
+                } if self.known.contains(pid) => {
+                    let call = Call {
+                        number: *number,
+                        arch: *arch,
+                        instruction_pointer: 0,
+                        arguments: [0; 6],
+                    };
+                    self.refused(&call, &[None; 6]);
+                }
+                _ => {}
+            }
+        }
+    }
+}

@@ -1,0 +1,254 @@
+//! `--explain`: a process beside the helper that tells what was refused, by
+//! which layer and rule.
+//!
+//! Refusals stay refusals. The filters notify where they would answer with an
+//! errno, and the explainer answers with that errno; it never lets a call
+//! through that they deny. Without it the kernel answers ENOSYS. Landlock's
+//! refusals, and what filters kill, are audited by the kernel.
+//!
+//! | who | does |
+//! |---|---|
+//! | helper | starts the explainer before it joins anything; loads the ceiling, notifying; names its child |
+//! | child | loads the policy's filter, notifying, and a last one with the listener; tells its number; execve waits in a notification |
+//! | explainer | takes the listener out of the child, gives up CAP_SYS_PTRACE, lets the child's execve go on, answers and notes |
+
+mod audit_socket;
+mod explainer;
+mod notes;
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use nix::errno::Errno;
+use nix::fcntl::OFlag;
+use nix::unistd::pipe2;
+
+use super::policy_choice::Origin;
+use crate::error::{Error, ErrorKind, Result};
+use crate::policy::resolved::ResolvedPolicy;
+use crate::request::Pid;
+use crate::seccomp::notify;
+use crate::seccomp::program::Program;
+use crate::sys::clone::{Parentage, Side, clone};
+use crate::sys::{landlock, seccomp, signal};
+
+/// The helper's side of the explainer.
+#[derive(Debug)]
+pub(crate) struct Explainer {
+    /// Where helper and child tell it what it has to know; its end is the end.
+    control: OwnedFd,
+    /// Hung up when it is done.
+    done: OwnedFd,
+}
+
+/// What is told over the control pipe: eight bytes, written at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Word {
+    /// The pid of the child.
+    Child(i32),
+    /// The number of the listener in the child.
+    Listener(i32),
+}
+
+impl Word {
+    const LENGTH: usize = 8;
+
+    fn to_bytes(self) -> [u8; Self::LENGTH] {
+        let (kind, value) = match self {
+            Self::Child(pid) => (1_i32, pid),
+            Self::Listener(fd) => (2, fd),
+        };
+        let [a, b, c, d] = kind.to_ne_bytes();
+        let [e, f, g, h] = value.to_ne_bytes();
+        [a, b, c, d, e, f, g, h]
+    }
+
+    fn from_bytes([a, b, c, d, e, f, g, h]: [u8; Self::LENGTH]) -> Option<Self> {
+        let value = i32::from_ne_bytes([e, f, g, h]);
+        match i32::from_ne_bytes([a, b, c, d]) {
+            1 => Some(Self::Child(value)),
+            2 => Some(Self::Listener(value)),
+            _ => None,
+        }
+    }
+}
+
+impl Explainer {
+    /// Starts the explainer of this policy's refusals.
+    ///
+    /// # Errors
+    /// `Unsupported`: it cannot take the listener out of the child here.
+    pub(crate) fn start(policy: &ResolvedPolicy, origin: &Origin) -> Result<Self> {
+        let system = |errno: Errno| Error::new(ErrorKind::System, "the explainer").because(errno);
+        let (control_end, control) = pipe2(OFlag::O_CLOEXEC).map_err(system)?;
+        let (done, done_end) = pipe2(OFlag::O_CLOEXEC).map_err(system)?;
+        // ^C is for the program; the explainer ends when that has ended.
+        let mask = signal::block_all().map_err(system)?;
+        match clone(Parentage::Own).map_err(system)? {
+            Side::Child => {
+                drop((control, done));
+                explainer::explain(control_end, done_end, policy, origin)
+            }
+            Side::Parent { .. } => {
+                drop((control_end, done_end));
+                mask.restore().map_err(system)?;
+                let own = Self { control, done };
+                own.wait_until_ready()?;
+                Ok(own)
+            }
+        }
+    }
+
+    /// Names the child.
+    pub(crate) fn watch(&self, child: Pid) -> Result<()> {
+        let word = Word::Child(child.get()).to_bytes();
+        nix::unistd::write(&self.control, &word)
+            .map_err(|errno| Error::new(ErrorKind::System, "the explainer").because(errno))?;
+        Ok(())
+    }
+
+    /// Waits until it has told what it knows.
+    pub(crate) fn finish(self) {
+        drop(self.control);
+        // It says nothing more; this is its end.
+        let mut nothing = [0];
+        while nix::unistd::read(&self.done, &mut nothing) == Err(Errno::EINTR) {}
+    }
+
+    /// Hung up when the explainer has ended.
+    pub(crate) fn end(&self) -> BorrowedFd<'_> {
+        self.done.as_fd()
+    }
+
+    /// For the child: where it tells the number of the listener.
+    pub(crate) fn control(&self) -> Result<OwnedFd> {
+        self.control.try_clone().map_err(|error| {
+            Error::new(ErrorKind::System, "a descriptor cannot be copied").because(error)
+        })
+    }
+
+    fn wait_until_ready(&self) -> Result<()> {
+        let mut ready = [0];
+        loop {
+            match nix::unistd::read(&self.done, &mut ready) {
+                Ok(1) => return Ok(()),
+                Err(Errno::EINTR) => {}
+                // It has said why.
+                _ => {
+                    return Err(Error::new(
+                        ErrorKind::Unsupported,
+                        "--explain cannot work here",
+                    ));
+                }
+            }
+        }
+    }
+}
+
+/// A run that is explained.
+#[derive(Debug)]
+pub(crate) struct Explained {
+    pub(crate) explainer: Explainer,
+    pub(crate) filters: Notifying,
+}
+
+impl Explained {
+    /// Makes the policy's filters notifying, and starts who listens.
+    ///
+    /// # Errors
+    /// As [`Notifying::new`] and [`Explainer::start`].
+    pub(crate) fn start(policy: &ResolvedPolicy, origin: Origin) -> Result<Self> {
+        Ok(Self {
+            filters: Notifying::new(policy)?,
+            explainer: Explainer::start(policy, &origin)?,
+        })
+    }
+}
+
+/// The filters of a run that is explained.
+#[derive(Debug)]
+pub(crate) struct Notifying {
+    pub(crate) ceiling: Option<Program>,
+    pub(crate) workload: Option<Program>,
+    /// Loaded last, with a listener.
+    pub(crate) last: Program,
+}
+
+impl Notifying {
+    /// Of the policy's filters.
+    ///
+    /// # Errors
+    /// `Policy`: together they are too long for one filter.
+    pub(crate) fn new(policy: &ResolvedPolicy) -> Result<Self> {
+        let ceiling = policy.ceiling.seccomp.enforced();
+        let workload = policy.workload.seccomp.enforced();
+        let too_long = |fault| {
+            Error::new(
+                ErrorKind::Policy,
+                "--explain: the policy's filters together",
+            )
+            .because(fault)
+        };
+        let both: Vec<&Program> = workload.into_iter().chain(ceiling).collect();
+        let execve = u32::try_from(libc::SYS_execve)
+            .map_err(|_| Error::new(ErrorKind::System, "the number of execve"))?;
+        let notifying = |program: Option<&Program>| {
+            program.map(notify::notifying).transpose().map_err(too_long)
+        };
+        Ok(Self {
+            ceiling: notifying(ceiling)?,
+            workload: notifying(workload)?,
+            last: notify::listening(&both, execve).map_err(too_long)?,
+        })
+    }
+}
+
+/// Whether the kernel audits what the layers refuse.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Audited {
+    /// As it does by itself: kills, if it audits at all.
+    AsEver,
+    /// Traps too, and Landlock's refusals after execve, where it can.
+    Whole {
+        /// For landlock_restrict_self(2).
+        landlock_flags: u32,
+    },
+}
+
+impl Audited {
+    /// As much as this kernel can.
+    pub(crate) fn whole() -> Result<Self> {
+        let abi = landlock::abi().map_err(|errno| {
+            Error::new(ErrorKind::System, "the kernel's Landlock version").because(errno)
+        })?;
+        let landlock_flags = if abi >= landlock::AUDITED_ABI {
+            landlock::LOG_NEW_EXEC_ON
+        } else {
+            0
+        };
+        Ok(Self::Whole { landlock_flags })
+    }
+
+    pub(crate) fn landlock_flags(self) -> u32 {
+        match self {
+            Self::AsEver => 0,
+            Self::Whole { landlock_flags } => landlock_flags,
+        }
+    }
+
+    pub(crate) fn load_filter(self, program: &Program) -> std::result::Result<(), Errno> {
+        match self {
+            Self::AsEver => seccomp::load(program),
+            Self::Whole { .. } => seccomp::load_audited(program),
+        }
+    }
+}
+
+/// For the child, after the last filter: tells the listener's number. Allocates
+/// nothing.
+pub(crate) fn tell_listener(control: &OwnedFd, listener: i32) -> std::result::Result<(), Errno> {
+    let word = Word::Listener(listener).to_bytes();
+    match nix::unistd::write(control, &word)? {
+        Word::LENGTH => Ok(()),
+        _ => Err(Errno::EIO),
+    }
+}

@@ -1,0 +1,143 @@
+//! What was refused, each once and counted, and the table of it.
+
+use std::fmt::Write as _;
+
+use crate::policy::why::Refusal;
+
+/// How many different refusals are kept; more are counted.
+const MAX_NOTES: usize = 1000;
+
+/// What was refused so far.
+#[derive(Debug)]
+pub(super) struct Notes {
+    noted: Vec<(Refusal, u64)>,
+    /// Different from all that are kept.
+    beyond: u64,
+    /// Things that the reader has to know to trust the table.
+    remarks: Vec<String>,
+}
+
+impl Notes {
+    pub(super) fn new() -> Self {
+        Self {
+            noted: Vec::new(),
+            beyond: 0,
+            remarks: Vec::new(),
+        }
+    }
+
+    pub(super) fn refused(&mut self, refusal: Refusal) {
+        if let Some((_, count)) = self.noted.iter_mut().find(|(known, _)| *known == refusal) {
+            *count += 1;
+        } else if self.noted.len() < MAX_NOTES {
+            self.noted.push((refusal, 1));
+        } else {
+            self.beyond += 1;
+        }
+    }
+
+    /// Says something once.
+    pub(super) fn remark(&mut self, text: &str) {
+        if !self.remarks.iter().any(|known| known == text) {
+            self.remarks.push(text.to_owned());
+        }
+    }
+
+    /// For people: a line for each refusal, in the order in which they came.
+    pub(super) fn table(&self, policy: &str) -> String {
+        let mut text = String::new();
+        if self.noted.is_empty() {
+            let _ = writeln!(
+                text,
+                "nsexec: neither a filter nor Landlock of the policy {policy} refused anything; \
+                 what failed may lack a capability, or permission by owner and mode"
+            );
+        } else {
+            let _ = writeln!(text, "nsexec: refused under the policy {policy}:");
+            let mut rows =
+                vec![["layer", "rule", "refused", "what would allow it"].map(str::to_owned)];
+            for (refusal, count) in &self.noted {
+                let times = if *count > 1 {
+                    format!(" ({count} times)")
+                } else {
+                    String::new()
+                };
+                rows.push([
+                    refusal.layer.clone(),
+                    printable(&refusal.rule),
+                    printable(&refusal.what) + &times,
+                    printable(&refusal.remedy),
+                ]);
+            }
+            let width = |column: usize| {
+                let cells = rows.iter().filter_map(|row| row.get(column));
+                cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
+            };
+            let widths = [width(0), width(1), width(2)];
+            for [layer, rule, what, remedy] in &rows {
+                let [first, second, third] = widths;
+                let _ = writeln!(
+                    text,
+                    "  {layer:first$}  {rule:second$}  {what:third$}  {remedy}"
+                );
+            }
+        }
+        if self.beyond > 0 {
+            let _ = writeln!(text, "nsexec: {} more refusals are left out", self.beyond);
+        }
+        for remark in &self.remarks {
+            let _ = writeln!(text, "nsexec: {}", printable(remark));
+        }
+        text
+    }
+}
+
+/// Paths are the program's to choose: nothing of them steers a terminal.
+fn printable(text: &str) -> String {
+    let safe = |c: char| if c.is_control() { '?' } else { c };
+    text.chars().map(safe).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refusal(what: &str) -> Refusal {
+        Refusal {
+            layer: "seccomp".to_owned(),
+            rule: "a.json:2 (default)".to_owned(),
+            what: what.to_owned(),
+            remedy: "CAP_SYS_ADMIN (a.json:9)".to_owned(),
+        }
+    }
+
+    #[test]
+    fn each_refusal_has_one_aligned_line_with_its_count() {
+        let mut notes = Notes::new();
+        for what in ["mount() = EPERM", "a\u{1b}[2Jb", "mount() = EPERM"] {
+            notes.refused(refusal(what));
+        }
+        notes.remark("once");
+        notes.remark("once");
+        assert_eq!(
+            notes.table("default"),
+            "nsexec: refused under the policy default:\n  \
+               layer    rule                refused                    what would allow it\n  \
+               seccomp  a.json:2 (default)  mount() = EPERM (2 times)  CAP_SYS_ADMIN (a.json:9)\n  \
+               seccomp  a.json:2 (default)  a?[2Jb                     CAP_SYS_ADMIN (a.json:9)\n\
+             nsexec: once\n"
+        );
+    }
+
+    #[test]
+    fn the_table_has_an_end() {
+        let mut notes = Notes::new();
+        for at in 0..MAX_NOTES + 7 {
+            notes.refused(refusal(&at.to_string()));
+        }
+        let table = notes.table("p");
+        assert_eq!(table.lines().count(), MAX_NOTES + 3);
+        assert!(table.ends_with("nsexec: 7 more refusals are left out\n"));
+        assert!(Notes::new().table("p").contains("refused anything"));
+    }
+}
