@@ -172,9 +172,16 @@ impl Why {
             return "nothing: nsexec does not know the call".to_owned();
         };
         if let Decider::Rule(at) = decider {
+            let conditional = part.profile.rules.get(at);
+            let conditional = conditional.is_some_and(|rule| rule.when != When::Always);
+            let others = if conditional {
+                "other arguments, or "
+            } else {
+                ""
+            };
             return match part.conditional.origins(context).get(at) {
                 Some(_) => format!(
-                    "an entry that does not name {name} at {}",
+                    "{others}leaving {name} out of {}",
                     self.place(part, decider)
                 ),
                 None => "clone(2), which callers fall back on".to_owned(),

@@ -243,12 +243,13 @@ fn object(fields: &Fields<'_>) -> Vec<u8> {
     if let Some(port) = fields.get("dest").or_else(|| fields.get("src")) {
         return [b"port ", port].concat();
     }
-    match (fields.get("opid"), fields.get("ocomm")) {
-        (Some(pid), comm) => {
-            let comm = comm.map(unescaped).unwrap_or_default();
-            [b"process ", pid, b" (", &comm, b")"].concat()
-        }
-        _ => Vec::new(),
+    if let Some(pid) = fields.get("opid") {
+        let comm = fields.get("ocomm").map(unescaped).unwrap_or_default();
+        return [b"process ", pid, b" (", &comm, b")"].concat();
+    }
+    match fields.get("dev") {
+        Some(device) => [b"device ", unescaped(device).as_slice()].concat(),
+        None => Vec::new(),
     }
 }
 
@@ -360,6 +361,10 @@ mod tests {
         assert_eq!(
             read(r#"domain=1e2d42b06 blockers=scope.signal opid=1 ocomm="init""#),
             denied(&["scope.signal"], b"process 1 (init)")
+        );
+        assert_eq!(
+            read(r#"domain=1e2d42b06 blockers=fs.change_topology dev="proc" ino=1"#),
+            denied(&["fs.change_topology"], b"device proc")
         );
         assert_eq!(
             fact(

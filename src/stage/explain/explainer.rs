@@ -30,6 +30,9 @@ use crate::wire::audit::{self, Fact};
 /// How long records may be on their way after the program's end, in
 /// milliseconds: the kernel's own thread hands them out.
 const LATE: u16 = 50;
+/// How often processes that outlive the program are answered before the table is
+/// printed; after that the kernel answers them ENOSYS.
+const MAX_ROUNDS: u32 = 10_000;
 
 /// Explains until the control pipe ends.
 pub(super) fn explain(
@@ -158,6 +161,14 @@ fn keep(capabilities: CapabilitySet) -> std::result::Result<(), Errno> {
     })
 }
 
+/// What is waited for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Source {
+    Listener,
+    Control,
+    Audit,
+}
+
 /// What is explained.
 struct Watched {
     listener: OwnedFd,
@@ -233,53 +244,65 @@ impl Run {
         audit: Option<&AuditSocket>,
     ) -> Result<()> {
         let system = |errno: Errno| Error::new(ErrorKind::System, "listening").because(errno);
-        let mut ended = false;
-        loop {
-            let mut fds = vec![
-                PollFd::new(listener.as_fd(), PollFlags::POLLIN),
-                PollFd::new(control.as_fd(), PollFlags::POLLIN),
-            ];
-            if let Some(audit) = audit {
-                fds.push(PollFd::new(audit.as_fd(), PollFlags::POLLIN));
+        let mut open = vec![Source::Listener, Source::Control];
+        open.extend(audit.map(|_| Source::Audit));
+        // Rounds after the program's end: what it left behind keeps nobody
+        // waiting for ever.
+        let mut left: Option<u32> = None;
+        while left != Some(0) {
+            let mut fds = Vec::with_capacity(open.len());
+            for source in &open {
+                let fd = match (source, audit) {
+                    (Source::Audit, Some(audit)) => audit.as_fd(),
+                    (Source::Control | Source::Audit, _) => control.as_fd(),
+                    (Source::Listener, _) => listener.as_fd(),
+                };
+                fds.push(PollFd::new(fd, PollFlags::POLLIN));
             }
-            if ended {
-                // Its end would be told again and again.
-                fds.remove(1);
-            }
-            let patience = if ended {
-                PollTimeout::from(LATE)
-            } else {
-                PollTimeout::NONE
+            let patience = match left {
+                None => PollTimeout::NONE,
+                Some(_) => PollTimeout::from(LATE),
             };
-            let ready = match poll(&mut fds, patience) {
+            match poll(&mut fds, patience) {
+                Ok(0) => break,
+                Ok(_) => {}
                 Err(Errno::EINTR) => continue,
-                ready => ready.map_err(system)?,
-            };
-            let is = |at: usize, flag| {
-                let events = fds.get(at).and_then(PollFd::revents);
-                events.is_some_and(|events| events.intersects(flag))
-            };
-            let called = is(0, PollFlags::POLLIN);
-            let hung_up = is(0, PollFlags::POLLHUP | PollFlags::POLLERR);
-            let recorded = audit.is_some() && is(fds.len() - 1, PollFlags::POLLIN);
-            let stopped = !ended && is(1, PollFlags::POLLIN | PollFlags::POLLHUP);
-            if called && let Some(told) = receive(listener.as_fd()).map_err(system)? {
-                let decided = self.decide(&told);
-                answer(listener.as_fd(), told.id, decided).map_err(system)?;
+                Err(errno) => return Err(system(errno)),
             }
-            if recorded && let Some(audit) = audit {
-                self.records(audit);
-            }
-            ended |= stopped;
-            // What is left of the program after its end keeps nobody waiting.
-            if ended && !recorded && (!called || ready == 0 || hung_up) {
-                let events = std::mem::take(&mut self.events);
-                for facts in events.values() {
-                    self.event(facts);
+            left = left.map(|left| left - 1);
+            let events = fds
+                .iter()
+                .map(|fd| fd.revents().unwrap_or(PollFlags::empty()));
+            let ready: Vec<(Source, PollFlags)> = open.iter().copied().zip(events).collect();
+            for (source, events) in ready {
+                let readable = events.contains(PollFlags::POLLIN);
+                match source {
+                    Source::Listener if readable => {
+                        if let Some(told) = receive(listener.as_fd()).map_err(system)? {
+                            let decided = self.decide(&told);
+                            answer(listener.as_fd(), told.id, decided).map_err(system)?;
+                        }
+                    }
+                    Source::Audit if readable => {
+                        if let Some(audit) = audit {
+                            self.records(audit);
+                        }
+                    }
+                    // Nobody is left under the filter; or the helper waits.
+                    _ if !events.is_empty() => {
+                        open.retain(|other| *other != source);
+                        if source == Source::Control {
+                            left = Some(MAX_ROUNDS);
+                        }
+                    }
+                    _ => {}
                 }
-                return Ok(());
             }
         }
+        for facts in std::mem::take(&mut self.events).values() {
+            self.event(facts);
+        }
+        Ok(())
     }
 
     /// What the policy's own filters say, and nothing else.

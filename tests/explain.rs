@@ -1,0 +1,496 @@
+//! What `--explain` tells: 60 refusals, each with the layer and the rule that
+//! the policy's text has for it, and none of them less of a refusal.
+#![allow(clippy::unwrap_used, reason = "in a test, a panic is how it fails")]
+
+mod support;
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use nsexec::seccomp::table::Arch;
+use support::{Target, run, succeed, temporary_directory, text};
+
+/// A call, and where the refusal has to be looked for.
+struct Case {
+    policy: &'static str,
+    /// The call's name and its arguments, for `tests/data/call.c`.
+    call: &'static str,
+    layer: &'static str,
+    /// A file of the policy.
+    file: &'static str,
+    /// Text that begins on the rule's line, and nowhere before it; empty: the
+    /// file as a whole.
+    on: &'static str,
+    /// What the column "refused" begins with; empty: the call's name and `(`.
+    refused: &'static str,
+}
+
+const DOCKER: &str = "seccomp/docker-default.json";
+
+const fn filter(
+    policy: &'static str,
+    call: &'static str,
+    layer: &'static str,
+    file: &'static str,
+    on: &'static str,
+) -> Case {
+    Case {
+        policy,
+        call,
+        layer,
+        file,
+        on,
+        refused: "",
+    }
+}
+
+const fn docker(call: &'static str) -> Case {
+    filter("default", call, "seccomp", DOCKER, "defaultAction")
+}
+
+const fn own(call: &'static str, layer: &'static str, on: &'static str) -> Case {
+    let file = match layer.len() {
+        // ceiling.seccomp
+        15 => "ceiling.json",
+        _ => "filter.json",
+    };
+    filter("filters", call, layer, file, on)
+}
+
+const fn landlock(call: &'static str, on: &'static str, refused: &'static str) -> Case {
+    Case {
+        policy: "domains",
+        call,
+        layer: "landlock",
+        file: "rules.toml",
+        on,
+        refused,
+    }
+}
+
+const fn ceiling(call: &'static str, on: &'static str, refused: &'static str) -> Case {
+    Case {
+        layer: "ceiling.landlock",
+        file: "ceiling.toml",
+        ..landlock(call, on, refused)
+    }
+}
+
+const CASES: [Case; 60] = [
+    // Docker's profile: what it does not name.
+    docker("mount none /mnt tmpfs 0 0"),
+    docker("umount2 /proc 0"),
+    docker("unshare 0x20000"),
+    docker("setns 0 0"),
+    docker("reboot 0 0 0 0"),
+    docker("swapon /x 0"),
+    docker("init_module 0 0 0"),
+    docker("delete_module x 0"),
+    docker("kexec_load 0 0 0 0"),
+    docker("bpf 0 0 0"),
+    docker("perf_event_open 0 0 0 0 0"),
+    docker("keyctl 0 0 0 0 0"),
+    docker("add_key 0 0 0 0 0"),
+    docker("request_key 0 0 0 0"),
+    docker("userfaultfd 0"),
+    docker("open_by_handle_at 0 0 0"),
+    docker("quotactl 0 0 0 0"),
+    docker("acct 0"),
+    docker("pivot_root / /"),
+    docker("move_mount 0 0 0 0 0"),
+    docker("fsopen tmpfs 0"),
+    docker("syslog 3 0 0"),
+    docker("settimeofday 0 0"),
+    docker("sethostname x 1"),
+    docker("personality 0x40000"),
+    filter(
+        "default",
+        "socket 40 1 0",
+        "seccomp",
+        DOCKER,
+        "\"names\": [\"socket\"],\n      \"action\": \"SCMP_ACT_ERRNO\"",
+    ),
+    docker("clone 0x10000000 0 0 0 0"),
+    filter("default", "clone3 0 0", "seccomp", DOCKER, ""),
+    // Rules of all kinds, in files of our own.
+    own("getpid", "seccomp", "\"getpid\""),
+    own("getppid", "seccomp", "\"getppid\""),
+    own("kill 77 0", "seccomp", "\"kill\""),
+    own("socket 16 3 0", "seccomp", "\"socket\""),
+    own("socket 0x100000010 3 0", "seccomp", "\"socket\""),
+    own("sync", "seccomp", "\"sync\""),
+    own("getcpu 0 0 0", "seccomp", "\"getcpu\""),
+    own("getpriority 0 0", "ceiling.seccomp", "\"getpriority\""),
+    own("sysinfo 0", "ceiling.seccomp", "\"sysinfo\""),
+    own("times 1 2", "ceiling.seccomp", "\"times\""),
+    own("acct 0", "ceiling.seccomp", "\"acct\""),
+    own("getpgid 0", "seccomp", "\"getpgid\""),
+    // Landlock: each right.
+    landlock(
+        "openat -100 /etc/passwd 0 0",
+        "\"read_file\"",
+        "fs.read_file /etc/passwd",
+    ),
+    landlock(
+        "openat -100 /etc 0x10000 0",
+        "\"read_dir\"",
+        "fs.read_dir /etc",
+    ),
+    landlock(
+        "openat -100 /etc/passwd 1 0",
+        "\"write_file\"",
+        "fs.write_file /etc/passwd",
+    ),
+    landlock(
+        "truncate /etc/passwd 1",
+        "\"truncate\"",
+        "fs.truncate /etc/passwd",
+    ),
+    landlock(
+        "openat -100 /made 0x41 0600",
+        "\"make_reg\"",
+        "fs.make_reg /",
+    ),
+    landlock("mkdir /made 0700", "\"make_dir\"", "fs.make_dir /"),
+    landlock("symlink a /made", "\"make_sym\"", "fs.make_sym /"),
+    landlock("mknod /made 0x1180 0", "\"make_fifo\"", "fs.make_fifo /"),
+    landlock("mknod /made 0xc180 0", "\"make_sock\"", "fs.make_sock /"),
+    landlock(
+        "unlink /etc/passwd",
+        "\"remove_file\"",
+        "fs.remove_file /etc",
+    ),
+    landlock("rmdir /mnt", "\"remove_dir\"", "fs.remove_dir /"),
+    landlock("link /etc/passwd /tmp/made", "\"refer\"", "fs.refer /etc"),
+    landlock(
+        "bind fd:tcp in:8081 16",
+        "\"bind_tcp\"",
+        "net.bind_tcp port 8081",
+    ),
+    landlock(
+        "connect fd:tcp in:81 16",
+        "\"connect_tcp\"",
+        "net.connect_tcp port 81",
+    ),
+    landlock("kill 1 0", "\"signal\"", "scope.signal process"),
+    landlock(
+        "connect fd:unix un:outside 10",
+        "\"abstract_unix_socket\"",
+        "scope.abstract_unix_socket",
+    ),
+    landlock("umount2 /proc 0", "", "fs.change_topology device proc"),
+    ceiling(
+        "execve /tmp/script 0 0",
+        "\"execute\"",
+        "fs.execute /tmp/script",
+    ),
+    ceiling(
+        "mknod /made 0x2180 0x103",
+        "\"make_char\"",
+        "fs.make_char /",
+    ),
+    ceiling(
+        "ioctl fd:/dev/full 0x5401 0",
+        "\"ioctl_dev\"",
+        "fs.ioctl_dev /dev/full",
+    ),
+];
+
+/// A policy whose filters have a rule of each kind. Only the filters.
+const FILTERS: [(&str, &str); 3] = [
+    (
+        "filters.toml",
+        r#"seccomp = "filter.json"
+landlock = "none"
+landlock_reason = "filters alone"
+[ceiling]
+seccomp = "ceiling.json"
+landlock = "none"
+landlock_reason = "filters alone"
+[process]
+capabilities = "inherit"
+no_new_privs = true
+keep_groups = false
+[process.environment]
+mode = "inherit"
+[tty]
+session = "caller"
+[fds]
+preserve = false
+"#,
+    ),
+    (
+        "filter.json",
+        r#"{
+  "defaultAction": "SCMP_ACT_ALLOW",
+  "syscalls": [
+    { "action": "SCMP_ACT_ERRNO", "errnoRet": 13, "names": [
+        "getpid",
+        "getppid"
+    ] },
+    { "action": "SCMP_ACT_ERRNO", "names": ["kill"],
+      "args": [{ "index": 0, "value": 77, "op": "SCMP_CMP_EQ" }] },
+    { "action": "SCMP_ACT_ERRNO", "errnoRet": 97,
+      "names": ["socket"],
+      "args": [{ "index": 0, "value": 16, "op": "SCMP_CMP_EQ" }] },
+    { "action": "SCMP_ACT_KILL_PROCESS", "names": ["sync"] },
+    { "action": "SCMP_ACT_TRAP", "names": ["getcpu"] },
+    { "action": "SCMP_ACT_ERRNO", "errnoRet": 1, "names": ["getpgid"] }
+  ]
+}
+"#,
+    ),
+    (
+        "ceiling.json",
+        r#"{
+  "defaultAction": "SCMP_ACT_ALLOW",
+  "syscalls": [
+    { "action": "SCMP_ACT_ERRNO", "errnoRet": 2, "names": ["getpgid",
+        "sysinfo"] },
+    { "action": "SCMP_ACT_ERRNO", "names": ["getpriority"],
+      "args": [{ "index": 1, "value": 0, "op": "SCMP_CMP_EQ" }],
+      "includes": { "arches": ["amd64", "arm64"] } },
+    { "action": "SCMP_ACT_ERRNO", "errnoRet": 5, "names": ["times"],
+      "args": [{ "index": 0, "value": 1, "op": "SCMP_CMP_GE" },
+               { "index": 1, "value": 3, "op": "SCMP_CMP_LT" }] },
+    { "action": "SCMP_ACT_KILL_THREAD", "names": ["acct"] }
+  ]
+}
+"#,
+    ),
+];
+
+/// A policy whose domains handle every right. No filter of the program's.
+const DOMAINS: [(&str, &str); 4] = [
+    (
+        "domains.toml",
+        r#"seccomp = "none"
+seccomp_reason = "domains alone"
+landlock = "rules.toml"
+[ceiling]
+seccomp = "all.json"
+landlock = "ceiling.toml"
+[process]
+capabilities = "inherit"
+no_new_privs = true
+keep_groups = false
+[process.environment]
+mode = "inherit"
+[tty]
+session = "caller"
+[fds]
+preserve = false
+"#,
+    ),
+    (
+        "all.json",
+        r#"{ "defaultAction": "SCMP_ACT_ALLOW",
+  "syscalls": [{ "action": "SCMP_ACT_ERRNO", "names": ["swapoff"] }] }
+"#,
+    ),
+    (
+        "rules.toml",
+        r#"abi = 6
+[[ruleset]]
+handled_access_fs = [
+  "read_file",
+  "read_dir",
+  "write_file",
+  "truncate",
+  "make_reg",
+  "make_dir",
+  "make_sym",
+  "make_fifo",
+  "make_sock",
+  "remove_file",
+  "remove_dir",
+  "refer",
+]
+handled_access_net = [
+  "bind_tcp",
+  "connect_tcp",
+]
+scoped = [
+  "abstract_unix_socket",
+  "signal",
+]
+[[path_beneath]]
+allowed_access = ["read_file", "write_file", "make_reg", "truncate"]
+parent = ["/bin", "/tmp", "/dev"]
+"#,
+    ),
+    (
+        "ceiling.toml",
+        r#"abi = 6
+[[ruleset]]
+handled_access_fs = ["execute",
+  "make_char",
+  "ioctl_dev", "refer"]
+[[path_beneath]]
+allowed_access = ["execute", "refer"]
+parent = ["/bin", "/etc"]
+"#,
+    ),
+];
+
+/// A target with `call` in it, somebody who listens outside of every domain,
+/// and the policies in files.
+struct Scene {
+    target: Target,
+    listener: Child,
+    policies: PathBuf,
+}
+
+impl Scene {
+    fn new() -> Self {
+        let target = Target::with_script(
+            "mkdir -p mnt; echo '#!/bin/sh' >/tmp/script; chmod +x /tmp/script",
+        );
+        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/call.c");
+        let mut gcc = Command::new("gcc");
+        gcc.args(["-O1", "-static", "-o"])
+            .arg(target.root().join("bin/call"))
+            .arg(source);
+        succeed(gcc);
+        let mut listener = Command::new("nsenter")
+            .args([
+                "-t",
+                &target.pid().to_string(),
+                "-a",
+                "/bin/call",
+                "listen",
+                "outside",
+            ])
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut ready = String::new();
+        let stdout = listener.stdout.take().unwrap();
+        BufReader::new(stdout).read_line(&mut ready).unwrap();
+        assert_eq!(ready, "listening\n");
+        let policies = temporary_directory("explained");
+        for (name, content) in FILTERS.iter().chain(&DOMAINS) {
+            fs::write(policies.join(name), content).unwrap();
+        }
+        Self {
+            target,
+            listener,
+            policies,
+        }
+    }
+
+    /// The policy's argument, and the directory of its files.
+    fn policy(&self, name: &str) -> (String, PathBuf) {
+        match name {
+            "filters" | "domains" => {
+                let file = self.policies.join(format!("{name}.toml"));
+                (file.display().to_string(), self.policies.clone())
+            }
+            ships => {
+                let policies = Path::new(env!("CARGO_MANIFEST_DIR")).join("policies");
+                (ships.to_owned(), policies)
+            }
+        }
+    }
+
+    fn call(&self, case: &Case, explain: bool) -> std::process::Output {
+        let arch = Arch::native().unwrap();
+        let (policy, _) = self.policy(case.policy);
+        let mut words = case.call.split(' ');
+        let number = arch.number(words.next().unwrap()).unwrap().to_string();
+        let mut arguments = vec!["-a", "--policy", &policy];
+        if explain {
+            arguments.push("--explain");
+        }
+        arguments.extend(["--", "/bin/call", &number]);
+        arguments.extend(words);
+        run(self.target.nsexec(arguments))
+    }
+
+    /// `FILE:LINE` of the rule, as the table has it.
+    fn place(&self, case: &Case) -> String {
+        let (_, directory) = self.policy(case.policy);
+        let path = directory.join(case.file);
+        let shown = if case.policy == "default" {
+            case.file.to_owned()
+        } else {
+            path.display().to_string()
+        };
+        let content = fs::read_to_string(path).unwrap();
+        match content.find(case.on) {
+            _ if case.on.is_empty() => shown,
+            Some(at) => format!("{shown}:{}", content[..at].matches('\n').count() + 1),
+            None => panic!("{} has no {}", case.file, case.on),
+        }
+    }
+}
+
+impl Drop for Scene {
+    fn drop(&mut self) {
+        let _ = self.listener.kill();
+        let _ = self.listener.wait();
+        let _ = fs::remove_dir_all(&self.policies);
+    }
+}
+
+/// Columns are parted by two blanks at least.
+fn columns(line: &str) -> Vec<&str> {
+    line.trim_start()
+        .split("  ")
+        .map(str::trim)
+        .filter(|column| !column.is_empty())
+        .collect()
+}
+
+#[test]
+fn sixty_refusals_are_told_by_layer_and_rule_and_stay_refusals() {
+    if support::left_out_without_root("sixty_refusals_are_told_by_layer_and_rule_and_stay_refusals")
+    {
+        return;
+    }
+    let scene = Scene::new();
+    let mut wrong = Vec::new();
+    for case in &CASES {
+        let plain = scene.call(case, false);
+        let explained = scene.call(case, true);
+        let told = text(&explained.stderr);
+        let outcome = |output: &std::process::Output| (text(&output.stdout), output.status.code());
+        if outcome(&plain) != outcome(&explained) {
+            wrong.push(format!("{}: {plain:?} became {explained:?}", case.call));
+            continue;
+        }
+        let name = case.call.split(' ').next().unwrap();
+        let refused = match case.refused {
+            "" => format!("{name}("),
+            text => text.to_owned(),
+        };
+        let place = scene.place(case);
+        let rows: Vec<Vec<&str>> = told.lines().map(columns).collect();
+        let found = rows.iter().any(|row| match row.as_slice() {
+            [layer, rule, what, remedy] => {
+                let rest = rule.strip_prefix(&*place);
+                *layer == case.layer
+                    && rest.is_some_and(|rest| rest.is_empty() || rest.starts_with([' ', ':']))
+                    && what.starts_with(&refused)
+                    && !remedy.is_empty()
+            }
+            _ => false,
+        });
+        if !found {
+            wrong.push(format!(
+                "{} at {place} of {}: {told}",
+                case.call, case.layer
+            ));
+        }
+    }
+    assert!(
+        wrong.is_empty(),
+        "{} of {}:\n{}",
+        wrong.len(),
+        CASES.len(),
+        wrong.join("\n")
+    );
+}
