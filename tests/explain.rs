@@ -8,6 +8,7 @@ use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::Mutex;
 
 use nsexec::seccomp::table::Arch;
 use support::{Target, run, succeed, temporary_directory, text};
@@ -436,6 +437,9 @@ impl Drop for Scene {
     }
 }
 
+/// Auditing is switched on and off for the whole machine: one run at a time.
+static AUDIT: Mutex<()> = Mutex::new(());
+
 /// Columns are parted by two blanks at least.
 fn columns(line: &str) -> Vec<&str> {
     line.trim_start()
@@ -451,6 +455,7 @@ fn sixty_refusals_are_told_by_layer_and_rule_and_stay_refusals() {
     {
         return;
     }
+    let _alone = AUDIT.lock();
     let scene = Scene::new();
     let mut wrong = Vec::new();
     for case in &CASES {
@@ -492,5 +497,159 @@ fn sixty_refusals_are_told_by_layer_and_rule_and_stay_refusals() {
         wrong.len(),
         CASES.len(),
         wrong.join("\n")
+    );
+}
+
+/// audit_status.enabled, asked over netlink by a program of the system's.
+fn auditing() -> u32 {
+    use nix::sys::socket::{
+        AddressFamily, MsgFlags, SockFlag, SockProtocol, SockType, recv, send, socket,
+    };
+    use std::os::fd::AsRawFd;
+    let flags = SockFlag::SOCK_CLOEXEC;
+    let protocol = SockProtocol::NetlinkAudit;
+    let socket = socket(AddressFamily::Netlink, SockType::Raw, flags, protocol).unwrap();
+    let request = nsexec::wire::audit::get_status();
+    send(socket.as_raw_fd(), &request, MsgFlags::empty()).unwrap();
+    let mut buffer = [0; 4096];
+    let length = recv(socket.as_raw_fd(), &mut buffer, MsgFlags::empty()).unwrap();
+    let messages = nsexec::wire::audit::messages(&buffer[..length]).unwrap();
+    nsexec::wire::audit::enabled(messages[0].payload).unwrap()
+}
+
+#[test]
+fn the_program_ends_as_ever_and_auditing_is_as_before() {
+    let name = "the_program_ends_as_ever_and_auditing_is_as_before";
+    if support::left_out_without_root(name) {
+        return;
+    }
+    let _alone = AUDIT.lock();
+    let target = Target::new();
+    let before = auditing();
+    let explained = |script: &str| {
+        let output = run(target.nsexec(["-a", "--explain", "--", "sh", "-c", script]));
+        (output.status, text(&output.stdout), text(&output.stderr))
+    };
+    let (status, out, told) = explained("echo fine; exit 7");
+    assert_eq!((status.code(), out.as_str()), (Some(7), "fine\n"));
+    assert!(
+        told.starts_with("nsexec: neither a filter nor Landlock"),
+        "{told}"
+    );
+
+    // Children of the program are under the same filters.
+    let (status, _, told) = explained("sh -c 'mount -t tmpfs x /tmp; mount -t tmpfs x /tmp'");
+    assert!(!status.success());
+    assert!(told.contains("mount() = EPERM (2 times)"), "{told}");
+
+    use std::os::unix::process::ExitStatusExt;
+    let (status, _, _) = explained("kill -9 $$");
+    assert_eq!(status.signal(), Some(9));
+
+    // What stays behind neither delays the end nor is let through.
+    let begin = "(sleep 2; mount -t tmpfs x /tmp && touch /tmp/mounted; echo $? >/result)";
+    let (status, _, told) = explained(&format!("{begin} >/dev/null 2>&1 & exit 0"));
+    assert!(
+        status.success() && told.starts_with("nsexec: neither"),
+        "{told}"
+    );
+    let result = target.root().join("result");
+    while !fs::read_to_string(&result).is_ok_and(|text| text.ends_with('\n')) {
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+    assert_ne!(fs::read_to_string(result).unwrap(), "0\n");
+    assert_eq!(auditing(), before);
+
+    let missing = run(target.nsexec(["-a", "--explain", "--", "/no/such"]));
+    assert_eq!(missing.status.code(), Some(127));
+    assert!(!text(&missing.stderr).contains("refused"), "{missing:?}");
+    assert_eq!(auditing(), before);
+
+    let planned = succeed(target.nsexec(["-a", "--explain", "--dry-run", "--", "true"]));
+    assert!(planned.contains("\"explain\":true"), "{planned}");
+}
+
+#[test]
+fn the_explainer_keeps_little_and_says_what_it_lacks() {
+    let name = "the_explainer_keeps_little_and_says_what_it_lacks";
+    if support::left_out_without_root(name) {
+        return;
+    }
+    let _alone = AUDIT.lock();
+    let target = Target::new();
+    // While the program runs: the helper's other child, with CAP_AUDIT_CONTROL
+    // at the most, in a filter, and with 2, its pipes and its socket open.
+    let mut helper = target
+        .nsexec([
+            "-a",
+            "--explain",
+            "--",
+            "sh",
+            "-c",
+            "echo up; exec sleep 1000",
+        ])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut up = String::new();
+    let stdout = helper.stdout.take().unwrap();
+    BufReader::new(stdout).read_line(&mut up).unwrap();
+    let children = format!("/proc/{0}/task/{0}/children", helper.id());
+    let children = fs::read_to_string(children).unwrap();
+    let explainer = children.split_whitespace().next().unwrap();
+    let status = fs::read_to_string(format!("/proc/{explainer}/status")).unwrap();
+    let field = |key: &str| {
+        let line = status.lines().find(|line| line.starts_with(key)).unwrap();
+        line.split_whitespace().nth(1).unwrap().to_owned()
+    };
+    let held = u64::from_str_radix(&field("CapPrm:"), 16).unwrap();
+    assert_eq!(held & !(1 << 30), 0, "{held:x}");
+    assert_eq!(
+        (field("NoNewPrivs:").as_str(), field("Seccomp:").as_str()),
+        ("1", "2")
+    );
+    let open = fs::read_dir(format!("/proc/{explainer}/fd"))
+        .unwrap()
+        .count();
+    assert!(open <= 6, "{open}");
+    helper.kill().unwrap();
+    helper.wait().unwrap();
+    // It ends with the helper, and leaves auditing as it was.
+    while fs::metadata(format!("/proc/{explainer}/exe")).is_ok() {
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+
+    let setpriv = |less: &str| {
+        let mut setpriv = Command::new("setpriv");
+        setpriv.args(["--bounding-set", less, "--inh-caps", less]);
+        setpriv
+            .arg(support::NSEXEC)
+            .args(["-t", &target.pid().to_string(), "-a", "--explain"]);
+        setpriv.args(["--", "sh", "-c", "mount -t tmpfs x /tmp"]);
+        run(setpriv)
+    };
+    let without = setpriv("-sys_ptrace");
+    assert_eq!(without.status.code(), Some(125), "{without:?}");
+    assert!(
+        text(&without.stderr).contains("CAP_SYS_PTRACE"),
+        "{without:?}"
+    );
+    let unaudited = text(&setpriv("-audit_control,-audit_read").stderr);
+    assert!(unaudited.contains("mount() = EPERM"), "{unaudited}");
+    assert!(
+        unaudited.contains("what Landlock refuses and"),
+        "{unaudited}"
+    );
+}
+
+#[test]
+fn without_a_child_there_is_nothing_to_explain() {
+    let mut both = Command::new(support::NSEXEC);
+    both.args(["-t", "1", "--explain", "-F", "--", "true"]);
+    let told = support::fail(both, 125);
+    assert!(
+        told.contains("--explain") && told.contains("--no-fork"),
+        "{told}"
     );
 }

@@ -71,16 +71,17 @@ impl AuditSocket {
         }
     }
 
-    /// Auditing as it was.
+    /// Auditing as it was; whether it was on until now.
     ///
     /// # Errors
     /// The kernel's.
-    pub(super) fn restore(&mut self) -> Result<(), Errno> {
-        if std::mem::take(&mut self.switched_on) {
-            let request = audit::set_enabled(0);
-            send(self.socket.as_raw_fd(), &request, MsgFlags::empty())?;
+    pub(super) fn restore(&mut self) -> Result<bool, Errno> {
+        let status = self.ask(&audit::get_status(), audit::GET)?;
+        let was_on = audit::enabled(&status).ok_or(Errno::EPROTO)? != 0;
+        if std::mem::take(&mut self.switched_on) && was_on {
+            self.ask(&audit::set_enabled(0), audit::ANSWER)?;
         }
-        Ok(())
+        Ok(was_on)
     }
 
     /// Sends a request and waits for the message that answers it; records that

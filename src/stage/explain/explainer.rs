@@ -107,11 +107,15 @@ fn serve(
 }
 
 fn restore(audit: Option<&mut AuditSocket>, notes: &mut Notes) {
-    if let Some(Err(errno)) = audit.map(AuditSocket::restore) {
-        notes.remark(&format!(
+    match audit.map(AuditSocket::restore) {
+        None | Some(Ok(true)) => {}
+        Some(Ok(false)) => notes.remark(
+            "auditing was switched off meanwhile: some of what Landlock refused may be missing",
+        ),
+        Some(Err(errno)) => notes.remark(&format!(
             "auditing was off and could not be switched off again: {}; auditctl -e 0 does that",
             errno.desc()
-        ));
+        )),
     }
 }
 
