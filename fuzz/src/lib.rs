@@ -6,6 +6,7 @@
 //! any panic of a parser, is what the fuzzer looks for.
 #![forbid(unsafe_code)]
 
+mod audit;
 mod filter;
 mod ids;
 mod policy;
@@ -15,6 +16,7 @@ mod protocol;
 mod replay;
 mod userdb;
 
+pub use audit::audit_record;
 pub use filter::filter;
 pub use ids::{command_line, ids};
 pub use policy::{landlock_toml, policy_encoding, policy_manifest, seccomp_json};

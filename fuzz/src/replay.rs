@@ -8,8 +8,9 @@ use std::path::{Path, PathBuf};
 type Property = fn(&[u8]);
 
 /// Every target and its property.
-const TARGETS: [(&str, Property); 17] = [
+const TARGETS: [(&str, Property); 18] = [
     ("argv", crate::argv),
+    ("audit_record", crate::audit_record),
     ("command_line", crate::command_line),
     ("env", crate::env),
     ("filter", crate::filter),

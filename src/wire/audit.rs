@@ -205,11 +205,10 @@ pub fn record(kind: u16, text: &[u8]) -> Result<Option<Record>, Fault<Reason>> {
             }
         }
         1423 => {
-            let blockers = fields.get("blockers").unwrap_or_default();
-            let blockers = String::from_utf8_lossy(blockers);
+            let blockers = fields.get("blockers").and_then(blockers);
             Fact::Denied {
                 domain: wide("domain", 16)?,
-                blockers: blockers.split(',').map(str::to_owned).collect(),
+                blockers: blockers.ok_or_else(|| fault(Reason::Field("blockers")))?,
                 object: object(&fields),
             }
         }
@@ -233,6 +232,16 @@ fn event(text: &[u8]) -> Option<(u64, &[u8])> {
     let colon = stamp.iter().position(|byte| *byte == b':')?;
     let serial = std::str::from_utf8(stamp.get(colon + 1..)?).ok()?;
     Some((serial.parse().ok()?, fields))
+}
+
+/// `fs.make_reg,fs.refer`: names of the kernel's, never empty.
+fn blockers(list: &[u8]) -> Option<Vec<String>> {
+    let named = |byte: &u8| byte.is_ascii_lowercase() || matches!(byte, b'_' | b'.');
+    let name = |name: &[u8]| {
+        let plain = !name.is_empty() && name.iter().all(named);
+        plain.then(|| String::from_utf8_lossy(name).into_owned())
+    };
+    list.split(|byte| *byte == b',').map(name).collect()
 }
 
 /// What was denied: the path; else address and port, or the other process.
@@ -308,7 +317,7 @@ impl fmt::Display for Reason {
         match self {
             Self::Length => write!(f, "a message has a length that leads out of it"),
             Self::Event => write!(f, "a record begins with audit(SECONDS:SERIAL)"),
-            Self::Field(key) => write!(f, "the record has no {key} that is a number"),
+            Self::Field(key) => write!(f, "the record has no {key} that can be read"),
         }
     }
 }
@@ -421,6 +430,14 @@ mod tests {
         }
         let fields = |kind, fields: &str| reason(kind, &format!("audit(1.2:3): {fields}"));
         assert_eq!(fields(1423, "blockers=x"), Reason::Field("domain"));
+        assert_eq!(
+            fields(1423, "domain=1 blockers=a,,b"),
+            Reason::Field("blockers")
+        );
+        assert_eq!(
+            fields(1423, "domain=1 blockers=\"a"),
+            Reason::Field("blockers")
+        );
         assert_eq!(fields(1424, "domain=1 pid=x"), Reason::Field("pid"));
         assert_eq!(fields(1300, "pid=1 arch=1"), Reason::Field("syscall"));
         assert_eq!(fields(1300, "pid=4294967296"), Reason::Field("pid"));
