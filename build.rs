@@ -15,6 +15,7 @@ use policy::encode::encode;
 use policy::manifest::FileName;
 use policy::resolve::{FileFault, Files, compile};
 use seccomp::oci::Context;
+use seccomp::profile::{Action, Profile, Rule, When};
 use seccomp::table::Arch;
 
 #[expect(dead_code, reason = "the library uses what compiling alone does not")]
@@ -34,6 +35,9 @@ mod policy {
     pub mod resolve;
     pub mod resolved;
 }
+
+#[path = "src/stage/own_calls.rs"]
+mod own_calls;
 
 #[expect(dead_code, reason = "the library uses what compiling alone does not")]
 #[expect(unreachable_pub, reason = "public in the library")]
@@ -110,7 +114,40 @@ fn build() -> Result<(), Box<dyn Error>> {
         "];\nconst OLDEST_KERNEL: (u32, u32) = {OLDEST_KERNEL:?};"
     )?;
     fs::write(out.join("builtin.rs"), constants)?;
+    fs::write(out.join("filters.rs"), filters(arch)?)?;
     Ok(())
+}
+
+/// The filters of the helper's own processes.
+fn filters(arch: Arch) -> Result<String, Box<dyn Error>> {
+    let mut constants = String::new();
+    for (name, calls) in [
+        ("SUPERVISOR", own_calls::SUPERVISOR),
+        ("POLICY_CHILD", own_calls::POLICY_CHILD),
+        ("EXPLAINER", own_calls::EXPLAINER),
+    ] {
+        let rules = calls.iter().filter_map(|call| arch.number(call));
+        let profile = Profile {
+            // EPERM
+            default: Action::Errno(1),
+            newest: u32::MAX,
+            rules: rules
+                .map(|syscall| Rule {
+                    syscall,
+                    when: When::Always,
+                    action: Action::Allow,
+                })
+                .collect(),
+        };
+        let program = seccomp::compile::compile(&profile, arch)?;
+        let instructions = program.instructions();
+        let count = instructions.len();
+        writeln!(
+            constants,
+            "const {name}: [Instruction; {count}] = {instructions:?};"
+        )?;
+    }
+    Ok(constants)
 }
 
 fn compiled(directory: &Path, name: &str, arch: Arch) -> Result<Vec<u8>, Box<dyn Error>> {

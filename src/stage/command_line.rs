@@ -68,9 +68,8 @@ impl Plan {
     /// Whatever kept the program from being started; it did not start then.
     pub fn execute(self) -> Result<Ended> {
         let started = self.request.status_fd.map(StatusLines::open).transpose()?;
-        let plan = self.to_value();
         if let Some(lines) = &started {
-            lines.write(&plan)?;
+            lines.write(&self.to_value())?;
         }
         if let Some(target) = &self.target {
             target.still_there()?;
@@ -108,7 +107,9 @@ impl Plan {
             workload,
             supervisor,
         } = layers;
-        let status = report::layers(&ceiling.status, &workload.status);
+        let status = started
+            .is_some()
+            .then(|| report::layers(&ceiling.status, &workload.status));
         let audited = match &explained {
             Some(_) => Audited::whole()?,
             None => Audited::AsEver,
@@ -212,7 +213,8 @@ struct Parent {
     cgroups: Vec<OwnedFd>,
     supervisor: Option<OwnedFd>,
     lines: Option<StatusLines>,
-    status: serde_json::Value,
+    /// What the status lines say of the layers.
+    status: Option<serde_json::Value>,
     mask: CallersMask,
     explainer: Option<Explainer>,
 }
@@ -225,7 +227,7 @@ impl Parent {
         };
         let (report, report_end) = pipe()?;
         let (leave_end, leave) = pipe()?;
-        let filter = filters::allowing(filters::SUPERVISOR)?;
+        let filter = filters::supervisor()?;
         let side = clone(Parentage::Own)
             .map_err(|errno| Error::new(ErrorKind::System, "clone").because(errno))?;
         let (child, pidfd) = match side {
@@ -280,8 +282,8 @@ impl Parent {
                 }
             }
             drop(leave);
-            if let Some(lines) = &self.lines {
-                lines.started(child, &self.status, &state)?;
+            if let (Some(lines), Some(status)) = (&self.lines, &self.status) {
+                lines.started(child, status, &state)?;
             }
             supervisor.wait_for_end()
         });

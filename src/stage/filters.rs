@@ -1,80 +1,11 @@
-//! The filters of the helper's own processes: lists of calls, all others are
-//! refused.
+//! The filters of the helper's own processes, compiled when it was built.
 
-use crate::seccomp::compile::compile;
-use crate::seccomp::profile::{Action, Profile, Rule, When};
-use crate::seccomp::program::Program;
+use crate::seccomp::program::{Instruction, Program};
 use crate::seccomp::table::Arch;
 use crate::{Error, ErrorKind, Result};
 
-/// What waiting for the program takes: at most 20 calls.
-pub(crate) const SUPERVISOR: &[libc::c_long] = &[
-    libc::SYS_read,
-    libc::SYS_pread64,
-    libc::SYS_write,
-    libc::SYS_close,
-    libc::SYS_waitid,
-    libc::SYS_ppoll,
-    #[cfg(target_arch = "x86_64")]
-    libc::SYS_poll,
-    libc::SYS_pidfd_send_signal,
-    // To stop, and to end by the program's signal.
-    libc::SYS_getpid,
-    libc::SYS_kill,
-    libc::SYS_rt_sigaction,
-    libc::SYS_rt_sigprocmask,
-    libc::SYS_rt_sigreturn,
-    libc::SYS_prlimit64,
-    libc::SYS_restart_syscall,
-    libc::SYS_exit_group,
-    // The allocator, for the status lines and for errors.
-    libc::SYS_brk,
-    libc::SYS_mmap,
-    libc::SYS_munmap,
-    libc::SYS_mremap,
-];
-
-/// What compiling a policy takes.
-pub(crate) const POLICY_CHILD: &[libc::c_long] = &[
-    libc::SYS_read,
-    libc::SYS_write,
-    libc::SYS_close,
-    libc::SYS_brk,
-    libc::SYS_mmap,
-    libc::SYS_munmap,
-    libc::SYS_mremap,
-    libc::SYS_madvise,
-    libc::SYS_rt_sigreturn,
-    libc::SYS_restart_syscall,
-    libc::SYS_exit_group,
-];
-
-/// What explaining refusals takes.
-pub(crate) const EXPLAINER: &[libc::c_long] = &[
-    libc::SYS_read,
-    libc::SYS_write,
-    libc::SYS_close,
-    libc::SYS_ppoll,
-    #[cfg(target_arch = "x86_64")]
-    libc::SYS_poll,
-    // The listener.
-    libc::SYS_ioctl,
-    libc::SYS_pidfd_open,
-    libc::SYS_pidfd_getfd,
-    libc::SYS_getppid,
-    // Audit records.
-    libc::SYS_recvfrom,
-    libc::SYS_sendto,
-    libc::SYS_capget,
-    libc::SYS_capset,
-    libc::SYS_brk,
-    libc::SYS_mmap,
-    libc::SYS_munmap,
-    libc::SYS_mremap,
-    libc::SYS_rt_sigreturn,
-    libc::SYS_restart_syscall,
-    libc::SYS_exit_group,
-];
+// SUPERVISOR, POLICY_CHILD, EXPLAINER: programs, from own_calls.rs.
+include!(concat!(env!("OUT_DIR"), "/filters.rs"));
 
 /// The architecture that filters are made for.
 pub(crate) fn native() -> Result<Arch> {
@@ -86,27 +17,23 @@ pub(crate) fn native() -> Result<Arch> {
     })
 }
 
-/// A program that allows these calls; any other fails with EPERM.
-pub(crate) fn allowing(calls: &[libc::c_long]) -> Result<Program> {
-    let rule = |number: &libc::c_long| {
-        let syscall = u32::try_from(*number).ok()?;
-        Some(Rule {
-            syscall,
-            when: When::Always,
-            action: Action::Allow,
-        })
-    };
-    let rules = calls.iter().filter_map(rule).collect();
-    let eperm = Action::Errno(1);
-    compile(
-        &Profile {
-            default: eperm,
-            newest: u32::MAX,
-            rules,
-        },
-        native()?,
-    )
-    .map_err(|fault| {
+/// What waiting for the program takes, and no other call.
+pub(crate) fn supervisor() -> Result<Program> {
+    program(&SUPERVISOR)
+}
+
+/// What compiling a policy takes, and no other call.
+pub(crate) fn policy_child() -> Result<Program> {
+    program(&POLICY_CHILD)
+}
+
+/// What explaining refusals takes, and no other call.
+pub(crate) fn explainer() -> Result<Program> {
+    program(&EXPLAINER)
+}
+
+fn program(instructions: &[Instruction]) -> Result<Program> {
+    Program::new(instructions.to_vec()).map_err(|fault| {
         Error::new(
             ErrorKind::LockDown,
             format!("the helper's own filter: {fault}"),
@@ -117,11 +44,36 @@ pub(crate) fn allowing(calls: &[libc::c_long]) -> Result<Program> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::seccomp::compile::return_value;
+    use crate::seccomp::interpret::{Call, run};
+    use crate::seccomp::meaning::UNKNOWN_CALL;
+    use crate::seccomp::profile::Action;
+    use crate::stage::own_calls;
 
     #[test]
-    fn the_helpers_own_filters_are_small() {
-        assert!(SUPERVISOR.len() <= 20, "{}", SUPERVISOR.len());
-        assert!(POLICY_CHILD.len() <= 12, "{}", POLICY_CHILD.len());
-        assert!(EXPLAINER.len() <= 20, "{}", EXPLAINER.len());
+    fn each_filter_allows_its_calls_and_nothing_else() {
+        let arch = native().expect("x86_64 or aarch64");
+        for (filter, calls, most) in [
+            (supervisor(), own_calls::SUPERVISOR, 20),
+            (policy_child(), own_calls::POLICY_CHILD, 12),
+            (explainer(), own_calls::EXPLAINER, 20),
+        ] {
+            assert!(calls.len() <= most, "{}", calls.len());
+            let filter = filter.expect("a program");
+            for number in 0..=600 {
+                let call = Call {
+                    number,
+                    arch: arch.audit(),
+                    instruction_pointer: 0,
+                    arguments: [0; 6],
+                };
+                let meant = match arch.name(number) {
+                    Some(name) if calls.contains(&name) => Action::Allow,
+                    Some(_) => Action::Errno(1),
+                    None => UNKNOWN_CALL,
+                };
+                assert_eq!(run(&filter, &call), Some(return_value(meant)), "{number}");
+            }
+        }
     }
 }

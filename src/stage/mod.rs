@@ -22,6 +22,8 @@ pub(crate) mod explain;
 pub(crate) mod failure;
 pub(crate) mod filters;
 pub(crate) mod join;
+#[cfg(test)]
+mod own_calls;
 pub(crate) mod own_file;
 pub(crate) mod policy_child;
 pub(crate) mod policy_choice;

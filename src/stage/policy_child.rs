@@ -140,7 +140,7 @@ fn compile_without_power(name: &str, text: &[u8], context: Context, line: UnixSt
 
 fn give_up_power(line: UnixStream) -> std::result::Result<File, Errno> {
     use std::os::fd::AsRawFd;
-    let filter = filters::allowing(filters::POLICY_CHILD).map_err(|_| Errno::EINVAL)?;
+    let filter = filters::policy_child().map_err(|_| Errno::EINVAL)?;
     let kept = u32::try_from(line.as_raw_fd()).map_err(|_| Errno::EBADF)?;
     descriptor::close_range(0, kept - 1, Range::Close)?;
     descriptor::close_range(kept + 1, u32::MAX, Range::Close)?;

@@ -131,7 +131,7 @@ fn programs(policy: &ResolvedPolicy) -> Vec<Program> {
 /// every descriptor but its own, and most system calls.
 fn give_up_power(control: &OwnedFd, done: &OwnedFd, audit: Option<&AuditSocket>) -> Result<()> {
     let failed = |errno: Errno| Error::new(ErrorKind::LockDown, "its own lock-down").because(errno);
-    let filter = filters::allowing(filters::EXPLAINER)?;
+    let filter = filters::explainer()?;
     let fd = |fd: i32| u32::try_from(fd).map_err(|_| failed(Errno::EBADF));
     let mut kept = vec![fd(control.as_raw_fd())?, fd(done.as_raw_fd())?, 2];
     if let Some(audit) = audit {
