@@ -33,6 +33,18 @@ impl Action {
     pub fn executes(self) -> bool {
         matches!(self, Self::Allow | Self::Log)
     }
+
+    /// What a call answers where a filter answers this and one that was loaded
+    /// before it answers `below`: the stricter, and of two equally strict ones
+    /// that of the filter loaded last (`seccomp_run_filters`, kernel/seccomp.c).
+    #[must_use]
+    pub fn on_top_of(self, below: Self) -> Self {
+        if below.strictness() > self.strictness() {
+            below
+        } else {
+            self
+        }
+    }
 }
 
 impl Profile {

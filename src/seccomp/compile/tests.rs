@@ -354,30 +354,45 @@ proptest! {
         prop_assert_eq!(compile(&profile, arch), compile(&profile.clone(), arch));
     }
 
-    /// Filters on top of each other: the same in any order but for which errno
-    /// it is, the same twice as once, and never more than each allows.
+    /// Profiles on top of each other, by what they mean: in any order but for
+    /// which errno it is, the same twice as once, in any grouping, and never more
+    /// than each of them allows.
     #[test]
-    fn stacking_only_narrows(
-        one in a_profile(Arch::X86_64),
-        other in a_profile(Arch::X86_64),
+    fn composition_narrows_in_meaning(
+        profiles in prop::array::uniform3(a_profile(Arch::X86_64)),
+        arguments in prop::array::uniform6(a_value()),
+    ) {
+        for name in ["read", "ioctl", "socket"] {
+            let number = number(name);
+            let [a, b, c] = [0, 1, 2].map(|at: usize| profiles[at].evaluate(Arch::X86_64, number, arguments));
+            let both = a.on_top_of(b);
+            prop_assert_eq!(both.strictness(), b.on_top_of(a).strictness());
+            prop_assert_eq!(a.on_top_of(a), a);
+            prop_assert_eq!(both.on_top_of(c), a.on_top_of(b.on_top_of(c)));
+            prop_assert_eq!(both.executes(), a.executes() && b.executes());
+            prop_assert!(both == a || both == b);
+        }
+    }
+
+    /// The compiled filters on top of each other answer what the composition of
+    /// their profiles means.
+    #[test]
+    fn stacked_programs_answer_as_the_composition_means(
+        oldest_first in prop::array::uniform3(a_profile(Arch::X86_64)),
         arguments in prop::array::uniform6(a_value()),
     ) {
         let arch = Arch::X86_64;
-        let a = compile(&one, arch).expect("compiles");
-        let b = compile(&other, arch).expect("compiles");
+        let programs = [0, 1, 2].map(|at: usize| compile(&oldest_first[at], arch).expect("compiles"));
         for name in ["read", "ioctl", "socket"] {
-            let call = Call {
-                number: number(name),
-                arch: arch.audit(),
-                instruction_pointer: 0,
-                arguments,
-            };
-            let action = |stack: &[&Program]| run_stacked(stack, &call).map(|value| value >> 16);
-            prop_assert_eq!(action(&[&a, &b]), action(&[&b, &a]));
-            prop_assert_eq!(run_stacked(&[&a, &a], &call), run(&a, &call));
-            let executes = |program| run(program, &call).is_some_and(|value| value >= 0x7ffc_0000 && value >> 31 == 0);
-            let both = action(&[&a, &b]).is_some_and(|action| action == 0x7fff || action == 0x7ffc);
-            prop_assert_eq!(both, executes(&a) && executes(&b));
+            let number = number(name);
+            let call = Call { number, arch: arch.audit(), instruction_pointer: 0, arguments };
+            let meant = oldest_first
+                .iter()
+                .map(|profile| profile.evaluate(arch, number, arguments))
+                .reduce(|below, above| above.on_top_of(below))
+                .expect("three");
+            let stack: Vec<&Program> = programs.iter().collect();
+            prop_assert_eq!(run_stacked(&stack, &call), Some(return_value(meant)));
         }
     }
 
