@@ -22,11 +22,11 @@ use std::ffi::CString;
 use std::ops::Range;
 
 use crate::error::Fault;
+use crate::json::{Object, Step, complaint, keys, place, printable, too_deep};
 use crate::policy::capability::{Capability, CapabilitySet};
 use crate::policy::resolved::Rlimit;
 use crate::seccomp::libcontainer;
 use crate::userdb::{Account, UserSpec};
-use crate::wire::json::{Object, Step, complaint, keys, place, printable, too_deep};
 
 pub use reason::Reason;
 use written::{Config, InitConfig as Written};
@@ -117,7 +117,7 @@ pub fn parse(text: &[u8]) -> Result<InitConfig, Fault<Reason>> {
 fn read(text: &str) -> Result<Written, Fault<Reason>> {
     let mut deserializer = serde_json::Deserializer::from_str(text);
     let fault = |error: serde_json::Error| {
-        let (span, words) = complaint(text, &error);
+        let (span, words) = complaint(text.as_bytes(), &error);
         let reason = match error.classify() {
             serde_json::error::Category::Eof => Reason::Truncated,
             serde_json::error::Category::Data => Reason::Shape(words),
@@ -127,7 +127,7 @@ fn read(text: &str) -> Result<Written, Fault<Reason>> {
     };
     let Object(written) = serde::Deserialize::deserialize(&mut deserializer).map_err(fault)?;
     deserializer.end().map_err(|error| {
-        let (span, _) = complaint(text, &error);
+        let (span, _) = complaint(text.as_bytes(), &error);
         Fault::new(span.start..text.len(), Reason::Trailing)
     })?;
     Ok(written)

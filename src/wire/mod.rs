@@ -11,5 +11,4 @@ pub mod audit;
 pub mod env;
 pub mod generic_error;
 pub mod init_config;
-mod json;
 mod seccomp_config;

@@ -3,7 +3,7 @@
 use crate::seccomp::libcontainer;
 use serde::Deserialize;
 
-use crate::wire::json::objects;
+use crate::json::objects;
 
 /// `config.seccomp`.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]

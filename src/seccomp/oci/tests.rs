@@ -229,7 +229,7 @@ fn faults_tell_their_place() {
     assert_eq!(place(&escaped), escaped);
     // serde_json's place: within the line that is wrong.
     let fault = parse(b"{\n  \"defaultAction\": 1 }").expect_err("wrong");
-    assert_eq!(fault.span, 21..21);
+    assert_eq!(fault.span, 21..22);
     assert!(matches!(fault.reason, Reason::Shape(_)));
 }
 

@@ -7,6 +7,7 @@ use serde::Deserialize;
 
 use super::{Architectures, Conditional, DEFAULT_ERRNO, Entry, Filter, MAX_RULES, Name, Reason};
 use crate::error::Fault;
+use crate::json;
 use crate::policy::capability::Capability;
 use crate::seccomp::compile::MAX_ERRNO;
 use crate::seccomp::errno;
@@ -374,22 +375,11 @@ pub(super) fn kernel(version: &str) -> Option<(u32, u32)> {
 
 /// serde_json's place and message.
 pub(super) fn json_fault(text: &[u8], error: &serde_json::Error) -> Fault<Reason> {
-    let before: usize = text
-        .split_inclusive(|byte| *byte == b'\n')
-        .take(error.line().saturating_sub(1))
-        .map(<[u8]>::len)
-        .sum();
-    let at = (before + error.column().saturating_sub(1)).min(text.len());
-    let message = error.to_string();
-    // The place is told once, by the fault.
-    let message = message
-        .rsplit_once(" at line ")
-        .map_or(message.as_str(), |(message, _)| message)
-        .to_owned();
+    let (span, words) = json::complaint(text, error);
     let reason = if error.is_data() {
-        Reason::Shape(message)
+        Reason::Shape(words)
     } else {
-        Reason::Syntax(message)
+        Reason::Syntax(words)
     };
-    Fault::new(at..at, reason)
+    Fault::new(span, reason)
 }

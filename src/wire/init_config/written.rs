@@ -7,7 +7,7 @@
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
-use crate::wire::json::Object;
+use crate::json::Object;
 use crate::wire::seccomp_config;
 
 /// The message.

@@ -1,5 +1,6 @@
 //! What serde does not say about a JSON text: where a value stands, how deep it
 //! goes, whether a struct was an object.
+#![forbid(unsafe_code)]
 
 use std::borrow::Cow;
 use std::fmt;
@@ -11,7 +12,7 @@ use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 
 /// A step from a value to one inside it.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Step<'a> {
+pub(crate) enum Step<'a> {
     /// The member of an object.
     Key(&'a str),
     /// The element of an array, from 0.
@@ -22,7 +23,7 @@ pub(super) enum Step<'a> {
 ///
 /// `text` is well-formed. Where the path leads to nothing, the place is that of
 /// the last value on it that is there.
-pub(super) fn place(text: &str, path: &[Step<'_>]) -> Range<usize> {
+pub(crate) fn place(text: &str, path: &[Step<'_>]) -> Range<usize> {
     let mut place = Cursor { text, at: 0 }.value().unwrap_or(0..text.len());
     for step in path {
         let mut children = children(text, &place).enumerate();
@@ -40,7 +41,7 @@ pub(super) fn place(text: &str, path: &[Step<'_>]) -> Range<usize> {
 }
 
 /// The keys of the object that `path` leads to, with their places.
-pub(super) fn keys<'a>(
+pub(crate) fn keys<'a>(
     text: &'a str,
     path: &[Step<'_>],
 ) -> impl Iterator<Item = (Cow<'a, str>, Range<usize>)> {
@@ -51,7 +52,7 @@ pub(super) fn keys<'a>(
 }
 
 /// Where the text first goes deeper than `limit` arrays and objects.
-pub(super) fn too_deep(text: &str, limit: usize) -> Option<usize> {
+pub(crate) fn too_deep(text: &str, limit: usize) -> Option<usize> {
     let mut depth = 0_usize;
     let mut in_string = false;
     let mut escaped = false;
@@ -74,11 +75,11 @@ pub(super) fn too_deep(text: &str, limit: usize) -> Option<usize> {
 }
 
 /// Where serde stopped, and its words without the place.
-pub(super) fn complaint(text: &str, error: &serde_json::Error) -> (Range<usize>, String) {
+pub(crate) fn complaint(text: &[u8], error: &serde_json::Error) -> (Range<usize>, String) {
     let line_at: usize = text
-        .split_inclusive('\n')
+        .split_inclusive(|byte| *byte == b'\n')
         .take(error.line().saturating_sub(1))
-        .map(str::len)
+        .map(<[u8]>::len)
         .sum();
     // The column counts the bytes that were read, so the last of them is meant.
     let at = (line_at + error.column().saturating_sub(1)).min(text.len());
@@ -93,7 +94,7 @@ pub(super) fn complaint(text: &str, error: &serde_json::Error) -> (Range<usize>,
 const MAX_QUOTED: usize = 200;
 
 /// `text` for an error: control characters escaped, cut at [`MAX_QUOTED`] characters.
-pub(super) fn printable(text: &str) -> String {
+pub(crate) fn printable(text: &str) -> String {
     let mut printable = String::new();
     for (count, c) in text.chars().enumerate() {
         if count == MAX_QUOTED {
@@ -111,7 +112,7 @@ pub(super) fn printable(text: &str) -> String {
 
 /// A `T` that is written as an object. The derived code of a struct also takes
 /// an array, field by field.
-pub(super) struct Object<T>(pub(super) T);
+pub(crate) struct Object<T>(pub(crate) T);
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -125,7 +126,7 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for ObjectVisitor<T> {
     type Value = Object<T>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object")
+        f.write_str("named keys")
     }
 
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
@@ -134,7 +135,7 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for ObjectVisitor<T> {
 }
 
 /// `null` or an array of objects, for `deserialize_with`.
-pub(super) fn objects<'de, D, T>(deserializer: D) -> Result<Option<Vec<T>>, D::Error>
+pub(crate) fn objects<'de, D, T>(deserializer: D) -> Result<Option<Vec<T>>, D::Error>
 where
     D: Deserializer<'de>,
     T: Deserialize<'de>,
