@@ -24,20 +24,59 @@ pub(crate) enum Step<'a> {
 /// `text` is well-formed. Where the path leads to nothing, the place is that of
 /// the last value on it that is there.
 pub(crate) fn place(text: &str, path: &[Step<'_>]) -> Range<usize> {
-    let mut place = Cursor { text, at: 0 }.value().unwrap_or(0..text.len());
+    let mut value = Placed::top(text);
     for step in path {
-        let mut children = children(text, &place).enumerate();
-        let child = children.find(|(index, child)| match (step, &child.key) {
-            (Step::Key(wanted), Some(key)) => key_name(text, key).is_some_and(|k| k == *wanted),
-            (Step::Index(wanted), None) => wanted == index,
-            _ => false,
-        });
-        match child {
-            Some((_, child)) => place = child.value,
+        match value.child(*step) {
+            Some(child) => value = child,
             None => break,
         }
     }
-    place
+    value.place
+}
+
+/// A value of a well-formed text.
+#[derive(Clone, Debug)]
+pub(crate) struct Placed<'a> {
+    text: &'a str,
+    /// The value's bytes.
+    pub(crate) place: Range<usize>,
+}
+
+impl<'a> Placed<'a> {
+    /// The whole text's.
+    pub(crate) fn top(text: &'a str) -> Self {
+        let place = Cursor { text, at: 0 }.value().unwrap_or(0..text.len());
+        Self { text, place }
+    }
+
+    /// The member of this name; where there is none, the object itself.
+    pub(crate) fn member(&self, name: &str) -> Self {
+        self.child(Step::Key(name)).unwrap_or_else(|| self.clone())
+    }
+
+    /// The elements, in their order; none of what is no array.
+    pub(crate) fn elements(&self) -> impl Iterator<Item = Self> + use<'a> {
+        let text = self.text;
+        let elements = children(text, &self.place).filter(|child| child.key.is_none());
+        elements.map(move |child| Self {
+            text,
+            place: child.value,
+        })
+    }
+
+    fn child(&self, step: Step<'_>) -> Option<Self> {
+        let text = self.text;
+        let mut children = children(text, &self.place).enumerate();
+        let child = children.find(|(index, child)| match (step, &child.key) {
+            (Step::Key(wanted), Some(key)) => key_name(text, key).is_some_and(|k| k == wanted),
+            (Step::Index(wanted), None) => wanted == *index,
+            _ => false,
+        });
+        child.map(|(_, child)| Self {
+            text,
+            place: child.value,
+        })
+    }
 }
 
 /// The keys of the object that `path` leads to, with their places.
@@ -299,6 +338,16 @@ mod tests {
         assert_eq!(at(&[Key("d")]), "-1.5e3");
         assert_eq!(at(&[Key("c"), Key("x")]), "{}");
         assert_eq!(at(&[Key("a"), Index(3)]), at(&[Key("a")]));
+    }
+
+    #[test]
+    fn values_are_found_step_by_step() {
+        let list = Placed::top(TEXT).member("a");
+        let elements: Vec<_> = list.elements().map(|e| TEXT.get(e.place)).collect();
+        let expected = ["1", "\"]\\\"\"", "{\"b\":null}"].map(Some);
+        assert_eq!(elements, expected);
+        assert_eq!(Placed::top(TEXT).elements().count(), 0, "of an object");
+        assert_eq!(list.member("a").place, list.place, "of an array");
     }
 
     #[test]

@@ -19,7 +19,7 @@ mod userdb;
 pub use audit::audit_record;
 pub use filter::filter;
 pub use ids::{command_line, ids};
-pub use policy::{landlock_toml, policy_encoding, policy_manifest, seccomp_json};
+pub use policy::{landlock_json, landlock_toml, policy_encoding, policy_manifest, seccomp_json};
 pub use procfs::{proc_cgroup, proc_environ, proc_id_map, proc_mountinfo, proc_stat, proc_status};
 pub use protocol::{argv, env, init_config};
 pub use userdb::userdb;

@@ -1,10 +1,11 @@
 //! Policies: manifest, seccomp profile, Landlock rules, and the encoded form.
 
 use nsexec::policy::capability::CapabilitySet;
+use nsexec::policy::encode;
+use nsexec::policy::landlock_file::{self, Form, Landlock};
 use nsexec::policy::manifest::FileName;
 use nsexec::policy::resolve::{FileFault, Files, compile};
-use nsexec::policy::resolved::ResolvedPolicy;
-use nsexec::policy::{encode, landlock_file};
+use nsexec::policy::resolved::{ResolvedPolicy, Right};
 use nsexec::seccomp::oci::{self, Context};
 use nsexec::seccomp::table::Arch;
 use nsexec::seccomp::{compile as compiler, interpret};
@@ -14,11 +15,19 @@ struct Few;
 
 impl Files for Few {
     fn read(&mut self, name: &FileName) -> Result<Vec<u8>, FileFault> {
-        let text = if name.as_str().ends_with(".json") {
-            r#"{"defaultAction":"SCMP_ACT_ALLOW","syscalls":[{"names":["reboot"],"action":"SCMP_ACT_ERRNO"}]}"#
-        } else {
-            "abi = 2\n[[ruleset]]\nhandled_access_fs = [\"execute\", \"refer\"]\n\
-             [[path_beneath]]\nallowed_access = [\"execute\", \"refer\"]\nparent = [\"/\"]\n"
+        let rules = name.as_str().starts_with("landlock/");
+        let text = match (rules, Form::of(name)) {
+            (true, Some(Form::Json)) => {
+                r#"{"abi":2,"ruleset":[{"handledAccessFs":["execute","refer"]}],
+                "pathBeneath":[{"allowedAccess":["execute","refer"],"parent":["/"]}]}"#
+            }
+            (_, Some(Form::Json)) => {
+                r#"{"defaultAction":"SCMP_ACT_ALLOW","syscalls":[{"names":["reboot"],"action":"SCMP_ACT_ERRNO"}]}"#
+            }
+            _ => {
+                "abi = 2\n[[ruleset]]\nhandled_access_fs = [\"execute\", \"refer\"]\n\
+                 [[path_beneath]]\nallowed_access = [\"execute\", \"refer\"]\nparent = [\"/\"]\n"
+            }
         };
         Ok(text.as_bytes().to_vec())
     }
@@ -87,9 +96,18 @@ pub fn seccomp_json(input: &[u8]) {
     }
 }
 
-/// A Landlock rule file.
+/// A Landlock rule file in TOML.
 pub fn landlock_toml(input: &[u8]) {
-    let Ok(read) = landlock_file::parse(input) else {
+    landlock(input, Form::Toml);
+}
+
+/// A Landlock rule file in JSON.
+pub fn landlock_json(input: &[u8]) {
+    landlock(input, Form::Json);
+}
+
+fn landlock(input: &[u8], form: Form) {
+    let Ok(read) = landlock_file::parse(input, form) else {
         return;
     };
     assert!(input.len() <= landlock_file::MAX_BYTES);
@@ -110,6 +128,96 @@ pub fn landlock_toml(input: &[u8]) {
                 .all(|right| right.is_net() && read.handled.contains(right))
         );
     }
+    for form in [Form::Toml, Form::Json] {
+        let printed = print(&read, form);
+        if printed.len() <= landlock_file::MAX_BYTES {
+            assert_eq!(
+                landlock_file::parse(printed.as_bytes(), form).as_ref(),
+                Ok(&read),
+                "{printed}"
+            );
+        }
+    }
+}
+
+/// A text that says this. TOML's inline tables have the shape of JSON's objects.
+fn print(rules: &Landlock, form: Form) -> String {
+    let object = |members: &[(&str, String)]| {
+        let members: Vec<String> = members
+            .iter()
+            .map(|(key, value)| match form {
+                Form::Toml => format!("{key} = {value}"),
+                Form::Json => format!("\"{key}\": {value}"),
+            })
+            .collect();
+        format!("{{ {} }}", members.join(", "))
+    };
+    let list = |items: Vec<String>| format!("[{}]", items.join(", "));
+    let names = |rights: &[Right]| {
+        let name = |right: &Right| format!("\"{}\"", right.name());
+        list(rights.iter().map(name).collect())
+    };
+    let key = |toml, json| match form {
+        Form::Toml => toml,
+        Form::Json => json,
+    };
+    let (fs, net, scoped): (Vec<Right>, _, _) = {
+        let of = |kind: &dyn Fn(&Right) -> bool| -> Vec<Right> {
+            rules.handled.iter().copied().filter(kind).collect()
+        };
+        let scope = |right: &Right| !right.is_fs() && !right.is_net();
+        (of(&|r| r.is_fs()), of(&|r| r.is_net()), of(&scope))
+    };
+    let handled = [
+        (key("handled_access_fs", "handledAccessFs"), fs),
+        (key("handled_access_net", "handledAccessNet"), net),
+        ("scoped", scoped),
+    ];
+    let handled: Vec<(&str, String)> = handled
+        .into_iter()
+        .filter(|(_, rights)| !rights.is_empty())
+        .map(|(key, rights)| (key, names(&rights)))
+        .collect();
+    let allowed = key("allowed_access", "allowedAccess");
+    let beneath: Vec<String> = rules
+        .beneath
+        .iter()
+        .map(|rule| {
+            let path = string(&rule.path.to_string_lossy());
+            object(&[(allowed, names(&rule.rights)), ("parent", list(vec![path]))])
+        })
+        .collect();
+    let ports: Vec<String> = rules
+        .ports
+        .iter()
+        .map(|rule| {
+            let port = rule.port.to_string();
+            object(&[(allowed, names(&rule.rights)), ("port", list(vec![port]))])
+        })
+        .collect();
+    let mut members = vec![
+        ("abi", landlock_file::NEWEST_ABI.to_string()),
+        ("ruleset", list(vec![object(&handled)])),
+    ];
+    if !beneath.is_empty() {
+        members.push((key("path_beneath", "pathBeneath"), list(beneath)));
+    }
+    if !ports.is_empty() {
+        members.push((key("net_port", "netPort"), list(ports)));
+    }
+    match form {
+        Form::Json => object(&members),
+        Form::Toml => members
+            .iter()
+            .map(|(key, value)| format!("{key} = {value}\n"))
+            .collect(),
+    }
+}
+
+/// A string as both forms take it: TOML's escapes are JSON's, and DEL needs one.
+fn string(text: &str) -> String {
+    let quoted = serde_json::Value::from(text).to_string();
+    quoted.replace('\u{7f}', "\\u007f")
 }
 
 /// What a compiler without power sends.

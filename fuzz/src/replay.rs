@@ -4,11 +4,13 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use nsexec::policy::landlock_file::Form;
+
 /// What a target does with an input.
 type Property = fn(&[u8]);
 
 /// Every target and its property.
-const TARGETS: [(&str, Property); 18] = [
+const TARGETS: [(&str, Property); 19] = [
     ("argv", crate::argv),
     ("audit_record", crate::audit_record),
     ("command_line", crate::command_line),
@@ -16,6 +18,7 @@ const TARGETS: [(&str, Property); 18] = [
     ("filter", crate::filter),
     ("ids", crate::ids),
     ("init_config", crate::init_config),
+    ("landlock_json", crate::landlock_json),
     ("landlock_toml", crate::landlock_toml),
     ("policy_encoding", crate::policy_encoding),
     ("policy_manifest", crate::policy_manifest),
@@ -89,7 +92,12 @@ fn seeds_are_good_inputs() {
         |target: &str, file: &str| fs::read(root().join("corpus").join(target).join(file)).unwrap();
     assert!(nsexec::wire::init_config::parse(&read("init_config", "sample")).is_ok());
     assert!(nsexec::seccomp::oci::parse(&read("seccomp_json", "docker-default")).is_ok());
-    assert!(nsexec::policy::landlock_file::parse(&read("landlock_toml", "default")).is_ok());
+    for (target, file, form) in [
+        ("landlock_toml", "default", Form::Toml),
+        ("landlock_json", "all", Form::Json),
+    ] {
+        assert!(nsexec::policy::landlock_file::parse(&read(target, file), form).is_ok());
+    }
     assert!(nsexec::policy::manifest::parse(&read("policy_manifest", "default")).is_ok());
     assert!(nsexec::policy::encode::decode(&read("policy_encoding", "small")).is_ok());
     assert!(nsexec::procfs::stat::parse(&read("proc_stat", "sleep")).is_ok());

@@ -1,16 +1,18 @@
-//! Landlock rules in TOML: a strict subset of the landlockconfig format.
+//! Landlock rules in TOML or JSON: a strict subset of the landlockconfig format.
 //!
-//! Left out of it: variables, groups such as `abi.all` (what a right is named
-//! after should be seen), more than one `[[ruleset]]`.
+//! Left out of it: variables, groups such as `abi.all` (a policy shows what it
+//! grants), more than one ruleset (that would be more than one domain).
+
+mod json;
+mod written;
 
 use std::fmt;
 use std::path::{Component, Path};
 
-use serde::Deserialize;
-use toml::Spanned;
-
 use crate::error::Fault;
+use crate::policy::manifest::FileName;
 use crate::policy::resolved::{BeneathRule, PortRule, Right};
+use written::Written;
 
 /// A rule file names rights and paths by hand; the longest shipped has 1 kB.
 pub const MAX_BYTES: usize = 64 * 1024;
@@ -47,6 +49,43 @@ const FS: [Right; 16] = [
 const NET: [Right; 2] = [Right::BindTcp, Right::ConnectTcp];
 const SCOPES: [Right; 2] = [Right::ScopeAbstractUnixSocket, Right::ScopeSignal];
 
+/// landlockconfig's names for many rights at once.
+const GROUPS: [&str; 3] = ["abi.all", "abi.read_execute", "abi.read_write"];
+
+/// How a rule file is written. Both forms say the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// Keys in snake_case.
+    Toml,
+    /// Keys in camelCase.
+    Json,
+}
+
+impl Form {
+    /// What the end of a file's name says: `.toml` or `.json`.
+    #[must_use]
+    pub fn of(name: &FileName) -> Option<Self> {
+        let extension = Path::new(name.as_str()).extension();
+        match extension.and_then(|extension| extension.to_str()) {
+            Some("toml") => Some(Self::Toml),
+            Some("json") => Some(Self::Json),
+            _ => None,
+        }
+    }
+
+    /// A key of the TOML form in this one.
+    fn key(self, toml: &'static str) -> &'static str {
+        match (self, toml) {
+            (Self::Json, "handled_access_fs") => "handledAccessFs",
+            (Self::Json, "handled_access_net") => "handledAccessNet",
+            (Self::Json, "path_beneath") => "pathBeneath",
+            (Self::Json, "net_port") => "netPort",
+            (Self::Json, "allowed_access") => "allowedAccess",
+            (_, same) => same,
+        }
+    }
+}
+
 /// What a rule file says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Landlock {
@@ -65,16 +104,21 @@ pub enum Reason {
     TooLong(usize),
     /// Not UTF-8.
     Utf8,
-    /// No TOML, or not of this shape: an unknown, repeated or missing key.
+    /// No TOML, or not of this shape: an unknown, repeated or missing key, a
+    /// value of another type.
     Toml(String),
+    /// The same of JSON.
+    Json(String),
     /// An `abi` that is not known.
     Abi(i64),
-    /// Not exactly one `[[ruleset]]`.
+    /// Not exactly one ruleset.
     Rulesets(usize),
     /// A list that must not be empty.
     Empty(&'static str),
     /// No right of this kind has this name.
     UnknownRight(String),
+    /// The name of a group: which rights it stands for depends on the ABI.
+    Group(String),
     /// The right is newer than the file's `abi`.
     NewerRight {
         /// The right.
@@ -176,7 +220,7 @@ pub fn is_plain_absolute(path: &str) -> bool {
 ///
 /// # Errors
 /// The first thing in it that has no meaning.
-pub fn parse(text: &[u8]) -> Result<Landlock, Fault<Reason>> {
+pub fn parse(text: &[u8], form: Form) -> Result<Landlock, Fault<Reason>> {
     if text.len() > MAX_BYTES {
         return Err(Fault::new(
             MAX_BYTES..text.len(),
@@ -187,192 +231,11 @@ pub fn parse(text: &[u8]) -> Result<Landlock, Fault<Reason>> {
         let at = error.valid_up_to();
         Fault::new(at..at, Reason::Utf8)
     })?;
-    let written: Written = toml::from_str(text).map_err(|error| {
-        let span = error.span().unwrap_or(0..0);
-        Fault::new(span, Reason::Toml(error.message().to_owned()))
-    })?;
-    written.meaning()
-}
-
-/// The text, key by key.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields, expecting = "a table")]
-struct Written {
-    abi: Spanned<i64>,
-    ruleset: Spanned<Vec<Spanned<WrittenRuleset>>>,
-    path_beneath: Option<Vec<WrittenBeneath>>,
-    net_port: Option<Vec<WrittenPort>>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields, expecting = "a table")]
-struct WrittenRuleset {
-    handled_access_fs: Option<Names>,
-    handled_access_net: Option<Names>,
-    scoped: Option<Names>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields, expecting = "a table")]
-struct WrittenBeneath {
-    allowed_access: Names,
-    parent: Spanned<Vec<Spanned<String>>>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields, expecting = "a table")]
-struct WrittenPort {
-    allowed_access: Names,
-    port: Spanned<Vec<Spanned<i64>>>,
-}
-
-/// Names of rights.
-#[derive(Deserialize)]
-#[serde(transparent)]
-struct Names(Spanned<Vec<Spanned<String>>>);
-
-impl Names {
-    fn rights(
-        &self,
-        key: &'static str,
-        known: &[Right],
-        abi: u8,
-    ) -> Result<Vec<(Right, std::ops::Range<usize>)>, Fault<Reason>> {
-        if self.0.get_ref().is_empty() {
-            return Err(Fault::new(self.0.span(), Reason::Empty(key)));
-        }
-        let mut rights: Vec<(Right, std::ops::Range<usize>)> = Vec::new();
-        for name in self.0.get_ref() {
-            let at = |reason| Fault::new(name.span(), reason);
-            let Some(right) = named(name.get_ref(), known) else {
-                return Err(at(Reason::UnknownRight(name.get_ref().clone())));
-            };
-            if right.abi() > abi {
-                return Err(at(Reason::NewerRight { right, abi }));
-            }
-            if rights.iter().any(|(other, _)| *other == right) {
-                return Err(at(Reason::RepeatedRight(right)));
-            }
-            rights.push((right, name.span()));
-        }
-        Ok(rights)
+    match form {
+        Form::Toml => Written::from_toml(text)?,
+        Form::Json => json::read(text)?,
     }
-}
-
-impl Written {
-    fn meaning(&self) -> Result<Landlock, Fault<Reason>> {
-        let abi = match u8::try_from(*self.abi.get_ref()) {
-            Ok(abi @ 1..=NEWEST_ABI) => abi,
-            _ => {
-                return Err(Fault::new(
-                    self.abi.span(),
-                    Reason::Abi(*self.abi.get_ref()),
-                ));
-            }
-        };
-        let [ruleset] = self.ruleset.get_ref().as_slice() else {
-            let count = self.ruleset.get_ref().len();
-            return Err(Fault::new(self.ruleset.span(), Reason::Rulesets(count)));
-        };
-        let handled = ruleset.get_ref().rights(abi)?;
-        if handled.is_empty() {
-            return Err(Fault::new(ruleset.span(), Reason::Empty("ruleset")));
-        }
-        Ok(Landlock {
-            beneath: self.beneath(&handled, abi)?,
-            ports: self.ports(&handled, abi)?,
-            handled,
-        })
-    }
-
-    fn beneath(&self, handled: &[Right], abi: u8) -> Result<Vec<BeneathRule>, Fault<Reason>> {
-        let mut rules: Vec<BeneathRule> = Vec::new();
-        for written in self.path_beneath.iter().flatten() {
-            let rights = granted(&written.allowed_access, &FS, handled, abi)?;
-            if written.parent.get_ref().is_empty() {
-                return Err(Fault::new(written.parent.span(), Reason::Empty("parent")));
-            }
-            for parent in written.parent.get_ref() {
-                let path = parent.get_ref();
-                if !is_plain_absolute(path) {
-                    return Err(Fault::new(parent.span(), Reason::Path(path.clone())));
-                }
-                if rules.iter().any(|rule| rule.path == Path::new(path)) {
-                    return Err(Fault::new(
-                        parent.span(),
-                        Reason::RepeatedPath(path.clone()),
-                    ));
-                }
-                if rules.len() == MAX_PLACES {
-                    return Err(Fault::new(parent.span(), Reason::TooMany("parent")));
-                }
-                rules.push(BeneathRule {
-                    path: path.into(),
-                    rights: rights.clone(),
-                });
-            }
-        }
-        Ok(rules)
-    }
-
-    fn ports(&self, handled: &[Right], abi: u8) -> Result<Vec<PortRule>, Fault<Reason>> {
-        let mut rules: Vec<PortRule> = Vec::new();
-        for written in self.net_port.iter().flatten() {
-            let rights = granted(&written.allowed_access, &NET, handled, abi)?;
-            if written.port.get_ref().is_empty() {
-                return Err(Fault::new(written.port.span(), Reason::Empty("port")));
-            }
-            for number in written.port.get_ref() {
-                let Ok(port) = u16::try_from(*number.get_ref()) else {
-                    return Err(Fault::new(number.span(), Reason::Port(*number.get_ref())));
-                };
-                if rules.iter().any(|rule| rule.port == port) {
-                    return Err(Fault::new(number.span(), Reason::RepeatedPort(port)));
-                }
-                if rules.len() == MAX_PLACES {
-                    return Err(Fault::new(number.span(), Reason::TooMany("port")));
-                }
-                rules.push(PortRule {
-                    port,
-                    rights: rights.clone(),
-                });
-            }
-        }
-        Ok(rules)
-    }
-}
-
-impl WrittenRuleset {
-    fn rights(&self, abi: u8) -> Result<Vec<Right>, Fault<Reason>> {
-        let lists = [
-            ("handled_access_fs", &self.handled_access_fs, FS.as_slice()),
-            ("handled_access_net", &self.handled_access_net, &NET),
-            ("scoped", &self.scoped, &SCOPES),
-        ];
-        let mut all = Vec::new();
-        for (key, names, known) in lists {
-            if let Some(names) = names {
-                let rights = names.rights(key, known, abi)?;
-                all.extend(rights.into_iter().map(|(right, _)| right));
-            }
-        }
-        Ok(all)
-    }
-}
-
-fn granted(
-    names: &Names,
-    known: &[Right],
-    handled: &[Right],
-    abi: u8,
-) -> Result<Vec<Right>, Fault<Reason>> {
-    let rights = names.rights("allowed_access", known, abi)?;
-    for (right, span) in &rights {
-        if !handled.contains(right) {
-            return Err(Fault::new(span.clone(), Reason::NotHandled(*right)));
-        }
-    }
-    Ok(rights.into_iter().map(|(right, _)| right).collect())
+    .meaning(form)
 }
 
 fn named(name: &str, known: &[Right]) -> Option<Right> {
@@ -388,10 +251,14 @@ impl fmt::Display for Reason {
                     "a rule file has at most {MAX_BYTES} bytes, this one {length}"
                 )
             }
-            Self::Utf8 => write!(f, "not UTF-8, which TOML is"),
-            Self::Toml(message) => write!(f, "{message}"),
+            Self::Utf8 => write!(f, "not UTF-8, which TOML and JSON are"),
+            Self::Toml(message) | Self::Json(message) => write!(f, "{message}"),
             Self::Abi(abi) => write!(f, "Landlock ABI {abi} is not known; 1 to {NEWEST_ABI} are"),
-            Self::Rulesets(count) => write!(f, "{count} [[ruleset]], where one is needed"),
+            Self::Rulesets(count) => write!(
+                f,
+                "{count} elements in \"ruleset\", and a layer is one domain; \
+                 write all that is handled in one"
+            ),
             Self::Empty(key) => write!(
                 f,
                 "{key:?} is empty, which could mean all or none; name what is meant"
@@ -400,6 +267,10 @@ impl fmt::Display for Reason {
                 f,
                 "no right of this kind is named {name:?}; see landlock(7), \
                  written as execute or read_file"
+            ),
+            Self::Group(name) => write!(
+                f,
+                "{name:?} stands for other rights with each Landlock ABI; name the rights"
             ),
             Self::NewerRight { right, abi } => write!(
                 f,
@@ -411,7 +282,7 @@ impl fmt::Display for Reason {
             Self::NotHandled(right) => write!(
                 f,
                 "{:?} is granted but not handled, so that it is never denied; \
-                 list it in [[ruleset]]",
+                 list it in \"ruleset\"",
                 right.name()
             ),
             Self::Path(path) => write!(
@@ -435,3 +306,6 @@ impl fmt::Display for Reason {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

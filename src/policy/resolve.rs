@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use crate::error::{Error, ErrorKind, Fault};
 use crate::policy::encode::{Invariant, check};
-use crate::policy::landlock_file::{self, Landlock};
+use crate::policy::landlock_file::{self, Form, Landlock};
 use crate::policy::manifest::{self, BestEffort, FileName, Manifest, Origin, Source, Stage};
 use crate::policy::needs;
 use crate::policy::resolved::{
@@ -83,6 +83,8 @@ pub enum PolicyReason {
     },
     /// A Landlock rule file.
     Landlock(landlock_file::Reason),
+    /// A name of a Landlock rule file that does not say which form it has.
+    Form(FileName),
     /// Something may be missing from a layer that is left out.
     NoLayer(Stage),
     /// A right may be missing that is not handled.
@@ -270,8 +272,11 @@ impl Compiler<'_> {
             }
             Origin::File(name) => name,
         };
+        let Some(form) = Form::of(name) else {
+            return Err(self.at(&source.span, PolicyReason::Form(name.clone())));
+        };
         let text = self.read(name, source)?;
-        let rules = landlock_file::parse(&text).map_err(|fault| {
+        let rules = landlock_file::parse(&text, form).map_err(|fault| {
             PolicyFault::in_text(name.as_str(), &text, fault, PolicyReason::Landlock)
         })?;
         for named in &best_effort {
@@ -396,6 +401,12 @@ impl fmt::Display for PolicyReason {
                 "the {stage}'s filter may deny {call}, which executing a program takes; allow it"
             ),
             Self::Landlock(reason) => write!(f, "{reason}"),
+            Self::Form(name) => write!(
+                f,
+                "{:?} could be in either form; Landlock rules in TOML are in a file *.toml, \
+                 in JSON in a file *.json",
+                name.as_str()
+            ),
             Self::NoLayer(stage) => write!(
                 f,
                 "the {stage} has no Landlock layer that anything could be missing from"

@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use crate::policy::builtin;
 use crate::policy::capability::{Capability, CapabilitySet};
 use crate::policy::encode::{decode, encode};
-use crate::policy::landlock_file;
+use crate::policy::landlock_file::{self, Form};
 use crate::policy::manifest::{self, FileName, Origin, Source};
 use crate::policy::resolve::{FileFault, Files, compile};
 use crate::policy::resolved::{Layer, ResolvedPolicy};
@@ -167,19 +167,28 @@ fn constants_do_not_depend_on_caller_or_kernel() {
     }
 }
 
-#[test]
-fn the_examples_of_the_documentation_are_right() {
+/// The code blocks of docs/policy-format.md with this opening.
+fn documented(opening: &'static str) -> impl Iterator<Item = &'static [u8]> {
     let document = include_str!("../../docs/policy-format.md");
-    let mut examples = document.split("```toml\n").skip(1).map(|rest| {
+    document.split(opening).skip(1).map(|rest| {
         let (example, _) = rest.split_once("```").expect("an end");
         example.as_bytes()
-    });
+    })
+}
+
+#[test]
+fn the_examples_of_the_documentation_are_right() {
+    let mut examples = documented("```toml\n");
     let manifest = examples.next().expect("a manifest");
     let context = context(Arch::X86_64);
     let policy = compile("example", manifest, &mut Directory, context);
     assert!(policy.is_ok(), "{policy:?}");
-    let rules = landlock_file::parse(examples.next().expect("rules"));
-    assert!(rules.is_ok(), "{rules:?}");
+    let toml = landlock_file::parse(examples.next().expect("rules"), Form::Toml);
+    assert!(toml.is_ok(), "{toml:?}");
+    assert_eq!(examples.next(), None);
+    let mut examples = documented("```json\n");
+    let json = landlock_file::parse(examples.next().expect("rules"), Form::Json);
+    assert_eq!(json, toml, "both forms of the same example");
     assert_eq!(examples.next(), None);
 }
 
@@ -461,7 +470,8 @@ proptest! {
     #[test]
     fn any_text_is_an_answer(text in prop::collection::vec(any::<u8>(), 0..300)) {
         let _ = manifest::parse(&text);
-        let _ = landlock_file::parse(&text);
+        let _ = landlock_file::parse(&text, Form::Toml);
+        let _ = landlock_file::parse(&text, Form::Json);
         let _ = oci::parse(&text);
         let _ = decode(&text);
     }

@@ -1,0 +1,408 @@
+use super::*;
+
+const TOML: &str = r#"
+abi = 6
+
+[[ruleset]]
+handled_access_fs = ["execute", "ioctl_dev"]
+handled_access_net = ["bind_tcp"]
+scoped = ["signal"]
+
+[[path_beneath]]
+allowed_access = ["execute"]
+parent = ["/", "/usr/bin"]
+
+[[net_port]]
+allowed_access = ["bind_tcp"]
+port = [80]
+"#;
+
+const JSON: &str = r#"{
+  "abi": 6,
+  "ruleset": [
+    {
+      "handledAccessFs": ["execute", "ioctl_dev"],
+      "handledAccessNet": ["bind_tcp"],
+      "scoped": ["signal"]
+    }
+  ],
+  "pathBeneath": [
+    { "allowedAccess": ["execute"], "parent": ["/", "/usr/bin"] }
+  ],
+  "netPort": [
+    { "allowedAccess": ["bind_tcp"], "port": [80] }
+  ]
+}
+"#;
+
+const FORMS: [(Form, &str); 2] = [(Form::Toml, TOML), (Form::Json, JSON)];
+
+fn replaced(text: &str, from: &str, to: &str) -> String {
+    assert!(text.contains(from), "{from:?} is not in the text");
+    text.replacen(from, to, 1)
+}
+
+/// Why a text is refused, and the part of it that is wrong.
+#[track_caller]
+fn fault(form: Form, text: &str) -> (Reason, &str) {
+    let fault = parse(text.as_bytes(), form).expect_err(text);
+    (fault.reason, text.get(fault.span).expect("in the text"))
+}
+
+/// What both forms say with this replaced in them, which has to be the same.
+#[track_caller]
+fn said(from: &str, to: &str) -> Result<Landlock, Reason> {
+    let [toml, json] = FORMS.map(|(form, text)| {
+        parse(replaced(text, from, to).as_bytes(), form).map_err(|fault| fault.reason)
+    });
+    assert_eq!(toml, json);
+    toml
+}
+
+#[test]
+fn both_forms_say_the_same() {
+    let beneath = |path: &str| BeneathRule {
+        path: path.into(),
+        rights: vec![Right::Execute],
+    };
+    let meant = Landlock {
+        handled: vec![
+            Right::Execute,
+            Right::IoctlDev,
+            Right::BindTcp,
+            Right::ScopeSignal,
+        ],
+        beneath: vec![beneath("/"), beneath("/usr/bin")],
+        ports: vec![PortRule {
+            port: 80,
+            rights: vec![Right::BindTcp],
+        }],
+    };
+    for (form, text) in FORMS {
+        assert_eq!(parse(text.as_bytes(), form), Ok(meant.clone()), "{form:?}");
+    }
+}
+
+#[test]
+fn a_name_s_end_says_the_form() {
+    let of = |name: &str| Form::of(&FileName::new(name).expect("a name"));
+    assert_eq!(of("landlock/a.toml"), Some(Form::Toml));
+    assert_eq!(of("a.b.json"), Some(Form::Json));
+    for other in [
+        "a", "toml", ".json", "a.JSON", "a.tom", "a.toml~", "a.json/b", "a.",
+    ] {
+        assert_eq!(of(other), None, "{other}");
+    }
+    for (form, text) in FORMS {
+        let other = if form == Form::Toml {
+            Form::Json
+        } else {
+            Form::Toml
+        };
+        let wrong = parse(text.as_bytes(), other).expect_err("in the other form");
+        assert!(matches!(wrong.reason, Reason::Toml(_) | Reason::Json(_)));
+    }
+}
+
+/// What is wrong with the same value in both forms, and where.
+#[test]
+fn values_are_refused_for_what_is_wrong() {
+    let name = |text: &str| text.to_owned();
+    let cases = [
+        ("6", "0", "0", Reason::Abi(0)),
+        ("6", "8", "8", Reason::Abi(8)),
+        ("6", "-1", "-1", Reason::Abi(-1)),
+        (
+            "6",
+            "4",
+            "\"ioctl_dev\"",
+            Reason::NewerRight {
+                right: Right::IoctlDev,
+                abi: 4,
+            },
+        ),
+        ("[\"signal\"]", "[]", "[]", Reason::Empty("scoped")),
+        (
+            "\"signal\"",
+            "\"kill\"",
+            "\"kill\"",
+            Reason::UnknownRight(name("kill")),
+        ),
+        (
+            "\"ioctl_dev\"",
+            "\"bind_tcp\"",
+            "\"bind_tcp\"",
+            Reason::UnknownRight(name("bind_tcp")),
+        ),
+        (
+            "\"ioctl_dev\"",
+            "\"v5.all\"",
+            "\"v5.all\"",
+            Reason::UnknownRight(name("v5.all")),
+        ),
+        (
+            "\"ioctl_dev\"",
+            "\"abi.all\"",
+            "\"abi.all\"",
+            Reason::Group(name("abi.all")),
+        ),
+        (
+            "\"ioctl_dev\"",
+            "\"execute\"",
+            "\"execute\"",
+            Reason::RepeatedRight(Right::Execute),
+        ),
+        (
+            "[\"execute\"]",
+            "[\"abi.read_execute\"]",
+            "\"abi.read_execute\"",
+            Reason::Group(name("abi.read_execute")),
+        ),
+        (
+            "[\"execute\"]",
+            "[\"read_file\"]",
+            "\"read_file\"",
+            Reason::NotHandled(Right::ReadFile),
+        ),
+        (
+            "[\"execute\"]",
+            "[\"signal\"]",
+            "\"signal\"",
+            Reason::UnknownRight(name("signal")),
+        ),
+        (
+            "[\"/\", \"/usr/bin\"]",
+            "[ ]",
+            "[ ]",
+            Reason::Empty("parent"),
+        ),
+        (
+            "\"/usr/bin\"",
+            "\"usr/bin\"",
+            "\"usr/bin\"",
+            Reason::Path(name("usr/bin")),
+        ),
+        (
+            "\"/usr/bin\"",
+            "\"/usr/../bin\"",
+            "\"/usr/../bin\"",
+            Reason::Path(name("/usr/../bin")),
+        ),
+        (
+            "\"/usr/bin\"",
+            "\"/usr/./bin\"",
+            "\"/usr/./bin\"",
+            Reason::Path(name("/usr/./bin")),
+        ),
+        (
+            "\"/usr/bin\"",
+            "\"/usr//bin\"",
+            "\"/usr//bin\"",
+            Reason::Path(name("/usr//bin")),
+        ),
+        (
+            "\"/usr/bin\"",
+            "\"/usr/bin/\"",
+            "\"/usr/bin/\"",
+            Reason::Path(name("/usr/bin/")),
+        ),
+        (
+            "\"/usr/bin\"",
+            "\"/usr\\u0000\"",
+            "\"/usr\\u0000\"",
+            Reason::Path(name("/usr\0")),
+        ),
+        ("\"/usr/bin\"", "\"\"", "\"\"", Reason::Path(name(""))),
+        (
+            "\"/usr/bin\"",
+            "\"\\u002F\"",
+            "\"\\u002F\"",
+            Reason::RepeatedPath(name("/")),
+        ),
+        ("[80]", "[]", "[]", Reason::Empty("port")),
+        ("80", "65536", "65536", Reason::Port(65536)),
+        ("80", "-1", "-1", Reason::Port(-1)),
+        ("80", "81, 80, 81", "81", Reason::RepeatedPort(81)),
+    ];
+    for (from, to, at, reason) in cases {
+        for (form, text) in FORMS {
+            let text = replaced(text, from, to);
+            assert_eq!(fault(form, &text), (reason.clone(), at), "{form:?} {to:?}");
+        }
+    }
+}
+
+#[test]
+fn empty_lists_are_named_as_their_form_names_them() {
+    for (from, toml, json) in [
+        (
+            "[\"execute\", \"ioctl_dev\"]",
+            "handled_access_fs",
+            "handledAccessFs",
+        ),
+        ("[\"bind_tcp\"]", "handled_access_net", "handledAccessNet"),
+        ("[\"execute\"]", "allowed_access", "allowedAccess"),
+    ] {
+        let empty = |text| replaced(text, from, "[]");
+        assert_eq!(fault(Form::Toml, &empty(TOML)), (Reason::Empty(toml), "[]"));
+        assert_eq!(fault(Form::Json, &empty(JSON)), (Reason::Empty(json), "[]"));
+    }
+    let ruleset = "abi = 1\nruleset = [{ scoped = [\"signal\"] }]\n";
+    for key in ["path_beneath", "net_port"] {
+        let text = replaced(ruleset, "1", &format!("6\n{key} = []"));
+        assert_eq!(fault(Form::Toml, &text), (Reason::Empty(key), "[]"));
+    }
+    let ruleset = "{\"abi\": 6, \"ruleset\": [{ \"scoped\": [\"signal\"] }], \"KEY\": []}";
+    for key in ["pathBeneath", "netPort"] {
+        let text = replaced(ruleset, "KEY", key);
+        assert_eq!(fault(Form::Json, &text), (Reason::Empty(key), "[]"));
+    }
+}
+
+#[test]
+fn a_file_has_one_ruleset_that_handles_something() {
+    let cases = [
+        (
+            Form::Toml,
+            "abi = 6\nruleset = []\n",
+            Reason::Rulesets(0),
+            "[]",
+        ),
+        (
+            Form::Json,
+            "{ \"abi\": 6, \"ruleset\": [] }",
+            Reason::Rulesets(0),
+            "[]",
+        ),
+        (
+            Form::Toml,
+            "abi = 6\nruleset = [{}]\n",
+            Reason::Empty("ruleset"),
+            "{}",
+        ),
+        (
+            Form::Json,
+            "{ \"abi\": 6, \"ruleset\": [{}] }",
+            Reason::Empty("ruleset"),
+            "{}",
+        ),
+        (
+            Form::Json,
+            "{ \"ruleset\": [{}, {}, {}], \"abi\": 6 }",
+            Reason::Rulesets(3),
+            "[{}, {}, {}]",
+        ),
+    ];
+    for (form, text, reason, at) in cases {
+        assert_eq!(fault(form, text), (reason, at), "{text}");
+    }
+    let two = replaced(
+        TOML,
+        "[[path_b",
+        "[[ruleset]]\nscoped = [\"signal\"]\n[[path_b",
+    );
+    assert_eq!(fault(Form::Toml, &two).0, Reason::Rulesets(2));
+}
+
+/// Serde's own refusals: their words are serde's, their place is checked.
+#[test]
+fn keys_and_types_are_as_the_form_has_them() {
+    for (from, to) in [
+        ("abi = 6\n", ""),
+        ("abi = 6", "abi = 6\nabi = 6"),
+        ("abi = 6", "abi = \"6\""),
+        ("abi = 6", "abi = 6.0"),
+        ("abi = 6", "abi = 6\nx = 1"),
+        ("handled_access_fs", "handledAccessFs"),
+        ("path_beneath", "pathBeneath"),
+        ("scoped = [\"signal\"]", "scoped = \"signal\""),
+        ("parent", "parents"),
+        ("parent = [\"/\"", "parent = [1"),
+        ("allowed_access = [\"execute\"]\n", ""),
+        ("port = [80]", "port = [\"80\"]"),
+        ("port = [80]", "port = 80"),
+        // The derived code of a struct would take a list for its keys.
+        ("[[net_port]]", "[[x]]"),
+        ("abi = 6", "net_port = [[[\"bind_tcp\"], [80]]]\nabi = 6"),
+        ("abi = 6", "abi = 6 6"),
+    ] {
+        let text = replaced(TOML, from, to);
+        let (reason, _) = fault(Form::Toml, &text);
+        assert!(matches!(reason, Reason::Toml(_)), "{to:?}: {reason:?}");
+    }
+    for (from, to) in [
+        ("\"abi\": 6,", ""),
+        ("\"abi\": 6,", "\"abi\": 6, \"abi\": 6,"),
+        ("\"abi\": 6", "\"abi\": \"6\""),
+        ("\"abi\": 6", "\"abi\": 6.0"),
+        ("\"abi\": 6", "\"abi\": 18446744073709551615"),
+        ("\"abi\": 6", "\"abi\": null"),
+        ("\"abi\": 6", "\"abi\": 6, \"x\": 1"),
+        ("handledAccessFs", "handled_access_fs"),
+        ("pathBeneath", "path_beneath"),
+        ("[\"signal\"]", "\"signal\""),
+        ("[\"signal\"]", "null"),
+        ("\"parent\"", "\"parents\""),
+        ("[\"/\"", "[1"),
+        ("\"allowedAccess\": [\"execute\"],", ""),
+        ("[80]", "[\"80\"]"),
+        ("[80]", "80"),
+        ("[80]", "[80.5]"),
+        ("[80]", "null"),
+        (
+            "{ \"allowedAccess\": [\"bind_tcp\"], \"port\": [80] }",
+            "[[\"bind_tcp\"], [80]]",
+        ),
+        ("\"netPort\": [", "\"netPort\": null, \"x\": ["),
+        ("{\n", "[6, "),
+        ("]\n}\n", "]\n}\n{}"),
+        ("]\n}\n", "],\n}\n"),
+        ("\"abi\": 6", "abi: 6"),
+    ] {
+        let text = replaced(JSON, from, to);
+        let (reason, _) = fault(Form::Json, &text);
+        assert!(matches!(reason, Reason::Json(_)), "{to:?}: {reason:?}");
+    }
+    for (form, text) in [(Form::Toml, ""), (Form::Json, ""), (Form::Json, "null")] {
+        assert!(parse(text.as_bytes(), form).is_err(), "{form:?} {text:?}");
+    }
+    let text = replaced(JSON, "\"parent\"", "\"parents\"");
+    let fault = parse(text.as_bytes(), Form::Json).expect_err("an unknown key");
+    let after = text.find("parents").expect("there") + "parents".len();
+    assert_eq!(fault.span, after..after + 1, "behind what was read");
+    let words = "unknown field `parents`, expected `allowedAccess` or `parent`";
+    assert_eq!(fault.reason, Reason::Json(words.to_owned()));
+}
+
+#[test]
+fn bytes_that_are_no_text_are_refused_where_they_are() {
+    for (form, text) in FORMS {
+        let fault = parse(&[text.as_bytes(), b"\xff"].concat(), form).expect_err("no UTF-8");
+        assert_eq!(fault, Fault::new(text.len()..text.len(), Reason::Utf8));
+        let deep = "[".repeat(60_000);
+        assert!(parse(deep.as_bytes(), form).is_err(), "{form:?}");
+    }
+}
+
+#[test]
+fn texts_and_lists_are_taken_up_to_their_limit() {
+    for (form, text) in FORMS {
+        let mut text = format!("{text}{}", "\n".repeat(MAX_BYTES - text.len()));
+        assert!(parse(text.as_bytes(), form).is_ok(), "{form:?}");
+        text.push('\n');
+        let fault = parse(text.as_bytes(), form).expect_err("too long");
+        assert_eq!(fault.reason, Reason::TooLong(MAX_BYTES + 1));
+    }
+    let paths = |count: usize| {
+        let paths: Vec<String> = (0..count).map(|n| format!("\"/p{n}\"")).collect();
+        said("\"/\", \"/usr/bin\"", &paths.join(", ")).map(|rules| rules.beneath.len())
+    };
+    assert_eq!(paths(MAX_PLACES), Ok(MAX_PLACES));
+    assert_eq!(paths(MAX_PLACES + 1), Err(Reason::TooMany("parent")));
+    let ports = |count: usize| {
+        let ports: Vec<String> = (0..count).map(|n| n.to_string()).collect();
+        said("80", &ports.join(", ")).map(|rules| rules.ports.len())
+    };
+    assert_eq!(ports(MAX_PLACES), Ok(MAX_PLACES));
+    assert_eq!(ports(MAX_PLACES + 1), Err(Reason::TooMany("port")));
+}
