@@ -183,7 +183,7 @@ fn print(rules: &Landlock, form: Form) -> String {
         .beneath
         .iter()
         .map(|rule| {
-            let path = string(&rule.path.to_string_lossy());
+            let path = string(&rule.path.to_string_lossy().replace('$', "$$"));
             object(&[(allowed, names(&rule.rights)), ("parent", list(vec![path]))])
         })
         .collect();

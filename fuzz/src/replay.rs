@@ -94,6 +94,7 @@ fn seeds_are_good_inputs() {
     assert!(nsexec::seccomp::oci::parse(&read("seccomp_json", "docker-default")).is_ok());
     for (target, file, form) in [
         ("landlock_toml", "default", Form::Toml),
+        ("landlock_toml", "all", Form::Toml),
         ("landlock_json", "all", Form::Json),
     ] {
         assert!(nsexec::policy::landlock_file::parse(&read(target, file), form).is_ok());

@@ -1,9 +1,10 @@
 //! Landlock rules in TOML or JSON: a strict subset of the landlockconfig format.
 //!
-//! Left out of it: variables, groups such as `abi.all` (a policy shows what it
-//! grants), more than one ruleset (that would be more than one domain).
+//! Left out of it: groups such as `abi.all` (a policy shows what it grants),
+//! more than one ruleset (that would be more than one domain).
 
 mod json;
+mod variables;
 mod written;
 
 use std::fmt;
@@ -20,8 +21,8 @@ pub const MAX_BYTES: usize = 64 * 1024;
 /// PATH_MAX without its NUL: no longer path can be opened.
 pub const MAX_PATH: usize = 4095;
 
-/// How many paths and how many ports may have a rule: each path is opened
-/// before an exec.
+/// How many paths, variables put in, and how many ports may have a rule: each
+/// path is opened before an exec.
 pub const MAX_PLACES: usize = 512;
 
 /// The newest ABI whose rights can be named: 7 added flags, no right.
@@ -130,6 +131,26 @@ pub enum Reason {
     RepeatedRight(Right),
     /// A right is granted that no ruleset handles.
     NotHandled(Right),
+    /// No name of a variable.
+    VariableName(String),
+    /// The variable is defined already.
+    RepeatedVariable(String),
+    /// A variable's value that is empty.
+    EmptyValue,
+    /// The same value twice in one variable.
+    RepeatedValue(String),
+    /// A variable's value with a `$` in it.
+    Recursion(String),
+    /// No variable has this name.
+    Undefined(String),
+    /// No path needs the variable.
+    Unused(String),
+    /// A path with a `$` that neither begins a variable nor is doubled.
+    Dollar(String),
+    /// A path with `${` and no `}` behind it.
+    Unclosed(String),
+    /// Longer than [`MAX_PATH`], variables put in.
+    LongPath,
     /// Not absolute, or not in its plain form.
     Path(String),
     /// The path has rules already.
@@ -138,7 +159,7 @@ pub enum Reason {
     Port(i64),
     /// The port has rules already.
     RepeatedPort(u16),
-    /// More than [`MAX_PLACES`] paths or ports.
+    /// More than [`MAX_PLACES`] paths, ports, or values of a variable.
     TooMany(&'static str),
 }
 
@@ -284,6 +305,49 @@ impl fmt::Display for Reason {
                 "{:?} is granted but not handled, so that it is never denied; \
                  list it in \"ruleset\"",
                 right.name()
+            ),
+            Self::VariableName(name) => write!(
+                f,
+                "{name:?} is no name of a variable; a letter, then letters, digits and _"
+            ),
+            Self::RepeatedVariable(name) => {
+                write!(
+                    f,
+                    "{name:?} is defined already; write its values in one list"
+                )
+            }
+            Self::EmptyValue => write!(f, "an empty value adds nothing; leave it out"),
+            Self::RepeatedValue(value) => write!(f, "{value:?} stands twice in the list"),
+            Self::Recursion(value) => write!(
+                f,
+                "{value:?} has a $, and a value is plain text; variables, and a $ written $$, \
+                 belong in paths"
+            ),
+            Self::Undefined(name) => {
+                write!(
+                    f,
+                    "no variable is named {name:?}; define it in \"variable\""
+                )
+            }
+            Self::Unused(name) => write!(
+                f,
+                "no path has ${{{name}}} in it; leave the variable out, or put it in one"
+            ),
+            Self::Dollar(path) => write!(
+                f,
+                "a $ in {path:?} begins no variable; those are written ${{name}}, \
+                 a $ itself $$"
+            ),
+            Self::Unclosed(path) => {
+                write!(
+                    f,
+                    "a variable in {path:?} has no end; it is written ${{name}}"
+                )
+            }
+            Self::LongPath => write!(
+                f,
+                "a path has at most {MAX_PATH} bytes, its variables put in; name a directory \
+                 above it"
             ),
             Self::Path(path) => write!(
                 f,

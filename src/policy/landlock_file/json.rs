@@ -4,7 +4,7 @@ use serde::{Deserialize, Deserializer};
 use toml::Spanned;
 
 use super::Reason;
-use super::written::{Beneath, List, Ports, Ruleset, Written};
+use super::written::{Beneath, List, Ports, Ruleset, Written, WrittenVariable};
 use crate::error::Fault;
 use crate::json::{Object, Placed, complaint};
 
@@ -17,6 +17,9 @@ pub(super) fn read(text: &str) -> Result<Written, Fault<Reason>> {
     let top = Placed::top(text);
     Ok(Written {
         abi: Spanned::new(top.member("abi").place, file.abi),
+        variable: file
+            .variable
+            .map(|all| list(all, &top.member("variable"), variable)),
         ruleset: list(file.ruleset, &top.member("ruleset"), ruleset),
         path_beneath: file
             .path_beneath
@@ -31,11 +34,20 @@ pub(super) fn read(text: &str) -> Result<Written, Fault<Reason>> {
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 struct File {
     abi: i64,
+    #[serde(default, deserialize_with = "no_null")]
+    variable: Option<Vec<Object<JsonVariable>>>,
     ruleset: Vec<Object<JsonRuleset>>,
     #[serde(default, deserialize_with = "no_null")]
     path_beneath: Option<Vec<Object<JsonBeneath>>>,
     #[serde(default, deserialize_with = "no_null")]
     net_port: Option<Vec<Object<JsonPorts>>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+struct JsonVariable {
+    name: String,
+    literal: Vec<String>,
 }
 
 #[derive(Deserialize)]
@@ -70,6 +82,13 @@ where
     T: Deserialize<'de>,
 {
     T::deserialize(deserializer).map(Some)
+}
+
+fn variable(Object(read): Object<JsonVariable>, at: &Placed<'_>) -> Object<WrittenVariable> {
+    Object(WrittenVariable {
+        name: Spanned::new(at.member("name").place, read.name),
+        literal: plain(read.literal, at, "literal"),
+    })
 }
 
 fn ruleset(Object(read): Object<JsonRuleset>, at: &Placed<'_>) -> Object<Ruleset> {

@@ -3,6 +3,10 @@ use super::*;
 const TOML: &str = r#"
 abi = 6
 
+[[variable]]
+name = "programs"
+literal = ["/bin", "/sbin"]
+
 [[ruleset]]
 handled_access_fs = ["execute", "ioctl_dev"]
 handled_access_net = ["bind_tcp"]
@@ -10,7 +14,7 @@ scoped = ["signal"]
 
 [[path_beneath]]
 allowed_access = ["execute"]
-parent = ["/", "/usr/bin"]
+parent = ["/", "/usr/bin", "/opt${programs}"]
 
 [[net_port]]
 allowed_access = ["bind_tcp"]
@@ -19,6 +23,9 @@ port = [80]
 
 const JSON: &str = r#"{
   "abi": 6,
+  "variable": [
+    { "name": "programs", "literal": ["/bin", "/sbin"] }
+  ],
   "ruleset": [
     {
       "handledAccessFs": ["execute", "ioctl_dev"],
@@ -27,7 +34,7 @@ const JSON: &str = r#"{
     }
   ],
   "pathBeneath": [
-    { "allowedAccess": ["execute"], "parent": ["/", "/usr/bin"] }
+    { "allowedAccess": ["execute"], "parent": ["/", "/usr/bin", "/opt${programs}"] }
   ],
   "netPort": [
     { "allowedAccess": ["bind_tcp"], "port": [80] }
@@ -72,7 +79,9 @@ fn both_forms_say_the_same() {
             Right::BindTcp,
             Right::ScopeSignal,
         ],
-        beneath: vec![beneath("/"), beneath("/usr/bin")],
+        beneath: ["/", "/usr/bin", "/opt/bin", "/opt/sbin"]
+            .map(beneath)
+            .to_vec(),
         ports: vec![PortRule {
             port: 80,
             rights: vec![Right::BindTcp],
@@ -171,7 +180,7 @@ fn values_are_refused_for_what_is_wrong() {
             Reason::UnknownRight(name("signal")),
         ),
         (
-            "[\"/\", \"/usr/bin\"]",
+            "[\"/\", \"/usr/bin\", \"/opt${programs}\"]",
             "[ ]",
             "[ ]",
             Reason::Empty("parent"),
@@ -219,6 +228,85 @@ fn values_are_refused_for_what_is_wrong() {
             "\"\\u002F\"",
             Reason::RepeatedPath(name("/")),
         ),
+        (
+            "\"/usr/bin\"",
+            "\"/opt/sbin\"",
+            "\"/opt${programs}\"",
+            Reason::RepeatedPath(name("/opt/sbin")),
+        ),
+        (
+            "\"/bin\"",
+            "\"/bin/\"",
+            "\"/opt${programs}\"",
+            Reason::Path(name("/opt/bin/")),
+        ),
+        (
+            "\"/bin\"",
+            "\"/..\"",
+            "\"/opt${programs}\"",
+            Reason::Path(name("/opt/..")),
+        ),
+        (
+            "/opt${programs}",
+            "${programs}/${program}",
+            "\"${programs}/${program}\"",
+            Reason::Undefined(name("program")),
+        ),
+        (
+            "/opt${programs}",
+            "/opt$programs",
+            "\"/opt$programs\"",
+            Reason::Dollar(name("/opt$programs")),
+        ),
+        (
+            "/opt${programs}",
+            "/opt${programs",
+            "\"/opt${programs\"",
+            Reason::Unclosed(name("/opt${programs")),
+        ),
+        (
+            "/opt${programs}",
+            "/opt${pro-grams}",
+            "\"/opt${pro-grams}\"",
+            Reason::VariableName(name("pro-grams")),
+        ),
+        (
+            "/opt${programs}",
+            "/opt$${programs}",
+            "\"programs\"",
+            Reason::Unused(name("programs")),
+        ),
+        (
+            "\"programs\"",
+            "\"_programs\"",
+            "\"_programs\"",
+            Reason::VariableName(name("_programs")),
+        ),
+        (
+            "\"programs\"",
+            "\"\"",
+            "\"\"",
+            Reason::VariableName(name("")),
+        ),
+        (
+            "[\"/bin\", \"/sbin\"]",
+            "[]",
+            "[]",
+            Reason::Empty("literal"),
+        ),
+        ("\"/bin\"", "\"\"", "\"\"", Reason::EmptyValue),
+        (
+            "\"/bin\"",
+            "\"/sbin\"",
+            "\"/sbin\"",
+            Reason::RepeatedValue(name("/sbin")),
+        ),
+        (
+            "\"/bin\"",
+            "\"${programs}\"",
+            "\"${programs}\"",
+            Reason::Recursion(name("${programs}")),
+        ),
         ("[80]", "[]", "[]", Reason::Empty("port")),
         ("80", "65536", "65536", Reason::Port(65536)),
         ("80", "-1", "-1", Reason::Port(-1)),
@@ -248,14 +336,29 @@ fn empty_lists_are_named_as_their_form_names_them() {
         assert_eq!(fault(Form::Json, &empty(JSON)), (Reason::Empty(json), "[]"));
     }
     let ruleset = "abi = 1\nruleset = [{ scoped = [\"signal\"] }]\n";
-    for key in ["path_beneath", "net_port"] {
+    for key in ["variable", "path_beneath", "net_port"] {
         let text = replaced(ruleset, "1", &format!("6\n{key} = []"));
         assert_eq!(fault(Form::Toml, &text), (Reason::Empty(key), "[]"));
     }
     let ruleset = "{\"abi\": 6, \"ruleset\": [{ \"scoped\": [\"signal\"] }], \"KEY\": []}";
-    for key in ["pathBeneath", "netPort"] {
+    for key in ["variable", "pathBeneath", "netPort"] {
         let text = replaced(ruleset, "KEY", key);
         assert_eq!(fault(Form::Json, &text), (Reason::Empty(key), "[]"));
+    }
+}
+
+#[test]
+fn a_variable_is_defined_once() {
+    let again = "[[variable]]\nname = \"programs\"\nliteral = [\"/x\"]\n\n[[ruleset]]";
+    let toml = replaced(TOML, "[[ruleset]]", again);
+    let again = "{ \"name\": \"programs\", \"literal\": [\"/x\"] },\n    { \"name\"";
+    let json = replaced(JSON, "{ \"name\"", again);
+    for (form, text) in [(Form::Toml, toml), (Form::Json, json)] {
+        let repeated = Reason::RepeatedVariable("programs".to_owned());
+        assert_eq!(fault(form, &text), (repeated, "\"programs\""));
+        let second = text.rfind("\"programs\"");
+        let fault = parse(text.as_bytes(), form).expect_err("twice");
+        assert_eq!(Some(fault.span.start), second, "{form:?}");
     }
 }
 
@@ -317,6 +420,9 @@ fn keys_and_types_are_as_the_form_has_them() {
         ("path_beneath", "pathBeneath"),
         ("scoped = [\"signal\"]", "scoped = \"signal\""),
         ("parent", "parents"),
+        ("name", "names"),
+        ("literal = [\"/bin\", \"/sbin\"]\n", ""),
+        ("name = \"programs\"", "name = [\"programs\"]"),
         ("parent = [\"/\"", "parent = [1"),
         ("allowed_access = [\"execute\"]\n", ""),
         ("port = [80]", "port = [\"80\"]"),
@@ -343,6 +449,10 @@ fn keys_and_types_are_as_the_form_has_them() {
         ("[\"signal\"]", "\"signal\""),
         ("[\"signal\"]", "null"),
         ("\"parent\"", "\"parents\""),
+        ("\"name\"", "\"names\""),
+        ("\"literal\": [\"/bin\", \"/sbin\"]", "\"literal\": null"),
+        (", \"literal\": [\"/bin\", \"/sbin\"]", ""),
+        ("\"name\": \"programs\"", "\"name\": null"),
         ("[\"/\"", "[1"),
         ("\"allowedAccess\": [\"execute\"],", ""),
         ("[80]", "[\"80\"]"),
@@ -397,8 +507,16 @@ fn texts_and_lists_are_taken_up_to_their_limit() {
         let paths: Vec<String> = (0..count).map(|n| format!("\"/p{n}\"")).collect();
         said("\"/\", \"/usr/bin\"", &paths.join(", ")).map(|rules| rules.beneath.len())
     };
-    assert_eq!(paths(MAX_PLACES), Ok(MAX_PLACES));
-    assert_eq!(paths(MAX_PLACES + 1), Err(Reason::TooMany("parent")));
+    // The variable makes two more.
+    assert_eq!(paths(MAX_PLACES - 2), Ok(MAX_PLACES));
+    assert_eq!(paths(MAX_PLACES - 1), Err(Reason::TooMany("parent")));
+    let values = |count: usize| {
+        let values: Vec<String> = (0..count).map(|n| format!("\"/v{n}\"")).collect();
+        said("\"/bin\", \"/sbin\"", &values.join(", ")).map(|rules| rules.beneath.len())
+    };
+    assert_eq!(values(MAX_PLACES - 2), Ok(MAX_PLACES));
+    assert_eq!(values(MAX_PLACES - 1), Err(Reason::TooMany("parent")));
+    assert_eq!(values(MAX_PLACES + 1), Err(Reason::TooMany("literal")));
     let ports = |count: usize| {
         let ports: Vec<String> = (0..count).map(|n| n.to_string()).collect();
         said("80", &ports.join(", ")).map(|rules| rules.ports.len())

@@ -6,6 +6,7 @@ use std::path::Path;
 use serde::Deserialize;
 use toml::Spanned;
 
+use super::variables::Variables;
 use super::{
     FS, Form, GROUPS, Landlock, MAX_PLACES, NET, NEWEST_ABI, Reason, SCOPES, is_plain_absolute,
     named,
@@ -22,9 +23,18 @@ pub(super) type List<T> = Spanned<Vec<Spanned<T>>>;
 #[serde(deny_unknown_fields)]
 pub(super) struct Written {
     pub(super) abi: Spanned<i64>,
+    pub(super) variable: Option<List<Object<WrittenVariable>>>,
     pub(super) ruleset: List<Object<Ruleset>>,
     pub(super) path_beneath: Option<List<Object<Beneath>>>,
     pub(super) net_port: Option<List<Object<Ports>>>,
+}
+
+/// A variable: its name, and the texts that it stands for.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct WrittenVariable {
+    pub(super) name: Spanned<String>,
+    pub(super) literal: List<String>,
 }
 
 /// What is handled.
@@ -74,14 +84,18 @@ impl Written {
             return Err(Fault::new(self.ruleset.span(), Reason::Rulesets(count)));
         };
         let reader = Reader { form, abi };
+        let mut variables = reader.variables(self.variable.as_ref())?;
         let handled = reader.handled(&ruleset.get_ref().0)?;
         if handled.is_empty() {
             return Err(Fault::new(ruleset.span(), Reason::Empty("ruleset")));
         }
+        let beneath = reader.beneath(self.path_beneath.as_ref(), &handled, &mut variables)?;
+        let ports = reader.ports(self.net_port.as_ref(), &handled)?;
+        variables.all_used()?;
         Ok(Landlock {
-            beneath: reader.beneath(self.path_beneath.as_ref(), &handled)?,
-            ports: reader.ports(self.net_port.as_ref(), &handled)?,
             handled,
+            beneath,
+            ports,
         })
     }
 }
@@ -93,6 +107,18 @@ struct Reader {
 }
 
 impl Reader {
+    fn variables(
+        &self,
+        written: Option<&List<Object<WrittenVariable>>>,
+    ) -> Result<Variables, Fault<Reason>> {
+        let mut variables = Variables::NONE;
+        for written in self.optional("variable", written)? {
+            let Object(written) = written.get_ref();
+            variables.define(&written.name, self.items("literal", &written.literal)?)?;
+        }
+        Ok(variables)
+    }
+
     fn handled(&self, ruleset: &Ruleset) -> Result<Vec<Right>, Fault<Reason>> {
         let lists = [
             (
@@ -117,6 +143,7 @@ impl Reader {
         &self,
         written: Option<&List<Object<Beneath>>>,
         handled: &[Right],
+        variables: &mut Variables,
     ) -> Result<Vec<BeneathRule>, Fault<Reason>> {
         let mut rules: Vec<BeneathRule> = Vec::new();
         for written in self.optional("path_beneath", written)? {
@@ -124,20 +151,21 @@ impl Reader {
             let rights = self.granted(&written.allowed_access, &FS, handled)?;
             for parent in self.items("parent", &written.parent)? {
                 let at = |reason| Fault::new(parent.span(), reason);
-                let path = parent.get_ref();
-                if !is_plain_absolute(path) {
-                    return Err(at(Reason::Path(path.clone())));
+                for path in variables.paths(parent.get_ref()).map_err(at)? {
+                    if !is_plain_absolute(&path) {
+                        return Err(at(Reason::Path(path)));
+                    }
+                    if rules.iter().any(|rule| rule.path == Path::new(&path)) {
+                        return Err(at(Reason::RepeatedPath(path)));
+                    }
+                    if rules.len() == MAX_PLACES {
+                        return Err(at(Reason::TooMany("parent")));
+                    }
+                    rules.push(BeneathRule {
+                        path: path.into(),
+                        rights: rights.clone(),
+                    });
                 }
-                if rules.iter().any(|rule| rule.path == Path::new(path)) {
-                    return Err(at(Reason::RepeatedPath(path.clone())));
-                }
-                if rules.len() == MAX_PLACES {
-                    return Err(at(Reason::TooMany("parent")));
-                }
-                rules.push(BeneathRule {
-                    path: path.into(),
-                    rights: rights.clone(),
-                });
             }
         }
         Ok(rules)
