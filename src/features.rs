@@ -9,7 +9,7 @@ use nix::fcntl::{OFlag, OpenHow, openat2};
 
 use crate::error::Result;
 use crate::landlock::abi;
-use crate::policy::resolved::Right;
+use crate::policy::resolved::{LogFlag, Right};
 use crate::request::{Namespace, Pid};
 use crate::sys::{landlock, mount, namespace, pidfd};
 use crate::target::Procfs;
@@ -151,10 +151,10 @@ fn by_id(procfs: &Procfs) -> std::result::Result<(), Errno> {
 
 fn landlock_rows() -> Vec<Feature> {
     let version = landlock::abi().unwrap_or(0);
-    let row = |name, right: Right, without| Feature {
+    let row = |name, abi: u8, without| Feature {
         name,
-        since: abi::kernel(u32::from(right.abi())),
-        found: if version >= u32::from(right.abi()) {
+        since: abi::kernel(abi.into()),
+        found: if version >= u32::from(abi) {
             Found::Yes
         } else {
             Found::No
@@ -164,28 +164,33 @@ fn landlock_rows() -> Vec<Feature> {
     vec![
         row(
             "Landlock: execute",
-            Right::Execute,
+            Right::Execute.abi(),
             "as the policy says: refused, or left out",
         ),
         row(
             "Landlock: refer",
-            Right::Refer,
+            Right::Refer.abi(),
             "the layer is left out where the policy lets it go",
         ),
         row(
             "Landlock: TCP",
-            Right::BindTcp,
+            Right::BindTcp.abi(),
             "as the policy says, right by right",
         ),
         row(
             "Landlock: device ioctls",
-            Right::IoctlDev,
+            Right::IoctlDev.abi(),
             "as the policy says, right by right",
         ),
         row(
             "Landlock: scopes",
-            Right::ScopeSignal,
+            Right::ScopeSignal.abi(),
             "as the policy says, right by right",
+        ),
+        row(
+            "Landlock: log flags",
+            LogFlag::ABI,
+            "as the policy says, flag by flag",
         ),
     ]
 }

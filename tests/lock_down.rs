@@ -8,38 +8,8 @@ use std::process::{Command, Stdio};
 
 use serde_json::Value;
 use support::protocol_a::{config, hand_over};
+use support::trace::{name, trace};
 use support::{NSEXEC, Target, fail, run, succeed, temporary_directory, text};
-
-/// The system calls of one exec, `PID NAME(...) = ...` a line, by strace(1).
-fn trace(target: &Target, arguments: &[&str]) -> Vec<(String, String)> {
-    let directory = temporary_directory("strace");
-    let log = directory.join("log");
-    let mut command = Command::new("strace");
-    command
-        .args(["-f", "-qq", "-o"])
-        .arg(&log)
-        .arg("--")
-        .arg(NSEXEC);
-    command
-        .arg("-t")
-        .arg(target.pid().to_string())
-        .args(arguments);
-    command.stdin(Stdio::null());
-    succeed(command);
-    let text = fs::read_to_string(&log).unwrap();
-    fs::remove_dir_all(directory).unwrap();
-    text.lines()
-        .filter_map(|line| {
-            let (pid, call) = line.split_once(' ')?;
-            Some((pid.to_owned(), call.trim_start().to_owned()))
-        })
-        .collect()
-}
-
-fn name(call: &str) -> &str {
-    let call = call.strip_prefix("<... ").unwrap_or(call);
-    call.split(['(', ' ']).next().unwrap_or("")
-}
 
 #[test]
 fn the_helper_is_locked_down_before_it_clones() {

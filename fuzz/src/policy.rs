@@ -18,8 +18,9 @@ impl Files for Few {
         let rules = name.as_str().starts_with("landlock/");
         let text = match (rules, Form::of(name)) {
             (true, Some(Form::Json)) => {
-                r#"{"abi":2,"ruleset":[{"handledAccessFs":["execute","refer"]}],
-                "pathBeneath":[{"allowedAccess":["execute","refer"],"parent":["/"]}]}"#
+                r#"{"abi":7,"ruleset":[{"handledAccessFs":["execute","refer"]}],
+                "pathBeneath":[{"allowedAccess":["execute","refer"],"parent":["/"]}],
+                "x-nsexec":{"log":["new_exec_on"]}}"#
             }
             (_, Some(Form::Json)) => {
                 r#"{"defaultAction":"SCMP_ACT_ALLOW","syscalls":[{"names":["reboot"],"action":"SCMP_ACT_ERRNO"}]}"#
@@ -204,6 +205,10 @@ fn print(rules: &Landlock, form: Form) -> String {
     }
     if !ports.is_empty() {
         members.push((key("net_port", "netPort"), list(ports)));
+    }
+    if !rules.log.is_empty() {
+        let flags = rules.log.iter().map(|flag| string(flag.name())).collect();
+        members.push(("x-nsexec", object(&[("log", list(flags))])));
     }
     match form {
         Form::Json => object(&members),

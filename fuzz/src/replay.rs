@@ -100,7 +100,9 @@ fn seeds_are_good_inputs() {
         assert!(nsexec::policy::landlock_file::parse(&read(target, file), form).is_ok());
     }
     assert!(nsexec::policy::manifest::parse(&read("policy_manifest", "default")).is_ok());
-    assert!(nsexec::policy::encode::decode(&read("policy_encoding", "small")).is_ok());
+    for file in ["small", "default", "flags"] {
+        assert!(nsexec::policy::encode::decode(&read("policy_encoding", file)).is_ok());
+    }
     assert!(nsexec::procfs::stat::parse(&read("proc_stat", "sleep")).is_ok());
     assert!(nsexec::procfs::status::parse(&read("proc_status", "sleep")).is_ok());
     assert!(nsexec::procfs::mountinfo::parse(&read("proc_mountinfo", "small")).is_ok());

@@ -1,11 +1,11 @@
-//! Which rights a kernel knows.
+//! Which rights and flags a kernel knows.
 //!
 //! The ABI version is the kernel's word for what it has. It never decides what
 //! a policy means: a right that is missing is refused, or listed as dropped.
 
 use landlock::{AccessFs, AccessNet, Scope};
 
-use crate::policy::resolved::Right;
+use crate::policy::resolved::{LogFlag, Right};
 
 /// A right in the landlock crate's types.
 #[derive(Clone, Copy, Debug)]
@@ -15,8 +15,8 @@ pub(crate) enum Kind {
     Scope(Scope),
 }
 
-/// How many ABI versions the rights of policies span.
-pub(crate) const NEWEST: u32 = 6;
+/// How many ABI versions the rights and flags of policies span.
+pub(crate) const NEWEST: u32 = 7;
 
 /// The Linux version that brought an ABI version.
 pub(crate) fn kernel(abi: u32) -> &'static str {
@@ -26,7 +26,8 @@ pub(crate) fn kernel(abi: u32) -> &'static str {
         3 => "6.2",
         4 => "6.7",
         5 => "6.10",
-        _ => "6.12",
+        6 => "6.12",
+        _ => "6.15",
     }
 }
 
@@ -53,6 +54,15 @@ pub(crate) fn kind(right: Right) -> Kind {
         Right::ConnectTcp => Kind::Net(AccessNet::ConnectTcp),
         Right::ScopeAbstractUnixSocket => Kind::Scope(Scope::AbstractUnixSocket),
         Right::ScopeSignal => Kind::Scope(Scope::Signal),
+    }
+}
+
+/// The flag of landlock_restrict_self(2), linux/landlock.h.
+pub(crate) fn bit(flag: LogFlag) -> u32 {
+    match flag {
+        LogFlag::SameExecOff => 1 << 0,
+        LogFlag::NewExecOn => 1 << 1,
+        LogFlag::SubdomainsOff => 1 << 2,
     }
 }
 

@@ -4,7 +4,7 @@ use std::os::fd::OwnedFd;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::landlock::abi;
-use crate::landlock::ruleset::{self, Domain, DomainStatus};
+use crate::landlock::ruleset::{self, Built, Domain, DomainStatus};
 use crate::policy::resolved::{self, LandlockRules, Layer, ResolvedPolicy};
 use crate::seccomp::program::Program;
 use crate::sys::landlock as kernel;
@@ -15,14 +15,14 @@ pub(crate) struct Layers {
     pub(crate) ceiling: Stage,
     pub(crate) workload: Stage,
     /// Handles all, grants nothing; `None`: the kernel has no Landlock.
-    pub(crate) supervisor: Option<OwnedFd>,
+    pub(crate) supervisor: Option<Domain>,
 }
 
 /// The two layers of one stage.
 #[derive(Debug)]
 pub(crate) struct Stage {
     pub(crate) seccomp: Option<Program>,
-    pub(crate) landlock: Option<OwnedFd>,
+    pub(crate) landlock: Option<Domain>,
     pub(crate) status: StageStatus,
 }
 
@@ -60,6 +60,15 @@ impl Layers {
 }
 
 impl Stage {
+    /// Audit is told of all that the domain denies, whatever the policy says.
+    pub(crate) fn log_all(&mut self) {
+        if let (Some(domain), Status::InForce(status)) =
+            (&mut self.landlock, &mut self.status.landlock)
+        {
+            domain.log_all(status);
+        }
+    }
+
     fn build(layers: &resolved::Layers, root: &OwnedFd, abi: u32) -> Result<Self> {
         let (program, seccomp) = match &layers.seccomp {
             Layer::Enforce(program) => (
@@ -87,7 +96,7 @@ fn build_landlock(
     layer: &Layer<LandlockRules>,
     root: &OwnedFd,
     abi: u32,
-) -> Result<(Option<OwnedFd>, Status<DomainStatus>)> {
+) -> Result<(Option<Domain>, Status<DomainStatus>)> {
     let rules = match layer {
         Layer::Enforce(rules) => rules,
         Layer::None { reason } => {
@@ -100,7 +109,7 @@ fn build_landlock(
         }
     };
     Ok(match ruleset::build(rules, root, abi)? {
-        Domain::Ready { ruleset, status } => (Some(ruleset), Status::InForce(status)),
-        Domain::Dropped { reason } => (None, Status::Dropped { reason }),
+        Built::Domain(domain, status) => (Some(domain), Status::InForce(status)),
+        Built::Dropped { reason } => (None, Status::Dropped { reason }),
     })
 }

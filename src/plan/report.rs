@@ -143,10 +143,16 @@ fn stage(status: &StageStatus) -> Value {
 
 fn domain_value(domain: &DomainStatus) -> Value {
     let handled: Vec<&str> = domain.handled.iter().map(|right| right.name()).collect();
-    let dropped: Vec<Value> = domain
-        .dropped
-        .iter()
-        .map(|(right, reason)| json!({ "right": right.name(), "reason": reason }))
-        .collect();
-    json!({ "in_force": true, "rights": handled, "dropped": dropped, "absent": domain.absent })
+    let log: Vec<&str> = domain.log.iter().map(|flag| flag.name()).collect();
+    let rights = domain.dropped.iter();
+    let rights = rights.map(|(right, reason)| json!({ "right": right.name(), "reason": reason }));
+    let flags = domain.dropped_log.iter();
+    let flags = flags.map(|(flag, reason)| json!({ "log": flag.name(), "reason": reason }));
+    json!({
+        "in_force": true,
+        "rights": handled,
+        "log": log,
+        "dropped": rights.chain(flags).collect::<Vec<Value>>(),
+        "absent": domain.absent,
+    })
 }

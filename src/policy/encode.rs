@@ -40,6 +40,8 @@ pub enum Invariant {
     Reason,
     /// A domain handles rights, each once.
     Handled,
+    /// A domain asks for a log flag once.
+    Log,
     /// Only rights newer than ABI 2 may be missing by themselves.
     BestEffort(Right),
     /// A rule grants handled rights of its kind, each once, and at least one.
@@ -122,6 +124,14 @@ fn check_landlock(rules: &LandlockRules) -> Result<(), Invariant> {
     }
     if handled.is_empty() {
         return Err(Invariant::Handled);
+    }
+    let mut asked = Vec::new();
+    for known in &rules.log {
+        check_require(&known.require)?;
+        if asked.contains(&known.flag) {
+            return Err(Invariant::Log);
+        }
+        asked.push(known.flag);
     }
     if rules.beneath.len() > MAX_PLACES || rules.ports.len() > MAX_PLACES {
         return Err(Invariant::Place);
@@ -249,6 +259,7 @@ impl fmt::Display for Invariant {
             ),
             Self::Reason => write!(f, "what is left out has a reason"),
             Self::Handled => write!(f, "a Landlock domain handles rights, each once"),
+            Self::Log => write!(f, "a Landlock domain asks for a log flag once"),
             Self::BestEffort(right) => write!(
                 f,
                 "{:?} is as old as the layer that it stands in",

@@ -1,4 +1,5 @@
-//! Landlock rules in TOML or JSON: a strict subset of the landlockconfig format.
+//! Landlock rules in TOML or JSON: a strict subset of the landlockconfig format,
+//! and log flags, which it does not have, in a table of their own.
 //!
 //! Left out of it: groups such as `abi.all` (a policy shows what it grants),
 //! more than one ruleset (that would be more than one domain).
@@ -12,7 +13,7 @@ use std::path::{Component, Path};
 
 use crate::error::Fault;
 use crate::policy::manifest::FileName;
-use crate::policy::resolved::{BeneathRule, PortRule, Right};
+use crate::policy::resolved::{BeneathRule, LogFlag, PortRule, Right};
 use written::Written;
 
 /// A rule file names rights and paths by hand; the longest shipped has 1 kB.
@@ -25,7 +26,7 @@ pub const MAX_PATH: usize = 4095;
 /// path is opened before an exec.
 pub const MAX_PLACES: usize = 512;
 
-/// The newest ABI whose rights can be named: 7 added flags, no right.
+/// The newest ABI whose rights and flags can be named: 7 added log flags.
 pub const NEWEST_ABI: u8 = 7;
 
 /// The file-system rights by name.
@@ -96,6 +97,8 @@ pub struct Landlock {
     pub beneath: Vec<BeneathRule>,
     /// Grants for ports.
     pub ports: Vec<PortRule>,
+    /// What audit is told of denials, each flag once.
+    pub log: Vec<LogFlag>,
 }
 
 /// Why a rule file is none, and what would be right.
@@ -120,6 +123,17 @@ pub enum Reason {
     UnknownRight(String),
     /// The name of a group: which rights it stands for depends on the ABI.
     Group(String),
+    /// No log flag has this name.
+    UnknownFlag(String),
+    /// The same log flag twice.
+    RepeatedFlag(LogFlag),
+    /// Log flags, and an `abi` before [`LogFlag::ABI`].
+    NewerFlag {
+        /// The flag.
+        flag: LogFlag,
+        /// The file's ABI.
+        abi: u8,
+    },
     /// The right is newer than the file's `abi`.
     NewerRight {
         /// The right.
@@ -225,6 +239,24 @@ impl Right {
     }
 }
 
+impl LogFlag {
+    /// The name in a rule file: the kernel's, without what all have in common.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::SameExecOff => "same_exec_off",
+            Self::NewExecOn => "new_exec_on",
+            Self::SubdomainsOff => "subdomains_off",
+        }
+    }
+
+    /// The flag of this name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|flag| flag.name() == name)
+    }
+}
+
 /// Whether a path is absolute and in its plain form: no `.`, `..`, `//`, NUL or
 /// slash at its end, at most [`MAX_PATH`] bytes.
 #[must_use]
@@ -292,6 +324,18 @@ impl fmt::Display for Reason {
             Self::Group(name) => write!(
                 f,
                 "{name:?} stands for other rights with each Landlock ABI; name the rights"
+            ),
+            Self::UnknownFlag(name) => write!(
+                f,
+                "no log flag is named {name:?}; {} are",
+                LogFlag::ALL.map(LogFlag::name).join(", ")
+            ),
+            Self::RepeatedFlag(flag) => write!(f, "{:?} stands twice in the list", flag.name()),
+            Self::NewerFlag { flag, abi } => write!(
+                f,
+                "{:?} came with Landlock ABI {}, and the file is for abi = {abi}",
+                flag.name(),
+                LogFlag::ABI
             ),
             Self::NewerRight { right, abi } => write!(
                 f,

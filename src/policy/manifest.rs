@@ -7,7 +7,7 @@ use std::fmt;
 use std::ops::Range;
 
 use crate::error::Fault;
-use crate::policy::resolved::{Process, Right};
+use crate::policy::resolved::{LogFlag, Process, Right};
 use written::Written;
 
 /// A manifest is written by hand; the longest shipped has 2 kB.
@@ -96,17 +96,28 @@ pub enum Stage {
     Workload,
 }
 
-/// A Landlock layer or right that a kernel may lack.
+/// A Landlock layer, or a part of one, that a kernel may lack.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BestEffort {
     /// The bytes of the manifest that say so.
     pub span: Range<usize>,
     /// Whose Landlock domain.
     pub stage: Stage,
-    /// The right; `None`: the layer.
-    pub right: Option<Right>,
+    /// What of it.
+    pub part: Part,
     /// Why.
     pub reason: String,
+}
+
+/// What of a Landlock layer a kernel may lack.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// All of it.
+    Layer,
+    /// A right that it handles.
+    Right(Right),
+    /// A log flag that it asks for.
+    Log(LogFlag),
 }
 
 /// Why a manifest is none, and what would be right.
@@ -161,9 +172,13 @@ pub enum Reason {
     SeccompBestEffort,
     /// No right has this name.
     UnknownRight(String),
+    /// No log flag has this name.
+    UnknownFlag(String),
+    /// A right and a log flag in one entry.
+    TwoParts,
     /// Every kernel on which the layer is put in force has the right.
     OldRight(Right),
-    /// The same layer or right twice.
+    /// The same layer, right or log flag twice.
     RepeatedBestEffort,
 }
 
@@ -305,13 +320,24 @@ impl fmt::Display for Reason {
                 f,
                 "no Landlock right is named {name:?}; see landlock(7), written as ioctl_dev"
             ),
+            Self::UnknownFlag(name) => write!(
+                f,
+                "no Landlock log flag is named {name:?}; {} are",
+                LogFlag::ALL.map(LogFlag::name).join(", ")
+            ),
+            Self::TwoParts => write!(
+                f,
+                "\"right\" and \"log\" in one entry; give each its own, with its reason"
+            ),
             Self::OldRight(right) => write!(
                 f,
                 "{:?} is as old as the layer that it stands in; leave \"right\" out to \
                  let the layer be missing",
                 right.name()
             ),
-            Self::RepeatedBestEffort => write!(f, "the same layer or right is named twice"),
+            Self::RepeatedBestEffort => {
+                write!(f, "the same layer, right or log flag is named twice")
+            }
         }
     }
 }

@@ -6,10 +6,11 @@ use std::ops::Range;
 use crate::error::{Error, ErrorKind, Fault};
 use crate::policy::encode::{Invariant, check};
 use crate::policy::landlock_file::{self, Form, Landlock};
-use crate::policy::manifest::{self, BestEffort, FileName, Manifest, Origin, Source, Stage};
+use crate::policy::manifest::{self, BestEffort, FileName, Manifest, Origin, Part, Source, Stage};
 use crate::policy::needs;
 use crate::policy::resolved::{
-    Capabilities, HandledRight, LandlockRules, Layer, Layers, Require, ResolvedPolicy, Right,
+    AskedLogFlag, Capabilities, HandledRight, LandlockRules, Layer, Layers, LogFlag, Require,
+    ResolvedPolicy, Right,
 };
 use crate::seccomp::compile::{self, CompileFault};
 use crate::seccomp::oci::{self, Conditional, Context};
@@ -89,6 +90,8 @@ pub enum PolicyReason {
     NoLayer(Stage),
     /// A right may be missing that is not handled.
     NotHandled(Right),
+    /// A log flag may be missing that is not asked for.
+    NotAsked(LogFlag),
     /// The policy as a whole.
     Invariant(Invariant),
 }
@@ -280,26 +283,34 @@ impl Compiler<'_> {
             PolicyFault::in_text(name.as_str(), &text, fault, PolicyReason::Landlock)
         })?;
         for named in &best_effort {
-            match named.right {
-                Some(right) if !rules.handled.contains(&right) => {
+            match named.part {
+                Part::Right(right) if !rules.handled.contains(&right) => {
                     return Err(self.at(&named.span, PolicyReason::NotHandled(right)));
                 }
-                _ => {}
+                Part::Log(flag) if !rules.log.contains(&flag) => {
+                    return Err(self.at(&named.span, PolicyReason::NotAsked(flag)));
+                }
+                Part::Layer | Part::Right(_) | Part::Log(_) => {}
             }
         }
-        let require = |right: Option<Right>| {
-            let found = best_effort.iter().find(|named| named.right == right);
+        let require = |part: Part| {
+            let found = best_effort.iter().find(|named| named.part == part);
             found.map_or(Require::Full, |named| Require::BestEffort {
                 reason: named.reason.clone(),
             })
         };
         let handled = |right: &Right| HandledRight {
             right: *right,
-            require: require(Some(*right)),
+            require: require(Part::Right(*right)),
+        };
+        let asked = |flag: &LogFlag| AskedLogFlag {
+            flag: *flag,
+            require: require(Part::Log(*flag)),
         };
         let layer = Layer::Enforce(LandlockRules {
-            require: require(None),
+            require: require(Part::Layer),
             handled: rules.handled.iter().map(handled).collect(),
+            log: rules.log.iter().map(asked).collect(),
             beneath: rules.beneath.clone(),
             ports: rules.ports.clone(),
         });
@@ -415,6 +426,11 @@ impl fmt::Display for PolicyReason {
                 f,
                 "the layer does not handle {:?}; only what it handles may be missing",
                 right.name()
+            ),
+            Self::NotAsked(flag) => write!(
+                f,
+                "the layer does not ask for {:?}; only what it asks for may be missing",
+                flag.name()
             ),
             Self::Invariant(invariant) => write!(f, "{invariant}"),
         }

@@ -80,6 +80,9 @@ pub struct LandlockRules {
     /// The rights that are denied wherever no rule grants them. Not empty, or
     /// `scopes` is not.
     pub handled: Vec<HandledRight>,
+    /// What audit is told of denials; each at most once. Without any, the
+    /// kernel logs those up to the next execve alone.
+    pub log: Vec<AskedLogFlag>,
     /// Grants beneath paths of the program's root.
     pub beneath: Vec<BeneathRule>,
     /// Grants for TCP ports.
@@ -166,6 +169,37 @@ impl Right {
         Self::ScopeAbstractUnixSocket,
         Self::ScopeSignal,
     ];
+}
+
+/// A flag of landlock_restrict_self(2) that a domain asks for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AskedLogFlag {
+    /// The flag.
+    pub flag: LogFlag,
+    /// Whether the kernel must know it.
+    pub require: Require,
+}
+
+/// Which denials of a domain the kernel logs to audit, landlock_restrict_self(2),
+/// since Landlock ABI 7. What is denied does not depend on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LogFlag {
+    /// LANDLOCK_RESTRICT_SELF_LOG_SAME_EXEC_OFF: none before the next execve.
+    SameExecOff,
+    /// LANDLOCK_RESTRICT_SELF_LOG_NEW_EXEC_ON: those after an execve, too.
+    NewExecOn,
+    /// LANDLOCK_RESTRICT_SELF_LOG_SUBDOMAINS_OFF: none of domains entered later.
+    SubdomainsOff,
+}
+
+impl LogFlag {
+    /// Every flag.
+    pub const ALL: [Self; 3] = [Self::SameExecOff, Self::NewExecOn, Self::SubdomainsOff];
+
+    /// The first Landlock ABI that has them.
+    pub const ABI: u8 = 7;
 }
 
 /// Rights granted beneath a path of the program's root.

@@ -1,20 +1,19 @@
 //! Step 5: the lock-down before clone. It binds all that follows, helper and
 //! program alike.
 
-use std::os::fd::{AsFd, OwnedFd};
-
 use nix::errno::Errno;
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::landlock::ruleset::Domain;
 use crate::seccomp::program::Program;
 use crate::stage::explain::Audited;
-use crate::sys::{landlock, process};
+use crate::sys::process;
 
 /// The ceiling, ready to be put in force.
 #[derive(Debug)]
 pub(crate) struct Ceiling {
     pub(crate) no_new_privs: bool,
-    pub(crate) landlock: Option<OwnedFd>,
+    pub(crate) landlock: Option<Domain>,
     pub(crate) seccomp: Option<Program>,
     /// What the layers refuse is audited, where it would not be.
     pub(crate) audited: Audited,
@@ -30,8 +29,9 @@ impl Ceiling {
         if self.no_new_privs {
             process::set_no_new_privs().map_err(|errno| failed("no_new_privs", errno))?;
         }
-        if let Some(ruleset) = &self.landlock {
-            landlock::restrict_self(ruleset.as_fd(), self.audited.landlock_flags())
+        if let Some(domain) = &self.landlock {
+            domain
+                .enter()
                 .map_err(|errno| failed("the Landlock domain", errno))?;
         }
         if let Some(program) = &self.seccomp {

@@ -16,6 +16,7 @@ use super::status::StatusLines;
 use super::supervise::{Ended, Start, Supervisor};
 use super::{clean, filters, join, own_file};
 use crate::error::{Error, ErrorKind, Result};
+use crate::landlock::ruleset::Domain;
 use crate::plan::environment::{self, Account, Variables};
 use crate::plan::layers::Layers;
 use crate::plan::{PASSWD, Plan, report};
@@ -103,15 +104,19 @@ impl Plan {
         };
         let capabilities = capabilities(policy.process.capabilities, &policy, request.keep_caps)?;
         let Layers {
-            ceiling,
-            workload,
+            mut ceiling,
+            mut workload,
             supervisor,
         } = layers;
+        if explained.is_some() {
+            ceiling.log_all();
+            workload.log_all();
+        }
         let status = started
             .is_some()
             .then(|| report::layers(&ceiling.status, &workload.status));
         let audited = match &explained {
-            Some(_) => Audited::whole()?,
+            Some(_) => Audited::Whole,
             None => Audited::AsEver,
         };
         let (explainer, filters) = match explained {
@@ -211,7 +216,7 @@ impl Plan {
 struct Parent {
     procfs: Procfs,
     cgroups: Vec<OwnedFd>,
-    supervisor: Option<OwnedFd>,
+    supervisor: Option<Domain>,
     lines: Option<StatusLines>,
     /// What the status lines say of the layers.
     status: Option<serde_json::Value>,

@@ -12,6 +12,7 @@ use nix::sys::stat::{Mode, SFlag, fstat, fstatat};
 
 use super::explain::{self, Audited};
 use super::failure::{Failure, Step};
+use crate::landlock::ruleset::Domain;
 use crate::policy::capability::{Capability, CapabilitySet};
 use crate::policy::resolved::Rlimit;
 use crate::seccomp::program::Program;
@@ -19,7 +20,7 @@ use crate::sys::credentials::{self, CapabilityState};
 use crate::sys::descriptor::{self, Range};
 use crate::sys::exec::{StringArray, execve};
 use crate::sys::signal::CallersMask;
-use crate::sys::{landlock, process, seccomp};
+use crate::sys::{process, seccomp};
 
 /// The program to become, with everything that makes its process.
 #[derive(Debug)]
@@ -38,7 +39,7 @@ pub(crate) struct Image {
     pub(crate) no_new_privs: bool,
     /// The program ends with the helper.
     pub(crate) dies_with_parent: bool,
-    pub(crate) landlock: Option<OwnedFd>,
+    pub(crate) landlock: Option<Domain>,
     pub(crate) seccomp: Vec<Program>,
     /// What the layers refuse is audited, where it would not be.
     pub(crate) audited: Audited,
@@ -150,8 +151,9 @@ impl Image {
             process::set_no_new_privs().map_err(|e| Failure::new(Step::NoNewPrivs, e))?;
         }
         self.bind_to_parent(line)?;
-        if let Some(ruleset) = &self.landlock {
-            landlock::restrict_self(ruleset.as_fd(), self.audited.landlock_flags())
+        if let Some(domain) = &self.landlock {
+            domain
+                .enter()
                 .map_err(|e| Failure::new(Step::Landlock, e))?;
         }
         if let Some(mask) = &self.mask {

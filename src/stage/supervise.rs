@@ -10,13 +10,14 @@ use nix::sys::signalfd::{SfdFlags, SignalFd};
 
 use super::failure::Failure;
 use crate::error::{Error, ErrorKind, Result};
+use crate::landlock::ruleset::Domain;
 use crate::policy::capability::{Capability, CapabilitySet};
 use crate::procfs::stat;
 use crate::request::Pid;
 use crate::seccomp::program::Program;
 use crate::sys::credentials::{self, CapabilityState};
 use crate::sys::wait::{Change, Patience, change};
-use crate::sys::{landlock, pidfd, process, seccomp, signal};
+use crate::sys::{pidfd, process, seccomp, signal};
 
 /// How the program ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,7 +67,7 @@ impl Supervisor {
 
     /// Gives up what waiting does not take: every capability but CAP_KILL, the
     /// file system, TCP, abstract sockets, all but a few system calls.
-    pub(crate) fn lock_down(&self, domain: Option<&OwnedFd>, filter: &Program) -> Result<()> {
+    pub(crate) fn lock_down(&self, domain: Option<&Domain>, filter: &Program) -> Result<()> {
         let failed = |layer: &'static str| {
             move |errno: Errno| {
                 let wrong = format!("the helper's own {layer} cannot be put in force");
@@ -91,7 +92,7 @@ impl Supervisor {
         credentials::set_capabilities(state).map_err(failed("capabilities"))?;
         process::set_undumpable().map_err(failed("dumpable flag"))?;
         if let Some(domain) = domain {
-            landlock::restrict_self(domain.as_fd(), 0).map_err(failed("Landlock domain"))?;
+            domain.enter().map_err(failed("Landlock domain"))?;
         }
         seccomp::load(filter).map_err(failed("seccomp filter"))
     }

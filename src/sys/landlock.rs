@@ -24,20 +24,15 @@ pub(crate) fn abi() -> Result<u32, Errno> {
     }
 }
 
-/// The first ABI whose domains are audited (Linux 6.15).
-pub(crate) const AUDITED_ABI: u32 = 7;
-
-/// LANDLOCK_RESTRICT_SELF_LOG_NEW_EXEC_ON: what a domain refuses is audited
-/// after the next execve too.
-pub(crate) const LOG_NEW_EXEC_ON: u32 = 2;
-
-/// Enters a new domain with the rules of `ruleset`, for good.
+/// Enters a new domain with the rules of `ruleset`, for good. `flags` are
+/// LANDLOCK_RESTRICT_SELF_* of linux/landlock.h, none before ABI 7.
 ///
 /// # Errors
 /// EPERM: neither no_new_privs nor CAP_SYS_ADMIN. E2BIG: 16 domains deep.
-/// EINVAL: a flag that the kernel does not know.
+/// EINVAL: the kernel does not know a flag.
 pub(crate) fn restrict_self(ruleset: BorrowedFd<'_>, flags: u32) -> Result<(), Errno> {
+    let ruleset = ruleset.as_raw_fd();
     // SAFETY: landlock_restrict_self takes two integers.
-    check(unsafe { libc::syscall(libc::SYS_landlock_restrict_self, ruleset.as_raw_fd(), flags) })?;
+    check(unsafe { libc::syscall(libc::SYS_landlock_restrict_self, ruleset, flags) })?;
     Ok(())
 }

@@ -11,6 +11,7 @@
 
 pub mod cgroup;
 pub mod protocol_a;
+pub mod trace;
 
 use std::ffi::OsStr;
 use std::fs;
@@ -23,19 +24,27 @@ use std::sync::atomic::{AtomicU32, Ordering};
 /// The binary under test.
 pub const NSEXEC: &str = env!("CARGO_BIN_EXE_nsexec");
 
-/// Whether a test that needs root has to be left out, which is counted: a line
-/// in the file that NSEXEC_LEFT_OUT names.
+/// Whether a test that needs root has to be left out.
 pub fn left_out_without_root(test: &str) -> bool {
-    if nix::unistd::geteuid().is_root() {
-        return false;
+    let root = nix::unistd::geteuid().is_root();
+    if !root {
+        leave_out(
+            test,
+            "it makes targets with namespaces of their own, as root",
+        );
     }
+    !root
+}
+
+/// Counts a case that this machine does not allow: a line in the file that
+/// NSEXEC_LEFT_OUT names.
+pub fn leave_out(test: &str, reason: &str) {
     if let Some(path) = std::env::var_os("NSEXEC_LEFT_OUT") {
         let file = fs::OpenOptions::new().append(true).create(true).open(path);
-        let line = format!("{test}: it makes targets with namespaces of their own, as root\n");
+        let line = format!("{test}: {reason}\n");
         std::io::Write::write_all(&mut file.expect("NSEXEC_LEFT_OUT"), line.as_bytes())
             .expect("NSEXEC_LEFT_OUT");
     }
-    true
 }
 
 /// How a target is made.

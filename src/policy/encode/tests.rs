@@ -2,7 +2,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::policy::capability::CapabilitySet;
-use crate::policy::resolved::{BeneathRule, HandledRight, PortRule, Rlimit};
+use crate::policy::resolved::{AskedLogFlag, BeneathRule, HandledRight, LogFlag, PortRule, Rlimit};
 use crate::seccomp::program::{Instruction, Program};
 
 fn reason() -> String {
@@ -22,6 +22,16 @@ fn rules() -> LandlockRules {
             HandledRight {
                 right: Right::ScopeSignal,
                 require: Require::BestEffort { reason: reason() },
+            },
+        ],
+        log: vec![
+            AskedLogFlag {
+                flag: LogFlag::SameExecOff,
+                require: Require::BestEffort { reason: reason() },
+            },
+            AskedLogFlag {
+                flag: LogFlag::NewExecOn,
+                require: Require::Full,
             },
         ],
         beneath: vec![BeneathRule {
@@ -108,6 +118,14 @@ fn policies_that_could_not_have_been_compiled_are_refused() {
             landlock(p).handled[2].require = Require::BestEffort {
                 reason: String::new(),
             };
+        }),
+        Case(Invariant::Reason, |p| {
+            landlock(p).log[0].require = Require::BestEffort {
+                reason: String::new(),
+            };
+        }),
+        Case(Invariant::Log, |p| {
+            landlock(p).log[1].flag = LogFlag::SameExecOff;
         }),
         Case(Invariant::Handled, |p| {
             let rules = landlock(p);
@@ -213,6 +231,9 @@ fn bytes_that_are_not_encode_s_are_refused() {
         text.replacen("\"preserve_fds\":true", "\"preserve_fds\":true,\"x\":1", 1),
         text.replacen(",\"preserve_fds\":true", "", 1),
         text.replacen("\"execute\"", "\"fly\"", 1),
+        text.replacen("\"same_exec_off\"", "\"tsync\"", 1),
+        text.replacen("\"log\":[", "\"log\":[],\"logs\":[", 1),
+        text.replacen("\"log\":[", "\"logs\":[", 1),
         text.replacen("\"umask\":511", "\"umask\":-1", 1),
         "[".repeat(1000),
     ];
@@ -313,10 +334,11 @@ fn a_landlock_layer() -> impl Strategy<Value = Layer<LandlockRules>> {
     let layer = (
         a_require(None),
         handled,
+        prop::sample::subsequence(LogFlag::ALL.to_vec(), 0..=3),
         prop::collection::btree_set("/[a-z/]{0,5}[a-z]", 0..3),
         prop::collection::btree_set(any::<u16>(), 0..3),
     );
-    layer.prop_map(|(require, handled, paths, ports)| {
+    layer.prop_map(|(require, handled, flags, paths, ports)| {
         let of = |kind: fn(Right) -> bool| -> Vec<Right> {
             handled
                 .iter()
@@ -341,7 +363,12 @@ fn a_landlock_layer() -> impl Strategy<Value = Layer<LandlockRules>> {
                 rights: net.clone(),
             })
             .collect();
+        let asked = |flag| AskedLogFlag {
+            flag,
+            require: require.clone(),
+        };
         Layer::Enforce(LandlockRules {
+            log: flags.into_iter().map(asked).collect(),
             require,
             handled,
             beneath,

@@ -4,7 +4,7 @@ use serde::{Deserialize, Deserializer};
 use toml::Spanned;
 
 use super::Reason;
-use super::written::{Beneath, List, Ports, Ruleset, Written, WrittenVariable};
+use super::written::{Beneath, Extension, List, Ports, Ruleset, Written, WrittenVariable};
 use crate::error::Fault;
 use crate::json::{Object, Placed, complaint};
 
@@ -27,6 +27,9 @@ pub(super) fn read(text: &str) -> Result<Written, Fault<Reason>> {
         net_port: file
             .net_port
             .map(|rules| list(rules, &top.member("netPort"), ports)),
+        extension: file
+            .extension
+            .map(|read| extension(read, &top.member("x-nsexec"))),
     })
 }
 
@@ -41,6 +44,8 @@ struct File {
     path_beneath: Option<Vec<Object<JsonBeneath>>>,
     #[serde(default, deserialize_with = "no_null")]
     net_port: Option<Vec<Object<JsonPorts>>>,
+    #[serde(default, deserialize_with = "no_null", rename = "x-nsexec")]
+    extension: Option<Object<JsonExtension>>,
 }
 
 #[derive(Deserialize)]
@@ -73,6 +78,12 @@ struct JsonBeneath {
 struct JsonPorts {
     allowed_access: Vec<String>,
     port: Vec<i64>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+struct JsonExtension {
+    log: Vec<String>,
 }
 
 /// A key that is there has a value: `null` is none.
@@ -111,6 +122,12 @@ fn ports(Object(read): Object<JsonPorts>, at: &Placed<'_>) -> Object<Ports> {
     Object(Ports {
         allowed_access: plain(read.allowed_access, at, "allowedAccess"),
         port: plain(read.port, at, "port"),
+    })
+}
+
+fn extension(Object(read): Object<JsonExtension>, at: &Placed<'_>) -> Object<Extension> {
+    Object(Extension {
+        log: plain(read.log, at, "log"),
     })
 }
 

@@ -1,7 +1,7 @@
 use super::*;
 
 const TOML: &str = r#"
-abi = 6
+abi = 7
 
 [[variable]]
 name = "programs"
@@ -19,10 +19,13 @@ parent = ["/", "/usr/bin", "/opt${programs}"]
 [[net_port]]
 allowed_access = ["bind_tcp"]
 port = [80]
+
+[x-nsexec]
+log = ["new_exec_on", "subdomains_off"]
 "#;
 
 const JSON: &str = r#"{
-  "abi": 6,
+  "abi": 7,
   "variable": [
     { "name": "programs", "literal": ["/bin", "/sbin"] }
   ],
@@ -38,7 +41,8 @@ const JSON: &str = r#"{
   ],
   "netPort": [
     { "allowedAccess": ["bind_tcp"], "port": [80] }
-  ]
+  ],
+  "x-nsexec": { "log": ["new_exec_on", "subdomains_off"] }
 }
 "#;
 
@@ -86,6 +90,7 @@ fn both_forms_say_the_same() {
             port: 80,
             rights: vec![Right::BindTcp],
         }],
+        log: vec![LogFlag::NewExecOn, LogFlag::SubdomainsOff],
     };
     for (form, text) in FORMS {
         assert_eq!(parse(text.as_bytes(), form), Ok(meant.clone()), "{form:?}");
@@ -118,11 +123,11 @@ fn a_name_s_end_says_the_form() {
 fn values_are_refused_for_what_is_wrong() {
     let name = |text: &str| text.to_owned();
     let cases = [
-        ("6", "0", "0", Reason::Abi(0)),
-        ("6", "8", "8", Reason::Abi(8)),
-        ("6", "-1", "-1", Reason::Abi(-1)),
+        ("7", "0", "0", Reason::Abi(0)),
+        ("7", "8", "8", Reason::Abi(8)),
+        ("7", "-1", "-1", Reason::Abi(-1)),
         (
-            "6",
+            "7",
             "4",
             "\"ioctl_dev\"",
             Reason::NewerRight {
@@ -311,6 +316,39 @@ fn values_are_refused_for_what_is_wrong() {
         ("80", "65536", "65536", Reason::Port(65536)),
         ("80", "-1", "-1", Reason::Port(-1)),
         ("80", "81, 80, 81", "81", Reason::RepeatedPort(81)),
+        (
+            "[\"new_exec_on\", \"subdomains_off\"]",
+            "[]",
+            "[]",
+            Reason::Empty("log"),
+        ),
+        (
+            "\"new_exec_on\"",
+            "\"LOG_NEW_EXEC_ON\"",
+            "\"LOG_NEW_EXEC_ON\"",
+            Reason::UnknownFlag(name("LOG_NEW_EXEC_ON")),
+        ),
+        (
+            "\"new_exec_on\"",
+            "\"tsync\"",
+            "\"tsync\"",
+            Reason::UnknownFlag(name("tsync")),
+        ),
+        (
+            "\"new_exec_on\"",
+            "\"subdomains_off\"",
+            "\"subdomains_off\"",
+            Reason::RepeatedFlag(LogFlag::SubdomainsOff),
+        ),
+        (
+            "7",
+            "6",
+            "\"new_exec_on\"",
+            Reason::NewerFlag {
+                flag: LogFlag::NewExecOn,
+                abi: 6,
+            },
+        ),
     ];
     for (from, to, at, reason) in cases {
         for (form, text) in FORMS {
@@ -337,10 +375,10 @@ fn empty_lists_are_named_as_their_form_names_them() {
     }
     let ruleset = "abi = 1\nruleset = [{ scoped = [\"signal\"] }]\n";
     for key in ["variable", "path_beneath", "net_port"] {
-        let text = replaced(ruleset, "1", &format!("6\n{key} = []"));
+        let text = replaced(ruleset, "1", &format!("7\n{key} = []"));
         assert_eq!(fault(Form::Toml, &text), (Reason::Empty(key), "[]"));
     }
-    let ruleset = "{\"abi\": 6, \"ruleset\": [{ \"scoped\": [\"signal\"] }], \"KEY\": []}";
+    let ruleset = "{\"abi\": 7, \"ruleset\": [{ \"scoped\": [\"signal\"] }], \"KEY\": []}";
     for key in ["variable", "pathBeneath", "netPort"] {
         let text = replaced(ruleset, "KEY", key);
         assert_eq!(fault(Form::Json, &text), (Reason::Empty(key), "[]"));
@@ -367,31 +405,31 @@ fn a_file_has_one_ruleset_that_handles_something() {
     let cases = [
         (
             Form::Toml,
-            "abi = 6\nruleset = []\n",
+            "abi = 7\nruleset = []\n",
             Reason::Rulesets(0),
             "[]",
         ),
         (
             Form::Json,
-            "{ \"abi\": 6, \"ruleset\": [] }",
+            "{ \"abi\": 7, \"ruleset\": [] }",
             Reason::Rulesets(0),
             "[]",
         ),
         (
             Form::Toml,
-            "abi = 6\nruleset = [{}]\n",
+            "abi = 7\nruleset = [{}]\n",
             Reason::Empty("ruleset"),
             "{}",
         ),
         (
             Form::Json,
-            "{ \"abi\": 6, \"ruleset\": [{}] }",
+            "{ \"abi\": 7, \"ruleset\": [{}] }",
             Reason::Empty("ruleset"),
             "{}",
         ),
         (
             Form::Json,
-            "{ \"ruleset\": [{}, {}, {}], \"abi\": 6 }",
+            "{ \"ruleset\": [{}, {}, {}], \"abi\": 7 }",
             Reason::Rulesets(3),
             "[{}, {}, {}]",
         ),
@@ -411,11 +449,11 @@ fn a_file_has_one_ruleset_that_handles_something() {
 #[test]
 fn keys_and_types_are_as_the_form_has_them() {
     for (from, to) in [
-        ("abi = 6\n", ""),
-        ("abi = 6", "abi = 6\nabi = 6"),
-        ("abi = 6", "abi = \"6\""),
-        ("abi = 6", "abi = 6.0"),
-        ("abi = 6", "abi = 6\nx = 1"),
+        ("abi = 7\n", ""),
+        ("abi = 7", "abi = 7\nabi = 7"),
+        ("abi = 7", "abi = \"6\""),
+        ("abi = 7", "abi = 7.0"),
+        ("abi = 7", "abi = 7\nx = 1"),
         ("handled_access_fs", "handledAccessFs"),
         ("path_beneath", "pathBeneath"),
         ("scoped = [\"signal\"]", "scoped = \"signal\""),
@@ -429,21 +467,25 @@ fn keys_and_types_are_as_the_form_has_them() {
         ("port = [80]", "port = 80"),
         // The derived code of a struct would take a list for its keys.
         ("[[net_port]]", "[[x]]"),
-        ("abi = 6", "net_port = [[[\"bind_tcp\"], [80]]]\nabi = 6"),
-        ("abi = 6", "abi = 6 6"),
+        ("abi = 7", "net_port = [[[\"bind_tcp\"], [80]]]\nabi = 7"),
+        ("abi = 7", "abi = 7 6"),
+        ("log =", "flags ="),
+        ("log = [\"new_exec_on\", \"subdomains_off\"]", ""),
+        ("[x-nsexec]", "[x-other]"),
+        ("[x-nsexec]", "[[x-nsexec]]"),
     ] {
         let text = replaced(TOML, from, to);
         let (reason, _) = fault(Form::Toml, &text);
         assert!(matches!(reason, Reason::Toml(_)), "{to:?}: {reason:?}");
     }
     for (from, to) in [
-        ("\"abi\": 6,", ""),
-        ("\"abi\": 6,", "\"abi\": 6, \"abi\": 6,"),
-        ("\"abi\": 6", "\"abi\": \"6\""),
-        ("\"abi\": 6", "\"abi\": 6.0"),
-        ("\"abi\": 6", "\"abi\": 18446744073709551615"),
-        ("\"abi\": 6", "\"abi\": null"),
-        ("\"abi\": 6", "\"abi\": 6, \"x\": 1"),
+        ("\"abi\": 7,", ""),
+        ("\"abi\": 7,", "\"abi\": 7, \"abi\": 7,"),
+        ("\"abi\": 7", "\"abi\": \"6\""),
+        ("\"abi\": 7", "\"abi\": 7.0"),
+        ("\"abi\": 7", "\"abi\": 18446744073709551615"),
+        ("\"abi\": 7", "\"abi\": null"),
+        ("\"abi\": 7", "\"abi\": 7, \"x\": 1"),
         ("handledAccessFs", "handled_access_fs"),
         ("pathBeneath", "path_beneath"),
         ("[\"signal\"]", "\"signal\""),
@@ -464,10 +506,18 @@ fn keys_and_types_are_as_the_form_has_them() {
             "[[\"bind_tcp\"], [80]]",
         ),
         ("\"netPort\": [", "\"netPort\": null, \"x\": ["),
-        ("{\n", "[6, "),
-        ("]\n}\n", "]\n}\n{}"),
-        ("]\n}\n", "],\n}\n"),
-        ("\"abi\": 6", "abi: 6"),
+        ("{\n", "[7, "),
+        ("}\n}\n", "}\n}\n{}"),
+        ("}\n}\n", "},\n}\n"),
+        ("{ \"log\": [", "{ \"flags\": ["),
+        ("{ \"log\": [\"new_exec_on\", \"subdomains_off\"] }", "null"),
+        ("{ \"log\": [\"new_exec_on\", \"subdomains_off\"] }", "{}"),
+        (
+            "{ \"log\": [\"new_exec_on\", \"subdomains_off\"] }",
+            "[[\"new_exec_on\"]]",
+        ),
+        ("x-nsexec", "x-other"),
+        ("\"abi\": 7", "abi: 6"),
     ] {
         let text = replaced(JSON, from, to);
         let (reason, _) = fault(Form::Json, &text);

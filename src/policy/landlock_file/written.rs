@@ -13,7 +13,7 @@ use super::{
 };
 use crate::error::Fault;
 use crate::json::Object;
-use crate::policy::resolved::{BeneathRule, PortRule, Right};
+use crate::policy::resolved::{BeneathRule, LogFlag, PortRule, Right};
 
 /// A list, with the places of it and of what is in it.
 pub(super) type List<T> = Spanned<Vec<Spanned<T>>>;
@@ -27,6 +27,8 @@ pub(super) struct Written {
     pub(super) ruleset: List<Object<Ruleset>>,
     pub(super) path_beneath: Option<List<Object<Beneath>>>,
     pub(super) net_port: Option<List<Object<Ports>>>,
+    #[serde(rename = "x-nsexec")]
+    pub(super) extension: Option<Object<Extension>>,
 }
 
 /// A variable: its name, and the texts that it stands for.
@@ -62,6 +64,13 @@ pub(super) struct Ports {
     pub(super) port: List<i64>,
 }
 
+/// What landlockconfig does not have.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Extension {
+    pub(super) log: List<String>,
+}
+
 impl Written {
     pub(super) fn from_toml(text: &str) -> Result<Self, Fault<Reason>> {
         toml::from_str(text).map_err(|error| {
@@ -92,10 +101,15 @@ impl Written {
         let beneath = reader.beneath(self.path_beneath.as_ref(), &handled, &mut variables)?;
         let ports = reader.ports(self.net_port.as_ref(), &handled)?;
         variables.all_used()?;
+        let log = match &self.extension {
+            Some(Object(extension)) => reader.log(&extension.log)?,
+            None => Vec::new(),
+        };
         Ok(Landlock {
             handled,
             beneath,
             ports,
+            log,
         })
     }
 }
@@ -242,6 +256,26 @@ impl Reader {
             rights.push((right, written.span()));
         }
         Ok(rights)
+    }
+
+    fn log(&self, names: &List<String>) -> Result<Vec<LogFlag>, Fault<Reason>> {
+        let mut flags = Vec::new();
+        for written in self.items("log", names)? {
+            let at = |reason| Fault::new(written.span(), reason);
+            let name = written.get_ref();
+            let Some(flag) = LogFlag::from_name(name) else {
+                return Err(at(Reason::UnknownFlag(name.clone())));
+            };
+            if LogFlag::ABI > self.abi {
+                let abi = self.abi;
+                return Err(at(Reason::NewerFlag { flag, abi }));
+            }
+            if flags.contains(&flag) {
+                return Err(at(Reason::RepeatedFlag(flag)));
+            }
+            flags.push(flag);
+        }
+        Ok(flags)
     }
 
     /// What is in a list, which must not be empty.

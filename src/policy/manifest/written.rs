@@ -7,12 +7,12 @@ use serde::{Deserialize, Deserializer};
 use toml::Spanned;
 
 use super::{
-    BestEffort, FileName, MAX_PASS, Manifest, Origin, Reason, Source, Sources, Stage,
+    BestEffort, FileName, MAX_PASS, Manifest, Origin, Part, Reason, Source, Sources, Stage,
     is_pass_pattern, is_reason,
 };
 use crate::error::Fault;
 use crate::policy::capability::{Capability, CapabilitySet};
-use crate::policy::resolved::{Capabilities, Environment, Process, Right, Rlimit};
+use crate::policy::resolved::{Capabilities, Environment, LogFlag, Process, Right, Rlimit};
 
 /// The names of RLIMIT_*, by number, getrlimit(2).
 const RESOURCES: [&str; 16] = [
@@ -138,6 +138,7 @@ struct WrittenFds {
 struct WrittenBestEffort {
     layer: WrittenLayer,
     right: Option<Spanned<String>>,
+    log: Option<Spanned<String>>,
     reason: Spanned<String>,
 }
 
@@ -224,6 +225,7 @@ fn best_effort(all: &[Spanned<WrittenBestEffort>]) -> Result<Vec<BestEffort>, Fa
         let WrittenBestEffort {
             layer,
             right,
+            log,
             reason,
         } = written.get_ref();
         let at = |why| Fault::new(written.span(), why);
@@ -232,31 +234,40 @@ fn best_effort(all: &[Spanned<WrittenBestEffort>]) -> Result<Vec<BestEffort>, Fa
             WrittenLayer::CeilingLandlock => Stage::Ceiling,
             WrittenLayer::Seccomp => return Err(at(Reason::SeccompBestEffort)),
         };
-        let right = match right {
-            None => None,
-            Some(name) => match Right::from_name(name.get_ref()) {
-                // Below ABI 2 the layer as a whole is in question.
-                Some(right) if right.abi() <= 2 => {
-                    return Err(Fault::new(name.span(), Reason::OldRight(right)));
-                }
-                Some(right) => Some(right),
+        let part = match (right, log) {
+            (None, None) => Part::Layer,
+            (Some(name), None) => Part::Right(newer_right(name)?),
+            (None, Some(name)) => match LogFlag::from_name(name.get_ref()) {
+                Some(flag) => Part::Log(flag),
                 None => {
-                    let unknown = Reason::UnknownRight(name.get_ref().clone());
+                    let unknown = Reason::UnknownFlag(name.get_ref().clone());
                     return Err(Fault::new(name.span(), unknown));
                 }
             },
+            (Some(_), Some(_)) => return Err(at(Reason::TwoParts)),
         };
-        if meant.iter().any(|b| b.stage == stage && b.right == right) {
+        if meant.iter().any(|b| b.stage == stage && b.part == part) {
             return Err(at(Reason::RepeatedBestEffort));
         }
         meant.push(BestEffort {
             span: written.span(),
             stage,
-            right,
+            part,
             reason: reason_text(reason, "reason")?,
         });
     }
     Ok(meant)
+}
+
+/// A right that some kernel lacks on which the layer is put in force.
+fn newer_right(name: &Spanned<String>) -> Result<Right, Fault<Reason>> {
+    let at = |reason| Err(Fault::new(name.span(), reason));
+    match Right::from_name(name.get_ref()) {
+        // Below ABI 2 the layer as a whole is in question.
+        Some(right) if right.abi() <= 2 => at(Reason::OldRight(right)),
+        Some(right) => Ok(right),
+        None => at(Reason::UnknownRight(name.get_ref().clone())),
+    }
 }
 
 impl WrittenProcess {

@@ -285,6 +285,16 @@ fn wrong_manifests_are_refused_for_what_is_wrong() {
             Reason::OldRight(Right::Execute),
         ),
         (
+            "right = \"ioctl_dev\"",
+            "log = \"ioctl_dev\"",
+            Reason::UnknownFlag(name("ioctl_dev")),
+        ),
+        (
+            "right = \"ioctl_dev\"",
+            "right = \"ioctl_dev\"\nlog = \"new_exec_on\"",
+            Reason::TwoParts,
+        ),
+        (
             "reason = \"a test\"\n\n[process]",
             "reason = \"\"\n\n[process]",
             Reason::Explanation("landlock_reason"),
@@ -293,14 +303,16 @@ fn wrong_manifests_are_refused_for_what_is_wrong() {
     for (from, to, reason) in cases {
         assert_eq!(manifest_fault(from, to), reason, "{to:?}");
     }
-    let again = "\n[[best_effort]]\nlayer = \"landlock\"\nright = \"ioctl_dev\"\nreason = \"b\"\n";
-    let mut policy = Policy::new();
-    policy.manifest.push_str(again);
-    let fault = policy.compile().expect_err("twice");
-    assert_eq!(
-        fault.reason,
-        PolicyReason::Manifest(Reason::RepeatedBestEffort)
-    );
+    for part in ["right = \"ioctl_dev\"", "log = \"new_exec_on\""] {
+        let again = format!("\n[[best_effort]]\nlayer = \"landlock\"\n{part}\nreason = \"b\"\n");
+        let mut policy = Policy::new();
+        policy.manifest.push_str(&again.repeat(2));
+        let fault = policy.compile().expect_err("twice");
+        assert_eq!(
+            fault.reason,
+            PolicyReason::Manifest(Reason::RepeatedBestEffort)
+        );
+    }
 }
 
 /// The second of three ways in which filters turned out weaker than their text:
@@ -615,6 +627,13 @@ fn what_may_be_missing_has_to_be_there() {
     policy.manifest = replaced(MANIFEST_TEXT, "\"ioctl_dev\"", "\"truncate\"");
     let fault = policy.compile().expect_err("not handled");
     assert_eq!(fault.reason, PolicyReason::NotHandled(Right::Truncate));
+    policy.manifest = replaced(
+        MANIFEST_TEXT,
+        "right = \"ioctl_dev\"",
+        "log = \"new_exec_on\"",
+    );
+    let fault = policy.compile().expect_err("not asked for");
+    assert_eq!(fault.reason, PolicyReason::NotAsked(LogFlag::NewExecOn));
     let mut policy = Policy::new();
     policy.manifest = replaced(
         MANIFEST_TEXT,
@@ -623,6 +642,35 @@ fn what_may_be_missing_has_to_be_there() {
     );
     let fault = policy.compile().expect_err("no layer");
     assert_eq!(fault.reason, PolicyReason::NoLayer(Stage::Ceiling));
+}
+
+#[test]
+fn log_flags_are_required_one_by_one() {
+    let mut policy = Policy::new();
+    policy.manifest = replaced(
+        MANIFEST_TEXT,
+        "right = \"ioctl_dev\"",
+        "log = \"same_exec_off\"",
+    );
+    policy.rules = replaced(RULES, "abi = 6", "abi = 7");
+    let flags = "[x-nsexec]\nlog = [\"new_exec_on\", \"same_exec_off\"]\n";
+    policy.rules.push_str(flags);
+    let Ok(Layer::Enforce(rules)) = policy.compile().map(|policy| policy.workload.landlock) else {
+        panic!("a right policy");
+    };
+    let reason = "a test".to_owned();
+    let expected = [
+        AskedLogFlag {
+            flag: LogFlag::NewExecOn,
+            require: Require::Full,
+        },
+        AskedLogFlag {
+            flag: LogFlag::SameExecOff,
+            require: Require::BestEffort { reason },
+        },
+    ];
+    assert_eq!(rules.log, expected);
+    assert!(rules.handled.iter().all(|h| h.require == Require::Full));
 }
 
 #[test]

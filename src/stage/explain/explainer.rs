@@ -13,7 +13,7 @@ use super::notes::Notes;
 use crate::error::{Error, ErrorKind, Result};
 use crate::policy::capability::{Capability, CapabilitySet};
 use crate::policy::manifest::Stage;
-use crate::policy::resolved::{Layer, ResolvedPolicy};
+use crate::policy::resolved::{Layer, LogFlag, ResolvedPolicy};
 use crate::policy::why::{Arguments, Why};
 use crate::request::Pid;
 use crate::seccomp::interpret::{Call, run_stacked};
@@ -69,7 +69,7 @@ fn serve(
             None
         }
     };
-    if landlock::abi().is_ok_and(|abi| abi < landlock::AUDITED_ABI) {
+    if landlock::abi().is_ok_and(|abi| abi < u32::from(LogFlag::ABI)) {
         notes.remark("what Landlock refuses cannot be told: that takes Linux 6.15");
     }
     // The table is written while the helper waits for the end of this pipe.

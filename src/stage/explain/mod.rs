@@ -29,7 +29,7 @@ use crate::request::Pid;
 use crate::seccomp::notify;
 use crate::seccomp::program::Program;
 use crate::sys::clone::{Parentage, Side, clone};
-use crate::sys::{landlock, seccomp, signal};
+use crate::sys::{seccomp, signal};
 
 /// The helper's side of the explainer.
 #[derive(Debug)]
@@ -207,38 +207,15 @@ impl Notifying {
 pub(crate) enum Audited {
     /// As it does by itself: kills, if it audits at all.
     AsEver,
-    /// Traps too, and Landlock's refusals after execve, where it can.
-    Whole {
-        /// For landlock_restrict_self(2).
-        landlock_flags: u32,
-    },
+    /// Traps too. Of Landlock's, `Domain::log_all` says so.
+    Whole,
 }
 
 impl Audited {
-    /// As much as this kernel can.
-    pub(crate) fn whole() -> Result<Self> {
-        let abi = landlock::abi().map_err(|errno| {
-            Error::new(ErrorKind::System, "the kernel's Landlock version").because(errno)
-        })?;
-        let landlock_flags = if abi >= landlock::AUDITED_ABI {
-            landlock::LOG_NEW_EXEC_ON
-        } else {
-            0
-        };
-        Ok(Self::Whole { landlock_flags })
-    }
-
-    pub(crate) fn landlock_flags(self) -> u32 {
-        match self {
-            Self::AsEver => 0,
-            Self::Whole { landlock_flags } => landlock_flags,
-        }
-    }
-
     pub(crate) fn load_filter(self, program: &Program) -> std::result::Result<(), Errno> {
         match self {
             Self::AsEver => seccomp::load(program),
-            Self::Whole { .. } => seccomp::load_audited(program),
+            Self::Whole => seccomp::load_audited(program),
         }
     }
 }

@@ -1,0 +1,186 @@
+//! Landlock rule files of both forms, up to the kernel: flags, and paths with
+//! variables.
+#![allow(clippy::unwrap_used, reason = "in a test, a panic is how it fails")]
+
+mod support;
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+use std::process::Command;
+
+use serde_json::{Value, json};
+use support::trace::{name, trace};
+use support::{NSEXEC, Target, run, succeed, temporary_directory, text};
+
+const MANIFEST: &str = r#"
+seccomp = "filter.json"
+landlock = "rules.json"
+
+[ceiling]
+seccomp = "filter.json"
+landlock = "ceiling.toml"
+
+[process]
+capabilities = "none"
+no_new_privs = true
+keep_groups = false
+
+[process.environment]
+mode = "login"
+
+[tty]
+session = "caller"
+
+[fds]
+preserve = false
+"#;
+const FILTER: &str = r#"{"defaultAction":"SCMP_ACT_ALLOW",
+  "syscalls":[{"names":["reboot"],"action":"SCMP_ACT_ERRNO"}]}"#;
+const CEILING: &str = r#"
+abi = 7
+[[variable]]
+name = "all"
+literal = ["/"]
+[[ruleset]]
+handled_access_fs = ["execute", "refer"]
+[[path_beneath]]
+allowed_access = ["execute", "refer"]
+parent = ["${all}"]
+[x-nsexec]
+log = ["same_exec_off"]
+"#;
+const RULES: &str = r#"{
+  "abi": 7,
+  "variable": [{ "name": "where", "literal": ["bin", "tmp"] }],
+  "ruleset": [{ "handledAccessFs": ["execute"] }],
+  "pathBeneath": [{ "allowedAccess": ["execute"], "parent": ["/${where}/allowed", "/bin"] }],
+  "x-nsexec": { "log": ["subdomains_off", "new_exec_on"] }
+}"#;
+
+struct Policy(PathBuf);
+
+impl Policy {
+    fn new() -> Self {
+        let directory = temporary_directory("rules");
+        for (name, content) in [
+            ("policy.toml", MANIFEST),
+            ("filter.json", FILTER),
+            ("ceiling.toml", CEILING),
+            ("rules.json", RULES),
+        ] {
+            let path = directory.join(name);
+            fs::write(&path, content).unwrap();
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+        }
+        Self(directory)
+    }
+
+    fn path(&self) -> String {
+        self.0.join("policy.toml").to_str().unwrap().to_owned()
+    }
+}
+
+impl Drop for Policy {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+/// Log flags take Landlock ABI 7.
+fn left_out(test: &str) -> bool {
+    if support::left_out_without_root(test) {
+        return true;
+    }
+    let mut features = Command::new(NSEXEC);
+    features.arg("--features");
+    let features = succeed(features);
+    let flags = features
+        .lines()
+        .find(|line| line.starts_with("Landlock: log flags"))
+        .expect("a row");
+    let missing = !flags.contains("yes");
+    if missing {
+        support::leave_out(test, "this kernel has no Landlock log flags (Linux 6.15)");
+    }
+    missing
+}
+
+/// The flags with which the helper, and any other process of an exec, enters
+/// its domains.
+fn flags(options: &[&str]) -> (Vec<String>, Vec<String>) {
+    let target = Target::new();
+    let policy = Policy::new();
+    let path = policy.path();
+    let arguments = [&["-a", "--policy", &path], options, &["--", "true"]].concat();
+    let calls = trace(&target, &arguments);
+    let helper = calls[0].0.clone();
+    let of = |own: bool| {
+        calls
+            .iter()
+            .filter(|(pid, call)| (*pid == helper) == own && name(call) == "landlock_restrict_self")
+            .map(|(_, call)| {
+                let (_, arguments) = call.split_once(", ").expect("two arguments");
+                arguments.split_once(')').expect("an end").0.to_owned()
+            })
+            .collect()
+    };
+    (of(true), of(false))
+}
+
+#[test]
+fn log_flags_reach_the_kernel() {
+    if left_out("log_flags_reach_the_kernel") {
+        return;
+    }
+    let (helper, child) = flags(&[]);
+    assert_eq!(helper, ["0x1", "0"], "the ceiling, the supervisor");
+    assert_eq!(child, ["0x6"], "the program");
+}
+
+/// What a policy silences could not be explained.
+#[test]
+fn an_explained_run_is_logged_whatever_the_policy_says() {
+    if left_out("an_explained_run_is_logged_whatever_the_policy_says") {
+        return;
+    }
+    let (helper, child) = flags(&["--explain"]);
+    assert_eq!(helper, ["0x2", "0"], "the ceiling, the supervisor");
+    assert_eq!(child, ["0x2"], "the program");
+}
+
+#[test]
+fn the_plan_tells_of_log_flags() {
+    if left_out("the_plan_tells_of_log_flags") {
+        return;
+    }
+    let target = Target::new();
+    let policy = Policy::new();
+    let plan = target.nsexec(["-a", "--dry-run", "--policy", &policy.path(), "--", "true"]);
+    let plan: Value = serde_json::from_str(&succeed(plan)).unwrap();
+    let of = |stage: &str| plan["layers"][stage]["landlock"]["log"].clone();
+    assert_eq!(of("ceiling"), json!(["same_exec_off"]));
+    assert_eq!(of("workload"), json!(["subdomains_off", "new_exec_on"]));
+    let absent = &plan["layers"]["workload"]["landlock"]["absent"];
+    assert_eq!(absent, &json!(["/bin/allowed", "/tmp/allowed"]));
+}
+
+#[test]
+fn each_path_of_a_variable_is_granted() {
+    if left_out("each_path_of_a_variable_is_granted") {
+        return;
+    }
+    let target = Target::with_script(
+        "for place in allowed denied; do mkdir /tmp/$place; cp /bin/busybox /tmp/$place; done",
+    );
+    let policy = Policy::new();
+    let execute = |place: &str| {
+        let mut command = target.nsexec(["-a", "--policy", &policy.path(), "--"]);
+        command.args(["sh", "-c", &format!("exec /tmp/{place}/busybox true")]);
+        run(command)
+    };
+    let allowed = execute("allowed");
+    assert!(allowed.status.success(), "{}", text(&allowed.stderr));
+    let denied = execute("denied");
+    assert_eq!(denied.status.code(), Some(126), "{}", text(&denied.stderr));
+}
