@@ -9,6 +9,7 @@ mod variables;
 mod written;
 
 use std::fmt;
+use std::ops::Range;
 use std::path::{Component, Path};
 
 use crate::error::Fault;
@@ -274,6 +275,23 @@ pub fn is_plain_absolute(path: &str) -> bool {
 /// # Errors
 /// The first thing in it that has no meaning.
 pub fn parse(text: &[u8], form: Form) -> Result<Landlock, Fault<Reason>> {
+    parse_with_places(text, form).map(|(rules, _)| rules)
+}
+
+/// Where things stand in a rule file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Places {
+    /// Each right of [`Landlock::handled`], in its order.
+    pub handled: Vec<Range<usize>>,
+    /// The path of each of [`Landlock::beneath`], in its order.
+    pub beneath: Vec<Range<usize>>,
+}
+
+/// As [`parse`], and where things stand.
+///
+/// # Errors
+/// As [`parse`].
+pub fn parse_with_places(text: &[u8], form: Form) -> Result<(Landlock, Places), Fault<Reason>> {
     if text.len() > MAX_BYTES {
         return Err(Fault::new(
             MAX_BYTES..text.len(),

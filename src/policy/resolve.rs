@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use crate::error::{Error, ErrorKind, Fault};
 use crate::policy::encode::{Invariant, check};
-use crate::policy::landlock_file::{self, Form, Landlock};
+use crate::policy::landlock_file::{self, Form, Landlock, Places};
 use crate::policy::manifest::{self, BestEffort, FileName, Manifest, Origin, Part, Source, Stage};
 use crate::policy::needs;
 use crate::policy::resolved::{
@@ -195,6 +195,8 @@ pub struct LandlockPart {
     pub text: Vec<u8>,
     /// What that means.
     pub rules: Landlock,
+    /// Where it stands.
+    pub places: Places,
 }
 
 struct Compiler<'a> {
@@ -279,7 +281,7 @@ impl Compiler<'_> {
             return Err(self.at(&source.span, PolicyReason::Form(name.clone())));
         };
         let text = self.read(name, source)?;
-        let rules = landlock_file::parse(&text, form).map_err(|fault| {
+        let (rules, places) = landlock_file::parse_with_places(&text, form).map_err(|fault| {
             PolicyFault::in_text(name.as_str(), &text, fault, PolicyReason::Landlock)
         })?;
         for named in &best_effort {
@@ -319,6 +321,7 @@ impl Compiler<'_> {
             file: name.as_str().to_owned(),
             text,
             rules,
+            places,
         });
         Ok(layer)
     }

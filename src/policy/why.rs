@@ -2,8 +2,8 @@
 //! allow it. Nothing here decides anything; a run that is explained asks.
 
 use std::fmt::Write as _;
+use std::path::Path;
 
-use crate::policy::landlock_file::Landlock;
 use crate::policy::manifest::Stage;
 use crate::policy::resolve::{LandlockPart, Parts, Place, ProfilePart};
 use crate::policy::resolved::Right;
@@ -241,21 +241,19 @@ impl Why {
     fn landlock_rule(&self, part: &LandlockPart, right: Right, object: &str) -> (String, String) {
         let file = format!("{}{}", self.directory, part.file);
         let line = |at: usize| format!("{file}:{}", Place::new(&part.text, at).line);
-        let rules: &Landlock = &part.rules;
-        let handled = find(&part.text, right.name()).map_or_else(|| file.clone(), &line);
+        let LandlockPart { rules, places, .. } = part;
+        let handled = rules.handled.iter().zip(&places.handled);
+        let handled = handled.into_iter().find(|(handled, _)| **handled == right);
+        let handled = handled.map_or_else(|| file.clone(), |(_, at)| line(at.start));
         let rule = format!("{handled} (handles {})", right.name());
         let remedy = if right.is_fs() {
             // The deepest rule that the path lies beneath.
-            let above = rules
-                .beneath
-                .iter()
-                .enumerate()
-                .filter(|(_, rule)| std::path::Path::new(object).starts_with(&rule.path));
-            match above.max_by_key(|(_, rule)| rule.path.as_os_str().len()) {
-                Some((_, rule)) => {
-                    let place = find(&part.text, &rule.path.to_string_lossy())
-                        .map_or_else(|| file.clone(), &line);
-                    format!("{:?} for {} at {place}", right.name(), rule.path.display())
+            let above = rules.beneath.iter().zip(&places.beneath);
+            let above = above.filter(|(rule, _)| Path::new(object).starts_with(&rule.path));
+            match above.max_by_key(|(rule, _)| rule.path.as_os_str().len()) {
+                Some((rule, at)) => {
+                    let (path, place) = (rule.path.display(), line(at.start));
+                    format!("{:?} for {path} at {place}", right.name())
                 }
                 None => format!("a [[path_beneath]] that grants {:?} above it", right.name()),
             }
@@ -294,10 +292,4 @@ fn outcome(action: Action) -> String {
         Action::KillProcess => ": the process is killed".to_owned(),
         Action::Allow | Action::Log => String::new(),
     }
-}
-
-fn find(text: &[u8], word: &str) -> Option<usize> {
-    let quoted = format!("{word:?}");
-    text.windows(quoted.len())
-        .position(|window| window == quoted.as_bytes())
 }

@@ -8,8 +8,8 @@ use toml::Spanned;
 
 use super::variables::Variables;
 use super::{
-    FS, Form, GROUPS, Landlock, MAX_PLACES, NET, NEWEST_ABI, Reason, SCOPES, is_plain_absolute,
-    named,
+    FS, Form, GROUPS, Landlock, MAX_PLACES, NET, NEWEST_ABI, Places, Reason, SCOPES,
+    is_plain_absolute, named,
 };
 use crate::error::Fault;
 use crate::json::Object;
@@ -80,7 +80,7 @@ impl Written {
     }
 
     /// What it says; faults name keys as `form` has them.
-    pub(super) fn meaning(&self, form: Form) -> Result<Landlock, Fault<Reason>> {
+    pub(super) fn meaning(&self, form: Form) -> Result<(Landlock, Places), Fault<Reason>> {
         let abi = match u8::try_from(*self.abi.get_ref()) {
             Ok(abi @ 1..=NEWEST_ABI) => abi,
             _ => {
@@ -98,19 +98,26 @@ impl Written {
         if handled.is_empty() {
             return Err(Fault::new(ruleset.span(), Reason::Empty("ruleset")));
         }
+        let (handled, handled_at): (Vec<Right>, Vec<Range<usize>>) = handled.into_iter().unzip();
         let beneath = reader.beneath(self.path_beneath.as_ref(), &handled, &mut variables)?;
+        let (beneath, beneath_at) = beneath.into_iter().unzip();
         let ports = reader.ports(self.net_port.as_ref(), &handled)?;
         variables.all_used()?;
         let log = match &self.extension {
             Some(Object(extension)) => reader.log(&extension.log)?,
             None => Vec::new(),
         };
-        Ok(Landlock {
+        let rules = Landlock {
             handled,
             beneath,
             ports,
             log,
-        })
+        };
+        let places = Places {
+            handled: handled_at,
+            beneath: beneath_at,
+        };
+        Ok((rules, places))
     }
 }
 
@@ -133,7 +140,7 @@ impl Reader {
         Ok(variables)
     }
 
-    fn handled(&self, ruleset: &Ruleset) -> Result<Vec<Right>, Fault<Reason>> {
+    fn handled(&self, ruleset: &Ruleset) -> Result<Vec<(Right, Range<usize>)>, Fault<Reason>> {
         let lists = [
             (
                 "handled_access_fs",
@@ -146,8 +153,7 @@ impl Reader {
         let mut all = Vec::new();
         for (key, names, known) in lists {
             if let Some(names) = names {
-                let rights = self.rights(key, names, known)?;
-                all.extend(rights.into_iter().map(|(right, _)| right));
+                all.extend(self.rights(key, names, known)?);
             }
         }
         Ok(all)
@@ -158,8 +164,8 @@ impl Reader {
         written: Option<&List<Object<Beneath>>>,
         handled: &[Right],
         variables: &mut Variables,
-    ) -> Result<Vec<BeneathRule>, Fault<Reason>> {
-        let mut rules: Vec<BeneathRule> = Vec::new();
+    ) -> Result<Vec<(BeneathRule, Range<usize>)>, Fault<Reason>> {
+        let mut rules: Vec<(BeneathRule, Range<usize>)> = Vec::new();
         for written in self.optional("path_beneath", written)? {
             let Object(written) = written.get_ref();
             let rights = self.granted(&written.allowed_access, &FS, handled)?;
@@ -169,16 +175,17 @@ impl Reader {
                     if !is_plain_absolute(&path) {
                         return Err(at(Reason::Path(path)));
                     }
-                    if rules.iter().any(|rule| rule.path == Path::new(&path)) {
+                    if rules.iter().any(|(rule, _)| rule.path == Path::new(&path)) {
                         return Err(at(Reason::RepeatedPath(path)));
                     }
                     if rules.len() == MAX_PLACES {
                         return Err(at(Reason::TooMany("parent")));
                     }
-                    rules.push(BeneathRule {
+                    let rule = BeneathRule {
                         path: path.into(),
                         rights: rights.clone(),
-                    });
+                    };
+                    rules.push((rule, parent.span()));
                 }
             }
         }
