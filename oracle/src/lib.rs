@@ -12,8 +12,10 @@
 
 pub mod kernel;
 pub mod libseccomp;
+pub mod options;
 pub mod profiles;
 pub mod random;
+pub mod rounds;
 pub mod stacked;
 pub mod sweep;
 pub mod tool;

@@ -23,6 +23,9 @@ use nsexec::seccomp::width::compares_32_bits;
 
 use crate::tool::Tool;
 
+/// Where libseccomp-dev puts the header that the builder is compiled with.
+pub const HEADER: &str = "/usr/include/seccomp.h";
+
 /// The builder.
 #[derive(Debug)]
 pub struct Libseccomp(Tool);

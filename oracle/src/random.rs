@@ -9,10 +9,14 @@ use nsexec::seccomp::width::compares_32_bits;
 pub struct Random(u64);
 
 impl Random {
-    /// From a seed; 0 is taken as 1, which the generator needs.
+    /// From a seed. The step that ends splitmix64 stands between, so that seeds
+    /// side by side lead to unlike numbers; its one 0, which the generator could
+    /// not leave, is taken as 1.
     #[must_use]
     pub fn new(seed: u64) -> Self {
-        Self(seed.max(1))
+        let mut state = (seed ^ seed >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        state = (state ^ state >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+        Self((state ^ state >> 31).max(1))
     }
 
     /// 64 bits.
@@ -50,7 +54,8 @@ impl Random {
         }
     }
 
-    /// A profile over few calls, so that its rules overlap.
+    /// A profile over few calls, so that its rules overlap; one in four is over
+    /// any calls, so that what finds a call's rules is of many shapes too.
     pub fn profile(&mut self, arch: Arch) -> Profile {
         const NAMES: [&str; 9] = [
             "read",
@@ -64,10 +69,15 @@ impl Random {
             "statx",
         ];
         let default = self.action();
+        let wide = self.below(4) == 0;
         let mut rules = Vec::new();
-        for _ in 0..self.below(16) {
-            let name = self.of(&NAMES).copied().unwrap_or("read");
-            let Some(syscall) = arch.number(name) else {
+        for _ in 0..self.below(if wide { 100 } else { 16 }) {
+            let name = if wide {
+                self.of(arch.calls()).map(|(name, _)| *name)
+            } else {
+                self.of(&NAMES).copied()
+            };
+            let Some(syscall) = name.and_then(|name| arch.number(name)) else {
                 continue;
             };
             let action = self.action();

@@ -46,7 +46,10 @@ impl Tool {
     /// It fails, with its words.
     pub fn run(&self, input: &[u8]) -> io::Result<Vec<u8>> {
         // By a file: a pipe would take a thread, so that neither waits for the other.
-        let file = self.0.with_extension("input");
+        // Each its own, as several threads may ask.
+        static RUNS: AtomicU32 = AtomicU32::new(0);
+        let run = RUNS.fetch_add(1, Ordering::Relaxed);
+        let file = self.0.with_extension(format!("{run}.input"));
         std::fs::write(&file, input)?;
         let output = Command::new(&self.0).stdin(File::open(&file)?).output()?;
         std::fs::remove_file(&file)?;

@@ -11,7 +11,7 @@ use nsexec::seccomp::profile::{Action, Profile};
 use nsexec::seccomp::program::Program;
 use nsexec::seccomp::table::Arch;
 use oracle::kernel::{Kernel, NOT_ASKED, Seen};
-use oracle::libseccomp::Libseccomp;
+use oracle::libseccomp::{HEADER, Libseccomp};
 use oracle::profiles::{CONTAINERS, read, shipped};
 use oracle::random::Random;
 use oracle::stacked::Stacked;
@@ -24,7 +24,7 @@ const SEED: u64 = 20_150_408;
 /// libseccomp's builder, unless its header is not there: then `test` is counted
 /// as left out, in the file that the runner of all tests reads.
 fn libseccomp(test: &str) -> Option<Libseccomp> {
-    is_there("/usr/include/seccomp.h", test).then(|| Libseccomp::new().unwrap())
+    is_there(HEADER, test).then(|| Libseccomp::new().unwrap())
 }
 
 fn is_there(file: &str, test: &str) -> bool {

@@ -23,6 +23,7 @@ mod dist;
 mod docs;
 mod elf;
 mod fuzz;
+mod oracle;
 mod progress;
 mod root;
 mod setup;
@@ -67,6 +68,12 @@ const COMMANDS: &[Command] = &[
         arguments: "[TARGET] [--seconds N]",
         about: "fuzz one parser or all of them, 60 seconds each",
         run: fuzz::run,
+    },
+    Command {
+        name: "oracle",
+        arguments: "[--tuples N] [--seed S]",
+        about: "ask evaluator, interpreter, seccompiler and libseccomp about 100000000 calls",
+        run: oracle::run,
     },
     Command {
         name: "bench",

@@ -1,0 +1,280 @@
+//! Tuples by the million, in rounds, on every core.
+//!
+//! A round has a seed, and the seed alone decides what is asked in it: one
+//! profile, most often a new one by chance, and calls. So a mismatch is found
+//! again by its round's seed.
+
+use std::fmt;
+use std::num::NonZero;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use nsexec::seccomp::profile::Rule;
+use nsexec::seccomp::table::Arch;
+
+use crate::libseccomp::Libseccomp;
+use crate::profiles;
+use crate::random::Random;
+use crate::sweep::{Count, Mismatch, Subject};
+
+/// How many tuples a round asks about, of one profile. With more of them, fewer
+/// profiles are seen; with fewer, most of the time goes into building.
+pub const ROUND: u64 = 10_000;
+/// One round in so many is about a profile that people use.
+const KNOWN_ONE_IN: usize = 8;
+/// How often the watcher is told.
+const TICK: Duration = Duration::from_millis(100);
+
+/// What was asked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Total {
+    /// How often each oracle was.
+    pub count: Count,
+    /// About how many profiles, each counted once.
+    pub profiles: u64,
+}
+
+impl Total {
+    fn and(self, other: Self) -> Self {
+        Self {
+            count: self.count.and(other.count),
+            profiles: self.profiles + other.profiles,
+        }
+    }
+}
+
+/// Oracles that do not agree, or one that could not be built.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Found {
+    what: String,
+    profile: String,
+    /// The round's, when it is one's.
+    seed: Option<u64>,
+}
+
+impl fmt::Display for Found {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{}\nprofile: {}", self.what, self.profile)?;
+        let seed = self.seed.unwrap_or_default();
+        write!(f, "again: cargo xtask oracle --tuples 1 --seed {seed}")
+    }
+}
+
+/// A profile that people use.
+#[derive(Debug)]
+struct Known {
+    name: String,
+    subject: Subject,
+}
+
+/// Everything that rounds are about.
+#[derive(Debug)]
+pub struct Rounds {
+    known: Vec<Known>,
+    libseccomp: Option<Libseccomp>,
+}
+
+impl Rounds {
+    /// With the profiles of these files, on both architectures, without
+    /// capabilities and with all.
+    ///
+    /// # Errors
+    /// A file is no profile, or an oracle cannot be built for it.
+    pub fn new(files: &[PathBuf], libseccomp: Option<Libseccomp>) -> Result<Self, String> {
+        let mut known = Vec::new();
+        for file in files {
+            for arch in Arch::ALL {
+                let bounding = ["without capabilities", "with all capabilities"];
+                for (profile, bounding) in profiles::read(file, arch)?.iter().zip(bounding) {
+                    let name = format!("{} on {arch} {bounding}", file.display());
+                    let subject = Subject::new(profile, arch, libseccomp.as_ref())
+                        .map_err(|error| format!("{name}: {error}"))?;
+                    known.push(Known { name, subject });
+                }
+            }
+        }
+        Ok(Self { known, libseccomp })
+    }
+
+    /// Asks about each known profile at its boundaries, and then in rounds from
+    /// `seed` on, one at least, until `tuples` are asked about. `watch` is told
+    /// how many were, some ten times a second.
+    ///
+    /// # Errors
+    /// The first mismatch.
+    pub fn ask(&self, tuples: u64, seed: u64, mut watch: impl FnMut(u64)) -> Result<Total, Found> {
+        let mut total = self.boundaries()?;
+        let left = tuples.saturating_sub(total.count.tuples);
+        let rounds = left.div_ceil(ROUND).max(1);
+        let asked = AtomicU64::new(total.count.tuples);
+        let (next, stop) = (AtomicU64::new(0), AtomicBool::new(false));
+        let work = || {
+            let mut total = Total::default();
+            while !stop.load(Ordering::Relaxed) {
+                let round = next.fetch_add(1, Ordering::Relaxed);
+                if round >= rounds {
+                    break;
+                }
+                let answered = self.round(seed.wrapping_add(round));
+                let answered = answered.inspect_err(|_| stop.store(true, Ordering::Relaxed))?;
+                asked.fetch_add(answered.count.tuples, Ordering::Relaxed);
+                total = total.and(answered);
+            }
+            Ok(total)
+        };
+        let cores = thread::available_parallelism().map_or(1, NonZero::get);
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "the oracles join no namespace, and none of this is in the helper"
+        )]
+        thread::scope(|scope| {
+            let workers: Vec<_> = (0..cores).map(|_| scope.spawn(work)).collect();
+            while workers.iter().any(|worker| !worker.is_finished()) {
+                thread::sleep(TICK);
+                watch(asked.load(Ordering::Relaxed));
+            }
+            for worker in workers {
+                let answered = worker.join().unwrap_or_else(|_| {
+                    Err(Found {
+                        what: "a worker panicked".to_owned(),
+                        profile: "not known".to_owned(),
+                        seed: Some(seed),
+                    })
+                });
+                total = total.and(answered?);
+            }
+            Ok(total)
+        })
+    }
+
+    fn boundaries(&self) -> Result<Total, Found> {
+        let mut total = Total::default();
+        for known in &self.known {
+            let count = known
+                .subject
+                .ask_boundaries()
+                .map_err(|mismatch| known.found(&mismatch, None))?;
+            total = total.and(Total { count, profiles: 1 });
+        }
+        Ok(total)
+    }
+
+    fn round(&self, seed: u64) -> Result<Total, Found> {
+        let mut random = Random::new(seed);
+        if random.below(KNOWN_ONE_IN) == 0
+            && let Some(known) = random.of(&self.known)
+        {
+            let asked = known.subject.ask_randomly(ROUND, &mut random);
+            let count = asked.map_err(|mismatch| known.found(&mismatch, Some(seed)))?;
+            return Ok(Total { count, profiles: 0 });
+        }
+        let arch = random.of(&Arch::ALL).copied().unwrap_or(Arch::X86_64);
+        let profile = random.profile(arch);
+        let found = |what: String, rules: &[&Rule]| Found {
+            what,
+            profile: format!(
+                "by chance, on {arch}, default {:?}, newest call {}, {} rules; of this call {rules:?}",
+                profile.default,
+                profile.newest,
+                profile.rules.len()
+            ),
+            seed: Some(seed),
+        };
+        let subject = Subject::new(&profile, arch, self.libseccomp.as_ref())
+            .map_err(|error| found(error, &[]))?;
+        let mut ask = || {
+            let count = subject.ask_boundaries()?;
+            let left = ROUND.saturating_sub(count.tuples);
+            Ok(count.and(subject.ask_randomly(left, &mut random)?))
+        };
+        let count = ask().map_err(|mismatch: Mismatch| {
+            let rules = profile.rules.iter();
+            let of_call: Vec<&Rule> = rules
+                .filter(|rule| rule.syscall == mismatch.call.number)
+                .collect();
+            found(mismatch.to_string(), &of_call)
+        })?;
+        Ok(Total { count, profiles: 1 })
+    }
+}
+
+impl Known {
+    fn found(&self, mismatch: &Mismatch, seed: Option<u64>) -> Found {
+        Found {
+            what: mismatch.to_string(),
+            profile: self.name.clone(),
+            seed,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use nsexec::seccomp::compile::compile;
+    use nsexec::seccomp::program::Program;
+
+    use super::*;
+
+    fn rounds() -> Rounds {
+        Rounds::new(&profiles::shipped(), None).unwrap()
+    }
+
+    #[test]
+    fn a_seed_decides_what_is_asked() {
+        let rounds = rounds();
+        let ask = |tuples, seed| rounds.ask(tuples, seed, |_| ()).unwrap();
+        let one = ask(1, 7);
+        assert_eq!(one, ask(1, 7));
+        assert_eq!(one.count.libseccomp, 0);
+        let boundaries = rounds.boundaries().unwrap();
+        let (asked, least) = (one.count.tuples, boundaries.count.tuples);
+        assert!(
+            (least + ROUND..least + 2 * ROUND).contains(&asked),
+            "{asked}"
+        );
+        assert!(one.count.stacked > boundaries.count.stacked);
+        // Whichever worker asks which: a run is the sum of its rounds.
+        let six = ask(least + 6 * ROUND, 7);
+        let sum = (7..13).map(|seed| rounds.round(seed).unwrap());
+        assert_eq!(six, sum.fold(boundaries, Total::and));
+        assert_ne!(six, ask(least + 6 * ROUND, 8));
+        assert!(six.profiles > boundaries.profiles);
+    }
+
+    /// A program whose last return says ALLOW instead is found, in the same
+    /// round each time.
+    #[test]
+    fn a_mismatch_is_found_again_by_its_seed() {
+        let mut rounds = rounds();
+        let arch = Arch::X86_64;
+        let file = profiles::shipped().remove(0);
+        let profile = profiles::read(&file, arch).unwrap().remove(0);
+        let program = compile(&profile, arch).unwrap();
+        let mut instructions = program.instructions().to_vec();
+        for instruction in &mut instructions {
+            if instruction.code == 6 && instruction.k != 0x7fff_0000 {
+                instruction.k = 0x7fff_0000;
+            }
+        }
+        let mutant = Program::new(instructions).unwrap();
+        let subject = Subject::of_program(&profile, arch, mutant, None).unwrap();
+        rounds.known = vec![Known {
+            name: "mutant".to_owned(),
+            subject,
+        }];
+        let found = rounds.ask(1, 7, |_| ()).unwrap_err().to_string();
+        let again = "\nprofile: mutant\nagain: cargo xtask oracle --tuples 1 --seed 0";
+        assert!(
+            found.contains("the program answers") && found.ends_with(again),
+            "{found}"
+        );
+
+        let by_seed = |seed| rounds.round(seed).err();
+        let (seed, found) = (0..)
+            .find_map(|seed| by_seed(seed).map(|found| (seed, found)))
+            .unwrap();
+        assert_eq!((found.seed, by_seed(seed)), (Some(seed), Some(found)));
+    }
+}
