@@ -7,7 +7,7 @@
 
 #![expect(clippy::print_stdout, reason = "a benchmark is for people to read")]
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsStr;
 use std::fmt::Write as _;
 use std::fs;
 use std::io::{self, Read, Write as _};
@@ -23,22 +23,24 @@ use nix::sched::{CloneFlags, setns, unshare};
 mod container;
 #[path = "../xtask/src/root.rs"]
 mod root;
+mod samples;
 #[path = "../xtask/src/target.rs"]
 mod target;
 
 use container::Container;
 use root::Scratch;
+use samples::{Asked, WARM_UP, percentile};
 use target::Target;
 
 const NSEXEC: &str = env!("CARGO_BIN_EXE_nsexec");
 const ROUNDS: usize = 300;
-/// Caches fill and the page tables of the files settle before these are over.
-const WARM_UP: usize = 10;
+/// Of a second.
+const MILLISECONDS: f64 = 1e3;
 /// What the others are divided by.
 const BASELINE: &str = "C joiner, nothing hardened";
 
 fn main() -> io::Result<()> {
-    let asked = Asked::parse()?;
+    let asked = Asked::parse(ROUNDS)?;
     // The mounts made below are nobody else's.
     unshare(CloneFlags::CLONE_NEWNS).map_err(|errno| {
         io::Error::other(format!("a mount namespace of its own: {errno}; be root"))
@@ -77,48 +79,14 @@ fn main() -> io::Result<()> {
     let _ = writeln!(report, "{}", memory(target.pid()));
     print!("{report}");
     if asked.save {
-        println!("{}", save(&ready, &report)?.display());
+        let samples: Vec<(&str, &[Duration])> = ready
+            .iter()
+            .map(|contender| (contender.name, contender.samples.as_slice()))
+            .collect();
+        println!("{}", samples::save("exec", &samples, &report)?.display());
     }
     drop(kept);
     Ok(())
-}
-
-struct Asked {
-    rounds: usize,
-    save: bool,
-}
-
-impl Asked {
-    fn parse() -> io::Result<Self> {
-        let mut asked = Self {
-            rounds: ROUNDS,
-            save: false,
-        };
-        let mut arguments = std::env::args_os().skip(1);
-        while let Some(argument) = arguments.next() {
-            match argument.to_str() {
-                Some("--rounds") => {
-                    let number = arguments.next().unwrap_or_default();
-                    asked.rounds = number
-                        .to_str()
-                        .and_then(|text| text.parse().ok())
-                        .filter(|rounds| *rounds > 0)
-                        .ok_or_else(|| {
-                            io::Error::other(format!("--rounds {number:?}; give a number above 0"))
-                        })?;
-                }
-                Some("--save") => asked.save = true,
-                // Cargo says so to everything that it runs as a benchmark.
-                Some("--bench") => {}
-                _ => {
-                    return Err(io::Error::other(format!(
-                        "unexpected argument {argument:?}; it takes [--rounds N] [--save]"
-                    )));
-                }
-            }
-        }
-        Ok(asked)
-    }
 }
 
 /// What is run, and the roots that it is run in.
@@ -433,50 +401,25 @@ fn measure(contenders: &mut [Contender], rounds: usize) -> io::Result<()> {
     Ok(())
 }
 
-/// Milliseconds.
-struct Summary {
-    min: f64,
-    median: f64,
-    p99: f64,
-}
-
-impl Summary {
-    fn of(samples: &[Duration]) -> Self {
-        let mut sorted = samples.to_vec();
-        sorted.sort();
-        let at = |percent: usize| {
-            let index = sorted.len().saturating_sub(1) * percent / 100;
-            sorted
-                .get(index)
-                .map_or(f64::NAN, |taken| taken.as_secs_f64() * 1000.0)
-        };
-        Self {
-            min: at(0),
-            median: at(50),
-            p99: at(99),
-        }
-    }
-}
-
 fn table(contenders: &[Contender]) -> String {
+    let of = |contender: &Contender, percent| percentile(&contender.samples, percent, MILLISECONDS);
     let base = contenders
         .iter()
-        .find(|contender| contender.name == BASELINE)
-        .map_or(Summary::of(&[]), |contender| {
-            Summary::of(&contender.samples)
-        });
+        .find(|contender| contender.name == BASELINE);
+    let [base_min, base_median] =
+        [0, 50].map(|percent| base.map_or(f64::NAN, |contender| of(contender, percent)));
     let mut out = format!(
         "{:<30}{:>9}{:>9}{:>9}{:>9}{:>9}\n",
         "ms", "min", "median", "p99", "min/C", "med/C"
     );
     for contender in contenders {
-        let Summary { min, median, p99 } = Summary::of(&contender.samples);
+        let [min, median, p99] = [0, 50, 99].map(|percent| of(contender, percent));
         let _ = writeln!(
             out,
             "{:<30}{min:>9.3}{median:>9.3}{p99:>9.3}{:>9.2}{:>9.2}",
             contender.name,
-            min / base.min,
-            median / base.median,
+            min / base_min,
+            median / base_median,
         );
     }
     let rounds = contenders.first().map_or(0, |first| first.samples.len());
@@ -522,42 +465,4 @@ fn supervising(pid: i32) -> io::Result<String> {
         .map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "))
         .collect();
     Ok(fields.join(", "))
-}
-
-/// The samples, and beside them what is needed to judge them.
-fn save(contenders: &[Contender], report: &str) -> io::Result<PathBuf> {
-    let host = nix::unistd::gethostname()?;
-    let name = format!("{}-{}", said("date", &["-u", "+%Y-%m-%d"])?, host.display());
-    let directory = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("benches/runs")
-        .join(name);
-    fs::create_dir_all(&directory)?;
-    let mut raw = String::from("name,round,nanoseconds\n");
-    for contender in contenders {
-        for (round, taken) in contender.samples.iter().enumerate() {
-            let _ = writeln!(raw, "\"{}\",{round},{}", contender.name, taken.as_nanos());
-        }
-    }
-    fs::write(directory.join("raw.csv"), raw)?;
-    let command: Vec<OsString> = std::env::args_os().collect();
-    let processor = fs::read_to_string("/proc/cpuinfo")?;
-    let model = processor
-        .lines()
-        .find(|line| line.starts_with("model name"))
-        .unwrap_or("model name unknown");
-    let summary = format!(
-        "command: {command:?}\nkernel: {}\n{model}\nrustc: {}\ngcc: {}\n\n{report}",
-        said("uname", &["-srm"])?,
-        said("rustc", &["--version"])?,
-        said("gcc", &["--version"])?,
-    );
-    fs::write(directory.join("summary"), summary)?;
-    Ok(directory)
-}
-
-/// The first line that a command prints.
-fn said(program: &str, arguments: &[&str]) -> io::Result<String> {
-    let output = Command::new(program).args(arguments).output()?;
-    let text = String::from_utf8_lossy(&output.stdout);
-    Ok(text.lines().next().unwrap_or_default().to_owned())
 }

@@ -5,7 +5,7 @@ use std::io;
 use nsexec::seccomp::profile::Action;
 use nsexec::seccomp::program::Program;
 
-use crate::tool::Tool;
+use crate::tool::{Tool, written};
 
 /// Calls that cannot be asked for: the oracle's own filter lets the first three
 /// through, and the kernel asks no filter about the others, which only its own
@@ -68,14 +68,7 @@ impl Kernel {
     /// # Errors
     /// A call was answered in no known way.
     pub fn answers(&self, program: &Program, calls: &[(u32, [u64; 6])]) -> io::Result<Vec<Seen>> {
-        let instructions = program.instructions();
-        let length = u32::try_from(instructions.len()).map_err(io::Error::other)?;
-        let mut input = length.to_ne_bytes().to_vec();
-        for instruction in instructions {
-            input.extend(instruction.code.to_ne_bytes());
-            input.extend([instruction.jt, instruction.jf]);
-            input.extend(instruction.k.to_ne_bytes());
-        }
+        let mut input = written(program)?;
         for (number, arguments) in calls {
             input.extend(u64::from(*number).to_ne_bytes());
             for argument in arguments {

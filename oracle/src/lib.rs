@@ -18,4 +18,5 @@ pub mod random;
 pub mod rounds;
 pub mod stacked;
 pub mod sweep;
+pub mod timing;
 pub mod tool;

@@ -21,6 +21,7 @@ use nsexec::seccomp::program::{Instruction, Program};
 use nsexec::seccomp::table::Arch;
 use nsexec::seccomp::width::compares_32_bits;
 
+use crate::timing::Timer;
 use crate::tool::Tool;
 
 /// Where libseccomp-dev puts the header that the builder is compiled with.
@@ -29,6 +30,15 @@ pub const HEADER: &str = "/usr/include/seccomp.h";
 /// The builder.
 #[derive(Debug)]
 pub struct Libseccomp(Tool);
+
+/// How a filter finds a call, SCMP_FLTATR_CTL_OPTIMIZE of seccomp_attr_set(3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Search {
+    /// One after the other: libseccomp's own default.
+    Chain,
+    /// By halving, as runc asks for.
+    Tree,
+}
 
 /// A filter that it built.
 #[derive(Clone, Debug)]
@@ -51,37 +61,8 @@ impl Libseccomp {
     ///
     /// # Errors
     /// libseccomp's.
-    pub fn build(&self, profile: &Profile, arch: Arch) -> io::Result<Filter> {
-        let mut text = format!("default {:#x}\n", return_value(profile.default));
-        let mut asked = Vec::new();
-        for number in arch.numbers() {
-            let rules: Vec<&Rule> = profile
-                .rules
-                .iter()
-                .filter(|rule| rule.syscall == number)
-                .collect();
-            if !is_comparable(&rules, arch) {
-                continue;
-            }
-            asked.push(number);
-            if rules.is_empty() {
-                let otherwise = return_value(profile.otherwise(number));
-                writeln!(text, "rule {otherwise:#x} {number}").map_err(io::Error::other)?;
-            }
-            for rule in rules {
-                write!(text, "rule {:#x} {number}", return_value(rule.action))
-                    .map_err(io::Error::other)?;
-                if let When::All(conditions) = &rule.when {
-                    for condition in conditions {
-                        let low = compares_32_bits(arch, number, condition.argument, rule.action);
-                        let (operator, one, two) = words(condition.comparison, low);
-                        write!(text, " {} {operator} {one:#x} {two:#x}", condition.argument)
-                            .map_err(io::Error::other)?;
-                    }
-                }
-                text.push('\n');
-            }
-        }
+    pub fn build(&self, profile: &Profile, arch: Arch, search: Search) -> io::Result<Filter> {
+        let (text, asked) = written(profile, arch, search)?;
         let output = self.0.run(text.as_bytes())?;
         let instruction = |bytes: &[u8; 8]| {
             let [a, b, jt, jf, k @ ..] = *bytes;
@@ -96,6 +77,53 @@ impl Libseccomp {
         let program = Program::new(program).map_err(io::Error::other)?;
         Ok(Filter { program, asked })
     }
+
+    /// A process that builds the same filter as often as it is told to.
+    ///
+    /// # Errors
+    /// It cannot be started.
+    pub fn timer(&self, profile: &Profile, arch: Arch, search: Search) -> io::Result<Timer> {
+        let (text, _) = written(profile, arch, search)?;
+        Timer::start(&self.0, &text)
+    }
+}
+
+/// The rules in the builder's words, and the calls on which both have a meaning.
+fn written(profile: &Profile, arch: Arch, search: Search) -> io::Result<(String, Vec<u32>)> {
+    let mut text = format!("default {:#x}\n", return_value(profile.default));
+    if search == Search::Tree {
+        text.push_str("tree\n");
+    }
+    let mut asked = Vec::new();
+    for number in arch.numbers() {
+        let rules: Vec<&Rule> = profile
+            .rules
+            .iter()
+            .filter(|rule| rule.syscall == number)
+            .collect();
+        if !is_comparable(&rules, arch) {
+            continue;
+        }
+        asked.push(number);
+        if rules.is_empty() {
+            let otherwise = return_value(profile.otherwise(number));
+            writeln!(text, "rule {otherwise:#x} {number}").map_err(io::Error::other)?;
+        }
+        for rule in rules {
+            write!(text, "rule {:#x} {number}", return_value(rule.action))
+                .map_err(io::Error::other)?;
+            if let When::All(conditions) = &rule.when {
+                for condition in conditions {
+                    let low = compares_32_bits(arch, number, condition.argument, rule.action);
+                    let (operator, one, two) = words(condition.comparison, low);
+                    write!(text, " {} {operator} {one:#x} {two:#x}", condition.argument)
+                        .map_err(io::Error::other)?;
+                }
+            }
+            text.push('\n');
+        }
+    }
+    Ok((text, asked))
 }
 
 impl Filter {
@@ -106,10 +134,16 @@ impl Filter {
         run(&self.program, call)
     }
 
-    /// How many instructions it has.
+    /// The filter.
     #[must_use]
-    pub fn instructions(&self) -> usize {
-        self.program.instructions().len()
+    pub fn program(&self) -> &Program {
+        &self.program
+    }
+
+    /// The calls on which both have a meaning, by number.
+    #[must_use]
+    pub fn asked(&self) -> &[u32] {
+        &self.asked
     }
 }
 

@@ -71,6 +71,12 @@ impl Stacked {
         run_stacked(&programs, call)
     }
 
+    /// The filters, in the order in which they are loaded.
+    #[must_use]
+    pub fn programs(&self) -> &[Program] {
+        &self.0
+    }
+
     /// How many instructions they have together.
     #[must_use]
     pub fn instructions(&self) -> usize {

@@ -10,7 +10,7 @@ use nsexec::seccomp::profile::Profile;
 use nsexec::seccomp::program::Program;
 use nsexec::seccomp::table::Arch;
 
-use crate::libseccomp::{self, Libseccomp};
+use crate::libseccomp::{self, Libseccomp, Search};
 use crate::random::Random;
 use crate::stacked::Stacked;
 
@@ -127,7 +127,7 @@ impl Subject {
             // seccompiler takes no filter with rules for nothing.
             stacked: Stacked::build(profile, arch).ok(),
             libseccomp: libseccomp
-                .map(|builder| builder.build(profile, arch))
+                .map(|builder| builder.build(profile, arch, Search::Chain))
                 .transpose()
                 .map_err(|error| error.to_string())?,
             calls: named

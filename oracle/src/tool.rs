@@ -3,8 +3,10 @@
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
+
+use nsexec::seccomp::program::Program;
 
 /// A C program of `oracle/c/`, built.
 #[derive(Debug)]
@@ -40,6 +42,17 @@ impl Tool {
         }
     }
 
+    /// Starts it, for a talk by its standard input and output.
+    ///
+    /// # Errors
+    /// It cannot be started.
+    pub fn start(&self) -> io::Result<Child> {
+        Command::new(&self.0)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+    }
+
     /// What it prints when it is given `input`.
     ///
     /// # Errors
@@ -67,4 +80,17 @@ impl Drop for Tool {
         // A file in the temporary directory that cannot be removed harms no one.
         let _ = std::fs::remove_file(&self.0);
     }
+}
+
+/// A program as these tools read it: u32 length, that many struct sock_filter.
+pub(crate) fn written(program: &Program) -> io::Result<Vec<u8>> {
+    let instructions = program.instructions();
+    let length = u32::try_from(instructions.len()).map_err(io::Error::other)?;
+    let mut bytes = length.to_ne_bytes().to_vec();
+    for instruction in instructions {
+        bytes.extend(instruction.code.to_ne_bytes());
+        bytes.extend([instruction.jt, instruction.jf]);
+        bytes.extend(instruction.k.to_ne_bytes());
+    }
+    Ok(bytes)
 }

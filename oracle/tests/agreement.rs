@@ -11,7 +11,7 @@ use nsexec::seccomp::profile::{Action, Profile};
 use nsexec::seccomp::program::Program;
 use nsexec::seccomp::table::Arch;
 use oracle::kernel::{Kernel, NOT_ASKED, Seen};
-use oracle::libseccomp::{HEADER, Libseccomp};
+use oracle::libseccomp::{HEADER, Libseccomp, Search};
 use oracle::profiles::{CONTAINERS, read, shipped};
 use oracle::random::Random;
 use oracle::stacked::Stacked;
@@ -209,9 +209,31 @@ fn docker_s_profile_is_small() {
     for profile in read(file, arch).unwrap() {
         let own = compile(&profile, arch).unwrap().instructions().len();
         let stacked = Stacked::build(&profile, arch).unwrap().instructions();
-        let other = libseccomp.build(&profile, arch).unwrap().instructions();
+        let other = libseccomp.build(&profile, arch, Search::Chain).unwrap();
+        let other = other.program().instructions().len();
         println!("instructions: {own}, seccompiler's stack {stacked}, libseccomp {other}");
         assert!(own <= 200, "{own}");
         assert!(own < stacked && own < other);
     }
+}
+
+#[test]
+fn libseccomp_s_building_is_timed_as_often_as_asked() {
+    let arch = Arch::native().unwrap();
+    let Some(libseccomp) = libseccomp("libseccomp_s_building_is_timed_as_often_as_asked") else {
+        return;
+    };
+    let profile = &read(&shipped()[0], arch).unwrap()[0];
+    for search in [Search::Chain, Search::Tree] {
+        let mut timer = libseccomp.timer(profile, arch, search).unwrap();
+        for _ in 0..3 {
+            assert!(!timer.once().unwrap().is_zero());
+        }
+    }
+    // The two find a call each in its own way.
+    let length = |search| {
+        let filter = libseccomp.build(profile, arch, search).unwrap();
+        filter.program().instructions().len()
+    };
+    assert_ne!(length(Search::Chain), length(Search::Tree));
 }

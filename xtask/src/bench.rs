@@ -1,26 +1,94 @@
-//! `cargo xtask bench`: sets up the peers and runs `benches/exec.rs`.
+//! `cargo xtask bench`: sets up the peers and runs `benches/*.rs`.
 
 use std::ffi::OsString;
 use std::io;
 
-use crate::{cargo, setup};
+use crate::setup::{self, Tool};
+use crate::{cargo, text};
 
+struct Bench {
+    name: &'static str,
+    /// What is missing is said in the bench's own table.
+    tools: &'static [Tool],
+}
+
+const BENCHES: &[Bench] = &[
+    Bench {
+        name: "exec",
+        tools: &[
+            setup::BUSYBOX,
+            setup::CRUN,
+            setup::GCC,
+            setup::NSENTER,
+            setup::RUNC,
+            setup::UNSHARE,
+        ],
+    },
+    Bench {
+        name: "compile",
+        tools: &[setup::GCC, setup::LIBSECCOMP],
+    },
+];
+
+/// A name first, or all of them; what follows is the bench's own.
 pub(crate) fn run(arguments: &[OsString]) -> io::Result<()> {
-    // What is missing is a row that says so in the bench's own table.
-    setup::tools(&[
-        setup::BUSYBOX,
-        setup::CRUN,
-        setup::GCC,
-        setup::NSENTER,
-        setup::RUNC,
-        setup::UNSHARE,
-    ])?;
-    let status = cargo::cargo(&["bench", "--package", "nsexec", "--bench", "exec", "--"])
-        .args(arguments)
-        .status()?;
-    if status.success() {
-        Ok(())
-    } else {
-        Err(io::Error::other(status.to_string()))
+    let (chosen, options) = chosen(arguments)?;
+    for bench in chosen {
+        setup::tools(bench.tools)?;
+        println!("{}", text::bold(&format!("== {}", bench.name)));
+        let status = cargo::cargo(&["bench", "--package", "nsexec", "--bench", bench.name, "--"])
+            .args(options)
+            .status()?;
+        if !status.success() {
+            return Err(io::Error::other(format!("{}: {status}", bench.name)));
+        }
+    }
+    Ok(())
+}
+
+fn chosen(arguments: &[OsString]) -> io::Result<(Vec<&'static Bench>, &[OsString])> {
+    match arguments.split_first() {
+        Some((name, options)) if !name.as_encoded_bytes().starts_with(b"-") => {
+            let found = BENCHES.iter().find(|bench| name == bench.name);
+            let names: Vec<&str> = BENCHES.iter().map(|bench| bench.name).collect();
+            let found = found.ok_or_else(|| {
+                io::Error::other(format!("no bench {name:?}; there are {}", names.join(", ")))
+            })?;
+            Ok((vec![found], options))
+        }
+        _ => Ok((BENCHES.iter().collect(), arguments)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(arguments: &[&str]) -> Option<(Vec<&'static str>, usize)> {
+        let arguments: Vec<OsString> = arguments.iter().map(Into::into).collect();
+        let (chosen, options) = chosen(&arguments).ok()?;
+        Some((
+            chosen.iter().map(|bench| bench.name).collect(),
+            options.len(),
+        ))
+    }
+
+    #[test]
+    fn a_name_chooses_one_and_none_all() {
+        let all: Vec<&str> = BENCHES.iter().map(|bench| bench.name).collect();
+        assert_eq!(names(&[]), Some((all.clone(), 0)));
+        assert_eq!(names(&["--rounds", "5"]), Some((all, 2)));
+        assert_eq!(names(&["compile"]), Some((vec!["compile"], 0)));
+        assert_eq!(names(&["exec", "--save"]), Some((vec!["exec"], 1)));
+        assert_eq!(names(&["load"]), None);
+        assert_eq!(names(&[""]), None);
+    }
+
+    #[test]
+    fn each_is_a_bench_of_the_tree() {
+        for bench in BENCHES {
+            let file = cargo::root().join(format!("benches/{}.rs", bench.name));
+            assert!(file.exists(), "{}", file.display());
+        }
     }
 }

@@ -77,8 +77,8 @@ const COMMANDS: &[Command] = &[
     },
     Command {
         name: "bench",
-        arguments: "[--rounds N] [--save]",
-        about: "time an exec against nsenter(1), runc, crun and unhardened C",
+        arguments: "[exec|compile] [--rounds N] [--save]",
+        about: "time an exec against nsenter(1), runc, crun and C; filters against seccompiler, libseccomp",
         run: bench::run,
     },
 ];

@@ -1,0 +1,107 @@
+//! What every benchmark here does alike: reads its options, sums samples up,
+//! and keeps them when asked to.
+
+use std::ffi::OsString;
+use std::fmt::Write as _;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+/// Caches fill and the page tables of the files settle before these are over.
+pub(crate) const WARM_UP: usize = 10;
+
+/// The command line.
+pub(crate) struct Asked {
+    pub(crate) rounds: usize,
+    pub(crate) save: bool,
+}
+
+impl Asked {
+    pub(crate) fn parse(rounds: usize) -> io::Result<Self> {
+        let mut asked = Self {
+            rounds,
+            save: false,
+        };
+        let mut arguments = std::env::args_os().skip(1);
+        while let Some(argument) = arguments.next() {
+            match argument.to_str() {
+                Some("--rounds") => {
+                    let number = arguments.next().unwrap_or_default();
+                    asked.rounds = number
+                        .to_str()
+                        .and_then(|text| text.parse().ok())
+                        .filter(|rounds| *rounds > 0)
+                        .ok_or_else(|| {
+                            io::Error::other(format!("--rounds {number:?}; give a number above 0"))
+                        })?;
+                }
+                Some("--save") => asked.save = true,
+                // Cargo says so to everything that it runs as a benchmark.
+                Some("--bench") => {}
+                _ => {
+                    return Err(io::Error::other(format!(
+                        "unexpected argument {argument:?}; it takes [--rounds N] [--save]"
+                    )));
+                }
+            }
+        }
+        Ok(asked)
+    }
+}
+
+/// The sample that so many of a hundred are not above: 0 is the least, 50 the
+/// median. In parts of a second: of 1000, milliseconds.
+pub(crate) fn percentile(samples: &[Duration], percent: usize, parts: f64) -> f64 {
+    let mut sorted = samples.to_vec();
+    sorted.sort();
+    let index = sorted.len().saturating_sub(1) * percent / 100;
+    sorted
+        .get(index)
+        .map_or(f64::NAN, |taken| taken.as_secs_f64() * parts)
+}
+
+/// Keeps the samples as `benches/runs/<date>-<host>/<bench>.csv`, and beside
+/// them as `<bench>.txt` what is needed to judge them.
+pub(crate) fn save(
+    bench: &str,
+    samples: &[(&str, &[Duration])],
+    report: &str,
+) -> io::Result<PathBuf> {
+    let host = nix::unistd::gethostname()?;
+    let name = format!("{}-{}", said("date", &["-u", "+%Y-%m-%d"])?, host.display());
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("benches/runs")
+        .join(name);
+    fs::create_dir_all(&directory)?;
+    let mut raw = String::from("name,round,nanoseconds\n");
+    for (name, samples) in samples {
+        for (round, taken) in samples.iter().enumerate() {
+            let _ = writeln!(raw, "\"{name}\",{round},{}", taken.as_nanos());
+        }
+    }
+    let file = directory.join(format!("{bench}.csv"));
+    fs::write(&file, raw)?;
+    let command: Vec<OsString> = std::env::args_os().collect();
+    let processor = fs::read_to_string("/proc/cpuinfo")?;
+    let model = processor
+        .lines()
+        .find(|line| line.starts_with("model name"))
+        .unwrap_or("model name unknown");
+    let summary = format!(
+        "command: {command:?}\nkernel: {}\n{model}\nrustc: {}\ngcc: {}\n\n{report}",
+        said("uname", &["-srm"])?,
+        said("rustc", &["--version"])?,
+        said("gcc", &["--version"])?,
+    );
+    fs::write(directory.join(format!("{bench}.txt")), summary)?;
+    Ok(file)
+}
+
+/// The first line that a command prints.
+fn said(program: &str, arguments: &[&str]) -> io::Result<String> {
+    let output = Command::new(program).args(arguments).output()?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    Ok(text.lines().next().unwrap_or_default().to_owned())
+}
