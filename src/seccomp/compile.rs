@@ -11,13 +11,14 @@
 //! The checks are seccompiler's, the dispatch around them is made here: its own
 //! is a chain that takes 5 instructions for each call.
 
+use std::cmp::Reverse;
 use std::fmt;
 
 use seccompiler::{BpfProgram, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompRule};
 
 use crate::seccomp::assemble::{Assembler, Label, Test};
 use crate::seccomp::meaning::{FOREIGN_ARCH, UNKNOWN_CALL};
-use crate::seccomp::profile::{Action, Comparison, Condition, Profile, When};
+use crate::seccomp::profile::{Action, Comparison, Condition, Profile, Rule, When};
 use crate::seccomp::program::{Instruction, Program, ProgramFault};
 use crate::seccomp::table::Arch;
 use crate::seccomp::width::Width;
@@ -70,7 +71,7 @@ pub enum CompileFault {
 /// the kernel takes.
 pub fn compile(profile: &Profile, arch: Arch) -> Result<Program, CompileFault> {
     check(profile, arch)?;
-    let mut treatments = Treatments::new(arch);
+    let mut treatments = Treatments::default();
     let ranges = ranges(profile, arch, &mut treatments);
 
     let mut code = Assembler::default();
@@ -114,10 +115,9 @@ pub fn return_value(action: Action) -> u32 {
 /// Refuses what a program could only get wrong.
 fn check(profile: &Profile, arch: Arch) -> Result<(), CompileFault> {
     check_action(profile.default)?;
-    let numbers = arch.numbers();
     for rule in &profile.rules {
         check_action(rule.action)?;
-        if numbers.binary_search(&rule.syscall).is_err() {
+        if arch.name(rule.syscall).is_none() {
             return Err(CompileFault::Syscall(rule.syscall));
         }
         let When::All(conditions) = &rule.when else {
@@ -184,21 +184,16 @@ struct Treatment {
 }
 
 impl Treatment {
-    fn new(profile: &Profile, arch: Arch, number: u32) -> Self {
-        let mut rules: Vec<_> = profile
-            .rules
-            .iter()
-            .filter(|rule| rule.syscall == number)
-            .collect();
-        // Stable: among equally strict rules the first of the text stays first.
-        rules.sort_by_key(|rule| std::cmp::Reverse(rule.action.strictness()));
+    /// Of a call without a matching rule: `otherwise`; of its rules, the strictest
+    /// stands first.
+    fn new(rules: &[&Rule], otherwise: Action, arch: Arch) -> Self {
         let mut checks = Vec::new();
-        let mut otherwise = profile.otherwise(number);
+        let mut otherwise = otherwise;
         for rule in rules {
             match &rule.when {
                 When::All(conditions) => {
                     let wide = |condition: &Condition| {
-                        let width = Width::of(arch, number, condition.argument, rule.action);
+                        let width = Width::of(arch, rule.syscall, condition.argument, rule.action);
                         (*condition, width)
                     };
                     checks.push((conditions.iter().map(wide).collect(), rule.action));
@@ -274,31 +269,12 @@ fn seccompiler_condition(
 }
 
 /// Each treatment once.
+#[derive(Default)]
 struct Treatments {
     all: Vec<Treatment>,
-    arch: Arch,
 }
 
 impl Treatments {
-    fn new(arch: Arch) -> Self {
-        Self {
-            all: Vec::new(),
-            arch,
-        }
-    }
-
-    fn of_call(&mut self, profile: &Profile, number: u32) -> usize {
-        let treatment = Treatment::new(profile, self.arch, number);
-        self.index(treatment)
-    }
-
-    fn of_hole(&mut self) -> usize {
-        self.index(Treatment {
-            checks: Vec::new(),
-            otherwise: UNKNOWN_CALL,
-        })
-    }
-
     fn index(&mut self, treatment: Treatment) -> usize {
         if let Some(at) = self.all.iter().position(|known| *known == treatment) {
             return at;
@@ -328,15 +304,23 @@ fn ranges(profile: &Profile, arch: Arch, treatments: &mut Treatments) -> Vec<Ran
             ranges.push(Range { first, treatment });
         }
     };
-    let mut next = 0;
+    let hole = treatments.index(Treatment::new(&[], UNKNOWN_CALL, arch));
+    let mut rules: Vec<&Rule> = profile.rules.iter().collect();
+    // Stable: among equally strict rules the first of the text stays first.
+    rules.sort_by_key(|rule| (rule.syscall, Reverse(rule.action.strictness())));
+    let (mut rules, mut next) = (rules.as_slice(), 0);
     for number in arch.numbers() {
         if number > next {
-            add(next, treatments.of_hole());
+            add(next, hole);
         }
-        add(number, treatments.of_call(profile, number));
+        let others = rules.iter().position(|rule| rule.syscall != number);
+        let (of_call, others) = rules.split_at(others.unwrap_or(rules.len()));
+        let treatment = Treatment::new(of_call, profile.otherwise(number), arch);
+        add(number, treatments.index(treatment));
+        rules = others;
         next = number.saturating_add(1);
     }
-    add(next, treatments.of_hole());
+    add(next, hole);
     ranges
 }
 

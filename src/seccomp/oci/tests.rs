@@ -252,6 +252,25 @@ fn deep_nesting_is_refused_and_not_followed() {
     assert!(parse(text.as_bytes()).is_err());
 }
 
+#[test]
+fn of_names_that_stand_twice_the_first_in_the_text_is_told() {
+    let fault = |names: &str| {
+        let text = format!(
+            r#"{{ "defaultAction": "SCMP_ACT_LOG", "syscalls": [
+                 {{ "names": [{names}], "action": "SCMP_ACT_ALLOW" }} ] }}"#
+        );
+        let fault = parse(text.as_bytes()).expect_err("a fault");
+        let start = text.find(names).expect("its place");
+        (fault.span.start - start, fault.reason)
+    };
+    let twice = |name: &str| Reason::RepeatedCall(name.to_owned());
+    let write = fault(r#""write", "read", "write", "read", "write""#);
+    assert_eq!(write, (18, twice("write")));
+    assert_eq!(fault(r#""read", "read", "raed""#), (9, twice("read")));
+    let unknown = Reason::UnknownCall("raed".to_owned());
+    assert_eq!(fault(r#""read", "raed", "read""#), (9, unknown));
+}
+
 const PLACES: &str = r#"{
   "defaultAction": "SCMP_ACT_ERRNO",
   "syscalls": [

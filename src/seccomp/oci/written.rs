@@ -180,12 +180,13 @@ impl WrittenEntry<'_> {
         if written.is_empty() {
             return Err(self.action.fault(text, Reason::Empty("names")));
         }
+        let repeated = repeated(written);
         let mut names: Vec<Name> = Vec::with_capacity(written.len());
-        for name in written {
+        for (at, name) in written.iter().enumerate() {
             if !is_known_somewhere(&name.0) {
                 return Err(name.fault(text, Reason::UnknownCall(name.0.to_string())));
             }
-            if names.iter().any(|known| known.text == name.0) {
+            if repeated == Some(at) {
                 return Err(name.fault(text, Reason::RepeatedCall(name.0.to_string())));
             }
             names.push(Name {
@@ -264,6 +265,18 @@ impl WrittenArg<'_> {
             }),
         }
     }
+}
+
+/// The first place of a text that stands before it already. Sorting is linear
+/// for names in order, as most profiles have them.
+fn repeated(texts: &[Text<'_>]) -> Option<usize> {
+    let mut sorted: Vec<(&str, usize)> = texts.iter().map(|text| &*text.0).zip(0..).collect();
+    sorted.sort();
+    let pairs = sorted.iter().zip(sorted.iter().skip(1));
+    pairs
+        .filter(|((before, _), (text, _))| before == text)
+        .map(|(_, (_, at))| *at)
+        .min()
 }
 
 /// The errno by number, by name (podman writes both), or neither.

@@ -2,9 +2,15 @@
 
 mod aarch64;
 mod elsewhere;
+mod index;
 mod x86_64;
 
 use std::fmt;
+
+use index::Index;
+
+static X86_64: Index = Index::of(x86_64::TABLE);
+static AARCH64: Index = Index::of(aarch64::TABLE);
 
 /// An architecture whose filters can be compiled. Both are always there, so
 /// that tests on one cover the other.
@@ -83,20 +89,24 @@ impl Arch {
         }
     }
 
+    const fn index(self) -> &'static Index {
+        match self {
+            Self::X86_64 => &X86_64,
+            Self::Aarch64 => &AARCH64,
+        }
+    }
+
     /// The number of the call of this name.
     #[must_use]
     pub fn number(self, name: &str) -> Option<u32> {
-        let table = self.calls();
-        let at = table.binary_search_by(|(known, _)| (*known).cmp(name));
-        at.ok()
-            .and_then(|at| table.get(at))
-            .map(|(_, number)| *number)
+        let found = self.index().by_name(self.calls(), name);
+        found.map(|(_, number)| *number)
     }
 
     /// The name of the call of this number.
     #[must_use]
     pub fn name(self, number: u32) -> Option<&'static str> {
-        let found = self.calls().iter().find(|(_, known)| *known == number);
+        let found = self.index().by_number(self.calls(), number);
         found.map(|(name, _)| *name)
     }
 
@@ -182,6 +192,10 @@ mod tests {
         for arch in Arch::ALL {
             assert!(arch.calls().is_sorted_by(|a, b| a.0 < b.0), "{arch}");
             assert!(arch.numbers().is_sorted_by(|a, b| a < b), "{arch}");
+            for (name, number) in arch.calls() {
+                assert_eq!(arch.number(name), Some(*number), "{name}");
+                assert_eq!(arch.name(*number), Some(*name), "{number}");
+            }
         }
         assert!(elsewhere::NAMES.is_sorted_by(|a, b| a < b));
     }
