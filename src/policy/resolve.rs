@@ -112,10 +112,10 @@ pub fn compile(
     compile_with_parts(name, manifest, files, context).map(|(policy, _)| policy)
 }
 
-/// As [`compile`], with what the layers were made of.
+/// As [`compile()`], with what the layers were made of.
 ///
 /// # Errors
-/// As [`compile`].
+/// As [`compile()`].
 pub fn compile_with_parts(
     name: &str,
     manifest: &[u8],

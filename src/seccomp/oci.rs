@@ -10,6 +10,7 @@ use std::ops::Range;
 mod written;
 
 use crate::error::Fault;
+use crate::json::Object;
 use crate::policy::capability::{Capability, CapabilitySet};
 use crate::seccomp::clone3;
 use crate::seccomp::compile::MAX_ERRNO;
@@ -115,7 +116,8 @@ pub fn parse(text: &[u8]) -> Result<Conditional, Fault<Reason>> {
             Reason::TooLong(text.len()),
         ));
     }
-    let written: Written<'_> = serde_json::from_slice(text).map_err(|e| json_fault(text, &e))?;
+    let written = serde_json::from_slice(text).map_err(|error| json_fault(text, &error))?;
+    let Object(written): Object<Written<'_>> = written;
     written.meaning(text)
 }
 

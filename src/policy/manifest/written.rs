@@ -11,6 +11,7 @@ use super::{
     is_pass_pattern, is_reason,
 };
 use crate::error::Fault;
+use crate::json::{Object, object};
 use crate::policy::capability::{Capability, CapabilitySet};
 use crate::policy::resolved::{Capabilities, Environment, LogFlag, Process, Right, Rlimit};
 
@@ -45,12 +46,15 @@ pub(super) struct Written {
     seccomp_reason: Option<Spanned<String>>,
     landlock: Spanned<String>,
     landlock_reason: Option<Spanned<String>>,
+    #[serde(deserialize_with = "object")]
     ceiling: WrittenCeiling,
+    #[serde(deserialize_with = "object")]
     process: WrittenProcess,
-    #[serde(rename = "tty")]
+    #[serde(rename = "tty", deserialize_with = "object")]
     _tty: WrittenTty,
+    #[serde(deserialize_with = "object")]
     fds: WrittenFds,
-    best_effort: Option<Vec<Spanned<WrittenBestEffort>>>,
+    best_effort: Option<Vec<Spanned<Object<WrittenBestEffort>>>>,
 }
 
 #[derive(Deserialize)]
@@ -68,9 +72,10 @@ struct WrittenProcess {
     capabilities: Spanned<WrittenCapabilities>,
     no_new_privs: bool,
     keep_groups: bool,
-    rlimits: Option<Spanned<Vec<Spanned<WrittenRlimit>>>>,
+    rlimits: Option<Spanned<Vec<Spanned<Object<WrittenRlimit>>>>>,
     umask: Option<Spanned<i64>>,
     oom_score_adj: Option<Spanned<i64>>,
+    #[serde(deserialize_with = "object")]
     environment: WrittenEnvironment,
 }
 
@@ -219,15 +224,17 @@ fn reason_text(reason: &Spanned<String>, key: &'static str) -> Result<String, Fa
     }
 }
 
-fn best_effort(all: &[Spanned<WrittenBestEffort>]) -> Result<Vec<BestEffort>, Fault<Reason>> {
+fn best_effort(
+    all: &[Spanned<Object<WrittenBestEffort>>],
+) -> Result<Vec<BestEffort>, Fault<Reason>> {
     let mut meant: Vec<BestEffort> = Vec::with_capacity(all.len());
     for written in all {
-        let WrittenBestEffort {
+        let Object(WrittenBestEffort {
             layer,
             right,
             log,
             reason,
-        } = written.get_ref();
+        }) = written.get_ref();
         let at = |why| Fault::new(written.span(), why);
         let stage = match layer {
             WrittenLayer::Landlock => Stage::Workload,
@@ -311,11 +318,11 @@ impl WrittenProcess {
         let mut rlimits: Vec<Rlimit> = Vec::new();
         for written in list.get_ref() {
             let at = |reason| Fault::new(written.span(), reason);
-            let WrittenRlimit {
+            let Object(WrittenRlimit {
                 resource: name,
                 soft,
                 hard,
-            } = written.get_ref();
+            }) = written.get_ref();
             let number = RESOURCES
                 .iter()
                 .zip(0_u8..)

@@ -342,6 +342,11 @@ fn keys_that_are_unknown_repeated_or_missing_are_refused_everywhere() {
         ("hard = \"unlimited\"", "hard = \"infinity\""),
         ("[\"CAP_KILL\"]", "true"),
         ("[process]\n", "[process\n"),
+        // serde's derived code would take the values in the order of the fields.
+        (
+            "{ resource = \"nofile\", soft = 1024, hard = \"unlimited\" }",
+            "[\"nofile\", 1024, \"unlimited\"]",
+        ),
     ] {
         let reason = manifest_fault(from, to);
         assert!(

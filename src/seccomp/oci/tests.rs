@@ -271,6 +271,36 @@ fn of_names_that_stand_twice_the_first_in_the_text_is_told() {
     assert_eq!(fault(r#""read", "raed", "read""#), (9, unknown));
 }
 
+/// serde's derived code would take the values in the order of the fields.
+#[test]
+fn objects_are_not_written_as_arrays() {
+    let entry = r#""names": ["read"], "action": "SCMP_ACT_ALLOW""#;
+    for text in [
+        r#"["SCMP_ACT_ERRNO", null, null, null, null, []]"#.to_owned(),
+        r#"{ "defaultAction": "SCMP_ACT_ERRNO",
+             "syscalls": [["read", null, "SCMP_ACT_ALLOW", null, null, null, null, null, null]] }"#
+            .to_owned(),
+        format!(
+            r#"{{ "defaultAction": "SCMP_ACT_ERRNO",
+                 "syscalls": [{{ {entry}, "args": [[0, 1, null, "SCMP_CMP_EQ"]] }}] }}"#
+        ),
+        format!(
+            r#"{{ "defaultAction": "SCMP_ACT_ERRNO",
+                 "syscalls": [{{ {entry}, "includes": [["CAP_SYS_ADMIN"], null, null] }}] }}"#
+        ),
+        format!(
+            r#"{{ "defaultAction": "SCMP_ACT_ERRNO", "archMap": [["SCMP_ARCH_X86_64", null]],
+                 "syscalls": [{{ {entry} }}] }}"#
+        ),
+    ] {
+        let fault = parse(text.as_bytes()).expect_err(&text);
+        assert!(
+            matches!(&fault.reason, Reason::Shape(message) if message.contains("named keys")),
+            "{text}: {fault}"
+        );
+    }
+}
+
 const PLACES: &str = r#"{
   "defaultAction": "SCMP_ACT_ERRNO",
   "syscalls": [

@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use super::{Architectures, Conditional, DEFAULT_ERRNO, Entry, Filter, MAX_RULES, Name, Reason};
 use crate::error::Fault;
-use crate::json;
+use crate::json::{self, Object, objects, optional_object};
 use crate::policy::capability::Capability;
 use crate::seccomp::compile::MAX_ERRNO;
 use crate::seccomp::errno;
@@ -25,10 +25,10 @@ pub(super) struct Written<'a> {
     default_errno: Option<Text<'a>>,
     #[serde(borrow)]
     architectures: Option<Vec<Text<'a>>>,
-    #[serde(borrow)]
+    #[serde(borrow, default, deserialize_with = "objects")]
     arch_map: Option<Vec<WrittenArch<'a>>>,
     #[serde(borrow)]
-    syscalls: Vec<WrittenEntry<'a>>,
+    syscalls: Vec<Object<WrittenEntry<'a>>>,
 }
 
 #[derive(Deserialize)]
@@ -56,13 +56,13 @@ struct WrittenEntry<'a> {
     errno_ret: Option<u32>,
     #[serde(borrow)]
     errno: Option<Text<'a>>,
-    #[serde(borrow)]
+    #[serde(borrow, default, deserialize_with = "objects")]
     args: Option<Vec<WrittenArg<'a>>>,
     #[serde(borrow, rename = "comment")]
     _comment: Option<Text<'a>>,
-    #[serde(borrow)]
+    #[serde(borrow, default, deserialize_with = "optional_object")]
     includes: Option<WrittenFilter<'a>>,
-    #[serde(borrow)]
+    #[serde(borrow, default, deserialize_with = "optional_object")]
     excludes: Option<WrittenFilter<'a>>,
 }
 
@@ -150,7 +150,10 @@ impl Written<'_> {
         if self.syscalls.is_empty() {
             return Err(at(Reason::Empty("syscalls")));
         }
-        let entries = self.syscalls.iter().map(|entry| entry.meaning(text));
+        let entries = self
+            .syscalls
+            .iter()
+            .map(|Object(entry)| entry.meaning(text));
         let entries: Vec<Entry> = entries.collect::<Result<_, _>>()?;
         let made = entries
             .iter()
