@@ -6,7 +6,7 @@ use std::process::Command;
 use std::time::Instant;
 
 use crate::test::Tally;
-use crate::{cargo, dist, docs, no_arguments, setup, test, text};
+use crate::{cargo, codegen, dist, docs, no_arguments, setup, test, text};
 
 pub(crate) fn run(arguments: &[OsString]) -> io::Result<()> {
     no_arguments(arguments)?;
@@ -17,6 +17,7 @@ pub(crate) fn run(arguments: &[OsString]) -> io::Result<()> {
         passes(&mut cargo::cargo(&["fmt", "--all", "--check"]))
     });
     steps.run("docs", docs::check);
+    steps.run("codegen", codegen::check);
     steps.run("clippy", clippy);
     steps.run("deny", deny);
     steps.run("rustdoc", rustdoc);

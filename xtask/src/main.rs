@@ -17,6 +17,7 @@ use std::process::ExitCode;
 mod bench;
 mod cargo;
 mod ci;
+mod codegen;
 mod container;
 mod demo;
 mod dist;
@@ -56,6 +57,12 @@ const COMMANDS: &[Command] = &[
         arguments: "",
         about: "everything that a change has to pass, and a table of it",
         run: ci::run,
+    },
+    Command {
+        name: "codegen",
+        arguments: "[--check]",
+        about: "add to the tables of system calls what the kernel headers here have, or check them",
+        run: codegen::run,
     },
     Command {
         name: "dist",

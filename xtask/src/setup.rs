@@ -32,6 +32,12 @@ pub(crate) const LIBSECCOMP: Tool = tool("/usr/include/seccomp.h", "libseccomp-d
 pub(crate) const NSENTER: Tool = tool("nsenter", "util-linux");
 pub(crate) const RUNC: Tool = tool("runc", "runc");
 pub(crate) const STRACE: Tool = tool("strace", "strace");
+pub(crate) const UNISTD_GENERIC: Tool = tool("/usr/include/asm-generic/unistd.h", "linux-libc-dev");
+/// Where Debian keeps it on x86_64; elsewhere its packages have none.
+pub(crate) const UNISTD_X86_64: Tool = tool(
+    "/usr/include/x86_64-linux-gnu/asm/unistd_64.h",
+    "linux-libc-dev",
+);
 pub(crate) const UNSHARE: Tool = tool("unshare", "util-linux");
 
 const fn tool(program: &'static str, package: &'static str) -> Tool {

@@ -198,6 +198,10 @@ mod tests {
             }
         }
         assert!(elsewhere::NAMES.is_sorted_by(|a, b| a < b));
+        for name in elsewhere::NAMES {
+            let known = Arch::ALL.iter().any(|arch| arch.number(name).is_some());
+            assert!(!known, "{name} is in a table");
+        }
     }
 
     #[test]

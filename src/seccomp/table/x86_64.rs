@@ -3,6 +3,9 @@
 //! Numbers to 450 from the `__NR_*` of linux-libc-dev's asm/unistd_64.h (Linux 6.1);
 //! 451 to 471 and the architecture's own later ones from the kernel's
 //! scripts/syscall.tbl up to Linux 7.0 (469 is the last of Linux 6.18).
+//!
+//! `cargo xtask codegen` adds what newer headers have; with `--check` it holds the
+//! table to those that are installed.
 
 /// Names and numbers, sorted by name.
 pub(super) const TABLE: &[(&str, u32)] = &[
