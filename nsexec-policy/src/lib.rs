@@ -1,4 +1,61 @@
 //! Checks, shows, compares and imports the policies of nsexec.
 #![forbid(unsafe_code)]
 
+pub mod arguments;
+mod assembly;
+mod check;
+pub mod commands;
+mod convert;
+mod diff;
 pub mod import;
+mod input;
+mod show;
+mod words;
+
+use std::ffi::OsString;
+
+use arguments::Asked;
+
+/// Something could not be done: the command line, or a file that is not there.
+pub const TROUBLE: u8 = 2;
+
+/// What a run says, and its exit status.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Done {
+    /// For standard output.
+    pub stdout: String,
+    /// For standard error.
+    pub stderr: String,
+    /// 0 fine, or equal; 1 wrong, or different; [`TROUBLE`].
+    pub status: u8,
+}
+
+/// Does what a command line asks for.
+pub fn run(words: impl IntoIterator<Item = OsString>) -> Done {
+    let done = arguments::read(words).and_then(|asked| match asked {
+        Asked::Help(None) => Ok(say(commands::help())),
+        Asked::Help(Some(command)) => Ok(say(command.help_text())),
+        Asked::Version => Ok(say(format!(
+            "nsexec-policy {}\n",
+            env!("CARGO_PKG_VERSION")
+        ))),
+        Asked::Run(words) => match words.command.name {
+            "check" => check::run(&words),
+            "show" => show::run(&words),
+            "diff" => diff::run(&words),
+            _ => convert::run(&words),
+        },
+    });
+    done.unwrap_or_else(|wrong| Done {
+        stdout: String::new(),
+        stderr: format!("nsexec-policy: {wrong}\n"),
+        status: TROUBLE,
+    })
+}
+
+fn say(stdout: String) -> Done {
+    Done {
+        stdout,
+        ..Done::default()
+    }
+}

@@ -168,6 +168,20 @@ impl Conditional {
         Ok(profile)
     }
 
+    /// The calls that the text names, in its order; some more than once.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        let names = self.entries.iter().flat_map(|entry| &entry.names);
+        names.map(|name| name.text.as_str())
+    }
+
+    /// The architectures that the text lists; empty: it lists none.
+    #[must_use]
+    pub fn architectures(&self) -> &[String] {
+        self.architectures
+            .as_ref()
+            .map_or(&[], |listed| &listed.names)
+    }
+
     /// Where the default stands in the text.
     #[must_use]
     pub fn default_at(&self) -> Range<usize> {

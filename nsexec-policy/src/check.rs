@@ -1,0 +1,281 @@
+//! `check`: whether files are right, or what is wrong and where.
+
+use std::fmt::Write as _;
+
+use nsexec::policy::landlock_file;
+use nsexec::policy::manifest::FileName;
+use nsexec::policy::needs;
+use nsexec::policy::resolve::{FileFault, Files, MANIFEST, Place, PolicyFault, compile_with_parts};
+use nsexec::policy::resolved::Layer;
+use nsexec::seccomp::compile::compile;
+use nsexec::seccomp::oci::{self, Context};
+use nsexec::seccomp::profile::When;
+use nsexec::seccomp::table::Arch;
+
+use crate::Done;
+use crate::arguments::Words;
+use crate::input::{self, Beside, Input, Kind};
+
+/// Something wrong, and the text that it is in.
+pub(crate) struct Wrong {
+    /// `FILE:LINE:COLUMN: what`
+    pub(crate) message: String,
+    /// The line, with a mark.
+    pub(crate) excerpt: String,
+}
+
+impl Wrong {
+    /// For standard error.
+    pub(crate) fn told(&self) -> String {
+        format!("{}\n{}", self.message, self.excerpt)
+    }
+}
+
+pub(crate) fn run(words: &Words) -> Result<Done, String> {
+    if words.operands.is_empty() {
+        return Err("check: a file is needed".to_owned());
+    }
+    let mut done = Done::default();
+    for operand in &words.operands {
+        let input = Input::file(operand, words)?;
+        match look_at(&input, words)? {
+            Ok(summary) => done.stdout.push_str(&summary),
+            Err(wrong) => {
+                done.status = 1;
+                done.stderr.push_str(&wrong.told());
+            }
+        }
+    }
+    Ok(done)
+}
+
+/// A summary, or what is wrong.
+fn look_at(input: &Input, words: &Words) -> Result<Result<String, Wrong>, String> {
+    Ok(match input.kind {
+        Kind::Policy => policy(input, input::context(words, input)?),
+        Kind::Profile => profile(input, input::context(words, input)?),
+        Kind::Rules(form) => landlock_file::parse(&input.text, form)
+            .map(|rules| {
+                format!(
+                    "{}: fine: Landlock rules: {} handled, {} and {}\n",
+                    input.name,
+                    count(rules.handled.len(), "right"),
+                    count(rules.beneath.len(), "path"),
+                    count(rules.ports.len(), "port")
+                )
+            })
+            .map_err(|fault| at(input, fault.span.start, &fault.reason.to_string())),
+    })
+}
+
+fn policy(input: &Input, context: Context) -> Result<String, Wrong> {
+    let (policy, _) = compiled(input, context)?;
+    let layers = [&policy.ceiling, &policy.workload];
+    let filters = layers
+        .iter()
+        .filter_map(|layers| layers.seccomp.enforced())
+        .map(|program| program.instructions().len().to_string())
+        .collect::<Vec<_>>();
+    let left_out: Vec<&String> = layers
+        .iter()
+        .flat_map(|layers| [reason(&layers.seccomp), reason(&layers.landlock)])
+        .flatten()
+        .collect();
+    let mut text = format!(
+        "{}: fine: a policy: filters of {} instructions, {}\n",
+        input.name,
+        filters.join(" and "),
+        count(
+            layers
+                .iter()
+                .filter(|l| l.landlock.enforced().is_some())
+                .count(),
+            "Landlock domain"
+        )
+    );
+    for reason in left_out {
+        // Writing to a String cannot fail.
+        let _ = writeln!(text, "  note: a layer is left out: {reason}");
+    }
+    Ok(text)
+}
+
+fn reason<T>(layer: &Layer<T>) -> Option<&String> {
+    match layer {
+        Layer::Enforce(_) => None,
+        Layer::None { reason } => Some(reason),
+    }
+}
+
+/// The policy that a manifest is, and its parts.
+pub(crate) fn compiled(
+    input: &Input,
+    context: Context,
+) -> Result<
+    (
+        nsexec::policy::resolved::ResolvedPolicy,
+        nsexec::policy::resolve::Parts,
+    ),
+    Wrong,
+> {
+    let mut files = Kept {
+        beside: &input.beside,
+        last: Vec::new(),
+    };
+    compile_with_parts(&input.name, &input.text, &mut files, context)
+        .map_err(|fault| in_policy(input, &files.last, fault))
+}
+
+/// The files of a manifest, with the last one kept: a fault is in it or in the
+/// manifest.
+struct Kept<'a> {
+    beside: &'a Beside,
+    last: Vec<u8>,
+}
+
+impl Files for Kept<'_> {
+    fn read(&mut self, name: &FileName) -> Result<Vec<u8>, FileFault> {
+        let text = self.beside.read(name)?;
+        self.last.clone_from(&text);
+        Ok(text)
+    }
+}
+
+fn in_policy(input: &Input, last: &[u8], mut fault: PolicyFault) -> Wrong {
+    let text = if fault.file == MANIFEST {
+        fault.file.clone_from(&input.name);
+        input.text.as_slice()
+    } else {
+        if let Beside::Directory(directory) = &input.beside {
+            fault.file = directory.join(&fault.file).display().to_string();
+        }
+        last
+    };
+    Wrong {
+        excerpt: fault
+            .place
+            .map(|place| excerpt(text, place))
+            .unwrap_or_default(),
+        message: fault.to_string(),
+    }
+}
+
+fn profile(input: &Input, context: Context) -> Result<String, Wrong> {
+    let conditional = oci::parse(&input.text)
+        .map_err(|fault| at(input, fault.span.start, &fault.reason.to_string()))?;
+    let listed = conditional.architectures();
+    let mut sizes = Vec::new();
+    let mut notes = Vec::new();
+    for arch in Arch::ALL {
+        let here = Context { arch, ..context };
+        let profile = match conditional.resolve(&here) {
+            Ok(profile) => profile,
+            Err(_)
+                if listed
+                    .iter()
+                    .any(|name| Arch::ALL.iter().any(|a| a.oci_name() == name)) =>
+            {
+                continue;
+            }
+            Err(fault) => return Err(at(input, fault.span.start, &fault.reason.to_string())),
+        };
+        let program = compile(&profile, arch).map_err(|fault| Wrong {
+            message: format!("{}: {fault}", input.name),
+            excerpt: String::new(),
+        })?;
+        let size = program.instructions().len();
+        sizes.push(format!("{} {size} instructions", arch.rust_name()));
+        if Some(arch) == Some(context.arch) {
+            let clone3 = arch.number("clone3");
+            let own = profile.rules.len() > conditional.origins(&here).len();
+            if own && clone3.is_some() {
+                notes.push("clone3 answers ENOSYS: clone's flags are looked at, and clone3's lie in memory".to_owned());
+            }
+            if let Some(call) = needs::denied_to_workload(&profile, arch) {
+                notes.push(format!(
+                    "as a program's filter it is refused: it may deny {call}, which executing a program takes"
+                ));
+            }
+            let conditions = profile
+                .rules
+                .iter()
+                .filter(|rule| rule.when != When::Always);
+            sizes.push(format!(
+                "{} with conditions",
+                count(conditions.count(), "rule")
+            ));
+        }
+    }
+    let elsewhere = conditional
+        .names()
+        .filter(|name| Arch::ALL.iter().all(|arch| arch.number(name).is_none()))
+        .collect::<std::collections::BTreeSet<_>>();
+    if !elsewhere.is_empty() {
+        notes.push(format!(
+            "{} that only other architectures have are passed over",
+            count(elsewhere.len(), "name")
+        ));
+    }
+    let foreign: Vec<&str> = listed
+        .iter()
+        .map(String::as_str)
+        .filter(|name| Arch::ALL.iter().all(|arch| arch.oci_name() != *name))
+        .collect();
+    if !foreign.is_empty() {
+        notes.push(format!("not let in: {}", foreign.join(", ")));
+    }
+    let mut text = format!(
+        "{}: fine: a seccomp profile: {}\n",
+        input.name,
+        sizes.join(", ")
+    );
+    for note in notes {
+        let _ = writeln!(text, "  note: {note}");
+    }
+    Ok(text)
+}
+
+/// `1 rule`, `2 rules`
+pub(crate) fn count(number: usize, what: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{number} {what}{plural}")
+}
+
+/// Something wrong at a byte of the input itself.
+pub(crate) fn at(input: &Input, byte: usize, what: &str) -> Wrong {
+    let place = Place::new(&input.text, byte);
+    let Place { line, column } = place;
+    Wrong {
+        message: format!("{}:{line}:{column}: {what}", input.name),
+        excerpt: excerpt(&input.text, place),
+    }
+}
+
+/// The longest part of a line that is shown.
+const MAX_EXCERPT: usize = 100;
+
+/// The line of a place, and a mark beneath it. Nothing of it steers a terminal.
+pub(crate) fn excerpt(text: &[u8], place: Place) -> String {
+    let Some(line) = text.split(|byte| *byte == b'\n').nth(place.line - 1) else {
+        return String::new();
+    };
+    let column = place.column - 1;
+    // A long line is shown from a little before the place.
+    let from = column.saturating_sub(MAX_EXCERPT / 2).min(line.len());
+    let from = if line.len() <= MAX_EXCERPT { 0 } else { from };
+    let part = line.get(from..).unwrap_or_default();
+    let part = part.get(..MAX_EXCERPT).unwrap_or(part);
+    let shown: String = String::from_utf8_lossy(part)
+        .chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect();
+    let before = line.get(from..column).unwrap_or_default();
+    let indent = String::from_utf8_lossy(before).chars().count();
+    let number = place.line.to_string();
+    let gutter = " ".repeat(number.len());
+    format!(
+        "{number} | {}\n{gutter} | {}^\n",
+        shown.trim_end(),
+        " ".repeat(indent)
+    )
+}

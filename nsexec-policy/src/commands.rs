@@ -1,0 +1,189 @@
+//! The one table of commands and options: the parser, `--help`, the manual and
+//! the completions come from it.
+
+use std::fmt::Write as _;
+
+/// A command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Command {
+    /// Its name.
+    pub name: &'static str,
+    /// What stands behind its options.
+    pub operands: &'static str,
+    /// What it does, in a few words.
+    pub help: &'static str,
+    /// Its options, but for `--help`.
+    pub options: &'static [Flag],
+}
+
+/// An option.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Flag {
+    /// Its long name, without `--`.
+    pub long: &'static str,
+    /// The name of its value; `None`: it has none.
+    pub value: Option<&'static str>,
+    /// Words that the value can be; empty: any text.
+    pub words: &'static [&'static str],
+    /// What it does, in a few words.
+    pub help: &'static str,
+}
+
+const fn flag(
+    long: &'static str,
+    value: Option<&'static str>,
+    words: &'static [&'static str],
+    help: &'static str,
+) -> Flag {
+    Flag {
+        long,
+        value,
+        words,
+        help,
+    }
+}
+
+const AS: Flag = flag(
+    "as",
+    Some("KIND"),
+    &["policy", "seccomp", "landlock"],
+    "what the file is; left out: what it looks like",
+);
+const ARCH: Flag = flag(
+    "arch",
+    Some("ARCH"),
+    &["x86_64", "aarch64"],
+    "the architecture; left out: this machine's",
+);
+const CAPS: Flag = flag(
+    "caps",
+    Some("LIST"),
+    &["none", "all", "docker"],
+    "capabilities that decide conditions: CAP_A,CAP_B",
+);
+const KERNEL: Flag = flag(
+    "kernel",
+    Some("X.Y"),
+    &[],
+    "the kernel that decides minKernel",
+);
+
+/// The formats that `import` reads.
+pub const FORMATS: &[&str] = &["minijail", "kafel", "systemd", "firecracker"];
+
+/// Every command, in the order of `--help`.
+pub const COMMANDS: [Command; 4] = [
+    Command {
+        name: "check",
+        operands: "FILE...",
+        help: "say whether files are right, or what is wrong and where",
+        options: &[AS],
+    },
+    Command {
+        name: "show",
+        operands: "NAME|FILE",
+        help: "what a policy, profile or rule file means, in words",
+        options: &[
+            flag("bpf", None, &[], "the filters as annotated assembly"),
+            flag("json", None, &[], "counts, as one JSON object"),
+            AS,
+            ARCH,
+            CAPS,
+            KERNEL,
+        ],
+    },
+    Command {
+        name: "diff",
+        operands: "A B",
+        help: "what one allows and the other does not",
+        options: &[AS, ARCH, CAPS, KERNEL],
+    },
+    Command {
+        name: "import",
+        operands: "FILE",
+        help: "another program's policy, as a seccomp profile",
+        options: &[
+            flag(
+                "from",
+                Some("FORMAT"),
+                FORMATS,
+                "what the file is written in",
+            ),
+            flag(
+                "thread",
+                Some("NAME"),
+                &[],
+                "firecracker: the thread whose filter is meant",
+            ),
+            flag(
+                "output",
+                Some("FILE"),
+                &[],
+                "write there, not to standard output",
+            ),
+        ],
+    },
+];
+
+impl Command {
+    /// The command of this name.
+    #[must_use]
+    pub fn by_name(name: &str) -> Option<&'static Self> {
+        COMMANDS.iter().find(|command| command.name == name)
+    }
+
+    /// The text of `nsexec-policy COMMAND --help`.
+    #[must_use]
+    pub fn help_text(&self) -> String {
+        let mut text = format!(
+            "nsexec-policy {} [OPTION...] {}\n{}.\n\n",
+            self.name,
+            self.operands,
+            capitalised(self.help)
+        );
+        for flag in self.options {
+            let synopsis = match flag.value {
+                Some(value) => format!("--{} {value}", flag.long),
+                None => format!("--{}", flag.long),
+            };
+            let words = if flag.words.is_empty() {
+                String::new()
+            } else {
+                format!(" ({})", flag.words.join(", "))
+            };
+            // Writing to a String cannot fail.
+            let _ = writeln!(text, "  {synopsis:<18} {}{words}", flag.help);
+        }
+        let _ = writeln!(text, "  {:<18} print this", "-h, --help");
+        text
+    }
+}
+
+/// The text of `nsexec-policy --help`.
+#[must_use]
+pub fn help() -> String {
+    let mut text = String::from(
+        "nsexec-policy COMMAND [OPTION...] OPERAND...\n\
+         Check, show, compare and import the policies of nsexec, without privileges.\n\n",
+    );
+    for command in &COMMANDS {
+        let synopsis = format!("{} {}", command.name, command.operands);
+        let _ = writeln!(text, "  {synopsis:<18} {}", command.help);
+    }
+    text.push_str(
+        "\nNAME is a policy that ships: default, strict, admin, libcontainer,\n\
+         libcontainer-privileged. FILE is a manifest, a seccomp profile or Landlock\n\
+         rules; - is standard input. COMMAND --help has a command's options; -V\n\
+         prints the version.\n\n\
+         Exit status: 0 fine, or equal; 1 wrong, or different; 2 could not be done.\n",
+    );
+    text
+}
+
+fn capitalised(text: &str) -> String {
+    let mut chars = text.chars();
+    match chars.next() {
+        Some(first) => first.to_uppercase().chain(chars).collect(),
+        None => String::new(),
+    }
+}
