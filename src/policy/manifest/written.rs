@@ -82,7 +82,7 @@ struct WrittenProcess {
 /// A word, or a list of names.
 enum WrittenCapabilities {
     Word(String),
-    Names(Vec<String>),
+    Names(Vec<Spanned<String>>),
 }
 
 #[derive(Deserialize)]
@@ -364,7 +364,9 @@ fn capabilities(written: &Spanned<WrittenCapabilities>) -> Result<Capabilities, 
         return Err(at(Reason::Empty("capabilities")));
     }
     let mut set = CapabilitySet::EMPTY;
-    for name in names {
+    for written in names {
+        let name = written.get_ref();
+        let at = |reason| Fault::new(written.span(), reason);
         let Some(capability) = Capability::from_name(name) else {
             return Err(at(Reason::UnknownCapability(name.clone())));
         };

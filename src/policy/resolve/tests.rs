@@ -750,7 +750,7 @@ fn faults_say_where_what_and_what_would_be_right() {
     for Case(change, words) in [
         Case(
             |p| p.manifest = replaced(MANIFEST_TEXT, "[\"CAP_KILL\"]", "[\"KILL\"]"),
-            "manifest:11:16: no capability is named \"KILL\"; they are written CAP_CHOWN",
+            "manifest:11:17: no capability is named \"KILL\"; they are written CAP_CHOWN",
         ),
         Case(
             |p| p.filter = replaced(FILTER, "\"socket\"", "\"sokcet\""),
