@@ -51,8 +51,11 @@ mod seccomp {
     mod clone3;
     pub mod compile;
     pub mod errno;
+    mod machine;
     pub mod meaning;
     pub mod oci;
+    mod operation;
+    pub mod partial;
     pub mod profile;
     pub mod program;
     pub mod table;

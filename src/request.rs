@@ -209,6 +209,11 @@ pub struct Request {
     pub policy: PolicyChoice,
     /// Tell on standard error what was refused, by which layer and rule.
     pub explain: bool,
+    /// A program of classic BPF is read from each of these descriptors and added
+    /// to the policy's filters, beneath the program's own. Each is 3 or more,
+    /// stands here once, and is neither `status_fd` nor handed over; refusals of
+    /// these filters are not explained.
+    pub seccomp_fds: Vec<RawFd>,
     /// Status lines (JSON) are written to this descriptor.
     pub status_fd: Option<RawFd>,
     /// The program and its arguments; empty: the user's shell, as a login shell.
@@ -239,6 +244,7 @@ impl Request {
             preserve_fds: 0,
             policy: PolicyChoice::Configured,
             explain: false,
+            seccomp_fds: Vec::new(),
             status_fd: None,
             program,
         }

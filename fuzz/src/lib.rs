@@ -12,6 +12,7 @@ mod ids;
 mod policy;
 mod procfs;
 mod protocol;
+mod raw_bpf;
 #[cfg(test)]
 mod replay;
 mod userdb;
@@ -22,6 +23,7 @@ pub use ids::{command_line, ids};
 pub use policy::{landlock_json, landlock_toml, policy_encoding, policy_manifest, seccomp_json};
 pub use procfs::{proc_cgroup, proc_environ, proc_id_map, proc_mountinfo, proc_stat, proc_status};
 pub use protocol::{argv, env, init_config};
+pub use raw_bpf::raw_bpf;
 pub use userdb::userdb;
 
 /// The whole of a target: libFuzzer's entry point, or, on stable, a program that

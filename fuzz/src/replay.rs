@@ -10,7 +10,7 @@ use nsexec::policy::landlock_file::Form;
 type Property = fn(&[u8]);
 
 /// Every target and its property.
-const TARGETS: [(&str, Property); 19] = [
+const TARGETS: [(&str, Property); 20] = [
     ("argv", crate::argv),
     ("audit_record", crate::audit_record),
     ("command_line", crate::command_line),
@@ -28,6 +28,7 @@ const TARGETS: [(&str, Property); 19] = [
     ("proc_mountinfo", crate::proc_mountinfo),
     ("proc_stat", crate::proc_stat),
     ("proc_status", crate::proc_status),
+    ("raw_bpf", crate::raw_bpf),
     ("seccomp_json", crate::seccomp_json),
     ("userdb", crate::userdb),
 ];
@@ -106,5 +107,6 @@ fn seeds_are_good_inputs() {
     assert!(nsexec::procfs::stat::parse(&read("proc_stat", "sleep")).is_ok());
     assert!(nsexec::procfs::status::parse(&read("proc_status", "sleep")).is_ok());
     assert!(nsexec::procfs::mountinfo::parse(&read("proc_mountinfo", "small")).is_ok());
+    assert!(nsexec::seccomp::raw::parse(&read("raw_bpf", "docker-default")).is_ok());
     assert!(nsexec::procfs::cgroup::parse(&read("proc_cgroup", "hybrid")).is_ok());
 }

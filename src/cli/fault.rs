@@ -37,6 +37,15 @@ pub enum UsageFault {
     },
     /// The two exclude each other.
     Both(&'static Known, &'static Known),
+    /// A descriptor that another option, or the same one, has already.
+    Descriptor {
+        /// Which option names it.
+        option: &'static Known,
+        /// Its number.
+        number: u32,
+        /// Whose it is.
+        owner: &'static Known,
+    },
     /// The first is of no use without the second.
     Alone(&'static Known, &'static str),
     /// The first needs a target.
@@ -71,6 +80,7 @@ impl UsageFault {
                 _ => format!("give {}", metavar(option)),
             },
             Self::Both(..) => "give one of the two".to_owned(),
+            Self::Descriptor { .. } => "give each a descriptor of its own".to_owned(),
             Self::Alone(_, with) => format!("give {with} as well"),
             Self::NoTarget(_) => "give -t PID".to_owned(),
             Self::Nothing => "give -t PID, or a namespace as a file (--net=FILE)".to_owned(),
@@ -131,6 +141,15 @@ impl fmt::Display for UsageFault {
             Self::Both(one, other) => {
                 write!(f, "--{} and --{} exclude each other", one.long, other.long)
             }
+            Self::Descriptor {
+                option,
+                number,
+                owner,
+            } => write!(
+                f,
+                "--{} {number}: that descriptor is --{}'s already",
+                option.long, owner.long
+            ),
             Self::Alone(option, with) => {
                 write!(f, "--{} means nothing without {with}", option.long)
             }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::{CString, OsStr, OsString};
+use std::os::fd::RawFd;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::PathBuf;
 
@@ -18,6 +19,8 @@ use crate::request::{
 /// The most descriptors that can be handed over: what poll(2) and select(2)
 /// users have as their limit by default.
 pub const MAX_PRESERVED: u64 = 1024;
+/// The greatest number of a descriptor.
+const MAX_DESCRIPTOR: u64 = 0x7fff_ffff;
 /// The longest name of a policy.
 pub const MAX_POLICY_NAME: usize = 64;
 
@@ -65,8 +68,9 @@ pub fn command(written: Written) -> Result<Command, UsageFault> {
             .unwrap_or(0),
         policy: options.policy()?,
         explain: options.has(Name::Explain),
+        seccomp_fds: options.seccomp_fds()?,
         status_fd: options
-            .number(Name::StatusFd, 0, i32::MAX.unsigned_abs().into())?
+            .number(Name::StatusFd, 0, MAX_DESCRIPTOR)?
             .and_then(|fd| i32::try_from(fd).ok()),
         namespaces,
         program,
@@ -94,8 +98,11 @@ impl Options {
     fn refuse_repeats(&self) -> Result<(), UsageFault> {
         let mut seen: Vec<&Given> = Vec::new();
         for given in &self.0 {
-            // --env=K adds one variable each time.
-            let repeatable = given.option.name == Name::Environment && given.value.is_some();
+            // --env=K adds one variable each time, --seccomp-fd one filter.
+            let repeatable = match given.option.name {
+                Name::Environment => given.value.is_some(),
+                name => name == Name::SeccompFd,
+            };
             let repeated = seen.iter().any(|known| {
                 known.option == given.option && known.value.is_none() == given.value.is_none()
             });
@@ -117,12 +124,51 @@ impl Options {
             (Name::UserParent, Name::Namespace(Namespace::User)),
             (Name::StatusFd, Name::NoFork),
             (Name::Explain, Name::NoFork),
+            // Rules are told from a policy's text, and a program has none.
+            (Name::Explain, Name::SeccompFd),
         ] {
             if let (Some(one), Some(other)) = (self.given(one), self.given(other)) {
                 return Err(UsageFault::Both(one.option, other.option));
             }
         }
         Ok(())
+    }
+
+    /// The descriptors of added filters, which are nobody else's.
+    fn seccomp_fds(&self) -> Result<Vec<RawFd>, UsageFault> {
+        let mut taken: Vec<(u32, &'static Known)> = Vec::new();
+        if let Some(given) = self.given(Name::StatusFd)
+            && let Some(number) = self.number(Name::StatusFd, 0, MAX_DESCRIPTOR)?
+        {
+            taken.push((number, given.option));
+        }
+        let preserved = self.number(Name::PreserveFds, 0, MAX_PRESERVED)?;
+        if let Some(given) = self.given(Name::PreserveFds) {
+            let numbers = 3..3 + preserved.unwrap_or(0);
+            taken.extend(numbers.map(|number| (number, given.option)));
+        }
+        let mut fds = Vec::new();
+        for Given { option, value } in &self.0 {
+            let (Name::SeccompFd, Some(value)) = (option.name, value) else {
+                continue;
+            };
+            // 0, 1 and 2 are the program's.
+            let number = number::number(value.as_bytes(), 3, MAX_DESCRIPTOR)
+                .map_err(|fault| wrong_number(option, value, fault))?;
+            let (Ok(number), Ok(fd)) = (u32::try_from(number), RawFd::try_from(number)) else {
+                return Err(wrong_text(option, value));
+            };
+            if let Some((_, owner)) = taken.iter().find(|(taken, _)| *taken == number) {
+                return Err(UsageFault::Descriptor {
+                    option,
+                    number,
+                    owner,
+                });
+            }
+            taken.push((number, option));
+            fds.push(fd);
+        }
+        Ok(fds)
     }
 
     fn refuse_what_needs_more(&self, request: &Request) -> Result<(), UsageFault> {
@@ -168,8 +214,9 @@ impl Options {
             let (namespace, source) = match given.option.name {
                 Name::Namespace(namespace) => (namespace, source(given)?),
                 Name::NetSocket => {
-                    let most = i32::MAX.unsigned_abs().into();
-                    let fd = self.number(Name::NetSocket, 0, most)?.unwrap_or(0);
+                    let fd = self
+                        .number(Name::NetSocket, 0, MAX_DESCRIPTOR)?
+                        .unwrap_or(0);
                     (
                         Namespace::Net,
                         NamespaceSource::Socket(i32::try_from(fd).unwrap_or(-1)),

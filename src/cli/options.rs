@@ -41,6 +41,8 @@ pub enum Name {
     PreserveFds,
     /// `--policy`
     Policy,
+    /// `--seccomp-fd`
+    SeccompFd,
     /// `--status-fd`
     StatusFd,
     /// `--dry-run`
@@ -108,7 +110,7 @@ const fn long_only(name: Name, long: &'static str, value: Value, help: &'static 
 }
 
 /// Every option, in the order of `--help`.
-pub const OPTIONS: [Option; 30] = {
+pub const OPTIONS: [Option; 31] = {
     use Value::{Attached, None, Required};
     let ns = Attached("FILE");
     [
@@ -281,6 +283,12 @@ pub const OPTIONS: [Option; 30] = {
             "policy",
             Required("NAME|FILE"),
             "default, strict, admin, or a manifest",
+        ),
+        long_only(
+            Name::SeccompFd,
+            "seccomp-fd",
+            Required("FD"),
+            "add the seccomp program (BPF) that is there",
         ),
         long_only(
             Name::StatusFd,

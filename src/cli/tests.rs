@@ -33,7 +33,7 @@ fn every_option_of_the_table_is_taken_in_both_forms() {
     for known in options::all() {
         let value = match known.name {
             Name::Target | Name::SetUid | Name::SetGid | Name::NetSocket => "7",
-            Name::PreserveFds | Name::StatusFd => "5",
+            Name::PreserveFds | Name::SeccompFd | Name::StatusFd => "5",
             Name::Policy => "strict",
             _ => "/x",
         };
@@ -125,7 +125,7 @@ fn the_program_begins_at_the_first_word_that_is_no_option() {
 fn values_mean_what_they_say() {
     let request = request(
         "--target=5:77 -a -S 1000 -Gfollow -r -w=/work -e --env=A=b=c --env=D --preserve-fds 2 \
-         --policy ./p.toml --status-fd 9 true",
+         --policy ./p.toml --status-fd 9 --seccomp-fd 7 --seccomp-fd=5 true",
     );
     assert_eq!(request.target.unwrap().pid, Pid::new(5).unwrap());
     assert_eq!(request.uid, Some(IdChoice::Number(1000)));
@@ -150,6 +150,7 @@ fn values_mean_what_they_say() {
     assert_eq!(request.preserve_fds, 2);
     assert_eq!(request.policy, PolicyChoice::File("./p.toml".into()));
     assert_eq!(request.status_fd, Some(9));
+    assert_eq!(request.seccomp_fds, [7, 5]);
 }
 
 #[test]
@@ -216,6 +217,11 @@ fn what_is_wrong_is_named() {
         "-t 1 -G 4294967295",
         "-t 1 --preserve-fds 1025",
         "-t 1 --status-fd -1",
+        "-t 1 --seccomp-fd 0",
+        "-t 1 --seccomp-fd 2",
+        "-t 1 --seccomp-fd 2147483648",
+        "-t 1 --seccomp-fd 05",
+        "-t 1 --seccomp-fd 5 --seccomp-fd 5x",
         "-t 1 -N x",
         "-t 1 --net=:0",
         "-t 1 --net=:",
@@ -229,7 +235,37 @@ fn what_is_wrong_is_named() {
 }
 
 #[test]
+fn a_descriptor_of_a_filter_is_nobody_elses() {
+    let taken = |owner, number| UsageFault::Descriptor {
+        option: option("seccomp-fd"),
+        number,
+        owner: option(owner),
+    };
+    for (line, owner, number) in [
+        ("-t 1 --seccomp-fd 5 --seccomp-fd 5", "seccomp-fd", 5),
+        ("-t 1 --seccomp-fd 6 --status-fd 6", "status-fd", 6),
+        ("-t 1 --status-fd 6 --seccomp-fd 6", "status-fd", 6),
+        ("-t 1 --seccomp-fd 3 --preserve-fds 1", "preserve-fds", 3),
+        ("-t 1 --preserve-fds 9 --seccomp-fd 11", "preserve-fds", 11),
+    ] {
+        assert_eq!(fault(line), taken(owner, number), "{line}");
+    }
+    let line = "-t 1 --preserve-fds 8 --status-fd 5 --seccomp-fd 11 --seccomp-fd 12";
+    assert_eq!(request(line).seccomp_fds, [11, 12]);
+    assert_eq!(
+        fault("-t 1 --seccomp-fd 3 --explain"),
+        UsageFault::Both(option("explain"), option("seccomp-fd"))
+    );
+    assert_eq!(
+        fault("-t 1 --seccomp-fd"),
+        UsageFault::NoValue(option("seccomp-fd"))
+    );
+}
+
+#[test]
 fn bounds_are_bounds() {
+    let greatest = request("-t 1 --seccomp-fd 3 --seccomp-fd 2147483647");
+    assert_eq!(greatest.seccomp_fds, [3, i32::MAX]);
     assert_eq!(request("-t 1 --preserve-fds 1024").preserve_fds, 1024);
     let name = "n".repeat(MAX_POLICY_NAME);
     assert_eq!(
@@ -253,6 +289,11 @@ fn each_fault_says_what_would_be_right() {
             "did you mean --policy?",
         ),
         ("-n true", "--net: whose is not said", "give -t PID"),
+        (
+            "-t 1 --seccomp-fd 5 --status-fd 5",
+            "--seccomp-fd 5: that descriptor is --status-fd's already",
+            "give each a descriptor of its own",
+        ),
     ] {
         let fault = fault(line);
         assert_eq!(
@@ -272,7 +313,7 @@ proptest! {
                 Just("--uts=:5"), Just("-S"), Just("0"), Just("follow"), Just("-Gfollow"),
                 Just("-r"), Just("-r/x"), Just("-w=y"), Just("-W"), Just("-e"), Just("--env=A=b"),
                 Just("-F"), Just("--"), Just("ls"), Just("--policy"), Just("strict"), Just("-c"),
-                Just("--dry-run"), Just("--preserve-fds=3"), Just("-"), Just(""), Just("-é"),
+                Just("--dry-run"), Just("--preserve-fds=3"), Just("--seccomp-fd=9"), Just("-"), Just(""), Just("-é"),
             ],
             0..8,
         )

@@ -14,6 +14,7 @@ use crate::policy::resolved::ResolvedPolicy;
 use crate::request::{Namespace, Request};
 use crate::stage::own_file::OwnFile;
 use crate::stage::policy_choice::Origin;
+use crate::stage::seccomp_fd::AddedFilters;
 use crate::target::directory::{self, ProgramRoot};
 use crate::target::{Memberships, Procfs, Target, cgroup};
 use layers::Layers;
@@ -42,6 +43,8 @@ pub struct Plan {
     pub(crate) context: Option<Vec<u8>>,
     /// What the policy was made of, when its refusals are to be explained.
     pub(crate) explains: Option<Origin>,
+    /// Besides the policy's.
+    pub(crate) added_filters: AddedFilters,
 }
 
 impl Plan {
@@ -117,6 +120,7 @@ impl Plan {
             credentials,
             context,
             explains: None,
+            added_filters: AddedFilters::none(),
         })
     }
 }

@@ -7,6 +7,7 @@ use super::layers::{StageStatus, Status};
 use crate::landlock::ruleset::DomainStatus;
 use crate::policy::resolved::{Capabilities, Environment, ResolvedPolicy};
 use crate::request::{Directory, WorkDir};
+use crate::stage::seccomp_fd::AddedFilters;
 use crate::target::directory::ProgramRoot;
 
 impl Plan {
@@ -74,7 +75,11 @@ impl Plan {
             "own_file": self.own_file.name(),
             "policy": self.policy.name,
             "process": process(&self.policy),
-            "layers": self.layers.as_ref().map(|built| layers(&built.ceiling.status, &built.workload.status)),
+            "layers": layers(
+                self.layers.as_ref().map(|built| &built.ceiling.status),
+                self.layers.as_ref().map(|built| &built.workload.status),
+                &self.added_filters,
+            ),
             "program": program,
         })
     }
@@ -122,9 +127,18 @@ fn process(policy: &ResolvedPolicy) -> Value {
     })
 }
 
-/// The layers: what is asked for, and what of it this kernel puts in force.
-pub(crate) fn layers(ceiling: &StageStatus, workload: &StageStatus) -> Value {
-    json!({ "ceiling": stage(ceiling), "workload": stage(workload) })
+/// The layers: what is asked for, and what of it this kernel puts in force;
+/// `None`: it is not known before the join.
+pub(crate) fn layers(
+    ceiling: Option<&StageStatus>,
+    workload: Option<&StageStatus>,
+    added_filters: &AddedFilters,
+) -> Value {
+    json!({
+        "ceiling": ceiling.map(stage),
+        "workload": workload.map(stage),
+        "seccomp-fd": added_filters.to_value(),
+    })
 }
 
 fn stage(status: &StageStatus) -> Value {

@@ -4,7 +4,9 @@
 //! [`Program`] stands for), so that a run has at most as many steps as the
 //! program has instructions.
 
-use crate::seccomp::program::{Instruction, Program};
+use crate::seccomp::machine::Machine;
+use crate::seccomp::operation::Operation;
+use crate::seccomp::program::Program;
 
 /// What a filter sees of a call: `struct seccomp_data`, linux/seccomp.h.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,42 +49,31 @@ impl Call {
 /// `None` stands for an instruction that no [`Program`] holds.
 #[must_use]
 pub fn run(program: &Program, call: &Call) -> Option<u32> {
-    let (mut accumulator, mut index) = (0_u32, 0_u32);
+    let mut machine = Machine::<u32>::new();
     let mut rest = program.instructions().iter();
     loop {
-        let Instruction { code, jt, jf, k } = *rest.next()?;
-        let operand = if code & 0x08 == 0 { k } else { index };
-        let branch = |holds: bool| usize::from(if holds { jt } else { jf });
-        let skip = match code {
-            0x20 => {
-                accumulator = call.word(k)?;
-                0
+        let mut skip = 0;
+        match Operation::of(*rest.next()?).ok()? {
+            Operation::Return(value) => return Some(value),
+            Operation::ReturnAccumulator => return Some(machine.accumulator),
+            Operation::Jump(jump) => skip = jump,
+            Operation::Branch(test, operand, [yes, no]) => {
+                let holds = test.holds(machine.accumulator, machine.operand(operand));
+                skip = usize::from(if holds { yes } else { no });
             }
-            0x00 => {
-                accumulator = k;
-                0
+            Operation::Compute(arithmetic, operand) => {
+                match arithmetic.apply(machine.accumulator, machine.operand(operand)) {
+                    Some(computed) => machine.accumulator = computed,
+                    None => return Some(0),
+                }
             }
-            0x07 => {
-                index = accumulator;
-                0
-            }
-            0x87 => {
-                accumulator = index;
-                0
-            }
-            0x54 => {
-                accumulator &= k;
-                0
-            }
-            0x05 => usize::try_from(k).ok()?,
-            0x15 | 0x1d => branch(accumulator == operand),
-            0x25 | 0x2d => branch(accumulator > operand),
-            0x35 | 0x3d => branch(accumulator >= operand),
-            0x45 | 0x4d => branch(accumulator & operand != 0),
-            0x06 => return Some(k),
-            0x16 => return Some(accumulator),
-            _ => return None,
-        };
+            Operation::Negate => machine.accumulator = machine.accumulator.wrapping_neg(),
+            Operation::Load(offset) => machine.accumulator = call.word(offset)?,
+            Operation::Set(register, constant) => machine.set(register, constant),
+            Operation::Copy(register) => machine.copy_into(register),
+            Operation::Recall(register, cell) => machine.recall(register, cell)?,
+            Operation::Store(register, cell) => machine.store(register, cell)?,
+        }
         if skip > 0 {
             rest.nth(skip - 1)?;
         }

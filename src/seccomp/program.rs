@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::seccomp::operation::Operation;
+
 /// BPF_MAXINSNS: the kernel takes no longer program.
 pub const MAX_INSTRUCTIONS: usize = 4096;
 
@@ -22,7 +24,8 @@ pub struct Instruction {
 }
 
 /// A valid program: 1 to [`MAX_INSTRUCTIONS`] instructions that seccomp(2)
-/// knows, every jump inside, every path ending in a return.
+/// takes, every jump inside, every path ending in a return, and no cell of
+/// scratch memory read that was not written.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "Vec<(u16, u8, u8, u32)>", into = "Vec<(u16, u8, u8, u32)>")]
 pub struct Program(Vec<Instruction>);
@@ -32,8 +35,18 @@ pub struct Program(Vec<Instruction>);
 pub enum ProgramFault {
     /// No instruction, or more than [`MAX_INSTRUCTIONS`].
     Length(usize),
-    /// An instruction that seccomp(2) does not take, or with a bad operand.
+    /// An instruction that seccomp(2) does not take.
     Instruction(usize),
+    /// A load from outside struct seccomp_data, or not of a whole 32-bit word.
+    Offset(usize),
+    /// A division by the constant 0.
+    Divisor(usize),
+    /// A shift by a constant of 32 or more.
+    Shift(usize),
+    /// A cell of scratch memory that there is not: they are 0 to 15.
+    Cell(usize),
+    /// A cell of scratch memory is read that nothing was written to on some way.
+    Unwritten(usize),
     /// A jump leaves the program.
     Jump(usize),
     /// The last instruction is no return.
@@ -57,44 +70,85 @@ impl Program {
     }
 }
 
-/// The check of the kernel's `seccomp_check_filter` and `bpf_check_classic`
-/// (kernel/seccomp.c, net/core/filter.c), done here so that a program from a
-/// less privileged process is never merely trusted.
+/// The checks of the kernel's `bpf_check_classic`, `check_load_and_stores` and
+/// `seccomp_check_filter` (net/core/filter.c, kernel/seccomp.c), done here so that
+/// a program from elsewhere is never merely trusted.
 fn validate(instructions: &[Instruction]) -> Result<(), ProgramFault> {
     let length = instructions.len();
     if length == 0 || length > MAX_INSTRUCTIONS {
         return Err(ProgramFault::Length(length));
     }
-    for (index, instruction) in instructions.iter().enumerate() {
-        let left = length - index - 1;
-        match instruction.code {
-            // BPF_LD | BPF_W | BPF_ABS: a 32-bit word of struct seccomp_data.
-            0x20 if instruction.k < 64 && instruction.k % 4 == 0 => {}
-            // BPF_ALU | BPF_AND | BPF_K and BPF_LD | BPF_IMM, BPF_MISC: TAX, TXA.
-            0x54 | 0x00 | 0x07 | 0x87 => {}
-            // BPF_RET | BPF_K and BPF_RET | BPF_A.
-            0x06 | 0x16 => {}
-            // BPF_JMP | BPF_JA.
-            0x05 => {
-                if usize::try_from(instruction.k).map_or(true, |jump| jump >= left) {
-                    return Err(ProgramFault::Jump(index));
-                }
+    let mut written = Written::new(length);
+    for (at, instruction) in instructions.iter().enumerate() {
+        let inside = |skip: usize| match skip < length - at - 1 {
+            true => Ok(at + 1 + skip),
+            false => Err(ProgramFault::Jump(at)),
+        };
+        written.arrive(at);
+        match Operation::of(*instruction).map_err(|wrong| wrong(at))? {
+            Operation::Store(_, cell) => written.now |= 1 << cell,
+            Operation::Recall(_, cell) if written.now & 1 << cell == 0 => {
+                return Err(ProgramFault::Unwritten(at));
             }
-            // BPF_JMP | {JEQ, JGT, JGE, JSET} | {K, X}.
-            0x15 | 0x25 | 0x35 | 0x45 | 0x1d | 0x2d | 0x3d | 0x4d => {
-                let farthest = usize::from(instruction.jt.max(instruction.jf));
-                if farthest >= left {
-                    return Err(ProgramFault::Jump(index));
-                }
+            Operation::Jump(skip) => written.leave([inside(skip)?]),
+            Operation::Branch(_, _, [yes, no]) => {
+                written.leave([inside(yes.into())?, inside(no.into())?]);
             }
-            _ => return Err(ProgramFault::Instruction(index)),
+            _ => {}
         }
     }
-    match instructions.last() {
-        Some(Instruction {
-            code: 0x06 | 0x16, ..
-        }) => Ok(()),
+    match instructions.last().map(|last| Operation::of(*last)) {
+        Some(Ok(Operation::Return(_) | Operation::ReturnAccumulator)) => Ok(()),
         _ => Err(ProgramFault::Falls),
+    }
+}
+
+/// Which cells of scratch memory were written on every way to an instruction, a
+/// bit each, as the kernel keeps them: what follows a return counts as reached
+/// with what was written before it.
+struct Written {
+    now: u16,
+    /// By jumps to each instruction.
+    jumps: Vec<u16>,
+}
+
+impl Written {
+    fn new(length: usize) -> Self {
+        Self {
+            now: 0,
+            jumps: vec![u16::MAX; length],
+        }
+    }
+
+    fn arrive(&mut self, at: usize) {
+        self.now &= self.jumps.get(at).copied().unwrap_or(0);
+    }
+
+    fn leave<const N: usize>(&mut self, targets: [usize; N]) {
+        for target in targets {
+            if let Some(jump) = self.jumps.get_mut(target) {
+                *jump &= self.now;
+            }
+        }
+        // The next instruction is reached by jumps only.
+        self.now = u16::MAX;
+    }
+}
+
+impl ProgramFault {
+    /// The index of the instruction that is wrong; `None`: the whole is.
+    #[must_use]
+    pub fn at(self) -> Option<usize> {
+        match self {
+            Self::Length(_) | Self::Falls => None,
+            Self::Instruction(at)
+            | Self::Offset(at)
+            | Self::Divisor(at)
+            | Self::Shift(at)
+            | Self::Cell(at)
+            | Self::Unwritten(at)
+            | Self::Jump(at) => Some(at),
+        }
     }
 }
 
@@ -133,6 +187,20 @@ impl fmt::Display for ProgramFault {
                 )
             }
             Self::Instruction(at) => write!(f, "instruction {at} is none that seccomp takes"),
+            Self::Offset(at) => write!(
+                f,
+                "instruction {at} loads no 32-bit word of struct seccomp_data: offsets are multiples of 4 up to 60"
+            ),
+            Self::Divisor(at) => write!(f, "instruction {at} divides by 0"),
+            Self::Shift(at) => write!(f, "instruction {at} shifts by more than 31"),
+            Self::Cell(at) => write!(
+                f,
+                "instruction {at} names a cell of scratch memory that is not there: they are 0 to 15"
+            ),
+            Self::Unwritten(at) => write!(
+                f,
+                "instruction {at} reads a cell of scratch memory that may not have been written"
+            ),
             Self::Jump(at) => write!(f, "instruction {at} jumps out of the program"),
             Self::Falls => write!(f, "the last instruction is no return"),
         }
@@ -140,3 +208,6 @@ impl fmt::Display for ProgramFault {
 }
 
 impl std::error::Error for ProgramFault {}
+
+#[cfg(test)]
+pub(crate) mod tests;

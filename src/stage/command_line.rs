@@ -14,7 +14,7 @@ use super::failure::{Failure, Step};
 use super::policy_choice::{self, Door};
 use super::status::StatusLines;
 use super::supervise::{Ended, Start, Supervisor};
-use super::{clean, filters, join, own_file};
+use super::{clean, filters, join, own_file, seccomp_fd};
 use crate::error::{Error, ErrorKind, Result};
 use crate::landlock::ruleset::Domain;
 use crate::plan::environment::{self, Account, Variables};
@@ -44,11 +44,14 @@ impl Plan {
     /// where [`crate::protect_own_file`] was not called.
     pub fn prepare(request: Request) -> Result<Self> {
         let handed_over = clean::count_handed_over();
+        let programs = seccomp_fd::HandedOver::take(&request.seccomp_fds)?;
         let procfs = Procfs::open()?;
         let own_file = own_file::status(&procfs)?;
         clean::make_fit(&procfs)?;
+        let programs = programs.read()?;
         let loaded = policy_choice::load(&request.policy, Door::CommandLine)?;
         let policy = loaded.policy;
+        let added_filters = programs.on_top_of(&policy)?;
         if let Some(adjust) = policy.process.oom_score_adj {
             adjust_oom_score(adjust)?;
         }
@@ -56,6 +59,7 @@ impl Plan {
         let explains = request.explain.then_some(loaded.origin);
         Ok(Self {
             explains,
+            added_filters,
             ..Self::of(request, policy, own_file, procfs, handed_over)?
         })
     }
@@ -112,9 +116,13 @@ impl Plan {
             ceiling.log_all();
             workload.log_all();
         }
-        let status = started
-            .is_some()
-            .then(|| report::layers(&ceiling.status, &workload.status));
+        let status = started.is_some().then(|| {
+            report::layers(
+                Some(&ceiling.status),
+                Some(&workload.status),
+                &self.added_filters,
+            )
+        });
         let audited = match &explained {
             Some(_) => Audited::Whole,
             None => Audited::AsEver,
@@ -184,7 +192,13 @@ impl Plan {
             no_new_privs: policy.process.no_new_privs,
             dies_with_parent: !request.no_fork,
             landlock: workload.landlock,
-            seccomp: workload_filter.into_iter().collect(),
+            // The policy's own last: nothing keeps it from being loaded, since
+            // the others were seen not to.
+            seccomp: self
+                .added_filters
+                .into_programs()
+                .chain(workload_filter)
+                .collect(),
             audited,
             listening,
             preserved: request.preserve_fds,

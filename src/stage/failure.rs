@@ -263,6 +263,15 @@ impl Failure {
         } else {
             error.because(self.errno)
         };
+        let right = match (self.step, self.errno) {
+            (Step::Seccomp, Errno::EACCES) => {
+                Some("without no_new_privs this takes CAP_SYS_ADMIN: use a policy that sets it")
+            }
+            (Step::Seccomp, Errno::ENOMEM) => {
+                Some("all filters of a process, its caller's too, have at most 32768 instructions")
+            }
+            _ => right,
+        };
         match right {
             Some(right) if kind != ErrorKind::NotExecutable => error.right(right),
             _ => error,

@@ -28,5 +28,6 @@ pub(crate) mod own_file;
 pub(crate) mod policy_child;
 pub(crate) mod policy_choice;
 pub(crate) mod protocol_a;
+pub(crate) mod seccomp_fd;
 pub(crate) mod status;
 pub(crate) mod supervise;

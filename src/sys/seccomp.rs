@@ -5,7 +5,7 @@ use std::os::fd::OwnedFd;
 use nix::errno::Errno;
 
 use super::{check, pidfd};
-use crate::seccomp::program::Program;
+use crate::seccomp::program::{Instruction, Program};
 
 /// Adds a filter to this process, for good.
 ///
@@ -13,7 +13,7 @@ use crate::seccomp::program::Program;
 /// EACCES: neither no_new_privs nor CAP_SYS_ADMIN. ENOMEM: 32768 instructions
 /// (plus 4 a filter) in all.
 pub(crate) fn load(program: &Program) -> Result<(), Errno> {
-    set_mode_filter(program, 0).map(drop)
+    set_mode_filter(program.instructions(), 0).map(drop)
 }
 
 /// The same, and the kernel audits each kill and trap of the filter.
@@ -21,7 +21,7 @@ pub(crate) fn load(program: &Program) -> Result<(), Errno> {
 /// # Errors
 /// As [`load`].
 pub(crate) fn load_audited(program: &Program) -> Result<(), Errno> {
-    set_mode_filter(program, libc::SECCOMP_FILTER_FLAG_LOG).map(drop)
+    set_mode_filter(program.instructions(), libc::SECCOMP_FILTER_FLAG_LOG).map(drop)
 }
 
 /// The same, with a descriptor on which its notifications are read. CLOEXEC.
@@ -29,29 +29,30 @@ pub(crate) fn load_audited(program: &Program) -> Result<(), Errno> {
 /// # Errors
 /// As [`load`]. EBUSY: another filter of this process has a listener.
 pub(crate) fn load_listening(program: &Program) -> Result<OwnedFd, Errno> {
-    set_mode_filter(program, libc::SECCOMP_FILTER_FLAG_NEW_LISTENER).map(pidfd::owned)
+    let flags = libc::SECCOMP_FILTER_FLAG_NEW_LISTENER;
+    set_mode_filter(program.instructions(), flags).map(pidfd::owned)
 }
 
-fn set_mode_filter(program: &Program, flags: libc::c_ulong) -> Result<libc::c_long, Errno> {
-    let instructions = program.instructions();
+fn set_mode_filter(
+    instructions: &[Instruction],
+    flags: libc::c_ulong,
+) -> Result<libc::c_long, Errno> {
     let fprog = libc::sock_fprog {
         len: u16::try_from(instructions.len()).map_err(|_| Errno::E2BIG)?,
         filter: instructions.as_ptr().cast::<libc::sock_filter>().cast_mut(),
     };
+    // As a whole register: a filter that is in force compares all 64 bits.
+    let operation = libc::c_ulong::from(libc::SECCOMP_SET_MODE_FILTER);
     // SAFETY: seccomp reads `len` sock_filters at `filter`: Instruction has the
     // layout of sock_filter (repr(C), the same fields; asserted below), there
     // are `len` of them, and the kernel only reads.
-    check(unsafe {
-        libc::syscall(
-            libc::SYS_seccomp,
-            libc::SECCOMP_SET_MODE_FILTER,
-            flags,
-            &raw const fprog,
-        )
-    })
+    check(unsafe { libc::syscall(libc::SYS_seccomp, operation, flags, &raw const fprog) })
 }
 
 const _: () = assert!(
-    size_of::<crate::seccomp::program::Instruction>() == size_of::<libc::sock_filter>()
-        && align_of::<crate::seccomp::program::Instruction>() == align_of::<libc::sock_filter>()
+    size_of::<Instruction>() == size_of::<libc::sock_filter>()
+        && align_of::<Instruction>() == align_of::<libc::sock_filter>()
 );
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,98 @@
+//! How long all filters of a process may be together.
+
+use crate::seccomp::operation::{Arithmetic, Operand, Operation, Test};
+use crate::seccomp::program::Program;
+
+/// MAX_INSNS_PER_PATH, kernel/seccomp.c: the most instructions of all filters
+/// that one process is under, beyond which seccomp(2) fails with ENOMEM.
+pub const MAX_TOTAL: usize = 32_768;
+/// What each filter counts besides its instructions (`seccomp_attach_filter`).
+const OVERHEAD: usize = 4;
+
+/// What these filters, and no others, count together.
+///
+/// The kernel counts its own translation of a program, which is up to five times
+/// as long (`bpf_convert_filter`, net/core/filter.c; the same from Linux 5.10 to
+/// 6.18). It counts more with net.core.bpf_jit_harden, and the filters that the
+/// caller is under: this is the least.
+pub fn total<'a>(programs: impl IntoIterator<Item = &'a Program>) -> usize {
+    let filter = |program| translated(program) + OVERHEAD;
+    let all: usize = programs.into_iter().map(filter).sum();
+    // The one that is loaded last is not counted with its overhead.
+    all.saturating_sub(OVERHEAD)
+}
+
+/// The length of the kernel's translation.
+fn translated(program: &Program) -> usize {
+    // Both registers are cleared, and the context is kept.
+    let prologue = 3;
+    let instructions = program.instructions().iter();
+    let each = instructions.map(|instruction| Operation::of(*instruction).map_or(1, length));
+    prologue + each.sum::<usize>()
+}
+
+fn length(operation: Operation) -> usize {
+    match operation {
+        // The value is put into the result's register.
+        Operation::Return(_) => 2,
+        // A test for 0 stands in front.
+        Operation::Compute(Arithmetic::Divide, Operand::Index) => 5,
+        Operation::Branch(test, operand, ways) => {
+            // Immediates are signed: one that would be negative takes a register.
+            let wide = matches!(operand, Operand::Constant(0x8000_0000..));
+            let both = match ways {
+                [_, 0] => false,
+                // The opposite test; there is none to AnyBit.
+                [0, _] => test == Test::AnyBit,
+                _ => true,
+            };
+            1 + usize::from(wide) + usize::from(both)
+        }
+        _ => 1,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn program(instructions: &[(u16, u8, u8, u32)]) -> Program {
+        Program::try_from(instructions.to_vec()).expect("a valid program")
+    }
+
+    /// That the kernel counts like this is a test of `sys/seccomp`.
+    #[test]
+    fn what_the_kernel_makes_longer_counts_as_much() {
+        let alone = |instruction| program(&[instruction, (0x06, 0, 0, 0), (0x06, 0, 0, 0)]);
+        // Three in front, and two returns of two.
+        let rest = 3 + 4;
+        for (instruction, expected) in [
+            ((0x06, 0, 0, 0), 2),
+            ((0x16, 0, 0, 0), 1),
+            ((0x20, 0, 0, 0), 1),
+            ((0x34, 0, 0, 3), 1),
+            ((0x3c, 0, 0, 0), 5),
+            ((0x15, 0, 0, 1), 1),
+            ((0x15, 1, 0, 1), 1),
+            ((0x15, 0, 1, 1), 1),
+            ((0x15, 1, 1, 1), 2),
+            ((0x15, 1, 1, 0x8000_0000), 3),
+            ((0x15, 1, 0, 0x7fff_ffff), 1),
+            ((0x1d, 1, 1, 0x8000_0000), 2),
+            ((0x45, 1, 0, 1), 1),
+            ((0x45, 0, 1, 1), 2),
+            ((0x45, 0, 1, 0xc000_0000), 3),
+        ] {
+            let program = alone(instruction);
+            assert_eq!(total([&program]), rest + expected, "{instruction:x?}");
+        }
+    }
+
+    #[test]
+    fn each_filter_but_the_last_has_its_overhead() {
+        let short = program(&[(0x06, 0, 0, 0)]);
+        assert_eq!(total([]), 0);
+        assert_eq!(total([&short]), 5);
+        assert_eq!(total([&short, &short, &short]), 3 * 5 + 2 * 4);
+    }
+}

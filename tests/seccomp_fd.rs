@@ -1,0 +1,493 @@
+//! Filters that the caller hands over on descriptors: in force beside the policy,
+//! and refused where they are none, or would stand in the way of what comes after.
+#![allow(clippy::unwrap_used, reason = "in a test, a panic is how it fails")]
+
+mod support;
+
+use std::fs::{self, File};
+use std::io::{Seek, Write};
+use std::os::fd::OwnedFd;
+use std::process::Command;
+
+use nsexec::seccomp::table::Arch;
+use serde_json::{Value, json};
+use support::protocol_a::hand_over;
+use support::{NSEXEC, Target, fail, run, succeed, temporary_directory, text};
+
+/// An instruction: `struct sock_filter`.
+type Instruction = (u16, u8, u8, u32);
+
+const ALLOW: Instruction = (0x06, 0, 0, 0x7fff_0000);
+/// Of seccomp_data: the number, and the first argument.
+const NUMBER: Instruction = (0x20, 0, 0, 0);
+const FIRST: Instruction = (0x20, 0, 0, 16);
+
+const fn errno(number: u32) -> Instruction {
+    (0x06, 0, 0, 0x0005_0000 | number)
+}
+
+fn call(name: &str) -> u32 {
+    Arch::native().unwrap().number(name).unwrap()
+}
+
+/// A program that answers one call so, and allows the others.
+fn answers(name: &str, answer: Instruction) -> Vec<Instruction> {
+    vec![NUMBER, (0x15, 0, 1, call(name)), answer, ALLOW]
+}
+
+fn bytes(program: &[Instruction]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    for (code, jt, jf, k) in program {
+        bytes.extend(code.to_ne_bytes());
+        bytes.extend([*jt, *jf]);
+        bytes.extend(k.to_ne_bytes());
+    }
+    bytes
+}
+
+/// A file without a name, at its beginning.
+fn file(content: &[u8]) -> OwnedFd {
+    let flags = nix::sys::memfd::MFdFlags::MFD_CLOEXEC;
+    let mut file = File::from(nix::sys::memfd::memfd_create(c"filter", flags).unwrap());
+    file.write_all(content).unwrap();
+    file.rewind().unwrap();
+    file.into()
+}
+
+/// A pipe with this in it, whose other end is closed.
+fn pipe(content: &[u8]) -> OwnedFd {
+    let (read, write) = nix::unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC).unwrap();
+    File::from(write).write_all(content).unwrap();
+    read
+}
+
+/// `nsexec -t PID -a OPTIONS -- sh -c SCRIPT` with these on descriptors 3, 4, ...
+fn nsexec(target: &Target, files: Vec<OwnedFd>, options: &[&str], script: &str) -> Command {
+    let mut command = target.nsexec(["-a"]);
+    command.args(options).args(["--", "sh", "-c", script]);
+    hand_over(&mut command, files);
+    command
+}
+
+/// What statfs(2) says, and how many filters there are.
+const LOOK: &str = "stat -f -c %l / 2>&1; grep Seccomp_filters /proc/self/status";
+/// The longest name of a file: statfs(2) is executed.
+const EXECUTED: &str = "255\n";
+/// Errno 77, EBADFD.
+const REFUSED: &str =
+    "stat: can't read file system information for '/': File descriptor in bad state\n";
+/// EBADF
+const REFUSED_AS_9: &str =
+    "stat: can't read file system information for '/': Bad file descriptor\n";
+
+#[test]
+fn a_filter_is_in_force_besides_the_policys() {
+    if support::left_out_without_root("a_filter_is_in_force_besides_the_policys") {
+        return;
+    }
+    let target = Target::new();
+    let filter = bytes(&answers("statfs", errno(77)));
+    let one = ["--seccomp-fd", "3"];
+    for (policy, filters, mount) in [
+        ("default", 3, "no"),
+        ("strict", 3, "no"),
+        ("admin", 2, "yes"),
+    ] {
+        for handed in [file(&filter), pipe(&filter)] {
+            let options = ["--policy", policy, "--seccomp-fd", "3"];
+            let script =
+                format!("{LOOK}; mount -t tmpfs t /tmp 2>/dev/null && echo yes || echo no");
+            let seen = succeed(nsexec(&target, vec![handed], &options, &script));
+            let expected = format!("{REFUSED}Seccomp_filters:\t{filters}\n{mount}\n");
+            assert_eq!(seen, expected, "{policy}");
+        }
+        let without = succeed(nsexec(&target, vec![], &["--policy", policy], LOOK));
+        assert_eq!(
+            without,
+            format!("{EXECUTED}Seccomp_filters:\t{}\n", filters - 1)
+        );
+    }
+    // As another user: without no_new_privs, this takes CAP_SYS_ADMIN until exec.
+    let ann = [
+        "--policy",
+        "admin",
+        "-S",
+        "1000",
+        "-G",
+        "1000",
+        "--seccomp-fd",
+        "3",
+    ];
+    let script = format!("{LOOK}; grep -E 'CapEff|NoNewPrivs' /proc/self/status");
+    let seen = succeed(nsexec(&target, vec![file(&filter)], &ann, &script));
+    let expected = "Seccomp_filters:\t2\nCapEff:\t0000000000000000\nNoNewPrivs:\t0\n";
+    assert_eq!(seen, format!("{REFUSED}{expected}"));
+    // Without a fork.
+    let mut unforked = target.nsexec(["-u", "-m", "-F"]);
+    unforked
+        .args(one)
+        .args(["--", "sh", "-c", "stat -f -c %l / 2>&1"]);
+    hand_over(&mut unforked, vec![file(&filter)]);
+    assert_eq!(text(&run(unforked).stdout), REFUSED);
+}
+
+#[test]
+fn several_filters_are_in_force_in_their_order() {
+    if support::left_out_without_root("several_filters_are_in_force_in_their_order") {
+        return;
+    }
+    let target = Target::new();
+    // EBADFD, and EBADF; among equals the newest filter's errno is seen.
+    let files = || {
+        [errno(77), errno(9)]
+            .map(|errno| file(&bytes(&answers("statfs", errno))))
+            .into()
+    };
+    let order = |first, second| ["--seccomp-fd", first, "--seccomp-fd", second];
+    let seen = succeed(nsexec(&target, files(), &order("3", "4"), LOOK));
+    assert_eq!(seen, format!("{REFUSED_AS_9}Seccomp_filters:\t4\n"));
+    let seen = succeed(nsexec(&target, files(), &order("4", "3"), LOOK));
+    assert_eq!(seen, format!("{REFUSED}Seccomp_filters:\t4\n"));
+    // A kill is stricter than an errno, whichever is newer.
+    let kill = bytes(&answers("statfs", (0x06, 0, 0, 0x8000_0000)));
+    let files = vec![file(&kill), file(&bytes(&answers("statfs", errno(77))))];
+    let seen = succeed(nsexec(
+        &target,
+        files,
+        &order("3", "4"),
+        "stat -f /; echo $?",
+    ));
+    assert_eq!(seen, "159\n", "128 and SIGSYS");
+}
+
+#[test]
+fn what_the_policy_refuses_no_filter_allows() {
+    if support::left_out_without_root("what_the_policy_refuses_no_filter_allows") {
+        return;
+    }
+    let target = Target::new();
+    let allows = || vec![file(&bytes(&[ALLOW]))];
+    let script = "unshare -m true 2>&1; mount -t tmpfs t /tmp 2>&1; umask 0; echo x >/tmp/x; \
+                  grep -E 'Seccomp|NoNewPrivs|Cap' /proc/self/status | grep -v filters";
+    let with = run(nsexec(&target, allows(), &["--seccomp-fd", "3"], script));
+    let without = run(nsexec(&target, vec![], &[], script));
+    assert_eq!(text(&with.stdout), text(&without.stdout));
+    assert!(text(&with.stdout).contains("Operation not permitted"));
+    // Where both refuse, the policy's errno is seen: its filter is the newest.
+    let both = vec![file(&bytes(&answers("unshare", errno(77))))];
+    let seen = succeed(nsexec(
+        &target,
+        both,
+        &["--seccomp-fd", "3"],
+        "unshare -m true 2>&1; true",
+    ));
+    assert!(seen.contains("Operation not permitted"), "{seen}");
+}
+
+/// The child's calls of one exec from close_range(2) on, by strace(1): each
+/// seccomp(2) with the length of its program.
+fn last_calls(target: &Target, filters: &[Vec<u8>], options: &[&str]) -> Vec<String> {
+    let directory = temporary_directory("strace");
+    let log = directory.join("log");
+    let mut command = Command::new("strace");
+    command.args(["-f", "-qq", "-o"]).arg(&log);
+    command.args(["--", NSEXEC, "-t", &target.pid().to_string(), "-a"]);
+    command.args(options).args(["--", "true"]);
+    hand_over(
+        &mut command,
+        filters.iter().map(|filter| file(filter)).collect(),
+    );
+    succeed(command);
+    let log = fs::read_to_string(log).unwrap();
+    fs::remove_dir_all(directory).unwrap();
+    let helper = log.split(' ').next().unwrap().to_owned();
+    let calls = log.lines().filter_map(|line| line.split_once(' '));
+    let calls = calls.filter(|(pid, _)| *pid != helper);
+    let calls: Vec<&str> = calls.map(|(_, call)| call.trim_start()).collect();
+    let exec = calls.iter().position(|call| call.starts_with("execve"));
+    let name = |call: &&str| match call.split_once("len=") {
+        Some((_, rest)) => format!("seccomp {}", rest.split(',').next().unwrap()),
+        None => call.split('(').next().unwrap().to_owned(),
+    };
+    let last = calls[..exec.unwrap()].iter().map(name).collect::<Vec<_>>();
+    let allocates = ["brk", "mmap", "munmap", "mremap", "futex"];
+    assert!(
+        last.iter().all(|call| !allocates.contains(&call.as_str())),
+        "{last:?}"
+    );
+    let closed = last.iter().rposition(|call| call == "close_range").unwrap();
+    last[closed..].to_vec()
+}
+
+#[test]
+fn filters_are_loaded_right_before_the_policys_own() {
+    if support::left_out_without_root("filters_are_loaded_right_before_the_policys_own") {
+        return;
+    }
+    let target = Target::new();
+    let filters = [vec![ALLOW; 7], vec![ALLOW; 3]].map(|filter| bytes(&filter));
+    let options = ["--seccomp-fd", "4", "--seccomp-fd", "3"];
+    let calls = last_calls(&target, &filters, &options);
+    let [closed, first, second, last] = calls.as_slice() else {
+        panic!("{calls:?}");
+    };
+    let found = [closed, first, second].map(String::as_str);
+    assert_eq!(found, ["close_range", "seccomp 3", "seccomp 7"]);
+    let own = last.strip_prefix("seccomp ").unwrap();
+    assert!(own.parse::<u32>().unwrap() > 50, "the policy's own: {last}");
+    let admin = ["--policy", "admin", "--seccomp-fd", "3"];
+    let calls = last_calls(&target, &filters, &admin);
+    assert_eq!(
+        calls,
+        ["close_range", "seccomp 7"],
+        "admin has none of its own"
+    );
+}
+
+#[test]
+fn the_descriptors_end_with_the_helper() {
+    if support::left_out_without_root("the_descriptors_end_with_the_helper") {
+        return;
+    }
+    let target = Target::new();
+    let list = |files: Vec<OwnedFd>, options: &[&str]| {
+        succeed(nsexec(&target, files, options, "ls /proc/$$/fd; true"))
+    };
+    let filter = || file(&bytes(&[ALLOW]));
+    let null = || File::open("/dev/null").unwrap().into();
+    assert_eq!(list(vec![filter()], &["--seccomp-fd", "3"]), "0\n1\n2\n");
+    let options = ["--preserve-fds", "1", "--seccomp-fd", "4"];
+    assert_eq!(list(vec![null(), filter()], &options), "0\n1\n2\n3\n");
+}
+
+#[test]
+fn plan_and_status_lines_list_the_filters() {
+    if support::left_out_without_root("plan_and_status_lines_list_the_filters") {
+        return;
+    }
+    let target = Target::new();
+    let files = || -> Vec<OwnedFd> {
+        let first = file(&bytes(&answers("statfs", errno(1))));
+        vec![first, file(&bytes(&[ALLOW]))]
+    };
+    let options = ["--seccomp-fd", "4", "--seccomp-fd", "3"];
+    let expected = json!([
+        { "fd": 4, "in_force": true, "instructions": 1, "answers": ["ALLOW"] },
+        { "fd": 3, "in_force": true, "instructions": 4, "answers": ["ERRNO(EPERM)", "ALLOW"] },
+    ]);
+    let dry: Vec<&str> = options.into_iter().chain(["--dry-run"]).collect();
+    let mark = "touch /tmp/mark";
+    let plan: Value = serde_json::from_str(&succeed(nsexec(&target, files(), &dry, mark))).unwrap();
+    assert_eq!(plan["layers"]["seccomp-fd"], expected);
+    assert!(!target.root().join("tmp/mark").exists());
+    let none: Value = serde_json::from_str(&succeed(target.nsexec(["--dry-run"]))).unwrap();
+    assert_eq!(none["layers"]["seccomp-fd"], json!([]));
+
+    // Also where the other layers are not known before the join.
+    let mut later = Command::new(NSEXEC);
+    later.arg(format!("--mount=/proc/{}/ns/mnt", target.pid()));
+    later.args(dry);
+    hand_over(&mut later, files());
+    let plan: Value = serde_json::from_str(&succeed(later)).unwrap();
+    assert_eq!(plan["layers"]["seccomp-fd"], expected);
+    assert_eq!(plan["layers"]["workload"], Value::Null);
+
+    let directory = temporary_directory("status");
+    let path = directory.join("lines");
+    let mut handed = files();
+    handed.push(File::create(&path).unwrap().into());
+    let status: Vec<&str> = options.into_iter().chain(["--status-fd", "5"]).collect();
+    succeed(nsexec(&target, handed, &status, "true"));
+    let lines = fs::read_to_string(&path).unwrap();
+    fs::remove_dir_all(directory).unwrap();
+    let lines: Vec<Value> = lines
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    for line in &lines[..2] {
+        assert_eq!(line["layers"]["seccomp-fd"], expected, "{line}");
+    }
+    let observed = &lines[1]["observed"]["seccomp_filters"];
+    assert!(observed.is_null() || *observed == 4, "{observed}");
+}
+
+/// Runs it with a program that would leave a mark; says why it did not start.
+#[track_caller]
+fn refused(target: &Target, files: Vec<OwnedFd>, options: &[&str]) -> String {
+    let script = "echo started; touch /tmp/mark";
+    let message = fail(nsexec(target, files, options, script), 125);
+    assert!(!target.root().join("tmp/mark").exists(), "it was started");
+    assert_eq!(message.lines().count(), 1, "{message}");
+    message
+}
+
+#[test]
+fn what_is_no_program_is_refused() {
+    if support::left_out_without_root("what_is_no_program_is_refused") {
+        return;
+    }
+    let target = Target::new();
+    let long = vec![ALLOW; 4097];
+    let cases: [(Vec<u8>, &str); 9] = [
+        (vec![], "nothing was to be read"),
+        (vec![0; 12], "4 are left over"),
+        (bytes(&long), "at most 4096 instructions"),
+        (bytes(&[(0x94, 0, 0, 2), ALLOW]), "instruction 0 is none"),
+        (bytes(&[(0x20, 0, 0, 64), ALLOW]), "instruction 0 loads no"),
+        (
+            bytes(&[ALLOW, (0x05, 0, 0, 1), ALLOW]),
+            "instruction 1 jumps out",
+        ),
+        (
+            bytes(&[(0x60, 0, 0, 0), ALLOW]),
+            "may not have been written",
+        ),
+        (
+            bytes(&answers("statfs", (0x06, 0, 0, 0x7fc0_0000))),
+            "SECCOMP_RET_USER_NOTIF",
+        ),
+        (bytes(&[NUMBER, (0x16, 0, 0, 0)]), "return constants"),
+    ];
+    for (content, says) in cases {
+        // What is too long for a pipe's buffer comes from a file.
+        let message = refused(&target, vec![file(&content)], &["--seccomp-fd", "3"]);
+        let begins = message.starts_with("nsexec: --seccomp-fd 3: ");
+        assert!(begins && message.contains(says), "{message}");
+    }
+}
+
+#[test]
+fn descriptors_that_give_nothing_are_refused() {
+    if support::left_out_without_root("descriptors_that_give_nothing_are_refused") {
+        return;
+    }
+    let target = Target::new();
+    let filter = || file(&bytes(&[ALLOW]));
+    let (_read, write) = nix::unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC).unwrap();
+    let cases: [(Vec<OwnedFd>, &[&str], &str); 7] = [
+        (vec![], &["--seccomp-fd", "3"], "--seccomp-fd 3: EBADF"),
+        // A copy of the first must not pass for the second.
+        (
+            vec![filter()],
+            &["--seccomp-fd", "3", "--seccomp-fd", "4"],
+            "--seccomp-fd 4: EBADF",
+        ),
+        (vec![write], &["--seccomp-fd", "3"], "open for reading"),
+        (
+            vec![File::open("/").unwrap().into()],
+            &["--seccomp-fd", "3"],
+            "--seccomp-fd 3: EISDIR",
+        ),
+        (
+            vec![filter()],
+            &["--seccomp-fd", "1"],
+            "from 3 to 2147483647",
+        ),
+        (
+            vec![filter()],
+            &["--seccomp-fd", "3", "--preserve-fds", "1"],
+            "is --preserve-fds's already",
+        ),
+        (
+            vec![filter()],
+            &["--seccomp-fd", "3", "--explain"],
+            "exclude each other",
+        ),
+    ];
+    for (files, options, says) in cases {
+        let message = refused(&target, files, options);
+        assert!(message.contains(says), "{options:?}: {message}");
+    }
+}
+
+#[test]
+fn a_filter_in_the_way_of_what_comes_after_is_refused_before_the_join() {
+    const NAME: &str = "a_filter_in_the_way_of_what_comes_after_is_refused_before_the_join";
+    if support::left_out_without_root(NAME) {
+        return;
+    }
+    let target = Target::new();
+    let denied = |filter: &[Instruction]| {
+        refused(&target, vec![file(&bytes(filter))], &["--seccomp-fd", "3"])
+    };
+    for name in ["execve", "write", "exit_group", "seccomp"] {
+        for (answer, shown) in [(errno(0), "ERRNO(0)"), ((0x06, 0, 0, 0), "KILL_THREAD")] {
+            let message = denied(&answers(name, answer));
+            let wrong = format!("--seccomp-fd 3: its program may answer {name} with {shown}; ");
+            assert!(message.contains(&wrong), "{message}");
+        }
+    }
+    let all = denied(&[errno(1)]);
+    assert!(
+        all.contains("may answer seccomp with ERRNO(EPERM)"),
+        "{all}"
+    );
+    // Where it depends on what nobody knows yet: seccomp(2)'s pointer, for which
+    // success would be feigned.
+    let pointer = [
+        NUMBER,
+        (0x15, 0, 3, call("seccomp")),
+        (0x20, 0, 0, 32),
+        (0x45, 0, 1, 0x10),
+        errno(0),
+        ALLOW,
+    ];
+    assert!(denied(&pointer).contains("may answer seccomp with ERRNO(0)"));
+    // Another operation of seccomp(2) is the filter's to refuse.
+    let other = [
+        NUMBER,
+        (0x15, 0, 3, call("seccomp")),
+        FIRST,
+        (0x15, 0, 1, 2),
+        errno(1),
+        ALLOW,
+    ];
+    let other = vec![file(&bytes(&other))];
+    succeed(nsexec(&target, other, &["--seccomp-fd", "3"], "true"));
+
+    // Nothing of the target was touched: no join, and none of its files.
+    let directory = temporary_directory("strace");
+    let log = directory.join("log");
+    let mut command = Command::new("strace");
+    command.args(["-f", "-qq", "-o"]).arg(&log);
+    command.args(["--", NSEXEC, "-t", &target.pid().to_string(), "-a"]);
+    command.args(["--seccomp-fd", "3", "--", "true"]);
+    hand_over(
+        &mut command,
+        vec![file(&bytes(&answers("execve", errno(1))))],
+    );
+    assert_eq!(run(command).status.code(), Some(125));
+    let log = fs::read_to_string(log).unwrap();
+    fs::remove_dir_all(directory).unwrap();
+    let calls = log.lines().filter(|call| !call.contains("execve"));
+    let log = calls.collect::<Vec<_>>().join("\n");
+    assert!(log.contains("fcntl(3, F_DUPFD_CLOEXEC"), "{log}");
+    for absent in [
+        "setns(",
+        "pidfd_open(",
+        &format!("\"{}", target.pid()),
+        "clone(",
+    ] {
+        assert!(!log.contains(absent), "{absent}: {log}");
+    }
+}
+
+#[test]
+fn more_instructions_than_the_kernel_takes_are_refused_before_the_join() {
+    const NAME: &str = "more_instructions_than_the_kernel_takes_are_refused_before_the_join";
+    if support::left_out_without_root(NAME) {
+        return;
+    }
+    let target = Target::new();
+    // Each return is two instructions to the kernel: three such programs are
+    // 24,600 of its 32,768, four are too many.
+    let files = |count| (0..count).map(|_| file(&bytes(&[ALLOW; 4096]))).collect();
+    let options = ["3", "4", "5", "6"].map(|fd| ["--seccomp-fd", fd]).concat();
+    let seen = succeed(nsexec(&target, files(3), &options[..6], LOOK));
+    assert_eq!(seen, format!("{EXECUTED}Seccomp_filters:\t5\n"));
+    let message = refused(&target, files(4), &options);
+    assert!(
+        message.contains("at most 32768 can be in force"),
+        "{message}"
+    );
+}
