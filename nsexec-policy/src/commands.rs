@@ -180,7 +180,9 @@ pub fn help() -> String {
     text
 }
 
-fn capitalised(text: &str) -> String {
+/// With its first letter as a capital, as at the beginning of a sentence.
+#[must_use]
+pub fn capitalised(text: &str) -> String {
     let mut chars = text.chars();
     match chars.next() {
         Some(first) => first.to_uppercase().chain(chars).collect(),

@@ -10,6 +10,7 @@
 )]
 
 pub mod cgroup;
+pub mod left_out;
 pub mod protocol_a;
 pub mod trace;
 
@@ -20,6 +21,8 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
+
+pub(crate) use left_out::leave_out;
 
 /// The binary under test.
 pub const NSEXEC: &str = env!("CARGO_BIN_EXE_nsexec");
@@ -34,17 +37,6 @@ pub fn left_out_without_root(test: &str) -> bool {
         );
     }
     !root
-}
-
-/// Counts a case that this machine does not allow: a line in the file that
-/// NSEXEC_LEFT_OUT names.
-pub fn leave_out(test: &str, reason: &str) {
-    if let Some(path) = std::env::var_os("NSEXEC_LEFT_OUT") {
-        let file = fs::OpenOptions::new().append(true).create(true).open(path);
-        let line = format!("{test}: {reason}\n");
-        std::io::Write::write_all(&mut file.expect("NSEXEC_LEFT_OUT"), line.as_bytes())
-            .expect("NSEXEC_LEFT_OUT");
-    }
 }
 
 /// How a target is made.

@@ -1,8 +1,9 @@
-//! `cargo xtask dist`: dist/nsexec, one static file.
+//! `cargo xtask dist`: the programs, each one static file, their man pages and
+//! completions.
 
 use std::ffi::OsString;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use serde_json::Value;
@@ -14,46 +15,64 @@ pub(crate) fn run(arguments: &[OsString]) -> io::Result<()> {
     build().map(drop)
 }
 
-/// Builds the release, proves that it is static, and puts it into `dist/`.
+/// Builds the release, proves that each program is static, and puts them into
+/// `dist/`, with `dist/share` laid out as beneath a prefix. The helper's file.
 pub(crate) fn build() -> io::Result<PathBuf> {
-    let built = executable()?;
+    let directory = cargo::root().join("dist");
+    std::fs::create_dir_all(&directory)?;
+    let helper = program("nsexec", &directory)?;
+    program("nsexec-policy", &directory)?;
+    share(&directory.join("share"))?;
+    Ok(helper)
+}
+
+/// A program and its package have one name.
+fn program(name: &str, directory: &Path) -> io::Result<PathBuf> {
+    let built = executable(name)?;
     if !elf::is_static(&built)? {
         return Err(io::Error::other(format!(
             "{} names a dynamic linker: it was built without .cargo/config.toml's crt-static",
             built.display()
         )));
     }
-    let directory = cargo::root().join("dist");
-    std::fs::create_dir_all(&directory)?;
-    let file = directory.join("nsexec");
+    let file = directory.join(name);
     // A file that runs cannot be written to, but its name can be given away.
-    let new = directory.join(".nsexec.new");
+    let new = directory.join(format!(".{name}.new"));
     std::fs::copy(&built, &new)?;
     std::fs::rename(&new, &file)?;
     let sum = Command::new("sha256sum").arg(&file).output()?;
     let sum = String::from_utf8_lossy(&sum.stdout);
     println!(
-        "dist/nsexec: static, {} bytes, sha256 {}",
+        "dist/{name}: static, {} bytes, sha256 {}",
         std::fs::metadata(&file)?.len(),
         sum.split_whitespace().next().unwrap_or("unknown")
     );
     Ok(file)
 }
 
+/// Man pages and completions; what an older build left there goes.
+fn share(directory: &Path) -> io::Result<()> {
+    match std::fs::remove_dir_all(directory) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let status = cargo::cargo(&["run", "--quiet", "--package", "manual", "--"])
+        .arg(directory)
+        .status()?;
+    if !status.success() {
+        return Err(io::Error::other(format!("manual: {status}")));
+    }
+    println!("dist/share: man pages, completions for bash, zsh, fish");
+    Ok(())
+}
+
 /// Where cargo says that it put the release: the triple and the target
 /// directory are its own affair.
-fn executable() -> io::Result<PathBuf> {
-    let output = cargo::cargo(&[
-        "build",
-        "--release",
-        "--package",
-        "nsexec",
-        "--bin",
-        "nsexec",
-    ])
-    .arg("--message-format=json-render-diagnostics")
-    .stderr(Stdio::inherit())
-    .output()?;
+fn executable(name: &str) -> io::Result<PathBuf> {
+    let output = cargo::cargo(&["build", "--release", "--package", name, "--bin", name])
+        .arg("--message-format=json-render-diagnostics")
+        .stderr(Stdio::inherit())
+        .output()?;
     if !output.status.success() {
         return Err(io::Error::other(format!("cargo build: {}", output.status)));
     }

@@ -67,7 +67,7 @@ const COMMANDS: &[Command] = &[
     Command {
         name: "dist",
         arguments: "",
-        about: "build dist/nsexec, one static file",
+        about: "build dist/: the programs, static, their man pages and completions",
         run: dist::run,
     },
     Command {

@@ -27,7 +27,9 @@ pub(crate) const CONTAINERS: Tool = tool(
     "golang-github-containers-common",
 );
 pub(crate) const CRUN: Tool = tool("crun", "crun");
+pub(crate) const FISH: Tool = tool("fish", "fish");
 pub(crate) const GCC: Tool = tool("gcc", "gcc");
+pub(crate) const GROFF: Tool = tool("groff", "groff-base");
 pub(crate) const LIBSECCOMP: Tool = tool("/usr/include/seccomp.h", "libseccomp-dev");
 pub(crate) const NSENTER: Tool = tool("nsenter", "util-linux");
 pub(crate) const RUNC: Tool = tool("runc", "runc");
@@ -39,6 +41,7 @@ pub(crate) const UNISTD_X86_64: Tool = tool(
     "linux-libc-dev",
 );
 pub(crate) const UNSHARE: Tool = tool("unshare", "util-linux");
+pub(crate) const ZSH: Tool = tool("zsh", "zsh");
 
 const fn tool(program: &'static str, package: &'static str) -> Tool {
     Tool {

@@ -23,12 +23,15 @@ pub(crate) fn all(arguments: &[OsString]) -> io::Result<Tally> {
     for tool in setup::tools(&[
         setup::BUSYBOX,
         setup::CONTAINERS,
+        setup::FISH,
         setup::GCC,
+        setup::GROFF,
         setup::LIBSECCOMP,
         setup::NSENTER,
         setup::RUNC,
         setup::STRACE,
         setup::UNSHARE,
+        setup::ZSH,
     ])? {
         println!("without {}: the tests that need it leave out", tool.program);
     }

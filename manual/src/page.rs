@@ -1,0 +1,92 @@
+//! Man pages: a text of `pages/`, with the tables put in.
+
+use nsexec::cli::options::{self, Option as Known, Value};
+use nsexec_policy::commands::{COMMANDS, Flag, capitalised};
+use roff::{Inline, Roff, bold, italic, roman};
+
+/// Every page: its name, and its troff source.
+pub(crate) fn all() -> [(&'static str, Vec<u8>); 2] {
+    [
+        (
+            "nsexec",
+            filled(include_str!("../pages/nsexec.1"), &options()),
+        ),
+        (
+            "nsexec-policy",
+            filled(include_str!("../pages/nsexec-policy.1"), &commands()),
+        ),
+    ]
+}
+
+/// The tables' place in a page, and the version's.
+const TABLE: &str = ".\\\" TABLE\n";
+const VERSION: &str = "@VERSION@";
+
+fn filled(page: &str, table: &Roff) -> Vec<u8> {
+    page.replace(TABLE, &table.to_roff())
+        .replace(VERSION, env!("CARGO_PKG_VERSION"))
+        .into_bytes()
+}
+
+fn options() -> Roff {
+    let mut roff = Roff::new();
+    for option in options::all() {
+        tagged(&mut roff, synopsis(option), option.help);
+    }
+    roff
+}
+
+fn synopsis(option: &Known) -> Vec<Inline> {
+    let mut text = Vec::new();
+    if let Some(letter) = option.letter {
+        text.extend([bold(format!("-{letter}")), roman(", ")]);
+    }
+    text.push(bold(format!("--{}", option.long)));
+    match option.value {
+        Value::None => {}
+        Value::Attached(metavar) => text.extend([roman("[="), italic(metavar), roman("]")]),
+        Value::Required(metavar) => text.extend([roman(" "), italic(metavar)]),
+    }
+    text
+}
+
+fn commands() -> Roff {
+    let mut roff = Roff::new();
+    for command in &COMMANDS {
+        roff.control("SS", [command.name]);
+        roff.text([
+            bold(format!("nsexec-policy {}", command.name)),
+            roman(" ["),
+            italic("OPTION"),
+            roman("...] "),
+            italic(command.operands),
+        ]);
+        roff.control("PP", []);
+        roff.text([roman(format!("{}.", capitalised(command.help)))]);
+        for flag in command.options {
+            tagged(&mut roff, flag_synopsis(flag), &flag_help(flag));
+        }
+    }
+    roff
+}
+
+fn flag_synopsis(flag: &Flag) -> Vec<Inline> {
+    let mut text = vec![bold(format!("--{}", flag.long))];
+    if let Some(metavar) = flag.value {
+        text.extend([roman(" "), italic(metavar)]);
+    }
+    text
+}
+
+fn flag_help(flag: &Flag) -> String {
+    match flag.words {
+        [] => flag.help.to_owned(),
+        words => format!("{} ({})", flag.help, words.join(", ")),
+    }
+}
+
+fn tagged(roff: &mut Roff, tag: Vec<Inline>, help: &str) {
+    roff.control("TP", []);
+    roff.text(tag);
+    roff.text([roman(format!("{help}."))]);
+}
