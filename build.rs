@@ -24,6 +24,7 @@ use seccomp::table::Arch;
 mod error;
 
 #[expect(dead_code, reason = "the library uses what compiling alone does not")]
+#[expect(unreachable_pub, reason = "public in the library")]
 #[path = "src/json.rs"]
 mod json;
 

@@ -113,20 +113,30 @@ pub(crate) fn too_deep(text: &str, limit: usize) -> Option<usize> {
     None
 }
 
-/// Where serde stopped, and its words without the place.
-pub(crate) fn complaint(text: &[u8], error: &serde_json::Error) -> (Range<usize>, String) {
+/// Where serde stopped, a whole character, and its words: without the place,
+/// control characters escaped.
+#[must_use]
+pub fn complaint(text: &[u8], error: &serde_json::Error) -> (Range<usize>, String) {
     let line_at: usize = text
         .split_inclusive(|byte| *byte == b'\n')
         .take(error.line().saturating_sub(1))
         .map(<[u8]>::len)
         .sum();
     // The column counts the bytes that were read, so the last of them is meant.
-    let at = (line_at + error.column().saturating_sub(1)).min(text.len());
+    let inside = |at: &usize| matches!(text.get(*at), Some(0x80..0xc0));
+    let mut at = (line_at + error.column().saturating_sub(1)).min(text.len());
+    while at > 0 && inside(&at) {
+        at -= 1;
+    }
+    let mut end = (at + 1).min(text.len());
+    while inside(&end) {
+        end += 1;
+    }
     let words = error.to_string();
     let words = words
         .rsplit_once(" at line ")
         .map_or(words.as_str(), |(words, _)| words);
-    (at..(at + 1).min(text.len()), printable(words))
+    (at..end, printable(words))
 }
 
 /// Longest quotation of an input in an error.

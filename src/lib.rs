@@ -5,7 +5,7 @@ pub mod cli;
 mod entry;
 pub mod error;
 mod features;
-mod json;
+pub mod json;
 mod landlock;
 mod plan;
 pub mod policy;

@@ -9,6 +9,7 @@
 mod audit;
 mod filter;
 mod ids;
+mod import;
 mod policy;
 mod procfs;
 mod protocol;
@@ -20,6 +21,7 @@ mod userdb;
 pub use audit::audit_record;
 pub use filter::filter;
 pub use ids::{command_line, ids};
+pub use import::{import_firecracker, import_kafel, import_minijail, import_systemd};
 pub use policy::{landlock_json, landlock_toml, policy_encoding, policy_manifest, seccomp_json};
 pub use procfs::{proc_cgroup, proc_environ, proc_id_map, proc_mountinfo, proc_stat, proc_status};
 pub use protocol::{argv, env, init_config};

@@ -5,18 +5,23 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use nsexec::policy::landlock_file::Form;
+use nsexec_policy::import;
 
 /// What a target does with an input.
 type Property = fn(&[u8]);
 
 /// Every target and its property.
-const TARGETS: [(&str, Property); 20] = [
+const TARGETS: [(&str, Property); 24] = [
     ("argv", crate::argv),
     ("audit_record", crate::audit_record),
     ("command_line", crate::command_line),
     ("env", crate::env),
     ("filter", crate::filter),
     ("ids", crate::ids),
+    ("import_firecracker", crate::import_firecracker),
+    ("import_kafel", crate::import_kafel),
+    ("import_minijail", crate::import_minijail),
+    ("import_systemd", crate::import_systemd),
     ("init_config", crate::init_config),
     ("landlock_json", crate::landlock_json),
     ("landlock_toml", crate::landlock_toml),
@@ -92,7 +97,9 @@ fn seeds_are_good_inputs() {
     let read =
         |target: &str, file: &str| fs::read(root().join("corpus").join(target).join(file)).unwrap();
     assert!(nsexec::wire::init_config::parse(&read("init_config", "sample")).is_ok());
-    assert!(nsexec::seccomp::oci::parse(&read("seccomp_json", "docker-default")).is_ok());
+    for file in ["docker-default", "superset"] {
+        assert!(nsexec::seccomp::oci::parse(&read("seccomp_json", file)).is_ok());
+    }
     for (target, file, form) in [
         ("landlock_toml", "default", Form::Toml),
         ("landlock_toml", "all", Form::Toml),
@@ -108,5 +115,9 @@ fn seeds_are_good_inputs() {
     assert!(nsexec::procfs::status::parse(&read("proc_status", "sleep")).is_ok());
     assert!(nsexec::procfs::mountinfo::parse(&read("proc_mountinfo", "small")).is_ok());
     assert!(nsexec::seccomp::raw::parse(&read("raw_bpf", "docker-default")).is_ok());
+    assert!(import::firecracker::read(&read("import_firecracker", "one"), None).is_ok());
+    assert!(import::kafel::read(&read("import_kafel", "sample")).is_ok());
+    assert!(import::minijail::read(&read("import_minijail", "sample")).is_ok());
+    assert!(import::systemd::read(&read("import_systemd", "unit")).is_ok());
     assert!(nsexec::procfs::cgroup::parse(&read("proc_cgroup", "hybrid")).is_ok());
 }

@@ -8,8 +8,9 @@ use nsexec::policy::needs;
 use nsexec::policy::resolve::{FileFault, Files, MANIFEST, Place, PolicyFault, compile_with_parts};
 use nsexec::policy::resolved::Layer;
 use nsexec::seccomp::compile::compile;
-use nsexec::seccomp::oci::{self, Context};
-use nsexec::seccomp::profile::When;
+use nsexec::seccomp::oci::{self, Conditional, Context};
+use nsexec::seccomp::profile::{Profile, When};
+use nsexec::seccomp::program::Program;
 use nsexec::seccomp::table::Arch;
 
 use crate::Done;
@@ -179,10 +180,7 @@ fn profile(input: &Input, context: Context) -> Result<String, Wrong> {
             }
             Err(fault) => return Err(at(input, fault.span.start, &fault.reason.to_string())),
         };
-        let program = compile(&profile, arch).map_err(|fault| Wrong {
-            message: format!("{}: {fault}", input.name),
-            excerpt: String::new(),
-        })?;
+        let program = program_of(input, &conditional, &profile, here)?;
         let size = program.instructions().len();
         sizes.push(format!("{} {size} instructions", arch.rust_name()));
         if Some(arch) == Some(context.arch) {
@@ -239,6 +237,22 @@ fn profile(input: &Input, context: Context) -> Result<String, Wrong> {
 pub(crate) fn count(number: usize, what: &str) -> String {
     let plural = if number == 1 { "" } else { "s" };
     format!("{number} {what}{plural}")
+}
+
+/// The program of a profile of the input's.
+pub(crate) fn program_of(
+    input: &Input,
+    conditional: &Conditional,
+    profile: &Profile,
+    context: Context,
+) -> Result<Program, Wrong> {
+    compile(profile, context.arch).map_err(|fault| match conditional.place(&fault, &context) {
+        Some(span) => at(input, span.start, &fault.to_string()),
+        None => Wrong {
+            message: format!("{}: {fault}", input.name),
+            excerpt: String::new(),
+        },
+    })
 }
 
 /// Something wrong at a byte of the input itself.

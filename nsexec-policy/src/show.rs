@@ -10,7 +10,6 @@ use nsexec::policy::resolved::{
     Capabilities, Environment, HandledRight, LandlockRules, Layer, Layers, Process, Require,
     ResolvedPolicy,
 };
-use nsexec::seccomp::compile::compile;
 use nsexec::seccomp::oci::{self, Conditional, Context, Want};
 use nsexec::seccomp::profile::Profile;
 use nsexec::seccomp::program::Program;
@@ -19,7 +18,7 @@ use serde_json::{Value, json};
 use crate::Done;
 use crate::arguments::Words;
 use crate::assembly;
-use crate::check::{at, compiled, count};
+use crate::check::{at, compiled, count, program_of};
 use crate::input::{self, Input, Kind};
 use crate::words::{self, Calls};
 
@@ -103,8 +102,7 @@ pub(crate) fn profile_of(
     let profile = conditional
         .resolve(&context)
         .map_err(|fault| at(input, fault.span.start, &fault.reason.to_string()))?;
-    let program =
-        compile(&profile, context.arch).map_err(|fault| at(input, 0, &fault.to_string()))?;
+    let program = program_of(input, &conditional, &profile, context)?;
     Ok((conditional, profile, program))
 }
 

@@ -243,7 +243,9 @@ impl Compiler<'_> {
         }
         let program = compile::compile(&profile, arch).map_err(|fault| PolicyFault {
             file: file.to_owned(),
-            place: None,
+            place: conditional
+                .place(&fault, &self.context)
+                .map(|span| Place::new(&text, span.start)),
             reason: PolicyReason::Compile(fault),
         })?;
         self.parts.profiles.push(ProfilePart {

@@ -44,8 +44,10 @@ pub enum CompileFault {
     /// A condition that denies by a value that the kernel never sees, because it
     /// takes this argument as 32 bits.
     Wide {
-        /// The call's number.
-        syscall: u32,
+        /// Which rule of the profile, from 0.
+        rule: usize,
+        /// The call.
+        call: &'static str,
         /// The argument.
         argument: u8,
         /// The value.
@@ -115,11 +117,11 @@ pub fn return_value(action: Action) -> u32 {
 /// Refuses what a program could only get wrong.
 fn check(profile: &Profile, arch: Arch) -> Result<(), CompileFault> {
     check_action(profile.default)?;
-    for rule in &profile.rules {
+    for (index, rule) in profile.rules.iter().enumerate() {
         check_action(rule.action)?;
-        if arch.name(rule.syscall).is_none() {
+        let Some(call) = arch.name(rule.syscall) else {
             return Err(CompileFault::Syscall(rule.syscall));
-        }
+        };
         let When::All(conditions) = &rule.when else {
             continue;
         };
@@ -127,7 +129,17 @@ fn check(profile: &Profile, arch: Arch) -> Result<(), CompileFault> {
             return Err(CompileFault::NoConditions(rule.syscall));
         }
         for condition in conditions {
-            check_condition(*condition, arch, rule.syscall, rule.action)?;
+            let value = check_condition(*condition)?;
+            let argument = condition.argument;
+            let width = Width::of(arch, rule.syscall, argument, rule.action);
+            if width.cut(value) != value {
+                return Err(CompileFault::Wide {
+                    rule: index,
+                    call,
+                    argument,
+                    value,
+                });
+            }
         }
     }
     Ok(())
@@ -140,38 +152,23 @@ fn check_action(action: Action) -> Result<(), CompileFault> {
     }
 }
 
-fn check_condition(
-    condition: Condition,
-    arch: Arch,
-    syscall: u32,
-    action: Action,
-) -> Result<(), CompileFault> {
-    let argument = condition.argument;
-    if argument > 5 {
-        return Err(CompileFault::Argument(argument));
+/// The value that the argument is held against.
+fn check_condition(condition: Condition) -> Result<u64, CompileFault> {
+    if condition.argument > 5 {
+        return Err(CompileFault::Argument(condition.argument));
     }
-    let value = match condition.comparison {
+    match condition.comparison {
         Comparison::Equal(value)
         | Comparison::NotEqual(value)
         | Comparison::Less(value)
         | Comparison::LessOrEqual(value)
         | Comparison::Greater(value)
-        | Comparison::GreaterOrEqual(value) => value,
-        Comparison::Masked { mask, value } => {
-            if value & !mask != 0 {
-                return Err(CompileFault::Mask { mask, value });
-            }
-            value
+        | Comparison::GreaterOrEqual(value) => Ok(value),
+        Comparison::Masked { mask, value } if value & !mask != 0 => {
+            Err(CompileFault::Mask { mask, value })
         }
-    };
-    if Width::of(arch, syscall, argument, action).cut(value) != value {
-        return Err(CompileFault::Wide {
-            syscall,
-            argument,
-            value,
-        });
+        Comparison::Masked { value, .. } => Ok(value),
     }
-    Ok(())
 }
 
 /// How one call is treated.
@@ -371,13 +368,14 @@ impl fmt::Display for CompileFault {
                 write!(f, "there is no argument {argument}; they are 0 to 5")
             }
             Self::Wide {
-                syscall,
+                call,
                 argument,
                 value,
+                ..
             } => write!(
                 f,
-                "the kernel takes argument {argument} of call {syscall} as 32 bits, \
-                 so that denying {value:#x} denies nothing"
+                "the kernel takes argument {argument} of {call} as 32 bits, so that denying \
+                 {value:#x} denies nothing; deny a value that fits"
             ),
             Self::Mask { mask, value } => write!(
                 f,

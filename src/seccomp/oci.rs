@@ -13,7 +13,7 @@ use crate::error::Fault;
 use crate::json::Object;
 use crate::policy::capability::{Capability, CapabilitySet};
 use crate::seccomp::clone3;
-use crate::seccomp::compile::MAX_ERRNO;
+use crate::seccomp::compile::{CompileFault, MAX_ERRNO};
 use crate::seccomp::profile::{Action, Profile, Rule, When};
 use crate::seccomp::table::Arch;
 use written::{Written, json_fault};
@@ -196,6 +196,16 @@ impl Conditional {
         holding
             .flat_map(|entry| entry.rules(context.arch).map(|(_, _, at)| at.clone()))
             .collect()
+    }
+
+    /// Where the call is named whose rule makes no program; `None`: the profile as
+    /// a whole makes none.
+    #[must_use]
+    pub fn place(&self, fault: &CompileFault, context: &Context) -> Option<Range<usize>> {
+        match fault {
+            CompileFault::Wide { rule, .. } => self.origins(context).get(*rule).cloned(),
+            _ => None,
+        }
     }
 
     /// The entries that name this call and would execute it, whether they hold

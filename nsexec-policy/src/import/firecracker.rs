@@ -10,6 +10,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::ops::Range;
 
+use nsexec::json::complaint;
 use nsexec::seccomp::profile::{Action, Comparison, Condition};
 use nsexec::seccomp::table::is_known_somewhere;
 use serde::Deserialize;
@@ -17,6 +18,10 @@ use serde::de::{Deserializer, MapAccess, Visitor};
 
 use super::minijail::set::{Cube, Set, Test, TooMany, product};
 use super::{Entry, Fault, Imported, MAX_ENTRIES, Note, Reason, line_of, text_of};
+
+/// What seccompiler refuses as well (`IdenticalActions`).
+const SAME: &str = "mismatch_action and match_action are the same, so that no rule decides \
+     anything; give another one";
 
 /// The filter of one thread of `text`, which need not be named when there is
 /// only one.
@@ -26,8 +31,13 @@ use super::{Entry, Fault, Imported, MAX_ENTRIES, Note, Reason, line_of, text_of}
 /// filter has something without a meaning or that nsexec cannot do.
 pub fn read(text: &[u8], thread: Option<&str>) -> Result<Imported, Fault> {
     let text = text_of(text)?;
-    let threads: Threads<'_> =
-        serde_json::from_str(text).map_err(|error| json_fault(text, &error))?;
+    let threads: Threads<'_> = serde_json::from_str(text).map_err(|error| {
+        let (span, words) = complaint(text.as_bytes(), &error);
+        Fault {
+            span,
+            reason: Reason::Json(words),
+        }
+    })?;
     let mut names = BTreeSet::new();
     for (name, _) in &threads.0 {
         if !names.insert(&*name.0) {
@@ -195,6 +205,9 @@ impl Filter<'_> {
         if self.rules.is_empty() {
             return Err(thread.fault(text, Reason::Empty("filter")));
         }
+        if action == default {
+            return Err(thread.fault(text, Reason::Unsupported(SAME)));
+        }
         let narrowed = action.strictness() < default.strictness();
         let conditional = self.rules.iter().filter(|rule| rule.args.is_some());
         let conditional: BTreeSet<&str> = conditional.map(|rule| &*rule.syscall.0).collect();
@@ -309,21 +322,5 @@ impl Arg {
 }
 
 /// serde_json's place and message; the place is told once, by the fault.
-fn json_fault(text: &str, error: &serde_json::Error) -> Fault {
-    let before = text
-        .split_inclusive('\n')
-        .take(error.line().saturating_sub(1));
-    let before: usize = before.map(str::len).sum();
-    let at = (before + error.column().saturating_sub(1)).min(text.len());
-    let message = error.to_string();
-    let message = message
-        .rsplit_once(" at line ")
-        .map_or(message.as_str(), |(message, _)| message);
-    Fault {
-        span: at..at,
-        reason: Reason::Json(message.to_owned()),
-    }
-}
-
 #[cfg(test)]
 mod tests;

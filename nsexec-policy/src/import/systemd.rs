@@ -236,7 +236,8 @@ impl<'a> Unit<'a> {
             "SystemCallArchitectures" => {
                 let (_, words) = value.words();
                 let foreign = words.iter().filter(|word| word.text != "native");
-                let foreign: Vec<&str> = foreign.map(|word| word.text).collect();
+                let foreign = foreign.map(|word| word.text.escape_debug().to_string());
+                let foreign: Vec<String> = foreign.collect();
                 if !foreign.is_empty() {
                     self.notes.push(Note {
                         line: value.line,

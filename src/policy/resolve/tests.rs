@@ -571,12 +571,20 @@ fn a_rule_that_denies_what_the_kernel_never_sees_is_refused() {
     assert_eq!(
         fault.reason,
         PolicyReason::Compile(CompileFault::Wide {
-            syscall: 16,
+            rule: 1,
+            call: "ioctl",
             argument: 1,
             value: 0x1_0000_5412
         })
     );
-    assert_eq!(fault.file, "ceiling.json");
+    let place = Place {
+        line: 6,
+        column: 18,
+    };
+    assert_eq!(
+        (fault.file.as_str(), fault.place),
+        ("ceiling.json", Some(place))
+    );
 }
 
 #[test]

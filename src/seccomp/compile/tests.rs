@@ -133,10 +133,10 @@ fn what_has_no_meaning_is_refused() {
     assert!(wrong(When::Always, Action::Errno(4095)).is_ok());
     assert_eq!(wrong(equal(6, 0), deny), Err(CompileFault::Argument(6)));
     assert!(wrong(equal(5, 0), deny).is_ok());
-    let (syscall, argument) = (number("ioctl"), 1);
-    let value = 1 << 32;
+    let (argument, value) = (1, 1 << 32);
     let wide = CompileFault::Wide {
-        syscall,
+        rule: 0,
+        call: "ioctl",
         argument,
         value,
     };

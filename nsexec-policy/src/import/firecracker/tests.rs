@@ -114,9 +114,11 @@ fn each_action_has_its_own() {
         ("\"kill_process\"", Action::KillProcess),
         ("{\"errno\": 4095}", Action::Errno(4095)),
     ] {
-        let imported = imported(written, written, r#"{"syscall": "read"}"#);
-        assert_eq!(imported.default, action);
-        assert_eq!(imported.entries, [entry("read", action, 1, &[])]);
+        let read = r#"{"syscall": "read"}"#;
+        let other = r#"{"errno": 7}"#;
+        assert_eq!(imported(written, other, read).default, action);
+        let entries = imported(other, written, read).entries;
+        assert_eq!(entries, [entry("read", action, 1, &[])]);
     }
 }
 
@@ -238,6 +240,7 @@ fn what_has_no_meaning_is_refused_where_it_stands() {
     };
     let read = r#"{"syscall": "read"}"#;
     thread("\"allow\"", "", Reason::Empty("filter"));
+    thread("\"trap\"", read, Reason::Unsupported(SAME));
     thread(
         "{\"errno\": 4096}",
         read,
@@ -315,7 +318,7 @@ fn a_fault_of_json_is_at_its_line_and_column() {
     let text = SAMPLE.replace("\"api\": {", "\"api\": ?");
     let at = text.find('?').expect("it was put there");
     let error = read(text.as_bytes(), Some("api")).expect_err("no JSON");
-    assert_eq!(error.span, at..at);
+    assert_eq!(error.span, at..at + 1);
     let error = read(b"{\"\xff\": 1}", None).expect_err("not UTF-8");
     assert_eq!((error.span, error.reason), (2..2, Reason::Utf8));
 }
