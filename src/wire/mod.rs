@@ -1,9 +1,14 @@
-//! Protocol A: environment, argv and initConfig JSON -> meaning; pid line and
-//! error JSON as its answers.
+//! Protocols A and B: what a runtime tells the helper -> meaning, and what it is
+//! answered.
 //!
 //! Protocol A is what runc's libcontainer spoke with its exec helper in 2015
 //! (runc 4c5eb45862): the environment names a pid and a pipe, the helper writes
 //! the pid of its child to the pipe, the child reads an initConfig from it.
+//!
+//! Protocol B is what it speaks today (runc 1.2.0 and later) with the code that
+//! runs before Go's runtime starts: log lines go to a pipe of their own
+//! ([`log_line`]), and the pids of the two processes that come of it are the
+//! answer ([`pid_report`]).
 #![forbid(unsafe_code)]
 
 pub mod argv;
@@ -11,4 +16,7 @@ pub mod audit;
 pub mod env;
 pub mod generic_error;
 pub mod init_config;
+pub mod log_escape;
+pub mod log_line;
+pub mod pid_report;
 mod seccomp_config;
