@@ -22,14 +22,23 @@ pub struct IdMap {
 /// Ids that follow one another on both sides. The last of them is at most
 /// 2^32 - 2 on either side.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct MappedRange {
-    inside: u32,
-    outside: u32,
-    /// Not zero.
-    length: u32,
+#[non_exhaustive]
+pub struct MappedRange {
+    /// Its first id inside the namespace.
+    pub inside: u32,
+    /// The same id outside.
+    pub outside: u32,
+    /// How many ids; not zero.
+    pub length: u32,
 }
 
 impl IdMap {
+    /// Its ranges, in the order of the text; they share no id on either side.
+    #[must_use]
+    pub fn ranges(&self) -> &[MappedRange] {
+        &self.ranges
+    }
+
     /// The id inside the namespace that is `outside` to the reader; `None`: it
     /// has none.
     #[must_use]

@@ -11,10 +11,10 @@ use std::os::fd::RawFd;
 use crate::error::Fault;
 use crate::procfs::decimal::decimal;
 use crate::request::Pid;
+use crate::wire::path::{MAX_PATH, absolute};
 
-/// Longest path of a console: PATH_MAX without its NUL, limits.h. open(2)
-/// takes no longer one.
-pub const MAX_CONSOLE_PATH: usize = 4095;
+/// Longest path of a console, in bytes.
+pub const MAX_CONSOLE_PATH: usize = MAX_PATH;
 
 const PREFIX: &[u8] = b"_LIBCONTAINER_";
 
@@ -196,17 +196,10 @@ impl<'a> Written<'a> {
                 .filter(|&fd: &RawFd| fd > 2)
                 .ok_or_else(|| pipe.fault(Reason::Pipe))?,
             console: console
-                .map(|console| {
-                    console_path(console.text).ok_or_else(|| console.fault(Reason::Console))
-                })
+                .map(|console| absolute(console.text).ok_or_else(|| console.fault(Reason::Console)))
                 .transpose()?,
         }))
     }
-}
-
-fn console_path(text: &[u8]) -> Option<CString> {
-    let fits = text.starts_with(b"/") && text.len() <= MAX_CONSOLE_PATH;
-    CString::new(text).ok().filter(|_| fits)
 }
 
 impl fmt::Display for Reason {
