@@ -7,7 +7,7 @@
 //!
 //! Protocol B is what it speaks today (runc 1.2.0 and later) with the code that
 //! runs before Go's runtime starts: a message in netlink's framing names the
-//! namespaces to join and to create (netlink), log lines go to a pipe of their
+//! namespaces to join and to create ([`netlink`]), log lines go to a pipe of their
 //! own ([`log_line`]), and the pids of the two processes that come of it are the
 //! answer ([`pid_report`]).
 #![forbid(unsafe_code)]
@@ -21,6 +21,7 @@ pub mod id_map_lines;
 pub mod init_config;
 pub mod log_escape;
 pub mod log_line;
+pub mod netlink;
 pub mod ns_paths;
 pub mod oom_score_adj;
 pub mod path;
