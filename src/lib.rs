@@ -7,6 +7,7 @@ pub mod error;
 mod features;
 pub mod json;
 mod landlock;
+pub mod library;
 mod plan;
 pub mod policy;
 pub mod procfs;

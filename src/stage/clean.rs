@@ -88,7 +88,7 @@ fn refuse_gained_privilege() -> Result<()> {
 ///
 /// # Errors
 /// `Safety`: there is a second one.
-fn assert_single_thread(procfs: &Procfs) -> Result<()> {
+pub(crate) fn assert_single_thread(procfs: &Procfs) -> Result<()> {
     let tasks = procfs
         .open_directory(c"self/task")
         .and_then(|directory| nix::sys::stat::fstat(&directory))

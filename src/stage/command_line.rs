@@ -11,10 +11,11 @@ use super::ceiling::Ceiling;
 use super::exec::{CapabilityPlan, Credentials, ExecLabel, Image, Line, Listening, WorkDir};
 use super::explain::{Audited, Explained, Explainer};
 use super::failure::{Failure, Step};
+use super::join::{self, Inside};
 use super::policy_choice::{self, Door};
 use super::status::StatusLines;
 use super::supervise::{Ended, Start, Supervisor};
-use super::{clean, filters, join, own_file, seccomp_fd};
+use super::{clean, filters, own_file, seccomp_fd};
 use crate::error::{Error, ErrorKind, Result};
 use crate::landlock::ruleset::Domain;
 use crate::plan::environment::{self, Account, Variables};
@@ -92,7 +93,12 @@ impl Plan {
         let explained = explains.map(|origin| Explained::start(&policy, origin));
         let explained = explained.transpose()?;
         let Memberships { join: to_join, .. } = memberships;
-        join::join(to_join, request.preserve_credentials)?;
+        let inside = if request.preserve_credentials {
+            Inside::Same
+        } else {
+            Inside::Root
+        };
+        join::join(to_join, inside)?;
 
         let (layers, passwd, root) = match (self.layers, root) {
             (Some(layers), root) => (layers, self.passwd, root),

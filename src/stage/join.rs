@@ -9,6 +9,17 @@ use crate::request::Namespace;
 use crate::sys::{credentials, namespace, process};
 use crate::target::Membership;
 
+/// Who a process is once it has joined a user namespace.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Inside {
+    /// Whoever it was.
+    Same,
+    /// User and group 0, and in no other group.
+    Root,
+    /// User 0; its groups are for the runtime to set (protocol B).
+    User0,
+}
+
 /// Joins, in three passes: all but user as far as the caller's privileges
 /// reach; user, and user and group 0 inside it; then the rest, which its
 /// privileges reach.
@@ -16,7 +27,7 @@ use crate::target::Membership;
 /// # Errors
 /// `Join`: some namespace could not be joined; the process is then good for
 /// nothing but to end.
-pub(crate) fn join(memberships: Vec<Membership>, keep_credentials: bool) -> Result<()> {
+pub(crate) fn join(memberships: Vec<Membership>, inside: Inside) -> Result<()> {
     let (user, others): (Vec<_>, Vec<_>) = memberships
         .into_iter()
         .partition(|member| member.namespace == Namespace::User);
@@ -30,7 +41,7 @@ pub(crate) fn join(memberships: Vec<Membership>, keep_credentials: bool) -> Resu
         }
     }
     if let Some(user) = user {
-        join_user(&user, keep_credentials)?;
+        join_user(&user, inside)?;
     }
     for member in rest {
         namespace::set(member.fd.as_fd(), member.namespace)
@@ -39,14 +50,18 @@ pub(crate) fn join(memberships: Vec<Membership>, keep_credentials: bool) -> Resu
     Ok(())
 }
 
-fn join_user(user: &Membership, keep_credentials: bool) -> Result<()> {
-    if !keep_credentials {
+fn join_user(user: &Membership, inside: Inside) -> Result<()> {
+    if inside == Inside::Root {
         // Where the user namespace denies setgroups, this is the last chance.
         let _ = credentials::set_groups(&[]);
     }
     namespace::set(user.fd.as_fd(), Namespace::User).map_err(|errno| failed(user, errno))?;
-    if !keep_credentials {
-        become_root_inside()?;
+    match inside {
+        Inside::Same => {}
+        Inside::Root => become_root_inside()?,
+        Inside::User0 => credentials::set_uid(0).map_err(|errno| {
+            Error::new(ErrorKind::Join, "user 0 of the user namespace").because(errno)
+        })?,
     }
     process::set_undumpable().map_err(|errno| {
         Error::new(ErrorKind::LockDown, "the helper cannot be made undumpable").because(errno)

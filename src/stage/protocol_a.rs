@@ -16,7 +16,8 @@ use super::ceiling::Ceiling;
 use super::exec::{CapabilityPlan, Credentials, ExecLabel, Image, Line, OomScoreAdj, WorkDir};
 use super::explain::Audited;
 use super::failure::{Failure, Step};
-use super::{filters, join};
+use super::filters;
+use super::join::{self, Inside};
 use crate::error::{Error, ErrorKind, Result};
 use crate::plan::Plan;
 use crate::plan::environment::{self, Variables};
@@ -86,7 +87,8 @@ impl InitPipe {
         }
     }
 
-    fn write(&self, bytes: &[u8]) -> std::result::Result<(), Errno> {
+    /// All of them in one write.
+    pub(crate) fn write(&self, bytes: &[u8]) -> std::result::Result<(), Errno> {
         match nix::unistd::write(&self.file, bytes)? {
             written if written == bytes.len() => Ok(()),
             _ => Err(Errno::EIO),
@@ -139,7 +141,7 @@ pub(crate) fn run(
     }
     drop(target);
     let oom_score_adj = own_oom_score_adj(&procfs)?;
-    join::join(memberships.join, false)?;
+    join::join(memberships.join, Inside::Root)?;
     let ceiling = Ceiling {
         no_new_privs: policy.process.no_new_privs,
         landlock: layers.ceiling.landlock,
@@ -184,7 +186,7 @@ pub(crate) fn run(
 const PID: &str = "the pid cannot be reported";
 
 /// A child that cannot have its console ends before its pid is reported.
-fn wait_until_ready(ready: &OwnedFd) -> Result<()> {
+pub(crate) fn wait_until_ready(ready: &OwnedFd) -> Result<()> {
     let mut record = [0; Failure::LENGTH];
     let read = loop {
         match nix::unistd::read(ready, &mut record) {
@@ -376,7 +378,7 @@ impl Child {
 }
 
 /// A session of its own, with the console as its terminal and on 0, 1 and 2.
-fn start_session(console: Option<OwnedFd>) -> std::result::Result<(), Failure> {
+pub(crate) fn start_session(console: Option<OwnedFd>) -> std::result::Result<(), Failure> {
     terminal::new_session().map_err(|errno| Failure::new(Step::Session, errno))?;
     let Some(console) = console else {
         return Ok(());

@@ -72,3 +72,8 @@ pub(crate) fn standard(fd: RawFd) -> BorrowedFd<'static> {
     // borrow; 0, 1 and 2 are made valid first of all and never closed.
     unsafe { BorrowedFd::borrow_raw(fd) }
 }
+
+/// Takes a descriptor that has just come with a message (SCM_RIGHTS, unix(7)).
+pub(crate) fn received(fd: RawFd) -> OwnedFd {
+    pidfd::owned(fd.into())
+}

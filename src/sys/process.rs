@@ -23,6 +23,18 @@ pub(crate) fn set_dumpable_for_one_open() -> Result<(), Errno> {
     set_dumpable(1)
 }
 
+/// PR_GET_DUMPABLE, for [`restore_dumpable`]: 0, 1 or 2.
+pub(crate) fn dumpable() -> Result<i32, Errno> {
+    // SAFETY: PR_GET_DUMPABLE takes integers only.
+    Errno::result(unsafe { libc::prctl(libc::PR_GET_DUMPABLE, 0, 0, 0, 0) })
+}
+
+/// Makes the process as dumpable as [`dumpable`] said that it was. 2
+/// (suid_dumpable) cannot be set by a process, and becomes 0.
+pub(crate) fn restore_dumpable(value: i32) -> Result<(), Errno> {
+    set_dumpable(libc::c_ulong::from(value == 1))
+}
+
 fn set_dumpable(value: libc::c_ulong) -> Result<(), Errno> {
     // SAFETY: PR_SET_DUMPABLE takes integers only.
     Errno::result(unsafe { libc::prctl(libc::PR_SET_DUMPABLE, value, 0, 0, 0) })?;

@@ -64,6 +64,16 @@ impl Procfs {
         )
     }
 
+    /// Writes a file below it, all in one write.
+    pub(crate) fn write(&self, path: &CStr, text: &[u8]) -> std::result::Result<(), Errno> {
+        let flags = OFlag::O_WRONLY | OFlag::O_CLOEXEC;
+        let file = openat(&self.directory, path, flags, Mode::empty())?;
+        match nix::unistd::write(&file, text)? {
+            written if written == text.len() => Ok(()),
+            _ => Err(Errno::EIO),
+        }
+    }
+
     /// Opens the directory of a process, as a handle only.
     pub(crate) fn open_directory(&self, path: &CStr) -> std::result::Result<OwnedFd, Errno> {
         let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;

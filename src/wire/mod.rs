@@ -16,6 +16,7 @@ pub mod argv;
 pub mod audit;
 pub mod clone_flags;
 pub mod env;
+pub mod env_b;
 pub mod generic_error;
 pub mod id_map_lines;
 pub mod init_config;

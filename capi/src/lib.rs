@@ -1,0 +1,93 @@
+//! The C interface of libnsexec. include/nsexec.h is made from this file.
+//!
+//! # Safety
+//! What C calls here takes no pointers, but for [`escape_json_string`], which
+//! says what it takes. That no other thread runs is the caller's promise: a
+//! constructor of a program that has started none keeps it.
+#![expect(unsafe_code, reason = "the C interface: symbols, and C's strings")]
+
+use std::ffi::{CStr, c_char};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use nsexec::library::{Options, enter};
+use nsexec::wire::log_escape::Escaped;
+
+/// Set before [`nsexec`] is called, by the one thread that there is.
+static CEILING: AtomicBool = AtomicBool::new(false);
+static LEADING_NUL: AtomicBool = AtomicBool::new(false);
+
+/// Joins the namespaces that the environment names, and returns in the process
+/// that the runtime takes over; returns at once when the environment names none.
+///
+/// Call it from a constructor, before the program has a second thread. It speaks
+/// protocol A of runc's libcontainer (2015) when `_LIBCONTAINER_INITPID` is set,
+/// protocol B (runc 1.2 and later) when only `_LIBCONTAINER_INITPIPE` is. In the
+/// processes that only serve the protocol, and when something is wrong, it does
+/// not return: they end, with 0 or 1.
+// SAFETY: no other symbol of this name is in a program that links libnsexec.
+#[unsafe(no_mangle)]
+pub extern "C" fn nsexec() {
+    enter(Options {
+        ceiling: CEILING.load(Ordering::Relaxed),
+        leading_nul: LEADING_NUL.load(Ordering::Relaxed),
+    });
+}
+
+/// Puts the ceiling of the policy `libcontainer` in force before the last clone:
+/// a seccomp filter and a Landlock domain that bind the runtime and all that
+/// comes from it. For runtimes that only join; under it nothing can be mounted,
+/// traced, or given new namespaces. Call it before nsexec(); it is off by default.
+// SAFETY: no other symbol of this name is in a program that links libnsexec.
+#[unsafe(no_mangle)]
+pub extern "C" fn nsexec_set_ceiling() {
+    CEILING.store(true, Ordering::Relaxed);
+}
+
+/// Expects one NUL in front of protocol B's message, as runc 1.1 sends it. Call it
+/// before nsexec(); it is off by default.
+// SAFETY: no other symbol of this name is in a program that links libnsexec.
+#[unsafe(no_mangle)]
+pub extern "C" fn nsexec_expect_leading_nul() {
+    LEADING_NUL.store(true, Ordering::Relaxed);
+}
+
+/// The string with everything escaped that JSON wants escaped: a new one, to be
+/// freed with free(3), or the same one when there is nothing to escape or no
+/// memory. For runc's own unit test of its nsexec.c.
+///
+/// # Safety
+/// `string` is a C string, which nobody changes meanwhile.
+// SAFETY: no other symbol of this name is in a program that links libnsexec.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn escape_json_string(string: *mut c_char) -> *mut c_char {
+    // SAFETY: from_ptr needs a C string; the caller promises one.
+    let text = unsafe { CStr::from_ptr(string) }.to_bytes();
+    let escaped: Vec<u8> = text
+        .iter()
+        .flat_map(|byte| Escaped::of(*byte).as_bytes().to_vec())
+        .collect();
+    if escaped.len() == text.len() {
+        return string;
+    }
+    // SAFETY: malloc takes a number, which is not 0.
+    let copy: *mut u8 = unsafe { libc::malloc(escaped.len() + 1) }.cast();
+    if copy.is_null() {
+        return string;
+    }
+    // SAFETY: the memory is new, so that it overlaps nothing, and one byte longer
+    // than what is copied.
+    unsafe { copy.copy_from_nonoverlapping(escaped.as_ptr(), escaped.len()) };
+    // SAFETY: that byte is the last one of it.
+    let end = unsafe { copy.add(escaped.len()) };
+    // SAFETY: write needs room for one byte, which is there.
+    unsafe { end.write(0) };
+    copy.cast()
+}
+
+/// Panics. Only there for the test that a panic ends the process.
+// SAFETY: no other symbol of this name is in a program that links libnsexec.
+#[cfg(feature = "panic-for-test")]
+#[unsafe(no_mangle)]
+pub extern "C-unwind" fn nsexec_panic_for_test() {
+    panic!("for the test");
+}

@@ -1,0 +1,33 @@
+//! The ceiling, where a runtime asks for it.
+
+use nix::fcntl::{OFlag, open};
+use nix::sys::stat::Mode;
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::plan::layers::Layers;
+use crate::policy;
+use crate::stage::ceiling::Ceiling;
+use crate::stage::explain::Audited;
+
+/// Whose ceiling it is: with it a runtime can set ids, capabilities and labels,
+/// and load filters of its own.
+const POLICY: &str = "libcontainer";
+
+/// Puts it in force for this process and all that come from it, on the root that
+/// it has now.
+pub(super) fn enforce() -> Result<()> {
+    let policy = policy::builtin(POLICY)
+        .ok_or_else(|| Error::new(ErrorKind::Policy, POLICY))?
+        .map_err(|fault| Error::new(ErrorKind::Policy, POLICY).because(fault))?;
+    let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+    let root = open(c"/", flags, Mode::empty())
+        .map_err(|errno| Error::new(ErrorKind::System, "the root directory").because(errno))?;
+    let layers = Layers::build(&policy, &root)?;
+    let ceiling = Ceiling {
+        no_new_privs: policy.process.no_new_privs,
+        landlock: layers.ceiling.landlock,
+        seccomp: layers.ceiling.seccomp,
+        audited: Audited::AsEver,
+    };
+    ceiling.enforce()
+}

@@ -1,0 +1,110 @@
+//! libnsexec: what stands in the place of nsexec.c, in a process that a runtime
+//! takes over once it is where it belongs.
+//!
+//! It is called before any runtime exists: there is one thread, and what this
+//! process is afterwards (descriptors, environment, signal mask) is the runtime's
+//! to decide. So nothing is kept: no descriptor, no thread, no lock.
+
+mod ceiling;
+mod log;
+mod protocol_a;
+mod protocol_b;
+
+use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt;
+
+use nix::fcntl::{OFlag, open};
+use nix::sys::stat::Mode;
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::stage::protocol_a::tell;
+use crate::sys::descriptor;
+use crate::sys::process::{self, exit_now};
+use crate::sys::signal::{self, CallersMask};
+use crate::wire::{env, env_b};
+
+/// What a runtime chooses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// The ceiling of the policy `libcontainer` is put in force before the last
+    /// clone: for runtimes that only join. One that mounts, creates namespaces or
+    /// traces afterwards cannot work under it.
+    pub ceiling: bool,
+    /// One NUL comes before protocol B's message: runc 1.1.
+    pub leading_nul: bool,
+}
+
+/// Does what the environment asks for, and returns in the process that the
+/// runtime takes over; at once where it asks for nothing.
+///
+/// `_LIBCONTAINER_INITPID` makes it protocol A, `_LIBCONTAINER_INITPIPE` without
+/// it protocol B. What goes wrong is told as the protocol tells it, and ends the
+/// process with 1.
+///
+/// The process has to have one thread, and no other may be started meanwhile.
+pub fn enter(options: Options) {
+    let variables: Vec<_> = std::env::vars_os().collect();
+    let pairs = || {
+        let pairs = variables.iter();
+        pairs.map(|(key, value)| (key.as_bytes(), value.as_bytes()))
+    };
+    let protocol_a = pairs().any(|(key, _)| key == env::Variable::Pid.name().as_bytes());
+    if protocol_a {
+        let asked = env::recognise(pairs())
+            .map_err(|fault| Error::new(ErrorKind::Protocol, fault.to_string()));
+        match asked {
+            Ok(None) => {}
+            Ok(Some(asked)) => {
+                if let Err(error) = protocol_a::enter(&asked, options) {
+                    tell(&error);
+                    exit_now(1);
+                }
+            }
+            Err(error) => {
+                tell(&error);
+                exit_now(1);
+            }
+        }
+        return;
+    }
+    let environment = env_b::Environment::collect(pairs());
+    if environment.asks() {
+        protocol_b::enter(&environment, options);
+    }
+}
+
+/// What of this process is the caller's, and is put back.
+#[derive(Debug)]
+struct Callers {
+    /// Of 0, 1 and 2, those that were closed, so that none of our own files is
+    /// ever standard input or output.
+    standard: Vec<OwnedFd>,
+    dumpable: i32,
+    mask: CallersMask,
+}
+
+impl Callers {
+    /// Remembers it. Signals are blocked: a runtime that is killed between two
+    /// clones is told by its children's ends.
+    fn remember() -> Result<Self> {
+        let system = |errno| Error::new(ErrorKind::System, "the process's state").because(errno);
+        let mut standard = Vec::new();
+        for _ in (0..=2).filter(|fd| !descriptor::is_open(*fd)) {
+            let null = open(c"/dev/null", OFlag::O_RDWR, Mode::empty()).map_err(system)?;
+            standard.push(null);
+        }
+        Ok(Self {
+            standard,
+            dumpable: process::dumpable().map_err(system)?,
+            mask: signal::block_all().map_err(system)?,
+        })
+    }
+
+    /// Puts it back, but for `dumpable` where another is given.
+    fn put_back(self, dumpable: Option<i32>) -> Result<()> {
+        let system = |errno| Error::new(ErrorKind::System, "the process's state").because(errno);
+        drop(self.standard);
+        process::restore_dumpable(dumpable.unwrap_or(self.dumpable)).map_err(system)?;
+        self.mask.restore().map_err(system)
+    }
+}

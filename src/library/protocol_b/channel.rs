@@ -1,0 +1,213 @@
+//! What the stages say to one another. A stage that ends closes its side, so that
+//! none waits for one that is dead.
+
+use std::io::{IoSlice, IoSliceMut};
+use std::os::fd::{AsRawFd, OwnedFd};
+
+use nix::cmsg_space;
+use nix::errno::Errno;
+use nix::sys::socket::{
+    AddressFamily, ControlMessage, ControlMessageOwned, MsgFlags, SockFlag, SockType, UnixAddr,
+    recvmsg, sendmsg, socketpair,
+};
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::request::Pid;
+
+/// One end; CLOEXEC.
+#[derive(Debug)]
+pub(super) struct Channel(OwnedFd);
+
+/// What is said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Message {
+    /// Stage 1: my user namespace needs its maps.
+    MapIds,
+    /// Stage 1: my children's time namespace needs its offsets.
+    SetTimeOffsets,
+    /// Stage 1: this is stage 2. Its pidfd comes along.
+    Started(Pid),
+    /// Stage 0: done. To stage 2: go on.
+    Done,
+    /// Stage 1, stage 2: I need nothing more.
+    Finished,
+}
+
+impl Message {
+    const LENGTH: usize = 8;
+
+    fn to_bytes(self) -> [u8; Self::LENGTH] {
+        let (kind, value) = match self {
+            Self::MapIds => (1, 0),
+            Self::SetTimeOffsets => (2, 0),
+            Self::Started(pid) => (3, pid.get()),
+            Self::Done => (4, 0),
+            Self::Finished => (5, 0),
+        };
+        let mut bytes = [0; Self::LENGTH];
+        let (first, second) = bytes.split_at_mut(Self::LENGTH / 2);
+        first.copy_from_slice(&i32::to_ne_bytes(kind));
+        second.copy_from_slice(&value.to_ne_bytes());
+        bytes
+    }
+
+    fn from_bytes(bytes: [u8; Self::LENGTH]) -> Option<Self> {
+        let [a, b, c, d, e, f, g, h] = bytes;
+        let kind = i32::from_ne_bytes([a, b, c, d]);
+        let value = i32::from_ne_bytes([e, f, g, h]);
+        match (kind, value) {
+            (1, 0) => Some(Self::MapIds),
+            (2, 0) => Some(Self::SetTimeOffsets),
+            (3, pid) => Pid::new(pid).map(Self::Started),
+            (4, 0) => Some(Self::Done),
+            (5, 0) => Some(Self::Finished),
+            _ => None,
+        }
+    }
+}
+
+impl Channel {
+    /// Two ends of one.
+    pub(super) fn pair() -> Result<(Self, Self)> {
+        let kind = SockType::SeqPacket;
+        let pair = socketpair(AddressFamily::Unix, kind, None, SockFlag::SOCK_CLOEXEC);
+        let (one, other) =
+            pair.map_err(|errno| Error::new(ErrorKind::System, "a socket pair").because(errno))?;
+        Ok((Self(one), Self(other)))
+    }
+
+    /// Says something, and hands a descriptor over with it.
+    pub(super) fn send(
+        &self,
+        message: Message,
+        descriptor: Option<&OwnedFd>,
+    ) -> std::result::Result<(), Errno> {
+        let bytes = message.to_bytes();
+        let numbers = descriptor.map(|fd| [fd.as_raw_fd()]);
+        let rights = numbers.as_ref().map(|fds| ControlMessage::ScmRights(fds));
+        let sent = sendmsg::<UnixAddr>(
+            self.0.as_raw_fd(),
+            &[IoSlice::new(&bytes)],
+            rights.as_slice(),
+            MsgFlags::MSG_NOSIGNAL,
+            None,
+        )?;
+        if sent == bytes.len() {
+            Ok(())
+        } else {
+            Err(Errno::EMSGSIZE)
+        }
+    }
+
+    /// What the other side says; `None`: it has ended.
+    ///
+    /// # Errors
+    /// EPROTO: it says what is never said.
+    pub(super) fn receive(&self) -> std::result::Result<Option<(Message, Option<OwnedFd>)>, Errno> {
+        let mut bytes = [0; Message::LENGTH];
+        let mut control = cmsg_space!([std::os::fd::RawFd; 1]);
+        let (length, descriptor) = loop {
+            let mut parts = [IoSliceMut::new(&mut bytes)];
+            let received = recvmsg::<UnixAddr>(
+                self.0.as_raw_fd(),
+                &mut parts,
+                Some(&mut control),
+                MsgFlags::MSG_CMSG_CLOEXEC,
+            );
+            match received {
+                Err(Errno::EINTR) => {}
+                // A side that died with something unread.
+                Err(Errno::ECONNRESET) => return Ok(None),
+                Err(errno) => return Err(errno),
+                Ok(received) => {
+                    let mut descriptor = None;
+                    for message in received.cmsgs()? {
+                        if let ControlMessageOwned::ScmRights(fds) = message {
+                            descriptor = fds.first().copied();
+                        }
+                    }
+                    break (received.bytes, descriptor);
+                }
+            }
+        };
+        let descriptor = descriptor.map(crate::sys::descriptor::received);
+        match length {
+            0 => Ok(None),
+            Message::LENGTH => {
+                let message = Message::from_bytes(bytes).ok_or(Errno::EPROTO)?;
+                Ok(Some((message, descriptor)))
+            }
+            _ => Err(Errno::EPROTO),
+        }
+    }
+
+    /// Says something, and waits until it is done.
+    ///
+    /// # Errors
+    /// `System`: the other side has ended, or says something else.
+    pub(super) fn ask(&self, message: Message, descriptor: Option<&OwnedFd>) -> Result<()> {
+        let failed = |errno| Error::new(ErrorKind::System, "stage 0 is not there").because(errno);
+        self.send(message, descriptor).map_err(failed)?;
+        match self.receive().map_err(failed)? {
+            Some((Message::Done, None)) => Ok(()),
+            Some(_) => Err(failed(Errno::EPROTO)),
+            None => Err(failed(Errno::EPIPE)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_said_is_heard_with_its_descriptor() {
+        let (one, other) = Channel::pair().unwrap();
+        let pid = Pid::new(i32::MAX).unwrap();
+        for message in [
+            Message::MapIds,
+            Message::SetTimeOffsets,
+            Message::Started(pid),
+            Message::Done,
+            Message::Finished,
+        ] {
+            one.send(message, None).unwrap();
+            let (heard, descriptor) = other.receive().unwrap().unwrap();
+            assert_eq!(heard, message);
+            assert!(descriptor.is_none());
+        }
+        let (read, write) = nix::unistd::pipe().unwrap();
+        one.send(Message::Started(pid), Some(&write)).unwrap();
+        drop(write);
+        let (_, descriptor) = other.receive().unwrap().unwrap();
+        nix::unistd::write(descriptor.unwrap(), b"x").unwrap();
+        let mut byte = [0; 2];
+        assert_eq!(nix::unistd::read(&read, &mut byte), Ok(1));
+    }
+
+    #[test]
+    fn a_side_that_has_ended_is_known_at_once() {
+        let (one, other) = Channel::pair().unwrap();
+        one.send(Message::MapIds, None).unwrap();
+        drop(other);
+        assert!(one.receive().unwrap().is_none());
+        assert_eq!(one.send(Message::MapIds, None), Err(Errno::EPIPE));
+        assert!(one.ask(Message::MapIds, None).is_err());
+    }
+
+    #[test]
+    fn other_messages_are_refused() {
+        let (one, other) = Channel::pair().unwrap();
+        for wrong in [
+            [0_u8; 8],
+            [1, 0, 0, 0, 1, 0, 0, 0],
+            [9; 8],
+            [3, 0, 0, 0, 0, 0, 0, 0],
+        ] {
+            nix::unistd::write(&one.0, &wrong).unwrap();
+            assert_eq!(other.receive().unwrap_err(), Errno::EPROTO);
+        }
+        nix::unistd::write(&one.0, &[1]).unwrap();
+        assert_eq!(other.receive().unwrap_err(), Errno::EPROTO);
+    }
+}

@@ -1,0 +1,124 @@
+//! Stage 1: joins and creates the namespaces, and starts stage 2 in them.
+
+use std::collections::BTreeSet;
+
+use nix::errno::Errno;
+use nix::sched::{CloneFlags, unshare};
+
+use super::channel::{Channel, Message};
+use super::init::Init;
+use super::kill;
+use crate::error::{Error, ErrorKind, Result};
+use crate::library::log::Log;
+use crate::library::{Callers, ceiling};
+use crate::request::Namespace;
+use crate::stage::clean;
+use crate::stage::join::{self, Inside};
+use crate::sys::clone::{Parentage, Side, clone};
+use crate::sys::credentials;
+use crate::sys::process::{self, exit_now};
+use crate::target::Memberships;
+use crate::wire::clone_flags;
+use crate::wire::log_line::Stage;
+use crate::wire::netlink::Bootstrap;
+
+#[derive(Debug)]
+pub(super) struct Child {
+    pub(super) parent: Channel,
+    pub(super) init: Channel,
+    pub(super) bootstrap: Bootstrap,
+    pub(super) memberships: Memberships,
+    pub(super) callers: Callers,
+    pub(super) ceiling: bool,
+}
+
+impl Child {
+    /// Returns in stage 2 alone.
+    pub(super) fn run(self, log: &mut Log) -> Result<()> {
+        let _ = process::set_name(c"runc:[1:CHILD]");
+        let joins = !self.bootstrap.join.is_empty();
+        join::join(self.memberships.join, Inside::User0)?;
+        let mut rest = self.bootstrap.create.clone();
+        if rest.remove(&Namespace::User) {
+            log.debug("unshare user namespace");
+            unshare_user()?;
+            // Undumpable, /proc/self would be out of stage 0's reach.
+            if joins {
+                set_dumpable()?;
+            }
+            self.parent.ask(Message::MapIds, None)?;
+            if joins {
+                clean::set_undumpable()?;
+            }
+            credentials::set_uid(0).map_err(system("failed to become root in user namespace"))?;
+        }
+        if !rest.is_empty() {
+            log.debug("unshare remaining namespaces");
+            unshare(flags(&rest)).map_err(system("failed to unshare remaining namespaces"))?;
+        }
+        if self.bootstrap.time_offsets.is_some() {
+            self.parent.ask(Message::SetTimeOffsets, None)?;
+        }
+        if joins {
+            clean::set_undumpable()?;
+        }
+        if self.ceiling {
+            ceiling::enforce()?;
+        }
+        log.debug("spawn stage-2");
+        match clone(Parentage::Sibling).map_err(system("unable to spawn stage-2"))? {
+            Side::Parent { child, pidfd } => {
+                drop(self.init);
+                let told = self
+                    .parent
+                    .ask(Message::Started(child), Some(&pidfd))
+                    .and_then(|()| {
+                        let sent = self.parent.send(Message::Finished, None);
+                        sent.map_err(system("stage 0 is not there"))
+                    });
+                match told {
+                    Ok(()) => exit_now(0),
+                    Err(error) => {
+                        kill(&pidfd);
+                        Err(error)
+                    }
+                }
+            }
+            Side::Child => {
+                drop(self.parent);
+                log.enter(Stage::Init);
+                Init {
+                    parent: self.init,
+                    callers: self.callers,
+                    joins,
+                    drops_groups: !self.bootstrap.rootless_euid && self.bootstrap.setgroups,
+                }
+                .run(log)
+            }
+        }
+    }
+}
+
+/// Some kernels answer EINVAL while another thread group member is on its way
+/// out (nsexec.c tries five times as well).
+fn unshare_user() -> Result<()> {
+    let mut left = 5;
+    loop {
+        match unshare(CloneFlags::CLONE_NEWUSER) {
+            Err(Errno::EINVAL) if left > 1 => left -= 1,
+            other => return other.map_err(system("failed to unshare user namespace")),
+        }
+    }
+}
+
+fn flags(namespaces: &BTreeSet<Namespace>) -> CloneFlags {
+    CloneFlags::from_bits_retain(clone_flags::print(namespaces).cast_signed())
+}
+
+fn set_dumpable() -> Result<()> {
+    process::restore_dumpable(1).map_err(system("stage 1 cannot be made dumpable for its id maps"))
+}
+
+fn system(wrong: &'static str) -> impl Fn(Errno) -> Error {
+    move |errno| Error::new(ErrorKind::System, wrong).because(errno)
+}

@@ -1,0 +1,106 @@
+//! The id maps of a user namespace that was created, written from outside.
+
+use std::ffi::{CStr, CString};
+use std::fmt;
+
+use nix::errno::Errno;
+
+use super::parent::write_of;
+use crate::error::{Error, ErrorKind, Result};
+use crate::request::Pid;
+use crate::sys::clone::{Parentage, Side, clone};
+use crate::sys::descriptor::{self, Range};
+use crate::sys::exec::{StringArray, execve};
+use crate::sys::process::exit_now;
+use crate::sys::signal::CallersMask;
+use crate::sys::wait::{Change, Patience, change};
+use crate::target::Procfs;
+use crate::wire::id_map_lines;
+use crate::wire::netlink::{Bootstrap, Mapping};
+
+/// Maps the ids of `process`, as the message says.
+pub(super) fn write(
+    procfs: &Procfs,
+    process: Pid,
+    bootstrap: &Bootstrap,
+    mask: CallersMask,
+) -> Result<()> {
+    if bootstrap.rootless_euid && !bootstrap.setgroups {
+        deny_setgroups(procfs, process)?;
+    }
+    for (file, mapping) in [
+        ("uid_map", &bootstrap.uid_map),
+        ("gid_map", &bootstrap.gid_map),
+    ] {
+        if let Some(mapping) = mapping {
+            write_map(procfs, process, file, mapping, mask)?;
+        }
+    }
+    Ok(())
+}
+
+/// Before Linux 3.19 there is no such file, and nothing to deny.
+fn deny_setgroups(procfs: &Procfs, process: Pid) -> Result<()> {
+    let path = format!("{process}/setgroups");
+    let c_path = CString::new(path.as_str()).unwrap_or_default();
+    match procfs.write(&c_path, b"deny") {
+        Ok(()) | Err(Errno::ENOENT) => Ok(()),
+        Err(errno) => {
+            let wrong = format!("failed to write 'deny' to /proc/{path}");
+            Err(Error::new(ErrorKind::System, wrong).because(errno))
+        }
+    }
+}
+
+fn write_map(
+    procfs: &Procfs,
+    process: Pid,
+    file: &str,
+    mapping: &Mapping,
+    mask: CallersMask,
+) -> Result<()> {
+    let path = format!("{process}/{file}");
+    let lines = id_map_lines::print(&mapping.map);
+    let c_path = CString::new(path.as_str()).unwrap_or_default();
+    match (procfs.write(&c_path, lines.as_bytes()), &mapping.tool) {
+        (Ok(()), _) => Ok(()),
+        // It takes privileges that newuidmap(1) has.
+        (Err(Errno::EPERM), Some(tool)) => run(tool, process, &lines, mask),
+        (Err(_), _) => write_of(procfs, &path, &lines),
+    }
+}
+
+/// Runs `tool PID INSIDE OUTSIDE LENGTH...` to its end, with an empty environment
+/// and 0, 1 and 2: it is usually set-user-ID, and nothing else is its business.
+fn run(tool: &CStr, process: Pid, lines: &str, mask: CallersMask) -> Result<()> {
+    let name = tool.to_string_lossy().into_owned();
+    let failed =
+        |what: &dyn fmt::Display| Error::new(ErrorKind::System, format!("{name} failed: {what}"));
+    let words = std::iter::once(process.to_string())
+        .chain(lines.split_ascii_whitespace().map(str::to_owned));
+    let words = words.map(|word| CString::new(word).unwrap_or_default());
+    let argv = StringArray::new(std::iter::once(tool.to_owned()).chain(words).collect());
+    let envp = StringArray::new(Vec::new());
+    let child = match clone(Parentage::Own).map_err(|errno| failed(&errno))? {
+        Side::Parent { child, .. } => child,
+        Side::Child => {
+            let _ = mask.restore();
+            let _ = descriptor::close_range(3, u32::MAX, Range::Close);
+            let _ = execve(tool, &argv, &envp);
+            exit_now(127)
+        }
+    };
+    loop {
+        match change(child, Patience::Wait) {
+            Ok(Some(Change::Exited(0))) => return Ok(()),
+            Ok(Some(Change::Exited(status))) => {
+                return Err(failed(&format_args!("exit status {status}")));
+            }
+            Ok(Some(Change::Signaled(signal))) => {
+                return Err(failed(&format_args!("signal {signal}")));
+            }
+            Ok(Some(Change::Stopped) | None) | Err(Errno::EINTR) => {}
+            Err(errno) => return Err(failed(&errno)),
+        }
+    }
+}

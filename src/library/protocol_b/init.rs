@@ -1,0 +1,47 @@
+//! Stage 2: a session of its own, user and group 0; then it is the runtime's.
+
+use nix::errno::Errno;
+
+use super::channel::{Channel, Message};
+use crate::error::{Error, ErrorKind, Result};
+use crate::library::Callers;
+use crate::library::log::Log;
+use crate::sys::{credentials, process, terminal};
+
+#[derive(Debug)]
+pub(super) struct Init {
+    pub(super) parent: Channel,
+    pub(super) callers: Callers,
+    /// It is in namespaces of another process, which must not look into it.
+    pub(super) joins: bool,
+    pub(super) drops_groups: bool,
+}
+
+impl Init {
+    /// Returns to the runtime.
+    pub(super) fn run(self, log: &Log) -> Result<()> {
+        let _ = process::set_name(c"runc:[2:INIT]");
+        let system = |wrong: &'static str| {
+            move |errno: Errno| Error::new(ErrorKind::System, wrong).because(errno)
+        };
+        let gone = system("stage 0 is not there");
+        match self.parent.receive().map_err(&gone)? {
+            Some((Message::Done, None)) => {}
+            Some(_) => return Err(gone(Errno::EPROTO)),
+            None => return Err(gone(Errno::EPIPE)),
+        }
+        terminal::new_session().map_err(system("setsid failed"))?;
+        credentials::set_uid(0).map_err(system("setuid failed"))?;
+        credentials::set_gid(0).map_err(system("setgid failed"))?;
+        if self.drops_groups {
+            credentials::set_groups(&[]).map_err(system("setgroups failed"))?;
+        }
+        // A change of ids has made it what suid_dumpable says. Before stage 0 ends:
+        // what comes after that is told to nobody.
+        let dumpable = self.joins.then_some(0);
+        self.callers.put_back(dumpable)?;
+        self.parent.send(Message::Finished, None).map_err(gone)?;
+        log.debug("=> nsexec container setup complete");
+        Ok(())
+    }
+}

@@ -1,0 +1,236 @@
+//! Protocol B: three stages, of which the last is the runtime's.
+//!
+//! | stage | file | what it does |
+//! |---|---|---|
+//! | setup | `message`, here | reads the message, opens every namespace to join |
+//! | 0 | `parent` | writes ids and offsets for stage 1, reports the pids, ends |
+//! | 1 | `child` | joins, creates, ends |
+//! | 2 | `init` | a session of its own, user and group 0; returns to the runtime |
+//!
+//! Stages 1 and 2 are the runtime's children (CLONE_PARENT), which reaps them.
+
+mod channel;
+mod child;
+mod id_maps;
+mod init;
+mod message;
+mod parent;
+
+use std::os::fd::{AsFd, OwnedFd};
+
+use nix::sched::{CpuSet, sched_getaffinity};
+
+use super::log::{Log, tell_fatal};
+use super::{Callers, Options};
+use crate::error::{Error, ErrorKind, Result};
+use crate::request::{NamespaceSource, Pid, Selection, TargetId};
+use crate::stage::clean;
+use crate::sys::clone::{Parentage, Side, clone};
+use crate::target::{Memberships, Procfs, Target};
+use crate::wire::env_b::Environment;
+use crate::wire::log_line::{Level, Stage};
+use crate::wire::netlink::Bootstrap;
+use channel::Channel;
+
+/// Returns in stage 2 alone; the others end here.
+pub(super) fn enter(environment: &Environment<'_>, options: Options) {
+    let protocol =
+        |fault: &dyn std::fmt::Display| Error::new(ErrorKind::Protocol, fault.to_string());
+    let log = environment
+        .log()
+        .map_err(|fault| protocol(&fault))
+        .and_then(Log::open);
+    let mut log = match log {
+        Ok(log) => log,
+        Err(error) => {
+            tell_fatal(&error);
+            crate::sys::process::exit_now(1)
+        }
+    };
+    let prepared = environment
+        .pipe()
+        .map_err(|fault| protocol(&fault))
+        .and_then(|pipe| match pipe {
+            Some(pipe) => Prepared::new(pipe, options, &log),
+            None => Err(Error::new(ErrorKind::Protocol, "there is no init pipe")),
+        });
+    let run = prepared.and_then(|prepared| prepared.run(&mut log));
+    if let Err(error) = run {
+        log.fatal(&error);
+    }
+}
+
+/// Everything that the stages need, opened before the first clone.
+#[derive(Debug)]
+struct Prepared {
+    pipe: OwnedFd,
+    bootstrap: Bootstrap,
+    memberships: Memberships,
+    procfs: Procfs,
+    callers: Callers,
+    options: Options,
+}
+
+impl Prepared {
+    fn new(pipe: i32, options: Options, log: &Log) -> Result<Self> {
+        let callers = Callers::remember()?;
+        let procfs = Procfs::open()?;
+        clean::assert_single_thread(&procfs)?;
+        log.debug("=> nsexec container setup");
+        log_affinity(log);
+        let pipe = message::take(pipe)?;
+        let bootstrap = message::read(&pipe, options.leading_nul)?;
+        if let Some(score) = bootstrap.oom_score_adj {
+            let text = score.to_string();
+            procfs
+                .write(c"self/oom_score_adj", text.as_bytes())
+                .map_err(|errno| {
+                    let wrong = "failed to update /proc/self/oom_score_adj";
+                    Error::new(ErrorKind::System, wrong).because(errno)
+                })?;
+        }
+        let memberships = open_namespaces(&bootstrap, &procfs)?;
+        if !bootstrap.join.is_empty() {
+            clean::set_undumpable()?;
+        }
+        Ok(Self {
+            pipe,
+            bootstrap,
+            memberships,
+            procfs,
+            callers,
+            options,
+        })
+    }
+
+    fn run(self, log: &mut Log) -> Result<()> {
+        let system = |errno| Error::new(ErrorKind::System, "unable to clone").because(errno);
+        let (child_side, child) = Channel::pair()?;
+        let (init_side, init) = Channel::pair()?;
+        match clone(Parentage::Sibling).map_err(system)? {
+            Side::Parent { child: pid, pidfd } => {
+                drop((child, init, self.memberships));
+                log.enter(Stage::Parent);
+                parent::Parent {
+                    pipe: self.pipe,
+                    bootstrap: self.bootstrap,
+                    procfs: self.procfs,
+                    child: child_side,
+                    init: init_side,
+                    stage1: (pid, pidfd),
+                    mask: self.callers.mask,
+                }
+                .run(log)
+            }
+            Side::Child => {
+                drop((child_side, init_side, self.pipe, self.procfs));
+                log.enter(Stage::Child);
+                child::Child {
+                    parent: child,
+                    init,
+                    bootstrap: self.bootstrap,
+                    memberships: self.memberships,
+                    callers: self.callers,
+                    ceiling: self.options.ceiling,
+                }
+                .run(log)
+            }
+        }
+    }
+}
+
+/// As nsexec.c logs it: the CPUs 0 to 63 that this process may run on.
+fn log_affinity(log: &Log) {
+    let Ok(set) = sched_getaffinity(nix::unistd::Pid::from_raw(0)) else {
+        return;
+    };
+    let of = |set: &CpuSet, cpu: usize| u64::from(set.is_set(cpu) == Ok(true)) << cpu;
+    let cpus = (0..64).fold(0, |cpus, cpu| cpus | of(&set, cpu));
+    log.line(Level::Debug, format_args!("affinity: {cpus:#x}"));
+}
+
+/// Opens the namespaces to join. Where all are of one process, they are opened
+/// through one look-up of its pid: what is joined is one process's, not that of
+/// two which had its pid one after the other.
+fn open_namespaces(bootstrap: &Bootstrap, procfs: &Procfs) -> Result<Memberships> {
+    let target = match one_process(bootstrap) {
+        Some(pid) => Some(Target::pin(procfs, TargetId { pid, inode: None })?),
+        None => None,
+    };
+    let source = |path: &std::ffi::CStr| match &target {
+        Some(_) => NamespaceSource::Target,
+        None => {
+            use std::os::unix::ffi::OsStrExt as _;
+            let path = std::ffi::OsStr::from_bytes(path.to_bytes());
+            NamespaceSource::File(path.into())
+        }
+    };
+    let named = bootstrap.join.iter();
+    let named = named.map(|joined| (joined.namespace, source(&joined.path)));
+    let selection = Selection::Only(named.collect());
+    let memberships = Memberships::open(&selection, false, target.as_ref(), procfs)?;
+    if let Some(target) = &target {
+        target.still_there()?;
+    }
+    Ok(memberships)
+}
+
+/// The process of which all paths are namespaces, by its pid:
+/// `/proc/PID/ns/TYPE`, each of the type that it is named as.
+fn one_process(bootstrap: &Bootstrap) -> Option<Pid> {
+    let pid = |joined: &crate::wire::ns_paths::NamespacePath| {
+        let rest = joined.path.to_bytes().strip_prefix(b"/proc/")?;
+        let end = rest.iter().position(|byte| *byte == b'/')?;
+        let (pid, rest) = rest.split_at_checked(end)?;
+        let name = rest.strip_prefix(b"/ns/")?;
+        if name != joined.namespace.name().as_bytes() {
+            return None;
+        }
+        crate::procfs::decimal::decimal(pid).and_then(Pid::new)
+    };
+    let mut pids = bootstrap.join.iter().map(pid);
+    let first = pids.next()??;
+    pids.all(|pid| pid == Some(first)).then_some(first)
+}
+
+/// Kills the process, whoever has its pid by now.
+fn kill(pidfd: &OwnedFd) {
+    let _ = crate::sys::pidfd::send_signal(pidfd.as_fd(), libc::SIGKILL);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::ns_paths;
+
+    fn asking(paths: &str) -> Option<Pid> {
+        let bootstrap = Bootstrap {
+            create: std::collections::BTreeSet::new(),
+            join: ns_paths::parse(paths.as_bytes()).unwrap(),
+            uid_map: None,
+            gid_map: None,
+            setgroups: false,
+            oom_score_adj: None,
+            rootless_euid: false,
+            time_offsets: None,
+        };
+        one_process(&bootstrap)
+    }
+
+    #[test]
+    fn one_process_is_known_by_its_pid_and_its_types() {
+        assert_eq!(asking("ipc:/proc/7/ns/ipc"), Pid::new(7));
+        assert_eq!(asking("ipc:/proc/7/ns/ipc,mnt:/proc/7/ns/mnt"), Pid::new(7));
+        for other in [
+            "ipc:/proc/7/ns/ipc,mnt:/proc/8/ns/mnt",
+            "ipc:/proc/7/ns/mnt",
+            "ipc:/proc/7/ns/ipc,net:/run/netns/blue",
+            "ipc:/proc/self/ns/ipc",
+            "ipc:/proc/07/ns/ipc",
+            "ipc:/proc/7/task/7/ns/ipc",
+            "pid:/proc/7/ns/pid_for_children",
+        ] {
+            assert_eq!(asking(other), None, "{other}");
+        }
+    }
+}

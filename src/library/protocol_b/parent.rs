@@ -1,0 +1,130 @@
+//! Stage 0: does for stage 1 what takes the runtime's privileges, reports the
+//! pids, and ends once stage 2 stands on its own.
+
+use std::fmt;
+use std::os::fd::OwnedFd;
+
+use nix::errno::Errno;
+
+use super::channel::{Channel, Message};
+use super::{id_maps, kill};
+use crate::error::{Error, ErrorKind, Result};
+use crate::library::log::Log;
+use crate::request::Pid;
+use crate::sys::process::{self, exit_now};
+use crate::sys::signal::CallersMask;
+use crate::target::Procfs;
+use crate::wire::netlink::Bootstrap;
+use crate::wire::pid_report::{MAX_REPORT, pid_report};
+
+#[derive(Debug)]
+pub(super) struct Parent {
+    pub(super) pipe: OwnedFd,
+    pub(super) bootstrap: Bootstrap,
+    pub(super) procfs: Procfs,
+    pub(super) child: Channel,
+    pub(super) init: Channel,
+    pub(super) stage1: (Pid, OwnedFd),
+    pub(super) mask: CallersMask,
+}
+
+impl Parent {
+    /// Ends the process.
+    pub(super) fn run(self, log: &Log) -> ! {
+        // What ps(1) shows does not decide anything.
+        let _ = process::set_name(c"runc:[0:PARENT]");
+        let mut stage2 = None;
+        match self.serve(log, &mut stage2) {
+            Ok(()) => exit_now(0),
+            Err(error) => {
+                kill(&self.stage1.1);
+                if let Some(stage2) = &stage2 {
+                    kill(stage2);
+                }
+                log.fatal(&error)
+            }
+        }
+    }
+
+    /// `stage2` is its pidfd, once there is one.
+    fn serve(&self, log: &Log, stage2: &mut Option<OwnedFd>) -> Result<()> {
+        loop {
+            let (message, descriptor) = self
+                .child
+                .receive()
+                .map_err(|errno| lost(1).because(errno))?
+                .ok_or_else(|| lost(1))?;
+            match message {
+                Message::MapIds => {
+                    log.debug("stage-1 requested userns mappings");
+                    id_maps::write(&self.procfs, self.stage1.0, &self.bootstrap, self.mask)?;
+                }
+                Message::SetTimeOffsets => self.set_time_offsets()?,
+                Message::Started(pid) => {
+                    let descriptor = descriptor.ok_or_else(|| lost(1))?;
+                    if stage2.replace(descriptor).is_some() {
+                        return Err(lost(1));
+                    }
+                    self.report(pid)?;
+                }
+                Message::Finished if stage2.is_some() => break,
+                Message::Finished | Message::Done => return Err(lost(1)),
+            }
+            self.child
+                .send(Message::Done, None)
+                .map_err(|errno| lost(1).because(errno))?;
+        }
+        log.debug("stage-1 is complete");
+        self.init
+            .send(Message::Done, None)
+            .map_err(|errno| lost(2).because(errno))?;
+        match self.init.receive() {
+            Ok(Some((Message::Finished, None))) => {}
+            Ok(_) => return Err(lost(2)),
+            Err(errno) => return Err(lost(2).because(errno)),
+        }
+        log.debug("stage-2 is complete");
+        Ok(())
+    }
+
+    fn report(&self, stage2: Pid) -> Result<()> {
+        let failed = |errno| {
+            Error::new(
+                ErrorKind::Protocol,
+                "failed to report the pids to the runtime",
+            )
+            .because(errno)
+        };
+        let mut buffer = [0; MAX_REPORT];
+        let report = pid_report(&mut buffer, self.stage1.0, stage2);
+        match nix::unistd::write(&self.pipe, report).map_err(failed)? {
+            written if written == report.len() => Ok(()),
+            _ => Err(failed(Errno::EIO)),
+        }
+    }
+
+    fn set_time_offsets(&self) -> Result<()> {
+        let Some(offsets) = &self.bootstrap.time_offsets else {
+            return Err(lost(1));
+        };
+        let path = format!("{}/timens_offsets", self.stage1.0);
+        write_of(&self.procfs, &path, offsets)
+    }
+}
+
+/// Writes a file of a process beneath /proc, in one write.
+pub(super) fn write_of(procfs: &Procfs, path: &str, text: &dyn fmt::Display) -> Result<()> {
+    let c_path = std::ffi::CString::new(path).unwrap_or_default();
+    procfs
+        .write(&c_path, text.to_string().as_bytes())
+        .map_err(|errno| {
+            let wrong = format!("failed to update /proc/{path}");
+            Error::new(ErrorKind::System, wrong).because(errno)
+        })
+}
+
+/// A stage ended, or said what it never says.
+fn lost(stage: u8) -> Error {
+    let wrong = format!("failed to sync with stage-{stage}: it ended");
+    Error::new(ErrorKind::System, wrong)
+}
