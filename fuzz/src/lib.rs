@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 mod audit;
+mod bootstrap;
 mod filter;
 mod ids;
 mod import;
@@ -19,6 +20,7 @@ mod replay;
 mod userdb;
 
 pub use audit::audit_record;
+pub use bootstrap::{id_map_lines, log_escape, netlink, ns_paths, time_offsets};
 pub use filter::filter;
 pub use ids::{command_line, ids};
 pub use import::{import_firecracker, import_kafel, import_minijail, import_systemd};

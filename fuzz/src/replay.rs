@@ -11,12 +11,13 @@ use nsexec_policy::import;
 type Property = fn(&[u8]);
 
 /// Every target and its property.
-const TARGETS: [(&str, Property); 24] = [
+const TARGETS: [(&str, Property); 29] = [
     ("argv", crate::argv),
     ("audit_record", crate::audit_record),
     ("command_line", crate::command_line),
     ("env", crate::env),
     ("filter", crate::filter),
+    ("id_map_lines", crate::id_map_lines),
     ("ids", crate::ids),
     ("import_firecracker", crate::import_firecracker),
     ("import_kafel", crate::import_kafel),
@@ -25,6 +26,9 @@ const TARGETS: [(&str, Property); 24] = [
     ("init_config", crate::init_config),
     ("landlock_json", crate::landlock_json),
     ("landlock_toml", crate::landlock_toml),
+    ("log_escape", crate::log_escape),
+    ("netlink", crate::netlink),
+    ("ns_paths", crate::ns_paths),
     ("policy_encoding", crate::policy_encoding),
     ("policy_manifest", crate::policy_manifest),
     ("proc_cgroup", crate::proc_cgroup),
@@ -35,6 +39,7 @@ const TARGETS: [(&str, Property); 24] = [
     ("proc_status", crate::proc_status),
     ("raw_bpf", crate::raw_bpf),
     ("seccomp_json", crate::seccomp_json),
+    ("time_offsets", crate::time_offsets),
     ("userdb", crate::userdb),
 ];
 
@@ -111,6 +116,17 @@ fn seeds_are_good_inputs() {
     for file in ["small", "default", "flags"] {
         assert!(nsexec::policy::encode::decode(&read("policy_encoding", file)).is_ok());
     }
+    let bootstrap = |file: &str| {
+        let whole = read("netlink", file);
+        let (head, payload) = whole.split_at(nsexec::wire::netlink::HEADER);
+        nsexec::wire::netlink::message(nsexec::wire::netlink::header(head)?, payload)
+    };
+    for file in ["sample", "run", "flags"] {
+        assert!(bootstrap(file).is_ok(), "{file}");
+    }
+    assert!(nsexec::wire::ns_paths::parse(&read("ns_paths", "exec")).is_ok());
+    assert!(nsexec::wire::id_map_lines::parse(&read("id_map_lines", "two")).is_ok());
+    assert!(nsexec::wire::time_offsets::parse(&read("time_offsets", "both")).is_ok());
     assert!(nsexec::procfs::stat::parse(&read("proc_stat", "sleep")).is_ok());
     assert!(nsexec::procfs::status::parse(&read("proc_status", "sleep")).is_ok());
     assert!(nsexec::procfs::mountinfo::parse(&read("proc_mountinfo", "small")).is_ok());
