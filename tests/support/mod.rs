@@ -12,6 +12,8 @@
 pub mod cgroup;
 pub mod left_out;
 pub mod protocol_a;
+pub mod protocol_b;
+pub mod runtime;
 pub mod trace;
 
 use std::ffi::OsStr;

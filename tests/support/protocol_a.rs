@@ -5,6 +5,7 @@ use std::io::{Read, Write};
 use std::net::Shutdown;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
 use std::process::{Command, ExitStatus, Stdio};
 use std::time::Duration;
 
@@ -21,6 +22,7 @@ pub const FIRST: i32 = 3;
 /// An exec through protocol A.
 #[derive(Debug)]
 pub struct Exec {
+    pub program: PathBuf,
     pub environment: Vec<(String, String)>,
     pub arguments: Vec<String>,
     /// Handed over from descriptor 3 on; the pipe comes next.
@@ -74,6 +76,7 @@ impl Exec {
             ("_LIBCONTAINER_INITTYPE", "setns".to_owned()),
         ];
         Self {
+            program: NSEXEC.into(),
             environment: variables
                 .into_iter()
                 .map(|(k, v)| (k.to_owned(), v))
@@ -108,7 +111,7 @@ impl Exec {
         }
         let (stdout, stdout_end) = output_pipe(self.owner);
         let (stderr, stderr_end) = output_pipe(self.owner);
-        let mut command = Command::new(NSEXEC);
+        let mut command = Command::new(&self.program);
         command
             .env_clear()
             .envs(self.environment.iter().cloned())
@@ -161,7 +164,7 @@ pub fn pid_of(line: &str) -> i32 {
         .unwrap_or_else(|| panic!("{line:?}"))
 }
 
-fn read_line(mut stream: &UnixStream) -> String {
+pub fn read_line(mut stream: &UnixStream) -> String {
     let mut line = String::new();
     let mut byte = [0];
     while !line.ends_with('\n') && stream.read(&mut byte).expect("the pid line") == 1 {
@@ -181,7 +184,7 @@ fn output_pipe(owner: Option<u32>) -> (OwnedFd, OwnedFd) {
 
 /// Children of children that lose their parent are waited for here; those that
 /// CLONE_PARENT makes are this process's own.
-fn become_subreaper() {
+pub fn become_subreaper() {
     nix::sys::prctl::set_child_subreaper(true).expect("PR_SET_CHILD_SUBREAPER");
 }
 

@@ -24,6 +24,7 @@ mod dist;
 mod docs;
 mod elf;
 mod fuzz;
+mod install;
 mod oracle;
 mod progress;
 mod root;
@@ -69,6 +70,12 @@ const COMMANDS: &[Command] = &[
         arguments: "",
         about: "build dist/: the programs, static, their man pages and completions",
         run: dist::run,
+    },
+    Command {
+        name: "install",
+        arguments: "[PREFIX] [--library]",
+        about: "install libnsexec, its header, and the programs below PREFIX (/usr/local)",
+        run: install::run,
     },
     Command {
         name: "fuzz",

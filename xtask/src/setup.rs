@@ -32,6 +32,7 @@ pub(crate) const GCC: Tool = tool("gcc", "gcc");
 pub(crate) const GROFF: Tool = tool("groff", "groff-base");
 pub(crate) const LIBSECCOMP: Tool = tool("/usr/include/seccomp.h", "libseccomp-dev");
 pub(crate) const NSENTER: Tool = tool("nsenter", "util-linux");
+pub(crate) const OBJCOPY: Tool = tool("objcopy", "binutils");
 pub(crate) const RUNC: Tool = tool("runc", "runc");
 pub(crate) const STRACE: Tool = tool("strace", "strace");
 pub(crate) const UNISTD_GENERIC: Tool = tool("/usr/include/asm-generic/unistd.h", "linux-libc-dev");

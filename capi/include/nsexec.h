@@ -1,0 +1,56 @@
+/* libnsexec: what stands in the place of nsexec.c in a container runtime.
+ * Made from capi/src/lib.rs; do not edit. */
+
+#ifndef NSEXEC_H
+#define NSEXEC_H
+
+#ifdef __cplusplus
+extern "C" {
+#endif // __cplusplus
+
+/*
+ Joins the namespaces that the environment names, and returns in the process
+ that the runtime takes over; returns at once when the environment names none.
+
+ Call it from a constructor, before the program has a second thread. It speaks
+ protocol A of runc's libcontainer (2015) when `_LIBCONTAINER_INITPID` is set,
+ protocol B (runc 1.2 and later) when only `_LIBCONTAINER_INITPIPE` is. In the
+ processes that only serve the protocol, and when something is wrong, it does
+ not return: they end, with 0 or 1.
+ */
+void nsexec(void);
+
+/*
+ Puts the ceiling of the policy `libcontainer` in force before the last clone:
+ a seccomp filter and a Landlock domain that bind the runtime and all that
+ comes from it. For runtimes that only join; under it nothing can be mounted,
+ traced, or given new namespaces. Call it before nsexec(); it is off by default.
+ */
+void nsexec_set_ceiling(void);
+
+/*
+ Expects one NUL in front of protocol B's message, as runc 1.1 sends it. Call it
+ before nsexec(); it is off by default.
+ */
+void nsexec_expect_leading_nul(void);
+
+/*
+ The string with everything escaped that JSON wants escaped: a new one, to be
+ freed with free(3), or the same one when there is nothing to escape or no
+ memory. For runc's own unit test of its nsexec.c.
+
+ # Safety
+ `string` is a C string, which nobody changes meanwhile.
+ */
+char *escape_json_string(char *string);
+
+/*
+ Panics. Only there for the test that a panic ends the process.
+ */
+void nsexec_panic_for_test(void);
+
+#ifdef __cplusplus
+}  // extern "C"
+#endif  // __cplusplus
+
+#endif  /* NSEXEC_H */

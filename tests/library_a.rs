@@ -1,0 +1,182 @@
+//! Protocol A: libnsexec in a runtime that reads initConfig itself.
+#![allow(clippy::unwrap_used, reason = "in a test, a panic is how it fails")]
+
+mod support;
+
+use std::process::Command;
+
+use nix::pty::openpty;
+use nix::unistd::ttyname;
+use support::Target;
+use support::protocol_a::{Exec, Outcome, assert_exited};
+use support::runtime::{Link, State, runtime};
+
+const JOINED: [&str; 5] = ["ipc", "uts", "net", "pid", "mnt"];
+const REST: &str = "{\"the configuration\"}";
+
+fn exec(target: &Target, link: Link) -> Exec {
+    let mut exec = Exec::into(target.pid());
+    exec.program = runtime(link);
+    exec
+}
+
+#[track_caller]
+fn state(outcome: &Outcome) -> State {
+    assert!(outcome.helper.success(), "{outcome:?}");
+    assert_exited(outcome, 7);
+    assert_eq!((outcome.answer.as_str(), outcome.stderr.as_str()), ("", ""));
+    State::read(&outcome.stdout)
+}
+
+#[test]
+fn the_runtime_takes_over_in_the_targets_namespaces() {
+    if support::left_out_without_root("the_runtime_takes_over_in_the_targets_namespaces") {
+        return;
+    }
+    let target = Target::new();
+    for link in Link::ALL {
+        let outcome = exec(&target, link).run(REST.as_bytes());
+        let state = state(&outcome);
+        for name in JOINED {
+            assert_eq!(state.get(name), target.namespace(name), "{link:?} {name}");
+        }
+        assert_ne!(state.get("cgroup"), target.namespace("cgroup"));
+        assert_eq!(state.get("rest"), REST);
+        assert_eq!(state.get("sid"), state.get("process"));
+        assert_eq!(
+            state.get("remembered"),
+            state.get("process"),
+            "glibc's thread id"
+        );
+        assert_eq!(state.get("Threads"), "1");
+        // As the protocol has it: the runtime of 2015 opens its own /proc/self files.
+        assert_eq!(state.get("dumpable"), "1");
+        assert_eq!(state.get("cwd"), "/");
+        assert_eq!(state.get("Seccomp"), "0");
+        assert_eq!(state.get("unshare"), "allowed");
+    }
+}
+
+#[test]
+fn a_user_namespace_is_joined_as_its_root() {
+    if support::left_out_without_root("a_user_namespace_is_joined_as_its_root") {
+        return;
+    }
+    let target = Target::with_user_namespace();
+    let state = state(&exec(&target, Link::Static).run(b""));
+    assert_eq!(state.get("user"), target.namespace("user"));
+    assert_eq!(state.get("Uid"), "0\t0\t0\t0");
+    assert_eq!(state.get("Groups"), "");
+}
+
+#[test]
+fn the_console_is_the_controlling_terminal() {
+    if support::left_out_without_root("the_console_is_the_controlling_terminal") {
+        return;
+    }
+    let target = Target::new();
+    let pty = openpty(None, None).unwrap();
+    let mut exec = exec(&target, Link::Static);
+    let console = ttyname(&pty.slave).unwrap();
+    exec.set("_LIBCONTAINER_CONSOLE_PATH", console.to_str().unwrap());
+    let outcome = exec.run(b"");
+    assert!(outcome.helper.success(), "{outcome:?}");
+    assert_exited(&outcome, 7);
+    let mut text = [0; 65536];
+    let length = nix::unistd::read(&pty.master, &mut text).unwrap();
+    let text = String::from_utf8_lossy(&text[..length]).into_owned();
+    // The target's /dev/pts has no name for it; that 0 is a terminal is enough.
+    assert!(text.contains("terminal="), "{text}");
+}
+
+#[test]
+fn the_ceiling_is_in_force_when_it_is_asked_for() {
+    if support::left_out_without_root("the_ceiling_is_in_force_when_it_is_asked_for") {
+        return;
+    }
+    let target = Target::new();
+    let mut exec = exec(&target, Link::Static);
+    exec.set("RUNTIME_CEILING", "1");
+    let state = state(&exec.run(b""));
+    assert_eq!(state.get("Seccomp"), "2");
+    assert_eq!(state.get("unshare"), "Operation not permitted");
+}
+
+/// Callers that only want the pid hand over the write end of a pipe.
+#[test]
+fn the_write_end_of_a_pipe_is_enough_for_the_pid() {
+    if support::left_out_without_root("the_write_end_of_a_pipe_is_enough_for_the_pid") {
+        return;
+    }
+    let target = Target::new();
+    support::protocol_a::become_subreaper();
+    let (read, write) = nix::unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC).unwrap();
+    let mut command = Command::new(runtime(Link::Dynamic));
+    command
+        .env_clear()
+        .env("_LIBCONTAINER_INITPID", target.pid().to_string())
+        .env("_LIBCONTAINER_INITPIPE", "3")
+        .stdout(std::process::Stdio::null());
+    support::protocol_a::hand_over(&mut command, vec![write]);
+    let status = command.status().unwrap();
+    drop(command);
+    assert!(status.success());
+    let mut line = [0; 64];
+    let length = nix::unistd::read(&read, &mut line).unwrap();
+    let pid = support::protocol_a::pid_of(std::str::from_utf8(&line[..length]).unwrap());
+    let ended = nix::sys::wait::waitpid(nix::unistd::Pid::from_raw(pid), None).unwrap();
+    assert!(
+        matches!(ended, nix::sys::wait::WaitStatus::Exited(_, 7)),
+        "{ended:?}"
+    );
+}
+
+#[test]
+fn what_is_wrong_is_told_on_standard_error_and_ends_with_1() {
+    let program = runtime(Link::Static);
+    for (variables, why) in [
+        (
+            vec![("_LIBCONTAINER_INITPID", "1")],
+            "_LIBCONTAINER_INITPIPE is not set",
+        ),
+        (
+            vec![
+                ("_LIBCONTAINER_INITPID", "x"),
+                ("_LIBCONTAINER_INITPIPE", "3"),
+            ],
+            "is no pid",
+        ),
+        (
+            vec![
+                ("_LIBCONTAINER_INITPID", "1"),
+                ("_LIBCONTAINER_INITPIPE", "03"),
+            ],
+            "is no descriptor",
+        ),
+        (
+            vec![
+                ("_LIBCONTAINER_INITPID", "1"),
+                ("_LIBCONTAINER_INITPIPE", "999"),
+            ],
+            "it is not open",
+        ),
+        (
+            vec![
+                ("_LIBCONTAINER_INITPID", "1"),
+                ("_LIBCONTAINER_INITPIPE", "3"),
+                ("_LIBCONTAINER_LOGPIPE", "4"),
+            ],
+            "belongs to protocol B",
+        ),
+    ] {
+        let mut wrong = Command::new(&program);
+        let output = wrong.env_clear().envs(variables.clone()).output().unwrap();
+        assert_eq!(output.status.code(), Some(1), "{variables:?}");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(
+            said.starts_with("nsexec: ") && said.contains(why),
+            "{variables:?}: {said}"
+        );
+        assert_eq!(output.stdout, b"");
+    }
+}

@@ -1,0 +1,199 @@
+//! Stages that are killed at any moment: none waits for one that is dead, none is
+//! left behind, and no success is told that was none.
+#![allow(clippy::unwrap_used, reason = "in a test, a panic is how it fails")]
+
+mod support;
+
+use std::fs;
+use std::io::Write as _;
+use std::net::Shutdown;
+use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use nix::errno::Errno;
+use nix::sys::signal::{Signal, kill};
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use nix::unistd::Pid;
+use nsexec::wire::netlink::encode;
+use support::Target;
+use support::protocol_a::{become_subreaper, hand_over, pid_of};
+use support::protocol_b::{joining, pids};
+use support::runtime::{Link, runtime};
+
+/// A join that is killed into: how often, of each protocol.
+const JOINS: u32 = 500;
+/// No end of all stages takes longer.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Protocol {
+    A,
+    B,
+}
+
+/// What became of the joins.
+#[derive(Debug, Default)]
+struct Count {
+    /// Nobody was there any more to be killed, or what was killed had done its
+    /// part: the runtime took over.
+    taken_over: u32,
+    /// Told as a failure, as it was.
+    failed: u32,
+    /// The runtime's own process was killed after its pid was told: the end of the
+    /// pipe, and a signal in its status. No helper can tell more.
+    killed_after_report: u32,
+    /// How many were killed.
+    kills: u32,
+}
+
+#[test]
+fn a_stage_that_is_killed_hangs_and_fools_nobody() {
+    if support::left_out_without_root("a_stage_that_is_killed_hangs_and_fools_nobody") {
+        return;
+    }
+    become_subreaper();
+    let target = Target::new();
+    let program = runtime(Link::Static);
+    let mut random = Random(20_150_408);
+    for protocol in [Protocol::A, Protocol::B] {
+        let mut count = Count::default();
+        for join in 0..JOINS {
+            let what = format!("{protocol:?}, join {join}");
+            one(protocol, &target, &program, &mut random, &mut count, &what);
+        }
+        println!("protocol {protocol:?}, {JOINS} joins: {count:?}");
+        // Most of the kills hit something, or this shows nothing.
+        assert!(count.kills > JOINS / 2, "{count:?}");
+        assert!(count.failed > JOINS / 10, "{count:?}");
+        assert!(count.taken_over > 0, "{count:?}");
+    }
+}
+
+fn one(
+    protocol: Protocol,
+    target: &Target,
+    program: &PathBuf,
+    random: &mut Random,
+    count: &mut Count,
+    what: &str,
+) {
+    let kept = children();
+    let (ours, theirs) = UnixStream::pair().unwrap();
+    ours.set_read_timeout(Some(PATIENCE)).unwrap();
+    let mut command = Command::new(program);
+    command.env_clear().stdin(Stdio::null());
+    command.stdout(Stdio::null()).stderr(Stdio::null());
+    command.env("_LIBCONTAINER_INITPIPE", "3");
+    if protocol == Protocol::A {
+        command.env("_LIBCONTAINER_INITPID", target.pid().to_string());
+    }
+    hand_over(&mut command, vec![theirs.into()]);
+    let started = Instant::now();
+    let stage0 = command.spawn().unwrap();
+    drop(command);
+    if protocol == Protocol::B {
+        let message = encode(
+            &joining(target.pid(), &["ipc", "uts", "net", "pid", "mnt"]),
+            1,
+        );
+        let _ = (&ours).write_all(&message.unwrap());
+    }
+    let stage0 = Pid::from_raw(i32::try_from(stage0.id()).unwrap());
+    // All of it takes one to three milliseconds.
+    let moment = Duration::from_micros(random.below(3000).into());
+    while started.elapsed() < moment {
+        std::hint::spin_loop();
+    }
+    let stages: Vec<Pid> = children()
+        .into_iter()
+        .filter(|pid| !kept.contains(pid))
+        .collect();
+    let chosen = usize::try_from(random.below(3)).unwrap();
+    let victim = stages.get(chosen).or(stages.last()).copied();
+    if let Some(victim) = victim {
+        // It is this process's child, and was not waited for: the pid is its own.
+        kill(victim, Signal::SIGKILL).unwrap();
+        count.kills += 1;
+    }
+
+    let status = waitpid(stage0, None).unwrap();
+    assert!(started.elapsed() < PATIENCE, "{what}: stage 0 hung");
+    let success = matches!(status, WaitStatus::Exited(_, 0));
+    // A stage that was told to go on waits for the configuration; here is its end.
+    let _ = ours.shutdown(Shutdown::Write);
+    let mut report = String::new();
+    if let Err(error) = std::io::Read::read_to_string(&mut &ours, &mut report) {
+        // Its other side was closed with the message unread.
+        let closed = error.kind() == std::io::ErrorKind::ConnectionReset;
+        assert!(closed, "{what}: the pipe stays open: {error}");
+    }
+
+    // Whoever is left ends by itself, at once.
+    let mut ended = Vec::new();
+    for pid in children().into_iter().filter(|pid| !kept.contains(pid)) {
+        while started.elapsed() < PATIENCE {
+            match waitpid(pid, Some(WaitPidFlag::WNOHANG)) {
+                Ok(WaitStatus::StillAlive) => std::thread::sleep(Duration::from_micros(100)),
+                Ok(status) => {
+                    ended.push(status);
+                    break;
+                }
+                Err(Errno::ECHILD) => break,
+                Err(errno) => panic!("{what}: {errno}"),
+            }
+        }
+    }
+    let left: Vec<Pid> = children()
+        .into_iter()
+        .filter(|pid| !kept.contains(pid))
+        .collect();
+    assert!(
+        left.is_empty(),
+        "{what}: {left:?} hang, {victim:?} was killed"
+    );
+
+    let took_over = ended
+        .iter()
+        .any(|status| matches!(status, WaitStatus::Exited(_, 7)));
+    if !success {
+        count.failed += 1;
+        return;
+    }
+    let last = match protocol {
+        Protocol::A => pid_of(&report),
+        Protocol::B => pids(&report)[1],
+    };
+    if took_over {
+        count.taken_over += 1;
+    } else if victim == Some(Pid::from_raw(last)) {
+        count.killed_after_report += 1;
+    } else {
+        panic!("{what}: success was told, and nobody took over: {ended:?}, {victim:?} was killed");
+    }
+}
+
+/// This process's children, zombies among them.
+fn children() -> Vec<Pid> {
+    let mut all = Vec::new();
+    for task in fs::read_dir("/proc/self/task").unwrap() {
+        // A thread that has ended meanwhile has none.
+        let list = fs::read_to_string(task.unwrap().path().join("children")).unwrap_or_default();
+        let pids = list.split_whitespace().filter_map(|pid| pid.parse().ok());
+        all.extend(pids.map(Pid::from_raw));
+    }
+    all
+}
+
+/// Marsaglia's xorshift: the same moments each time, as far as the machine goes.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, limit: u32) -> u32 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        u32::try_from(self.0 >> 33).unwrap_or(0) % limit
+    }
+}

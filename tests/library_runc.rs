@@ -1,0 +1,230 @@
+//! A container of stock runc, entered through libnsexec in the place of its own
+//! nsexec.c.
+#![allow(clippy::unwrap_used, reason = "in a test, a panic is how it fails")]
+
+mod support;
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use support::runtime::compile;
+use support::{leave_out, succeed};
+
+/// How often the container is entered; a third of it with a terminal, a third
+/// with a file that is passed.
+const EXECS: u32 = 200;
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// runc as Debian has it, with our library loaded into it.
+struct Runc {
+    program: PathBuf,
+    etc: PathBuf,
+    state: PathBuf,
+}
+
+impl Runc {
+    /// In a mount namespace of its own, where every dynamic program loads our
+    /// library: LD_PRELOAD does not reach `runc init`.
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new("unshare");
+        command
+            .args(["--mount", "sh", "-c"])
+            .arg("mount --bind \"$0\" /etc && exec \"$@\"")
+            .arg(&self.etc)
+            .arg(&self.program)
+            .arg("--root")
+            .arg(&self.state)
+            .args(arguments)
+            .stdin(Stdio::null());
+        command
+    }
+}
+
+struct Container<'a> {
+    runc: &'a Runc,
+    id: String,
+    run: Child,
+}
+
+impl Drop for Container<'_> {
+    fn drop(&mut self) {
+        let _ = self
+            .runc
+            .command(&["delete", "--force", &self.id])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .status();
+        let _ = self.run.kill();
+        let _ = self.run.wait();
+    }
+}
+
+fn container<'a>(runc: &'a Runc, bundle: &Path, user_namespace: bool) -> Container<'a> {
+    let root = bundle.join("rootfs");
+    for directory in ["bin", "proc", "dev", "sys", "tmp", "etc"] {
+        fs::create_dir_all(root.join(directory)).unwrap();
+    }
+    fs::copy("/bin/busybox", root.join("bin/busybox")).unwrap();
+    for applet in [
+        "sh", "sleep", "cat", "readlink", "test", "tty", "echo", "id",
+    ] {
+        symlink("busybox", root.join("bin").join(applet)).unwrap();
+    }
+    fs::write(root.join("witness"), "").unwrap();
+    let mut chmod = Command::new("chmod");
+    chmod.arg("666").arg(root.join("witness"));
+    succeed(chmod);
+    let mut spec = Command::new(&runc.program);
+    succeed({
+        spec.arg("spec").current_dir(bundle);
+        spec
+    });
+    let file = bundle.join("config.json");
+    let mut config: Value = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
+    config["process"]["terminal"] = json!(false);
+    config["process"]["args"] = json!(["/bin/sleep", "1000"]);
+    config["root"]["readonly"] = json!(false);
+    // The reference machine's root has no CAP_SYS_RESOURCE: no limit is raised.
+    config["process"]["rlimits"] = json!([]);
+    if user_namespace {
+        let map = json!([{ "containerID": 0, "hostID": 100_000, "size": 65536 }]);
+        config["linux"]["uidMappings"] = map.clone();
+        config["linux"]["gidMappings"] = map;
+        let namespaces = config["linux"]["namespaces"].as_array_mut().unwrap();
+        namespaces.push(json!({ "type": "user" }));
+        let mut chown = Command::new("chown");
+        chown.args(["-R", "100000:100000"]).arg(&root);
+        succeed(chown);
+    }
+    fs::write(&file, config.to_string()).unwrap();
+    let id = format!("libnsexec-{}-{user_namespace}", std::process::id());
+    let bundle = bundle.to_str().unwrap();
+    let mut run = runc.command(&["run", "--bundle", bundle, &id]);
+    let run = run.stdout(Stdio::null()).stderr(Stdio::piped());
+    let mut container = Container {
+        runc,
+        id,
+        run: run.spawn().unwrap(),
+    };
+    let started = Instant::now();
+    loop {
+        let state = runc.command(&["state", &container.id]).output().unwrap();
+        let state: Value = serde_json::from_slice(&state.stdout).unwrap_or_default();
+        if state["status"] == "running" {
+            return container;
+        }
+        let ended = container.run.try_wait().unwrap().is_some();
+        if ended || started.elapsed() > PATIENCE {
+            let _ = container.run.kill();
+            let mut said = String::new();
+            let mut stderr = container.run.stderr.take().unwrap();
+            std::io::Read::read_to_string(&mut stderr, &mut said).unwrap();
+            panic!("runc did not start the container: {said}");
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+#[test]
+fn stock_runc_enters_its_container_through_libnsexec() {
+    const NAME: &str = "stock_runc_enters_its_container_through_libnsexec";
+    if support::left_out_without_root(NAME) {
+        return;
+    }
+    let found = ["/usr/sbin/runc", "/usr/bin/runc"];
+    let Some(program) = found.iter().map(PathBuf::from).find(|path| path.exists()) else {
+        leave_out(NAME, "there is no runc");
+        return;
+    };
+    let directory = support::temporary_directory("runc");
+    let library = compile("preload.c", &["-shared", "-fPIC"]);
+    let etc = directory.join("etc");
+    let mut copy = Command::new("cp");
+    copy.arg("-a").arg("/etc").arg(&etc);
+    succeed(copy);
+    fs::write(
+        etc.join("ld.so.preload"),
+        format!("{}\n", library.display()),
+    )
+    .unwrap();
+    let runc = Runc {
+        program,
+        etc,
+        state: directory.join("state"),
+    };
+    for user_namespace in [false, true] {
+        let bundle = directory.join(format!("bundle-{user_namespace}"));
+        fs::create_dir_all(&bundle).unwrap();
+        // Its user has to get there.
+        let mut chmod = Command::new("chmod");
+        chmod.arg("711").arg(&directory).arg(&bundle);
+        succeed(chmod);
+        let container = container(&runc, &bundle, user_namespace);
+        let witness = bundle.join("rootfs/witness");
+        fs::write(&witness, "").unwrap();
+        for exec in 0..EXECS / 2 {
+            let (options, script, expected): (&[&str], _, _) = match exec % 3 {
+                0 => (&[], "readlink /proc/self/ns/uts; id -u", None),
+                1 => (&["--tty"], "tty; test -t 0", Some("/dev/pts/")),
+                _ => (&["--preserve-fds", "1"], "cat <&3", Some("passed")),
+            };
+            let mut arguments = vec!["exec"];
+            arguments.extend(options);
+            arguments.extend([container.id.as_str(), "sh", "-c", script]);
+            let mut command = runc.command(&arguments);
+            if exec % 3 == 2 {
+                let passed = directory.join("passed");
+                fs::write(&passed, "passed").unwrap();
+                let file = fs::File::open(&passed).unwrap();
+                support::protocol_a::hand_over(&mut command, vec![file.into()]);
+            }
+            let said = if exec % 3 == 1 {
+                on_a_terminal(command)
+            } else {
+                succeed(command)
+            };
+            match expected {
+                Some(expected) => assert!(said.contains(expected), "exec {exec}: {said:?}"),
+                None => {
+                    let own = fs::read_link("/proc/self/ns/uts").unwrap();
+                    let (uts, id) = said.trim_end().split_once('\n').unwrap();
+                    assert!(
+                        uts.starts_with("uts:[") && Path::new(uts) != own,
+                        "{said:?}"
+                    );
+                    assert_eq!(id, "0");
+                }
+            }
+        }
+        let entered = fs::read_to_string(&witness).unwrap().lines().count();
+        assert_eq!(
+            entered,
+            usize::try_from(EXECS / 2).unwrap(),
+            "through libnsexec"
+        );
+        println!("user namespace {user_namespace}: entered {entered} times");
+    }
+    fs::remove_dir_all(&directory).unwrap();
+}
+
+/// What a command that wants a terminal says on it.
+fn on_a_terminal(mut command: Command) -> String {
+    let pty = nix::pty::openpty(None, None).unwrap();
+    let slave = || Stdio::from(pty.slave.try_clone().unwrap());
+    command.stdin(slave()).stdout(slave()).stderr(slave());
+    let mut child = command.spawn().unwrap();
+    drop((command, pty.slave));
+    let mut said = Vec::new();
+    let mut chunk = [0; 4096];
+    // EIO: nobody holds the other side any more.
+    while let Ok(length @ 1..) = nix::unistd::read(&pty.master, &mut chunk) {
+        said.extend(&chunk[..length]);
+    }
+    let said = String::from_utf8_lossy(&said).into_owned();
+    assert!(child.wait().unwrap().success(), "{said}");
+    said
+}

@@ -1,0 +1,37 @@
+/* Takes nsexec.c's place in a runc that is already built: what that one would
+ * read is gone from the C library's environment when it looks, and Go reads the
+ * kernel's copy. */
+#define _GNU_SOURCE
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <nsexec.h>
+
+extern char **environ;
+
+__attribute__((constructor)) static void before_runc(void)
+{
+	static char *left[256];
+	static char took_over[] = "NSEXEC_TOOK_OVER=1";
+	size_t count = 0;
+
+	if (!getenv("_LIBCONTAINER_INITPIPE"))
+		return;
+	nsexec_expect_leading_nul();
+	nsexec();
+	for (char **variable = environ; *variable && count < 254; variable++)
+		if (strncmp(*variable, "_LIBCONTAINER_INITPIPE=", 23))
+			left[count++] = *variable;
+	left[count] = took_over;
+	environ = left;
+	/* A witness for the test: the joiner that ran is this one. */
+	if (access("/witness", W_OK) == 0) {
+		FILE *witness = fopen("/witness", "a");
+		if (witness) {
+			fputs("libnsexec\n", witness);
+			fclose(witness);
+		}
+	}
+}
