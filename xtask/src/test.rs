@@ -25,9 +25,12 @@ pub(crate) fn all(arguments: &[OsString]) -> io::Result<Tally> {
         setup::CONTAINERS,
         setup::FISH,
         setup::GCC,
+        setup::GCCGO,
         setup::GROFF,
         setup::LIBSECCOMP,
         setup::NSENTER,
+        setup::OBJCOPY,
+        setup::PKG_CONFIG,
         setup::RUNC,
         setup::STRACE,
         setup::UNSHARE,
@@ -35,11 +38,13 @@ pub(crate) fn all(arguments: &[OsString]) -> io::Result<Tally> {
     ])? {
         println!("without {}: the tests that need it leave out", tool.program);
     }
+    let go = setup::go()?;
     let list = cargo::scratch()?.join("left-out");
     std::fs::write(&list, "")?;
     let mut child = cargo::cargo(&["test", "--workspace", "--no-fail-fast"])
         .args(arguments)
         .env(LEFT_OUT, &list)
+        .envs(go.map(|go| ("NSEXEC_GO", go)))
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .spawn()?;

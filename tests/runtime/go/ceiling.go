@@ -1,0 +1,5 @@
+//go:build ceiling
+
+package main
+
+import _ "github.com/nsexec/nsexec/capi/go/nsenter/ceiling"
