@@ -113,8 +113,8 @@ pub(crate) fn too_deep(text: &str, limit: usize) -> Option<usize> {
     None
 }
 
-/// Where serde stopped, a whole character, and its words: without the place,
-/// control characters escaped.
+/// What serde does not take: where it begins, a whole character, and serde's
+/// words: without the place, control characters escaped.
 #[must_use]
 pub fn complaint(text: &[u8], error: &serde_json::Error) -> (Range<usize>, String) {
     let line_at: usize = text
@@ -125,6 +125,9 @@ pub fn complaint(text: &[u8], error: &serde_json::Error) -> (Range<usize>, Strin
     // The column counts the bytes that were read, so the last of them is meant.
     let inside = |at: &usize| matches!(text.get(*at), Some(0x80..0xc0));
     let mut at = (line_at + error.column().saturating_sub(1)).min(text.len());
+    if error.is_data() && error.column() > 0 {
+        at = beginning(text, at);
+    }
     while at > 0 && inside(&at) {
         at -= 1;
     }
@@ -136,7 +139,52 @@ pub fn complaint(text: &[u8], error: &serde_json::Error) -> (Range<usize>, Strin
     let words = words
         .rsplit_once(" at line ")
         .map_or(words.as_str(), |(words, _)| words);
-    (at..end, printable(words))
+    (at..end, printable(&plain_words(words)))
+}
+
+/// Where the key or value begins of which serde has read `last` last: all of it,
+/// or, of an array or object, what comes before.
+fn beginning(text: &[u8], last: usize) -> usize {
+    let before = text.get(..last).unwrap_or_default();
+    let Some(byte) = text.get(last) else {
+        return last;
+    };
+    match byte {
+        b' ' | b'\t' | b'\n' | b'\r' | b':' | b',' | b'[' | b'{' => last + 1,
+        b'"' => {
+            let opens = |at: &usize| {
+                let behind = before.get(..*at).unwrap_or_default();
+                let escapes = behind.iter().rev().take_while(|b| **b == b'\\').count();
+                before.get(*at) == Some(&b'"') && escapes % 2 == 0
+            };
+            (0..last).rev().find(opens).unwrap_or(last)
+        }
+        b'}' | b']' => last,
+        _ => {
+            let plain = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'+' | b'.');
+            before
+                .iter()
+                .rposition(|b| !plain(b))
+                .map_or(0, |at| at + 1)
+        }
+    }
+}
+
+/// serde's words, with what it expects in English: it names Rust's types.
+pub(crate) fn plain_words(words: &str) -> String {
+    let types = [
+        ("u32", format!("a whole number from 0 to {}", u32::MAX)),
+        ("u64", format!("a whole number from 0 to {}", u64::MAX)),
+        ("i64", "a whole number".to_owned()),
+        ("a sequence", "a list".to_owned()),
+    ];
+    for (name, english) in types {
+        let wrong = words.strip_suffix(name);
+        if let Some(wrong) = wrong.filter(|wrong| wrong.ends_with(", expected ")) {
+            return format!("{wrong}{english}");
+        }
+    }
+    words.to_owned()
 }
 
 /// Longest quotation of an input in an error.
@@ -409,6 +457,51 @@ mod tests {
         assert_eq!(printable(&"x".repeat(MAX_QUOTED)).len(), MAX_QUOTED);
         let cut = printable(&"x".repeat(MAX_QUOTED + 1));
         assert_eq!(cut, format!("{}...", "x".repeat(MAX_QUOTED)));
+    }
+
+    #[test]
+    fn a_complaint_is_placed_where_the_wrong_thing_begins() {
+        #[derive(Debug, Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Numbers {
+            #[serde(rename = "n")]
+            _n: Vec<u32>,
+        }
+        let complaint = |text: &str| {
+            let error = serde_json::from_str::<Object<Numbers>>(text).map(|_| ());
+            let (place, words) = complaint(text.as_bytes(), &error.expect_err(text));
+            (text.get(place.start..).expect("inside").to_owned(), words)
+        };
+        let number = ", expected a whole number from 0 to 4294967295";
+        for (text, at, words) in [
+            (r#"{"n":["a\\\"b"]}"#, r#""a\\\"b"]}"#, number),
+            (r#"{"n":[1,"\\"]}"#, r#""\\"]}"#, number),
+            (r#"{"n":[ -12 ]}"#, "-12 ]}", number),
+            (r#"{"n":[1.5e+3]}"#, "1.5e+3]}", number),
+            (r#"{"n":[1, null]}"#, "null]}", number),
+            (r#"{"n":[1, [2]]}"#, "[2]]}", number),
+            (r#"{"n":[{}]}"#, "{}]}", number),
+            (r#"{"n": {}}"#, "{}}", "map, expected a list"),
+            ("{\"n\":\n[1,\n{}]}", "{}]}", number),
+            (r#"{"m":1}"#, "\"m\":1}", "unknown field `m`, expected `n`"),
+            (r#"{"n":[], "n":[]}"#, "\"n\":[]}", "duplicate field `n`"),
+            (
+                r#"{"n":[], "\u006e":[]}"#,
+                "\"\\u006e\":[]}",
+                "duplicate field `n`",
+            ),
+            ("{ }", "}", "missing field `n`"),
+            ("[[]]", "[[]]", "expected named keys"),
+            ("7", "7", "expected named keys"),
+            // What is no JSON is wrong at the byte itself.
+            (r#"{"n":[1,]}"#, "]}", "trailing comma"),
+            (r#"{"n":[1}"#, "}", "expected `,` or `]`"),
+            (r#"{"n":[1]"#, "]", "EOF while parsing an object"),
+        ] {
+            let (place, said) = complaint(text);
+            assert_eq!(place, at, "{text}: {said}");
+            assert!(said.ends_with(words), "{text}: {said}");
+        }
     }
 
     #[test]

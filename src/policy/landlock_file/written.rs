@@ -12,7 +12,7 @@ use super::{
     is_plain_absolute, named,
 };
 use crate::error::Fault;
-use crate::json::Object;
+use crate::json::{Object, plain_words};
 use crate::policy::resolved::{BeneathRule, LogFlag, PortRule, Right};
 
 /// A list, with the places of it and of what is in it.
@@ -75,7 +75,7 @@ impl Written {
     pub(super) fn from_toml(text: &str) -> Result<Self, Fault<Reason>> {
         toml::from_str(text).map_err(|error| {
             let span = error.span().unwrap_or(0..0);
-            Fault::new(span, Reason::Toml(error.message().to_owned()))
+            Fault::new(span, Reason::Toml(plain_words(error.message())))
         })
     }
 
