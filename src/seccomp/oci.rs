@@ -69,8 +69,8 @@ pub enum Reason {
     UnknownCall(String),
     /// The same name twice in one entry.
     RepeatedCall(String),
-    /// No architecture has this name.
-    UnknownArchitecture(String),
+    /// No architecture has this name; one that is written as it should be.
+    UnknownArchitecture(String, &'static str),
     /// The profile lists architectures, and not this one.
     OtherArchitecture(Arch),
     /// No capability has this name.
@@ -372,7 +372,12 @@ impl fmt::Display for Reason {
                 write!(f, "no system call is named {name:?}; see syscalls(2)")
             }
             Self::RepeatedCall(name) => write!(f, "{name:?} stands twice in one entry"),
-            Self::UnknownArchitecture(name) => write!(f, "no architecture is named {name:?}"),
+            Self::UnknownArchitecture(name, known) => {
+                write!(
+                    f,
+                    "no architecture is named {name:?}; here they are written {known}"
+                )
+            }
             Self::OtherArchitecture(arch) => write!(
                 f,
                 "the profile is for other architectures; {} is not among them",
@@ -390,7 +395,9 @@ impl fmt::Display for Reason {
                 "{action} needs a process that answers, and there is none; \
                  use SCMP_ACT_ERRNO or SCMP_ACT_LOG"
             ),
-            Self::ErrnoUnused => write!(f, "only SCMP_ACT_ERRNO returns an errno"),
+            Self::ErrnoUnused => {
+                write!(f, "only SCMP_ACT_ERRNO returns an errno; leave it out")
+            }
             Self::Errno(errno) => write!(f, "errno {errno} is above {MAX_ERRNO}"),
             Self::UnknownErrno(name) => {
                 write!(f, "no errno is named {name:?}; they are written EPERM")
@@ -399,7 +406,10 @@ impl fmt::Display for Reason {
                 write!(f, "{name} is not {number}; leave one of the two out")
             }
             Self::Argument(index) => write!(f, "there is no argument {index}; they are 0 to 5"),
-            Self::SecondValue => write!(f, "only SCMP_CMP_MASKED_EQ takes a \"valueTwo\""),
+            Self::SecondValue => write!(
+                f,
+                "only SCMP_CMP_MASKED_EQ takes a \"valueTwo\"; leave it out"
+            ),
             Self::Mask { mask, value } => write!(
                 f,
                 "no argument & {mask} can be {value}: valueTwo has bits that value lacks"

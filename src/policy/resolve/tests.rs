@@ -510,7 +510,7 @@ fn wrong_filters_are_refused_for_what_is_wrong() {
         (
             "\"defaultAction\"",
             "\"architectures\": [\"amd64\"], \"defaultAction\"",
-            Reason::UnknownArchitecture(name("amd64")),
+            Reason::UnknownArchitecture(name("amd64"), "SCMP_ARCH_X86_64"),
         ),
         (
             "\"defaultAction\"",
@@ -535,7 +535,7 @@ fn wrong_filters_are_refused_for_what_is_wrong() {
         (
             "[\"socket\"],",
             "[\"socket\"], \"includes\": { \"arches\": [\"x86_64\"] },",
-            Reason::UnknownArchitecture(name("x86_64")),
+            Reason::UnknownArchitecture(name("x86_64"), "amd64"),
         ),
         (
             "[\"socket\"],",

@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use super::{Architectures, Conditional, DEFAULT_ERRNO, Entry, Filter, MAX_RULES, Name, Reason};
 use crate::error::Fault;
-use crate::json::{self, Object, objects, optional_object};
+use crate::json::{self, Object, Step, objects, optional_object};
 use crate::policy::capability::Capability;
 use crate::seccomp::compile::MAX_ERRNO;
 use crate::seccomp::errno;
@@ -101,6 +101,22 @@ struct WrittenFilter<'a> {
 #[serde(expecting = "a string")]
 struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
 
+/// A part of the text, by the way to it: tells the places of what is no string.
+#[derive(Clone, Copy)]
+struct Within<'a> {
+    text: &'a [u8],
+    path: &'a [Step<'a>],
+}
+
+impl Within<'_> {
+    /// A fault at the value of this key; where it is not there, at the part.
+    fn fault(self, key: &str, reason: Reason) -> Fault<Reason> {
+        let path = [self.path, &[Step::Key(key)]].concat();
+        let place = std::str::from_utf8(self.text).map(|text| json::place(text, &path));
+        Fault::new(place.unwrap_or(0..self.text.len()), reason)
+    }
+}
+
 impl Text<'_> {
     fn fault(&self, text: &[u8], reason: Reason) -> Fault<Reason> {
         Fault::new(self.span(text), reason)
@@ -118,11 +134,18 @@ impl Text<'_> {
 
 impl Written<'_> {
     pub(super) fn meaning(&self, text: &[u8]) -> Result<Conditional, Fault<Reason>> {
+        let top = Within { text, path: &[] };
         let errno = errno_of(self.default_errno_ret, self.default_errno.as_ref(), text)?;
-        let default = action(&self.default_action, errno, text)?;
-        let at = |reason| self.default_action.fault(text, reason);
+        let errno_key = match self.default_errno_ret {
+            Some(_) => "defaultErrnoRet",
+            None => "defaultErrno",
+        };
+        let default = action(&self.default_action, errno, errno_key, top)?;
         let named = match (&self.architectures, &self.arch_map) {
-            (Some(_), Some(_)) => return Err(at(Reason::OneOf("architectures", "archMap"))),
+            (Some(_), Some(_)) => {
+                let both = Reason::OneOf("architectures", "archMap");
+                return Err(top.fault("archMap", both));
+            }
             (None, None) => None,
             (Some(names), None) => Some(names.iter().collect::<Vec<_>>()),
             (None, Some(map)) => {
@@ -138,7 +161,13 @@ impl Written<'_> {
         };
         let architectures = match named.as_deref() {
             None => None,
-            Some([]) => return Err(at(Reason::Empty("architectures"))),
+            Some([]) => {
+                let key = match self.arch_map {
+                    Some(_) => "archMap",
+                    None => "architectures",
+                };
+                return Err(top.fault(key, Reason::Empty(key)));
+            }
             Some(all @ [first, ..]) => Some(Architectures {
                 names: all
                     .iter()
@@ -148,19 +177,20 @@ impl Written<'_> {
             }),
         };
         if self.syscalls.is_empty() {
-            return Err(at(Reason::Empty("syscalls")));
+            return Err(top.fault("syscalls", Reason::Empty("syscalls")));
         }
-        let entries = self
-            .syscalls
-            .iter()
-            .map(|Object(entry)| entry.meaning(text));
+        let entries = self.syscalls.iter().enumerate();
+        let entries = entries.map(|(index, Object(entry))| {
+            let path = &[Step::Key("syscalls"), Step::Index(index)];
+            entry.meaning(Within { text, path })
+        });
         let entries: Vec<Entry> = entries.collect::<Result<_, _>>()?;
         let made = entries
             .iter()
             .map(|entry| entry.names.len() * entry.whens.len());
         let rules = made.sum();
         if rules > MAX_RULES {
-            return Err(at(Reason::TooManyRules(rules)));
+            return Err(top.fault("syscalls", Reason::TooManyRules(rules)));
         }
         Ok(Conditional {
             default,
@@ -172,16 +202,17 @@ impl Written<'_> {
 }
 
 impl WrittenEntry<'_> {
-    fn meaning(&self, text: &[u8]) -> Result<Entry, Fault<Reason>> {
+    fn meaning(&self, within: Within<'_>) -> Result<Entry, Fault<Reason>> {
+        let text = within.text;
         let written: &[Text<'_>] = match (&self.name, &self.names) {
             (Some(name), None) => std::slice::from_ref(name),
             (None, Some(names)) => names,
             _ => {
-                return Err(self.action.fault(text, Reason::OneOf("name", "names")));
+                return Err(within.fault("names", Reason::OneOf("name", "names")));
             }
         };
         if written.is_empty() {
-            return Err(self.action.fault(text, Reason::Empty("names")));
+            return Err(within.fault("names", Reason::Empty("names")));
         }
         let repeated = repeated(written);
         let mut names: Vec<Name> = Vec::with_capacity(written.len());
@@ -198,21 +229,29 @@ impl WrittenEntry<'_> {
             });
         }
         let errno = errno_of(self.errno_ret, self.errno.as_ref(), text)?;
+        let errno_key = match self.errno_ret {
+            Some(_) => "errnoRet",
+            None => "errno",
+        };
         Ok(Entry {
             names,
-            action: action(&self.action, errno, text)?,
-            whens: self.whens(text)?,
-            includes: filter(self.includes.as_ref(), &self.action, text)?,
-            excludes: filter(self.excludes.as_ref(), &self.action, text)?,
+            action: action(&self.action, errno, errno_key, within)?,
+            whens: self.whens(within)?,
+            includes: filter(self.includes.as_ref(), "includes", within)?,
+            excludes: filter(self.excludes.as_ref(), "excludes", within)?,
         })
     }
 
-    fn whens(&self, text: &[u8]) -> Result<Vec<When>, Fault<Reason>> {
+    fn whens(&self, within: Within<'_>) -> Result<Vec<When>, Fault<Reason>> {
         let written = self.args.as_deref().unwrap_or_default();
         let mut conditions: Vec<Condition> = Vec::with_capacity(written.len());
         let mut repeated = false;
-        for arg in written {
-            let condition = arg.meaning(text)?;
+        for (index, arg) in written.iter().enumerate() {
+            let path = [within.path, &[Step::Key("args"), Step::Index(index)]].concat();
+            let condition = arg.meaning(Within {
+                path: &path,
+                ..within
+            })?;
             repeated |= conditions.iter().any(|c| c.argument == condition.argument);
             conditions.push(condition);
         }
@@ -229,11 +268,10 @@ impl WrittenEntry<'_> {
 }
 
 impl WrittenArg<'_> {
-    fn meaning(&self, text: &[u8]) -> Result<Condition, Fault<Reason>> {
-        let at = |reason| self.op.fault(text, reason);
+    fn meaning(&self, within: Within<'_>) -> Result<Condition, Fault<Reason>> {
         let argument = match u8::try_from(self.index) {
             Ok(index @ 0..=5) => index,
-            _ => return Err(at(Reason::Argument(self.index))),
+            _ => return Err(within.fault("index", Reason::Argument(self.index))),
         };
         let value = self.value;
         let second = self.value_two.unwrap_or(0);
@@ -250,18 +288,18 @@ impl WrittenArg<'_> {
             },
             other => {
                 let message = format!("unknown op {other:?}, expected an SCMP_CMP_*");
-                return Err(at(Reason::Shape(message)));
+                return Err(self.op.fault(within.text, Reason::Shape(message)));
             }
         };
         match comparison {
             Comparison::Masked { mask, value } if value & !mask != 0 => {
-                Err(at(Reason::Mask { mask, value }))
+                Err(within.fault("valueTwo", Reason::Mask { mask, value }))
             }
             Comparison::Masked { .. } => Ok(Condition {
                 argument,
                 comparison,
             }),
-            _ if second != 0 => Err(at(Reason::SecondValue)),
+            _ if second != 0 => Err(within.fault("valueTwo", Reason::SecondValue)),
             _ => Ok(Condition {
                 argument,
                 comparison,
@@ -306,14 +344,20 @@ fn errno_of(
     }
 }
 
-fn action(name: &Text<'_>, errno: Option<u32>, text: &[u8]) -> Result<Action, Fault<Reason>> {
-    let at = |reason| name.fault(text, reason);
+/// The action of this name; its errno stands at `errno_key`.
+fn action(
+    name: &Text<'_>,
+    errno: Option<u32>,
+    errno_key: &str,
+    within: Within<'_>,
+) -> Result<Action, Fault<Reason>> {
+    let at = |reason| name.fault(within.text, reason);
     let action = match &*name.0 {
         "SCMP_ACT_ERRNO" => {
             let errno = errno.unwrap_or(DEFAULT_ERRNO);
             return match u16::try_from(errno) {
                 Ok(errno) if errno <= MAX_ERRNO => Ok(Action::Errno(errno)),
-                _ => Err(at(Reason::Errno(errno))),
+                _ => Err(within.fault(errno_key, Reason::Errno(errno))),
             };
         }
         "SCMP_ACT_ALLOW" => Action::Allow,
@@ -329,7 +373,7 @@ fn action(name: &Text<'_>, errno: Option<u32>, text: &[u8]) -> Result<Action, Fa
         }
     };
     match errno {
-        Some(_) => Err(at(Reason::ErrnoUnused)),
+        Some(_) => Err(within.fault(errno_key, Reason::ErrnoUnused)),
         None => Ok(action),
     }
 }
@@ -338,22 +382,29 @@ fn architecture(name: &Text<'_>, text: &[u8]) -> Result<String, Fault<Reason>> {
     if is_oci_architecture(&name.0) {
         Ok(name.0.to_string())
     } else {
-        Err(name.fault(text, Reason::UnknownArchitecture(name.0.to_string())))
+        let unknown = Reason::UnknownArchitecture(name.0.to_string(), "SCMP_ARCH_X86_64");
+        Err(name.fault(text, unknown))
     }
 }
 
 fn filter(
     written: Option<&WrittenFilter<'_>>,
-    at: &Text<'_>,
-    text: &[u8],
+    key: &str,
+    within: Within<'_>,
 ) -> Result<Filter, Fault<Reason>> {
     let Some(written) = written else {
         return Ok(Filter::ASKS_NOTHING);
     };
+    let path = [within.path, &[Step::Key(key)]].concat();
+    let within = Within {
+        path: &path,
+        ..within
+    };
+    let text = within.text;
     let mut filter = Filter::ASKS_NOTHING;
     for (key, list) in [("caps", &written.caps), ("arches", &written.arches)] {
         if list.as_ref().is_some_and(Vec::is_empty) {
-            return Err(at.fault(text, Reason::Empty(key)));
+            return Err(within.fault(key, Reason::Empty(key)));
         }
     }
     for name in written.caps.iter().flatten() {
@@ -363,7 +414,8 @@ fn filter(
     }
     for name in written.arches.iter().flatten() {
         if !is_go_architecture(&name.0) {
-            return Err(name.fault(text, Reason::UnknownArchitecture(name.0.to_string())));
+            let unknown = Reason::UnknownArchitecture(name.0.to_string(), "amd64");
+            return Err(name.fault(text, unknown));
         }
         filter.arches.push(name.0.to_string());
     }
