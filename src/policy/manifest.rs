@@ -7,6 +7,7 @@ use std::fmt;
 use std::ops::Range;
 
 use crate::error::Fault;
+use crate::json::plain_words;
 use crate::policy::resolved::{LogFlag, Process, Right};
 use written::Written;
 
@@ -99,7 +100,7 @@ pub enum Stage {
 /// A Landlock layer, or a part of one, that a kernel may lack.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BestEffort {
-    /// The bytes of the manifest that say so.
+    /// The bytes of the manifest that name it.
     pub span: Range<usize>,
     /// Whose Landlock domain.
     pub stage: Stage,
@@ -168,6 +169,8 @@ pub enum Reason {
     TooManyPassed,
     /// The variable is taken from the passwd file.
     PassIsSet(String),
+    /// No layer has this name.
+    UnknownLayer(String),
     /// A filter cannot be put in force by halves.
     SeccompBestEffort,
     /// No right has this name.
@@ -199,7 +202,7 @@ pub fn parse(text: &[u8]) -> Result<Manifest, Fault<Reason>> {
     })?;
     let written: Written = toml::from_str(text).map_err(|error| {
         let span = error.span().unwrap_or(0..0);
-        Fault::new(span, Reason::Toml(error.message().to_owned()))
+        Fault::new(span, Reason::Toml(plain_words(error.message())))
     })?;
     written.meaning()
 }
@@ -289,9 +292,12 @@ impl fmt::Display for Reason {
                 f,
                 "no resource is named {name:?}; they are written nofile, see getrlimit(2)"
             ),
-            Self::RepeatedResource(name) => write!(f, "{name:?} has a limit already"),
+            Self::RepeatedResource(name) => write!(f, "{name:?} has a limit already; write one"),
             Self::Limit(number) => write!(f, "{number} is no limit; 0 or more, or \"unlimited\""),
-            Self::SoftAboveHard => write!(f, "the soft limit is above the hard one"),
+            Self::SoftAboveHard => write!(
+                f,
+                "the soft limit is above the hard one; it may be as high at the most"
+            ),
             Self::Umask(umask) => write!(f, "{umask:#o} is no umask; 0o000 to 0o777 are"),
             Self::OomScoreAdj(score) => {
                 write!(f, "{score} is no OOM score adjustment; -1000 to 1000 are")
@@ -312,9 +318,15 @@ impl fmt::Display for Reason {
                 "{name:?} takes in what mode = \"login\" sets from the passwd file \
                  (PATH, HOME, USER, SHELL)"
             ),
+            Self::UnknownLayer(name) => write!(
+                f,
+                "no layer that may be missing is named {name:?}; \"landlock\" and \
+                 \"ceiling.landlock\" are"
+            ),
             Self::SeccompBestEffort => write!(
                 f,
-                "a filter is in force or it is not; every kernel since 5.10 has all that it needs"
+                "a filter is in force or nothing is executed; leave the entry out: \
+                 every kernel since 5.10 has all that a filter needs"
             ),
             Self::UnknownRight(name) => write!(
                 f,

@@ -54,7 +54,7 @@ pub(super) struct Written {
     _tty: WrittenTty,
     #[serde(deserialize_with = "object")]
     fds: WrittenFds,
-    best_effort: Option<Vec<Spanned<Object<WrittenBestEffort>>>>,
+    best_effort: Option<Vec<Object<WrittenBestEffort>>>,
 }
 
 #[derive(Deserialize)]
@@ -72,7 +72,7 @@ struct WrittenProcess {
     capabilities: Spanned<WrittenCapabilities>,
     no_new_privs: bool,
     keep_groups: bool,
-    rlimits: Option<Spanned<Vec<Spanned<Object<WrittenRlimit>>>>>,
+    rlimits: Option<Spanned<Vec<Object<WrittenRlimit>>>>,
     umask: Option<Spanned<i64>>,
     oom_score_adj: Option<Spanned<i64>>,
     #[serde(deserialize_with = "object")]
@@ -88,9 +88,9 @@ enum WrittenCapabilities {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, expecting = "a table")]
 struct WrittenRlimit {
-    resource: String,
-    soft: WrittenLimit,
-    hard: WrittenLimit,
+    resource: Spanned<String>,
+    soft: Spanned<WrittenLimit>,
+    hard: Spanned<WrittenLimit>,
 }
 
 /// A number, or `"unlimited"`.
@@ -141,21 +141,10 @@ struct WrittenFds {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, expecting = "a table")]
 struct WrittenBestEffort {
-    layer: WrittenLayer,
+    layer: Spanned<String>,
     right: Option<Spanned<String>>,
     log: Option<Spanned<String>>,
     reason: Spanned<String>,
-}
-
-#[derive(Clone, Copy, Deserialize)]
-#[serde(expecting = "the name of a layer")]
-enum WrittenLayer {
-    #[serde(rename = "landlock")]
-    Landlock,
-    #[serde(rename = "ceiling.landlock")]
-    CeilingLandlock,
-    #[serde(rename = "seccomp", alias = "ceiling.seccomp")]
-    Seccomp,
 }
 
 impl Written {
@@ -224,9 +213,7 @@ fn reason_text(reason: &Spanned<String>, key: &'static str) -> Result<String, Fa
     }
 }
 
-fn best_effort(
-    all: &[Spanned<Object<WrittenBestEffort>>],
-) -> Result<Vec<BestEffort>, Fault<Reason>> {
+fn best_effort(all: &[Object<WrittenBestEffort>]) -> Result<Vec<BestEffort>, Fault<Reason>> {
     let mut meant: Vec<BestEffort> = Vec::with_capacity(all.len());
     for written in all {
         let Object(WrittenBestEffort {
@@ -234,22 +221,27 @@ fn best_effort(
             right,
             log,
             reason,
-        }) = written.get_ref();
-        let at = |why| Fault::new(written.span(), why);
-        let stage = match layer {
-            WrittenLayer::Landlock => Stage::Workload,
-            WrittenLayer::CeilingLandlock => Stage::Ceiling,
-            WrittenLayer::Seccomp => return Err(at(Reason::SeccompBestEffort)),
+        }) = written;
+        // The name of what may be missing.
+        let span = log.as_ref().or(right.as_ref()).unwrap_or(layer).span();
+        let at = |why| Fault::new(span.clone(), why);
+        let stage = match layer.get_ref().as_str() {
+            "landlock" => Stage::Workload,
+            "ceiling.landlock" => Stage::Ceiling,
+            "seccomp" | "ceiling.seccomp" => {
+                return Err(Fault::new(layer.span(), Reason::SeccompBestEffort));
+            }
+            other => {
+                let unknown = Reason::UnknownLayer(other.to_owned());
+                return Err(Fault::new(layer.span(), unknown));
+            }
         };
         let part = match (right, log) {
             (None, None) => Part::Layer,
             (Some(name), None) => Part::Right(newer_right(name)?),
             (None, Some(name)) => match LogFlag::from_name(name.get_ref()) {
                 Some(flag) => Part::Log(flag),
-                None => {
-                    let unknown = Reason::UnknownFlag(name.get_ref().clone());
-                    return Err(Fault::new(name.span(), unknown));
-                }
+                None => return Err(at(Reason::UnknownFlag(name.get_ref().clone()))),
             },
             (Some(_), Some(_)) => return Err(at(Reason::TwoParts)),
         };
@@ -257,7 +249,7 @@ fn best_effort(
             return Err(at(Reason::RepeatedBestEffort));
         }
         meant.push(BestEffort {
-            span: written.span(),
+            span,
             stage,
             part,
             reason: reason_text(reason, "reason")?,
@@ -317,30 +309,31 @@ impl WrittenProcess {
         }
         let mut rlimits: Vec<Rlimit> = Vec::new();
         for written in list.get_ref() {
-            let at = |reason| Fault::new(written.span(), reason);
             let Object(WrittenRlimit {
-                resource: name,
-                soft,
-                hard,
-            }) = written.get_ref();
-            let number = RESOURCES
-                .iter()
-                .zip(0_u8..)
-                .find(|(known, _)| *known == name);
-            let Some((_, resource)) = number else {
-                return Err(at(Reason::UnknownResource(name.clone())));
-            };
-            if rlimits.iter().any(|other| other.resource == resource) {
-                return Err(at(Reason::RepeatedResource(name.clone())));
-            }
-            let (soft, hard) = (soft.value().map_err(at)?, hard.value().map_err(at)?);
-            if soft > hard {
-                return Err(at(Reason::SoftAboveHard));
-            }
-            rlimits.push(Rlimit {
                 resource,
                 soft,
                 hard,
+            }) = written;
+            let name = resource.get_ref();
+            let at = |reason| Fault::new(resource.span(), reason);
+            let known = RESOURCES
+                .iter()
+                .zip(0_u8..)
+                .find(|(known, _)| *known == name);
+            let Some((_, number)) = known else {
+                return Err(at(Reason::UnknownResource(name.clone())));
+            };
+            if rlimits.iter().any(|other| other.resource == number) {
+                return Err(at(Reason::RepeatedResource(name.clone())));
+            }
+            let (soft_limit, hard_limit) = (limit(soft)?, limit(hard)?);
+            if soft_limit > hard_limit {
+                return Err(Fault::new(soft.span(), Reason::SoftAboveHard));
+            }
+            rlimits.push(Rlimit {
+                resource: number,
+                soft: soft_limit,
+                hard: hard_limit,
             });
         }
         Ok(rlimits)
@@ -426,11 +419,12 @@ fn covers(pattern: &str, name: &str) -> bool {
     }
 }
 
-impl WrittenLimit {
-    fn value(&self) -> Result<u64, Reason> {
-        match self {
-            Self::Unlimited => Ok(u64::MAX),
-            Self::Number(number) => u64::try_from(*number).map_err(|_| Reason::Limit(*number)),
+fn limit(written: &Spanned<WrittenLimit>) -> Result<u64, Fault<Reason>> {
+    match written.get_ref() {
+        WrittenLimit::Unlimited => Ok(u64::MAX),
+        WrittenLimit::Number(number) => {
+            let below = |_| Fault::new(written.span(), Reason::Limit(*number));
+            u64::try_from(*number).map_err(below)
         }
     }
 }
