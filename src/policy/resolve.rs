@@ -425,7 +425,8 @@ impl fmt::Display for PolicyReason {
             ),
             Self::NoLayer(stage) => write!(
                 f,
-                "the {stage} has no Landlock layer that anything could be missing from"
+                "the {stage} has no Landlock layer that anything could be missing from; \
+                 leave the entry out"
             ),
             Self::NotHandled(right) => write!(
                 f,
