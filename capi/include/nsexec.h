@@ -44,11 +44,6 @@ void nsexec_expect_leading_nul(void);
  */
 char *escape_json_string(char *string);
 
-/*
- Panics. Only there for the test that a panic ends the process.
- */
-void nsexec_panic_for_test(void);
-
 #ifdef __cplusplus
 }  // extern "C"
 #endif  // __cplusplus
