@@ -141,7 +141,7 @@ fn stock_runc_enters_its_container_through_libnsexec() {
         return;
     };
     let directory = support::temporary_directory("runc");
-    let library = compile("preload.c", &["-shared", "-fPIC"]);
+    let library = compile("preload.c", &["-shared", "-fPIC", "-Wl,-Bsymbolic"]);
     let etc = directory.join("etc");
     let mut copy = Command::new("cp");
     copy.arg("-a").arg("/etc").arg(&etc);

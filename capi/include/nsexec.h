@@ -29,10 +29,11 @@ void nsexec(void);
 void nsexec_set_ceiling(void);
 
 /*
- Expects one NUL in front of protocol B's message, as runc 1.1 sends it. Call it
- before nsexec(); it is off by default.
+ Tells the runtime with one NUL on the init pipe that protocol B's message can
+ come, which runc 1.1 waits for. Call it before nsexec(); it is off by default,
+ because runc 1.2 and later would take the NUL for a wrong answer.
  */
-void nsexec_expect_leading_nul(void);
+void nsexec_send_leading_nul(void);
 
 /*
  The string with everything escaped that JSON wants escaped: a new one, to be

@@ -43,11 +43,12 @@ pub extern "C" fn nsexec_set_ceiling() {
     CEILING.store(true, Ordering::Relaxed);
 }
 
-/// Expects one NUL in front of protocol B's message, as runc 1.1 sends it. Call it
-/// before nsexec(); it is off by default.
+/// Tells the runtime with one NUL on the init pipe that protocol B's message can
+/// come, which runc 1.1 waits for. Call it before nsexec(); it is off by default,
+/// because runc 1.2 and later would take the NUL for a wrong answer.
 // SAFETY: no other symbol of this name is in a program that links libnsexec.
 #[unsafe(no_mangle)]
-pub extern "C" fn nsexec_expect_leading_nul() {
+pub extern "C" fn nsexec_send_leading_nul() {
     LEADING_NUL.store(true, Ordering::Relaxed);
 }
 

@@ -30,7 +30,8 @@ pub struct Options {
     /// clone: for runtimes that only join. One that mounts, creates namespaces or
     /// traces afterwards cannot work under it.
     pub ceiling: bool,
-    /// One NUL comes before protocol B's message: runc 1.1.
+    /// One NUL is written to the init pipe before protocol B's message is read:
+    /// runc 1.1 waits for it.
     pub leading_nul: bool,
 }
 

@@ -2,6 +2,7 @@
  * read is gone from the C library's environment when it looks, and Go reads the
  * kernel's copy. */
 #define _GNU_SOURCE
+#include <dlfcn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,11 +17,15 @@ __attribute__((constructor)) static void before_runc(void)
 	static char *left[256];
 	static char took_over[] = "NSEXEC_TOOK_OVER=1";
 	size_t count = 0;
+	Dl_info here;
 
 	if (!getenv("_LIBCONTAINER_INITPIPE"))
 		return;
-	nsexec_expect_leading_nul();
+	nsexec_send_leading_nul();
 	nsexec();
+	/* runc has functions of these names as well; ours are meant. */
+	if (!dladdr((void *)nsexec, &here) || !strstr(here.dli_fname, "preload"))
+		abort();
 	for (char **variable = environ; *variable && count < 254; variable++)
 		if (strncmp(*variable, "_LIBCONTAINER_INITPIPE=", 23))
 			left[count++] = *variable;

@@ -22,7 +22,7 @@ __attribute__((constructor)) static void before_main(void)
 	if (getenv("RUNTIME_CEILING"))
 		nsexec_set_ceiling();
 	if (getenv("RUNTIME_LEADING_NUL"))
-		nsexec_expect_leading_nul();
+		nsexec_send_leading_nul();
 	nsexec();
 }
 

@@ -167,7 +167,7 @@ impl Exec {
         };
         if stage0.success() {
             outcome.report = read_line(&ours);
-            let [stage1, stage2] = pids(&outcome.report);
+            let [stage1, stage2] = pids(outcome.report.trim_start_matches('\0'));
             let _ = (&ours).write_all(REST.as_bytes());
             let _ = ours.shutdown(Shutdown::Write);
             outcome.stage1 = Some(waitpid(Pid::from_raw(stage1), None).expect("stage 1"));

@@ -16,17 +16,23 @@ pub(super) fn take(number: i32) -> Result<OwnedFd> {
     })
 }
 
+/// Tells runc 1.1 that its message can come (initWaiter in libcontainer).
+pub(super) fn send_leading_nul(pipe: &OwnedFd) -> Result<()> {
+    let failed = |errno| {
+        let wrong = "the runtime cannot be told that its message can come";
+        Error::new(ErrorKind::Protocol, wrong).because(errno)
+    };
+    match nix::unistd::write(pipe, &[0]).map_err(failed)? {
+        1 => Ok(()),
+        _ => Err(failed(Errno::EIO)),
+    }
+}
+
 /// Reads the message, and not a byte more: initConfig comes after it.
-pub(super) fn read(pipe: &OwnedFd, leading_nul: bool) -> Result<Bootstrap> {
+pub(super) fn read(pipe: &OwnedFd) -> Result<Bootstrap> {
     let wrong = |fault: &dyn std::fmt::Display| {
         Error::new(ErrorKind::Protocol, format!("netlink message: {fault}"))
     };
-    if leading_nul {
-        let nul = read_whole(pipe, 1)?;
-        if nul != [0] {
-            return Err(wrong(&"it does not begin with the NUL of runc 1.1"));
-        }
-    }
     let header = read_whole(pipe, netlink::HEADER)?;
     let header = netlink::header(&header).map_err(|fault| wrong(&fault))?;
     let payload = read_whole(pipe, header.payload_length())?;

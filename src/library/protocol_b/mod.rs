@@ -79,7 +79,10 @@ impl Prepared {
         log.debug("=> nsexec container setup");
         log_affinity(log);
         let pipe = message::take(pipe)?;
-        let bootstrap = message::read(&pipe, options.leading_nul)?;
+        if options.leading_nul {
+            message::send_leading_nul(&pipe)?;
+        }
+        let bootstrap = message::read(&pipe)?;
         if let Some(score) = bootstrap.oom_score_adj {
             let text = score.to_string();
             procfs
