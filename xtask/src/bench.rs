@@ -25,6 +25,16 @@ const BENCHES: &[Bench] = &[
         ],
     },
     Bench {
+        name: "join",
+        tools: &[
+            setup::BUSYBOX,
+            setup::GCC,
+            setup::OBJCOPY,
+            setup::RUNC,
+            setup::UNSHARE,
+        ],
+    },
+    Bench {
         name: "compile",
         tools: &[setup::GCC, setup::LIBSECCOMP],
     },

@@ -91,8 +91,8 @@ const COMMANDS: &[Command] = &[
     },
     Command {
         name: "bench",
-        arguments: "[exec|compile] [--rounds N] [--save]",
-        about: "time an exec against nsenter(1), runc, crun and C; filters against seccompiler, libseccomp",
+        arguments: "[exec|join|compile] [--rounds N] [--save]",
+        about: "time an exec against nsenter(1), runc, crun and C; joins against nsexec.c; filters",
         run: bench::run,
     },
 ];
