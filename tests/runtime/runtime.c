@@ -84,6 +84,7 @@ int main(void)
 	printf("process=%d\nsid=%d\nname=%s\ndumpable=%d\n", getpid(), getsid(0), name,
 	       prctl(PR_GET_DUMPABLE));
 	printf("thread=%ld\nremembered=%d\n", syscall(SYS_gettid), mutex.__data.__owner);
+	printf("stack=%lu\n", (unsigned long)__builtin_frame_address(0) & 15);
 	printf("cwd=%s\n", getcwd(text, sizeof text));
 	for (int i = 0; namespaces[i]; i++) {
 		snprintf(path, sizeof path, "/proc/self/ns/%s", namespaces[i]);

@@ -6,7 +6,7 @@ use std::process::Command;
 use std::time::Instant;
 
 use crate::test::Tally;
-use crate::{cargo, codegen, dist, docs, no_arguments, setup, test, text};
+use crate::{aarch64, cargo, codegen, dist, docs, no_arguments, setup, test, text};
 
 pub(crate) fn run(arguments: &[OsString]) -> io::Result<()> {
     no_arguments(arguments)?;
@@ -28,6 +28,14 @@ pub(crate) fn run(arguments: &[OsString]) -> io::Result<()> {
         tally = Some(counted);
         verdict
     });
+    let mut elsewhere = true;
+    steps.run("aarch64", || {
+        elsewhere = aarch64::check()?.is_some();
+        Ok(())
+    });
+    if let (Some(tally), false) = (&mut tally, elsewhere) {
+        tally.leave_out("aarch64: its compiler cannot be had here");
+    }
     steps.end(tally.as_ref())
 }
 

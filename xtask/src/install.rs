@@ -43,19 +43,23 @@ fn library(prefix: &Path) -> io::Result<()> {
     if let Some(tool) = setup::tools(&[setup::OBJCOPY])?.first() {
         return Err(io::Error::other(format!("{} is needed", tool.program)));
     }
-    let built = built()?;
+    library_from(&built()?, prefix, "")
+}
+
+/// Installs what cargo has built, with the binary utilities of this name's beginning.
+pub(crate) fn library_from(built: &Path, prefix: &Path, binutils: &str) -> io::Result<()> {
     let scratch = cargo::scratch()?;
     let (joined, kept) = (scratch.join("joined.o"), scratch.join("nsexec.o"));
     let names: Vec<&str> = EXPORTS.lines().collect();
     // One object of all: its inner names can then be made its own.
-    let mut link = Command::new("ld");
+    let mut link = Command::new(format!("{binutils}ld"));
     link.args(["-r", "--gc-sections", "--whole-archive"])
-        .arg(&built)
+        .arg(built)
         .arg("-o")
         .arg(&joined);
     link.args(names.iter().map(|name| format!("--undefined={name}")));
     done(&mut link)?;
-    let mut keep = Command::new("objcopy");
+    let mut keep = Command::new(format!("{binutils}objcopy"));
     // What the compiler left for itself.
     keep.args(["--strip-unneeded", "-R", ".llvmbc", "-R", ".llvmcmd"]);
     keep.args(
@@ -72,7 +76,12 @@ fn library(prefix: &Path) -> io::Result<()> {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
     }
-    done(Command::new("ar").arg("rcsD").arg(&archive).arg(&kept))?;
+    done(
+        Command::new(format!("{binutils}ar"))
+            .arg("rcsD")
+            .arg(&archive)
+            .arg(&kept),
+    )?;
     fs::write(
         lib.join("pkgconfig/nsexec.pc"),
         format!(
@@ -141,7 +150,8 @@ fn programs(prefix: &Path) -> io::Result<()> {
     )
 }
 
-fn done(command: &mut Command) -> io::Result<()> {
+/// Runs it, and makes its failure an error.
+pub(crate) fn done(command: &mut Command) -> io::Result<()> {
     let status = command.status()?;
     if status.success() {
         Ok(())

