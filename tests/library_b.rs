@@ -515,3 +515,19 @@ fn target_triple() -> String {
     let host = said.lines().find_map(|line| line.strip_prefix("host: "));
     host.unwrap().to_owned()
 }
+
+/// So that it can be linked beside another library in Rust.
+#[test]
+fn nothing_is_exported_but_what_the_list_says() {
+    let mut nm = Command::new("nm");
+    nm.args(["--extern-only", "--defined-only", "--format=posix"])
+        .arg(prefix().join("lib/libnsexec.a"));
+    let symbols = succeed(nm);
+    let found: BTreeSet<&str> = symbols
+        .lines()
+        .filter(|line| !line.ends_with(':') && !line.is_empty())
+        .filter_map(|line| line.split(' ').next())
+        .collect();
+    let listed: BTreeSet<&str> = include_str!("../capi/exports").lines().collect();
+    assert_eq!(found, listed);
+}
