@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 mod audit;
+mod audit_event;
 mod bootstrap;
 mod filter;
 mod ids;
@@ -20,6 +21,7 @@ mod replay;
 mod userdb;
 
 pub use audit::audit_record;
+pub use audit_event::audit_event;
 pub use bootstrap::{id_map_lines, log_escape, netlink, ns_paths, time_offsets};
 pub use filter::filter;
 pub use ids::{command_line, ids};

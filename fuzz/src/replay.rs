@@ -11,8 +11,9 @@ use nsexec_policy::import;
 type Property = fn(&[u8]);
 
 /// Every target and its property.
-const TARGETS: [(&str, Property); 29] = [
+const TARGETS: [(&str, Property); 30] = [
     ("argv", crate::argv),
+    ("audit_event", crate::audit_event),
     ("audit_record", crate::audit_record),
     ("command_line", crate::command_line),
     ("env", crate::env),
@@ -127,6 +128,9 @@ fn seeds_are_good_inputs() {
     assert!(nsexec::wire::ns_paths::parse(&read("ns_paths", "exec")).is_ok());
     assert!(nsexec::wire::id_map_lines::parse(&read("id_map_lines", "two")).is_ok());
     assert!(nsexec::wire::time_offsets::parse(&read("time_offsets", "both")).is_ok());
+    for file in ["namespace", "fork", "exec", "exit", "snapshot"] {
+        assert!(nsexec_audit_abi::Event::decode(&read("audit_event", file)).is_ok());
+    }
     assert!(nsexec::procfs::stat::parse(&read("proc_stat", "sleep")).is_ok());
     assert!(nsexec::procfs::status::parse(&read("proc_status", "sleep")).is_ok());
     assert!(nsexec::procfs::mountinfo::parse(&read("proc_mountinfo", "small")).is_ok());

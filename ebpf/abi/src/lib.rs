@@ -1,0 +1,27 @@
+//! What the probes write and the loader reads.
+//!
+//! A record is a `repr(C)` structure of integers and byte arrays without
+//! padding, in the machine's own byte order: the probes fill it in place, and
+//! [`Event::decode`] reads it without trusting a byte. Every size and every
+//! offset is asserted when this crate is compiled, for the probes and for the
+//! loader alike.
+//!
+//! One place for each decision: [`record`] has the records, [`parts`] what they
+//! are made of, [`code`] the numbers that stand for names, [`counters`] what is
+//! counted beside the rings, [`offsets`] what the loader tells the probes.
+#![no_std]
+#![forbid(unsafe_code)]
+
+pub mod code;
+pub mod counters;
+mod event;
+pub mod field;
+pub mod offsets;
+pub mod parts;
+pub mod record;
+
+pub use event::Event;
+pub use field::{Fault, Reason};
+
+/// The layout that this crate describes. It changes whenever a record does.
+pub const VERSION: u16 = 1;
