@@ -6,7 +6,7 @@ use std::process::Command;
 use std::time::Instant;
 
 use crate::test::Tally;
-use crate::{aarch64, cargo, codegen, dist, docs, no_arguments, setup, test, text};
+use crate::{aarch64, cargo, codegen, dist, docs, no_arguments, probes, setup, test, text};
 
 pub(crate) fn run(arguments: &[OsString]) -> io::Result<()> {
     no_arguments(arguments)?;
@@ -14,13 +14,16 @@ pub(crate) fn run(arguments: &[OsString]) -> io::Result<()> {
     let mut tally = None;
     // Quick ones first; each runs whether or not the ones before it passed.
     steps.run("fmt", || {
-        passes(&mut cargo::cargo(&["fmt", "--all", "--check"]))
+        passes(&mut cargo::cargo(&["fmt", "--all", "--check"]))?;
+        let apart = "--manifest-path=ebpf/probes/Cargo.toml";
+        passes(&mut cargo::cargo(&["fmt", apart, "--check"]))
     });
     steps.run("docs", docs::check);
     steps.run("codegen", codegen::check);
     steps.run("clippy", clippy);
     steps.run("deny", deny);
     steps.run("rustdoc", rustdoc);
+    steps.run("probes", || probes::build().map(drop));
     steps.run("build", || dist::build().map(drop));
     steps.run("test", || {
         let counted = test::all(&[])?;

@@ -28,6 +28,7 @@ mod fuzz;
 mod guest;
 mod install;
 mod oracle;
+mod probes;
 mod progress;
 mod root;
 mod setup;
@@ -90,6 +91,12 @@ const COMMANDS: &[Command] = &[
         arguments: "[TARGET] [--seconds N]",
         about: "fuzz one parser or all of them, 60 seconds each",
         run: fuzz::run,
+    },
+    Command {
+        name: "probes",
+        arguments: "",
+        about: "build the eBPF programs of the auditor: target/probes/nsexec-probes.o",
+        run: probes::run,
     },
     Command {
         name: "oracle",

@@ -28,18 +28,27 @@ pub(crate) const CONTAINERS: Tool = tool(
 );
 pub(crate) const CPIO: Tool = tool("cpio", "cpio");
 pub(crate) const CRUN: Tool = tool("crun", "crun");
+pub(crate) const CXX: Tool = tool("c++", "g++");
+pub(crate) const DEBIAN_CARGO: Tool = tool("/usr/bin/cargo", "cargo-web");
+pub(crate) const DEBIAN_RUSTC: Tool = tool("/usr/bin/rustc", "rustc-web");
 pub(crate) const FISH: Tool = tool("fish", "fish");
 pub(crate) const GCC: Tool = tool("gcc", "gcc");
 pub(crate) const GCC_AARCH64: Tool = tool("aarch64-linux-gnu-gcc", "gcc-aarch64-linux-gnu");
 pub(crate) const GCCGO: Tool = tool("gccgo", "gccgo");
 pub(crate) const GROFF: Tool = tool("groff", "groff-base");
 pub(crate) const LIBSECCOMP: Tool = tool("/usr/include/seccomp.h", "libseccomp-dev");
+pub(crate) const LLVM_DEV: Tool = tool("/usr/lib/llvm-22/lib/libLLVM.so", "llvm-22-dev");
 pub(crate) const NSENTER: Tool = tool("nsenter", "util-linux");
 pub(crate) const OBJCOPY: Tool = tool("objcopy", "binutils");
 pub(crate) const PIP: Tool = tool("pip3", "python3-pip");
 pub(crate) const PKG_CONFIG: Tool = tool("pkg-config", "pkg-config");
 pub(crate) const QEMU_AARCH64: Tool = tool("qemu-system-aarch64", "qemu-system-arm");
 pub(crate) const RUNC: Tool = tool("runc", "runc");
+/// The sources of the library of Debian's rustc-web.
+pub(crate) const RUST_SRC: Tool = tool(
+    "/usr/lib/rustlib/src/rust/library/Cargo.lock",
+    "rust-web-src",
+);
 pub(crate) const STRACE: Tool = tool("strace", "strace");
 pub(crate) const UNISTD_GENERIC: Tool = tool("/usr/include/asm-generic/unistd.h", "linux-libc-dev");
 /// Where Debian keeps it on x86_64; elsewhere its packages have none.

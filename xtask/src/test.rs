@@ -6,7 +6,7 @@ use std::fmt;
 use std::io::{self, BufRead, BufReader};
 use std::process::Stdio;
 
-use crate::{cargo, setup};
+use crate::{cargo, probes, setup};
 
 /// Names the file to which a test adds a line `name: reason` for each case
 /// that this machine or this user does not allow.
@@ -39,6 +39,10 @@ pub(crate) fn all(arguments: &[OsString]) -> io::Result<Tally> {
         println!("without {}: the tests that need it leave out", tool.program);
     }
     let go = setup::go()?;
+    // The auditor's tests take what is built into it.
+    if let Err(error) = probes::build() {
+        println!("without the probes, the tests that need them leave out: {error}");
+    }
     let list = cargo::scratch()?.join("left-out");
     std::fs::write(&list, "")?;
     let mut child = cargo::cargo(&["test", "--workspace", "--no-fail-fast"])

@@ -1,6 +1,9 @@
 //! Where the running kernel keeps what the probes read. The loader looks it up
 //! in the kernel's BTF and sets one global of the probes for each; the verifier
-//! then knows it as a constant, and checks it against the types of the kernel.
+//! then knows it as a constant, and checks it against the types of the kernel:
+//! it refuses what is not all of one member, and a pointer to something else. It
+//! cannot tell members of one size and kind from each other, nor check what is
+//! reached through an array or a void pointer.
 
 /// One place in the kernel's memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -97,7 +100,6 @@ macro_rules! for_each_offset {
             MM_ARG_START: "mm_struct" "arg_start", required;
             MM_ARG_END: "mm_struct" "arg_end", required;
             FILE_INODE: "file" "f_inode", required;
-            FILE_PRIVATE_DATA: "file" "private_data", required;
             INODE_INO: "inode" "i_ino", required;
             INODE_SB: "inode" "i_sb", required;
             INODE_PRIVATE: "inode" "i_private", required;

@@ -1,0 +1,68 @@
+//! Every task that there is, when the loader asks.
+
+use core::mem::MaybeUninit;
+
+use aya_ebpf::helpers::generated::bpf_seq_write;
+use nsexec_audit_abi::code::{Hook, Kind};
+use nsexec_audit_abi::field::Reserved;
+use nsexec_audit_abi::parts::{Header, Version};
+use nsexec_audit_abi::record::Snapshot;
+
+use crate::kernel::Object;
+use crate::{namespaces, ring, task};
+
+/// The kernel's `struct bpf_iter__task`, and the beginning of what it points to:
+/// both are part of its interface for programs.
+#[repr(C)]
+pub(crate) struct Context {
+    meta: *const Meta,
+    task: Object,
+}
+
+#[repr(C)]
+struct Meta {
+    file: *mut aya_ebpf::bindings::seq_file,
+}
+
+#[unsafe(no_mangle)]
+#[unsafe(link_section = "iter/task")]
+pub(crate) extern "C" fn iter_task(context: *const Context) -> i32 {
+    let hook = Hook::IterTask;
+    // SAFETY: the verifier knows the context and what it points to.
+    let (file, task) = unsafe { ((*(*context).meta).file, (*context).task) };
+    // The last call is for no task.
+    if task.is_null() {
+        return 0;
+    }
+    ring::count(hook, ring::seen);
+    let mut record = MaybeUninit::<Snapshot>::uninit();
+    let out = record.as_mut_ptr();
+    // SAFETY: it is a record, of which every field is written before it is used.
+    let failed = unsafe {
+        (&raw mut (*out).header).write(Header {
+            version: Version::THIS,
+            kind: Kind::Snapshot,
+            hook,
+            length: size_of::<Snapshot>() as u32,
+            cpu: ring::cpu(),
+            reserved: Reserved::ZERO,
+            sequence: 0,
+            lost: 0,
+            boot_ns: ring::now(),
+        });
+        task::read(task, &raw mut (*out).task);
+        task::read_parent(task, &raw mut (*out).parent);
+        namespaces::read(task, &raw mut (*out).vector);
+        bpf_seq_write(file, out.cast(), size_of::<Snapshot>() as u32)
+    } != 0;
+    // The kernel asks again for a task that did not fit.
+    ring::count(
+        hook,
+        if failed {
+            ring::filtered
+        } else {
+            ring::written
+        },
+    );
+    0
+}

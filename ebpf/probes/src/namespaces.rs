@@ -1,0 +1,102 @@
+//! The ten namespaces of a task.
+
+use aya_ebpf::Global;
+use nsexec_audit_abi::field::Reserved;
+use nsexec_audit_abi::parts::{UserNamespace, Vector};
+
+use crate::kernel::{Object, at, copy, copy_pointer, has, load, load_in};
+use crate::offsets::*;
+
+/// Fills in the namespaces of `task`.
+///
+/// # Safety
+/// `out` can be written.
+#[inline(always)]
+pub(crate) unsafe fn read(task: Object, out: *mut Vector) {
+    let nsproxy: Object = load(task, &TASK_NSPROXY);
+    let of = |member| load::<Object>(nsproxy, member);
+    let user: Object = load(load(task, &TASK_CRED), &CRED_USER_NS);
+    // SAFETY: the caller's, and every index is below SLOTS.
+    unsafe {
+        put(out, 0, of(&NSPROXY_CGROUP_NS), &CGROUP_NS);
+        put(out, 1, of(&NSPROXY_IPC_NS), &IPC_NS);
+        put(out, 2, of(&NSPROXY_MNT_NS), &MNT_NS);
+        put(out, 3, of(&NSPROXY_NET_NS), &NET_NS);
+        put_pid(out, 4, task);
+        put(out, 5, of(&NSPROXY_PID_NS_FOR_CHILDREN), &PID_NS);
+        put(out, 6, of(&NSPROXY_TIME_NS), &TIME_NS);
+        put(out, 7, of(&NSPROXY_TIME_NS_FOR_CHILDREN), &TIME_NS);
+        put(out, 8, user, &USER_NS);
+        put(out, 9, of(&NSPROXY_UTS_NS), &UTS_NS);
+    }
+}
+
+/// # Safety
+/// `out` can be written, and has a slot `index`.
+#[inline(always)]
+unsafe fn put(out: *mut Vector, index: usize, namespace: Object, common: &Global<u32>) {
+    let id = if has(&NS_ID) {
+        load_in(namespace, common, &NS_ID)
+    } else {
+        0
+    };
+    let inum = load_in(namespace, common, &NS_INUM);
+    // SAFETY: the caller's.
+    unsafe {
+        (&raw mut (*out).id[index]).write(id);
+        (&raw mut (*out).inum[index]).write(inum);
+    }
+}
+
+/// The pid namespace that a task is in is that of its innermost pid, which is in
+/// an array: the verifier knows no type there.
+///
+/// # Safety
+/// As [`put`].
+#[inline(always)]
+unsafe fn put_pid(out: *mut Vector, index: usize, task: Object) {
+    let namespace = copy_pointer(innermost_pid(task), &UPID_NS);
+    let common = at(namespace, &PID_NS);
+    let id = if has(&NS_ID) {
+        copy(at(common, &NS_ID))
+    } else {
+        0
+    };
+    let inum = copy(at(common, &NS_INUM));
+    // SAFETY: the caller's.
+    unsafe {
+        (&raw mut (*out).id[index]).write(id);
+        (&raw mut (*out).inum[index]).write(inum);
+    }
+}
+
+/// The `struct upid` of a task in its own pid namespace.
+#[inline(always)]
+pub(crate) fn innermost_pid(task: Object) -> Object {
+    let pid: Object = load(task, &TASK_THREAD_PID);
+    let level: u32 = load(pid, &PID_LEVEL);
+    at(pid, &PID_NUMBERS).wrapping_add((level * UPID_SIZE.load()) as usize)
+}
+
+/// Fills in what there is to know of the user namespace of `task`.
+///
+/// # Safety
+/// `out` can be written.
+#[inline(always)]
+pub(crate) unsafe fn read_user(task: Object, out: *mut UserNamespace) {
+    let user: Object = load(load(task, &TASK_CRED), &CRED_USER_NS);
+    let parent: Object = load(user, &USER_NS_PARENT);
+    let parent_id = if has(&NS_ID) {
+        load_in(parent, &USER_NS, &NS_ID)
+    } else {
+        0
+    };
+    // SAFETY: the caller's.
+    unsafe {
+        (&raw mut (*out).parent_id).write(parent_id);
+        (&raw mut (*out).parent_inum).write(load_in(parent, &USER_NS, &NS_INUM));
+        (&raw mut (*out).owner).write(load(user, &USER_NS_OWNER));
+        (&raw mut (*out).level).write(load(user, &USER_NS_LEVEL));
+        (&raw mut (*out).reserved).write(Reserved::ZERO);
+    }
+}

@@ -1,0 +1,153 @@
+//! The two rings, and what is counted beside them.
+
+use core::arch::asm;
+
+use aya_ebpf::helpers::generated::{bpf_get_smp_processor_id, bpf_ktime_get_boot_ns};
+use aya_ebpf::macros::map;
+use aya_ebpf::maps::ring_buf::RingBufEntry;
+use aya_ebpf::maps::{PerCpuArray, RingBuf};
+use nsexec_audit_abi::code::{Hook, Kind};
+use nsexec_audit_abi::counters::{Counters, LINEAGE_RING, NAMESPACE_RING, Position, RINGS};
+use nsexec_audit_abi::field::Reserved;
+use nsexec_audit_abi::parts::{Header, Version};
+use nsexec_audit_abi::record::{Exec, Exit, Fork, Namespace};
+
+/// BPF_RB_NO_WAKEUP, BPF_RB_FORCE_WAKEUP and BPF_RB_AVAIL_DATA of linux/bpf.h.
+const NO_WAKEUP: u64 = 1;
+const FORCE_WAKEUP: u64 = 2;
+const AVAILABLE_DATA: u64 = 0;
+/// How much of the lineage may wait until the loader looks by itself.
+const PATIENCE_BYTES: u64 = 128 << 10;
+
+// The loader sets the sizes.
+#[map]
+static NAMESPACES: RingBuf = RingBuf::with_byte_size(1 << 20, 0);
+#[map]
+static LINEAGE: RingBuf = RingBuf::with_byte_size(1 << 20, 0);
+#[map]
+static POSITIONS: PerCpuArray<Position> = PerCpuArray::with_max_entries(RINGS, 0);
+#[map]
+static COUNTERS: PerCpuArray<Counters> = PerCpuArray::with_max_entries(Hook::COUNT, 0);
+
+/// A record that goes into a ring. It begins with its [`Header`].
+pub(crate) trait Record: Sized + 'static {
+    const KIND: Kind;
+    const RING: u32;
+}
+
+impl Record for Namespace {
+    const KIND: Kind = Kind::Namespace;
+    const RING: u32 = NAMESPACE_RING;
+}
+
+impl Record for Fork {
+    const KIND: Kind = Kind::Fork;
+    const RING: u32 = LINEAGE_RING;
+}
+
+impl Record for Exec {
+    const KIND: Kind = Kind::Exec;
+    const RING: u32 = LINEAGE_RING;
+}
+
+impl Record for Exit {
+    const KIND: Kind = Kind::Exit;
+    const RING: u32 = LINEAGE_RING;
+}
+
+/// Counts one more. A program can be preempted, and another take its processor:
+/// hence atomically, although each processor has its own.
+#[inline(always)]
+pub(crate) fn count(hook: Hook, counter: fn(*mut Counters) -> *mut u64) {
+    if let Some(counters) = COUNTERS.get_ptr_mut(u32::from(hook.code()) - 1) {
+        add(counter(counters));
+    }
+}
+
+macro_rules! counter {
+    ($($name:ident)+) => {$(
+        pub(crate) fn $name(counters: *mut Counters) -> *mut u64 {
+            // SAFETY: only of a value of the map.
+            unsafe { &raw mut (*counters).$name }
+        }
+    )+};
+}
+
+counter!(seen filtered written ring_full pending_full beginning_unseen);
+
+#[inline(always)]
+fn add(number: *mut u64) -> u64 {
+    let mut before = 1_u64;
+    // core has no atomic addition for this target, although the kernel has.
+    // SAFETY: an aligned number in a map, which lives as long as the program.
+    unsafe {
+        asm!(
+            "{before} = atomic_fetch_add((u64 *)({number} + 0), {before})",
+            number = in(reg) number,
+            before = inout(reg) before,
+        );
+    }
+    before
+}
+
+/// Takes the next number of the ring, then room for a record in it, and writes
+/// the record's header. Without room the number stays missing, and that is
+/// counted. What comes of it has to be given to [`submit`].
+#[inline(always)]
+pub(crate) fn begin<T: Record>(hook: Hook) -> Option<RingBufEntry<T>> {
+    let position = POSITIONS.get_ptr_mut(T::RING)?;
+    // SAFETY: a value of the map.
+    let (sequence, lost) = unsafe { (&raw mut (*position).sequence, &raw mut (*position).lost) };
+    let sequence = add(sequence);
+    let ring = if T::RING == NAMESPACE_RING {
+        &NAMESPACES
+    } else {
+        &LINEAGE
+    };
+    let Some(mut entry) = ring.reserve::<T>(0) else {
+        add(lost);
+        count(hook, ring_full);
+        return None;
+    };
+    let header = Header {
+        version: Version::THIS,
+        kind: T::KIND,
+        hook,
+        length: size_of::<T>() as u32,
+        cpu: cpu(),
+        reserved: Reserved::ZERO,
+        sequence,
+        // SAFETY: a value of the map.
+        lost: unsafe { lost.read_volatile() },
+        boot_ns: now(),
+    };
+    // SAFETY: the record begins with it.
+    unsafe { entry.as_mut_ptr().cast::<Header>().write(header) };
+    Some(entry)
+}
+
+/// Hands a record to the loader, which is woken at once only for namespaces.
+#[inline(always)]
+pub(crate) fn submit<T: Record>(hook: Hook, entry: RingBufEntry<T>) {
+    let wake = if T::RING == NAMESPACE_RING {
+        0
+    } else if LINEAGE.query(AVAILABLE_DATA) > PATIENCE_BYTES {
+        FORCE_WAKEUP
+    } else {
+        NO_WAKEUP
+    };
+    entry.submit(wake);
+    count(hook, written);
+}
+
+#[inline(always)]
+pub(crate) fn cpu() -> u32 {
+    // SAFETY: it takes nothing.
+    unsafe { bpf_get_smp_processor_id() as u32 }
+}
+
+#[inline(always)]
+pub(crate) fn now() -> u64 {
+    // SAFETY: it takes nothing.
+    unsafe { bpf_ktime_get_boot_ns() }
+}

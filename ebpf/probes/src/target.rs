@@ -1,0 +1,59 @@
+//! What setns(2) was given.
+//!
+//! A descriptor is found through an array of pointers, so the verifier knows no
+//! type from there on: all of it is copied.
+
+use nsexec_audit_abi::code::Source;
+use nsexec_audit_abi::parts::Target;
+
+use crate::kernel::{Object, at, copy, copy_pointer, has, load};
+use crate::offsets::*;
+
+/// NSFS_MAGIC and PID_FS_MAGIC of linux/magic.h.
+const NSFS: u64 = 0x6e73_6673;
+const PIDFS: u64 = 0x5049_4446;
+
+/// Fills in what the descriptor of `task` is now; another thread may change it
+/// before the kernel looks.
+#[inline(always)]
+pub(crate) fn read(task: Object, fd: i32, out: &mut Target) {
+    let table: Object = load(load(task, &TASK_FILES), &FILES_FDT);
+    let count: u32 = load(table, &FDTABLE_MAX_FDS);
+    let array: u64 = load(table, &FDTABLE_FD);
+    out.source = Source::Closed;
+    let index = fd as u32;
+    if fd < 0 || index >= count {
+        return;
+    }
+    let slot = array.wrapping_add(u64::from(index) * 8) as Object;
+    let file = copy::<u64>(slot) as Object;
+    if file.is_null() {
+        return;
+    }
+    let inode = copy_pointer(file, &FILE_INODE);
+    let magic: u64 = copy(at(copy_pointer(inode, &INODE_SB), &SB_MAGIC));
+    let number: u64 = copy(at(inode, &INODE_INO));
+    match magic {
+        NSFS => {
+            let namespace = copy_pointer(inode, &INODE_PRIVATE);
+            out.source = Source::Nsfs;
+            out.inum = copy(at(namespace, &NS_INUM));
+            if has(&NS_ID) {
+                out.id = copy(at(namespace, &NS_ID));
+            }
+            if has(&NS_TYPE) {
+                out.flag = copy(at(namespace, &NS_TYPE));
+            } else if has(&NS_OPS_TYPE) {
+                out.flag = copy(at(copy_pointer(namespace, &NS_OPS), &NS_OPS_TYPE));
+            }
+        }
+        PIDFS => {
+            let pid = copy_pointer(inode, &INODE_PRIVATE);
+            out.source = Source::Pidfd;
+            out.inum = number as u32;
+            // Its number in the initial pid namespace.
+            out.pid = copy(at(at(pid, &PID_NUMBERS), &UPID_NR));
+        }
+        _ => out.source = Source::Other,
+    }
+}
