@@ -1,0 +1,261 @@
+//! The types of the running kernel: where members of its structures are.
+//!
+//! aya reads BTF as well, but keeps members to itself. This reads no more than
+//! structures, of a file of some megabytes, in place.
+
+use std::collections::HashMap;
+use std::fmt;
+
+/// Where the kernel shows its own.
+pub const KERNEL: &str = "/sys/kernel/btf/vmlinux";
+
+/// The types of linux/btf.h that are told apart here.
+const ARRAY: u32 = 3;
+const STRUCT: u32 = 4;
+const UNION: u32 = 5;
+const TYPEDEF: u32 = 8;
+const VOLATILE: u32 = 9;
+const CONST: u32 = 10;
+const RESTRICT: u32 = 11;
+const TYPE_TAG: u32 = 18;
+
+/// How deep structures may lie in each other, so that a wrong file ends.
+const DEPTH: u32 = 16;
+
+/// What a file of types has to be and is not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum BtfFault {
+    /// Its beginning is not that of BTF in this machine's byte order.
+    Header,
+    /// A section lies outside of it.
+    Section,
+    /// A type ends after the section does.
+    Truncated,
+    /// A type of a kind that is not known, so that its length is not either.
+    Kind(u32),
+}
+
+impl fmt::Display for BtfFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Header => {
+                f.write_str("this is not BTF; the kernel's own is /sys/kernel/btf/vmlinux")
+            }
+            Self::Section => f.write_str("a section of the BTF lies outside of it"),
+            Self::Truncated => f.write_str("the BTF ends within a type"),
+            Self::Kind(kind) => write!(
+                f,
+                "the BTF has a type of kind {kind}; those up to 19 are known"
+            ),
+        }
+    }
+}
+
+impl std::error::Error for BtfFault {}
+
+/// A file of types, read.
+#[derive(Debug)]
+pub struct Btf<'a> {
+    types: &'a [u8],
+    strings: &'a [u8],
+    /// Where each type begins in `types`; type 0 is void.
+    starts: Vec<usize>,
+    /// The structures and unions of each name.
+    structures: HashMap<&'a [u8], Vec<u32>>,
+}
+
+/// A type's first three words.
+#[derive(Clone, Copy)]
+struct Type {
+    at: usize,
+    name: u32,
+    kind: u32,
+    /// Members of a structure.
+    length: u32,
+    flag: bool,
+    /// A size, or another type.
+    word: u32,
+}
+
+struct Member {
+    name: u32,
+    kind: u32,
+    /// From the beginning of the structure, in bytes; none of a bit field.
+    offset: Option<u32>,
+}
+
+impl<'a> Btf<'a> {
+    /// Reads a whole file.
+    ///
+    /// # Errors
+    /// It is not one, or has types that are not known here.
+    pub fn parse(bytes: &'a [u8]) -> Result<Self, BtfFault> {
+        let (types, strings) = sections(bytes)?;
+        let mut btf = Self {
+            types,
+            strings,
+            starts: vec![0],
+            structures: HashMap::new(),
+        };
+        let mut at = 0;
+        while at < types.len() {
+            let found = btf.read(at).ok_or(BtfFault::Truncated)?;
+            if matches!(found.kind, STRUCT | UNION) {
+                let number = u32::try_from(btf.starts.len()).map_err(|_| BtfFault::Section)?;
+                let name = btf.string(found.name).ok_or(BtfFault::Section)?;
+                btf.structures.entry(name).or_default().push(number);
+            }
+            btf.starts.push(at);
+            at += 12 + tail(found.kind, found.length)?;
+        }
+        if at > types.len() {
+            return Err(BtfFault::Truncated);
+        }
+        Ok(btf)
+    }
+
+    /// How many bytes before `path` there are in a structure, where `path` is a
+    /// member, and members of it, with dots between. An empty path: the size.
+    /// None where there is no such structure or no such member.
+    #[must_use]
+    pub fn offset(&self, structure: &str, path: &str) -> Option<u32> {
+        let candidates = self.structures.get(structure.as_bytes())?;
+        candidates
+            .iter()
+            .find_map(|number| self.offset_in(*number, path))
+    }
+
+    fn offset_in(&self, number: u32, path: &str) -> Option<u32> {
+        if path.is_empty() {
+            return Some(self.get(number)?.word);
+        }
+        let mut number = number;
+        let mut sum = 0_u32;
+        for name in path.split('.') {
+            let (offset, kind) = self.member(number, name.as_bytes(), DEPTH)?;
+            sum = sum.checked_add(offset)?;
+            number = kind;
+        }
+        Some(sum)
+    }
+
+    /// A member's offset and type; also one of a structure that has no name of
+    /// its own.
+    fn member(&self, number: u32, name: &[u8], depth: u32) -> Option<(u32, u32)> {
+        let depth = depth.checked_sub(1)?;
+        let structure = self.plain(number)?;
+        if !matches!(structure.kind, STRUCT | UNION) {
+            return None;
+        }
+        for index in 0..structure.length {
+            let member = self.read_member(structure, index)?;
+            let own = self.string(member.name)?;
+            if own == name {
+                return Some((member.offset?, member.kind));
+            }
+            if own.is_empty()
+                && let Some((inner, kind)) = self.member(member.kind, name, depth)
+            {
+                return Some((member.offset?.checked_add(inner)?, kind));
+            }
+        }
+        None
+    }
+
+    /// A type without its other names and qualifiers.
+    fn plain(&self, number: u32) -> Option<Type> {
+        let mut found = self.get(number)?;
+        for _ in 0..DEPTH {
+            match found.kind {
+                TYPEDEF | VOLATILE | CONST | RESTRICT | TYPE_TAG => found = self.get(found.word)?,
+                _ => return Some(found),
+            }
+        }
+        None
+    }
+
+    fn get(&self, number: u32) -> Option<Type> {
+        if number == 0 {
+            return None;
+        }
+        self.read(*self.starts.get(usize::try_from(number).ok()?)?)
+    }
+
+    fn read(&self, at: usize) -> Option<Type> {
+        let info = word(self.types, at + 4)?;
+        Some(Type {
+            at,
+            name: word(self.types, at)?,
+            kind: info >> 24 & 0x1f,
+            length: info & 0xffff,
+            flag: info >> 31 == 1,
+            word: word(self.types, at + 8)?,
+        })
+    }
+
+    fn read_member(&self, structure: Type, index: u32) -> Option<Member> {
+        let at = structure.at + 12 + 12 * usize::try_from(index).ok()?;
+        let place = word(self.types, at + 8)?;
+        // With the flag, the upper byte is the width of a bit field.
+        let (bits, width) = if structure.flag {
+            (place & 0x00ff_ffff, place >> 24)
+        } else {
+            (place, 0)
+        };
+        Some(Member {
+            name: word(self.types, at)?,
+            kind: word(self.types, at + 4)?,
+            offset: (width == 0 && bits % 8 == 0).then_some(bits / 8),
+        })
+    }
+
+    fn string(&self, offset: u32) -> Option<&'a [u8]> {
+        let rest = self.strings.get(usize::try_from(offset).ok()?..)?;
+        let end = rest.iter().position(|byte| *byte == 0)?;
+        rest.get(..end)
+    }
+}
+
+/// The types and the strings.
+fn sections(bytes: &[u8]) -> Result<(&[u8], &[u8]), BtfFault> {
+    // struct btf_header: magic, version, flags, its own length; then both
+    // sections, as offset from its end and length.
+    let start = u16::from_ne_bytes(*bytes.first_chunk().ok_or(BtfFault::Header)?);
+    if start != 0xeb9f || bytes.get(2) != Some(&1) {
+        return Err(BtfFault::Header);
+    }
+    let section = |at: usize| {
+        let base = word(bytes, 4)?.checked_add(word(bytes, at)?)?;
+        let end = base.checked_add(word(bytes, at + 4)?)?;
+        bytes.get(usize::try_from(base).ok()?..usize::try_from(end).ok()?)
+    };
+    section(8).zip(section(16)).ok_or(BtfFault::Section)
+}
+
+/// How many bytes follow a type's first three words.
+fn tail(kind: u32, length: u32) -> Result<usize, BtfFault> {
+    let length = usize::try_from(length).map_err(|_| BtfFault::Section)?;
+    Ok(match kind {
+        // pointer, forward, names and qualifiers, function, float
+        2 | 7 | TYPEDEF | VOLATILE | CONST | RESTRICT | 12 | 16 | TYPE_TAG => 0,
+        // integer, variable, tag of a declaration
+        1 | 14 | 17 => 4,
+        ARRAY => 12,
+        STRUCT | UNION => 12 * length,
+        // enumeration, parameters of a function
+        6 | 13 => 8 * length,
+        // data section, 64-bit enumeration
+        15 | 19 => 12 * length,
+        other => return Err(BtfFault::Kind(other)),
+    })
+}
+
+fn word(bytes: &[u8], at: usize) -> Option<u32> {
+    let rest = bytes.get(at..)?;
+    Some(u32::from_ne_bytes(*rest.first_chunk()?))
+}
+
+#[cfg(test)]
+#[path = "btf_tests.rs"]
+mod tests;

@@ -1,0 +1,14 @@
+//! Loads the probes of nsexec-audit and reads what they write.
+//!
+//! [`btf`] finds out where the running kernel keeps what the probes read,
+//! [`probes`] loads and attaches them, [`json`] prints an event.
+#![forbid(unsafe_code)]
+
+pub mod arguments;
+pub mod btf;
+pub mod json;
+mod offsets;
+pub mod probes;
+pub mod watch;
+
+pub use offsets::Offsets;

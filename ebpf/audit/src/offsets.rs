@@ -1,0 +1,55 @@
+//! The offsets that the probes are told, found in the kernel's types.
+
+use nsexec_audit_abi::offsets::{ABSENT, ALL, COMPAT_MASK, COMPAT_MASK_VALUE};
+
+use crate::btf::Btf;
+
+/// A value for each global of the probes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Offsets(Vec<(&'static str, u32)>);
+
+impl Offsets {
+    /// Looks each up.
+    ///
+    /// # Errors
+    /// The members, as `structure.path`, that the kernel has to have and has not.
+    pub fn find(btf: &Btf<'_>) -> Result<Self, Vec<String>> {
+        let mut found = vec![(COMPAT_MASK, COMPAT_MASK_VALUE)];
+        let mut missing = Vec::new();
+        for offset in ALL {
+            match btf.offset(offset.structure, offset.path) {
+                Some(value) => found.push((offset.global, value)),
+                None if offset.optional => found.push((offset.global, ABSENT)),
+                None => missing.push(format!("{}.{}", offset.structure, offset.path)),
+            }
+        }
+        if missing.is_empty() {
+            Ok(Self(found))
+        } else {
+            Err(missing)
+        }
+    }
+
+    /// What a global is set to.
+    #[must_use]
+    pub fn get(&self, global: &str) -> Option<u32> {
+        self.all()
+            .find_map(|(name, value)| (name == global).then_some(*value))
+    }
+
+    /// Sets one to something else. The probes are not taken by the kernel, or
+    /// read nonsense: for tests of that.
+    #[must_use]
+    pub fn with(mut self, global: &str, value: u32) -> Self {
+        for (name, place) in &mut self.0 {
+            if *name == global {
+                *place = value;
+            }
+        }
+        self
+    }
+
+    pub(crate) fn all(&self) -> impl Iterator<Item = (&'static str, &u32)> {
+        self.0.iter().map(|(name, value)| (*name, value))
+    }
+}

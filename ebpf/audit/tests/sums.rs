@@ -1,0 +1,131 @@
+//! What is counted agrees with what is read, and nothing is lost unsaid.
+#![allow(clippy::unwrap_used, reason = "in a test, a panic is how it fails")]
+
+mod support;
+
+use nix::sched::{CloneFlags, setns};
+use nsexec_audit::probes::{Probes, Sizes};
+use nsexec_audit_abi::code::{Hook, Kind};
+use nsexec_audit_abi::counters::Counters;
+
+use support::{Watched, own_tid};
+
+/// A page, and eight of them: some records, and no more.
+const SMALL: Sizes = Sizes {
+    namespaces: 4096,
+    lineage: 4096,
+};
+
+/// Calls setns(2) with the namespace that the thread is in, so often.
+fn rejoin(times: usize) {
+    let own = std::fs::File::open("/proc/thread-self/ns/uts").unwrap();
+    for _ in 0..times {
+        setns(&own, CloneFlags::CLONE_NEWUTS).unwrap();
+    }
+}
+
+/// Checks every sum, after everything was read.
+fn sums_agree(watched: &mut Watched) {
+    watched.probes.stop();
+    watched.drain();
+    let mut received = [0_u64; 2];
+    for (hook, by_cpu) in watched.probes.counters().unwrap() {
+        let sum = |of: fn(&Counters) -> u64| by_cpu.iter().map(of).sum::<u64>();
+        let lost = sum(|one| one.ring_full) + sum(|one| one.pending_full);
+        let known = sum(|one| one.filtered) + sum(|one| one.written) + lost;
+        assert_eq!(sum(|one| one.seen), known, "{hook:?}");
+        let Some(kind) = hook.writes() else {
+            continue;
+        };
+        let events = watched
+            .seen
+            .iter()
+            .filter(|event| event.header().hook == hook);
+        let read = u64::try_from(events.count()).unwrap();
+        assert_eq!(sum(|one| one.written), read, "{hook:?}");
+        received[usize::from(kind != Kind::Namespace)] += read;
+    }
+    let positions = watched.probes.positions().unwrap();
+    for (positions, received) in positions.iter().zip(received) {
+        let taken: u64 = positions.iter().map(|one| one.sequence).sum();
+        let lost: u64 = positions.iter().map(|one| one.lost).sum();
+        assert_eq!(taken, received + lost);
+    }
+}
+
+#[test]
+fn nothing_is_lost_while_there_is_room() {
+    let Some(mut watched) = Watched::start("nothing_is_lost_while_there_is_room") else {
+        return;
+    };
+    rejoin(500);
+    watched.drain();
+    sums_agree(&mut watched);
+    let own = watched.seen.iter().filter(|event| {
+        event.header().hook == Hook::SetnsExit
+            && matches!(event, nsexec_audit_abi::Event::Namespace(record) if record.actor.tid == own_tid())
+    });
+    assert_eq!(own.count(), 500);
+    assert!(watched.seen.iter().all(|event| event.header().lost == 0));
+}
+
+#[test]
+fn what_does_not_fit_is_counted_and_said_in_place() {
+    let test = "what_does_not_fit_is_counted_and_said_in_place";
+    let Some(mut watched) = Watched::with(test, SMALL) else {
+        return;
+    };
+    rejoin(100);
+    watched.drain();
+    rejoin(1);
+    watched.drain();
+    let lost: u64 = watched.probes.positions().unwrap()[0]
+        .iter()
+        .map(|one| one.lost)
+        .sum();
+    assert!(lost >= 90, "{lost}");
+    // By processor, each number that is missing was counted before the record
+    // that follows it.
+    let mut gaps = 0;
+    for cpu in 0..8192 {
+        let mut headers: Vec<_> = watched
+            .seen
+            .iter()
+            .map(|event| *event.header())
+            .filter(|header| header.kind == Kind::Namespace && header.cpu == cpu)
+            .collect();
+        headers.sort_by_key(|header| header.sequence);
+        for pair in headers.windows(2) {
+            let [one, next] = pair else { panic!() };
+            let missing = next.sequence - one.sequence - 1;
+            assert_eq!(next.lost - one.lost, missing);
+            gaps += missing;
+        }
+    }
+    assert!(gaps > 0 && gaps <= lost, "{gaps} of {lost}");
+    sums_agree(&mut watched);
+}
+
+#[test]
+fn the_kernel_refuses_a_wrong_offset() {
+    let test = "the_kernel_refuses_a_wrong_offset";
+    let Some(object) = support::object(test) else {
+        return;
+    };
+    let right = nsexec_audit::probes::running_kernel().unwrap();
+    // Half of a member and of the next; pointers to something else.
+    for (global, more) in [
+        ("NS_INUM", 2),
+        ("TASK_NSPROXY", 8),
+        ("NSPROXY_UTS_NS", 8),
+        ("CRED_USER_NS", 8),
+    ] {
+        let wrong = right.get(global).unwrap() + more;
+        let wrong = right.clone().with(global, wrong);
+        let error = Probes::start(object, &wrong, SMALL)
+            .unwrap_err()
+            .to_string();
+        let refused = error.contains("the kernel does not take");
+        assert!(refused, "{global}: {error}");
+    }
+}

@@ -1,0 +1,153 @@
+//! Probes for one test, and what they see.
+#![allow(
+    dead_code,
+    unreachable_pub,
+    reason = "each test file uses its own part"
+)]
+
+use std::fs::{self, OpenOptions};
+use std::io::Write as _;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use nsexec_audit::probes::{self, Probes, Sizes};
+use nsexec_audit_abi::Event;
+use nsexec_audit_abi::counters::{LINEAGE_RING, NAMESPACE_RING};
+use nsexec_audit_abi::parts::SLOT_NAMES;
+use nsexec_audit_abi::record::Namespace;
+
+/// The probes that were built in, unless this machine or this user does not
+/// allow them: then `test` is counted as left out.
+pub fn object(test: &str) -> Option<&'static [u8]> {
+    let reason = match probes::embedded() {
+        None => "the probes were not built; `cargo xtask probes` does",
+        Some(_) if !nix::unistd::geteuid().is_root() => {
+            "it loads programs into the kernel, as root"
+        }
+        Some(object) => return Some(object),
+    };
+    if let Some(list) = std::env::var_os("NSEXEC_LEFT_OUT") {
+        let mut list = OpenOptions::new()
+            .append(true)
+            .create(true)
+            .open(list)
+            .unwrap();
+        writeln!(list, "{test}: {reason}").unwrap();
+    }
+    None
+}
+
+/// Probes at work, and everything that they wrote.
+pub struct Watched {
+    pub probes: Probes,
+    pub seen: Vec<Event>,
+}
+
+impl Watched {
+    pub fn start(test: &str) -> Option<Self> {
+        Self::with(test, Sizes::DEFAULT)
+    }
+
+    pub fn with(test: &str, sizes: Sizes) -> Option<Self> {
+        let object = object(test)?;
+        let offsets = probes::running_kernel().unwrap();
+        let probes = Probes::start(object, &offsets, sizes).unwrap_or_else(|error| {
+            panic!("{error}");
+        });
+        Some(Self {
+            probes,
+            seen: Vec::new(),
+        })
+    }
+
+    /// Reads all that there is.
+    pub fn drain(&mut self) {
+        for ring in [NAMESPACE_RING, LINEAGE_RING] {
+            while let Some(event) = self.probes.next(ring).unwrap() {
+                self.seen.push(event);
+            }
+        }
+    }
+
+    /// The first thing that `pick` takes, now or soon.
+    #[track_caller]
+    pub fn find<T>(&mut self, what: &str, pick: impl Fn(&Event) -> Option<T>) -> T {
+        let deadline = Instant::now() + Duration::from_secs(20);
+        loop {
+            self.drain();
+            if let Some(found) = self.seen.iter().find_map(&pick) {
+                return found;
+            }
+            assert!(Instant::now() < deadline, "no {what}");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// The first event of namespaces by a thread.
+    #[track_caller]
+    pub fn namespace(&mut self, tid: u32) -> Namespace {
+        self.find("event of namespaces", |event| match event {
+            Event::Namespace(record) if record.actor.tid == tid => Some(*record),
+            _ => None,
+        })
+    }
+}
+
+/// A child that is killed when the test ends.
+pub struct Sleeper(pub Child);
+
+impl Sleeper {
+    /// `unshare FLAGS sleep`, once it sleeps.
+    pub fn new(flags: &[&str]) -> Self {
+        let mut command = Command::new("unshare");
+        command.args(flags).args(["sleep", "1000"]);
+        let child = command.stdin(Stdio::null()).spawn().unwrap();
+        let comm = format!("/proc/{}/comm", child.id());
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while fs::read_to_string(&comm).unwrap() != "sleep\n" {
+            assert!(Instant::now() < deadline, "unshare(1) does not come up");
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        Self(child)
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.0.id()
+    }
+}
+
+impl Drop for Sleeper {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// The inode number of a link like /proc/self/ns/uts.
+pub fn inum(of: &str, name: &str) -> u32 {
+    let link = fs::read_link(format!("/proc/{of}/ns/{name}")).unwrap();
+    let text = link.to_str().unwrap().to_owned();
+    let (_, rest) = text.split_once('[').unwrap();
+    rest.trim_end_matches(']').parse().unwrap()
+}
+
+/// The place of a namespace in a vector.
+pub fn slot(name: &str) -> usize {
+    SLOT_NAMES.iter().position(|known| *known == name).unwrap()
+}
+
+/// Which namespaces a call changed.
+pub fn changed(record: &Namespace) -> Vec<&'static str> {
+    let differ = |at: usize| {
+        (record.before.id[at], record.before.inum[at])
+            != (record.after.id[at], record.after.inum[at])
+    };
+    (0..SLOT_NAMES.len())
+        .filter(|at| differ(*at))
+        .map(|at| SLOT_NAMES[at])
+        .collect()
+}
+
+pub fn own_tid() -> u32 {
+    u32::try_from(nix::unistd::gettid().as_raw()).unwrap()
+}
