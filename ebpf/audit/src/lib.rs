@@ -6,6 +6,7 @@
 
 pub mod arguments;
 pub mod btf;
+mod check;
 pub mod json;
 mod offsets;
 pub mod probes;

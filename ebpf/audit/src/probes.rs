@@ -15,8 +15,8 @@ use nsexec_audit_abi::counters::{Counters, LINEAGE_RING, NAMESPACE_RING, Positio
 use nsexec_audit_abi::record::Snapshot;
 use nsexec_audit_abi::{Event, Fault, field::Field as _};
 
-use crate::Offsets;
 use crate::btf::{self, Btf};
+use crate::{Offsets, check};
 
 /// The probes that were built with this library, or none.
 #[must_use]
@@ -56,6 +56,8 @@ pub enum ProbesError {
     Program(&'static str, Box<ProgramError>),
     /// A map could not be used.
     Map(&'static str, Box<dyn std::error::Error + Send + Sync>),
+    /// The probes read this process otherwise than /proc has it.
+    Check(io::Error),
     /// The tasks that are there could not be read.
     Snapshot(io::Error),
     /// A record is not one.
@@ -90,6 +92,11 @@ impl fmt::Display for ProbesError {
                 )
             }
             Self::Map(name, error) => write!(f, "map {name}: {}", chain(error.as_ref())),
+            Self::Check(error) => write!(
+                f,
+                "the probes do not read this process as it is: {error}; this kernel is not one \
+                 that they know"
+            ),
             Self::Snapshot(error) => write!(f, "the tasks could not be read: {error}"),
             Self::Record(fault) => write!(f, "a record of the probes is not one: {fault}"),
         }
@@ -186,11 +193,13 @@ pub fn running_kernel() -> Result<Offsets, ProbesError> {
 }
 
 impl Probes {
-    /// Loads `object` and attaches every program of it.
+    /// Loads `object` and attaches every program of it, once they have read this
+    /// thread right.
     ///
     /// # Errors
     /// The kernel takes it only from someone with CAP_BPF and CAP_PERFMON, and
-    /// only where each offset is that of a member of the right type.
+    /// only where each offset is that of a member of the right type; and what is
+    /// read has to agree with /proc.
     pub fn start(object: &[u8], offsets: &Offsets, sizes: Sizes) -> Result<Self, ProbesError> {
         let types = AyaBtf::from_sys_fs().map_err(|error| ProbesError::Object(error.into()))?;
         let mut loader = EbpfLoader::new();
@@ -211,19 +220,20 @@ impl Probes {
         let rings = [ring(&mut ebpf, "NAMESPACES")?, ring(&mut ebpf, "LINEAGE")?];
         let counters = take(&mut ebpf, "COUNTERS")?;
         let positions = take(&mut ebpf, "POSITIONS")?;
-        let mut links = Vec::new();
-        for hook in ORDER {
-            if let Some(link) = attach(&mut ebpf, hook)? {
-                links.insert(0, link);
-            }
-        }
-        Ok(Self {
-            links,
+        let mut probes = Self {
+            links: Vec::new(),
             ebpf,
             rings,
             counters,
             positions,
-        })
+        };
+        check::own(&probes.snapshot()?).map_err(ProbesError::Check)?;
+        for hook in ORDER {
+            if let Some(link) = attach(&mut probes.ebpf, hook)? {
+                probes.links.insert(0, link);
+            }
+        }
+        Ok(probes)
     }
 
     /// Reads the next event of a ring, or none when it is empty now. `ring` is

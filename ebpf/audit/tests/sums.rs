@@ -34,7 +34,8 @@ fn sums_agree(watched: &mut Watched) {
         let lost = sum(|one| one.ring_full) + sum(|one| one.pending_full);
         let known = sum(|one| one.filtered) + sum(|one| one.written) + lost;
         assert_eq!(sum(|one| one.seen), known, "{hook:?}");
-        let Some(kind) = hook.writes() else {
+        let Some(kind @ (Kind::Namespace | Kind::Fork | Kind::Exec | Kind::Exit)) = hook.writes()
+        else {
             continue;
         };
         let events = watched
@@ -127,5 +128,36 @@ fn the_kernel_refuses_a_wrong_offset() {
             .to_string();
         let refused = error.contains("the kernel does not take");
         assert!(refused, "{global}: {error}");
+    }
+}
+
+#[test]
+fn an_offset_that_the_kernel_takes_is_found_out() {
+    let test = "an_offset_that_the_kernel_takes_is_found_out";
+    let Some(object) = support::object(test) else {
+        return;
+    };
+    let right = nsexec_audit::probes::running_kernel().unwrap();
+    // Neighbours of the same size, and what is reached without types.
+    for (global, more, found) in [
+        ("TASK_TGID", 4, "tgid"),
+        ("TASK_PID", 4, "tid"),
+        ("TASK_START_BOOTTIME", 8, "start"),
+        ("TASK_COMM", 8, "comm"),
+        ("CRED_CAP_EFFECTIVE", 4, "CapEff"),
+        ("NS_INUM", 4, "they do not find it"),
+        ("NET_NS", 4, "net"),
+        ("USER_NS", 8, "user"),
+        ("PID_NUMBERS", 8, "they do not find it"),
+        ("UPID_NS", 8, "they do not find it"),
+    ] {
+        let wrong = right.get(global).unwrap() + more;
+        let wrong = right.clone().with(global, wrong);
+        let error = match Probes::start(object, &wrong, SMALL) {
+            Ok(_) => panic!("{global} is wrong, and nothing says so"),
+            Err(error) => error.to_string(),
+        };
+        let told = error.contains("do not read this process as it is") && error.contains(found);
+        assert!(told, "{global}: {error}");
     }
 }
