@@ -75,7 +75,7 @@ impl fmt::Display for ProbesError {
             Self::Btf(fault) => write!(f, "{}: {fault}", btf::KERNEL),
             Self::Missing(members) => write!(
                 f,
-                "this kernel has no {}; Linux 5.15 and later have them",
+                "this kernel has no {}; Linux 6.1 and 6.18 have them",
                 members.join(", ")
             ),
             Self::Object(error) => write!(

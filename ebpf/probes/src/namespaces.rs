@@ -70,12 +70,17 @@ unsafe fn put_pid(out: *mut Vector, index: usize, task: Object) {
     }
 }
 
+/// Beyond any pid: there are at most 32 namespaces in each other, of 16 bytes
+/// each. The verifier of Linux 6.1 wants a bound for what is added to a pointer.
+const NUMBERS_BYTES: u64 = 1024;
+
 /// The `struct upid` of a task in its own pid namespace.
 #[inline(always)]
 pub(crate) fn innermost_pid(task: Object) -> Object {
     let pid: Object = load(task, &TASK_THREAD_PID);
     let level: u32 = load(pid, &PID_LEVEL);
-    at(pid, &PID_NUMBERS).wrapping_add((level * UPID_SIZE.load()) as usize)
+    let distance = u64::from(level) * u64::from(UPID_SIZE.load());
+    at(pid, &PID_NUMBERS).wrapping_add(distance.min(NUMBERS_BYTES) as usize)
 }
 
 /// Fills in what there is to know of the user namespace of `task`.
