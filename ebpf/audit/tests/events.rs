@@ -202,6 +202,39 @@ fn clones_are_seen_whether_they_succeed_or_not() {
 }
 
 #[test]
+fn a_clone_without_namespaces_is_nobodys_end() {
+    let test = "a_clone_without_namespaces_is_nobodys_end";
+    let Some(mut watched) = Watched::start(test) else {
+        return;
+    };
+    // CLONE_THREAD alone is EINVAL. It follows a call that was written, a clone3
+    // that made a task, and has a signal that looks like CLONE_NEWTIME.
+    let script = "
+        syscall($ARGV[0], 0x04000000);
+        syscall($ARGV[1], 0x00010080, 0, 0, 0, 0);
+        my $args = pack('Q8', 0x04000000, 0, 0, 0, 17, 0, 0, 0);
+        my $child = syscall(435, $args, 64);
+        if ($child == 0) { exit 0 } waitpid($child, 0);
+        syscall($ARGV[1], 0x00010080, 0, 0, 0, 0);
+        syscall($ARGV[2], 999, 0);
+    ";
+    let perl = perl(
+        script,
+        &[
+            nix::libc::SYS_unshare,
+            nix::libc::SYS_clone,
+            nix::libc::SYS_setns,
+        ],
+    );
+    let calls = watched.calls(perl, 3);
+    let syscalls: Vec<_> = calls.iter().map(|call| call.syscall).collect();
+    assert_eq!(
+        syscalls,
+        [Syscall::Unshare, Syscall::Clone3, Syscall::Setns]
+    );
+}
+
+#[test]
 fn a_life_is_told_from_fork_to_exit() {
     let Some(mut watched) = Watched::start("a_life_is_told_from_fork_to_exit") else {
         return;
