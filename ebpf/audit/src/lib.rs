@@ -8,7 +8,10 @@ pub mod arguments;
 pub mod btf;
 mod check;
 pub mod json;
+pub mod judge;
+pub mod lineage;
 mod offsets;
+pub mod order;
 pub mod probes;
 pub mod watch;
 

@@ -1,0 +1,291 @@
+//! What is known of every task: its namespaces, its program, its parent.
+//!
+//! Every fork, exec and exit carries the namespaces that the task is in. Where
+//! they are not those that it was left in, something happened that no probe saw
+//! (a call of the 32-bit table, a probe that was taken out), and that is said.
+
+use std::collections::HashMap;
+
+use nsexec_audit_abi::Event;
+use nsexec_audit_abi::code::Notes;
+use nsexec_audit_abi::parts::{Kin, SLOT_NAMES, Task, Vector};
+
+/// Most tasks that are remembered: more than a machine has by default
+/// (kernel.pid_max).
+const MOST: usize = 1 << 17;
+
+/// A thread, for good: its id and when it was made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Thread {
+    pub tid: u32,
+    pub start_ns: u64,
+}
+
+/// A process, for good.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Process {
+    pub tgid: u32,
+    pub start_ns: u64,
+}
+
+impl Process {
+    /// Whose thread the task is.
+    #[must_use]
+    pub fn of(task: &Task) -> Self {
+        Self {
+            tgid: task.tgid,
+            start_ns: task.leader_start_ns,
+        }
+    }
+
+    /// As a parent or child is named.
+    #[must_use]
+    pub fn of_kin(kin: &Kin) -> Self {
+        Self {
+            tgid: kin.tgid,
+            start_ns: kin.leader_start_ns,
+        }
+    }
+}
+
+/// The file of a program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct File {
+    /// As the kernel has it.
+    pub device: u32,
+    pub inode: u64,
+}
+
+impl File {
+    /// What the task executes; a kernel thread has none.
+    #[must_use]
+    pub fn of(task: &Task) -> Option<Self> {
+        (task.exe_inode != 0).then_some(Self {
+            device: task.exe_device,
+            inode: task.exe_inode,
+        })
+    }
+}
+
+/// A program that was executed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Program {
+    pub file: Option<File>,
+    /// As the caller named it.
+    pub path: Vec<u8>,
+    /// Each ends with a zero.
+    pub arguments: Vec<u8>,
+    /// It is nsexec, by the identity of its file, or was executed by one that was.
+    pub is_nsexec: bool,
+}
+
+/// A task is in other namespaces than it was left in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Gap {
+    /// The last that was seen of it.
+    pub known: Vector,
+    /// What it is in.
+    pub found: Vector,
+}
+
+impl Gap {
+    fn between(known: Vector, found: Vector) -> Option<Self> {
+        let differs = differing(&known, &found).next().is_some();
+        differs.then_some(Self { known, found })
+    }
+
+    /// The slots that changed unseen.
+    pub fn slots(&self) -> impl Iterator<Item = &'static str> {
+        differing(&self.known, &self.found)
+    }
+}
+
+/// The slots in which two vectors differ; what a vector does not have differs
+/// from nothing.
+pub fn differing(one: &Vector, other: &Vector) -> impl Iterator<Item = &'static str> {
+    let slots = one.inum.into_iter().zip(one.id);
+    let others = other.inum.into_iter().zip(other.id);
+    let named = SLOT_NAMES.into_iter().zip(slots.zip(others));
+    named.filter_map(|(name, (one, other))| {
+        let known = one.0 != 0 && other.0 != 0;
+        (known && one != other).then_some(name)
+    })
+}
+
+/// Every task that was seen.
+#[derive(Debug)]
+pub struct Lineage {
+    threads: HashMap<Thread, Vector>,
+    programs: HashMap<Process, Program>,
+    parents: HashMap<Process, Process>,
+    nsexec: Vec<File>,
+    /// Tasks that were not remembered for want of room.
+    forgotten: u64,
+}
+
+impl Lineage {
+    /// `nsexec`: the files that are nsexec.
+    #[must_use]
+    pub fn new(nsexec: Vec<File>) -> Self {
+        Self {
+            threads: HashMap::new(),
+            programs: HashMap::new(),
+            parents: HashMap::new(),
+            nsexec,
+            forgotten: 0,
+        }
+    }
+
+    /// Learns from an event; the gap, if the task was not where it was left.
+    pub fn see(&mut self, event: &Event) -> Option<Gap> {
+        match event {
+            Event::Namespace(record) => {
+                let unseen = record.call.notes.has(Notes::BEGINNING_UNSEEN);
+                let gap = (!unseen)
+                    .then(|| self.check(thread(&record.actor), &record.before))
+                    .flatten();
+                if record.child == Kin::NONE {
+                    self.left_in(thread(&record.actor), record.after);
+                } else {
+                    self.left_in(thread_of(&record.child), record.after);
+                }
+                gap
+            }
+            Event::Fork(record) => {
+                let child = thread_of(&record.child);
+                let process = Process::of_kin(&record.child);
+                let parent = Process::of(&record.actor);
+                if process != parent {
+                    self.parents.insert(process, parent);
+                    if let Some(program) = self.programs.get(&parent).cloned() {
+                        self.programs.insert(process, program);
+                    }
+                }
+                // A task that was made in namespaces of its own is known already.
+                let gap = self.check(child, &record.vector);
+                self.left_in(child, record.vector);
+                gap
+            }
+            Event::Exec(record) => {
+                // At execve(2) the time namespace for children becomes the task's own.
+                let thread = Thread {
+                    tid: record.old_tid,
+                    ..thread(&record.actor)
+                };
+                let gap = self.check_exec(thread, &record.vector);
+                self.threads.remove(&thread);
+                self.left_in(self::thread(&record.actor), record.vector);
+                let process = Process::of(&record.actor);
+                let file = File::of(&record.actor);
+                let known = file.is_some_and(|file| self.nsexec.contains(&file));
+                // It executes itself again from a file that cannot be written to.
+                let again =
+                    record.path.get().is_empty() || record.path.get().starts_with(b"/dev/fd/");
+                let before = self.programs.get(&process).is_some_and(|p| p.is_nsexec);
+                let program = Program {
+                    file,
+                    path: record.path.get().to_vec(),
+                    arguments: record.arguments.get().to_vec(),
+                    is_nsexec: known || (again && before),
+                };
+                self.programs.insert(process, program);
+                self.parents
+                    .insert(process, Process::of_kin(&record.parent));
+                gap
+            }
+            Event::Exit(record) => {
+                let thread = thread(&record.actor);
+                let gap = self.check(thread, &record.vector);
+                self.threads.remove(&thread);
+                if record.live == 0 {
+                    let process = Process::of(&record.actor);
+                    self.programs.remove(&process);
+                    self.parents.remove(&process);
+                }
+                gap
+            }
+            Event::Snapshot(record) => {
+                // What happened since is newer.
+                self.threads
+                    .entry(thread(&record.task))
+                    .or_insert(record.vector);
+                let process = Process::of(&record.task);
+                let parent = Process::of_kin(&record.parent);
+                self.parents.entry(process).or_insert(parent);
+                let file = File::of(&record.task);
+                let is_nsexec = file.is_some_and(|file| self.nsexec.contains(&file));
+                self.programs.entry(process).or_insert(Program {
+                    file,
+                    path: Vec::new(),
+                    arguments: Vec::new(),
+                    is_nsexec,
+                });
+                None
+            }
+        }
+    }
+
+    /// What the process executes, as far as it was seen.
+    #[must_use]
+    pub fn program(&self, process: Process) -> Option<&Program> {
+        self.programs.get(&process)
+    }
+
+    /// The processes above it, the nearest first; at most eight.
+    pub fn ancestors(&self, process: Process) -> impl Iterator<Item = Process> {
+        let next = |process: &Process| self.parents.get(process).copied();
+        std::iter::successors(next(&process), move |process| next(process)).take(8)
+    }
+
+    /// How many tasks were not remembered for want of room.
+    #[must_use]
+    pub fn forgotten(&self) -> u64 {
+        self.forgotten
+    }
+
+    fn check(&self, thread: Thread, found: &Vector) -> Option<Gap> {
+        Gap::between(*self.threads.get(&thread)?, *found)
+    }
+
+    fn check_exec(&self, thread: Thread, found: &Vector) -> Option<Gap> {
+        let mut known = *self.threads.get(&thread)?;
+        let place = |name| SLOT_NAMES.iter().position(|slot| *slot == name);
+        if let (Some(time), Some(children)) = (place("time"), place("time_for_children")) {
+            let next = (
+                known.inum.get(children).copied(),
+                known.id.get(children).copied(),
+            );
+            if let (Some(inum), Some(id)) = (known.inum.get_mut(time), known.id.get_mut(time)) {
+                *inum = next.0.unwrap_or(*inum);
+                *id = next.1.unwrap_or(*id);
+            }
+        }
+        Gap::between(known, *found)
+    }
+
+    fn left_in(&mut self, thread: Thread, vector: Vector) {
+        if self.threads.len() < MOST || self.threads.contains_key(&thread) {
+            self.threads.insert(thread, vector);
+        } else {
+            self.forgotten += 1;
+        }
+    }
+}
+
+fn thread(task: &Task) -> Thread {
+    Thread {
+        tid: task.tid,
+        start_ns: task.start_ns,
+    }
+}
+
+fn thread_of(kin: &Kin) -> Thread {
+    Thread {
+        tid: kin.tid,
+        start_ns: kin.start_ns,
+    }
+}
+
+#[cfg(test)]
+#[path = "lineage_tests.rs"]
+pub(crate) mod tests;
