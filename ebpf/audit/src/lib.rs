@@ -13,6 +13,9 @@ pub mod lineage;
 mod offsets;
 pub mod order;
 pub mod probes;
+pub mod record;
+pub mod story;
+pub mod text;
 pub mod watch;
 
 pub use offsets::Offsets;

@@ -1,0 +1,438 @@
+//! The lines of JSON: docs/audit-event.schema.json says what each member means.
+
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use nsexec_audit_abi::code::{Notes, Source};
+use nsexec_audit_abi::parts::{Header, Kin, SLOT_NAMES, Task, UNSET, Vector};
+use nsexec_audit_abi::record::{Exec, Exit, Fork, Namespace};
+
+use crate::judge::{self, Class, Host, Id};
+use crate::lineage::{Gap, Process, Program, differing};
+
+/// The version of the lines.
+pub const SCHEMA: u32 = 1;
+
+/// What every line begins with.
+#[derive(Clone, Debug, Serialize)]
+pub struct Envelope<'a> {
+    pub schema: u32,
+    pub kind: &'static str,
+    pub boot_id: &'a str,
+    pub ts_boot_ns: u64,
+    /// Since 1970.
+    pub ts_wall_ms: i64,
+    pub cpu: u32,
+    pub cpu_seq: u64,
+    pub lost_before: u64,
+    pub backend: &'static str,
+}
+
+/// Who did it.
+#[derive(Clone, Debug, Serialize)]
+pub struct Actor {
+    pub exec_id: String,
+    pub tgid: u32,
+    pub tid: u32,
+    pub ns_tgid: u32,
+    pub comm: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub exe: Option<String>,
+    /// `major:minor:inode`
+    pub exe_file: String,
+    pub uid: u32,
+    pub gid: u32,
+    pub euid: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub loginuid: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sessionid: Option<u32>,
+    pub caps_eff: String,
+    pub no_new_privs: bool,
+    pub seccomp_mode: u8,
+    pub cgroup_id: u64,
+    /// It is nsexec, by the identity of its file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub nsexec: Option<Claimed>,
+}
+
+/// What the arguments of an nsexec say, which it could have changed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Claimed {
+    pub policy: String,
+    pub argv: Vec<String>,
+}
+
+/// A process, by its names.
+#[derive(Clone, Debug, Serialize)]
+pub struct Named {
+    pub exec_id: String,
+    pub tgid: u32,
+}
+
+/// What was asked, and what came of it.
+#[derive(Clone, Debug, Serialize)]
+pub struct Op {
+    pub syscall: &'static str,
+    pub abi: &'static str,
+    pub flags_raw: u64,
+    pub flags: Vec<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fd: Option<i32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub target: Option<TargetOf>,
+    pub ret: i64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub errno: Option<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<&'static str>,
+}
+
+/// What the descriptor was when the call began.
+#[derive(Clone, Debug, Serialize)]
+pub struct TargetOf {
+    pub source: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ns_type: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ns: Option<Id>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pid: Option<u32>,
+    pub racy: bool,
+}
+
+/// The ten slots, each `[inum, ns_id]`.
+#[derive(Clone, Debug, Serialize)]
+pub struct Namespaces {
+    /// After the call, or as they are.
+    pub after: Map<String, Value>,
+    /// Those that are other than after.
+    #[serde(skip_serializing_if = "Map::is_empty")]
+    pub before: Map<String, Value>,
+    pub changed: Vec<&'static str>,
+    /// Those that are the host's.
+    pub host: Vec<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub effective_at: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub user: Option<UserOf>,
+}
+
+/// What is to be known of a user namespace beside its name.
+#[derive(Clone, Debug, Serialize)]
+pub struct UserOf {
+    pub level: u32,
+    pub owner_uid: u32,
+    pub parent: Id,
+}
+
+/// A change of namespaces, or an attempt.
+#[derive(Clone, Debug, Serialize)]
+pub struct NamespaceLine<'a> {
+    #[serde(flatten)]
+    pub envelope: Envelope<'a>,
+    pub class: &'static str,
+    pub actor: Actor,
+    pub parent: Named,
+    pub op: Op,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub child: Option<Named>,
+    pub ns: Namespaces,
+}
+
+/// A task is not where it was left.
+#[derive(Clone, Debug, Serialize)]
+pub struct GapLine<'a> {
+    #[serde(flatten)]
+    pub envelope: Envelope<'a>,
+    pub exec_id: String,
+    pub tgid: u32,
+    pub tid: u32,
+    /// What showed it.
+    pub found_at: &'static str,
+    pub ns: Namespaces,
+}
+
+/// A fork, exec or exit.
+#[derive(Clone, Debug, Serialize)]
+pub struct LineageLine<'a> {
+    #[serde(flatten)]
+    pub envelope: Envelope<'a>,
+    pub actor: Actor,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub parent: Option<Named>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub child: Option<Named>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub argv: Option<Vec<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status: Option<i32>,
+}
+
+/// Events that did not fit, where they are missing.
+#[derive(Clone, Debug, Serialize)]
+pub struct LostLine<'a> {
+    #[serde(flatten)]
+    pub envelope: Envelope<'a>,
+    pub ring: &'static str,
+    pub count: u64,
+}
+
+/// What does not change while it runs.
+#[derive(Clone, Debug)]
+pub struct Boot {
+    pub id: String,
+    /// What CLOCK_REALTIME is more than CLOCK_BOOTTIME, in nanoseconds.
+    pub wall_ns: i128,
+}
+
+impl Boot {
+    /// How a line of this kind begins.
+    #[must_use]
+    pub fn envelope(&self, kind: &'static str, header: &Header) -> Envelope<'_> {
+        let wall = self.wall_ns + i128::from(header.boot_ns);
+        Envelope {
+            schema: SCHEMA,
+            kind,
+            boot_id: &self.id,
+            ts_boot_ns: header.boot_ns,
+            ts_wall_ms: i64::try_from(wall / 1_000_000).unwrap_or_default(),
+            cpu: header.cpu,
+            cpu_seq: header.sequence,
+            lost_before: header.lost,
+            backend: header.hook.name(),
+        }
+    }
+}
+
+/// The name of a process within its boot: never given again.
+#[must_use]
+pub fn exec_id(process: Process) -> String {
+    format!("{}.{}", process.tgid, process.start_ns)
+}
+
+/// A process by its kin.
+#[must_use]
+pub fn named(kin: &Kin) -> Named {
+    Named {
+        exec_id: exec_id(Process::of_kin(kin)),
+        tgid: kin.tgid,
+    }
+}
+
+/// Who a task is, and what it executes.
+#[must_use]
+pub fn actor(task: &Task, program: Option<&Program>) -> Actor {
+    let comm = task.comm.split(|byte| *byte == 0).next();
+    let set = |number: u32| (number != UNSET).then_some(number);
+    let path = program.map(|program| lossy(&program.path));
+    Actor {
+        exec_id: exec_id(Process::of(task)),
+        tgid: task.tgid,
+        tid: task.tid,
+        ns_tgid: task.ns_tgid,
+        comm: lossy(comm.unwrap_or_default()),
+        exe: path.filter(|path| !path.is_empty()),
+        exe_file: format!(
+            "{}:{}:{}",
+            task.exe_device >> 20,
+            task.exe_device & 0xf_ffff,
+            task.exe_inode
+        ),
+        uid: task.uid,
+        gid: task.gid,
+        euid: task.euid,
+        loginuid: set(task.login_uid),
+        sessionid: set(task.session),
+        caps_eff: format!("{:x}", task.capabilities),
+        no_new_privs: task.no_new_privs.get(),
+        seccomp_mode: task.seccomp,
+        cgroup_id: task.cgroup_id,
+        nsexec: program.filter(|program| program.is_nsexec).map(claimed),
+    }
+}
+
+fn claimed(program: &Program) -> Claimed {
+    let argv = arguments(&program.arguments);
+    let mut words = argv.iter().take_while(|word| *word != "--");
+    let mut policy = "default".to_owned();
+    while let Some(word) = words.next() {
+        if let Some(value) = word.strip_prefix("--policy=") {
+            value.clone_into(&mut policy);
+        } else if word == "--policy"
+            && let Some(value) = words.next()
+        {
+            value.clone_into(&mut policy);
+        }
+    }
+    Claimed { policy, argv }
+}
+
+/// What was asked.
+#[must_use]
+pub fn op(record: &Namespace) -> Op {
+    let call = &record.call;
+    let target = &call.target;
+    let notes = Notes::ALL.iter();
+    let notes = notes.filter_map(|(note, name)| call.notes.has(*note).then_some(*name));
+    Op {
+        syscall: call.syscall.name(),
+        abi: call.abi.name(),
+        flags_raw: call.flags,
+        flags: judge::flags(call.flags).collect(),
+        fd: (call.fd >= 0).then_some(call.fd),
+        target: (target.source != Source::None).then(|| TargetOf {
+            source: target.source.name(),
+            ns_type: judge::target_type(target.flag),
+            ns: (target.inum != 0).then_some((target.inum, target.id)),
+            pid: (target.pid != 0).then_some(target.pid),
+            racy: true,
+        }),
+        ret: call.ret,
+        errno: (call.ret < 0).then(|| errno(call.ret)),
+        notes: notes.collect(),
+    }
+}
+
+fn errno(ret: i64) -> String {
+    let number = i32::try_from(-ret).unwrap_or(i32::MAX);
+    format!("{:?}", nix::errno::Errno::from_raw(number))
+}
+
+/// Where a task is.
+#[must_use]
+pub fn namespaces(before: Option<&Vector>, after: &Vector, host: &Host) -> Namespaces {
+    let changed: Vec<&str> =
+        before.map_or_else(Vec::new, |before| differing(before, after).collect());
+    let pair = |vector: &Vector, only: Option<&[&str]>| {
+        let slots = SLOT_NAMES.into_iter().zip(judge::slots(vector));
+        slots
+            .filter(|(name, _)| only.is_none_or(|only| only.contains(name)))
+            .map(|(name, (_, (inum, id)))| {
+                (name.to_owned(), Value::from(vec![u64::from(inum), id]))
+            })
+            .collect::<Map<_, _>>()
+    };
+    Namespaces {
+        after: pair(after, None),
+        before: before.map_or_else(Map::new, |before| pair(before, Some(&changed))),
+        host: judge::host_slots(after, host).collect(),
+        effective_at: None,
+        user: None,
+        changed,
+    }
+}
+
+/// A change of namespaces as a line.
+#[must_use]
+pub fn namespace<'a>(
+    boot: &'a Boot,
+    record: &Namespace,
+    class: Class,
+    program: Option<&Program>,
+    host: &Host,
+) -> NamespaceLine<'a> {
+    let unseen = record.call.notes.has(Notes::BEGINNING_UNSEEN);
+    let mut ns = namespaces((!unseen).then_some(&record.before), &record.after, host);
+    if !ns.changed.is_empty() {
+        ns.effective_at = Some(judge::effective_at(record));
+    }
+    if ns.changed.contains(&"user") {
+        ns.user = Some(UserOf {
+            level: record.user.level,
+            owner_uid: record.user.owner,
+            parent: (record.user.parent_inum, record.user.parent_id),
+        });
+    }
+    NamespaceLine {
+        envelope: boot.envelope(class.kind(), &record.header),
+        class: class.name(),
+        actor: actor(&record.actor, program),
+        parent: named(&record.parent),
+        op: op(record),
+        child: (record.child != Kin::NONE).then(|| named(&record.child)),
+        ns,
+    }
+}
+
+/// A gap as a line.
+#[must_use]
+pub fn gap<'a>(
+    boot: &'a Boot,
+    header: &Header,
+    process: Process,
+    tid: u32,
+    gap: &Gap,
+    host: &Host,
+) -> GapLine<'a> {
+    GapLine {
+        envelope: boot.envelope("ns_gap", header),
+        exec_id: exec_id(process),
+        tgid: process.tgid,
+        tid,
+        found_at: header.kind.name(),
+        ns: namespaces(Some(&gap.known), &gap.found, host),
+    }
+}
+
+/// A fork as a line.
+#[must_use]
+pub fn fork<'a>(boot: &'a Boot, record: &Fork, program: Option<&Program>) -> LineageLine<'a> {
+    LineageLine {
+        child: Some(named(&record.child)),
+        ..lineage(boot, &record.header, &record.actor, program)
+    }
+}
+
+/// An exec as a line.
+#[must_use]
+pub fn exec<'a>(boot: &'a Boot, record: &Exec, program: Option<&Program>) -> LineageLine<'a> {
+    LineageLine {
+        parent: Some(named(&record.parent)),
+        path: Some(lossy(record.path.get())),
+        argv: Some(arguments(record.arguments.get())),
+        ..lineage(boot, &record.header, &record.actor, program)
+    }
+}
+
+/// An exit as a line.
+#[must_use]
+pub fn exit<'a>(boot: &'a Boot, record: &Exit, program: Option<&Program>) -> LineageLine<'a> {
+    LineageLine {
+        status: Some(record.status),
+        ..lineage(boot, &record.header, &record.actor, program)
+    }
+}
+
+fn lineage<'a>(
+    boot: &'a Boot,
+    header: &Header,
+    task: &Task,
+    program: Option<&Program>,
+) -> LineageLine<'a> {
+    LineageLine {
+        envelope: boot.envelope(header.kind.name(), header),
+        actor: actor(task, program),
+        parent: None,
+        child: None,
+        path: None,
+        argv: None,
+        status: None,
+    }
+}
+
+/// Words that each end with a zero.
+#[must_use]
+pub fn arguments(bytes: &[u8]) -> Vec<String> {
+    if bytes.is_empty() {
+        return Vec::new();
+    }
+    let whole = bytes.strip_suffix(&[0]).unwrap_or(bytes);
+    whole.split(|byte| *byte == 0).map(lossy).collect()
+}
+
+fn lossy(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}

@@ -1,0 +1,216 @@
+//! What happened: events in their order, judged, with what is missing between them.
+
+use std::collections::HashMap;
+use std::io;
+
+use nix::time::{ClockId, clock_gettime};
+use nsexec_audit_abi::Event;
+use nsexec_audit_abi::code::{Hook, Kind};
+use nsexec_audit_abi::parts::{Header, Task};
+use nsexec_audit_abi::record::Snapshot;
+
+use crate::judge::{self, Class, Host};
+use crate::lineage::{File, Gap, Lineage, Process};
+use crate::order::Order;
+use crate::record::{self, Boot, GapLine, LineageLine, LostLine, NamespaceLine};
+
+/// kthreadd: a kernel thread, which is in the first namespaces of all.
+const KTHREADD: u32 = 2;
+
+/// One thing that is told.
+#[derive(Clone, Debug)]
+pub enum Told<'a> {
+    Namespace(Box<NamespaceLine<'a>>, Class),
+    Gap(Box<GapLine<'a>>),
+    Lineage(Box<LineageLine<'a>>),
+    Lost(LostLine<'a>),
+}
+
+impl Told<'_> {
+    /// As a line of JSON, without its end.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn write_json(&self, out: &mut dyn io::Write) -> serde_json::Result<()> {
+        match self {
+            Self::Namespace(line, _) => serde_json::to_writer(out, line),
+            Self::Gap(line) => serde_json::to_writer(out, line),
+            Self::Lineage(line) => serde_json::to_writer(out, line),
+            Self::Lost(line) => serde_json::to_writer(out, line),
+        }
+    }
+}
+
+/// Everything that is known, event by event.
+#[derive(Debug)]
+pub struct Story {
+    boot: Boot,
+    order: Order,
+    lineage: Lineage,
+    host: Host,
+    /// How many events of a processor did not fit into a ring, when last told.
+    lost: HashMap<(u32, Ring), u64>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Ring {
+    Namespaces,
+    Lineage,
+}
+
+impl Story {
+    /// `nsexec`: the files that are nsexec.
+    ///
+    /// # Errors
+    /// The kernel does not tell its boot's id, or its clocks.
+    pub fn begin(nsexec: Vec<File>) -> io::Result<Self> {
+        let id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id")?;
+        let now = |clock| -> io::Result<i128> {
+            let time = clock_gettime(clock)?;
+            Ok(i128::from(time.tv_sec()) * 1_000_000_000 + i128::from(time.tv_nsec()))
+        };
+        let wall_ns = now(ClockId::CLOCK_REALTIME)? - now(ClockId::CLOCK_BOOTTIME)?;
+        let boot = Boot {
+            id: id.trim().to_owned(),
+            wall_ns,
+        };
+        Ok(Self {
+            boot,
+            order: Order::default(),
+            lineage: Lineage::new(nsexec),
+            host: Host::default(),
+            lost: HashMap::new(),
+        })
+    }
+
+    /// Learns of the tasks that are there.
+    pub fn know(&mut self, tasks: &[Snapshot]) {
+        for task in tasks {
+            if task.task.tgid == KTHREADD {
+                self.host = Host::of(&task.vector);
+            }
+            self.lineage.see(&Event::Snapshot(*task));
+        }
+    }
+
+    /// Whether it is known which namespaces are the host's.
+    #[must_use]
+    pub fn knows_host(&self) -> bool {
+        self.host.is_known()
+    }
+
+    /// Takes an event as it was read.
+    pub fn push(&mut self, event: Event) {
+        self.order.push(event);
+    }
+
+    /// Tells the next thing, with `tell`; false when nothing is to be told yet.
+    /// `ended`: no event comes any more.
+    ///
+    /// # Errors
+    /// What `tell` could not do.
+    pub fn tell<E>(
+        &mut self,
+        ended: bool,
+        mut tell: impl FnMut(Told<'_>) -> Result<(), E>,
+    ) -> Result<bool, E> {
+        let next = if ended {
+            self.order.pop_any()
+        } else {
+            self.order.pop(now_ns())
+        };
+        let Some(event) = next else {
+            return Ok(false);
+        };
+        if let Some(count) = self.newly_lost(event.header()) {
+            let ring = match ring(event.header().hook) {
+                Ring::Namespaces => "namespaces",
+                Ring::Lineage => "lineage",
+            };
+            let envelope = self.boot.envelope("lost", event.header());
+            tell(Told::Lost(LostLine {
+                envelope,
+                ring,
+                count,
+            }))?;
+        }
+        // Of a process that ends, what it executed is still to be told.
+        let program = self.lineage.program(process(&event)).cloned();
+        let gap = self.lineage.see(&event);
+        if let Some(gap) = gap {
+            tell(Told::Gap(Box::new(self.gap(&event, &gap))))?;
+        }
+        let program = self.lineage.program(process(&event)).cloned().or(program);
+        let program = program.as_ref();
+        let told = match &event {
+            Event::Namespace(record) => {
+                let class = judge::class(record, &self.host);
+                let line = record::namespace(&self.boot, record, class, program, &self.host);
+                Told::Namespace(Box::new(line), class)
+            }
+            Event::Fork(fork) => Told::Lineage(Box::new(record::fork(&self.boot, fork, program))),
+            Event::Exec(exec) => Told::Lineage(Box::new(record::exec(&self.boot, exec, program))),
+            Event::Exit(exit) => Told::Lineage(Box::new(record::exit(&self.boot, exit, program))),
+            Event::Snapshot(_) => return Ok(true),
+        };
+        tell(told)?;
+        Ok(true)
+    }
+
+    fn gap(&self, event: &Event, gap: &Gap) -> GapLine<'_> {
+        // Of a fork it is the child that is somewhere else.
+        let (process, tid) = match event {
+            Event::Fork(fork) => (Process::of_kin(&fork.child), fork.child.tid),
+            other => {
+                let task = task(other);
+                (Process::of(task), task.tid)
+            }
+        };
+        record::gap(&self.boot, event.header(), process, tid, gap, &self.host)
+    }
+
+    /// How many were lost on this processor and ring since it was last told.
+    fn newly_lost(&mut self, header: &Header) -> Option<u64> {
+        let told = self
+            .lost
+            .entry((header.cpu, ring(header.hook)))
+            .or_default();
+        let count = header.lost.checked_sub(*told).filter(|count| *count > 0)?;
+        *told = header.lost;
+        Some(count)
+    }
+}
+
+fn ring(hook: Hook) -> Ring {
+    match hook.writes() {
+        Some(Kind::Namespace) => Ring::Namespaces,
+        _ => Ring::Lineage,
+    }
+}
+
+fn task(event: &Event) -> &Task {
+    match event {
+        Event::Namespace(record) => &record.actor,
+        Event::Fork(record) => &record.actor,
+        Event::Exec(record) => &record.actor,
+        Event::Exit(record) => &record.actor,
+        Event::Snapshot(record) => &record.task,
+    }
+}
+
+fn process(event: &Event) -> Process {
+    Process::of(task(event))
+}
+
+/// CLOCK_BOOTTIME; 0 when the kernel has none, so that events wait for each other.
+fn now_ns() -> u64 {
+    clock_gettime(ClockId::CLOCK_BOOTTIME).map_or(0, |time| {
+        let seconds = u64::try_from(time.tv_sec()).unwrap_or_default();
+        let rest = u64::try_from(time.tv_nsec()).unwrap_or_default();
+        seconds * 1_000_000_000 + rest
+    })
+}
+
+#[cfg(test)]
+#[path = "story_tests.rs"]
+mod tests;

@@ -1,0 +1,129 @@
+use nsexec_audit_abi::code::Syscall;
+use serde_json::Value;
+
+use super::*;
+use crate::lineage::tests::{call, exec, exit_of, kin, namespace, task, vector, with};
+use crate::text::Text;
+
+fn story() -> Story {
+    let nsexec = vec![File {
+        device: 8,
+        inode: 42,
+    }];
+    let mut story = Story::begin(nsexec).unwrap();
+    let host = Snapshot {
+        header: crate::lineage::tests::header(Kind::Snapshot, Hook::IterTask, 0),
+        task: task(KTHREADD, 0),
+        parent: kin(&task(1, 1)),
+        vector: vector(1),
+    };
+    story.know(&[host]);
+    assert!(story.knows_host());
+    story
+}
+
+/// Everything that is told, as JSON and as text.
+fn told(story: &mut Story) -> Vec<(Value, Option<String>)> {
+    let mut all = Vec::new();
+    let text = Text { colour: false };
+    let keep = |told: Told<'_>| -> Result<(), std::convert::Infallible> {
+        let mut line = Vec::new();
+        told.write_json(&mut line).unwrap();
+        all.push((serde_json::from_slice(&line).unwrap(), text.line(&told)));
+        Ok(())
+    };
+    let mut keep = keep;
+    while story.tell(true, &mut keep).unwrap() {}
+    all
+}
+
+#[test]
+fn a_join_by_nsexec_is_told_with_what_it_claims() {
+    let mut story = story();
+    let host = vector(1);
+    let inside = with(with(host, "mnt", 70), "net", 71);
+    let mut joiner = exec(task(6, 42), b"/usr/bin/renamed", host);
+    if let Event::Exec(exec) = &mut joiner {
+        exec.arguments = crate::lineage::tests::text(b"nsexec\0-t\0007\0--policy\0admin\0--\0sh\0");
+    }
+    story.push(joiner);
+    let mut join = namespace(task(6, 42), call(Syscall::Setns, 0), host, inside);
+    join.header.boot_ns = 2;
+    join.call.flags = 0x4002_0000;
+    story.push(Event::Namespace(join));
+    let told = told(&mut story);
+    let (json, text) = &told[1];
+    assert_eq!(json["kind"], "ns_join");
+    assert_eq!(json["class"], "join_other");
+    assert_eq!(json["op"]["flags"], serde_json::json!(["NEWNS", "NEWNET"]));
+    assert_eq!(json["ns"]["changed"], serde_json::json!(["mnt", "net"]));
+    assert_eq!(json["ns"]["after"]["net"], serde_json::json!([71, 71 << 8]));
+    assert_eq!(json["ns"]["before"]["net"], serde_json::json!([4, 4 << 8]));
+    assert_eq!(json["ns"]["host"].as_array().unwrap().len(), 8);
+    assert_eq!(json["actor"]["nsexec"]["policy"], "admin");
+    assert_eq!(json["actor"]["exec_id"], "6.60");
+    let text = text.as_ref().unwrap();
+    assert!(text.contains("join_other  6 "), "{text}");
+    assert!(
+        text.contains("setns(NEWNS|NEWNET) -> mnt net  [nsexec, policy admin]"),
+        "{text}"
+    );
+    // Well below what one event may take.
+    assert!(json.to_string().len() <= 1100, "{}", json.to_string().len());
+}
+
+#[test]
+fn what_is_missing_is_told_where_it_is_missing() {
+    let mut story = story();
+    let found = with(vector(1), "uts", 90);
+    story.push(exec(task(5, 1), b"/bin/a", vector(1)));
+    let mut later = exec(task(5, 1), b"/bin/b", found);
+    if let Event::Exec(exec) = &mut later {
+        exec.header.boot_ns = 2;
+        exec.header.lost = 3;
+    }
+    story.push(later);
+    let mut last = exit_of(task(9, 1), 3);
+    if let Event::Exit(exit) = &mut last {
+        exit.header.lost = 3;
+    }
+    story.push(last);
+    let told = told(&mut story);
+    let kinds: Vec<&str> = told
+        .iter()
+        .map(|(json, _)| json["kind"].as_str().unwrap())
+        .collect();
+    assert_eq!(kinds, ["exec", "lost", "ns_gap", "exec", "exit"]);
+    assert_eq!(told[1].0["count"], 3);
+    assert_eq!(told[2].0["ns"]["changed"], serde_json::json!(["uts"]));
+    assert_eq!(told[2].0["found_at"], "exec");
+    assert!(
+        told[2]
+            .1
+            .as_ref()
+            .unwrap()
+            .contains("changed unseen before its exec: uts")
+    );
+}
+
+#[test]
+fn the_program_of_a_process_that_ends_is_still_told() {
+    let mut story = story();
+    story.push(exec(task(5, 1), b"/bin/a", vector(1)));
+    story.push(exit_of(task(5, 0), 2));
+    let told = told(&mut story);
+    assert_eq!(told[1].0["kind"], "exit");
+    assert_eq!(told[1].0["actor"]["exe"], "/bin/a");
+}
+
+#[test]
+fn nothing_is_told_before_its_time() {
+    let mut story = story();
+    let mut early = exit_of(task(5, 1), 0);
+    if let Event::Exit(exit) = &mut early {
+        exit.header.boot_ns = u64::MAX;
+    }
+    story.push(early);
+    let told = story.tell(false, |_| Ok::<(), ()>(()));
+    assert_eq!(told, Ok(false));
+}
