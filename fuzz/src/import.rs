@@ -30,11 +30,14 @@ pub fn import_firecracker(input: &[u8]) {
     import(input, |text| firecracker::read(text, Some("vcpu")));
 }
 
-/// What is taken is a profile that nsexec's own reader takes, with nothing in it
-/// that the reader would understand in another way; what is refused is refused at
-/// a place of the input, in printable words.
+/// The same input gives the same twice. What is taken is a profile that nsexec's
+/// own reader takes, with nothing in it that the reader would understand in
+/// another way; what is refused is refused at a place of the input, in printable
+/// words.
 fn import(input: &[u8], read: impl Fn(&[u8]) -> Result<Imported, Fault>) {
-    let imported = match read(input) {
+    let once = read(input);
+    assert_eq!(read(input), once);
+    let imported = match once {
         Ok(imported) => imported,
         Err(Fault { span, reason }) => {
             assert!(

@@ -141,3 +141,50 @@ fn seeds_are_good_inputs() {
     assert!(import::systemd::read(&read("import_systemd", "unit")).is_ok());
     assert!(nsexec::procfs::cgroup::parse(&read("proc_cgroup", "hybrid")).is_ok());
 }
+
+/// What an importer refuses has a seed for each reason. There is none for
+/// `TooLong`, as libFuzzer makes its inputs as long as the longest seed, and none
+/// for a unit's `TooManyEntries`, which takes seconds under its sanitizers.
+#[test]
+fn importers_have_a_seed_for_every_reason() {
+    type Read = fn(&[u8]) -> Result<import::Imported, import::Fault>;
+    let firecracker: Read = |text| import::firecracker::read(text, Some("vcpu"));
+    let importers: [(&str, Read, &[&str]); 4] = [
+        ("import_firecracker", firecracker, &["Json", "Undefined"]),
+        (
+            "import_kafel",
+            import::kafel::read,
+            &["Number", "Undefined"],
+        ),
+        (
+            "import_minijail",
+            import::minijail::read,
+            &["Number", "UnknownConstant"],
+        ),
+        (
+            "import_systemd",
+            import::systemd::read,
+            &["Number", "Undefined", "UnknownConstant"],
+        ),
+    ];
+    for (target, read, own) in importers {
+        let mut expected: BTreeSet<&str> = own.iter().copied().collect();
+        expected.extend(["Empty", "UnknownCall", "Unsupported", "Utf8"]);
+        if target != "import_systemd" {
+            expected.extend(["Argument", "Expected", "Repeated", "TooManyEntries"]);
+        }
+        let reached: BTreeSet<String> = files(&root().join("corpus").join(target))
+            .into_iter()
+            .filter_map(|file| read(&fs::read(file).unwrap()).err())
+            .map(|fault| format!("{:?}", fault.reason))
+            .map(|reason| reason.split('(').next().unwrap_or_default().to_owned())
+            .collect();
+        assert!(
+            reached
+                .iter()
+                .map(String::as_str)
+                .eq(expected.iter().copied()),
+            "{target}: {reached:?}, not {expected:?}"
+        );
+    }
+}
