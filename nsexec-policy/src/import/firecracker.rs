@@ -11,12 +11,12 @@ use std::fmt;
 use std::ops::Range;
 
 use nsexec::json::complaint;
-use nsexec::seccomp::profile::{Action, Comparison, Condition};
+use nsexec::seccomp::profile::Action;
 use nsexec::seccomp::table::is_known_somewhere;
 use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, Visitor};
 
-use super::minijail::set::{Cube, Set, Test, TooMany, product};
+use super::logic::{self, Alternatives, Logic, Operand, Relation, TooMany, compare};
 use super::{Entry, Fault, Imported, MAX_ENTRIES, Note, Reason, line_of, text_of};
 
 /// What seccompiler refuses as well (`IdenticalActions`).
@@ -217,9 +217,11 @@ impl Filter<'_> {
             entries: Vec::new(),
             notes: Vec::new(),
         };
+        let mut logic = Logic::new(logic::MOST);
         for rule in &self.rules {
             let name = &rule.syscall;
-            let all = rule.conjunctions(text)?;
+            let when = logic.every(rule.args(text)?, |arg, _| Ok(arg));
+            let all = when.and_then(|when| logic.conditions(&when));
             let line = line_of(text, name.span(text).start);
             let mut note = |what: &str| {
                 let text = format!("{}: {what}", name.0);
@@ -263,64 +265,55 @@ impl Filter<'_> {
 }
 
 impl Rule<'_> {
-    /// The conjunctions, one of which has to hold.
-    fn conjunctions(&self, text: &str) -> Result<Result<Vec<Vec<Condition>>, TooMany>, Fault> {
+    /// When each of the args holds.
+    fn args(&self, text: &str) -> Result<Vec<Alternatives>, Fault> {
         let name = &self.syscall;
         if !is_known_somewhere(&name.0) {
             return Err(name.fault(text, Reason::UnknownCall(name.0.to_string())));
         }
-        let Some(args) = &self.args else {
-            return Ok(Ok(vec![Vec::new()]));
-        };
-        if args.is_empty() {
+        let args = self.args.as_deref();
+        if args.is_some_and(<[Arg]>::is_empty) {
             return Err(name.fault(text, Reason::Empty("args")));
         }
-        let mut cubes = Ok(vec![Cube::default()]);
-        for arg in args {
-            let alternatives = arg.meaning().map_err(|why| name.fault(text, why))?;
-            cubes = cubes.and_then(|cubes| product(&cubes, &alternatives));
-        }
-        Ok(cubes.and_then(|cubes| {
-            let each = cubes.iter().map(Cube::conjunctions);
-            let all: Vec<_> = each.collect::<Result<_, _>>()?;
-            Ok(all.into_iter().flatten().collect())
-        }))
+        let args = args.unwrap_or_default().iter();
+        args.map(|arg| arg.meaning().map_err(|why| name.fault(text, why)))
+            .collect()
     }
 }
 
 impl Arg {
-    /// The values of the argument, as alternatives. A dword is compared by
-    /// the lower 32 bits alone, as there: programs leave anything above an int.
-    fn meaning(&self) -> Result<Vec<(u8, Set)>, Reason> {
+    /// When it holds. A dword is compared by the lower 32 bits alone, as there:
+    /// programs leave anything above an int.
+    fn meaning(&self) -> Result<Alternatives, Reason> {
         let argument = match u8::try_from(self.index) {
             Ok(index @ 0..=5) => index,
             _ => return Err(Reason::Argument(self.index.to_string())),
         };
-        let value = self.val;
-        let test = Test::Is(match self.op {
-            Op::Eq => Comparison::Equal(value),
-            Op::Ne => Comparison::NotEqual(value),
-            Op::Lt => Comparison::Less(value),
-            Op::Le => Comparison::LessOrEqual(value),
-            Op::Gt => Comparison::Greater(value),
-            Op::Ge => Comparison::GreaterOrEqual(value),
-            // Bits of the value outside the mask are not looked at there.
-            Op::MaskedEq(mask) => Comparison::Masked {
-                mask,
-                value: value & mask,
-            },
-        });
-        let sets = match self.width {
-            Width::Qword => test.sets(),
-            Width::Dword if u32::try_from(value).is_err() => {
+        let width = match self.width {
+            Width::Qword => u64::MAX,
+            Width::Dword if u32::try_from(self.val).is_err() => {
                 return Err(Reason::Expected("a val that fits the 32 bits of a dword"));
             }
-            Width::Dword => test.low_sets(),
+            Width::Dword => u64::from(u32::MAX),
         };
-        Ok(sets.into_iter().map(|set| (argument, set)).collect())
+        let (relation, mask) = match self.op {
+            Op::Eq => (Relation::Equal, u64::MAX),
+            Op::Ne => (Relation::NotEqual, u64::MAX),
+            Op::Lt => (Relation::Less, u64::MAX),
+            Op::Le => (Relation::LessOrEqual, u64::MAX),
+            Op::Gt => (Relation::Greater, u64::MAX),
+            Op::Ge => (Relation::GreaterOrEqual, u64::MAX),
+            Op::MaskedEq(mask) => (Relation::Equal, mask),
+        };
+        let operand = Operand {
+            argument,
+            and: mask & width,
+            or: 0,
+        };
+        // Bits of the value outside the mask are not looked at there.
+        Ok(compare(operand, relation, self.val & mask))
     }
 }
 
-/// serde_json's place and message; the place is told once, by the fault.
 #[cfg(test)]
 mod tests;

@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, HashSet};
 
 use nsexec::seccomp::profile::Action;
 
-use super::logic::{Alternatives, Logic, TooMany};
+use super::logic::{Alternatives, Logic, TooMany, always};
 use super::{Entry, Fault, Imported, MAX_ENTRIES, Note, Reason, text_of};
 use parser::{Program, Rule, Written};
 
@@ -35,8 +35,9 @@ pub fn read(text: &[u8]) -> Result<Imported, Fault> {
         Some((written, _)) => native(written, EPERM),
     };
     let lines = Lines::new(text);
-    let outcomes = outcomes(&program, default)?;
-    let entries = entries(&program, default, outcomes, &lines)?;
+    let mut logic = Logic::new(MAX_ENTRIES);
+    let outcomes = outcomes(&program, default, &mut logic)?;
+    let entries = entries(&program, default, outcomes, &lines, &mut logic)?;
     if entries.is_empty() {
         let reason = Reason::Empty("the policy");
         let span = 0..text.len();
@@ -47,6 +48,13 @@ pub fn read(text: &[u8]) -> Result<Imported, Fault> {
         entries,
         notes: notes(&program, &lines),
     })
+}
+
+fn too_many(rule: &Rule<'_>) -> Fault {
+    Fault {
+        span: rule.span.clone(),
+        reason: Reason::TooManyEntries,
+    }
 }
 
 /// What does the same here; what needs another process is denied.
@@ -60,8 +68,11 @@ fn native(written: Written, default: Action) -> Action {
 }
 
 /// For each place of the order, when its rule is the one that decides.
-fn outcomes(program: &Program<'_>, default: Action) -> Result<Vec<Alternatives>, Fault> {
-    let mut logic = Logic::new();
+fn outcomes(
+    program: &Program<'_>,
+    default: Action,
+    logic: &mut Logic,
+) -> Result<Vec<Alternatives>, Fault> {
     let mut by_call: BTreeMap<&str, Vec<(usize, &Rule<'_>)>> = BTreeMap::new();
     let mut decided = HashSet::new();
     for (place, index) in program.order.iter().enumerate() {
@@ -86,11 +97,8 @@ fn outcomes(program: &Program<'_>, default: Action) -> Result<Vec<Alternatives>,
         }
         for (at, (place, rule)) in rules.iter().enumerate() {
             let earlier = rules.iter().take(at).map(|(_, rule)| *rule);
-            let when = decides(rule, earlier, default, &mut logic);
-            let when = when.map_err(|TooMany| Fault {
-                span: rule.span.clone(),
-                reason: Reason::TooManyEntries,
-            })?;
+            let when = decides(rule, earlier, default, logic);
+            let when = when.map_err(|TooMany| too_many(rule))?;
             if let Some(outcome) = outcomes.get_mut(*place) {
                 *outcome = when;
             }
@@ -107,7 +115,7 @@ fn decides<'a>(
     logic: &mut Logic,
 ) -> Result<Alternatives, TooMany> {
     let mut when = match &rule.when {
-        None => vec![Vec::new()],
+        None => always(),
         Some(expression) => expression.alternatives(false, logic)?,
     };
     let action = native(rule.action, default);
@@ -135,6 +143,7 @@ fn entries(
     default: Action,
     outcomes: Vec<Alternatives>,
     lines: &Lines,
+    logic: &mut Logic,
 ) -> Result<Vec<Entry>, Fault> {
     let mut entries: Vec<Entry> = Vec::new();
     // Where the entry of a block's calls without conditions is.
@@ -143,7 +152,8 @@ fn entries(
         let Some(rule) = program.rules.get(*index) else {
             continue;
         };
-        for conditions in outcome {
+        let conjunctions = logic.conditions(&outcome);
+        for conditions in conjunctions.map_err(|TooMany| too_many(rule))? {
             let always = conditions.is_empty();
             if always
                 && let Some(entry) = whole.get(&rule.block).and_then(|at| entries.get_mut(*at))
@@ -152,10 +162,7 @@ fn entries(
                 continue;
             }
             if entries.len() == MAX_ENTRIES {
-                return Err(Fault {
-                    span: rule.span.clone(),
-                    reason: Reason::TooManyEntries,
-                });
+                return Err(too_many(rule));
             }
             if always {
                 whole.insert(rule.block, entries.len());

@@ -7,13 +7,12 @@
 //! `; ACTION`, are refused rather than read the wrong way round.
 
 mod lex;
-pub(super) mod set;
 
-use nsexec::seccomp::profile::{Action, Comparison};
+use nsexec::seccomp::profile::{Action, Condition};
 use nsexec::seccomp::table::is_known_somewhere;
 
 use self::lex::{Lexer, Token};
-use self::set::{Cube, Set, Test, TooMany, product};
+use super::logic::{self, Alternatives, Logic, Operand, Relation, TooMany, compare};
 use super::{Entry, Fault, Imported, MAX_ENTRIES, Note, Reason, text_of};
 
 /// What ends a call that no line names. Minijail ends the thread or the
@@ -44,6 +43,7 @@ pub fn read(text: &[u8]) -> Result<Imported, Fault> {
         told: false,
         entries: Vec::new(),
         notes: Vec::new(),
+        logic: Logic::new(logic::MOST),
     };
     while reader.statement()? {}
     if reader.seen.is_empty() {
@@ -63,14 +63,18 @@ fn fault<T>(span: std::ops::Range<usize>, reason: Reason) -> Result<T, Fault> {
 /// `argN OP VALUE`
 #[derive(Clone, Copy)]
 struct Atom {
-    argument: u8,
-    test: Test,
+    operand: Operand,
+    relation: Relation,
+    value: u64,
 }
 
 impl Atom {
-    fn alternatives(self, test: Test) -> impl Iterator<Item = (u8, Set)> {
-        let sets = test.sets().into_iter();
-        sets.map(move |set| (self.argument, set))
+    fn holds(&self) -> Alternatives {
+        compare(self.operand, self.relation, self.value)
+    }
+
+    fn fails(&self) -> Alternatives {
+        compare(self.operand, self.relation.negated(), self.value)
     }
 }
 
@@ -87,6 +91,7 @@ struct Reader<'a> {
     told: bool,
     entries: Vec<Entry>,
     notes: Vec<Note>,
+    logic: Logic,
 }
 
 impl<'a> Reader<'a> {
@@ -262,41 +267,40 @@ impl<'a> Reader<'a> {
             return fault(name.span, Reason::Argument(name.text.to_owned()));
         };
         let operator = self.lexer.next()?;
-        let test: fn(u64) -> Test = match operator.text {
-            "==" => |value| Test::Is(Comparison::Equal(value)),
-            "!=" => |value| Test::Is(Comparison::NotEqual(value)),
-            "<" => |value| Test::Is(Comparison::Less(value)),
-            "<=" => |value| Test::Is(Comparison::LessOrEqual(value)),
-            ">" => |value| Test::Is(Comparison::Greater(value)),
-            ">=" => |value| Test::Is(Comparison::GreaterOrEqual(value)),
-            "&" => |mask| Test::Differs { mask, value: 0 },
-            "in" => |mask: u64| {
-                Test::Is(Comparison::Masked {
-                    mask: !mask,
-                    value: 0,
-                })
-            },
+        let relation = match operator.text {
+            "==" | "in" => Relation::Equal,
+            "!=" | "&" => Relation::NotEqual,
+            "<" => Relation::Less,
+            "<=" => Relation::LessOrEqual,
+            ">" => Relation::Greater,
+            ">=" => Relation::GreaterOrEqual,
             _ => {
                 let what = "one of == != < <= > >= & in";
                 return fault(operator.span, Reason::Expected(what));
             }
         };
         let value = self.lexer.expression()?;
+        let (and, value) = match operator.text {
+            "&" => (value, 0),
+            "in" => (!value, 0),
+            _ => (u64::MAX, value),
+        };
         Ok(Atom {
-            argument,
-            test: test(value),
+            operand: Operand {
+                argument,
+                and,
+                or: 0,
+            },
+            relation,
+            value,
         })
     }
 
     /// Entries for what satisfies the condition.
     fn allow(&mut self, name: &Token<'a>, clauses: &[Vec<Atom>]) -> Result<(), Fault> {
         for clause in clauses {
-            let mut cubes = Ok(vec![Cube::default()]);
-            for atom in clause {
-                let sets: Vec<_> = atom.alternatives(atom.test).collect();
-                cubes = cubes.and_then(|cubes| product(&cubes, &sets));
-            }
-            let why = match self.entries_of(name, cubes, Action::Allow)? {
+            let when = self.logic.every(clause, |atom, _| Ok(atom.holds()));
+            let why = match self.entries_of(name, when, Action::Allow)? {
                 Ok(0) => "never holds; left out",
                 Ok(_) => continue,
                 Err(TooMany) => "takes too many entries; what it allows is denied instead",
@@ -314,32 +318,25 @@ impl<'a> Reader<'a> {
         clauses: &[Vec<Atom>],
         action: Action,
     ) -> Result<(), Fault> {
-        let mut cubes = Ok(vec![Cube::default()]);
-        for clause in clauses {
-            let negated = |atom: &Atom| atom.alternatives(atom.test.negated());
-            let sets: Vec<_> = clause.iter().flat_map(negated).collect();
-            cubes = cubes.and_then(|cubes| product(&cubes, &sets));
-        }
-        if self.entries_of(name, cubes, action)?.is_err() {
+        let when = self.logic.every(clauses, |clause, logic| {
+            logic.either(clause, |atom, _| Ok(atom.fails()))
+        });
+        if self.entries_of(name, when, action)?.is_err() {
             let what = format!("{}: what its `return` answers takes too many", name.text);
             self.note(&format!("{what} entries; the default answers instead"));
         }
         Ok(())
     }
 
-    /// Adds the entries of all the cubes, or none, and tells how many.
+    /// Adds the entries of all the alternatives, or none, and tells how many.
     fn entries_of(
         &mut self,
         name: &Token<'a>,
-        cubes: Result<Vec<Cube>, TooMany>,
+        when: Result<Alternatives, TooMany>,
         action: Action,
     ) -> Result<Result<usize, TooMany>, Fault> {
-        let all = cubes.and_then(|cubes| {
-            let each = cubes.iter().map(Cube::conjunctions);
-            each.collect::<Result<Vec<_>, _>>()
-        });
-        let all: Vec<_> = match all {
-            Ok(all) => all.into_iter().flatten().collect(),
+        let all = match when.and_then(|when| self.logic.conditions(&when)) {
+            Ok(all) => all,
             Err(TooMany) => return Ok(Err(TooMany)),
         };
         let made = all.len();
@@ -353,7 +350,7 @@ impl<'a> Reader<'a> {
         &mut self,
         name: &Token<'a>,
         action: Action,
-        conditions: Vec<nsexec::seccomp::profile::Condition>,
+        conditions: Vec<Condition>,
     ) -> Result<(), Fault> {
         if self.entries.len() >= MAX_ENTRIES {
             return fault(name.span.clone(), Reason::TooManyEntries);

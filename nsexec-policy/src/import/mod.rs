@@ -220,3 +220,20 @@ impl fmt::Display for Fault {
 }
 
 impl std::error::Error for Fault {}
+
+/// Whether the native form's conditions hold with these arguments.
+#[cfg(test)]
+fn all_hold(conditions: &[Condition], arguments: &[u64; 6]) -> bool {
+    conditions.iter().all(|condition| {
+        let x = arguments[usize::from(condition.argument)];
+        match condition.comparison {
+            Comparison::Equal(value) => x == value,
+            Comparison::NotEqual(value) => x != value,
+            Comparison::Less(value) => x < value,
+            Comparison::LessOrEqual(value) => x <= value,
+            Comparison::Greater(value) => x > value,
+            Comparison::GreaterOrEqual(value) => x >= value,
+            Comparison::Masked { mask, value } => x & mask == value,
+        }
+    })
+}

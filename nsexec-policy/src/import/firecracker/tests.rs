@@ -1,3 +1,6 @@
+use nsexec::seccomp::profile::{Comparison, Condition};
+
+use super::super::all_hold;
 use super::*;
 
 const SAMPLE: &str = r#"{
@@ -57,18 +60,7 @@ fn imported(default: &str, action: &str, rules: &str) -> Imported {
 fn holds(imported: &Imported, x: u64) -> bool {
     imported.entries.iter().any(|entry| {
         assert!(entry.conditions.len() < 2, "an argument is named twice");
-        entry
-            .conditions
-            .iter()
-            .all(|condition| match condition.comparison {
-                Comparison::Equal(v) => x == v,
-                Comparison::NotEqual(v) => x != v,
-                Comparison::Less(v) => x < v,
-                Comparison::LessOrEqual(v) => x <= v,
-                Comparison::Greater(v) => x > v,
-                Comparison::GreaterOrEqual(v) => x >= v,
-                Comparison::Masked { mask, value } => x & mask == value,
-            })
+        all_hold(&entry.conditions, &[x; 6])
     })
 }
 

@@ -31,22 +31,10 @@ impl Expression {
             }
             (Self::Not(inner), _) => inner.alternatives(!negated, logic),
             (Self::All(parts), false) | (Self::Any(parts), true) => {
-                let mut all = vec![Vec::new()];
-                for part in parts {
-                    if all.is_empty() {
-                        break;
-                    }
-                    let part = part.alternatives(negated, logic)?;
-                    all = logic.both(&all, &part)?;
-                }
-                Ok(all)
+                logic.every(parts, |part, logic| part.alternatives(negated, logic))
             }
             (Self::Any(parts), false) | (Self::All(parts), true) => {
-                let mut all = Vec::with_capacity(parts.len());
-                for part in parts {
-                    all.push(part.alternatives(negated, logic)?);
-                }
-                logic.either(all)
+                logic.either(parts, |part, logic| part.alternatives(negated, logic))
             }
         }
     }

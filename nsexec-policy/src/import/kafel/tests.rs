@@ -1,5 +1,4 @@
-use nsexec::seccomp::profile::{Comparison, Condition};
-
+use super::super::all_hold;
 use super::*;
 
 const SAMPLE: &str = "\
@@ -38,19 +37,6 @@ fn import(text: &str) -> Imported {
     read(text.as_bytes()).unwrap_or_else(|fault| panic!("{text}: {fault}"))
 }
 
-fn holds(condition: &Condition, arguments: &[u64; 6]) -> bool {
-    let argument = arguments[usize::from(condition.argument)];
-    match condition.comparison {
-        Comparison::Equal(value) => argument == value,
-        Comparison::NotEqual(value) => argument != value,
-        Comparison::Less(value) => argument < value,
-        Comparison::LessOrEqual(value) => argument <= value,
-        Comparison::Greater(value) => argument > value,
-        Comparison::GreaterOrEqual(value) => argument >= value,
-        Comparison::Masked { mask, value } => argument & mask == value,
-    }
-}
-
 /// What the native form answers: the strictest, or else the default.
 fn answer(imported: &Imported, call: &str, arguments: &[u64; 6]) -> Action {
     let mut strictest: Option<Action> = None;
@@ -62,7 +48,7 @@ fn answer(imported: &Imported, call: &str, arguments: &[u64; 6]) -> Action {
         );
         let named = entry.names.iter().filter(|name| *name == call).count();
         assert!(named <= 1, "{call} twice in an entry");
-        if named == 1 && entry.conditions.iter().all(|c| holds(c, arguments)) {
+        if named == 1 && all_hold(&entry.conditions, arguments) {
             if let Some(other) = strictest
                 && other.strictness() == entry.action.strictness()
             {

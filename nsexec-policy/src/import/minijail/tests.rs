@@ -1,5 +1,6 @@
-use nsexec::seccomp::profile::Condition;
+use nsexec::seccomp::profile::Comparison;
 
+use super::super::all_hold;
 use super::*;
 
 const SAMPLE: &str = "\
@@ -38,20 +39,8 @@ fn imported(text: &str) -> Imported {
 
 /// What the import answers to a call, as nsexec's compiler decides it.
 fn answer(imported: &Imported, name: &str, arguments: [u64; 6]) -> Action {
-    let holds = |condition: &Condition| {
-        let x = arguments[usize::from(condition.argument)];
-        match condition.comparison {
-            Comparison::Equal(v) => x == v,
-            Comparison::NotEqual(v) => x != v,
-            Comparison::Less(v) => x < v,
-            Comparison::LessOrEqual(v) => x <= v,
-            Comparison::Greater(v) => x > v,
-            Comparison::GreaterOrEqual(v) => x >= v,
-            Comparison::Masked { mask, value } => x & mask == value,
-        }
-    };
     let named = imported.entries.iter().filter(|e| e.names == [name]);
-    let matching = named.filter(|e| e.conditions.iter().all(holds));
+    let matching = named.filter(|e| all_hold(&e.conditions, &arguments));
     let strictest = matching.map(|e| e.action).max_by_key(|a| a.strictness());
     strictest.unwrap_or(imported.default)
 }
