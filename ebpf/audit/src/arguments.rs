@@ -2,19 +2,35 @@
 
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::time::Duration;
 
-use lexopt::Arg;
+use lexopt::{Arg, ValueExt as _};
+
+use crate::filter::{Filter, TYPES};
+use crate::judge::Class;
 
 /// What is printed for `--help`.
 pub const HELP: &str = "\
-nsexec-audit [--probes FILE] [--snapshot]
+nsexec-audit [OPTION...] [-- PROGRAM [ARGUMENT...]]
+Tells every join, creation and refusal of namespaces on this machine, until ^C;
+with a program, what it and all that comes from it do, until it ends.
 
-Prints every join, clone and exec on this machine as lines of JSON, until it is
-interrupted; then what was counted.
+  --format text|json   lines for people (left out), or JSON, one object a line
+  --duration SECONDS   end by itself
+  --class LIST         join_host, join_other, create, nested, denied, noop
+  --type LIST          cgroup, ipc, mnt, net, pid, time, user, uts
+  --pid PID            what this process does, and what comes from it
+  --exe PATH           programs of this path, or of this name
+  --lineage            forks, execs and exits as well
+  --all                with a program: what others do as well
+  --nsexec FILE        this file is nsexec, by its inode (more than once)
+  --snapshot           every task that there is as JSON, and end
+  --probes FILE        load these probes, not those that were built in
+  -h, --help           print this
+  -V, --version        print the version
 
-  --probes FILE  load these probes, not those that were built in
-  --snapshot     print every task that there is, and end
-  --help, --version
+Exit status: the program's own; 125 nsexec-audit failed, 126 the program cannot be
+executed, 127 it was not found.
 ";
 
 /// What a command line asks for.
@@ -25,12 +41,35 @@ pub enum Asked {
     /// `--version`
     Version,
     /// To watch.
-    Run {
-        /// Where the probes are; none: those that were built in.
-        probes: Option<PathBuf>,
-        /// Only the tasks that are there.
-        snapshot: bool,
-    },
+    Run(Box<Run>),
+}
+
+/// How lines are written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Format {
+    /// For people.
+    #[default]
+    Text,
+    /// For programs.
+    Json,
+}
+
+/// What is watched, and how it is told.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Run {
+    /// Where the probes are; none: those that were built in.
+    pub probes: Option<PathBuf>,
+    /// Only the tasks that are there.
+    pub snapshot: bool,
+    pub format: Option<Format>,
+    pub duration: Option<Duration>,
+    pub filter: Filter,
+    /// With a program: what others do as well.
+    pub all: bool,
+    /// Files that are nsexec.
+    pub nsexec: Vec<PathBuf>,
+    /// The program and its arguments; empty: until it is interrupted.
+    pub program: Vec<OsString>,
 }
 
 /// Reads a command line, without the program's name.
@@ -39,19 +78,60 @@ pub enum Asked {
 /// What is wrong with it, in words.
 pub fn read(words: impl IntoIterator<Item = OsString>) -> Result<Asked, String> {
     let mut parser = lexopt::Parser::from_args(words);
-    let mut probes = None;
-    let mut snapshot = false;
-    while let Some(word) = parser.next().map_err(|error| error.to_string())? {
+    let mut run = Run::default();
+    let mut given: Vec<String> = Vec::new();
+    let text = |error: lexopt::Error| error.to_string();
+    while let Some(word) = parser.next().map_err(text)? {
+        if let Arg::Long(name) = word {
+            let name = name.to_owned();
+            if name != "nsexec" && given.contains(&name) {
+                return Err(format!("--{name} is given twice; give it once"));
+            }
+            given.push(name);
+        }
         match word {
             Arg::Short('h') | Arg::Long("help") => return Ok(Asked::Help),
             Arg::Short('V') | Arg::Long("version") => return Ok(Asked::Version),
-            Arg::Long("probes") if probes.is_none() => {
-                let file = parser.value().map_err(|error| error.to_string())?;
-                probes = Some(PathBuf::from(file));
+            Arg::Long("probes") => run.probes = Some(parser.value().map_err(text)?.into()),
+            Arg::Long("nsexec") => run.nsexec.push(parser.value().map_err(text)?.into()),
+            Arg::Long("snapshot") => run.snapshot = true,
+            Arg::Long("lineage") => run.filter.lineage = true,
+            Arg::Long("all") => run.all = true,
+            Arg::Long("format") => {
+                run.format = Some(match value(&mut parser)?.as_str() {
+                    "text" => Format::Text,
+                    "json" => Format::Json,
+                    other => return Err(format!("--format {other:?}: text or json")),
+                });
             }
-            Arg::Long("snapshot") if !snapshot => snapshot = true,
-            Arg::Long(name @ ("probes" | "snapshot")) => {
-                return Err(format!("--{name} is given twice; give it once"));
+            Arg::Long("duration") => run.duration = Some(duration(&value(&mut parser)?)?),
+            Arg::Long("class") => {
+                run.filter.classes = list(&value(&mut parser)?, "--class", |name| {
+                    Class::ALL.into_iter().find(|class| class.name() == name)
+                })?;
+            }
+            Arg::Long("type") => {
+                run.filter.slots = list(&value(&mut parser)?, "--type", |name| {
+                    let known = TYPES.iter().any(|(known, _)| *known == name);
+                    known.then(|| name.to_owned())
+                })?;
+            }
+            Arg::Long("pid") => {
+                let pid = value(&mut parser)?;
+                let digits = pid.bytes().all(|byte| byte.is_ascii_digit());
+                let number = pid.parse().ok().filter(|pid| *pid > 0 && digits);
+                run.filter.root = Some(number.ok_or_else(|| format!("--pid {pid:?}: no pid"))?);
+            }
+            Arg::Long("exe") => {
+                let exe = value(&mut parser)?;
+                if exe.is_empty() {
+                    return Err("--exe is empty; give a path or a name".to_owned());
+                }
+                run.filter.exe = Some(exe);
+            }
+            Arg::Value(program) => {
+                run.program.push(program);
+                run.program.extend(parser.raw_args().map_err(text)?);
             }
             other => {
                 return Err(format!(
@@ -61,42 +141,116 @@ pub fn read(words: impl IntoIterator<Item = OsString>) -> Result<Asked, String> 
             }
         }
     }
-    Ok(Asked::Run { probes, snapshot })
+    if run.filter.root.is_some() && !run.program.is_empty() {
+        return Err("--pid and a program exclude each other".to_owned());
+    }
+    if run.all && run.program.is_empty() {
+        return Err("--all means nothing without a program".to_owned());
+    }
+    Ok(Asked::Run(Box::new(run)))
+}
+
+fn value(parser: &mut lexopt::Parser) -> Result<String, String> {
+    let value = parser.value().map_err(|error| error.to_string())?;
+    value.string().map_err(|error| error.to_string())
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    let plain = text
+        .bytes()
+        .all(|byte| byte.is_ascii_digit() || byte == b'.');
+    text.parse()
+        .ok()
+        .filter(|_| plain)
+        .and_then(|seconds: f64| Duration::try_from_secs_f64(seconds).ok())
+        .filter(|duration| !duration.is_zero())
+        .ok_or_else(|| format!("--duration {text:?}: a number of seconds above 0"))
+}
+
+/// Names with commas between them, each once.
+fn list<T: PartialEq>(
+    text: &str,
+    option: &str,
+    of: impl Fn(&str) -> Option<T>,
+) -> Result<Vec<T>, String> {
+    let mut all = Vec::new();
+    for name in text.split(',') {
+        let one = of(name).ok_or_else(|| {
+            format!("{option} {name:?}: there is none; --help names what there is")
+        })?;
+        if all.contains(&one) {
+            return Err(format!("{option}: {name:?} stands twice"));
+        }
+        all.push(one);
+    }
+    Ok(all)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Asked, read};
+    use super::*;
 
     fn asked(words: &[&str]) -> Result<Asked, String> {
         read(words.iter().map(Into::into))
     }
 
+    fn run(words: &[&str]) -> Run {
+        match asked(words) {
+            Ok(Asked::Run(run)) => *run,
+            other => panic!("{words:?}: {other:?}"),
+        }
+    }
+
     #[test]
     fn options_are_taken_once() {
-        let run = |probes: Option<&str>, snapshot| {
-            Ok(Asked::Run {
-                probes: probes.map(Into::into),
-                snapshot,
-            })
-        };
-        assert_eq!(asked(&[]), run(None, false));
-        assert_eq!(asked(&["--probes", "f"]), run(Some("f"), false));
-        assert_eq!(asked(&["--snapshot", "--probes=f"]), run(Some("f"), true));
+        assert_eq!(run(&[]), Run::default());
+        assert_eq!(run(&["--probes", "f"]).probes, Some("f".into()));
+        assert!(run(&["--snapshot", "--probes=f"]).snapshot);
         assert_eq!(asked(&["--help"]), Ok(Asked::Help));
         assert_eq!(asked(&["-V"]), Ok(Asked::Version));
+        let all = run(&[
+            "--format=json",
+            "--duration",
+            "1.5",
+            "--class",
+            "denied,join_host",
+            "--type=net,mnt",
+            "--exe=nsexec",
+            "--lineage",
+            "--nsexec=a",
+            "--nsexec=b",
+        ]);
+        assert_eq!(all.format, Some(Format::Json));
+        assert_eq!(all.duration, Some(Duration::from_millis(1500)));
+        assert_eq!(all.filter.classes, [Class::Denied, Class::JoinHost]);
+        assert_eq!(all.filter.slots, ["net", "mnt"]);
+        assert_eq!(all.nsexec.len(), 2);
+        let program = run(&["--all", "--", "sh", "-c", "--format"]);
+        assert_eq!(program.program, ["sh", "-c", "--format"]);
+        assert_eq!(run(&["true", "--format"]).program, ["true", "--format"]);
     }
 
     #[test]
     fn anything_else_is_an_error() {
         for wrong in [
-            &["f"][..],
-            &["--probes"],
+            &["--probes"][..],
             &["--probes", "f", "--probes", "f"],
             &["--snapshot", "--snapshot"],
             &["--snapshot=yes"],
             &["-x"],
-            &[""],
+            &["--format", "xml"],
+            &["--duration", "0"],
+            &["--duration", "-1"],
+            &["--duration", "inf"],
+            &["--class", "join"],
+            &["--class", ""],
+            &["--class", "noop,noop"],
+            &["--type", "cap"],
+            &["--pid", "0"],
+            &["--pid", "+1"],
+            &["--pid", "1", "true"],
+            &["--exe", ""],
+            &["--all"],
         ] {
             assert!(asked(wrong).is_err(), "{wrong:?}");
         }

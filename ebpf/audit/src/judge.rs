@@ -81,6 +81,12 @@ impl Host {
         self.0.contains(&(slot, id))
     }
 
+    /// Its slots, by their names.
+    pub fn slots(&self) -> impl Iterator<Item = (&'static str, Id)> {
+        let named = |(slot, id): &(usize, Id)| Some((*SLOT_NAMES.get(*slot)?, *id));
+        self.0.iter().filter_map(named)
+    }
+
     /// Whether it is known at all.
     #[must_use]
     pub fn is_known(&self) -> bool {
@@ -130,16 +136,12 @@ pub fn class(record: &Namespace, host: &Host) -> Class {
     }
 }
 
-/// When a change takes effect: the pid and time namespaces of a task that joins or
-/// makes some are those of its children.
+/// Whether a change takes effect at the next fork: the pid and time namespaces of a
+/// task that joins or makes some are those of its children.
 #[must_use]
-pub fn effective_at(record: &Namespace) -> &'static str {
+pub fn effective_later(record: &Namespace) -> bool {
     let mut changed = differing(&record.before, &record.after);
-    if changed.all(|slot| slot.ends_with("_for_children")) {
-        "next_fork"
-    } else {
-        "now"
-    }
+    changed.all(|slot| slot.ends_with("_for_children"))
 }
 
 /// Where the target of a join lies, in words, when the descriptor said.
@@ -248,10 +250,7 @@ mod tests {
     fn a_pid_namespace_takes_effect_at_the_next_fork() {
         let host = vector(1);
         let record = |after| namespace(task(5, 1), call(Syscall::Setns, 0), host, after);
-        assert_eq!(
-            effective_at(&record(with(host, "pid_for_children", 9))),
-            "next_fork"
-        );
-        assert_eq!(effective_at(&record(with(host, "net", 9))), "now");
+        assert!(effective_later(&record(with(host, "pid_for_children", 9))));
+        assert!(!effective_later(&record(with(host, "net", 9))));
     }
 }

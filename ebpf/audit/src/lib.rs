@@ -7,6 +7,7 @@
 pub mod arguments;
 pub mod btf;
 mod check;
+pub mod filter;
 pub mod json;
 pub mod judge;
 pub mod lineage;

@@ -1,39 +1,58 @@
 //! nsexec-audit. `--help` says how it is used.
 
 use std::error::Error;
-use std::io::{self, BufWriter, Write as _};
-use std::process::ExitCode;
+use std::io::{self, BufWriter, IsTerminal as _, Write as _};
+use std::os::unix::fs::MetadataExt as _;
+use std::path::PathBuf;
+use std::process::{Child, Command, ExitCode};
+use std::time::Instant;
 
-use nsexec_audit::arguments::{self, Asked, HELP};
+use nsexec_audit::arguments::{self, Asked, Format, HELP, Run};
+use nsexec_audit::filter::Filtering;
+use nsexec_audit::json;
+use nsexec_audit::lineage::File;
 use nsexec_audit::probes::{self, Probes, Sizes};
-use nsexec_audit::{json, watch};
+use nsexec_audit::story::Story;
+use nsexec_audit::watch::{self, Counts, Teller, exit_code};
+
+/// As env(1) has them.
+const FAILED: u8 = 125;
+const NOT_EXECUTABLE: u8 = 126;
+const NOT_FOUND: u8 = 127;
 
 fn main() -> ExitCode {
     match run() {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(status) => ExitCode::from(status),
         Err(error) => {
-            // There is nowhere else to say it.
-            let _ = writeln!(io::stderr(), "nsexec-audit: {error}");
-            ExitCode::FAILURE
+            say(&error.to_string());
+            ExitCode::from(FAILED)
         }
     }
 }
 
-fn run() -> Result<(), Box<dyn Error>> {
+/// On standard error: there is nowhere else to say it.
+fn say(what: &str) {
+    let _ = writeln!(io::stderr(), "nsexec-audit: {what}");
+}
+
+fn run() -> Result<u8, Box<dyn Error>> {
     let mut out = BufWriter::new(io::stdout().lock());
-    let (file, snapshot) = match arguments::read(std::env::args_os().skip(1))? {
+    let asked = match arguments::read(std::env::args_os().skip(1))? {
         Asked::Help => {
             out.write_all(HELP.as_bytes())?;
-            return Ok(out.flush()?);
+            out.flush()?;
+            return Ok(0);
         }
         Asked::Version => {
             writeln!(out, "nsexec-audit {}", env!("CARGO_PKG_VERSION"))?;
-            return Ok(out.flush()?);
+            out.flush()?;
+            return Ok(0);
         }
-        Asked::Run { probes, snapshot } => (probes, snapshot),
+        Asked::Run(run) => *run,
     };
+    let mut story = Story::begin(nsexec_files(&asked)?)?;
     let read;
-    let object = match &file {
+    let object = match &asked.probes {
         Some(path) => {
             read = std::fs::read(path).map_err(|error| format!("{}: {error}", path.display()))?;
             read.as_slice()
@@ -45,12 +64,109 @@ fn run() -> Result<(), Box<dyn Error>> {
     };
     let signals = watch::signals()?;
     let mut probes = Probes::start(object, &probes::running_kernel()?, Sizes::DEFAULT)?;
-    if snapshot {
-        for task in probes.snapshot()? {
+    let tasks = probes.snapshot()?;
+    if asked.snapshot {
+        for task in tasks {
             writeln!(out, "{}", json::snapshot(&task))?;
         }
-        return Ok(out.flush()?);
+        out.flush()?;
+        return Ok(0);
     }
-    writeln!(io::stderr(), "nsexec-audit: the probes are at work")?;
-    watch::run(&mut probes, &signals, &mut out)
+    story.know(&tasks);
+    drop(tasks);
+    if !story.knows_host() {
+        say("which namespaces are the host's is not known: its kernel threads are hidden here");
+    }
+    say("the probes are at work");
+    let colour = io::stdout().is_terminal();
+    let mut teller = Teller {
+        story,
+        filtering: Filtering::new(asked.filter.clone(), std::process::id()),
+        format: asked.format.unwrap_or_default(),
+        colour,
+        out: &mut out,
+        counts: Counts::default(),
+    };
+    teller.begin()?;
+    let program = match start(&asked)? {
+        Started::Program(child) => {
+            if !asked.all {
+                teller.filtering.follow(child.id());
+            }
+            Some(child)
+        }
+        Started::None => None,
+        Started::Not(status) => return Ok(status),
+    };
+    let until = asked
+        .duration
+        .and_then(|length| Instant::now().checked_add(length));
+    let status = watch::run(&mut probes, &signals, &mut teller, until, program)?;
+    let Counts { told, gaps, lost } = teller.counts;
+    if teller.format == Format::Text {
+        say(&format!("{told} told, {gaps} changes unseen, {lost} lost"));
+    }
+    Ok(status.map_or(0, exit_code))
+}
+
+enum Started {
+    None,
+    Program(Child),
+    /// It could not be, which was said.
+    Not(u8),
+}
+
+fn start(asked: &Run) -> io::Result<Started> {
+    let Some((program, arguments)) = asked.program.split_first() else {
+        return Ok(Started::None);
+    };
+    let mut command = Command::new(program);
+    command.args(arguments);
+    match unblocked(&mut command) {
+        Ok(child) => Ok(Started::Program(child)),
+        Err(error) => {
+            say(&format!("{}: {error}", program.display()));
+            Ok(Started::Not(match error.kind() {
+                io::ErrorKind::NotFound => NOT_FOUND,
+                _ => NOT_EXECUTABLE,
+            }))
+        }
+    }
+}
+
+/// With the signals that this program waits for let through to the other.
+fn unblocked(command: &mut Command) -> io::Result<Child> {
+    let mut ending = nix::sys::signal::SigSet::empty();
+    ending.add(nix::sys::signal::Signal::SIGINT);
+    ending.add(nix::sys::signal::Signal::SIGTERM);
+    ending.thread_unblock()?;
+    let child = command.spawn();
+    ending.thread_block()?;
+    child
+}
+
+/// The files that are nsexec: those that were named, or else the one in PATH.
+fn nsexec_files(asked: &Run) -> io::Result<Vec<File>> {
+    let named = !asked.nsexec.is_empty();
+    let paths = if named {
+        asked.nsexec.clone()
+    } else {
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let found = std::env::split_paths(&path).map(|directory| directory.join("nsexec"));
+        found.filter(|file| file.is_file()).take(1).collect()
+    };
+    let file = |path: &PathBuf| match std::fs::metadata(path) {
+        Ok(found) => Ok(File {
+            device: kernel_device(found.dev()),
+            inode: found.ino(),
+        }),
+        Err(error) => Err(io::Error::other(format!("{}: {error}", path.display()))),
+    };
+    paths.iter().map(file).collect()
+}
+
+/// As the kernel has it: the minor in 20 bits, the major above.
+fn kernel_device(device: u64) -> u32 {
+    let (major, minor) = (nix::sys::stat::major(device), nix::sys::stat::minor(device));
+    u32::try_from(major << 20 | minor & 0xf_ffff).unwrap_or(0)
 }

@@ -15,10 +15,8 @@ pub const SCHEMA: u32 = 1;
 
 /// What every line begins with.
 #[derive(Clone, Debug, Serialize)]
-pub struct Envelope<'a> {
-    pub schema: u32,
+pub struct Envelope {
     pub kind: &'static str,
-    pub boot_id: &'a str,
     pub ts_boot_ns: u64,
     /// Since 1970.
     pub ts_wall_ms: i64,
@@ -101,10 +99,23 @@ pub struct TargetOf {
     pub racy: bool,
 }
 
+/// The first line of each file: what the others are read with.
+#[derive(Clone, Debug, Serialize)]
+pub struct StartLine<'a> {
+    pub kind: &'static str,
+    pub schema: u32,
+    pub version: &'static str,
+    pub boot_id: &'a str,
+    pub node: String,
+    pub ts_wall_ms: i64,
+    /// The host's namespaces; empty: they are not known.
+    pub host: Map<String, Value>,
+}
+
 /// The ten slots, each `[inum, ns_id]`.
 #[derive(Clone, Debug, Serialize)]
 pub struct Namespaces {
-    /// After the call, or as they are.
+    /// After the call, or as they are; those of `host` are in the first line.
     pub after: Map<String, Value>,
     /// Those that are other than after.
     #[serde(skip_serializing_if = "Map::is_empty")]
@@ -128,9 +139,9 @@ pub struct UserOf {
 
 /// A change of namespaces, or an attempt.
 #[derive(Clone, Debug, Serialize)]
-pub struct NamespaceLine<'a> {
+pub struct NamespaceLine {
     #[serde(flatten)]
-    pub envelope: Envelope<'a>,
+    pub envelope: Envelope,
     pub class: &'static str,
     pub actor: Actor,
     pub parent: Named,
@@ -142,9 +153,9 @@ pub struct NamespaceLine<'a> {
 
 /// A task is not where it was left.
 #[derive(Clone, Debug, Serialize)]
-pub struct GapLine<'a> {
+pub struct GapLine {
     #[serde(flatten)]
-    pub envelope: Envelope<'a>,
+    pub envelope: Envelope,
     pub exec_id: String,
     pub tgid: u32,
     pub tid: u32,
@@ -155,9 +166,9 @@ pub struct GapLine<'a> {
 
 /// A fork, exec or exit.
 #[derive(Clone, Debug, Serialize)]
-pub struct LineageLine<'a> {
+pub struct LineageLine {
     #[serde(flatten)]
-    pub envelope: Envelope<'a>,
+    pub envelope: Envelope,
     pub actor: Actor,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub parent: Option<Named>,
@@ -173,9 +184,9 @@ pub struct LineageLine<'a> {
 
 /// Events that did not fit, where they are missing.
 #[derive(Clone, Debug, Serialize)]
-pub struct LostLine<'a> {
+pub struct LostLine {
     #[serde(flatten)]
-    pub envelope: Envelope<'a>,
+    pub envelope: Envelope,
     pub ring: &'static str,
     pub count: u64,
 }
@@ -189,16 +200,36 @@ pub struct Boot {
 }
 
 impl Boot {
+    /// The first line.
+    #[must_use]
+    pub fn start(&self, host: &Host, now_ns: u64) -> StartLine<'_> {
+        let node = nix::unistd::gethostname().unwrap_or_default();
+        StartLine {
+            kind: "start",
+            schema: SCHEMA,
+            version: env!("CARGO_PKG_VERSION"),
+            boot_id: &self.id,
+            node: node.to_string_lossy().into_owned(),
+            ts_wall_ms: self.wall_ms(now_ns),
+            host: host
+                .slots()
+                .map(|(name, (inum, id))| (name.to_owned(), Value::from(vec![u64::from(inum), id])))
+                .collect(),
+        }
+    }
+
+    fn wall_ms(&self, boot_ns: u64) -> i64 {
+        let wall = self.wall_ns + i128::from(boot_ns);
+        i64::try_from(wall / 1_000_000).unwrap_or_default()
+    }
+
     /// How a line of this kind begins.
     #[must_use]
-    pub fn envelope(&self, kind: &'static str, header: &Header) -> Envelope<'_> {
-        let wall = self.wall_ns + i128::from(header.boot_ns);
+    pub fn envelope(&self, kind: &'static str, header: &Header) -> Envelope {
         Envelope {
-            schema: SCHEMA,
             kind,
-            boot_id: &self.id,
             ts_boot_ns: header.boot_ns,
-            ts_wall_ms: i64::try_from(wall / 1_000_000).unwrap_or_default(),
+            ts_wall_ms: self.wall_ms(header.boot_ns),
             cpu: header.cpu,
             cpu_seq: header.sequence,
             lost_before: header.lost,
@@ -306,19 +337,24 @@ fn errno(ret: i64) -> String {
 pub fn namespaces(before: Option<&Vector>, after: &Vector, host: &Host) -> Namespaces {
     let changed: Vec<&str> =
         before.map_or_else(Vec::new, |before| differing(before, after).collect());
-    let pair = |vector: &Vector, only: Option<&[&str]>| {
+    let pair = |vector: &Vector, only: &[&str]| {
         let slots = SLOT_NAMES.into_iter().zip(judge::slots(vector));
         slots
-            .filter(|(name, _)| only.is_none_or(|only| only.contains(name)))
+            .filter(|(name, _)| only.contains(name))
             .map(|(name, (_, (inum, id)))| {
                 (name.to_owned(), Value::from(vec![u64::from(inum), id]))
             })
             .collect::<Map<_, _>>()
     };
+    let hosts: Vec<&str> = judge::host_slots(after, host).collect();
+    let others: Vec<&str> = SLOT_NAMES
+        .into_iter()
+        .filter(|name| !hosts.contains(name))
+        .collect();
     Namespaces {
-        after: pair(after, None),
-        before: before.map_or_else(Map::new, |before| pair(before, Some(&changed))),
-        host: judge::host_slots(after, host).collect(),
+        after: pair(after, &others),
+        before: before.map_or_else(Map::new, |before| pair(before, &changed)),
+        host: hosts,
         effective_at: None,
         user: None,
         changed,
@@ -327,17 +363,17 @@ pub fn namespaces(before: Option<&Vector>, after: &Vector, host: &Host) -> Names
 
 /// A change of namespaces as a line.
 #[must_use]
-pub fn namespace<'a>(
-    boot: &'a Boot,
+pub fn namespace(
+    boot: &Boot,
     record: &Namespace,
     class: Class,
     program: Option<&Program>,
     host: &Host,
-) -> NamespaceLine<'a> {
+) -> NamespaceLine {
     let unseen = record.call.notes.has(Notes::BEGINNING_UNSEEN);
     let mut ns = namespaces((!unseen).then_some(&record.before), &record.after, host);
     if !ns.changed.is_empty() {
-        ns.effective_at = Some(judge::effective_at(record));
+        ns.effective_at = judge::effective_later(record).then_some("next_fork");
     }
     if ns.changed.contains(&"user") {
         ns.user = Some(UserOf {
@@ -359,14 +395,14 @@ pub fn namespace<'a>(
 
 /// A gap as a line.
 #[must_use]
-pub fn gap<'a>(
-    boot: &'a Boot,
+pub fn gap(
+    boot: &Boot,
     header: &Header,
     process: Process,
     tid: u32,
     gap: &Gap,
     host: &Host,
-) -> GapLine<'a> {
+) -> GapLine {
     GapLine {
         envelope: boot.envelope("ns_gap", header),
         exec_id: exec_id(process),
@@ -379,7 +415,7 @@ pub fn gap<'a>(
 
 /// A fork as a line.
 #[must_use]
-pub fn fork<'a>(boot: &'a Boot, record: &Fork, program: Option<&Program>) -> LineageLine<'a> {
+pub fn fork(boot: &Boot, record: &Fork, program: Option<&Program>) -> LineageLine {
     LineageLine {
         child: Some(named(&record.child)),
         ..lineage(boot, &record.header, &record.actor, program)
@@ -388,7 +424,7 @@ pub fn fork<'a>(boot: &'a Boot, record: &Fork, program: Option<&Program>) -> Lin
 
 /// An exec as a line.
 #[must_use]
-pub fn exec<'a>(boot: &'a Boot, record: &Exec, program: Option<&Program>) -> LineageLine<'a> {
+pub fn exec(boot: &Boot, record: &Exec, program: Option<&Program>) -> LineageLine {
     LineageLine {
         parent: Some(named(&record.parent)),
         path: Some(lossy(record.path.get())),
@@ -399,19 +435,14 @@ pub fn exec<'a>(boot: &'a Boot, record: &Exec, program: Option<&Program>) -> Lin
 
 /// An exit as a line.
 #[must_use]
-pub fn exit<'a>(boot: &'a Boot, record: &Exit, program: Option<&Program>) -> LineageLine<'a> {
+pub fn exit(boot: &Boot, record: &Exit, program: Option<&Program>) -> LineageLine {
     LineageLine {
         status: Some(record.status),
         ..lineage(boot, &record.header, &record.actor, program)
     }
 }
 
-fn lineage<'a>(
-    boot: &'a Boot,
-    header: &Header,
-    task: &Task,
-    program: Option<&Program>,
-) -> LineageLine<'a> {
+fn lineage(boot: &Boot, header: &Header, task: &Task, program: Option<&Program>) -> LineageLine {
     LineageLine {
         envelope: boot.envelope(header.kind.name(), header),
         actor: actor(task, program),

@@ -12,21 +12,21 @@ use nsexec_audit_abi::record::Snapshot;
 use crate::judge::{self, Class, Host};
 use crate::lineage::{File, Gap, Lineage, Process};
 use crate::order::Order;
-use crate::record::{self, Boot, GapLine, LineageLine, LostLine, NamespaceLine};
+use crate::record::{self, Boot, GapLine, LineageLine, LostLine, NamespaceLine, StartLine};
 
 /// kthreadd: a kernel thread, which is in the first namespaces of all.
 const KTHREADD: u32 = 2;
 
 /// One thing that is told.
 #[derive(Clone, Debug)]
-pub enum Told<'a> {
-    Namespace(Box<NamespaceLine<'a>>, Class),
-    Gap(Box<GapLine<'a>>),
-    Lineage(Box<LineageLine<'a>>),
-    Lost(LostLine<'a>),
+pub enum Told {
+    Namespace(Box<NamespaceLine>, Class),
+    Gap(Box<GapLine>),
+    Lineage(Box<LineageLine>),
+    Lost(LostLine),
 }
 
-impl Told<'_> {
+impl Told {
     /// As a line of JSON, without its end.
     ///
     /// # Errors
@@ -83,6 +83,12 @@ impl Story {
         })
     }
 
+    /// The first line: what the others are read with.
+    #[must_use]
+    pub fn start(&self) -> StartLine<'_> {
+        self.boot.start(&self.host, now_ns())
+    }
+
     /// Learns of the tasks that are there.
     pub fn know(&mut self, tasks: &[Snapshot]) {
         for task in tasks {
@@ -112,7 +118,7 @@ impl Story {
     pub fn tell<E>(
         &mut self,
         ended: bool,
-        mut tell: impl FnMut(Told<'_>) -> Result<(), E>,
+        mut tell: impl FnMut(Told) -> Result<(), E>,
     ) -> Result<bool, E> {
         let next = if ended {
             self.order.pop_any()
@@ -157,7 +163,7 @@ impl Story {
         Ok(true)
     }
 
-    fn gap(&self, event: &Event, gap: &Gap) -> GapLine<'_> {
+    fn gap(&self, event: &Event, gap: &Gap) -> GapLine {
         // Of a fork it is the child that is somewhere else.
         let (process, tid) = match event {
             Event::Fork(fork) => (Process::of_kin(&fork.child), fork.child.tid),

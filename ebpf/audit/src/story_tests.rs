@@ -26,7 +26,7 @@ fn story() -> Story {
 fn told(story: &mut Story) -> Vec<(Value, Option<String>)> {
     let mut all = Vec::new();
     let text = Text { colour: false };
-    let keep = |told: Told<'_>| -> Result<(), std::convert::Infallible> {
+    let keep = |told: Told| -> Result<(), std::convert::Infallible> {
         let mut line = Vec::new();
         told.write_json(&mut line).unwrap();
         all.push((serde_json::from_slice(&line).unwrap(), text.line(&told)));
@@ -44,7 +44,7 @@ fn a_join_by_nsexec_is_told_with_what_it_claims() {
     let inside = with(with(host, "mnt", 70), "net", 71);
     let mut joiner = exec(task(6, 42), b"/usr/bin/renamed", host);
     if let Event::Exec(exec) = &mut joiner {
-        exec.arguments = crate::lineage::tests::text(b"nsexec\0-t\0007\0--policy\0admin\0--\0sh\0");
+        exec.arguments = crate::lineage::tests::text(b"nsexec\0-t\x007\0--policy\0admin\0--\0sh\0");
     }
     story.push(joiner);
     let mut join = namespace(task(6, 42), call(Syscall::Setns, 0), host, inside);
@@ -68,8 +68,8 @@ fn a_join_by_nsexec_is_told_with_what_it_claims() {
         text.contains("setns(NEWNS|NEWNET) -> mnt net  [nsexec, policy admin]"),
         "{text}"
     );
-    // Well below what one event may take.
-    assert!(json.to_string().len() <= 1100, "{}", json.to_string().len());
+    // An event takes at most so much, in the middle.
+    assert!(json.to_string().len() <= 900, "{}", json.to_string().len());
 }
 
 #[test]

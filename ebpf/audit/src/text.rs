@@ -23,7 +23,7 @@ pub const HEAD: &str = "TIME         WHAT        PID     UID    PROGRAM         
 impl Text {
     /// The line, without its end; none for what only JSON tells.
     #[must_use]
-    pub fn line(self, told: &Told<'_>) -> Option<String> {
+    pub fn line(self, told: &Told) -> Option<String> {
         match told {
             Told::Namespace(line, class) => Some(self.namespace(line, *class)),
             Told::Gap(line) => Some(self.gap(line)),
@@ -41,7 +41,7 @@ impl Text {
         }
     }
 
-    fn namespace(self, line: &NamespaceLine<'_>, class: Class) -> String {
+    fn namespace(self, line: &NamespaceLine, class: Class) -> String {
         let colour = match class {
             Class::JoinHost => Some(RED),
             Class::Denied | Class::Nested => Some(YELLOW),
@@ -82,7 +82,7 @@ impl Text {
         )
     }
 
-    fn gap(self, line: &GapLine<'_>) -> String {
+    fn gap(self, line: &GapLine) -> String {
         let text = format!(
             "{} GAP         {:<7} changed unseen before its {}: {}",
             time(line.envelope.ts_wall_ms),
@@ -94,7 +94,7 @@ impl Text {
     }
 
     /// Of the lineage, the programs that are executed.
-    fn lineage(line: &LineageLine<'_>) -> Option<String> {
+    fn lineage(line: &LineageLine) -> Option<String> {
         let argv = line.argv.as_ref()?;
         let words: Vec<String> = argv.iter().map(|word| escaped(word)).collect();
         Some(format!(

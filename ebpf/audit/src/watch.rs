@@ -1,18 +1,25 @@
-//! Printing events until a signal ends it.
+//! Telling what happens until a signal, a time or a program's end.
 
 use std::error::Error;
-use std::io::Write;
+use std::io::{self, Write};
 use std::os::fd::AsFd as _;
+use std::os::unix::process::ExitStatusExt as _;
+use std::process::{Child, ExitStatus};
+use std::time::Instant;
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nsexec_audit_abi::counters::{LINEAGE_RING, NAMESPACE_RING};
 
+use crate::arguments::Format;
+use crate::filter::Filtering;
 use crate::json;
 use crate::probes::Probes;
+use crate::story::{Story, Told};
+use crate::text::{HEAD, Text};
 
-/// How long events of the lineage may wait, in milliseconds.
+/// How long events may wait, in milliseconds.
 const PATIENCE: u8 = 20;
 
 /// SIGINT and SIGTERM, as something to wait for. From here on they end nothing
@@ -28,16 +35,90 @@ pub fn signals() -> nix::Result<SignalFd> {
     SignalFd::with_flags(&ending, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)
 }
 
-/// Prints what the probes see, a line an event, until a signal comes; then takes
-/// the probes out, prints what is left, and the counters.
+/// What is told, and how much of it there was.
+#[expect(missing_debug_implementations, reason = "an output has none")]
+pub struct Teller<'a> {
+    pub story: Story,
+    pub filtering: Filtering,
+    pub format: Format,
+    pub colour: bool,
+    pub out: &'a mut dyn Write,
+    pub counts: Counts,
+}
+
+/// Of what was told.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Counts {
+    pub told: u64,
+    pub gaps: u64,
+    pub lost: u64,
+}
+
+impl Teller<'_> {
+    /// The names of the columns; of JSON, the first line.
+    ///
+    /// # Errors
+    /// The output cannot be written.
+    pub fn begin(&mut self) -> io::Result<()> {
+        match self.format {
+            Format::Text => writeln!(self.out, "{HEAD}"),
+            Format::Json => {
+                serde_json::to_writer(&mut *self.out, &self.story.start())?;
+                self.out.write_all(b"\n")
+            }
+        }
+    }
+
+    fn tell(&mut self, ended: bool) -> io::Result<()> {
+        let Self {
+            story,
+            filtering,
+            format,
+            colour,
+            out,
+            counts,
+        } = self;
+        let text = Text { colour: *colour };
+        let mut one = |told: Told| -> io::Result<()> {
+            match &told {
+                Told::Lost(line) => counts.lost += line.count,
+                Told::Gap(_) => counts.gaps += 1,
+                _ => {}
+            }
+            if !filtering.passes(&told) {
+                return Ok(());
+            }
+            counts.told += 1;
+            match format {
+                Format::Json => {
+                    told.write_json(out)?;
+                    out.write_all(b"\n")
+                }
+                Format::Text => match text.line(&told) {
+                    Some(line) => writeln!(out, "{line}"),
+                    None => Ok(()),
+                },
+            }
+        };
+        while story.tell(ended, &mut one)? {}
+        Ok(())
+    }
+}
+
+/// Tells what the probes see until a signal comes, the time is over or the program
+/// has ended; then takes the probes out, tells what is left, and the counters. The
+/// program's status, if there is one.
 ///
 /// # Errors
 /// The output cannot be written, or what is read is not a record.
 pub fn run(
     probes: &mut Probes,
     signals: &SignalFd,
-    out: &mut dyn Write,
-) -> Result<(), Box<dyn Error>> {
+    teller: &mut Teller<'_>,
+    until: Option<Instant>,
+    mut program: Option<Child>,
+) -> Result<Option<ExitStatus>, Box<dyn Error>> {
+    let mut status = None;
     loop {
         let [namespaces, lineage] = probes.descriptors();
         let mut waited = [namespaces, lineage, signals.as_fd()]
@@ -46,28 +127,42 @@ pub fn run(
             Ok(_) | Err(nix::errno::Errno::EINTR) => {}
             Err(error) => return Err(error.into()),
         }
-        let ended = signals.read_signal()?.is_some();
+        if let Some(program) = &mut program {
+            status = program.try_wait()?;
+        }
+        // ^C reaches the program as well, and its end is this one's.
+        let signalled = signals.read_signal()?.is_some() && program.is_none();
+        let over = until.is_some_and(|until| Instant::now() >= until);
+        let ended = signalled || over || status.is_some();
         if ended {
             // Nothing is written from here on, so the sums have to agree.
             probes.stop();
         }
-        drain(probes, out)?;
-        out.flush()?;
+        for ring in [NAMESPACE_RING, LINEAGE_RING] {
+            while let Some(event) = probes.next(ring)? {
+                teller.story.push(event);
+            }
+        }
+        teller.tell(ended)?;
+        teller.out.flush()?;
         if ended {
             break;
         }
     }
-    let health = json::health(&probes.counters()?, &probes.positions()?, &probes.missed()?);
-    writeln!(out, "{health}")?;
-    out.flush()?;
-    Ok(())
+    let counters = (probes.counters()?, probes.positions()?, probes.missed()?);
+    if teller.format == Format::Json {
+        let health = json::health(&counters.0, &counters.1, &counters.2);
+        writeln!(teller.out, "{health}")?;
+    }
+    teller.out.flush()?;
+    Ok(status)
 }
 
-fn drain(probes: &mut Probes, out: &mut dyn Write) -> Result<(), Box<dyn Error>> {
-    for ring in [NAMESPACE_RING, LINEAGE_RING] {
-        while let Some(event) = probes.next(ring)? {
-            writeln!(out, "{}", json::event(&event))?;
-        }
-    }
-    Ok(())
+/// The exit status that a shell would have of it.
+#[must_use]
+pub fn exit_code(status: ExitStatus) -> u8 {
+    let code = status
+        .code()
+        .or_else(|| status.signal().map(|signal| 128 + signal));
+    code.and_then(|code| u8::try_from(code).ok()).unwrap_or(125)
 }

@@ -21,6 +21,7 @@ fn it_prints_a_join_and_then_the_sums() {
     }
     let target = Sleeper::new(&["--uts"]);
     let mut auditor = Command::new(PROGRAM)
+        .args(["--format", "json"])
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -52,17 +53,61 @@ fn it_prints_a_join_and_then_the_sums() {
         .collect();
     let join = lines
         .iter()
-        .find(|line| line["kind"] == "namespace" && line["actor"]["tgid"] == nsenter.id())
+        .find(|line| line["kind"] == "ns_join" && line["actor"]["tgid"] == nsenter.id())
         .unwrap();
     assert_eq!(join["op"]["syscall"], "setns");
-    assert_eq!(join["ns"]["uts"]["changed"], true);
-    assert_eq!(join["ns"]["uts"]["after"]["inum"], inum(&pid, "uts"));
-    assert_eq!(join["ns"]["net"]["changed"], false);
+    assert_eq!(join["class"], "join_other");
+    assert_eq!(join["ns"]["changed"], serde_json::json!(["uts"]));
+    assert_eq!(join["ns"]["after"]["uts"][0], inum(&pid, "uts"));
     let health = lines.last().unwrap();
     assert_eq!(health["kind"], "health");
     let setns = &health["hooks"]["sys_exit_setns"];
     assert_eq!(setns["seen"], setns["written"]);
     assert!(setns["written"].as_u64().unwrap() >= 1);
+}
+
+/// As strace(1) has it: what comes from the program, and its exit status.
+#[test]
+fn a_program_is_followed_to_its_end_and_its_status_passed_on() {
+    if object("a_program_is_followed_to_its_end_and_its_status_passed_on").is_none() {
+        return;
+    }
+    let noise = Sleeper::new(&["--uts"]);
+    let script = "unshare --uts true; unshare --net sh -c 'exit 0'; exit 7";
+    let output = Command::new(PROGRAM)
+        .args(["--format", "json", "--", "sh", "-c", script])
+        .output()
+        .unwrap();
+    drop(noise);
+    assert_eq!(output.status.code(), Some(7), "{output:?}");
+    let printed = String::from_utf8(output.stdout).unwrap();
+    let lines = printed
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let made: Vec<Value> = lines
+        .filter(|line| line["kind"] == "ns_create")
+        .map(|line| line["ns"]["changed"].clone())
+        .collect();
+    assert_eq!(
+        made,
+        [serde_json::json!(["uts"]), serde_json::json!(["net"])]
+    );
+
+    let text = Command::new(PROGRAM)
+        .args(["--type", "net", "--", "sh", "-c", script])
+        .output()
+        .unwrap();
+    let text = String::from_utf8(text.stdout).unwrap();
+    let lines: Vec<&str> = text.lines().collect();
+    assert!(lines[0].starts_with("TIME "), "{text}");
+    assert_eq!(lines.len(), 2, "{text}");
+    assert!(
+        lines[1].contains("create") && lines[1].ends_with("unshare(NEWNET) -> net"),
+        "{text}"
+    );
+
+    let missing = Command::new(PROGRAM).arg("/nowhere").output().unwrap();
+    assert_eq!(missing.status.code(), Some(127), "{missing:?}");
 }
 
 #[test]
