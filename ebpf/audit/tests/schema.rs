@@ -1,0 +1,140 @@
+//! What is printed is what docs/audit-event.schema.json says.
+#![allow(clippy::unwrap_used, reason = "in a test, a panic is how it fails")]
+
+mod support;
+
+use std::collections::BTreeSet;
+use std::process::Command;
+
+use serde_json::Value;
+
+use support::object;
+
+const SCHEMA: &str = include_str!("../../../docs/audit-event.schema.json");
+
+/// As much of JSON Schema as ours uses: what is wrong with `value`, if anything.
+fn wrong(root: &Value, schema: &Value, value: &Value, at: &str) -> Option<String> {
+    let schema = match schema["$ref"].as_str() {
+        Some(name) => root.pointer(name.strip_prefix('#').unwrap()).unwrap(),
+        None => schema,
+    };
+    let fits = match schema["type"].as_str() {
+        Some("object") => value.is_object(),
+        Some("array") => value.is_array(),
+        Some("string") => value.is_string(),
+        Some("integer") => value.is_i64() || value.is_u64(),
+        Some("boolean") => value.is_boolean(),
+        Some(other) => panic!("{other}"),
+        None => true,
+    };
+    let constant = schema.get("const").is_none_or(|constant| constant == value);
+    let listed = schema["enum"]
+        .as_array()
+        .is_none_or(|list| list.contains(value));
+    if !(fits && constant && listed) {
+        return Some(format!("{at}: {value}"));
+    }
+    for required in schema["required"].as_array().into_iter().flatten() {
+        if value.get(required.as_str().unwrap()).is_none() {
+            return Some(format!("{at}: no {required}"));
+        }
+    }
+    for (name, member) in value.as_object().into_iter().flatten() {
+        let at = format!("{at}.{name}");
+        match schema["properties"].get(name) {
+            Some(schema) => {
+                if let Some(wrong) = wrong(root, schema, member, &at) {
+                    return Some(wrong);
+                }
+            }
+            None if schema["additionalProperties"] == false => return Some(at),
+            None => {}
+        }
+    }
+    let items = schema.get("items").into_iter().cycle();
+    let prefix = schema["prefixItems"].as_array();
+    let pairs: Vec<(&Value, &Value)> = match (prefix, value.as_array()) {
+        (Some(prefix), Some(values)) if prefix.len() != values.len() => {
+            return Some(format!("{at}: {value}"));
+        }
+        (Some(prefix), Some(values)) => prefix.iter().zip(values).collect(),
+        (None, Some(values)) => items.zip(values).collect(),
+        _ => Vec::new(),
+    };
+    pairs
+        .into_iter()
+        .find_map(|(schema, member)| wrong(root, schema, member, at))
+}
+
+#[test]
+fn every_line_is_what_the_schema_says() {
+    if object("every_line_is_what_the_schema_says").is_none() {
+        return;
+    }
+    let schema: Value = serde_json::from_str(SCHEMA).unwrap();
+    let script = "unshare --uts --net true; unshare --user --map-root-user true; \
+                  unshare --fork --pid --kill-child true; nsenter --net=/proc/1/ns/net true; \
+                  nsenter --net=/etc/passwd true; exit 0";
+    let output = Command::new(env!("CARGO_BIN_EXE_nsexec-audit"))
+        .args(["--format", "json", "--lineage", "--", "sh", "-c", script])
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let printed = String::from_utf8(output.stdout).unwrap();
+    let mut kinds = BTreeSet::new();
+    let mut sizes = Vec::new();
+    for line in printed.lines() {
+        let value: Value = serde_json::from_str(line).unwrap();
+        let kind = value["kind"].as_str().unwrap().to_owned();
+        let fitting: Vec<&Value> = schema["oneOf"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter(|one| wrong(&schema, one, &value, "line").is_none())
+            .collect();
+        let complaints = schema["oneOf"].as_array().unwrap().iter();
+        let complaints: Vec<_> = complaints
+            .map(|one| wrong(&schema, one, &value, "line"))
+            .collect();
+        assert_eq!(fitting.len(), 1, "{line}\n{complaints:?}");
+        if kind.starts_with("ns_") {
+            sizes.push(line.len());
+        }
+        kinds.insert(kind);
+    }
+    for kind in [
+        "start",
+        "ns_create",
+        "ns_denied",
+        "fork",
+        "exec",
+        "exit",
+        "health",
+    ] {
+        assert!(kinds.contains(kind), "{kind}: {kinds:?}");
+    }
+    sizes.sort_unstable();
+    let median = sizes[sizes.len() / 2];
+    println!("{} lines of namespaces, median {median} bytes", sizes.len());
+    assert!(median <= 900, "{sizes:?}");
+}
+
+/// The checker itself refuses.
+#[test]
+fn what_the_schema_does_not_have_is_found() {
+    let schema: Value = serde_json::from_str(SCHEMA).unwrap();
+    let lost = serde_json::json!({
+        "kind": "lost", "ts_boot_ns": 1, "ts_wall_ms": 1, "cpu": 0, "cpu_seq": 0,
+        "lost_before": 1, "backend": "x", "ring": "lineage", "count": 1,
+    });
+    let of = |value: &Value| wrong(&schema, &schema["$defs"]["lost"], value, "line");
+    assert_eq!(of(&lost), None);
+    for (name, value) in [("ring", "other"), ("more", "x"), ("count", "1")] {
+        let mut changed = lost.clone();
+        changed[name] = value.into();
+        assert!(of(&changed).is_some(), "{name}");
+    }
+    let mut without = lost;
+    without.as_object_mut().unwrap().remove("count");
+    assert_eq!(of(&without), Some("line: no \"count\"".to_owned()));
+}
