@@ -8,6 +8,7 @@ use lexopt::{Arg, ValueExt as _};
 
 use crate::filter::{Filter, TYPES};
 use crate::judge::Class;
+use crate::rules::RULES;
 
 /// What is printed for `--help`.
 pub const HELP: &str = "\
@@ -23,6 +24,9 @@ with a program, what it and all that comes from it do, until it ends.
   --exe PATH           programs of this path, or of this name
   --lineage            forks, execs and exits as well
   --all                with a program: what others do as well
+  --no-rule LIST       switch alerts off: join-host, pidfd-of-init, compat-call,
+                       unseen-change, denied-then-in, user-and-net, nested-user,
+                       false-name, time-namespace
   --nsexec FILE        this file is nsexec, by its inode (more than once)
   --snapshot           every task that there is as JSON, and end
   --probes FILE        load these probes, not those that were built in
@@ -66,6 +70,8 @@ pub struct Run {
     pub filter: Filter,
     /// With a program: what others do as well.
     pub all: bool,
+    /// Rules that are switched off.
+    pub no_rules: Vec<String>,
     /// Files that are nsexec.
     pub nsexec: Vec<PathBuf>,
     /// The program and its arguments; empty: until it is interrupted.
@@ -113,6 +119,12 @@ pub fn read(words: impl IntoIterator<Item = OsString>) -> Result<Asked, String> 
             Arg::Long("type") => {
                 run.filter.slots = list(&value(&mut parser)?, "--type", |name| {
                     let known = TYPES.iter().any(|(known, _)| *known == name);
+                    known.then(|| name.to_owned())
+                })?;
+            }
+            Arg::Long("no-rule") => {
+                run.no_rules = list(&value(&mut parser)?, "--no-rule", |name| {
+                    let known = RULES.iter().any(|rule| rule.name == name);
                     known.then(|| name.to_owned())
                 })?;
             }
@@ -227,6 +239,8 @@ mod tests {
         assert_eq!(all.nsexec.len(), 2);
         let program = run(&["--all", "--", "sh", "-c", "--format"]);
         assert_eq!(program.program, ["sh", "-c", "--format"]);
+        assert_eq!(run(&["--no-rule=join-host"]).no_rules, ["join-host"]);
+        assert!(RULES.iter().all(|rule| HELP.contains(rule.name)));
         assert_eq!(run(&["true", "--format"]).program, ["true", "--format"]);
     }
 
@@ -245,6 +259,7 @@ mod tests {
             &["--class", "join"],
             &["--class", ""],
             &["--class", "noop,noop"],
+            &["--no-rule", "join"],
             &["--type", "cap"],
             &["--pid", "0"],
             &["--pid", "+1"],

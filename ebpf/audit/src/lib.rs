@@ -15,6 +15,7 @@ mod offsets;
 pub mod order;
 pub mod probes;
 pub mod record;
+pub mod rules;
 pub mod story;
 pub mod text;
 pub mod watch;

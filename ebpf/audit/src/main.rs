@@ -12,6 +12,7 @@ use nsexec_audit::filter::Filtering;
 use nsexec_audit::json;
 use nsexec_audit::lineage::File;
 use nsexec_audit::probes::{self, Probes, Sizes};
+use nsexec_audit::rules::Rules;
 use nsexec_audit::story::Story;
 use nsexec_audit::watch::{self, Counts, Teller, exit_code};
 
@@ -81,6 +82,7 @@ fn run() -> Result<u8, Box<dyn Error>> {
     let colour = io::stdout().is_terminal();
     let mut teller = Teller {
         story,
+        rules: Rules::without(&asked.no_rules),
         filtering: Filtering::new(asked.filter.clone(), std::process::id()),
         format: asked.format.unwrap_or_default(),
         colour,
@@ -102,9 +104,16 @@ fn run() -> Result<u8, Box<dyn Error>> {
         .duration
         .and_then(|length| Instant::now().checked_add(length));
     let status = watch::run(&mut probes, &signals, &mut teller, until, program)?;
-    let Counts { told, gaps, lost } = teller.counts;
+    let Counts {
+        told,
+        gaps,
+        lost,
+        alerts,
+    } = teller.counts;
     if teller.format == Format::Text {
-        say(&format!("{told} told, {gaps} changes unseen, {lost} lost"));
+        say(&format!(
+            "{told} told, {alerts} alerts, {gaps} changes unseen, {lost} lost"
+        ));
     }
     Ok(status.map_or(0, exit_code))
 }

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use crate::judge::Class;
 use crate::record::{Actor, GapLine, LineageLine, NamespaceLine};
+use crate::rules::{Alert, Severity};
 use crate::story::Told;
 
 /// How lines look.
@@ -103,6 +104,26 @@ impl Text {
             who(&line.actor),
             words.join(" ")
         ))
+    }
+
+    /// An alert, beneath what raised it.
+    #[must_use]
+    pub fn alert(self, alert: &Alert) -> String {
+        let colour = if alert.severity >= Severity::High {
+            RED
+        } else {
+            YELLOW
+        };
+        let text = format!(
+            "{} ALERT       {:<7} {} ({:?}, {}): {}",
+            time(alert.ts_wall_ms),
+            alert.tgid,
+            alert.rule,
+            alert.severity,
+            alert.mitre,
+            alert.about
+        );
+        self.painted(colour, &text)
     }
 
     fn painted(self, colour: &str, text: &str) -> String {

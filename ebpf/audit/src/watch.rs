@@ -16,6 +16,7 @@ use crate::arguments::Format;
 use crate::filter::Filtering;
 use crate::json;
 use crate::probes::Probes;
+use crate::rules::Rules;
 use crate::story::{Story, Told};
 use crate::text::{HEAD, Text};
 
@@ -40,6 +41,7 @@ pub fn signals() -> nix::Result<SignalFd> {
 pub struct Teller<'a> {
     pub story: Story,
     pub filtering: Filtering,
+    pub rules: Rules,
     pub format: Format,
     pub colour: bool,
     pub out: &'a mut dyn Write,
@@ -52,6 +54,7 @@ pub struct Counts {
     pub told: u64,
     pub gaps: u64,
     pub lost: u64,
+    pub alerts: u64,
 }
 
 impl Teller<'_> {
@@ -73,6 +76,7 @@ impl Teller<'_> {
         let Self {
             story,
             filtering,
+            rules,
             format,
             colour,
             out,
@@ -85,6 +89,7 @@ impl Teller<'_> {
                 Told::Gap(_) => counts.gaps += 1,
                 _ => {}
             }
+            let alerts = rules.judge(&told);
             if !filtering.passes(&told) {
                 return Ok(());
             }
@@ -92,13 +97,25 @@ impl Teller<'_> {
             match format {
                 Format::Json => {
                     told.write_json(out)?;
-                    out.write_all(b"\n")
+                    out.write_all(b"\n")?;
                 }
-                Format::Text => match text.line(&told) {
-                    Some(line) => writeln!(out, "{line}"),
-                    None => Ok(()),
-                },
+                Format::Text => {
+                    if let Some(line) = text.line(&told) {
+                        writeln!(out, "{line}")?;
+                    }
+                }
             }
+            for alert in alerts {
+                counts.alerts += 1;
+                match format {
+                    Format::Json => {
+                        serde_json::to_writer(&mut *out, &alert)?;
+                        out.write_all(b"\n")?;
+                    }
+                    Format::Text => writeln!(out, "{}", text.alert(&alert))?,
+                }
+            }
+            Ok(())
         };
         while story.tell(ended, &mut one)? {}
         Ok(())

@@ -72,7 +72,7 @@ fn every_line_is_what_the_schema_says() {
         return;
     }
     let schema: Value = serde_json::from_str(SCHEMA).unwrap();
-    let script = "unshare --uts --net true; unshare --user --map-root-user true; \
+    let script = "unshare --uts --net true; unshare --time true; unshare --user --map-root-user true; \
                   unshare --fork --pid --kill-child true; nsenter --net=/proc/1/ns/net true; \
                   nsenter --net=/etc/passwd true; exit 0";
     let output = Command::new(env!("CARGO_BIN_EXE_nsexec-audit"))
@@ -106,6 +106,7 @@ fn every_line_is_what_the_schema_says() {
         "start",
         "ns_create",
         "ns_denied",
+        "alert",
         "fork",
         "exec",
         "exit",

@@ -1,0 +1,153 @@
+use nsexec_audit_abi::Event;
+use nsexec_audit_abi::code::{Abi, Hook, Kind, Source, Syscall};
+use nsexec_audit_abi::parts::{Task, Vector};
+use nsexec_audit_abi::record::{Namespace, Snapshot};
+
+use super::*;
+use crate::lineage::tests::{call, exec, header, kin, namespace, task, vector, with};
+use crate::story::Story;
+
+/// The names of the rules that fire over these, the host's namespaces being those
+/// of `vector(1)`.
+fn fired(events: Vec<Event>, off: &[&str]) -> Vec<&'static str> {
+    let mut story = Story::begin(Vec::new()).unwrap();
+    story.know(&[Snapshot {
+        header: header(Kind::Snapshot, Hook::IterTask, 0),
+        task: task(2, 0),
+        parent: kin(&task(1, 1)),
+        vector: vector(1),
+    }]);
+    for event in events {
+        story.push(event);
+    }
+    let off: Vec<String> = off.iter().map(|name| (*name).to_owned()).collect();
+    let mut rules = Rules::without(&off);
+    let mut names = Vec::new();
+    let mut tell = |told: Told| -> Result<(), std::convert::Infallible> {
+        names.extend(rules.judge(&told).into_iter().map(|alert| alert.rule));
+        Ok(())
+    };
+    while story.tell(true, &mut tell).unwrap() {}
+    names
+}
+
+fn at(mut record: Namespace, boot_ns: u64) -> Event {
+    record.header.boot_ns = boot_ns;
+    Event::Namespace(record)
+}
+
+fn join(before: Vector, after: Vector) -> Namespace {
+    namespace(task(5, 1), call(Syscall::Setns, 0), before, after)
+}
+
+fn make(actor: Task, after: Vector, level: u32) -> Namespace {
+    let mut record = namespace(actor, call(Syscall::Unshare, 0), vector(1), after);
+    record.user.level = level;
+    record
+}
+
+/// Each rule with what fires it, and what is nearly the same and must not.
+#[test]
+fn each_rule_fires_and_does_not_fire_on_its_neighbour() {
+    let host = vector(1);
+    let inside = with(host, "net", 70);
+    let user = Task {
+        uid: 1000,
+        ..task(5, 1)
+    };
+    let both = with(with(host, "user", 80), "net", 81);
+    let through_pidfd = |pid| {
+        let mut record = join(host, inside);
+        record.call.target.source = Source::Pidfd;
+        record.call.target.pid = pid;
+        record
+    };
+    let compat = |abi| {
+        let mut record = join(host, inside);
+        record.call.abi = abi;
+        record
+    };
+    let called = |name: &[u8; 16]| {
+        let mut record = join(host, inside);
+        record.actor.comm = *name;
+        record
+    };
+    let once = |record| vec![at(record, 1)];
+    let refusals = |count: u64, last: u64| {
+        let refused = || namespace(task(5, 1), call(Syscall::Setns, -1), host, host);
+        let mut events: Vec<Event> = (1..=count).map(|n| at(refused(), n)).collect();
+        events.push(at(join(host, inside), last));
+        events
+    };
+    let gap = |found| {
+        vec![
+            exec(task(5, 1), b"/bin/a", host),
+            exec(task(5, 1), b"/bin/b", found),
+        ]
+    };
+    let cases: [(&str, Vec<Event>, Vec<Event>); 9] = [
+        (
+            "join-host",
+            once(join(inside, host)),
+            once(join(host, inside)),
+        ),
+        (
+            "pidfd-of-init",
+            once(through_pidfd(1)),
+            once(through_pidfd(2)),
+        ),
+        (
+            "compat-call",
+            once(compat(Abi::Compat)),
+            once(compat(Abi::Native)),
+        ),
+        ("unseen-change", gap(inside), gap(host)),
+        ("denied-then-in", refusals(5, 6), refusals(4, 6)),
+        (
+            "user-and-net",
+            once(make(user, both, 1)),
+            once(make(task(5, 1), both, 1)),
+        ),
+        (
+            "nested-user",
+            once(make(task(5, 1), both, 4)),
+            once(make(task(5, 1), both, 3)),
+        ),
+        (
+            "false-name",
+            once(called(b"nsexec\0\0\0\0\0\0\0\0\0\0")),
+            once(called(b"nsexed\0\0\0\0\0\0\0\0\0\0")),
+        ),
+        (
+            "time-namespace",
+            once(make(task(5, 1), with(host, "time_for_children", 9), 0)),
+            once(make(task(5, 1), with(host, "uts", 9), 0)),
+        ),
+    ];
+    let names: Vec<&str> = cases.iter().map(|(name, _, _)| *name).collect();
+    assert_eq!(names, RULES.map(|rule| rule.name));
+    for (name, fires, neighbour) in cases {
+        assert_eq!(fired(fires.clone(), &[]), [name]);
+        assert_eq!(fired(neighbour, &[]), [""; 0], "{name}");
+        assert_eq!(fired(fires, &[name]), [""; 0], "{name} is switched off");
+    }
+}
+
+#[test]
+fn refusals_are_forgotten_after_their_time_and_after_a_success() {
+    let host = vector(1);
+    let inside = with(host, "net", 70);
+    let refused = |n| {
+        at(
+            namespace(task(5, 1), call(Syscall::Setns, -1), host, host),
+            n,
+        )
+    };
+    let mut late: Vec<Event> = (1..=5).map(refused).collect();
+    late.push(at(join(host, inside), BURST_NS + 10));
+    assert_eq!(fired(late, &[]), [""; 0]);
+    let mut twice: Vec<Event> = (1..=5).map(refused).collect();
+    twice.push(at(join(host, inside), 6));
+    twice.push(at(join(inside, with(inside, "uts", 71)), 7));
+    assert_eq!(fired(twice, &[]), ["denied-then-in"]);
+}
