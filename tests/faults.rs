@@ -200,6 +200,11 @@ impl Bench {
         eventually("the child's wait", || {
             status_field(child, "State")?.starts_with('S').then_some(())
         });
+        let switches = || -> Option<u64> {
+            let count = status_field(child, "voluntary_ctxt_switches")?;
+            count.parse().ok()
+        };
+        let before = switches().expect("the child waits");
         let mut strace = Command::new("strace");
         strace.args(["-qq", "-o"]).arg(log);
         strace.args(["-p", &child.to_string()]);
@@ -214,8 +219,11 @@ impl Bench {
         eventually("strace's attachment", || {
             // The fault may end the child at once, and strace with it.
             let ended = strace.try_wait().expect("strace").is_some();
-            let traced = status_field(child, "TracerPid") == Some(strace.id().to_string());
-            (ended || traced).then_some(())
+            // It is the tracer's before it is stopped for the first time: stopped, and
+            // waiting again, it has given its processor away twice.
+            let stopped = switches().is_some_and(|count| count >= before + 2);
+            let waits = status_field(child, "State").is_some_and(|state| state.starts_with('S'));
+            (ended || (stopped && waits)).then_some(())
         });
         let nsexec = Pid::from_raw(nsexec.try_into().expect("a pid"));
         nix::sys::signal::kill(nsexec, Signal::SIGCONT).expect("kill");
