@@ -5,6 +5,7 @@ use clap::{Arg, ArgAction, Command};
 use clap_complete::{Generator, Shell};
 use nsexec::cli::options::{self, Name, Option as Known, Value};
 use nsexec::policy::BUILTIN_NAMES;
+use nsexec_audit::arguments as audit;
 use nsexec_policy::commands::{COMMANDS, Flag};
 
 /// The shells, and where beneath `share/` each looks.
@@ -28,25 +29,12 @@ pub(crate) fn script(shell: Shell, command: &mut Command) -> (String, Vec<u8>) {
 }
 
 /// Every program.
-pub(crate) fn all() -> [Command; 2] {
-    [nsexec(), nsexec_policy()]
+pub(crate) fn all() -> [Command; 3] {
+    [nsexec(), nsexec_policy(), nsexec_audit()]
 }
 
 fn nsexec() -> Command {
-    plain("nsexec")
-        .args(options::all().map(option))
-        .arg(
-            Arg::new("PROGRAM")
-                .help("program")
-                .value_hint(ValueHint::CommandName),
-        )
-        .arg(
-            Arg::new("ARGUMENT")
-                .help("argument")
-                .action(ArgAction::Append)
-                .trailing_var_arg(true)
-                .value_hint(ValueHint::AnyPath),
-        )
+    program(plain("nsexec").args(options::all().map(option)))
 }
 
 fn option(known: &Known) -> Arg {
@@ -90,6 +78,46 @@ fn nsexec_policy() -> Command {
         program = program.subcommand(known);
     }
     program
+}
+
+fn nsexec_audit() -> Command {
+    let option = |known: &audit::Flag| {
+        let arg = Arg::new(known.long)
+            .long(known.long)
+            .short(known.letter)
+            .help(known.help);
+        match known.value {
+            None => arg.action(ArgAction::SetTrue),
+            Some(metavar) if known.words.is_empty() => {
+                let hint = match metavar {
+                    "FILE" | "PATH" => ValueHint::FilePath,
+                    _ => ValueHint::Other,
+                };
+                arg.value_name(metavar).value_hint(hint)
+            }
+            Some(metavar) => arg
+                .value_name(metavar)
+                .value_parser(PossibleValuesParser::new(known.words)),
+        }
+    };
+    program(plain("nsexec-audit").args(audit::FLAGS.iter().map(option)))
+}
+
+/// With a program to run and its arguments.
+fn program(command: Command) -> Command {
+    command
+        .arg(
+            Arg::new("PROGRAM")
+                .help("program")
+                .value_hint(ValueHint::CommandName),
+        )
+        .arg(
+            Arg::new("ARGUMENT")
+                .help("argument")
+                .action(ArgAction::Append)
+                .trailing_var_arg(true)
+                .value_hint(ValueHint::AnyPath),
+        )
 }
 
 /// clap's own help and version would be there besides those of the tables.

@@ -1,11 +1,12 @@
 //! Man pages: a text of `pages/`, with the tables put in.
 
 use nsexec::cli::options::{self, Option as Known, Value};
+use nsexec_audit::arguments as audit;
 use nsexec_policy::commands::{COMMANDS, Flag, capitalised};
 use roff::{Inline, Roff, bold, italic, roman};
 
 /// Every page: its name, and its troff source.
-pub(crate) fn all() -> [(&'static str, Vec<u8>); 2] {
+pub(crate) fn all() -> [(&'static str, Vec<u8>); 3] {
     [
         (
             "nsexec",
@@ -14,6 +15,10 @@ pub(crate) fn all() -> [(&'static str, Vec<u8>); 2] {
         (
             "nsexec-policy",
             filled(include_str!("../pages/nsexec-policy.1"), &commands()),
+        ),
+        (
+            "nsexec-audit",
+            filled(include_str!("../pages/nsexec-audit.1"), &audit_options()),
         ),
     ]
 }
@@ -50,6 +55,22 @@ fn synopsis(option: &Known) -> Vec<Inline> {
     text
 }
 
+fn audit_options() -> Roff {
+    let mut roff = Roff::new();
+    for flag in &audit::FLAGS {
+        let mut text = Vec::new();
+        if let Some(letter) = flag.letter {
+            text.extend([bold(format!("-{letter}")), roman(", ")]);
+        }
+        text.push(bold(format!("--{}", flag.long)));
+        if let Some(metavar) = flag.value {
+            text.extend([roman(" "), italic(metavar)]);
+        }
+        tagged(&mut roff, text, &with_words(flag.help, flag.words));
+    }
+    roff
+}
+
 fn commands() -> Roff {
     let mut roff = Roff::new();
     for command in &COMMANDS {
@@ -64,7 +85,11 @@ fn commands() -> Roff {
         roff.control("PP", []);
         roff.text([roman(format!("{}.", capitalised(command.help)))]);
         for flag in command.options {
-            tagged(&mut roff, flag_synopsis(flag), &flag_help(flag));
+            tagged(
+                &mut roff,
+                flag_synopsis(flag),
+                &with_words(flag.help, flag.words),
+            );
         }
     }
     roff
@@ -78,10 +103,10 @@ fn flag_synopsis(flag: &Flag) -> Vec<Inline> {
     text
 }
 
-fn flag_help(flag: &Flag) -> String {
-    match flag.words {
-        [] => flag.help.to_owned(),
-        words => format!("{} ({})", flag.help, words.join(", ")),
+fn with_words(help: &str, words: &[&str]) -> String {
+    match words {
+        [] => help.to_owned(),
+        words => format!("{help} ({})", words.join(", ")),
     }
 }
 

@@ -79,6 +79,20 @@ fn every_option_stands_in_page_and_completions() {
             assert!(script.contains(option.long), "{}", option.long);
         }
     }
+    let page = text("man/man1/nsexec-audit.1").replace("\\-", "-");
+    let script = text("bash-completion/completions/nsexec-audit");
+    for flag in nsexec_audit::arguments::FLAGS {
+        assert!(
+            page.contains(&format!("\\fB--{}\\fR", flag.long)),
+            "{}",
+            flag.long
+        );
+        assert!(
+            script.contains(&format!("--{}", flag.long)),
+            "{}",
+            flag.long
+        );
+    }
     let page = text("man/man1/nsexec-policy.1").replace("\\-", "-");
     let script = text("bash-completion/completions/nsexec-policy");
     for command in &COMMANDS {
@@ -106,7 +120,7 @@ fn every_option_stands_in_page_and_completions() {
 fn pages_are_troff_without_a_warning_and_wholly_filled_in() {
     let test = "pages_are_troff_without_a_warning_and_wholly_filled_in";
     let share = Share::new("pages");
-    for name in ["nsexec", "nsexec-policy"] {
+    for name in ["nsexec", "nsexec-policy", "nsexec-audit"] {
         let page = format!("man/man1/{name}.1");
         let source = text(&page);
         assert!(!source.contains('@') && !source.contains("TABLE"), "{name}");
@@ -132,6 +146,8 @@ fn bash_completes_options_names_and_commands() {
         ("nsexec-policy import --from kaf", "kafel"),
         ("nsexec-policy show --ar", "--arch"),
         ("nsexec-policy show --arch x", "x86_64"),
+        ("nsexec-audit --no-r", "--no-rule"),
+        ("nsexec-audit --class den", "denied"),
     ] {
         let program = words.split(' ').next().unwrap();
         let script = format!(
@@ -152,7 +168,7 @@ fn bash_completes_options_names_and_commands() {
 fn zsh_and_fish_take_their_scripts() {
     let test = "zsh_and_fish_take_their_scripts";
     let share = Share::new("shells");
-    for name in ["nsexec", "nsexec-policy"] {
+    for name in ["nsexec", "nsexec-policy", "nsexec-audit"] {
         let script = format!("zsh/site-functions/_{name}");
         run(test, "zsh", &["-n", &script], &share);
         let script = format!("fish/vendor_completions.d/{name}.fish");

@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
-use crate::{cargo, elf, no_arguments};
+use crate::{cargo, elf, no_arguments, probes};
 
 pub(crate) fn run(arguments: &[OsString]) -> io::Result<()> {
     no_arguments(arguments)?;
@@ -22,6 +22,12 @@ pub(crate) fn build() -> io::Result<PathBuf> {
     std::fs::create_dir_all(&directory)?;
     let helper = program("nsexec", &directory)?;
     program("nsexec-policy", &directory)?;
+    // Without its probes it could only be told where others are.
+    if probes::object().is_file() {
+        program("nsexec-audit", &directory)?;
+    } else {
+        println!("dist/nsexec-audit: left out; `cargo xtask probes` builds its probes");
+    }
     share(&directory.join("share"))?;
     Ok(helper)
 }

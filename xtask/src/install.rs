@@ -135,7 +135,10 @@ fn programs(prefix: &Path) -> io::Result<()> {
     let from = cargo::root().join("dist");
     let bin = prefix.join("bin");
     fs::create_dir_all(&bin)?;
-    for name in ["nsexec", "nsexec-policy"] {
+    for name in ["nsexec", "nsexec-policy", "nsexec-audit"] {
+        if !from.join(name).is_file() {
+            continue;
+        }
         let new = bin.join(format!(".{name}.new"));
         fs::copy(from.join(name), &new)?;
         fs::rename(&new, bin.join(name))?;

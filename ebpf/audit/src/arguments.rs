@@ -1,6 +1,7 @@
 //! The command line.
 
 use std::ffi::OsString;
+use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -10,32 +11,152 @@ use crate::filter::{Filter, TYPES};
 use crate::judge::Class;
 use crate::rules::RULES;
 
+/// An option.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Flag {
+    /// Its letter.
+    pub letter: Option<char>,
+    /// Its long name, without `--`.
+    pub long: &'static str,
+    /// The name of its value; `None`: it has none.
+    pub value: Option<&'static str>,
+    /// Words that the value can be, of a list each; empty: any text.
+    pub words: &'static [&'static str],
+    /// What it does, in a few words.
+    pub help: &'static str,
+}
+
+const fn flag(
+    long: &'static str,
+    value: Option<&'static str>,
+    words: &'static [&'static str],
+    help: &'static str,
+) -> Flag {
+    Flag {
+        letter: None,
+        long,
+        value,
+        words,
+        help,
+    }
+}
+
+const fn letter(letter: char, flag: Flag) -> Flag {
+    Flag {
+        letter: Some(letter),
+        ..flag
+    }
+}
+
+/// Every option, in the order of `--help`: the help, the manual and the completions
+/// come from it.
+pub const FLAGS: [Flag; 14] = [
+    flag(
+        "format",
+        Some("FORMAT"),
+        &["text", "json"],
+        "lines for people (left out), or one JSON object a line",
+    ),
+    flag("duration", Some("SECONDS"), &[], "end by itself"),
+    flag(
+        "class",
+        Some("LIST"),
+        &[
+            "join_host",
+            "join_other",
+            "create",
+            "nested",
+            "denied",
+            "noop",
+        ],
+        "only what came to this, with commas",
+    ),
+    flag(
+        "type",
+        Some("LIST"),
+        &["cgroup", "ipc", "mnt", "net", "pid", "time", "user", "uts"],
+        "only these types of namespaces",
+    ),
+    flag(
+        "pid",
+        Some("PID"),
+        &[],
+        "what this process does, and what comes from it",
+    ),
+    flag(
+        "exe",
+        Some("PATH"),
+        &[],
+        "programs of this path, or of this name",
+    ),
+    flag("lineage", None, &[], "forks, execs and exits as well"),
+    flag("all", None, &[], "with a program: what others do as well"),
+    flag(
+        "no-rule",
+        Some("LIST"),
+        &[
+            "join-host",
+            "pidfd-of-init",
+            "compat-call",
+            "unseen-change",
+            "denied-then-in",
+            "user-and-net",
+            "nested-user",
+            "false-name",
+            "time-namespace",
+        ],
+        "switch alerts off",
+    ),
+    flag(
+        "nsexec",
+        Some("FILE"),
+        &[],
+        "this file is nsexec, by its inode (more than once)",
+    ),
+    flag(
+        "snapshot",
+        None,
+        &[],
+        "print every task that there is as JSON, and end",
+    ),
+    flag(
+        "probes",
+        Some("FILE"),
+        &[],
+        "load these probes, not those that were built in",
+    ),
+    letter('h', flag("help", None, &[], "print this")),
+    letter('V', flag("version", None, &[], "print the version")),
+];
+
 /// What is printed for `--help`.
-pub const HELP: &str = "\
-nsexec-audit [OPTION...] [-- PROGRAM [ARGUMENT...]]
-Tells every join, creation and refusal of namespaces on this machine, until ^C;
-with a program, what it and all that comes from it do, until it ends.
-
-  --format text|json   lines for people (left out), or JSON, one object a line
-  --duration SECONDS   end by itself
-  --class LIST         join_host, join_other, create, nested, denied, noop
-  --type LIST          cgroup, ipc, mnt, net, pid, time, user, uts
-  --pid PID            what this process does, and what comes from it
-  --exe PATH           programs of this path, or of this name
-  --lineage            forks, execs and exits as well
-  --all                with a program: what others do as well
-  --no-rule LIST       switch alerts off: join-host, pidfd-of-init, compat-call,
-                       unseen-change, denied-then-in, user-and-net, nested-user,
-                       false-name, time-namespace
-  --nsexec FILE        this file is nsexec, by its inode (more than once)
-  --snapshot           every task that there is as JSON, and end
-  --probes FILE        load these probes, not those that were built in
-  -h, --help           print this
-  -V, --version        print the version
-
-Exit status: the program's own; 125 nsexec-audit failed, 126 the program cannot be
-executed, 127 it was not found.
-";
+#[must_use]
+pub fn help() -> String {
+    let mut text = String::from(
+        "nsexec-audit [OPTION...] [-- PROGRAM [ARGUMENT...]]\n\
+         Tells every join, creation and refusal of namespaces on this machine, until ^C;\n\
+         with a program, what it and all that comes from it do, until it ends.\n\n",
+    );
+    for flag in &FLAGS {
+        let letter = flag
+            .letter
+            .map_or_else(String::new, |letter| format!("-{letter}, "));
+        let value = flag
+            .value
+            .map_or_else(String::new, |value| format!(" {value}"));
+        let synopsis = format!("{letter}--{}{value}", flag.long);
+        // Writing to a String cannot fail.
+        let _ = writeln!(text, "  {synopsis:<18} {}", flag.help);
+        for words in flag.words.chunks(4) {
+            let _ = writeln!(text, "  {:<18}   {}", "", words.join(" "));
+        }
+    }
+    text.push_str(
+        "\nExit status: the program's own; 125 nsexec-audit failed, 126 the program cannot\n\
+         be executed, 127 it was not found.\n",
+    );
+    text
+}
 
 /// What a command line asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -240,7 +361,20 @@ mod tests {
         let program = run(&["--all", "--", "sh", "-c", "--format"]);
         assert_eq!(program.program, ["sh", "-c", "--format"]);
         assert_eq!(run(&["--no-rule=join-host"]).no_rules, ["join-host"]);
-        assert!(RULES.iter().all(|rule| HELP.contains(rule.name)));
+        let words = |name: &str| FLAGS.iter().find(|flag| flag.long == name).unwrap().words;
+        assert_eq!(words("no-rule"), RULES.map(|rule| rule.name));
+        assert_eq!(words("class"), Class::ALL.map(Class::name));
+        assert_eq!(words("type"), TYPES.map(|(name, _)| name));
+        assert!(
+            help().lines().all(|line| line.chars().count() <= 80),
+            "{}",
+            help()
+        );
+        // Each that stands in the help is read.
+        for flag in FLAGS.iter().filter(|flag| flag.value.is_none()) {
+            let _ = asked(&[&format!("--{}", flag.long)])
+                .map_err(|why| assert!(!why.contains("--help"), "{why}"));
+        }
         assert_eq!(run(&["true", "--format"]).program, ["true", "--format"]);
     }
 

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::process::{Child, Command, ExitCode};
 use std::time::Instant;
 
-use nsexec_audit::arguments::{self, Asked, Format, HELP, Run};
+use nsexec_audit::arguments::{self, Asked, Format, Run};
 use nsexec_audit::filter::Filtering;
 use nsexec_audit::json;
 use nsexec_audit::lineage::File;
@@ -40,7 +40,7 @@ fn run() -> Result<u8, Box<dyn Error>> {
     let mut out = BufWriter::new(io::stdout().lock());
     let asked = match arguments::read(std::env::args_os().skip(1))? {
         Asked::Help => {
-            out.write_all(HELP.as_bytes())?;
+            out.write_all(arguments::help().as_bytes())?;
             out.flush()?;
             return Ok(0);
         }
