@@ -134,8 +134,11 @@ pub const FLAGS: [Flag; 14] = [
 pub fn help() -> String {
     let mut text = String::from(
         "nsexec-audit [OPTION...] [-- PROGRAM [ARGUMENT...]]\n\
+         nsexec-audit verify FILE...\n\
          Tells every join, creation and refusal of namespaces on this machine, until ^C;\n\
-         with a program, what it and all that comes from it do, until it ends.\n\n",
+         with a program, what it and all that comes from it do, until it ends. verify\n\
+         says whether files of JSON lines are what was written: 0 they are, 1 they are\n\
+         not, 2 they cannot be read.\n\n",
     );
     for flag in &FLAGS {
         let letter = flag
@@ -165,6 +168,8 @@ pub enum Asked {
     Help,
     /// `--version`
     Version,
+    /// `verify`: whether these are what was written, each after the one before.
+    Verify(Vec<PathBuf>),
     /// To watch.
     Run(Box<Run>),
 }
@@ -204,6 +209,17 @@ pub struct Run {
 /// # Errors
 /// What is wrong with it, in words.
 pub fn read(words: impl IntoIterator<Item = OsString>) -> Result<Asked, String> {
+    let words: Vec<OsString> = words.into_iter().collect();
+    if let Some((first, files)) = words.split_first()
+        && first == "verify"
+    {
+        let option = |word: &&OsString| word.as_encoded_bytes().starts_with(b"-");
+        return match files.iter().find(option) {
+            Some(option) => Err(format!("verify takes no {option:?}, but files")),
+            None if files.is_empty() => Err("verify: give one file or more".to_owned()),
+            None => Ok(Asked::Verify(files.iter().map(PathBuf::from).collect())),
+        };
+    }
     let mut parser = lexopt::Parser::from_args(words);
     let mut run = Run::default();
     let mut given: Vec<String> = Vec::new();
@@ -358,6 +374,9 @@ mod tests {
         assert_eq!(all.filter.classes, [Class::Denied, Class::JoinHost]);
         assert_eq!(all.filter.slots, ["net", "mnt"]);
         assert_eq!(all.nsexec.len(), 2);
+        let files = Asked::Verify(vec!["a".into(), "b".into()]);
+        assert_eq!(asked(&["verify", "a", "b"]), Ok(files));
+        assert_eq!(run(&["--", "verify"]).program, ["verify"]);
         let program = run(&["--all", "--", "sh", "-c", "--format"]);
         assert_eq!(program.program, ["sh", "-c", "--format"]);
         assert_eq!(run(&["--no-rule=join-host"]).no_rules, ["join-host"]);
@@ -400,6 +419,8 @@ mod tests {
             &["--pid", "1", "true"],
             &["--exe", ""],
             &["--all"],
+            &["verify"],
+            &["verify", "-x"],
         ] {
             assert!(asked(wrong).is_err(), "{wrong:?}");
         }

@@ -6,6 +6,7 @@
 
 pub mod arguments;
 pub mod btf;
+pub mod chain;
 mod check;
 pub mod filter;
 pub mod json;

@@ -8,6 +8,7 @@ use std::process::{Child, Command, ExitCode};
 use std::time::Instant;
 
 use nsexec_audit::arguments::{self, Asked, Format, Run};
+use nsexec_audit::chain::{self, Chained};
 use nsexec_audit::filter::Filtering;
 use nsexec_audit::json;
 use nsexec_audit::lineage::File;
@@ -49,6 +50,7 @@ fn run() -> Result<u8, Box<dyn Error>> {
             out.flush()?;
             return Ok(0);
         }
+        Asked::Verify(files) => return Ok(verify(&files, &mut out)?),
         Asked::Run(run) => *run,
     };
     let mut story = Story::begin(nsexec_files(&asked)?)?;
@@ -87,6 +89,7 @@ fn run() -> Result<u8, Box<dyn Error>> {
         format: asked.format.unwrap_or_default(),
         colour,
         out: &mut out,
+        chained: Chained::after(chain::BEGINNING),
         counts: Counts::default(),
     };
     teller.begin()?;
@@ -116,6 +119,37 @@ fn run() -> Result<u8, Box<dyn Error>> {
         ));
     }
     Ok(status.map_or(0, exit_code))
+}
+
+/// Each file continues the one before.
+fn verify(files: &[PathBuf], out: &mut dyn io::Write) -> io::Result<u8> {
+    let mut last = chain::BEGINNING;
+    for path in files {
+        let name = path.display();
+        let read = std::fs::File::open(path)
+            .and_then(|file| chain::verify(&mut io::BufReader::new(file), last));
+        match read {
+            Ok(Ok((lines, value))) => {
+                writeln!(
+                    out,
+                    "{name}: {lines} lines, whole; chain {}",
+                    chain::hex(value)
+                )?;
+                last = value;
+            }
+            Ok(Err(found)) => {
+                writeln!(out, "{name}:{}: {}", found.line, found.wrong)?;
+                out.flush()?;
+                return Ok(1);
+            }
+            Err(error) => {
+                say(&format!("{name}: {error}"));
+                return Ok(2);
+            }
+        }
+    }
+    out.flush()?;
+    Ok(0)
 }
 
 enum Started {

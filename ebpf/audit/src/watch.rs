@@ -13,6 +13,7 @@ use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nsexec_audit_abi::counters::{LINEAGE_RING, NAMESPACE_RING};
 
 use crate::arguments::Format;
+use crate::chain::Chained;
 use crate::filter::Filtering;
 use crate::json;
 use crate::probes::Probes;
@@ -45,6 +46,8 @@ pub struct Teller<'a> {
     pub format: Format,
     pub colour: bool,
     pub out: &'a mut dyn Write,
+    /// Of the lines of JSON.
+    pub chained: Chained,
     pub counts: Counts,
 }
 
@@ -66,8 +69,8 @@ impl Teller<'_> {
         match self.format {
             Format::Text => writeln!(self.out, "{HEAD}"),
             Format::Json => {
-                serde_json::to_writer(&mut *self.out, &self.story.start())?;
-                self.out.write_all(b"\n")
+                let line = serde_json::to_vec(&self.story.start())?;
+                self.chained.write(&line, self.out)
             }
         }
     }
@@ -80,8 +83,10 @@ impl Teller<'_> {
             format,
             colour,
             out,
+            chained,
             counts,
         } = self;
+        let mut line = Vec::new();
         let text = Text { colour: *colour };
         let mut one = |told: Told| -> io::Result<()> {
             match &told {
@@ -96,8 +101,9 @@ impl Teller<'_> {
             counts.told += 1;
             match format {
                 Format::Json => {
-                    told.write_json(out)?;
-                    out.write_all(b"\n")?;
+                    line.clear();
+                    told.write_json(&mut line)?;
+                    chained.write(&line, out)?;
                 }
                 Format::Text => {
                     if let Some(line) = text.line(&told) {
@@ -109,8 +115,7 @@ impl Teller<'_> {
                 counts.alerts += 1;
                 match format {
                     Format::Json => {
-                        serde_json::to_writer(&mut *out, &alert)?;
-                        out.write_all(b"\n")?;
+                        chained.write(&serde_json::to_vec(&alert)?, out)?;
                     }
                     Format::Text => writeln!(out, "{}", text.alert(&alert))?,
                 }
@@ -169,7 +174,8 @@ pub fn run(
     let counters = (probes.counters()?, probes.positions()?, probes.missed()?);
     if teller.format == Format::Json {
         let health = json::health(&counters.0, &counters.1, &counters.2);
-        writeln!(teller.out, "{health}")?;
+        let line = health.to_string();
+        teller.chained.write(line.as_bytes(), teller.out)?;
     }
     teller.out.flush()?;
     Ok(status)

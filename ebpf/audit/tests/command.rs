@@ -111,6 +111,59 @@ fn a_program_is_followed_to_its_end_and_its_status_passed_on() {
 }
 
 #[test]
+fn what_was_printed_is_verified_and_a_change_is_found() {
+    if object("what_was_printed_is_verified_and_a_change_is_found").is_none() {
+        return;
+    }
+    let output = Command::new(PROGRAM)
+        .args([
+            "--format",
+            "json",
+            "--lineage",
+            "--",
+            "sh",
+            "-c",
+            "true; true",
+        ])
+        .output()
+        .unwrap();
+    let file = std::env::temp_dir().join(format!("nsexec-audit-{}", std::process::id()));
+    let verify = |text: &[u8]| {
+        std::fs::write(&file, text).unwrap();
+        let verified = Command::new(PROGRAM)
+            .arg("verify")
+            .arg(&file)
+            .output()
+            .unwrap();
+        let said = String::from_utf8(verified.stdout).unwrap();
+        (verified.status.code(), said)
+    };
+    let (status, said) = verify(&output.stdout);
+    assert_eq!(status, Some(0), "{said}");
+    let count = output.stdout.split(|byte| *byte == b'\n').count() - 1;
+    assert!(
+        said.contains(&format!("{count} lines, whole; chain ")),
+        "{said}"
+    );
+    let changed = String::from_utf8(output.stdout).unwrap();
+    let changed = changed.replacen("\"kind\":\"exec\"", "\"kind\":\"exit\"", 1);
+    let line = changed
+        .lines()
+        .position(|line| line.contains("\"argv\""))
+        .unwrap()
+        + 1;
+    let (status, said) = verify(changed.as_bytes());
+    assert_eq!(status, Some(1), "{said}");
+    assert!(said.contains(&format!(":{line}: it was changed")), "{said}");
+    std::fs::remove_file(&file).unwrap();
+    let missing = Command::new(PROGRAM)
+        .args(["verify", "/nowhere"])
+        .output()
+        .unwrap();
+    assert_eq!(missing.status.code(), Some(2));
+}
+
+#[test]
 fn a_file_that_is_no_object_is_refused() {
     let refused = Command::new(PROGRAM)
         .args(["--probes", "/dev/null"])

@@ -126,7 +126,7 @@ fn what_the_schema_does_not_have_is_found() {
     let schema: Value = serde_json::from_str(SCHEMA).unwrap();
     let lost = serde_json::json!({
         "kind": "lost", "ts_boot_ns": 1, "ts_wall_ms": 1, "cpu": 0, "cpu_seq": 0,
-        "lost_before": 1, "backend": "x", "ring": "lineage", "count": 1,
+        "lost_before": 1, "backend": "x", "ring": "lineage", "count": 1, "chain": "0",
     });
     let of = |value: &Value| wrong(&schema, &schema["$defs"]["lost"], value, "line");
     assert_eq!(of(&lost), None);

@@ -1,0 +1,267 @@
+//! Tamper evidence: every line of JSON carries the SHA-256 of all before it.
+//!
+//! The last member of a line is `"chain"`: the hash of the chain value of the line
+//! before (32 zero bytes for the first one) and of this line without that member.
+//! So a line that is changed, taken out or put in breaks the chain there. Whoever
+//! can write the whole file can write another whole one, and cut lines off its end:
+//! the last value, noted elsewhere, tells of that.
+
+use std::fmt;
+use std::io::{self, BufRead, Write};
+
+use sha2::{Digest as _, Sha256};
+
+/// A chain value.
+pub type Value = [u8; 32];
+
+/// Before the first line.
+pub const BEGINNING: Value = [0; 32];
+
+/// How the member begins, right behind the line's others.
+const MEMBER: &[u8] = b",\"chain\":\"";
+/// How it ends, with the object.
+const END: &[u8] = b"\"}";
+const DIGITS: usize = 64;
+
+/// What comes after `last`, for a line without its end.
+#[must_use]
+pub fn next(last: Value, line: &[u8]) -> Value {
+    Sha256::new()
+        .chain_update(last)
+        .chain_update(line)
+        .finalize()
+        .into()
+}
+
+/// Writes lines with their chain values.
+#[derive(Debug)]
+pub struct Chained {
+    last: Value,
+}
+
+impl Chained {
+    /// After the line of this value.
+    #[must_use]
+    pub fn after(last: Value) -> Self {
+        Self { last }
+    }
+
+    /// Writes `line`, one JSON object with at least one member and without an end
+    /// of line, with its chain value and an end of line.
+    ///
+    /// # Errors
+    /// It cannot be written; InvalidInput: it is no such object.
+    pub fn write(&mut self, line: &[u8], out: &mut dyn Write) -> io::Result<()> {
+        let open = line
+            .strip_suffix(b"}")
+            .filter(|open| open.len() > 1 && !line.contains(&b'\n'));
+        let Some(open) = open else {
+            return Err(io::Error::from(io::ErrorKind::InvalidInput));
+        };
+        let value = next(self.last, line);
+        out.write_all(open)?;
+        out.write_all(MEMBER)?;
+        out.write_all(hex(value).as_bytes())?;
+        out.write_all(END)?;
+        out.write_all(b"\n")?;
+        self.last = value;
+        Ok(())
+    }
+}
+
+/// Why a file is not what was written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wrong {
+    /// The line has no chain value as its last member.
+    NoValue,
+    /// Its value is not that of what is before it and in it.
+    Value,
+    /// The last line has no end: it was not written whole, or was cut.
+    Unfinished,
+}
+
+/// Where it is not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Break {
+    /// From 1.
+    pub line: u64,
+    pub wrong: Wrong,
+}
+
+/// Reads lines and their values from after `last`: how many there are, and the last
+/// value, or the first break.
+///
+/// # Errors
+/// It cannot be read.
+pub fn verify(input: &mut dyn BufRead, last: Value) -> io::Result<Result<(u64, Value), Break>> {
+    let (mut last, mut count) = (last, 0);
+    let mut line = Vec::new();
+    loop {
+        line.clear();
+        if input.read_until(b'\n', &mut line)? == 0 {
+            return Ok(Ok((count, last)));
+        }
+        count += 1;
+        let broken = |wrong| Ok(Err(Break { line: count, wrong }));
+        let Some(whole) = line.strip_suffix(b"\n") else {
+            return broken(Wrong::Unfinished);
+        };
+        let Some((object, value)) = split(whole) else {
+            return broken(Wrong::NoValue);
+        };
+        let expected = next(last, &object);
+        if expected != value {
+            return broken(Wrong::Value);
+        }
+        last = expected;
+    }
+}
+
+/// A line without its chain value, and that.
+fn split(line: &[u8]) -> Option<(Vec<u8>, Value)> {
+    let open = line.strip_suffix(END)?;
+    let (rest, digits) = open.split_at_checked(open.len().checked_sub(DIGITS)?)?;
+    let mut object = rest.strip_suffix(MEMBER)?.to_vec();
+    object.push(b'}');
+    let mut value = BEGINNING;
+    for (byte, pair) in value.iter_mut().zip(digits.as_chunks::<2>().0) {
+        let [high, low] = pair.map(digit);
+        *byte = high? << 4 | low?;
+    }
+    Some((object, value))
+}
+
+/// Small letters only: one value is written in one way.
+fn digit(digit: u8) -> Option<u8> {
+    match digit {
+        b'0'..=b'9' => Some(digit - b'0'),
+        b'a'..=b'f' => Some(digit - b'a' + 10),
+        _ => None,
+    }
+}
+
+/// As it is written.
+#[must_use]
+pub fn hex(value: Value) -> String {
+    value.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+impl fmt::Display for Wrong {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NoValue => "no chain value stands at its end: it was not written like this",
+            Self::Value => "it was changed, or one before it was taken out or put in",
+            Self::Unfinished => "it has no end: it was not written whole, or was cut",
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn written(objects: &[String]) -> Vec<u8> {
+        let mut chained = Chained::after(BEGINNING);
+        let mut file = Vec::new();
+        for object in objects {
+            chained.write(object.as_bytes(), &mut file).unwrap();
+        }
+        file
+    }
+
+    fn broken(file: &[u8]) -> Option<Break> {
+        verify(&mut &*file, BEGINNING).unwrap().err()
+    }
+
+    fn objects(count: usize) -> Vec<String> {
+        (0..count).map(|n| format!("{{\"n\":{n}}}")).collect()
+    }
+
+    /// As sha256sum(1) has it, of 32 zeros and {"a":1}.
+    #[test]
+    fn the_first_value_is_that_of_zeros_and_the_line() {
+        let file = written(&["{\"a\":1}".to_owned()]);
+        let value = hex(next(BEGINNING, b"{\"a\":1}"));
+        let expected = format!("{{\"a\":1,\"chain\":\"{value}\"}}\n");
+        assert_eq!(String::from_utf8(file).unwrap(), expected);
+        assert_eq!(value, FIRST);
+    }
+
+    const FIRST: &str = "b06a229070741292512e8760f470dd7a4c46ccfdf253df781d88dabe58c1ccb1";
+
+    #[test]
+    fn a_file_continues_another() {
+        let first = written(&objects(3));
+        let (count, last) = verify(&mut first.as_slice(), BEGINNING).unwrap().unwrap();
+        assert_eq!(count, 3);
+        let mut second = Vec::new();
+        let line = b"{\"more\":1}";
+        Chained::after(last).write(line, &mut second).unwrap();
+        assert!(verify(&mut second.as_slice(), last).unwrap().is_ok());
+        assert_eq!(broken(&second).unwrap().wrong, Wrong::Value);
+        assert_eq!(broken(&[first, second].concat()), None);
+    }
+
+    #[test]
+    fn what_is_no_object_is_not_written() {
+        for wrong in ["", "{", "}", "[1]", "{\"a\":\n1}", "1"] {
+            let mut file = Vec::new();
+            let refused = Chained::after(BEGINNING).write(wrong.as_bytes(), &mut file);
+            assert!(refused.is_err() && file.is_empty(), "{wrong:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_change_of_a_byte_is_found_at_its_line(
+            count in 1_usize..6, at in any::<prop::sample::Index>(), bit in 0_u8..8,
+        ) {
+            let file = written(&objects(count));
+            let mut changed = file.clone();
+            let at = at.index(changed.len());
+            changed[at] ^= 1 << bit;
+            let line = file[..at].iter().filter(|byte| **byte == b'\n').count() + 1;
+            // A new end of line in its middle breaks the line that it ends.
+            prop_assert_eq!(broken(&changed).map(|one| one.line), u64::try_from(line).ok());
+        }
+
+        #[test]
+        fn a_line_that_is_gone_doubled_or_moved_is_found(
+            count in 3_usize..8, from in any::<prop::sample::Index>(), kind in 0..3,
+        ) {
+            let file = written(&objects(count));
+            let mut lines: Vec<&[u8]> = file.split_inclusive(|byte| *byte == b'\n').collect();
+            // Not the last one: what is cut off the end leaves no trace in the file.
+            let from = from.index(count - 1);
+            let first_wrong = match kind {
+                0 => {
+                    lines.remove(from);
+                    from
+                }
+                1 => {
+                    lines.insert(from, lines[from]);
+                    from + 1
+                }
+                _ => {
+                    lines.swap(from, from + 1);
+                    from
+                }
+            };
+            let found = broken(&lines.concat()).map(|one| (one.line, one.wrong));
+            prop_assert_eq!(found, Some((u64::try_from(first_wrong).unwrap() + 1, Wrong::Value)));
+        }
+
+        #[test]
+        fn a_file_that_is_cut_inside_a_line_is_told(
+            count in 1_usize..5, cut in any::<prop::sample::Index>(),
+        ) {
+            let file = written(&objects(count));
+            let cut = cut.index(file.len());
+            let at_a_line = cut == 0 || file[cut - 1] == b'\n';
+            let expected = (!at_a_line).then_some(Wrong::Unfinished);
+            prop_assert_eq!(broken(&file[..cut]).map(|one| one.wrong), expected);
+        }
+    }
+}
