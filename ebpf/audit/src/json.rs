@@ -1,72 +1,23 @@
-//! Events as JSON: what the probes wrote, and nothing that has to be found out.
+//! The tasks that are there, and what was counted, as JSON.
 
-use nsexec_audit_abi::Event;
-use nsexec_audit_abi::code::{Hook, Notes, Source};
+use nsexec_audit_abi::code::Hook;
 use nsexec_audit_abi::counters::{Counters, Position};
-use nsexec_audit_abi::parts::{
-    Call, Header, Kin, SLOT_NAMES, SLOTS, Target, Task, UNSET, UserNamespace, Vector,
-};
+use nsexec_audit_abi::parts::{Header, Kin, SLOT_NAMES, SLOTS, Task, UNSET, Vector};
 use nsexec_audit_abi::record::Snapshot;
 use serde_json::{Map, Value, json};
-
-/// An event, as one object.
-#[must_use]
-pub fn event(event: &Event) -> Value {
-    let mut object = header(event.header());
-    let mut put = |name: &str, value: Value| {
-        object.insert(name.to_owned(), value);
-    };
-    match event {
-        Event::Namespace(record) => {
-            put("actor", task(&record.actor));
-            put("parent", kin(&record.parent));
-            put("op", call(&record.call));
-            if record.child != Kin::NONE {
-                put("child", kin(&record.child));
-            }
-            put(
-                "ns",
-                change(
-                    &record.before,
-                    &record.after,
-                    &record.user,
-                    record.call.notes,
-                ),
-            );
-        }
-        Event::Fork(record) => {
-            put("actor", task(&record.actor));
-            put("child", kin(&record.child));
-            put("ns", vector(&record.vector));
-        }
-        Event::Exec(record) => {
-            put("actor", task(&record.actor));
-            put("parent", kin(&record.parent));
-            put("ns", vector(&record.vector));
-            put("old_tid", record.old_tid.into());
-            put("path", lossy(record.path.get()));
-            put("argv", arguments(record.arguments.get()));
-            put("argv_cut", record.arguments.cut.get().into());
-        }
-        Event::Exit(record) => {
-            put("actor", task(&record.actor));
-            put("ns", vector(&record.vector));
-            put("status", record.status.into());
-            put("live", record.live.into());
-        }
-        Event::Snapshot(record) => {
-            put("actor", task(&record.task));
-            put("parent", kin(&record.parent));
-            put("ns", vector(&record.vector));
-        }
-    }
-    Value::Object(object)
-}
 
 /// A task that was there.
 #[must_use]
 pub fn snapshot(record: &Snapshot) -> Value {
-    event(&Event::Snapshot(*record))
+    let mut object = header(&record.header);
+    for (name, value) in [
+        ("actor", task(&record.task)),
+        ("parent", kin(&record.parent)),
+        ("ns", vector(&record.vector)),
+    ] {
+        object.insert(name.to_owned(), value);
+    }
+    Value::Object(object)
 }
 
 /// What was counted, as one object.
@@ -160,58 +111,6 @@ fn kin(kin: &Kin) -> Value {
     })
 }
 
-fn call(call: &Call) -> Value {
-    let notes: Vec<&str> = Notes::ALL
-        .iter()
-        .filter_map(|(note, name)| call.notes.has(*note).then_some(*name))
-        .collect();
-    json!({
-        "syscall": call.syscall.name(),
-        "abi": call.abi.name(),
-        "flags_raw": call.flags,
-        "fd": (call.fd >= 0 || call.target.source != Source::None).then_some(call.fd),
-        "target": target(&call.target),
-        "ret": call.ret,
-        "notes": notes,
-    })
-}
-
-fn target(target: &Target) -> Value {
-    if target.source == Source::None {
-        return Value::Null;
-    }
-    json!({
-        "source": target.source.name(),
-        "ns_type": target.flag,
-        "inum": target.inum,
-        "ns_id": target.id,
-        "pid": target.pid,
-        "racy": true,
-    })
-}
-
-fn change(before: &Vector, after: &Vector, user: &UserNamespace, notes: Notes) -> Value {
-    let known = !notes.has(Notes::BEGINNING_UNSEEN);
-    let slots = names(before).zip(names(after));
-    let mut object: Map<String, Value> = slots
-        .map(|((name, was), (_, is))| {
-            let value = json!({
-                "before": known.then(|| namespace(was)),
-                "after": namespace(is),
-                "changed": known.then_some(was != is),
-            });
-            (name.to_owned(), value)
-        })
-        .collect();
-    if let Some(Value::Object(slot)) = object.get_mut("user") {
-        slot.insert("level".to_owned(), user.level.into());
-        slot.insert("owner_uid".to_owned(), user.owner.into());
-        let parent = namespace((user.parent_inum, user.parent_id));
-        slot.insert("parent".to_owned(), parent);
-    }
-    Value::Object(object)
-}
-
 fn vector(vector: &Vector) -> Value {
     names(vector)
         .map(|(name, slot)| (name.to_owned(), namespace(slot)))
@@ -232,14 +131,6 @@ fn names(vector: &Vector) -> impl Iterator<Item = (&'static str, (u32, u64))> {
 
 fn namespace((inum, id): (u32, u64)) -> Value {
     json!({ "inum": inum, "id": id })
-}
-
-fn arguments(bytes: &[u8]) -> Value {
-    let whole = bytes.strip_suffix(&[0]).unwrap_or(bytes);
-    if bytes.is_empty() {
-        return json!([]);
-    }
-    whole.split(|byte| *byte == 0).map(lossy).collect()
 }
 
 fn lossy(bytes: &[u8]) -> Value {
