@@ -8,6 +8,7 @@ pub mod arguments;
 pub mod btf;
 pub mod chain;
 mod check;
+pub mod container;
 pub mod filter;
 pub mod json;
 pub mod judge;

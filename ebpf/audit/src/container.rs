@@ -1,0 +1,345 @@
+//! Which container a process is in, by the name of its cgroup.
+//!
+//! Whoever may make cgroups may name them like a container's, so this is what
+//! the runtimes of an honest machine say, not a proof. What cannot be read is
+//! an error, and is never taken for the host.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::path::{Path, PathBuf};
+
+use nsexec::error::Fault;
+use nsexec::procfs::cgroup::{self, Hierarchy, Membership};
+use nsexec::procfs::stat;
+
+use crate::lineage::Process;
+
+/// Who made a container.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Runtime {
+    Runc,
+    Crun,
+    Containerd,
+    Docker,
+    Podman,
+    Crio,
+    Nspawn,
+    /// One whose cgroup is named by its id alone.
+    Unnamed,
+}
+
+impl Runtime {
+    /// Its name in text and in JSON.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Runc => "runc",
+            Self::Crun => "crun",
+            Self::Containerd => "containerd",
+            Self::Docker => "docker",
+            Self::Podman => "podman",
+            Self::Crio => "cri-o",
+            Self::Nspawn => "systemd-nspawn",
+            Self::Unnamed => "container",
+        }
+    }
+}
+
+/// A container.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Container {
+    pub runtime: Runtime,
+    /// As the runtime has it: 64 hexadecimal digits, or a name of at most
+    /// [`MAX_NAME`] letters, digits and `+-._`.
+    pub id: String,
+    /// The uid of its Kubernetes pod, with hyphens.
+    pub pod: Option<String>,
+    /// The container's own cgroup: its processes can be in others below it.
+    pub path: PathBuf,
+}
+
+/// Longest name of a container, in bytes: that of a directory, NAME_MAX.
+pub const MAX_NAME: usize = 255;
+
+/// Cgroups of this many hexadecimal digits are containers: the ids of Docker,
+/// Podman, CRI-O and the CRI plugin of containerd have 256 bits.
+const ID_DIGITS: usize = 64;
+
+/// Namespaces of containerd that its clients choose by themselves.
+const CONTAINERD_NAMESPACES: [&str; 3] = ["default", "k8s.io", "moby"];
+
+/// Cgroups of one component that are no container of runc's: parents of those of
+/// others.
+const PARENTS: [&str; 11] = [
+    "crio",
+    "docker",
+    "elogind",
+    "init",
+    "kubepods",
+    "libpod_parent",
+    "lxc",
+    "machine",
+    "openrc",
+    "system",
+    "user",
+];
+
+/// The container of a process with these cgroups; none: the host. Version 2 is
+/// asked first, then systemd's own hierarchy, then the others as they stand.
+#[must_use]
+pub fn of_memberships(memberships: &[Membership]) -> Option<Container> {
+    let mut ordered: Vec<&Membership> = memberships.iter().collect();
+    ordered.sort_by_key(|membership| match &membership.hierarchy {
+        Hierarchy::Unified => 0,
+        Hierarchy::Legacy { controllers, .. } => {
+            1 + u8::from(!controllers.iter().any(|name| name == "name=systemd"))
+        }
+    });
+    ordered
+        .into_iter()
+        .find_map(|membership| of_path(&membership.path))
+}
+
+/// The innermost container that a cgroup of this path, which is absolute and has
+/// no `..`, is in.
+fn of_path(path: &Path) -> Option<Container> {
+    // A name that is not text is not a runtime's.
+    let parts: Vec<&str> = path
+        .iter()
+        .skip(1)
+        .map(|part| part.to_str().unwrap_or_default())
+        .collect();
+    let mut below = None;
+    let mut rest = parts.as_slice();
+    while let Some((last, above)) = rest.split_last() {
+        if let Some((runtime, id)) = named(last, above, below) {
+            return Some(Container {
+                runtime,
+                id,
+                pod: innermost_pod(above),
+                path: path.iter().take(rest.len() + 1).collect(),
+            });
+        }
+        below = Some(*last);
+        rest = above;
+    }
+    None
+}
+
+/// The container that the cgroup `last` is, which is below `above`, and in whose
+/// child `below` the process is.
+fn named(last: &str, above: &[&str], below: Option<&str>) -> Option<(Runtime, String)> {
+    let scope = last.strip_suffix(".scope");
+    let of = |name: Option<&str>, prefix, is: fn(&str) -> bool| {
+        let id = name?.strip_prefix(prefix)?;
+        is(id).then(|| id.to_owned())
+    };
+    // conmon, which watches a container from the host, is not in it: the id in
+    // libpod-conmon-ID is none.
+    let either = scope.or(Some(last));
+    let scopes: [(Runtime, Option<&str>, &str, fn(&str) -> bool); 7] = [
+        (Runtime::Containerd, scope, "cri-containerd-", is_id),
+        (Runtime::Containerd, scope, "nerdctl-", is_id),
+        (Runtime::Docker, scope, "docker-", is_id),
+        (Runtime::Podman, either, "libpod-", is_id),
+        (Runtime::Crio, either, "crio-", is_id),
+        (Runtime::Runc, scope, "runc-", is_name),
+        (Runtime::Crun, scope, "crun-", is_name),
+    ];
+    for (runtime, name, prefix, is) in scopes {
+        if let Some(id) = of(name, prefix, is) {
+            return Some((runtime, id));
+        }
+    }
+    let parent = above.last().copied();
+    if let Some(machine) = scope.and_then(|name| name.strip_prefix("machine-")) {
+        // nspawn itself is in `supervisor`; libvirt names virtual machines qemu-N-NAME.
+        let inside = parent == Some("machine.slice") && below != Some("supervisor");
+        let name = machine.replace("\\x2d", "-");
+        let is_container = inside && is_name(&name) && !name.starts_with("qemu-");
+        return is_container.then_some((Runtime::Nspawn, name));
+    }
+    let runtime = match (above, parent) {
+        (_, Some("docker")) if is_id(last) => Runtime::Docker,
+        ([namespace], _) if CONTAINERD_NAMESPACES.contains(namespace) && is_name(last) => {
+            Runtime::Containerd
+        }
+        _ if is_id(last) => Runtime::Unnamed,
+        // Sessions of elogind are numbers.
+        ([], _) if below.is_none() && is_name(last) && !is_number(last) => {
+            if PARENTS.contains(&last) || CONTAINERD_NAMESPACES.contains(&last) {
+                return None;
+            }
+            Runtime::Runc
+        }
+        _ => return None,
+    };
+    Some((runtime, last.to_owned()))
+}
+
+fn is_id(text: &str) -> bool {
+    let digit = |byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+    text.len() == ID_DIGITS && text.bytes().all(digit)
+}
+
+/// Of a container, and not of a unit of systemd.
+fn is_name(text: &str) -> bool {
+    let units = [".mount", ".scope", ".service", ".slice", ".socket", ".swap"];
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"+-._".contains(&byte);
+    text.len() <= MAX_NAME
+        && text.starts_with(|c: char| c.is_ascii_alphanumeric())
+        && text.bytes().all(plain)
+        && !units.iter().any(|unit| text.ends_with(unit))
+}
+
+fn is_number(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+fn innermost_pod(mut parts: &[&str]) -> Option<String> {
+    while let Some((last, above)) = parts.split_last() {
+        if let Some(uid) = pod(last, above) {
+            return Some(uid);
+        }
+        parts = above;
+    }
+    None
+}
+
+/// The uid of the pod that the cgroup `last` is, by either of the kubelet's cgroup
+/// drivers.
+fn pod(last: &str, above: &[&str]) -> Option<String> {
+    let uid = match last.strip_suffix(".slice") {
+        Some(slice) => {
+            let (class, uid) = slice.rsplit_once("-pod")?;
+            let class = class
+                .strip_suffix("-besteffort")
+                .or_else(|| class.strip_suffix("-burstable"))
+                .unwrap_or(class);
+            // A kubelet with a root of its own has that before it.
+            let is_root = class == "kubepods" || class.ends_with("-kubepods");
+            is_root.then(|| uid.replace('_', "-"))?
+        }
+        None if above.contains(&"kubepods") => last.strip_prefix("pod")?.to_owned(),
+        None => return None,
+    };
+    // That of a pod from a file of the kubelet's has no hyphens.
+    let hex = |part: &str| part.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let lengths: Vec<usize> = uid.split('-').map(str::len).collect();
+    let is_uid = lengths == [8, 4, 4, 4, 12] || lengths == [32];
+    (is_uid && uid.split('-').all(hex)).then_some(uid)
+}
+
+/// Why it is not known which container a process is in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Unknown {
+    /// It has ended, or its pid is another process's here.
+    Gone,
+    /// /proc could not be read.
+    Unreadable(io::ErrorKind),
+    /// The list of its cgroups is not one, or names one outside the cgroup
+    /// namespace of this program.
+    Cgroups(Fault<cgroup::Reason>),
+}
+
+impl fmt::Display for Unknown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Gone => f.write_str("the process is not there, or is another one in this /proc"),
+            Self::Unreadable(kind) => write!(f, "its /proc cannot be read: {kind}"),
+            Self::Cgroups(fault) => write!(f, "its list of cgroups: {}", fault.reason),
+        }
+    }
+}
+
+impl std::error::Error for Unknown {}
+
+impl From<io::Error> for Unknown {
+    fn from(error: io::Error) -> Self {
+        match error.raw_os_error() {
+            Some(nix::libc::ENOENT | nix::libc::ESRCH) => Self::Gone,
+            _ => Self::Unreadable(error.kind()),
+        }
+    }
+}
+
+/// Most processes whose containers are remembered: a path has at most 4096 bytes.
+const MOST: usize = 1 << 13;
+
+/// The containers of processes, as /proc has them, each read once.
+#[derive(Debug, Default)]
+pub struct Containers {
+    /// What was asked lately, and what was asked before that: when there are
+    /// [`MOST`] of the first, they become the second.
+    recent: HashMap<Process, Option<Container>>,
+    older: HashMap<Process, Option<Container>>,
+}
+
+impl Containers {
+    /// The container of a process, by its pid in the pid namespace of /proc; none:
+    /// it is the host's.
+    ///
+    /// # Errors
+    /// It is not known; it is asked anew the next time.
+    pub fn of(&mut self, process: Process) -> Result<Option<Container>, Unknown> {
+        if let Some(known) = self.recent.get(&process) {
+            return Ok(known.clone());
+        }
+        let found = match self.older.remove(&process) {
+            Some(known) => known,
+            None => read(process)?,
+        };
+        if self.recent.len() >= MOST {
+            self.older = std::mem::take(&mut self.recent);
+        }
+        self.recent.insert(process, found.clone());
+        Ok(found)
+    }
+
+    /// To be told when a process executes a program: a runtime makes a process and
+    /// puts it into its container before that. And when it ends.
+    pub fn forget(&mut self, process: Process) {
+        self.recent.remove(&process);
+        self.older.remove(&process);
+    }
+}
+
+fn read(process: Process) -> Result<Option<Container>, Unknown> {
+    let text = bounded(process, "cgroup", cgroup::MAX_BYTES)?;
+    // What was read before is of a process that is still there.
+    is_there(process)?;
+    let memberships = cgroup::parse(&text).map_err(Unknown::Cgroups)?;
+    Ok(of_memberships(&memberships))
+}
+
+/// A tick of /proc/PID/stat, USER_HZ, in nanoseconds.
+const TICK: u64 = 10_000_000;
+
+/// Whether the pid is still the process's.
+///
+/// # Errors
+/// It is not, or it could not be read.
+pub(crate) fn is_there(process: Process) -> Result<(), Unknown> {
+    let text = bounded(process, "stat", stat::MAX_BYTES)?;
+    let stat = stat::parse(&text).map_err(|_| Unknown::Unreadable(io::ErrorKind::InvalidData))?;
+    if stat.start_time == process.start_ns / TICK {
+        Ok(())
+    } else {
+        Err(Unknown::Gone)
+    }
+}
+
+/// A file of its /proc; one byte more than `most` when it is longer.
+fn bounded(process: Process, name: &str, most: usize) -> io::Result<Vec<u8>> {
+    let file = File::open(format!("/proc/{}/{name}", process.tgid))?;
+    let most = u64::try_from(most).unwrap_or(u64::MAX);
+    let mut text = Vec::new();
+    file.take(most.saturating_add(1)).read_to_end(&mut text)?;
+    Ok(text)
+}
+
+#[cfg(test)]
+#[path = "container_tests.rs"]
+mod tests;
