@@ -134,11 +134,14 @@ pub const FLAGS: [Flag; 14] = [
 pub fn help() -> String {
     let mut text = String::from(
         "nsexec-audit [OPTION...] [-- PROGRAM [ARGUMENT...]]\n\
+         nsexec-audit tree [--format FORMAT] [--probes FILE]\n\
          nsexec-audit verify FILE...\n\
          Tells every join, creation and refusal of namespaces on this machine, until ^C;\n\
-         with a program, what it and all that comes from it do, until it ends. verify\n\
+         with a program, what it and all that comes from it do, until it ends. tree\n\
+         draws which processes are in which namespaces and containers now. verify\n\
          says whether files of JSON lines are what was written: 0 they are, 1 they are\n\
-         not, 2 they cannot be read.\n\n",
+         not, 2 they cannot be read.\n\
+         A program of such a name stands after --.\n\n",
     );
     for flag in &FLAGS {
         let letter = flag
@@ -170,6 +173,8 @@ pub enum Asked {
     Version,
     /// `verify`: whether these are what was written, each after the one before.
     Verify(Vec<PathBuf>),
+    /// To draw what is there.
+    Tree(Tree),
     /// To watch.
     Run(Box<Run>),
 }
@@ -204,6 +209,14 @@ pub struct Run {
     pub program: Vec<OsString>,
 }
 
+/// How what is there is drawn.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tree {
+    /// Where the probes are; none: those that were built in.
+    pub probes: Option<PathBuf>,
+    pub format: Format,
+}
+
 /// Reads a command line, without the program's name.
 ///
 /// # Errors
@@ -219,6 +232,11 @@ pub fn read(words: impl IntoIterator<Item = OsString>) -> Result<Asked, String> 
             None if files.is_empty() => Err("verify: give one file or more".to_owned()),
             None => Ok(Asked::Verify(files.iter().map(PathBuf::from).collect())),
         };
+    }
+    if let Some((first, options)) = words.split_first()
+        && first == "tree"
+    {
+        return tree(lexopt::Parser::from_args(options));
     }
     let mut parser = lexopt::Parser::from_args(words);
     let mut run = Run::default();
@@ -241,11 +259,7 @@ pub fn read(words: impl IntoIterator<Item = OsString>) -> Result<Asked, String> 
             Arg::Long("lineage") => run.filter.lineage = true,
             Arg::Long("all") => run.all = true,
             Arg::Long("format") => {
-                run.format = Some(match value(&mut parser)?.as_str() {
-                    "text" => Format::Text,
-                    "json" => Format::Json,
-                    other => return Err(format!("--format {other:?}: text or json")),
-                });
+                run.format = Some(format(&mut parser)?);
             }
             Arg::Long("duration") => run.duration = Some(duration(&value(&mut parser)?)?),
             Arg::Long("class") => {
@@ -297,6 +311,42 @@ pub fn read(words: impl IntoIterator<Item = OsString>) -> Result<Asked, String> 
         return Err("--all means nothing without a program".to_owned());
     }
     Ok(Asked::Run(Box::new(run)))
+}
+
+/// What stands after `tree`.
+fn tree(mut parser: lexopt::Parser) -> Result<Asked, String> {
+    let (mut probes, mut shown) = (None, None);
+    while let Some(word) = parser.next().map_err(|error| error.to_string())? {
+        match word {
+            Arg::Short('h') | Arg::Long("help") => return Ok(Asked::Help),
+            Arg::Long("probes") if probes.is_none() => {
+                let file = parser.value().map_err(|error| error.to_string())?;
+                probes = Some(PathBuf::from(file));
+            }
+            Arg::Long("format") if shown.is_none() => shown = Some(format(&mut parser)?),
+            Arg::Long(name @ ("probes" | "format")) => {
+                return Err(format!("--{name} is given twice; give it once"));
+            }
+            other => {
+                return Err(format!(
+                    "tree: {}; it has --format and --probes",
+                    other.unexpected()
+                ));
+            }
+        }
+    }
+    Ok(Asked::Tree(Tree {
+        probes,
+        format: shown.unwrap_or_default(),
+    }))
+}
+
+fn format(parser: &mut lexopt::Parser) -> Result<Format, String> {
+    match value(parser)?.as_str() {
+        "text" => Ok(Format::Text),
+        "json" => Ok(Format::Json),
+        other => Err(format!("--format {other:?}: text or json")),
+    }
 }
 
 fn value(parser: &mut lexopt::Parser) -> Result<String, String> {
@@ -395,6 +445,31 @@ mod tests {
                 .map_err(|why| assert!(!why.contains("--help"), "{why}"));
         }
         assert_eq!(run(&["true", "--format"]).program, ["true", "--format"]);
+    }
+
+    #[test]
+    fn tree_is_a_word_of_its_own_only_where_it_is_the_first() {
+        let tree = |probes: Option<&str>, format| {
+            Ok(Asked::Tree(Tree {
+                probes: probes.map(Into::into),
+                format,
+            }))
+        };
+        assert_eq!(asked(&["tree"]), tree(None, Format::Text));
+        let all = ["tree", "--format=json", "--probes", "f"];
+        assert_eq!(asked(&all), tree(Some("f"), Format::Json));
+        assert_eq!(asked(&["tree", "-h"]), Ok(Asked::Help));
+        assert_eq!(run(&["--", "tree"]).program, ["tree"]);
+        assert_eq!(run(&["--all", "tree", "-a"]).program, ["tree", "-a"]);
+        for wrong in [
+            &["tree", "tree"][..],
+            &["tree", "--all"],
+            &["tree", "--format=xml"],
+            &["tree", "--format=text", "--format=text"],
+            &["tree", "--probes=f", "--probes=f"],
+        ] {
+            assert!(asked(wrong).is_err(), "{wrong:?}");
+        }
     }
 
     #[test]

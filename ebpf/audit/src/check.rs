@@ -16,7 +16,7 @@ use nsexec_audit_abi::record::Snapshot;
 const FIRST_PID: u32 = 0xefff_fffc;
 const FIRST_TIME: u32 = 0xefff_fffa;
 /// A tick of /proc/PID/stat, USER_HZ, in nanoseconds.
-const TICK: u64 = 10_000_000;
+pub(crate) const TICK: u64 = 10_000_000;
 
 /// Compares this thread with its record among those of all tasks.
 ///

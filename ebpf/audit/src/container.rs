@@ -14,6 +14,7 @@ use nsexec::error::Fault;
 use nsexec::procfs::cgroup::{self, Hierarchy, Membership};
 use nsexec::procfs::stat;
 
+use crate::check::TICK;
 use crate::lineage::Process;
 
 /// Who made a container.
@@ -132,26 +133,28 @@ fn of_path(path: &Path) -> Option<Container> {
 /// child `below` the process is.
 fn named(last: &str, above: &[&str], below: Option<&str>) -> Option<(Runtime, String)> {
     let scope = last.strip_suffix(".scope");
-    let of = |name: Option<&str>, prefix, is: fn(&str) -> bool| {
-        let id = name?.strip_prefix(prefix)?;
-        is(id).then(|| id.to_owned())
-    };
     // conmon, which watches a container from the host, is not in it: the id in
     // libpod-conmon-ID is none.
     let either = scope.or(Some(last));
-    let scopes: [(Runtime, Option<&str>, &str, fn(&str) -> bool); 7] = [
-        (Runtime::Containerd, scope, "cri-containerd-", is_id),
-        (Runtime::Containerd, scope, "nerdctl-", is_id),
-        (Runtime::Docker, scope, "docker-", is_id),
-        (Runtime::Podman, either, "libpod-", is_id),
-        (Runtime::Crio, either, "crio-", is_id),
-        (Runtime::Runc, scope, "runc-", is_name),
-        (Runtime::Crun, scope, "crun-", is_name),
+    let ids = [
+        (Runtime::Containerd, scope, "cri-containerd-"),
+        (Runtime::Containerd, scope, "nerdctl-"),
+        (Runtime::Docker, scope, "docker-"),
+        (Runtime::Podman, either, "libpod-"),
+        (Runtime::Crio, either, "crio-"),
     ];
-    for (runtime, name, prefix, is) in scopes {
-        if let Some(id) = of(name, prefix, is) {
-            return Some((runtime, id));
-        }
+    let names = [
+        (Runtime::Runc, scope, "runc-"),
+        (Runtime::Crun, scope, "crun-"),
+    ];
+    let after = |(runtime, name, prefix): (Runtime, Option<&str>, &str)| {
+        Some((runtime, name?.strip_prefix(prefix)?.to_owned()))
+    };
+    let by_id = ids.into_iter().filter_map(after).find(|(_, id)| is_id(id));
+    let mut by_name = names.into_iter().filter_map(after);
+    let found = by_id.or_else(|| by_name.find(|(_, name)| is_name(name)));
+    if found.is_some() {
+        return found;
     }
     let parent = above.last().copied();
     if let Some(machine) = scope.and_then(|name| name.strip_prefix("machine-")) {
@@ -313,9 +316,6 @@ fn read(process: Process) -> Result<Option<Container>, Unknown> {
     let memberships = cgroup::parse(&text).map_err(Unknown::Cgroups)?;
     Ok(of_memberships(&memberships))
 }
-
-/// A tick of /proc/PID/stat, USER_HZ, in nanoseconds.
-const TICK: u64 = 10_000_000;
 
 /// Whether the pid is still the process's.
 ///

@@ -182,6 +182,8 @@ fn both_versions_are_read() {
     assert_eq!(path(hybrid), Some(docker.into()));
     let hybrid = "9:memory:/job/ID\n1:name=systemd:/web\n0::/web\n";
     assert_eq!(path(hybrid), Some("/web".into()));
+    let disagreeing = "1:name=systemd:/docker/ID\n0::/web\n";
+    assert_eq!(path(disagreeing), Some("/web".into()));
     assert_eq!(path("1:name=systemd:/\n0::/init.scope\n"), None);
     assert_eq!(path(""), None);
 }

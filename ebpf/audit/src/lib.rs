@@ -20,6 +20,7 @@ pub mod record;
 pub mod rules;
 pub mod story;
 pub mod text;
+pub mod tree;
 pub mod watch;
 
 pub use offsets::Offsets;

@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::io::{self, BufWriter, IsTerminal as _, Write as _};
 use std::os::unix::fs::MetadataExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitCode};
 use std::time::Instant;
 
@@ -15,6 +15,8 @@ use nsexec_audit::lineage::File;
 use nsexec_audit::probes::{self, Probes, Sizes};
 use nsexec_audit::rules::Rules;
 use nsexec_audit::story::Story;
+use nsexec_audit::text::Text;
+use nsexec_audit::tree::{self, Tree};
 use nsexec_audit::watch::{self, Counts, Teller, exit_code};
 
 /// As env(1) has them.
@@ -51,22 +53,16 @@ fn run() -> Result<u8, Box<dyn Error>> {
             return Ok(0);
         }
         Asked::Verify(files) => return Ok(verify(&files, &mut out)?),
+        Asked::Tree(asked) => {
+            draw(&asked, &mut out)?;
+            out.flush()?;
+            return Ok(0);
+        }
         Asked::Run(run) => *run,
     };
     let mut story = Story::begin(nsexec_files(&asked)?)?;
-    let read;
-    let object = match &asked.probes {
-        Some(path) => {
-            read = std::fs::read(path).map_err(|error| format!("{}: {error}", path.display()))?;
-            read.as_slice()
-        }
-        None => probes::embedded().ok_or(
-            "it was built without its probes; run `cargo xtask probes` and build it again, or \
-             give --probes FILE",
-        )?,
-    };
     let signals = watch::signals()?;
-    let mut probes = Probes::start(object, &probes::running_kernel()?, Sizes::DEFAULT)?;
+    let mut probes = load(asked.probes.as_deref())?;
     let tasks = probes.snapshot()?;
     if asked.snapshot {
         for task in tasks {
@@ -150,6 +146,36 @@ fn verify(files: &[PathBuf], out: &mut dyn io::Write) -> io::Result<u8> {
     }
     out.flush()?;
     Ok(0)
+}
+
+/// Puts the probes to work: those of this file, or those that were built in.
+fn load(file: Option<&Path>) -> Result<Probes, Box<dyn Error>> {
+    let read;
+    let object = match file {
+        Some(path) => {
+            read = std::fs::read(path).map_err(|error| format!("{}: {error}", path.display()))?;
+            read.as_slice()
+        }
+        None => probes::embedded().ok_or(
+            "it was built without its probes; run `cargo xtask probes` and build it again, or \
+             give --probes FILE",
+        )?,
+    };
+    let offsets = probes::running_kernel()?;
+    Ok(Probes::start(object, &offsets, Sizes::DEFAULT)?)
+}
+
+fn draw(asked: &arguments::Tree, out: &mut dyn io::Write) -> Result<(), Box<dyn Error>> {
+    let tasks = load(asked.probes.as_deref())?.snapshot()?;
+    let tree = Tree::of(&tasks, &tree::look_up(&tasks));
+    match asked.format {
+        Format::Json => writeln!(out, "{}", tree.json())?,
+        Format::Text => {
+            let colour = io::stdout().is_terminal();
+            out.write_all(tree.text(Text { colour }).as_bytes())?;
+        }
+    }
+    Ok(())
 }
 
 enum Started {

@@ -15,7 +15,7 @@ use crate::order::Order;
 use crate::record::{self, Boot, GapLine, LineageLine, LostLine, NamespaceLine, StartLine};
 
 /// kthreadd: a kernel thread, which is in the first namespaces of all.
-const KTHREADD: u32 = 2;
+pub(crate) const KTHREADD: u32 = 2;
 
 /// One thing that is told.
 #[derive(Clone, Debug)]

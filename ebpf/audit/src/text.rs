@@ -14,8 +14,8 @@ pub struct Text {
 }
 
 const RED: &str = "\x1b[31m";
-const YELLOW: &str = "\x1b[33m";
-const GREEN: &str = "\x1b[32m";
+pub(crate) const YELLOW: &str = "\x1b[33m";
+pub(crate) const GREEN: &str = "\x1b[32m";
 const PLAIN: &str = "\x1b[0m";
 
 /// The names of the columns.
@@ -126,7 +126,7 @@ impl Text {
         self.painted(colour, &text)
     }
 
-    fn painted(self, colour: &str, text: &str) -> String {
+    pub(crate) fn painted(self, colour: &str, text: &str) -> String {
         if self.colour {
             format!("{colour}{text}{PLAIN}")
         } else {

@@ -1,0 +1,328 @@
+//! `nsexec-audit tree`: which processes are in which namespaces, now.
+//!
+//! Processes that are in the same container and in the same ten namespaces are a
+//! set. Each set is drawn once, and its processes beneath it as the tree that
+//! they are.
+
+use std::collections::HashMap;
+
+use nsexec_audit_abi::parts::{SLOT_NAMES, SLOTS, Task, Vector};
+use nsexec_audit_abi::record::Snapshot;
+use serde_json::{Map, Value, json};
+
+use crate::container::{self, Container, Containers};
+use crate::judge::{Id, slots};
+use crate::lineage::{Process, differing};
+use crate::story::KTHREADD;
+
+#[path = "tree_text.rs"]
+mod text;
+
+/// Where a process is, by its cgroup.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Place {
+    Host,
+    Container(Container),
+    /// It ended before it could be asked, or cannot be.
+    #[default]
+    Unknown,
+}
+
+/// What /proc says of a process beside what the probes do.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Known {
+    pub place: Place,
+    /// The path of its executable, in its own root.
+    pub exe: Option<String>,
+}
+
+/// What /proc says of every process among the tasks.
+#[must_use]
+pub fn look_up(tasks: &[Snapshot]) -> HashMap<Process, Known> {
+    let mut containers = Containers::default();
+    let mut known = HashMap::new();
+    for task in tasks.iter().map(|snapshot| &snapshot.task) {
+        let process = Process::of(task);
+        known.entry(process).or_insert_with(|| Known {
+            place: match containers.of(process) {
+                Ok(Some(container)) => Place::Container(container),
+                Ok(None) => Place::Host,
+                Err(_) => Place::Unknown,
+            },
+            exe: exe(process),
+        });
+    }
+    known
+}
+
+fn exe(process: Process) -> Option<String> {
+    let link = std::fs::read_link(format!("/proc/{}/exe", process.tgid)).ok()?;
+    // What was read before is of a process that is still there.
+    container::is_there(process).ok()?;
+    Some(link.to_string_lossy().into_owned())
+}
+
+/// Every process in its set.
+#[derive(Clone, Debug)]
+pub struct Tree {
+    /// The host's first, where it is known; then in the order of their first
+    /// processes, so that what a set comes from stands before it.
+    sets: Vec<Set>,
+    /// In the order in which they were made.
+    nodes: Vec<Node>,
+    /// Where each set is.
+    numbers: HashMap<Key, usize>,
+}
+
+/// What the members of a set share.
+type Key = (Place, [u32; SLOTS], [u64; SLOTS]);
+
+/// Processes of one container and the same namespaces.
+#[derive(Clone, Debug)]
+struct Set {
+    place: Place,
+    vector: Vector,
+    /// The set of the parent of its first process.
+    from: Option<usize>,
+    /// The slots that are not those of `from`.
+    differs: Vec<&'static str>,
+    roots: Vec<usize>,
+}
+
+/// A process; or a thread that is not where its process is.
+#[derive(Clone, Debug)]
+struct Node {
+    task: Task,
+    is_thread: bool,
+    /// The pid of the parent; of a thread, its process.
+    parent: u32,
+    exe: Option<String>,
+    set: usize,
+    /// Its parent is in another set, or is not there.
+    is_first: bool,
+    /// Those in the same set.
+    children: Vec<usize>,
+    /// One of kthreadd's, and where that is.
+    is_kernels: bool,
+}
+
+impl Tree {
+    /// Of all tasks that there are, and what else is known of their processes. Who
+    /// is in an unknown place is where its parent is.
+    #[must_use]
+    pub fn of(tasks: &[Snapshot], known: &HashMap<Process, Known>) -> Self {
+        let mut tree = Self {
+            sets: Vec::new(),
+            nodes: Vec::new(),
+            numbers: HashMap::new(),
+        };
+        let kthreadd = |task: &&Snapshot| task.task.tgid == KTHREADD && task.task.exe_inode == 0;
+        if let Some(kthreadd) = tasks.iter().find(kthreadd) {
+            tree.set(Place::Host, kthreadd.vector, None);
+        }
+        let mut threads: HashMap<Process, Vec<&Snapshot>> = HashMap::new();
+        for task in tasks {
+            threads
+                .entry(Process::of(&task.task))
+                .or_default()
+                .push(task);
+        }
+        let mut processes: Vec<(Process, Vec<&Snapshot>)> = threads.into_iter().collect();
+        // A parent is older than its children, so it is there before them.
+        processes.sort_by_key(|(process, _)| (process.start_ns, process.tgid));
+        let mut places: HashMap<Process, usize> = HashMap::new();
+        let unknown = Known::default();
+        for (process, mut threads) in processes {
+            // A leader that has ended has left its namespaces.
+            threads.sort_by_key(|thread| {
+                let left = thread.vector.inum.iter().filter(|inum| **inum == 0).count();
+                (left, thread.task.tid != thread.task.tgid, thread.task.tid)
+            });
+            let Some((main, others)) = threads.split_first() else {
+                continue;
+            };
+            let parent = places.get(&Process::of_kin(&main.parent)).copied();
+            let known = known.get(&process).unwrap_or(&unknown);
+            let node = tree.add(main, parent, known, false);
+            places.insert(process, node);
+            for thread in others {
+                let own = tree.vector(node);
+                if differing(&own, &thread.vector).next().is_some() {
+                    tree.add(thread, Some(node), known, true);
+                }
+            }
+        }
+        tree
+    }
+
+    fn vector(&self, node: usize) -> Vector {
+        let set = self
+            .nodes
+            .get(node)
+            .and_then(|node| self.sets.get(node.set));
+        set.map_or(Vector::NONE, |set| set.vector)
+    }
+
+    /// Adds a node below another one, to its set or the one that it is the first of.
+    fn add(
+        &mut self,
+        snapshot: &Snapshot,
+        parent: Option<usize>,
+        known: &Known,
+        is_thread: bool,
+    ) -> usize {
+        let parent_set = parent
+            .and_then(|parent| self.nodes.get(parent))
+            .map(|node| node.set);
+        // One that is not seen is taken for the host's own.
+        let from = parent_set.or_else(|| (!self.sets.is_empty()).then_some(0));
+        let above = from.and_then(|set| self.sets.get(set));
+        let vector = filled(snapshot.vector, above.map(|set| &set.vector));
+        let place = match (&known.place, parent_set.and(above)) {
+            (Place::Unknown, Some(above)) => above.place.clone(),
+            (place, _) => place.clone(),
+        };
+        let set = self.set(place, vector, from);
+        let node = self.nodes.len();
+        let is_first = parent_set != Some(set);
+        let siblings = if is_first {
+            self.sets.get_mut(set).map(|set| &mut set.roots)
+        } else {
+            let parent = parent.and_then(|parent| self.nodes.get_mut(parent));
+            parent.map(|parent| &mut parent.children)
+        };
+        if let Some(siblings) = siblings {
+            siblings.push(node);
+        }
+        let task = snapshot.task;
+        self.nodes.push(Node {
+            task,
+            is_thread,
+            parent: if is_thread {
+                task.tgid
+            } else {
+                snapshot.parent.tgid
+            },
+            exe: known.exe.clone(),
+            set,
+            is_first,
+            children: Vec::new(),
+            is_kernels: task.exe_inode == 0 && snapshot.parent.tgid == KTHREADD && !is_first,
+        });
+        node
+    }
+
+    /// The number of a set, which is made when it is the first time.
+    fn set(&mut self, place: Place, vector: Vector, from: Option<usize>) -> usize {
+        let key = (place.clone(), vector.inum, vector.id);
+        if let Some(set) = self.numbers.get(&key) {
+            return *set;
+        }
+        let above = from.and_then(|set| self.sets.get(set));
+        let differs = above.map(|above| differing(&above.vector, &vector).collect());
+        self.sets.push(Set {
+            place,
+            vector,
+            from,
+            differs: differs.unwrap_or_default(),
+            roots: Vec::new(),
+        });
+        let set = self.sets.len() - 1;
+        self.numbers.insert(key, set);
+        set
+    }
+
+    /// As one object: every set with its processes, parents before children.
+    #[must_use]
+    pub fn json(&self) -> Value {
+        let mut members: Vec<Vec<Value>> = vec![Vec::new(); self.sets.len()];
+        for node in &self.nodes {
+            if let Some(members) = members.get_mut(node.set) {
+                members.push(node.json());
+            }
+        }
+        let sets = self.sets.iter().zip(members);
+        let sets: Vec<Value> = sets.map(|(set, members)| set.json(members)).collect();
+        json!({ "kind": "tree", "sets": sets })
+    }
+}
+
+/// With what the task has left taken from its parent; a slot that no one has stays
+/// empty.
+fn filled(mut vector: Vector, parent: Option<&Vector>) -> Vector {
+    let Some(parent) = parent else {
+        return vector;
+    };
+    let own = vector.inum.iter_mut().zip(&mut vector.id);
+    for ((inum, id), (_, theirs)) in own.zip(slots(parent)) {
+        if *inum == 0 {
+            (*inum, *id) = theirs;
+        }
+    }
+    vector
+}
+
+impl Set {
+    /// The slots that are to be shown, with their namespaces: those that differ, and
+    /// all of a set that comes from none.
+    fn shown(&self) -> impl Iterator<Item = (&'static str, Id)> {
+        let named = SLOT_NAMES.into_iter().zip(slots(&self.vector));
+        named.filter_map(|(name, (_, id))| {
+            let shown = self.from.is_none() || self.differs.contains(&name);
+            (shown && id.0 != 0).then_some((name, id))
+        })
+    }
+
+    fn json(&self, processes: Vec<Value>) -> Value {
+        let container = match &self.place {
+            Place::Container(container) => json!({
+                "runtime": container.runtime.name(),
+                "id": container.id,
+                "pod": container.pod,
+                "path": container.path.to_string_lossy(),
+            }),
+            Place::Host | Place::Unknown => Value::Null,
+        };
+        let namespaces: Map<String, Value> = SLOT_NAMES
+            .into_iter()
+            .zip(slots(&self.vector))
+            .map(|(name, (_, (inum, id)))| (name.to_owned(), json!({ "inum": inum, "id": id })))
+            .collect();
+        json!({
+            "place": match self.place {
+                Place::Host => "host",
+                Place::Container(_) => "container",
+                Place::Unknown => "unknown",
+            },
+            "container": container,
+            "from": self.from,
+            "differs": self.differs,
+            "ns": namespaces,
+            "processes": processes,
+        })
+    }
+}
+
+impl Node {
+    fn comm(&self) -> String {
+        let comm = self.task.comm.split(|byte| *byte == 0).next();
+        String::from_utf8_lossy(comm.unwrap_or_default()).into_owned()
+    }
+
+    fn json(&self) -> Value {
+        json!({
+            "tgid": self.task.tgid,
+            "tid": self.task.tid,
+            "ns_tgid": self.task.ns_tgid,
+            "parent": self.parent,
+            "start_boottime_ns": self.task.start_ns,
+            "comm": self.comm(),
+            "exe": self.exe,
+            "uid": self.task.uid,
+        })
+    }
+}
+
+#[cfg(test)]
+#[path = "tree_tests.rs"]
+mod tests;

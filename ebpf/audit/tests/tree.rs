@@ -1,0 +1,154 @@
+//! `nsexec-audit tree`, of processes that are really there.
+#![allow(clippy::unwrap_used, reason = "in a test, a panic is how it fails")]
+
+mod support;
+
+use std::process::Command;
+
+use serde_json::{Value, json};
+
+use support::{Sleeper, inum, object};
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_nsexec-audit");
+
+fn tree(format: &str) -> String {
+    let output = Command::new(PROGRAM)
+        .args(["tree", "--format", format])
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{output:?}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// The set that a process is in, and the process.
+#[track_caller]
+fn find(tree: &Value, pid: u32) -> (usize, &Value) {
+    let sets = tree["sets"].as_array().unwrap().iter().enumerate();
+    let mut found = sets.flat_map(|(number, set)| {
+        let processes = set["processes"].as_array().unwrap().iter();
+        processes
+            .filter(|process| process["tid"] == pid)
+            .map(move |process| (number, process))
+    });
+    let one = found.next().unwrap();
+    assert!(found.next().is_none(), "{pid} stands twice");
+    one
+}
+
+#[test]
+fn a_process_in_new_namespaces_is_in_a_set_of_its_own() {
+    if object("a_process_in_new_namespaces_is_in_a_set_of_its_own").is_none() {
+        return;
+    }
+    let sleeper = Sleeper::new(&["--uts", "--net", "--mount"]);
+    let pid = sleeper.pid();
+    let drawn: Value = serde_json::from_str(&tree("json")).unwrap();
+    let sets = drawn["sets"].as_array().unwrap();
+    let (own_set, own) = find(&drawn, std::process::id());
+    let (number, process) = find(&drawn, pid);
+    let set = &sets[number];
+    assert_eq!(set["differs"], json!(["mnt", "net", "uts"]));
+    assert_eq!(set["from"], own_set);
+    assert_eq!(set["processes"].as_array().unwrap().len(), 1);
+    for name in ["cgroup", "ipc", "mnt", "net", "pid", "time", "user", "uts"] {
+        let right = inum(&pid.to_string(), name);
+        assert_eq!(set["ns"][name]["inum"], right, "{name}");
+        let right = inum("self", name);
+        assert_eq!(sets[own_set]["ns"][name]["inum"], right, "{name}");
+    }
+    // It stays where its parent is, in whatever that runs.
+    assert_eq!(set["container"], sets[own_set]["container"]);
+    assert_eq!(process["parent"], own["tgid"]);
+    assert_eq!(
+        (&process["comm"], &process["uid"]),
+        (&json!("sleep"), &json!(0))
+    );
+    let exe = std::fs::read_link(format!("/proc/{pid}/exe")).unwrap();
+    assert_eq!(process["exe"], exe.to_str().unwrap());
+
+    let text = tree("text");
+    let number = |of: u32| {
+        let (before, _) = text.split_once(&format!("─ {of} ")).unwrap();
+        let mut titles = before.lines().filter(|line| line.starts_with('['));
+        titles
+            .next_back()
+            .unwrap()
+            .split(' ')
+            .next()
+            .unwrap()
+            .to_owned()
+    };
+    let (own_set, set) = (number(std::process::id()), number(pid));
+    assert_ne!(own_set, set);
+    let mut section = text.lines().skip_while(|line| !line.starts_with(&set));
+    let title = section.next().unwrap();
+    assert!(
+        title.ends_with(&format!(", from {own_set}: mnt net uts")),
+        "{title}"
+    );
+    for name in ["mnt", "net", "uts"] {
+        let mut words = section.next().unwrap().split_whitespace();
+        assert_eq!(words.next(), Some(name));
+        let right = inum(&pid.to_string(), name).to_string();
+        assert_eq!(words.next(), Some(right.as_str()), "{name}");
+    }
+    let line = section.next().unwrap();
+    assert!(line.starts_with(&format!("└─ {pid} sleep ")), "{line}");
+    let parent = format!("(of {})", std::process::id());
+    assert!(line.ends_with(&parent), "{line}");
+}
+
+/// A cgroup of a container's name, which the sleeper is put into.
+struct Cgroup(std::path::PathBuf);
+
+impl Cgroup {
+    fn new(test: &str, name: &str) -> Option<Self> {
+        let mounts = std::fs::read_to_string("/proc/self/mounts").unwrap();
+        let unified = mounts.lines().find_map(|line| {
+            let mut fields = line.split(' ').skip(1);
+            let (at, kind) = (fields.next()?, fields.next()?);
+            (kind == "cgroup2").then_some(at)
+        });
+        let directory = unified.map(|at| std::path::Path::new(at).join(name));
+        match directory.map(|at| std::fs::create_dir(&at).map(|()| Self(at))) {
+            Some(Ok(made)) => Some(made),
+            _ => {
+                support::leave_out(test, "no cgroup of version 2 can be made here");
+                None
+            }
+        }
+    }
+}
+
+impl Drop for Cgroup {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir(&self.0);
+    }
+}
+
+#[test]
+fn a_process_in_a_container_s_cgroup_is_in_that_container() {
+    let test = "a_process_in_a_container_s_cgroup_is_in_that_container";
+    if object(test).is_none() {
+        return;
+    }
+    let name = format!("nsexec-test-{}", std::process::id());
+    let Some(cgroup) = Cgroup::new(test, &name) else {
+        return;
+    };
+    // It ends before its cgroup is removed.
+    let sleeper = Sleeper::new(&["--uts"]);
+    std::fs::write(cgroup.0.join("cgroup.procs"), sleeper.pid().to_string()).unwrap();
+    let drawn: Value = serde_json::from_str(&tree("json")).unwrap();
+    let (number, _) = find(&drawn, sleeper.pid());
+    let set = &drawn["sets"][number];
+    let right = json!({
+        "runtime": "runc", "id": name, "pod": null, "path": format!("/{name}"),
+    });
+    assert_eq!(
+        (&set["place"], &set["container"]),
+        (&json!("container"), &right)
+    );
+    assert_eq!(set["differs"], json!(["uts"]));
+    assert!(tree("text").contains(&format!("] runc {name}, from [")));
+}
