@@ -277,6 +277,9 @@ fn a_long_chain_is_drawn_in_bounded_lines() {
     assert!(text.lines().any(|line| line.contains(&last)), "it is there");
     let longest = text.lines().map(|line| line.chars().count()).max().unwrap();
     assert!(longest < 130, "{longest}");
+    // Nor are the lines of others drawn out.
+    let init = text.lines().find(|line| line.contains(" 1 init")).unwrap();
+    assert!(init.chars().count() < 80, "{init}");
     assert_eq!(
         machine.tree().json()["sets"][0]["processes"]
             .as_array()
