@@ -90,10 +90,10 @@ codes! {
         Clone3Enter = 7 => "sys_enter_clone3",
         /// tracepoint syscalls:sys_exit_clone3
         Clone3Exit = 8 => "sys_exit_clone3",
-        /// tp_btf/task_newtask
+        /// tp_btf/task_newtask, of a task that has namespaces of its own
         TaskNewtask = 9 => "task_newtask",
-        /// tp_btf/sched_process_fork
-        SchedProcessFork = 10 => "sched_process_fork",
+        /// tp_btf/task_newtask, of any task
+        Fork = 10 => "task_newtask_any",
         /// tp_btf/sched_process_exec
         SchedProcessExec = 11 => "sched_process_exec",
         /// tp_btf/sched_process_exit
@@ -117,7 +117,7 @@ impl Hook {
             | Self::CloneExit
             | Self::Clone3Exit
             | Self::TaskNewtask => Some(Kind::Namespace),
-            Self::SchedProcessFork => Some(Kind::Fork),
+            Self::Fork => Some(Kind::Fork),
             Self::SchedProcessExec => Some(Kind::Exec),
             Self::SchedProcessExit => Some(Kind::Exit),
             Self::IterTask => Some(Kind::Snapshot),

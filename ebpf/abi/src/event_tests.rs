@@ -56,8 +56,6 @@ fn kin(first: u32) -> Kin {
         leader_start_ns: u64::from(first) << 33,
         tgid: first,
         tid: first + 1,
-        ns_tgid: first + 2,
-        ns_tid: first + 3,
     }
 }
 
@@ -116,7 +114,7 @@ fn events() -> [Event; 5] {
             },
         }),
         Event::Fork(Fork {
-            header: header(Kind::Fork, Hook::SchedProcessFork, 296),
+            header: header(Kind::Fork, Hook::Fork, 296),
             actor: task(),
             child: kin(300),
             vector: vector(3000),

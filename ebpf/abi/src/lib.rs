@@ -24,4 +24,4 @@ pub use event::Event;
 pub use field::{Fault, Reason};
 
 /// The layout that this crate describes. It changes whenever a record does.
-pub const VERSION: u16 = 1;
+pub const VERSION: u16 = 2;

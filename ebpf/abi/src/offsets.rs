@@ -112,6 +112,10 @@ macro_rules! for_each_offset {
             CGROUP_KN: "cgroup" "kn", optional;
             KERNFS_ID: "kernfs_node" "id", optional;
             BPRM_FILENAME: "linux_binprm" "filename", required;
+            REGS_BX: "pt_regs" "bx", optional;
+            REGS_CX: "pt_regs" "cx", optional;
+            REGS_DI: "pt_regs" "di", optional;
+            REGS_SI: "pt_regs" "si", optional;
         }
     };
 }

@@ -100,13 +100,11 @@ pub const UNSET: u32 = u32::MAX;
 
 record! {
     /// A task, by its names alone: a parent, a child.
-    pub struct Kin: 32 {
+    pub struct Kin: 24 {
         pub start_ns: u64,
         pub leader_start_ns: u64,
         pub tgid: u32,
         pub tid: u32,
-        pub ns_tgid: u32,
-        pub ns_tid: u32,
     }
 }
 
@@ -117,8 +115,6 @@ impl Kin {
         leader_start_ns: 0,
         tgid: 0,
         tid: 0,
-        ns_tgid: 0,
-        ns_tid: 0,
     };
 }
 

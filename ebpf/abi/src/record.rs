@@ -5,7 +5,7 @@ use crate::parts::{Call, Header, Kin, Task, Text, UserNamespace, Vector};
 
 record! {
     /// A call that changes namespaces has ended, or has made a task.
-    pub struct Namespace: 528 {
+    pub struct Namespace: 512 {
         pub header: Header,
         /// Who called.
         pub actor: Task,
@@ -31,7 +31,7 @@ pub const ARGUMENT_BYTES: usize = 512;
 
 record! {
     /// A task was made, and has not run yet.
-    pub struct Fork: 296 {
+    pub struct Fork: 288 {
         pub header: Header,
         /// Who made it.
         pub actor: Task,
@@ -43,7 +43,7 @@ record! {
 
 record! {
     /// A process executes another program from now on.
-    pub struct Exec: 1080 {
+    pub struct Exec: 1072 {
         pub header: Header,
         /// As it is after execve(2).
         pub actor: Task,
@@ -75,7 +75,7 @@ record! {
 
 record! {
     /// A task that was there before the probes were.
-    pub struct Snapshot: 296 {
+    pub struct Snapshot: 288 {
         pub header: Header,
         pub task: Task,
         pub parent: Kin,

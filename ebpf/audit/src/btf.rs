@@ -13,11 +13,17 @@ pub const KERNEL: &str = "/sys/kernel/btf/vmlinux";
 const ARRAY: u32 = 3;
 const STRUCT: u32 = 4;
 const UNION: u32 = 5;
+const FORWARD: u32 = 7;
 const TYPEDEF: u32 = 8;
 const VOLATILE: u32 = 9;
 const CONST: u32 = 10;
 const RESTRICT: u32 = 11;
+const FUNCTION: u32 = 12;
 const TYPE_TAG: u32 = 18;
+
+/// How a file begins, and the length of its header.
+const MAGIC: u16 = 0xeb9f;
+const HEADER: usize = 24;
 
 /// How deep structures may lie in each other, so that a wrong file ends.
 const DEPTH: u32 = 16;
@@ -53,6 +59,22 @@ impl fmt::Display for BtfFault {
 }
 
 impl std::error::Error for BtfFault {}
+
+/// Types that programs are attached by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    Typedef,
+    Function,
+}
+
+impl Kind {
+    fn code(self) -> u32 {
+        match self {
+            Self::Typedef => TYPEDEF,
+            Self::Function => FUNCTION,
+        }
+    }
+}
 
 /// A file of types, read.
 #[derive(Debug)]
@@ -124,6 +146,50 @@ impl<'a> Btf<'a> {
         candidates
             .iter()
             .find_map(|number| self.offset_in(*number, path))
+    }
+
+    /// A file with the types of these names and kinds alone, those that there are, at
+    /// the numbers that they have here: nothing else of it means anything.
+    #[must_use]
+    pub fn only(&self, wanted: &[(String, Kind)]) -> Vec<u8> {
+        let mut types = Vec::new();
+        let mut strings = vec![0];
+        // What stands for the others is without a name.
+        let filler = [0, FORWARD << 24, 0];
+        // Up to the last one that is wanted.
+        let mut end = 0;
+        for at in self.starts.iter().skip(1) {
+            let found = self.read(*at).and_then(|found| {
+                let named = |(name, kind): &&(String, Kind)| {
+                    found.kind == kind.code() && self.string(found.name) == Some(name.as_bytes())
+                };
+                wanted.iter().find(named)
+            });
+            let words = match found.zip(u32::try_from(strings.len()).ok()) {
+                Some(((name, kind), place)) => {
+                    strings.extend_from_slice(name.as_bytes());
+                    strings.push(0);
+                    [place, kind.code() << 24, 0]
+                }
+                None => filler,
+            };
+            types.extend(words.into_iter().flat_map(u32::to_ne_bytes));
+            if found.is_some() {
+                end = types.len();
+            }
+        }
+        types.truncate(end);
+        let lengths = [types.len(), strings.len()].map(|length| u32::try_from(length).unwrap_or(0));
+        let [types_length, strings_length] = lengths;
+        let mut file = Vec::with_capacity(HEADER + types.len() + strings.len());
+        file.extend(MAGIC.to_ne_bytes());
+        file.extend([1, 0]);
+        for word in [24, 0, types_length, types_length, strings_length] {
+            file.extend(u32::to_ne_bytes(word));
+        }
+        file.append(&mut types);
+        file.append(&mut strings);
+        file
     }
 
     fn offset_in(&self, number: u32, path: &str) -> Option<u32> {
@@ -222,7 +288,7 @@ fn sections(bytes: &[u8]) -> Result<(&[u8], &[u8]), BtfFault> {
     // struct btf_header: magic, version, flags, its own length; then both
     // sections, as offset from its end and length.
     let start = u16::from_ne_bytes(*bytes.first_chunk().ok_or(BtfFault::Header)?);
-    if start != 0xeb9f || bytes.get(2) != Some(&1) {
+    if start != MAGIC || bytes.get(2) != Some(&1) {
         return Err(BtfFault::Header);
     }
     let section = |at: usize| {
@@ -238,7 +304,7 @@ fn tail(kind: u32, length: u32) -> Result<usize, BtfFault> {
     let length = usize::try_from(length).map_err(|_| BtfFault::Section)?;
     Ok(match kind {
         // pointer, forward, names and qualifiers, function, float
-        2 | 7 | TYPEDEF | VOLATILE | CONST | RESTRICT | 12 | 16 | TYPE_TAG => 0,
+        2 | FORWARD | TYPEDEF | VOLATILE | CONST | RESTRICT | FUNCTION | 16 | TYPE_TAG => 0,
         // integer, variable, tag of a declaration
         1 | 14 | 17 => 4,
         ARRAY => 12,

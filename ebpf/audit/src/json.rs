@@ -6,6 +6,8 @@ use nsexec_audit_abi::parts::{Header, Kin, SLOT_NAMES, SLOTS, Task, UNSET, Vecto
 use nsexec_audit_abi::record::Snapshot;
 use serde_json::{Map, Value, json};
 
+use crate::programs::Backend;
+
 /// A task that was there.
 #[must_use]
 pub fn snapshot(record: &Snapshot) -> Value {
@@ -25,12 +27,12 @@ pub fn snapshot(record: &Snapshot) -> Value {
 pub fn health(
     counters: &[(Hook, Vec<Counters>)],
     positions: &[Vec<Position>; 2],
-    missed: &[(Hook, u64)],
+    missed: &[(&str, u64)],
+    backend: Backend,
 ) -> Value {
     let hooks: Map<String, Value> = counters
         .iter()
-        .zip(missed)
-        .map(|((hook, by_cpu), (_, missed))| {
+        .map(|(hook, by_cpu)| {
             let sum = |of: fn(&Counters) -> u64| by_cpu.iter().map(of).sum::<u64>();
             let value = json!({
                 "seen": sum(|one| one.seen),
@@ -39,7 +41,6 @@ pub fn health(
                 "ring_full": sum(|one| one.ring_full),
                 "pending_full": sum(|one| one.pending_full),
                 "beginning_unseen": sum(|one| one.beginning_unseen),
-                "missed": missed,
             });
             (hook.name().to_owned(), value)
         })
@@ -51,8 +52,14 @@ pub fn health(
             .collect()
     };
     let [namespaces, lineage] = positions;
+    let missed: Map<String, Value> = missed
+        .iter()
+        .map(|(program, count)| ((*program).to_owned(), (*count).into()))
+        .collect();
     json!({
         "kind": "health",
+        "backend": backend.name(),
+        "missed": missed,
         "hooks": hooks,
         "rings": { "namespaces": ring(namespaces), "lineage": ring(lineage) },
     })
@@ -104,8 +111,6 @@ fn kin(kin: &Kin) -> Value {
     json!({
         "tgid": kin.tgid,
         "tid": kin.tid,
-        "ns_tgid": kin.ns_tgid,
-        "ns_tid": kin.ns_tid,
         "start_boottime_ns": kin.start_ns,
         "leader_start_boottime_ns": kin.leader_start_ns,
     })

@@ -12,14 +12,17 @@ pub mod container;
 pub mod filter;
 pub mod json;
 pub mod judge;
+pub mod kernel;
 pub mod lineage;
 mod offsets;
 pub mod order;
 pub mod probes;
+pub mod programs;
 pub mod record;
 pub mod rules;
 pub mod story;
 pub mod text;
+mod tracefs;
 pub mod tree;
 pub mod watch;
 

@@ -51,8 +51,6 @@ pub(crate) fn kin(task: &Task) -> Kin {
         leader_start_ns: task.leader_start_ns,
         tgid: task.tgid,
         tid: task.tid,
-        ns_tgid: task.ns_tgid,
-        ns_tid: task.ns_tid,
     }
 }
 
@@ -156,7 +154,7 @@ fn exit(actor: Task, vector: Vector, boot_ns: u64) -> Event {
 
 fn fork(actor: Task, child: &Task, vector: Vector) -> Event {
     Event::Fork(Fork {
-        header: header(Kind::Fork, Hook::SchedProcessFork, 1),
+        header: header(Kind::Fork, Hook::Fork, 1),
         actor,
         child: kin(child),
         vector,

@@ -161,8 +161,11 @@ fn load(file: Option<&Path>) -> Result<Probes, Box<dyn Error>> {
              give --probes FILE",
         )?,
     };
-    let offsets = probes::running_kernel()?;
-    Ok(Probes::start(object, &offsets, Sizes::DEFAULT)?)
+    Ok(Probes::start(
+        object,
+        &probes::running_kernel()?,
+        Sizes::DEFAULT,
+    )?)
 }
 
 fn draw(asked: &arguments::Tree, out: &mut dyn io::Write) -> Result<(), Box<dyn Error>> {

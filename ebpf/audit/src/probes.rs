@@ -1,22 +1,20 @@
 //! The probes in the kernel.
 
 use std::fmt;
-use std::fs;
 use std::io::{self, Read as _};
 use std::os::fd::{AsFd, BorrowedFd};
 
 use aya::maps::{MapData, PerCpuArray, RingBuf};
-use aya::programs::tp_btf::BtfTracePointLink;
-use aya::programs::trace_point::TracePointLink;
-use aya::programs::{BtfTracePoint, Iter, Program, ProgramError, TracePoint};
-use aya::{Btf as AyaBtf, Ebpf, EbpfLoader, VerifierLogLevel};
+use aya::programs::{Iter, ProgramError};
+use aya::{Ebpf, EbpfLoader, VerifierLogLevel};
 use nsexec_audit_abi::code::Hook;
 use nsexec_audit_abi::counters::{Counters, LINEAGE_RING, NAMESPACE_RING, Position};
 use nsexec_audit_abi::record::Snapshot;
 use nsexec_audit_abi::{Event, Fault, field::Field as _};
 
-use crate::btf::{self, Btf};
-use crate::{Offsets, check};
+use crate::kernel::Kernel;
+use crate::programs::{self, Backend, Link};
+use crate::{btf, check};
 
 /// The probes that were built with this library, or none.
 #[must_use]
@@ -34,10 +32,11 @@ pub struct Sizes {
 }
 
 impl Sizes {
-    /// Enough for what two processors can do at worst.
+    /// Enough for what two processors can do at worst. The kernel counts each
+    /// twice as memory of the process, since it is mapped twice in a row.
     pub const DEFAULT: Self = Self {
         namespaces: 2 << 20,
-        lineage: 4 << 20,
+        lineage: 2 << 20,
     };
 }
 
@@ -58,6 +57,8 @@ pub enum ProbesError {
     Map(&'static str, Box<dyn std::error::Error + Send + Sync>),
     /// The probes read this process otherwise than /proc has it.
     Check(io::Error),
+    /// The tracepoints of the system calls cannot be found.
+    Tracefs(io::Error),
     /// The tasks that are there could not be read.
     Snapshot(io::Error),
     /// A record is not one.
@@ -97,6 +98,11 @@ impl fmt::Display for ProbesError {
                 "the probes do not read this process as it is: {error}; this kernel is not one \
                  that they know"
             ),
+            Self::Tracefs(error) => write!(
+                f,
+                "tracefs is not mounted, and cannot be for a moment: {error}; `mount -t tracefs \
+                 tracefs /sys/kernel/tracing` mounts it"
+            ),
             Self::Snapshot(error) => write!(f, "the tasks could not be read: {error}"),
             Self::Record(fault) => write!(f, "a record of the probes is not one: {fault}"),
         }
@@ -119,58 +125,12 @@ fn chain(error: &(dyn std::error::Error + 'static)) -> String {
     text
 }
 
-/// What kind of program a hook has.
-#[derive(Clone, Copy)]
-enum Attachment {
-    /// syscalls:NAME
-    Tracepoint,
-    /// tp_btf/NAME
-    Typed,
-    /// iter/task, which is attached for each reading.
-    Iterator,
-}
-
-fn attachment(hook: Hook) -> Attachment {
-    match hook {
-        Hook::TaskNewtask
-        | Hook::SchedProcessFork
-        | Hook::SchedProcessExec
-        | Hook::SchedProcessExit => Attachment::Typed,
-        Hook::IterTask => Attachment::Iterator,
-        _ => Attachment::Tracepoint,
-    }
-}
-
-/// In this order they are attached: what ends before what begins, so that no
-/// beginning is kept whose end is not seen.
-const ORDER: [Hook; 13] = [
-    Hook::IterTask,
-    Hook::SchedProcessExit,
-    Hook::SchedProcessExec,
-    Hook::SchedProcessFork,
-    Hook::TaskNewtask,
-    Hook::SetnsExit,
-    Hook::UnshareExit,
-    Hook::CloneExit,
-    Hook::Clone3Exit,
-    Hook::SetnsEnter,
-    Hook::UnshareEnter,
-    Hook::CloneEnter,
-    Hook::Clone3Enter,
-];
-
-/// What keeps a program attached until it is dropped.
-#[expect(dead_code, reason = "they are only dropped")]
-enum Link {
-    Typed(BtfTracePointLink),
-    Tracepoint(TracePointLink),
-}
-
 /// The probes, at work in the kernel until this is dropped.
 pub struct Probes {
     /// From the one that is to go first.
     links: Vec<Link>,
     ebpf: Ebpf,
+    backend: Backend,
     rings: [RingBuf<MapData>; 2],
     counters: PerCpuArray<MapData, [u64; 6]>,
     positions: PerCpuArray<MapData, [u64; 2]>,
@@ -182,58 +142,82 @@ impl fmt::Debug for Probes {
     }
 }
 
-/// What the running kernel's offsets are.
+/// What has to be known of the running kernel.
 ///
 /// # Errors
 /// Its types cannot be read, or lack what the probes need.
-pub fn running_kernel() -> Result<Offsets, ProbesError> {
-    let bytes = fs::read(btf::KERNEL).map_err(ProbesError::Types)?;
-    let types = Btf::parse(&bytes).map_err(ProbesError::Btf)?;
-    Offsets::find(&types).map_err(ProbesError::Missing)
+pub fn running_kernel() -> Result<Kernel, ProbesError> {
+    Kernel::running()
 }
 
 impl Probes {
-    /// Loads `object` and attaches every program of it, once they have read this
-    /// thread right.
+    /// Loads `object` and attaches its programs, with the best backend that the
+    /// kernel lets load, once they have read this thread right.
+    ///
+    /// # Errors
+    /// As [`start_with`](Self::start_with).
+    pub fn start(object: &[u8], kernel: &Kernel, sizes: Sizes) -> Result<Self, ProbesError> {
+        Self::start_with(object, kernel, sizes, None)
+    }
+
+    /// The same, with this backend, or none but this.
     ///
     /// # Errors
     /// The kernel takes it only from someone with CAP_BPF and CAP_PERFMON, and
     /// only where each offset is that of a member of the right type; and what is
     /// read has to agree with /proc.
-    pub fn start(object: &[u8], offsets: &Offsets, sizes: Sizes) -> Result<Self, ProbesError> {
-        let types = AyaBtf::from_sys_fs().map_err(|error| ProbesError::Object(error.into()))?;
+    pub fn start_with(
+        object: &[u8],
+        kernel: &Kernel,
+        sizes: Sizes,
+        backend: Option<Backend>,
+    ) -> Result<Self, ProbesError> {
+        let wrong = |error: aya::EbpfError| ProbesError::Object(error.into());
+        let types = kernel.attachable()?;
         let mut loader = EbpfLoader::new();
         loader
-            .btf(Some(&types))
-            .verifier_log_level(VerifierLogLevel::VERBOSE | VerifierLogLevel::STATS)
+            // The object has nothing for it to relocate.
+            .btf(None)
+            // What the verifier says of a program that it does not take is asked
+            // for then: to write it takes longer than to verify.
+            .verifier_log_level(VerifierLogLevel::DISABLE)
             .map_max_entries("NAMESPACES", sizes.namespaces)
             .map_max_entries("LINEAGE", sizes.lineage);
-        for (global, value) in offsets.all() {
+        for (global, value) in kernel.offsets.all() {
             loader.override_global(global, value, true);
         }
-        let mut ebpf = loader
-            .load(object)
-            .map_err(|error| ProbesError::Object(error.into()))?;
-        for hook in ORDER {
-            load(&mut ebpf, hook, &types)?;
-        }
+        let mut ebpf = loader.load(object).map_err(wrong)?;
+        let backend = match programs::load(&mut ebpf, &types, backend) {
+            Ok(backend) => backend,
+            Err(refused) => {
+                loader.verifier_log_level(VerifierLogLevel::VERBOSE | VerifierLogLevel::STATS);
+                let mut ebpf = loader.load(object).map_err(wrong)?;
+                return Err(programs::load(&mut ebpf, &types, backend)
+                    .err()
+                    .unwrap_or(refused));
+            }
+        };
+        drop((loader, types));
         let rings = [ring(&mut ebpf, "NAMESPACES")?, ring(&mut ebpf, "LINEAGE")?];
         let counters = take(&mut ebpf, "COUNTERS")?;
         let positions = take(&mut ebpf, "POSITIONS")?;
         let mut probes = Self {
             links: Vec::new(),
             ebpf,
+            backend,
             rings,
             counters,
             positions,
         };
         check::own(&probes.snapshot()?).map_err(ProbesError::Check)?;
-        for hook in ORDER {
-            if let Some(link) = attach(&mut probes.ebpf, hook)? {
-                probes.links.insert(0, link);
-            }
-        }
+        probes.links = programs::attach(&mut probes.ebpf, backend)?;
         Ok(probes)
+    }
+
+    /// What sees the calls.
+    #[must_use]
+    pub fn backend(&self) -> Backend {
+        self.backend
     }
 
     /// Reads the next event of a ring, or none when it is empty now. `ring` is
@@ -266,9 +250,9 @@ impl Probes {
     /// # Errors
     /// The kernel's list cannot be read.
     pub fn snapshot(&mut self) -> Result<Vec<Snapshot>, ProbesError> {
-        let name = Hook::IterTask.name();
+        let name = programs::ITERATOR;
         let wrong = |error| ProbesError::Program(name, Box::new(error));
-        let iterator = program::<Iter>(&mut self.ebpf, name)?;
+        let iterator = programs::program::<Iter>(&mut self.ebpf, name)?;
         let link = iterator.attach().map_err(wrong)?;
         let link = iterator.take_link(link).map_err(wrong)?;
         let mut file = link
@@ -323,30 +307,12 @@ impl Probes {
     }
 
     /// How often the kernel did not run a program, since another one ran on that
-    /// processor: events that nothing else counts. In the order of [`Hook::ALL`].
+    /// processor: events that nothing else counts. By the program's name.
     ///
     /// # Errors
     /// /proc cannot be read, or the kernel does not say (before Linux 5.12).
-    pub fn missed(&self) -> Result<Vec<(Hook, u64)>, ProbesError> {
-        use std::os::fd::AsRawFd as _;
-        Hook::ALL
-            .iter()
-            .map(|hook| {
-                let name = hook.name();
-                let wrong = |error: io::Error| ProbesError::Map(name, error.into());
-                let program = self.ebpf.program(name).ok_or_else(|| no_program(name))?;
-                let fd = program
-                    .fd()
-                    .map_err(|error| ProbesError::Program(name, Box::new(error)))?;
-                let path = format!("/proc/self/fdinfo/{}", fd.as_fd().as_raw_fd());
-                let text = fs::read_to_string(path).map_err(wrong)?;
-                text.lines()
-                    .find_map(|line| line.strip_prefix("recursion_misses:"))
-                    .and_then(|number| number.trim().parse().ok())
-                    .map(|number| (*hook, number))
-                    .ok_or_else(|| wrong(io::Error::other("the kernel counts no misses")))
-            })
-            .collect()
+    pub fn missed(&self) -> Result<Vec<(&'static str, u64)>, ProbesError> {
+        programs::missed(&self.ebpf, self.backend)
     }
 
     /// Detaches the programs. The rings and counters stay, to be read to their
@@ -354,50 +320,6 @@ impl Probes {
     pub fn stop(&mut self) {
         self.links.clear();
     }
-}
-
-fn load(ebpf: &mut Ebpf, hook: Hook, types: &AyaBtf) -> Result<(), ProbesError> {
-    let name = hook.name();
-    match attachment(hook) {
-        Attachment::Iterator => program::<Iter>(ebpf, name)?.load("task", types),
-        Attachment::Typed => program::<BtfTracePoint>(ebpf, name)?.load(name, types),
-        Attachment::Tracepoint => program::<TracePoint>(ebpf, name)?.load(),
-    }
-    .map_err(|error| ProbesError::Program(name, Box::new(error)))
-}
-
-fn attach(ebpf: &mut Ebpf, hook: Hook) -> Result<Option<Link>, ProbesError> {
-    let name = hook.name();
-    let link = match attachment(hook) {
-        Attachment::Iterator => return Ok(None),
-        Attachment::Typed => {
-            let program = program::<BtfTracePoint>(ebpf, name)?;
-            let link = program.attach().and_then(|link| program.take_link(link));
-            link.map(Link::Typed)
-        }
-        Attachment::Tracepoint => {
-            let program = program::<TracePoint>(ebpf, name)?;
-            let link = program.attach("syscalls", name);
-            let link = link.and_then(|link| program.take_link(link));
-            link.map(Link::Tracepoint)
-        }
-    };
-    link.map(Some)
-        .map_err(|error| ProbesError::Program(name, Box::new(error)))
-}
-
-fn program<'a, T>(ebpf: &'a mut Ebpf, name: &'static str) -> Result<&'a mut T, ProbesError>
-where
-    &'a mut T: TryFrom<&'a mut Program, Error = ProgramError>,
-{
-    ebpf.program_mut(name)
-        .ok_or_else(|| no_program(name))?
-        .try_into()
-        .map_err(|error| ProbesError::Program(name, Box::new(error)))
-}
-
-fn no_program(name: &'static str) -> ProbesError {
-    ProbesError::Object(format!("there is no program {name} in the object").into())
 }
 
 fn ring(ebpf: &mut Ebpf, name: &'static str) -> Result<RingBuf<MapData>, ProbesError> {

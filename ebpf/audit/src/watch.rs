@@ -173,7 +173,7 @@ pub fn run(
     }
     let counters = (probes.counters()?, probes.positions()?, probes.missed()?);
     if teller.format == Format::Json {
-        let health = json::health(&counters.0, &counters.1, &counters.2);
+        let health = json::health(&counters.0, &counters.1, &counters.2, probes.backend());
         let line = health.to_string();
         teller.chained.write(line.as_bytes(), teller.out)?;
     }

@@ -6,23 +6,23 @@ use nsexec_audit_abi::parts::{UserNamespace, Vector};
 
 use crate::kernel::{Object, at, copy, copy_pointer, has, load, load_in};
 use crate::offsets::*;
+use crate::task::Places;
 
-/// Fills in the namespaces of `task`.
+/// Fills in the namespaces of a task.
 ///
 /// # Safety
 /// `out` can be written.
 #[inline(always)]
-pub(crate) unsafe fn read(task: Object, out: *mut Vector) {
-    let nsproxy: Object = load(task, &TASK_NSPROXY);
-    let of = |member| load::<Object>(nsproxy, member);
-    let user: Object = load(load(task, &TASK_CRED), &CRED_USER_NS);
+pub(crate) unsafe fn read(task: &Places, out: *mut Vector) {
+    let of = |member| load::<Object>(task.nsproxy, member);
+    let user: Object = load(task.cred, &CRED_USER_NS);
     // SAFETY: the caller's, and every index is below SLOTS.
     unsafe {
         put(out, 0, of(&NSPROXY_CGROUP_NS), &CGROUP_NS);
         put(out, 1, of(&NSPROXY_IPC_NS), &IPC_NS);
         put(out, 2, of(&NSPROXY_MNT_NS), &MNT_NS);
         put(out, 3, of(&NSPROXY_NET_NS), &NET_NS);
-        put_pid(out, 4, task);
+        put_pid(out, 4, task.pid);
         put(out, 5, of(&NSPROXY_PID_NS_FOR_CHILDREN), &PID_NS);
         put(out, 6, of(&NSPROXY_TIME_NS), &TIME_NS);
         put(out, 7, of(&NSPROXY_TIME_NS_FOR_CHILDREN), &TIME_NS);
@@ -54,8 +54,8 @@ unsafe fn put(out: *mut Vector, index: usize, namespace: Object, common: &Global
 /// # Safety
 /// As [`put`].
 #[inline(always)]
-unsafe fn put_pid(out: *mut Vector, index: usize, task: Object) {
-    let namespace = copy_pointer(innermost_pid(task), &UPID_NS);
+unsafe fn put_pid(out: *mut Vector, index: usize, pid: Object) {
+    let namespace = copy_pointer(innermost(pid), &UPID_NS);
     let common = at(namespace, &PID_NS);
     let id = if has(&NS_ID) {
         copy(at(common, &NS_ID))
@@ -74,22 +74,31 @@ unsafe fn put_pid(out: *mut Vector, index: usize, task: Object) {
 /// each. The verifier of Linux 6.1 wants a bound for what is added to a pointer.
 const NUMBERS_BYTES: u64 = 1024;
 
-/// The `struct upid` of a task in its own pid namespace.
+/// The `struct upid` of a task's `struct pid` in its own pid namespace.
 #[inline(always)]
-pub(crate) fn innermost_pid(task: Object) -> Object {
-    let pid: Object = load(task, &TASK_THREAD_PID);
-    let level: u32 = load(pid, &PID_LEVEL);
+pub(crate) fn innermost(pid: Object) -> Object {
+    innermost_at(pid, load(pid, &PID_LEVEL))
+}
+
+/// The same, of one whose type the verifier does not know.
+#[inline(always)]
+pub(crate) fn innermost_copied(pid: Object) -> Object {
+    innermost_at(pid, copy(at(pid, &PID_LEVEL)))
+}
+
+#[inline(always)]
+fn innermost_at(pid: Object, level: u32) -> Object {
     let distance = u64::from(level) * u64::from(UPID_SIZE.load());
     at(pid, &PID_NUMBERS).wrapping_add(distance.min(NUMBERS_BYTES) as usize)
 }
 
-/// Fills in what there is to know of the user namespace of `task`.
+/// Fills in what there is to know of the user namespace of a task.
 ///
 /// # Safety
 /// `out` can be written.
 #[inline(always)]
-pub(crate) unsafe fn read_user(task: Object, out: *mut UserNamespace) {
-    let user: Object = load(load(task, &TASK_CRED), &CRED_USER_NS);
+pub(crate) unsafe fn read_user(task: &Places, out: *mut UserNamespace) {
+    let user: Object = load(task.cred, &CRED_USER_NS);
     let parent: Object = load(user, &USER_NS_PARENT);
     let parent_id = if has(&NS_ID) {
         load_in(parent, &USER_NS, &NS_ID)

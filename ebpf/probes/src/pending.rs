@@ -8,6 +8,7 @@ use nsexec_audit_abi::parts::{Call, Kin, Target, Vector};
 use nsexec_audit_abi::record::Namespace;
 
 use crate::kernel::Object;
+use crate::task::{Known, Places};
 use crate::{namespaces, ring, task};
 
 /// A task has at most one call under way, so this is how many tasks may be in
@@ -54,9 +55,8 @@ pub(crate) fn forget(key: u32) {
 
 /// Writes the end of a call of the current task, and forgets its beginning.
 #[inline(always)]
-pub(crate) fn end(hook: Hook, syscall: Syscall, ret: i64) {
-    let current = task::current();
-    let key = task::tid(current);
+pub(crate) fn end(hook: Hook, syscall: Syscall, current: &Known, parent: Object, ret: i64) {
+    let key = task::tid(current.task);
     let pending = find(key);
     if pending.is_none() {
         ring::count(hook, ring::beginning_unseen);
@@ -64,7 +64,7 @@ pub(crate) fn end(hook: Hook, syscall: Syscall, ret: i64) {
     if let Some(mut entry) = ring::begin::<Namespace>(hook) {
         // SAFETY: the entry is a record, of which every field is written here, and
         // the beginning is a value of the map.
-        unsafe { write(entry.as_mut_ptr(), current, pending, syscall, ret) };
+        unsafe { write(entry.as_mut_ptr(), current, parent, pending, syscall, ret) };
         ring::submit(hook, entry);
     }
     forget(key);
@@ -75,7 +75,8 @@ pub(crate) fn end(hook: Hook, syscall: Syscall, ret: i64) {
 #[inline(always)]
 unsafe fn write(
     out: *mut Namespace,
-    current: Object,
+    current: &Known,
+    parent: Object,
     pending: Option<*const Pending>,
     syscall: Syscall,
     ret: i64,
@@ -83,7 +84,7 @@ unsafe fn write(
     // SAFETY: the caller's.
     unsafe {
         task::read(current, &raw mut (*out).actor);
-        task::read_parent(current, &raw mut (*out).parent);
+        task::read_kin(parent, &raw mut (*out).parent);
         (&raw mut (*out).child).write(Kin::NONE);
         let (flags, target, fd, notes) = match pending {
             Some(pending) => {
@@ -103,18 +104,24 @@ unsafe fn write(
             fd,
             notes,
             syscall,
-            abi: task::abi(current),
+            abi: task::abi(current.task),
             reserved: Reserved::ZERO,
         });
-        namespaces::read(current, &raw mut (*out).after);
-        namespaces::read_user(current, &raw mut (*out).user);
+        namespaces::read(&current.places, &raw mut (*out).after);
+        namespaces::read_user(&current.places, &raw mut (*out).user);
     }
 }
 
 /// Remembers the beginning of a call of the current task with these arguments.
 #[inline(always)]
-pub(crate) fn start(hook: Hook, syscall: Syscall, flags: u64, notes: Notes, fd: Option<i32>) {
-    let current = task::current();
+pub(crate) fn start(
+    hook: Hook,
+    syscall: Syscall,
+    current: Object,
+    places: &Places,
+    (flags, notes): (u64, Notes),
+    fd: Option<i32>,
+) {
     let mut pending = Pending {
         flags,
         target: Target::NONE,
@@ -128,6 +135,6 @@ pub(crate) fn start(hook: Hook, syscall: Syscall, flags: u64, notes: Notes, fd: 
         crate::target::read(current, fd, &mut pending.target);
     }
     // SAFETY: it is our own.
-    unsafe { namespaces::read(current, &raw mut pending.before) };
+    unsafe { namespaces::read(places, &raw mut pending.before) };
     keep(hook, task::tid(current), &pending);
 }

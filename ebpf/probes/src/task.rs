@@ -5,8 +5,8 @@ use nsexec_audit_abi::code::Abi;
 use nsexec_audit_abi::field::{Bool, Reserved};
 use nsexec_audit_abi::parts::{Kin, Task, UNSET};
 
-use crate::kernel::{Object, at, copy, has, load, load_at};
-use crate::namespaces::innermost_pid;
+use crate::kernel::{Object, at, copy, copy_pointer, has, load, load_at};
+use crate::namespaces::{innermost, innermost_copied};
 use crate::offsets::*;
 
 /// The task that runs.
@@ -14,6 +14,60 @@ use crate::offsets::*;
 pub(crate) fn current() -> Object {
     // SAFETY: it takes nothing.
     unsafe { bpf_get_current_task_btf() as Object }
+}
+
+/// What a task points to that its namespaces are read from. Each of these pointers
+/// is loaded once, before anything is decided: for every load of one, on every path
+/// to it, the verifier of Linux 6.18 goes over all types of the kernel four times.
+#[derive(Clone, Copy)]
+pub(crate) struct Places {
+    pub(crate) cred: Object,
+    pub(crate) nsproxy: Object,
+    pub(crate) pid: Object,
+}
+
+impl Places {
+    #[inline(always)]
+    pub(crate) fn of(task: Object) -> Self {
+        Self {
+            cred: load(task, &TASK_CRED),
+            nsproxy: load(task, &TASK_NSPROXY),
+            pid: load(task, &TASK_THREAD_PID),
+        }
+    }
+}
+
+/// The same, of what it is told by.
+#[derive(Clone, Copy)]
+pub(crate) struct Known {
+    pub(crate) task: Object,
+    pub(crate) places: Places,
+    pub(crate) memory: Object,
+    leader: Object,
+    cgroups: Object,
+}
+
+impl Known {
+    #[inline(always)]
+    pub(crate) fn of(task: Object) -> Self {
+        Self {
+            task,
+            places: Places::of(task),
+            memory: load(task, &TASK_MM),
+            leader: load(task, &TASK_GROUP_LEADER),
+            cgroups: if has(&TASK_CGROUPS) {
+                load(task, &TASK_CGROUPS)
+            } else {
+                core::ptr::null()
+            },
+        }
+    }
+}
+
+/// A parent.
+#[inline(always)]
+pub(crate) fn parent(task: Object) -> Object {
+    load(task, &TASK_REAL_PARENT)
 }
 
 /// The key by which the end of a call finds its beginning.
@@ -35,19 +89,18 @@ pub(crate) fn abi(task: Object) -> Abi {
 /// # Safety
 /// `out` can be written.
 #[inline(always)]
-pub(crate) unsafe fn read(task: Object, out: *mut Task) {
-    let leader: Object = load(task, &TASK_GROUP_LEADER);
-    let cred: Object = load(task, &TASK_CRED);
-    let file: Object = load(load(task, &TASK_MM), &MM_EXE_FILE);
+pub(crate) unsafe fn read(known: &Known, out: *mut Task) {
+    let Known { task, leader, .. } = *known;
+    let cred = known.places.cred;
+    let file: Object = load(known.memory, &MM_EXE_FILE);
     let inode: Object = load(file, &FILE_INODE);
     // Two halves: before Linux 6.3 it is an array of them.
     let capabilities = at(cred, &CRED_CAP_EFFECTIVE);
     let low: u32 = load_at(capabilities);
     let high: u32 = load_at(capabilities.wrapping_add(4));
     let cgroup_id = if has(&TASK_CGROUPS) && has(&KERNFS_ID) {
-        let set: Object = load(task, &TASK_CGROUPS);
-        let cgroup: Object = load(set, &CSS_SET_DFL_CGRP);
-        load(load(cgroup, &CGROUP_KN), &KERNFS_ID)
+        let cgroup = copy_pointer(known.cgroups, &CSS_SET_DFL_CGRP);
+        copy(at(copy_pointer(cgroup, &CGROUP_KN), &KERNFS_ID))
     } else {
         0
     };
@@ -66,6 +119,13 @@ pub(crate) unsafe fn read(task: Object, out: *mut Task) {
     } else {
         0
     };
+    let ns_tid = copy(at(innermost(known.places.pid), &UPID_NR));
+    let ns_tgid = if leader == task {
+        ns_tid
+    } else {
+        let pid = copy_pointer(leader, &TASK_THREAD_PID);
+        copy(at(innermost_copied(pid), &UPID_NR))
+    };
     // PFA_NO_NEW_PRIVS of linux/sched.h.
     let no_new_privs = load::<u64>(task, &TASK_ATOMIC_FLAGS) & 1 == 1;
     let comm = at(task, &TASK_COMM);
@@ -79,8 +139,8 @@ pub(crate) unsafe fn read(task: Object, out: *mut Task) {
         (&raw mut (*out).capabilities).write(u64::from(high) << 32 | u64::from(low));
         (&raw mut (*out).tgid).write(load(task, &TASK_TGID));
         (&raw mut (*out).tid).write(load(task, &TASK_PID));
-        (&raw mut (*out).ns_tgid).write(copy(at(innermost_pid(leader), &UPID_NR)));
-        (&raw mut (*out).ns_tid).write(copy(at(innermost_pid(task), &UPID_NR)));
+        (&raw mut (*out).ns_tgid).write(ns_tgid);
+        (&raw mut (*out).ns_tid).write(ns_tid);
         (&raw mut (*out).uid).write(load(cred, &CRED_UID));
         (&raw mut (*out).gid).write(load(cred, &CRED_GID));
         (&raw mut (*out).euid).write(load(cred, &CRED_EUID));
@@ -99,22 +159,12 @@ pub(crate) unsafe fn read(task: Object, out: *mut Task) {
 /// `out` can be written.
 #[inline(always)]
 pub(crate) unsafe fn read_kin(task: Object, out: *mut Kin) {
-    let leader: Object = load(task, &TASK_GROUP_LEADER);
+    let leader = copy_pointer(task, &TASK_GROUP_LEADER);
     // SAFETY: the caller's.
     unsafe {
         (&raw mut (*out).start_ns).write(load(task, &TASK_START_BOOTTIME));
-        (&raw mut (*out).leader_start_ns).write(load(leader, &TASK_START_BOOTTIME));
+        (&raw mut (*out).leader_start_ns).write(copy(at(leader, &TASK_START_BOOTTIME)));
         (&raw mut (*out).tgid).write(load(task, &TASK_TGID));
         (&raw mut (*out).tid).write(load(task, &TASK_PID));
-        (&raw mut (*out).ns_tgid).write(copy(at(innermost_pid(leader), &UPID_NR)));
-        (&raw mut (*out).ns_tid).write(copy(at(innermost_pid(task), &UPID_NR)));
     }
-}
-
-/// # Safety
-/// `out` can be written.
-#[inline(always)]
-pub(crate) unsafe fn read_parent(task: Object, out: *mut Kin) {
-    // SAFETY: the caller's.
-    unsafe { read_kin(load(task, &TASK_REAL_PARENT), out) }
 }

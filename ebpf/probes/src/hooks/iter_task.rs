@@ -9,6 +9,7 @@ use nsexec_audit_abi::parts::{Header, Version};
 use nsexec_audit_abi::record::Snapshot;
 
 use crate::kernel::Object;
+use crate::task::Known;
 use crate::{namespaces, ring, task};
 
 /// The kernel's `struct bpf_iter__task`, and the beginning of what it points to:
@@ -35,6 +36,8 @@ pub(crate) extern "C" fn iter_task(context: *const Context) -> i32 {
         return 0;
     }
     ring::count(hook, ring::seen);
+    let parent = task::parent(task);
+    let task = Known::of(task);
     let mut record = MaybeUninit::<Snapshot>::uninit();
     let out = record.as_mut_ptr();
     // SAFETY: it is a record, of which every field is written before it is used.
@@ -50,9 +53,9 @@ pub(crate) extern "C" fn iter_task(context: *const Context) -> i32 {
             lost: 0,
             boot_ns: ring::now(),
         });
-        task::read(task, &raw mut (*out).task);
-        task::read_parent(task, &raw mut (*out).parent);
-        namespaces::read(task, &raw mut (*out).vector);
+        task::read(&task, &raw mut (*out).task);
+        task::read_kin(parent, &raw mut (*out).parent);
+        namespaces::read(&task.places, &raw mut (*out).vector);
         bpf_seq_write(file, out.cast(), size_of::<Snapshot>() as u32)
     } != 0;
     // The kernel asks again for a task that did not fit.

@@ -9,14 +9,16 @@ use nsexec_audit_abi::parts::Text;
 use nsexec_audit_abi::record::{ARGUMENT_BYTES, Exec, PATH_BYTES};
 
 use crate::kernel::{Object, load};
-use crate::offsets::{BPRM_FILENAME, MM_ARG_END, MM_ARG_START, TASK_MM};
+use crate::offsets::{BPRM_FILENAME, MM_ARG_END, MM_ARG_START};
+use crate::task::Known;
 use crate::{namespaces, ring, task};
 
 #[btf_tracepoint(function = "sched_process_exec")]
 pub(crate) fn sched_process_exec(context: BtfTracePointContext) -> i32 {
     let hook = Hook::SchedProcessExec;
+    let task = Known::of(context.arg(0));
+    let parent = task::parent(task.task);
     ring::count(hook, ring::seen);
-    let task: Object = context.arg(0);
     let old_tid: u32 = context.arg(1);
     let program: Object = context.arg(2);
     if let Some(mut entry) = ring::begin::<Exec>(hook) {
@@ -24,12 +26,12 @@ pub(crate) fn sched_process_exec(context: BtfTracePointContext) -> i32 {
         // SAFETY: the entry is a record, of which every field is written here, but
         // for what the length of a text says is not there.
         unsafe {
-            task::read(task, &raw mut (*out).actor);
-            task::read_parent(task, &raw mut (*out).parent);
-            namespaces::read(task, &raw mut (*out).vector);
+            task::read(&task, &raw mut (*out).actor);
+            task::read_kin(parent, &raw mut (*out).parent);
+            namespaces::read(&task.places, &raw mut (*out).vector);
             (&raw mut (*out).old_tid).write(old_tid);
             path(program, &raw mut (*out).path);
-            arguments(task, &raw mut (*out).arguments);
+            arguments(task.memory, &raw mut (*out).arguments);
             (&raw mut (*out).reserved).write(Reserved::ZERO);
         }
         ring::submit(hook, entry);
@@ -56,8 +58,7 @@ unsafe fn path(program: Object, out: *mut Text<PATH_BYTES>) {
 /// # Safety
 /// `out` can be written.
 #[inline(always)]
-unsafe fn arguments(task: Object, out: *mut Text<ARGUMENT_BYTES>) {
-    let memory: Object = load(task, &TASK_MM);
+unsafe fn arguments(memory: Object, out: *mut Text<ARGUMENT_BYTES>) {
     let start: u64 = load(memory, &MM_ARG_START);
     let whole = load::<u64>(memory, &MM_ARG_END).wrapping_sub(start);
     let mut length = whole;

@@ -7,23 +7,25 @@ use nsexec_audit_abi::record::Exit;
 
 use crate::kernel::{Object, load};
 use crate::offsets::{SIGNAL_LIVE, TASK_EXIT_CODE, TASK_SIGNAL};
+use crate::task::Known;
 use crate::{namespaces, pending, ring, task};
 
 #[btf_tracepoint(function = "sched_process_exit")]
 pub(crate) fn sched_process_exit(context: BtfTracePointContext) -> i32 {
     let hook = Hook::SchedProcessExit;
+    let task = Known::of(context.arg(0));
+    let signal: Object = load(task.task, &TASK_SIGNAL);
     ring::count(hook, ring::seen);
-    let task: Object = context.arg(0);
     // Its pid is for others from now on.
-    pending::forget(task::tid(task));
+    pending::forget(task::tid(task.task));
     if let Some(mut entry) = ring::begin::<Exit>(hook) {
         let out = entry.as_mut_ptr();
         // SAFETY: the entry is a record, of which every field is written here.
         unsafe {
-            task::read(task, &raw mut (*out).actor);
-            namespaces::read(task, &raw mut (*out).vector);
-            (&raw mut (*out).status).write(load(task, &TASK_EXIT_CODE));
-            (&raw mut (*out).live).write(load(load(task, &TASK_SIGNAL), &SIGNAL_LIVE));
+            task::read(&task, &raw mut (*out).actor);
+            namespaces::read(&task.places, &raw mut (*out).vector);
+            (&raw mut (*out).status).write(load(task.task, &TASK_EXIT_CODE));
+            (&raw mut (*out).live).write(load(signal, &SIGNAL_LIVE));
         }
         ring::submit(hook, entry);
     }

@@ -1,54 +1,89 @@
-//! A task was made, by whatever call: with the flags as the kernel took them.
+//! A task was made, by whatever call, and has not run yet: with the flags as the
+//! kernel took them.
 
 use aya_ebpf::macros::btf_tracepoint;
 use aya_ebpf::programs::BtfTracePointContext;
 use nsexec_audit_abi::code::{Hook, NAMESPACE_FLAGS, Notes, Syscall};
 use nsexec_audit_abi::field::Reserved;
 use nsexec_audit_abi::parts::{Call, Target};
-use nsexec_audit_abi::record::Namespace;
+use nsexec_audit_abi::record::{Fork, Namespace};
 
 use crate::kernel::{Object, load};
 use crate::offsets::TASK_PID;
+use crate::task::{Known, Places};
 use crate::{namespaces, pending, ring, task};
 
 #[btf_tracepoint(function = "task_newtask")]
 pub(crate) fn task_newtask(context: BtfTracePointContext) -> i32 {
+    let child: Object = context.arg(0);
+    let flags: u64 = context.arg(1);
+    let current = Known::of(task::current());
+    let parent = task::parent(current.task);
+    let places = Places::of(child);
     let hook = Hook::TaskNewtask;
     ring::count(hook, ring::seen);
-    let flags: u64 = context.arg(1);
     if flags & NAMESPACE_FLAGS == 0 {
         ring::count(hook, ring::filtered);
-        return 0;
+    } else if let Some(mut entry) = ring::begin::<Namespace>(hook) {
+        // SAFETY: the entry is a record, which is written whole.
+        unsafe {
+            write(
+                entry.as_mut_ptr(),
+                &current,
+                parent,
+                (child, &places),
+                flags,
+            )
+        };
+        ring::submit(hook, entry);
     }
-    let child: Object = context.arg(0);
-    let current = task::current();
-    let syscall = match pending::find(task::tid(current)) {
-        // SAFETY: a value of the map.
-        Some(pending) => unsafe { (*pending).syscall },
-        None => Syscall::Unseen,
-    };
-    if let Some(mut entry) = ring::begin::<Namespace>(hook) {
+    let hook = Hook::Fork;
+    ring::count(hook, ring::seen);
+    if let Some(mut entry) = ring::begin::<Fork>(hook) {
         let out = entry.as_mut_ptr();
         // SAFETY: the entry is a record, of which every field is written here.
         unsafe {
-            task::read(current, &raw mut (*out).actor);
-            task::read_parent(current, &raw mut (*out).parent);
+            task::read(&current, &raw mut (*out).actor);
             task::read_kin(child, &raw mut (*out).child);
-            (&raw mut (*out).call).write(Call {
-                flags,
-                ret: i64::from(load::<u32>(child, &TASK_PID)),
-                target: Target::NONE,
-                fd: -1,
-                notes: Notes::NONE,
-                syscall,
-                abi: task::abi(current),
-                reserved: Reserved::ZERO,
-            });
-            namespaces::read(current, &raw mut (*out).before);
-            namespaces::read(child, &raw mut (*out).after);
-            namespaces::read_user(child, &raw mut (*out).user);
+            namespaces::read(&places, &raw mut (*out).vector);
         }
         ring::submit(hook, entry);
     }
     0
+}
+
+/// # Safety
+/// `out` can be written.
+#[inline(always)]
+unsafe fn write(
+    out: *mut Namespace,
+    current: &Known,
+    parent: Object,
+    (child, places): (Object, &Places),
+    flags: u64,
+) {
+    let syscall = match pending::find(task::tid(current.task)) {
+        // SAFETY: a value of the map.
+        Some(pending) => unsafe { (*pending).syscall },
+        None => Syscall::Unseen,
+    };
+    // SAFETY: the caller's.
+    unsafe {
+        task::read(current, &raw mut (*out).actor);
+        task::read_kin(parent, &raw mut (*out).parent);
+        task::read_kin(child, &raw mut (*out).child);
+        (&raw mut (*out).call).write(Call {
+            flags,
+            ret: i64::from(load::<u32>(child, &TASK_PID)),
+            target: Target::NONE,
+            fd: -1,
+            notes: Notes::NONE,
+            syscall,
+            abi: task::abi(current.task),
+            reserved: Reserved::ZERO,
+        });
+        namespaces::read(&current.places, &raw mut (*out).before);
+        namespaces::read(places, &raw mut (*out).after);
+        namespaces::read_user(places, &raw mut (*out).user);
+    }
 }

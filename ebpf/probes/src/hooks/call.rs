@@ -1,0 +1,74 @@
+//! How the four calls begin and end, whichever kind of program sees it.
+
+use aya_ebpf::helpers::bpf_probe_read_user;
+use nsexec_audit_abi::code::{Hook, NAMESPACE_FLAGS, Notes, Syscall};
+
+use crate::kernel::Object;
+use crate::task::{Known, Places};
+use crate::{pending, ring, task};
+
+/// The signal that the child ends with shares the word with the flags.
+const CSIGNAL: u64 = 0xff;
+
+/// The hooks of a call: of its beginning, and of its end.
+#[inline(always)]
+const fn hooks(syscall: Syscall) -> (Hook, Hook) {
+    match syscall {
+        Syscall::Unshare => (Hook::UnshareEnter, Hook::UnshareExit),
+        Syscall::Clone => (Hook::CloneEnter, Hook::CloneExit),
+        Syscall::Clone3 => (Hook::Clone3Enter, Hook::Clone3Exit),
+        _ => (Hook::SetnsEnter, Hook::SetnsExit),
+    }
+}
+
+/// A call begins with these two arguments.
+#[inline(always)]
+pub(crate) fn begins(syscall: Syscall, first: u64, second: u64) {
+    let current = task::current();
+    let places = Places::of(current);
+    let hook = ring::hidden(hooks(syscall).0);
+    ring::count(hook, ring::seen);
+    let (flags, notes, fd) = match syscall {
+        Syscall::Setns => (u64::from(second as u32), Notes::NONE, Some(first as i32)),
+        Syscall::Clone3 => match read(first) {
+            Some(flags) => (flags, Notes::FLAGS_RACY, None),
+            None => (0, Notes::FLAGS_RACY.and(Notes::FLAGS_UNREAD), None),
+        },
+        Syscall::Clone => (first & u64::from(u32::MAX) & !CSIGNAL, Notes::NONE, None),
+        _ => (first, Notes::NONE, None),
+    };
+    let makes_tasks = matches!(syscall, Syscall::Clone | Syscall::Clone3);
+    // Of those that make tasks only what asks for a namespace is of interest.
+    if makes_tasks && flags & NAMESPACE_FLAGS == 0 && !notes.has(Notes::FLAGS_UNREAD) {
+        ring::count(hook, ring::filtered);
+    } else {
+        pending::start(hook, syscall, current, &places, (flags, notes), fd);
+    }
+}
+
+/// The flags are the first member of `struct clone_args`.
+#[inline(always)]
+fn read(arguments: u64) -> Option<u64> {
+    // SAFETY: the helper fails on an address that cannot be read.
+    unsafe { bpf_probe_read_user(arguments as *const u64) }.ok()
+}
+
+/// A call ends, in the caller.
+#[inline(always)]
+pub(crate) fn ends(syscall: Syscall, ret: i64) {
+    let current = task::current();
+    let known = Known::of(current);
+    let parent: Object = task::parent(current);
+    let hook = ring::hidden(hooks(syscall).1);
+    ring::count(hook, ring::seen);
+    if matches!(syscall, Syscall::Clone | Syscall::Clone3) {
+        // When it made a task, that was written when it did.
+        let key = task::tid(current);
+        if ret >= 0 || pending::find(key).is_none() {
+            ring::count(hook, ring::filtered);
+            pending::forget(key);
+            return;
+        }
+    }
+    pending::end(hook, syscall, &known, parent, ret);
+}
