@@ -7,8 +7,10 @@ use std::time::Duration;
 
 use lexopt::{Arg, ValueExt as _};
 
+use crate::chain;
 use crate::filter::{Filter, TYPES};
 use crate::judge::Class;
+use crate::output;
 use crate::rules::RULES;
 
 /// An option.
@@ -50,12 +52,30 @@ const fn letter(letter: char, flag: Flag) -> Flag {
 
 /// Every option, in the order of `--help`: the help, the manual and the completions
 /// come from it.
-pub const FLAGS: [Flag; 14] = [
+pub const FLAGS: [Flag; 17] = [
     flag(
         "format",
         Some("FORMAT"),
         &["text", "json"],
         "lines for people (left out), or one JSON object a line",
+    ),
+    flag(
+        "output",
+        Some("FILE"),
+        &[],
+        "write to this file; one that is there becomes FILE.1",
+    ),
+    flag(
+        "rotate",
+        Some("SIZE"),
+        &[],
+        "begin another file before it gets larger (4K, 100M, 1G)",
+    ),
+    flag(
+        "keep",
+        Some("N"),
+        &[],
+        "of the files before, keep so many (left out: 5)",
     ),
     flag("duration", Some("SECONDS"), &[], "end by itself"),
     flag(
@@ -135,7 +155,7 @@ pub fn help() -> String {
     let mut text = String::from(
         "nsexec-audit [OPTION...] [-- PROGRAM [ARGUMENT...]]\n\
          nsexec-audit tree [--format FORMAT] [--probes FILE]\n\
-         nsexec-audit verify FILE...\n\
+         nsexec-audit verify [--after VALUE] FILE...\n\
          Tells every join, creation and refusal of namespaces on this machine, until ^C;\n\
          with a program, what it and all that comes from it do, until it ends. tree\n\
          draws which processes are in which namespaces and containers now. verify\n\
@@ -172,7 +192,7 @@ pub enum Asked {
     /// `--version`
     Version,
     /// `verify`: whether these are what was written, each after the one before.
-    Verify(Vec<PathBuf>),
+    Verify(Verify),
     /// To draw what is there.
     Tree(Tree),
     /// To watch.
@@ -189,6 +209,14 @@ pub enum Format {
     Json,
 }
 
+/// What is verified.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Verify {
+    /// What the first file continues.
+    pub after: chain::Value,
+    pub files: Vec<PathBuf>,
+}
+
 /// What is watched, and how it is told.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Run {
@@ -197,6 +225,12 @@ pub struct Run {
     /// Only the tasks that are there.
     pub snapshot: bool,
     pub format: Option<Format>,
+    /// The file that lines go to; none: standard output.
+    pub output: Option<PathBuf>,
+    /// The size at which a file is full, in bytes.
+    pub rotate: Option<u64>,
+    /// How many full files are kept; none: [`output::KEPT`].
+    pub keep: Option<u16>,
     pub duration: Option<Duration>,
     pub filter: Filter,
     /// With a program: what others do as well.
@@ -223,15 +257,10 @@ pub struct Tree {
 /// What is wrong with it, in words.
 pub fn read(words: impl IntoIterator<Item = OsString>) -> Result<Asked, String> {
     let words: Vec<OsString> = words.into_iter().collect();
-    if let Some((first, files)) = words.split_first()
+    if let Some((first, rest)) = words.split_first()
         && first == "verify"
     {
-        let option = |word: &&OsString| word.as_encoded_bytes().starts_with(b"-");
-        return match files.iter().find(option) {
-            Some(option) => Err(format!("verify takes no {option:?}, but files")),
-            None if files.is_empty() => Err("verify: give one file or more".to_owned()),
-            None => Ok(Asked::Verify(files.iter().map(PathBuf::from).collect())),
-        };
+        return verify(lexopt::Parser::from_args(rest));
     }
     if let Some((first, options)) = words.split_first()
         && first == "tree"
@@ -261,6 +290,9 @@ pub fn read(words: impl IntoIterator<Item = OsString>) -> Result<Asked, String> 
             Arg::Long("format") => {
                 run.format = Some(format(&mut parser)?);
             }
+            Arg::Long("output") => run.output = Some(parser.value().map_err(text)?.into()),
+            Arg::Long("rotate") => run.rotate = Some(size(&value(&mut parser)?)?),
+            Arg::Long("keep") => run.keep = Some(keep(&value(&mut parser)?)?),
             Arg::Long("duration") => run.duration = Some(duration(&value(&mut parser)?)?),
             Arg::Long("class") => {
                 run.filter.classes = list(&value(&mut parser)?, "--class", |name| {
@@ -281,8 +313,7 @@ pub fn read(words: impl IntoIterator<Item = OsString>) -> Result<Asked, String> 
             }
             Arg::Long("pid") => {
                 let pid = value(&mut parser)?;
-                let digits = pid.bytes().all(|byte| byte.is_ascii_digit());
-                let number = pid.parse().ok().filter(|pid| *pid > 0 && digits);
+                let number = number(&pid).filter(|pid| *pid > 0);
                 run.filter.root = Some(number.ok_or_else(|| format!("--pid {pid:?}: no pid"))?);
             }
             Arg::Long("exe") => {
@@ -310,7 +341,44 @@ pub fn read(words: impl IntoIterator<Item = OsString>) -> Result<Asked, String> 
     if run.all && run.program.is_empty() {
         return Err("--all means nothing without a program".to_owned());
     }
+    if run.output.is_none() && (run.rotate.is_some() || run.keep.is_some()) {
+        return Err("--rotate and --keep mean nothing without --output FILE".to_owned());
+    }
     Ok(Asked::Run(Box::new(run)))
+}
+
+/// What stands after `verify`.
+fn verify(mut parser: lexopt::Parser) -> Result<Asked, String> {
+    let (mut after, mut files) = (None, Vec::new());
+    while let Some(word) = parser.next().map_err(|error| error.to_string())? {
+        match word {
+            Arg::Short('h') | Arg::Long("help") => return Ok(Asked::Help),
+            Arg::Long("after") if after.is_some() => {
+                return Err("--after is given twice; give it once".to_owned());
+            }
+            Arg::Long("after") => {
+                let text = value(&mut parser)?;
+                let value = chain::parse(&text).ok_or_else(|| {
+                    format!("--after {text:?}: a chain value, 64 digits of 0-9 and a-f")
+                })?;
+                after = Some(value);
+            }
+            Arg::Value(file) => files.push(file.into()),
+            other => {
+                return Err(format!(
+                    "verify: {}; it has --after and files",
+                    other.unexpected()
+                ));
+            }
+        }
+    }
+    if files.is_empty() {
+        return Err("verify: give one file or more".to_owned());
+    }
+    Ok(Asked::Verify(Verify {
+        after: after.unwrap_or(chain::BEGINNING),
+        files,
+    }))
 }
 
 /// What stands after `tree`.
@@ -364,6 +432,34 @@ fn duration(text: &str) -> Result<Duration, String> {
         .and_then(|seconds: f64| Duration::try_from_secs_f64(seconds).ok())
         .filter(|duration| !duration.is_zero())
         .ok_or_else(|| format!("--duration {text:?}: a number of seconds above 0"))
+}
+
+/// Bytes, or with K, M or G as many times 1024, and so on.
+fn size(text: &str) -> Result<u64, String> {
+    let (digits, unit) = match text.as_bytes().last() {
+        Some(b'K') => (text.strip_suffix('K'), 1_u64 << 10),
+        Some(b'M') => (text.strip_suffix('M'), 1 << 20),
+        Some(b'G') => (text.strip_suffix('G'), 1 << 30),
+        _ => (Some(text), 1),
+    };
+    number(digits.unwrap_or_default())
+        .and_then(|count: u64| count.checked_mul(unit))
+        .filter(|size| *size >= output::LEAST_SIZE)
+        .ok_or_else(|| {
+            format!("--rotate {text:?}: a number of bytes, or with K, M or G; at least 4K")
+        })
+}
+
+fn keep(text: &str) -> Result<u16, String> {
+    number(text)
+        .filter(|count| (1..=output::MOST_KEPT).contains(count))
+        .ok_or_else(|| format!("--keep {text:?}: a number from 1 to {}", output::MOST_KEPT))
+}
+
+/// Digits and nothing else.
+fn number<T: std::str::FromStr>(text: &str) -> Option<T> {
+    let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+    text.parse().ok().filter(|_| digits)
 }
 
 /// Names with commas between them, each once.
@@ -424,8 +520,23 @@ mod tests {
         assert_eq!(all.filter.classes, [Class::Denied, Class::JoinHost]);
         assert_eq!(all.filter.slots, ["net", "mnt"]);
         assert_eq!(all.nsexec.len(), 2);
-        let files = Asked::Verify(vec!["a".into(), "b".into()]);
-        assert_eq!(asked(&["verify", "a", "b"]), Ok(files));
+        let mut files = Verify {
+            after: chain::BEGINNING,
+            files: vec!["a".into(), "b".into()],
+        };
+        assert_eq!(
+            asked(&["verify", "a", "b"]),
+            Ok(Asked::Verify(files.clone()))
+        );
+        files.after = chain::next(files.after, b"{}");
+        let value = chain::hex(files.after);
+        let words = ["verify", "--after", &value, "a", "b"];
+        assert_eq!(asked(&words), Ok(Asked::Verify(files)));
+        let output = run(&["--output=f", "--rotate=4096", "--keep=1"]);
+        assert_eq!((output.rotate, output.keep), (Some(4096), Some(1)));
+        for (text, size) in [("4K", 4 << 10), ("100M", 100 << 20), ("1G", 1 << 30)] {
+            assert_eq!(run(&["--output=f", "--rotate", text]).rotate, Some(size));
+        }
         assert_eq!(run(&["--", "verify"]).program, ["verify"]);
         let program = run(&["--all", "--", "sh", "-c", "--format"]);
         assert_eq!(program.program, ["sh", "-c", "--format"]);
@@ -496,6 +607,16 @@ mod tests {
             &["--all"],
             &["verify"],
             &["verify", "-x"],
+            &["verify", "--after", "0", "f"],
+            &["--rotate=4K"],
+            &["--keep=1"],
+            &["--output=f", "--rotate=4095"],
+            &["--output=f", "--rotate=4k"],
+            &["--output=f", "--rotate=K"],
+            &["--output=f", "--rotate=+4K"],
+            &["--output=f", "--rotate=17179869184G"],
+            &["--output=f", "--keep=0"],
+            &["--output=f", "--keep=1000"],
         ] {
             assert!(asked(wrong).is_err(), "{wrong:?}");
         }

@@ -22,6 +22,8 @@ const MEMBER: &[u8] = b",\"chain\":\"";
 /// How it ends, with the object.
 const END: &[u8] = b"\"}";
 const DIGITS: usize = 64;
+/// How much longer a line is for its value and its end, in bytes.
+pub const ADDED: usize = MEMBER.len() + DIGITS + END.len();
 
 /// What comes after `last`, for a line without its end.
 #[must_use]
@@ -44,6 +46,12 @@ impl Chained {
     #[must_use]
     pub fn after(last: Value) -> Self {
         Self { last }
+    }
+
+    /// The value of the last line.
+    #[must_use]
+    pub fn last(&self) -> Value {
+        self.last
     }
 
     /// Writes `line`, one JSON object with at least one member and without an end
@@ -78,6 +86,8 @@ pub enum Wrong {
     Value,
     /// The last line has no end: it was not written whole, or was cut.
     Unfinished,
+    /// The file says itself that it continues another one than was given before it.
+    After(Value),
 }
 
 /// Where it is not.
@@ -109,6 +119,12 @@ pub fn verify(input: &mut dyn BufRead, last: Value) -> io::Result<Result<(u64, V
         let Some((object, value)) = split(whole) else {
             return broken(Wrong::NoValue);
         };
+        if count == 1
+            && let Some(before) = continues(&object)
+            && before != last
+        {
+            return broken(Wrong::After(before));
+        }
         let expected = next(last, &object);
         if expected != value {
             return broken(Wrong::Value);
@@ -117,17 +133,43 @@ pub fn verify(input: &mut dyn BufRead, last: Value) -> io::Result<Result<(u64, V
     }
 }
 
+/// What a `start` line says that it continues; none of any other line.
+fn continues(object: &[u8]) -> Option<Value> {
+    #[derive(serde::Deserialize)]
+    struct Start {
+        kind: String,
+        continues: Option<String>,
+    }
+    let start: Start = serde_json::from_slice(object).ok()?;
+    match start.continues {
+        _ if start.kind != "start" => None,
+        None => Some(BEGINNING),
+        Some(digits) => parse(&digits),
+    }
+}
+
+/// A value as it is written: 64 digits, with small letters.
+#[must_use]
+pub fn parse(text: &str) -> Option<Value> {
+    let (pairs, rest) = text.as_bytes().as_chunks::<2>();
+    if text.len() != DIGITS || !rest.is_empty() {
+        return None;
+    }
+    let mut value = BEGINNING;
+    for (byte, pair) in value.iter_mut().zip(pairs) {
+        let [high, low] = pair.map(digit);
+        *byte = high? << 4 | low?;
+    }
+    Some(value)
+}
+
 /// A line without its chain value, and that.
 fn split(line: &[u8]) -> Option<(Vec<u8>, Value)> {
     let open = line.strip_suffix(END)?;
     let (rest, digits) = open.split_at_checked(open.len().checked_sub(DIGITS)?)?;
     let mut object = rest.strip_suffix(MEMBER)?.to_vec();
     object.push(b'}');
-    let mut value = BEGINNING;
-    for (byte, pair) in value.iter_mut().zip(digits.as_chunks::<2>().0) {
-        let [high, low] = pair.map(digit);
-        *byte = high? << 4 | low?;
-    }
+    let value = parse(std::str::from_utf8(digits).ok()?)?;
     Some((object, value))
 }
 
@@ -152,6 +194,14 @@ impl fmt::Display for Wrong {
             Self::NoValue => "no chain value stands at its end: it was not written like this",
             Self::Value => "it was changed, or one before it was taken out or put in",
             Self::Unfinished => "it has no end: it was not written whole, or was cut",
+            Self::After(BEGINNING) => "it begins a chain of its own: verify the file by itself",
+            Self::After(value) => {
+                return write!(
+                    f,
+                    "it continues {0}: give the file that ends so before it, or --after {0}",
+                    hex(*value)
+                );
+            }
         })
     }
 }
@@ -202,6 +252,37 @@ mod tests {
         assert!(verify(&mut second.as_slice(), last).unwrap().is_ok());
         assert_eq!(broken(&second).unwrap().wrong, Wrong::Value);
         assert_eq!(broken(&[first, second].concat()), None);
+    }
+
+    #[test]
+    fn a_file_that_names_what_it_continues_is_verified_after_that_only() {
+        let mut chained = Chained::after(next(BEGINNING, b"{}"));
+        let before = chained.last();
+        let start = format!("{{\"kind\":\"start\",\"continues\":\"{}\"}}", hex(before));
+        let mut file = Vec::new();
+        chained.write(start.as_bytes(), &mut file).unwrap();
+        let wrong = |last| verify(&mut file.as_slice(), last).unwrap().err();
+        assert_eq!(wrong(before), None);
+        let after = Wrong::After(before);
+        assert_eq!(wrong(BEGINNING).map(|one| one.wrong), Some(after));
+        assert!(
+            after
+                .to_string()
+                .contains(&format!("--after {}", hex(before)))
+        );
+        let first = written(&["{\"kind\":\"start\"}".to_owned()]);
+        let found = verify(&mut first.as_slice(), before).unwrap().unwrap_err();
+        assert_eq!(found.wrong, Wrong::After(BEGINNING));
+    }
+
+    #[test]
+    fn a_value_is_read_as_it_is_written_only() {
+        let value = next(BEGINNING, b"{}");
+        let text = hex(value);
+        assert_eq!(parse(&text), Some(value));
+        for wrong in ["", &text[1..], &format!("{text}0"), &text.to_uppercase()] {
+            assert_eq!(parse(wrong), None, "{wrong}");
+        }
     }
 
     #[test]

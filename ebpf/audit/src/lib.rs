@@ -16,6 +16,7 @@ pub mod kernel;
 pub mod lineage;
 mod offsets;
 pub mod order;
+pub mod output;
 pub mod probes;
 pub mod programs;
 pub mod record;

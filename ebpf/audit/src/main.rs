@@ -7,11 +7,13 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitCode};
 use std::time::Instant;
 
+use nix::sys::signal::SigSet;
 use nsexec_audit::arguments::{self, Asked, Format, Run};
 use nsexec_audit::chain::{self, Chained};
 use nsexec_audit::filter::Filtering;
 use nsexec_audit::json;
 use nsexec_audit::lineage::File;
+use nsexec_audit::output::{self, Files, Output, Rotation};
 use nsexec_audit::probes::{self, Probes, Sizes};
 use nsexec_audit::rules::Rules;
 use nsexec_audit::story::Story;
@@ -52,7 +54,7 @@ fn run() -> Result<u8, Box<dyn Error>> {
             out.flush()?;
             return Ok(0);
         }
-        Asked::Verify(files) => return Ok(verify(&files, &mut out)?),
+        Asked::Verify(asked) => return Ok(verify(&asked, &mut out)?),
         Asked::Tree(asked) => {
             draw(&asked, &mut out)?;
             out.flush()?;
@@ -61,7 +63,8 @@ fn run() -> Result<u8, Box<dyn Error>> {
         Asked::Run(run) => *run,
     };
     let mut story = Story::begin(nsexec_files(&asked)?)?;
-    let signals = watch::signals()?;
+    let waited_for = watch::waited_for(asked.output.is_some());
+    let signals = watch::signals(&waited_for)?;
     let mut probes = load(asked.probes.as_deref())?;
     let tasks = probes.snapshot()?;
     if asked.snapshot {
@@ -76,20 +79,29 @@ fn run() -> Result<u8, Box<dyn Error>> {
     if !story.knows_host() {
         say("which namespaces are the host's is not known: its kernel threads are hidden here");
     }
+    let (colour, output) = match &asked.output {
+        None => (io::stdout().is_terminal(), Output::Stream(&mut out)),
+        Some(path) => {
+            let rotation = Rotation {
+                size: asked.rotate,
+                keep: asked.keep.unwrap_or(output::KEPT),
+            };
+            (false, Output::Files(Files::create(path, rotation)?))
+        }
+    };
     say("the probes are at work");
-    let colour = io::stdout().is_terminal();
     let mut teller = Teller {
         story,
         rules: Rules::without(&asked.no_rules),
         filtering: Filtering::new(asked.filter.clone(), std::process::id()),
         format: asked.format.unwrap_or_default(),
         colour,
-        out: &mut out,
+        out: output,
         chained: Chained::after(chain::BEGINNING),
         counts: Counts::default(),
     };
     teller.begin()?;
-    let program = match start(&asked)? {
+    let program = match start(&asked, &waited_for)? {
         Started::Program(child) => {
             if !asked.all {
                 teller.filtering.follow(child.id());
@@ -102,25 +114,25 @@ fn run() -> Result<u8, Box<dyn Error>> {
     let until = asked
         .duration
         .and_then(|length| Instant::now().checked_add(length));
-    let status = watch::run(&mut probes, &signals, &mut teller, until, program)?;
+    let watched = watch::run(&mut probes, &signals, &mut teller, until, program);
     let Counts {
         told,
         gaps,
         lost,
         alerts,
     } = teller.counts;
-    if teller.format == Format::Text {
+    if teller.format == Format::Text || watched.is_err() {
         say(&format!(
             "{told} told, {alerts} alerts, {gaps} changes unseen, {lost} lost"
         ));
     }
-    Ok(status.map_or(0, exit_code))
+    Ok(watched?.map_or(0, exit_code))
 }
 
 /// Each file continues the one before.
-fn verify(files: &[PathBuf], out: &mut dyn io::Write) -> io::Result<u8> {
-    let mut last = chain::BEGINNING;
-    for path in files {
+fn verify(asked: &arguments::Verify, out: &mut dyn io::Write) -> io::Result<u8> {
+    let mut last = asked.after;
+    for path in &asked.files {
         let name = path.display();
         let read = std::fs::File::open(path)
             .and_then(|file| chain::verify(&mut io::BufReader::new(file), last));
@@ -188,13 +200,13 @@ enum Started {
     Not(u8),
 }
 
-fn start(asked: &Run) -> io::Result<Started> {
+fn start(asked: &Run, waited_for: &SigSet) -> io::Result<Started> {
     let Some((program, arguments)) = asked.program.split_first() else {
         return Ok(Started::None);
     };
     let mut command = Command::new(program);
     command.args(arguments);
-    match unblocked(&mut command) {
+    match unblocked(&mut command, waited_for) {
         Ok(child) => Ok(Started::Program(child)),
         Err(error) => {
             say(&format!("{}: {error}", program.display()));
@@ -207,13 +219,10 @@ fn start(asked: &Run) -> io::Result<Started> {
 }
 
 /// With the signals that this program waits for let through to the other.
-fn unblocked(command: &mut Command) -> io::Result<Child> {
-    let mut ending = nix::sys::signal::SigSet::empty();
-    ending.add(nix::sys::signal::Signal::SIGINT);
-    ending.add(nix::sys::signal::Signal::SIGTERM);
-    ending.thread_unblock()?;
+fn unblocked(command: &mut Command, waited_for: &SigSet) -> io::Result<Child> {
+    waited_for.thread_unblock()?;
     let child = command.spawn();
-    ending.thread_block()?;
+    waited_for.thread_block()?;
     child
 }
 

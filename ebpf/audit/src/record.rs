@@ -110,6 +110,9 @@ pub struct StartLine<'a> {
     pub ts_wall_ms: i64,
     /// The host's namespaces; empty: they are not known.
     pub host: Map<String, Value>,
+    /// The chain value before it, where that is another file's last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub continues: Option<String>,
 }
 
 /// The ten slots, each `[inum, ns_id]`.
@@ -215,6 +218,7 @@ impl Boot {
                 .slots()
                 .map(|(name, (inum, id))| (name.to_owned(), Value::from(vec![u64::from(inum), id])))
                 .collect(),
+            continues: None,
         }
     }
 

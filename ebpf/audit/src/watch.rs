@@ -1,7 +1,7 @@
 //! Telling what happens until a signal, a time or a program's end.
 
 use std::error::Error;
-use std::io::{self, Write};
+use std::io;
 use std::os::fd::AsFd as _;
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::{Child, ExitStatus};
@@ -13,9 +13,10 @@ use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nsexec_audit_abi::counters::{LINEAGE_RING, NAMESPACE_RING};
 
 use crate::arguments::Format;
-use crate::chain::Chained;
+use crate::chain::{self, Chained};
 use crate::filter::Filtering;
 use crate::json;
+use crate::output::Output;
 use crate::probes::Probes;
 use crate::rules::Rules;
 use crate::story::{Story, Told};
@@ -24,28 +25,37 @@ use crate::text::{HEAD, Text};
 /// How long events may wait, in milliseconds.
 const PATIENCE: u8 = 20;
 
-/// SIGINT and SIGTERM, as something to wait for. From here on they end nothing
-/// by themselves.
+/// The signals that are waited for: SIGINT and SIGTERM, and with a file SIGHUP,
+/// which asks for another one.
+#[must_use]
+pub fn waited_for(file: bool) -> SigSet {
+    let mut signals = SigSet::empty();
+    signals.add(Signal::SIGINT);
+    signals.add(Signal::SIGTERM);
+    if file {
+        signals.add(Signal::SIGHUP);
+    }
+    signals
+}
+
+/// Signals as something to wait for. From here on they end nothing by themselves.
 ///
 /// # Errors
 /// The kernel refuses.
-pub fn signals() -> nix::Result<SignalFd> {
-    let mut ending = SigSet::empty();
-    ending.add(Signal::SIGINT);
-    ending.add(Signal::SIGTERM);
-    ending.thread_block()?;
-    SignalFd::with_flags(&ending, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)
+pub fn signals(signals: &SigSet) -> nix::Result<SignalFd> {
+    signals.thread_block()?;
+    SignalFd::with_flags(signals, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)
 }
 
 /// What is told, and how much of it there was.
-#[expect(missing_debug_implementations, reason = "an output has none")]
+#[derive(Debug)]
 pub struct Teller<'a> {
     pub story: Story,
     pub filtering: Filtering,
     pub rules: Rules,
     pub format: Format,
     pub colour: bool,
-    pub out: &'a mut dyn Write,
+    pub out: Output<'a>,
     /// Of the lines of JSON.
     pub chained: Chained,
     pub counts: Counts,
@@ -61,68 +71,95 @@ pub struct Counts {
 }
 
 impl Teller<'_> {
-    /// The names of the columns; of JSON, the first line.
+    /// The first line of a file: the names of the columns, or what the other lines are
+    /// read with.
     ///
     /// # Errors
     /// The output cannot be written.
     pub fn begin(&mut self) -> io::Result<()> {
         match self.format {
-            Format::Text => writeln!(self.out, "{HEAD}"),
+            Format::Text => self.put(HEAD.as_bytes()),
             Format::Json => {
-                let line = serde_json::to_vec(&self.story.start())?;
-                self.chained.write(&line, self.out)
+                let last = self.chained.last();
+                let mut start = self.story.start();
+                start.continues = (last != chain::BEGINNING).then(|| chain::hex(last));
+                let line = serde_json::to_vec(&start)?;
+                self.put(&line)
             }
         }
     }
 
+    /// Begins another file; without one, nothing.
+    fn rotate(&mut self) -> io::Result<()> {
+        if self.out.rotate()? {
+            self.begin()?;
+        }
+        Ok(())
+    }
+
+    /// One line without its end, in this file or, where it does not fit, the next.
+    fn line(&mut self, line: &[u8]) -> io::Result<()> {
+        if self.out.is_full(line.len() + chain::ADDED) {
+            self.rotate()?;
+        }
+        self.put(line)
+    }
+
+    fn put(&mut self, line: &[u8]) -> io::Result<()> {
+        let mut whole = Vec::with_capacity(line.len() + chain::ADDED);
+        match self.format {
+            Format::Json => self.chained.write(line, &mut whole)?,
+            Format::Text => {
+                whole.extend_from_slice(line);
+                whole.push(b'\n');
+            }
+        }
+        self.out.line(&whole)
+    }
+
     fn tell(&mut self, ended: bool) -> io::Result<()> {
-        let Self {
-            story,
-            filtering,
-            rules,
-            format,
-            colour,
-            out,
-            chained,
-            counts,
-        } = self;
-        let mut line = Vec::new();
-        let text = Text { colour: *colour };
-        let mut one = |told: Told| -> io::Result<()> {
-            match &told {
-                Told::Lost(line) => counts.lost += line.count,
-                Told::Gap(_) => counts.gaps += 1,
-                _ => {}
-            }
-            let alerts = rules.judge(&told);
-            if !filtering.passes(&told) {
-                return Ok(());
-            }
-            counts.told += 1;
-            match format {
-                Format::Json => {
-                    line.clear();
-                    told.write_json(&mut line)?;
-                    chained.write(&line, out)?;
-                }
-                Format::Text => {
-                    if let Some(line) = text.line(&told) {
-                        writeln!(out, "{line}")?;
-                    }
-                }
-            }
-            for alert in alerts {
-                counts.alerts += 1;
-                match format {
-                    Format::Json => {
-                        chained.write(&serde_json::to_vec(&alert)?, out)?;
-                    }
-                    Format::Text => writeln!(out, "{}", text.alert(&alert))?,
-                }
-            }
-            Ok(())
+        let mut all = Vec::new();
+        let mut keep = |told| {
+            all.push(told);
+            Ok::<(), io::Error>(())
         };
-        while story.tell(ended, &mut one)? {}
+        while self.story.tell(ended, &mut keep)? {}
+        all.into_iter().try_for_each(|told| self.one(&told))
+    }
+
+    fn one(&mut self, told: &Told) -> io::Result<()> {
+        match told {
+            Told::Lost(line) => self.counts.lost += line.count,
+            Told::Gap(_) => self.counts.gaps += 1,
+            _ => {}
+        }
+        let alerts = self.rules.judge(told);
+        if !self.filtering.passes(told) {
+            return Ok(());
+        }
+        self.counts.told += 1;
+        let text = Text {
+            colour: self.colour,
+        };
+        match self.format {
+            Format::Json => {
+                let mut line = Vec::new();
+                told.write_json(&mut line)?;
+                self.line(&line)?;
+            }
+            Format::Text => {
+                if let Some(line) = text.line(told) {
+                    self.line(line.as_bytes())?;
+                }
+            }
+        }
+        for alert in alerts {
+            self.counts.alerts += 1;
+            match self.format {
+                Format::Json => self.line(&serde_json::to_vec(&alert)?)?,
+                Format::Text => self.line(text.alert(&alert).as_bytes())?,
+            }
+        }
         Ok(())
     }
 }
@@ -153,7 +190,15 @@ pub fn run(
             status = program.try_wait()?;
         }
         // ^C reaches the program as well, and its end is this one's.
-        let signalled = signals.read_signal()?.is_some() && program.is_none();
+        let mut signalled = false;
+        while let Some(signal) = signals.read_signal()? {
+            let number = i32::try_from(signal.ssi_signo).unwrap_or_default();
+            if Signal::try_from(number) == Ok(Signal::SIGHUP) {
+                teller.rotate()?;
+            } else {
+                signalled = program.is_none();
+            }
+        }
         let over = until.is_some_and(|until| Instant::now() >= until);
         let ended = signalled || over || status.is_some();
         if ended {
@@ -174,10 +219,9 @@ pub fn run(
     let counters = (probes.counters()?, probes.positions()?, probes.missed()?);
     if teller.format == Format::Json {
         let health = json::health(&counters.0, &counters.1, &counters.2, probes.backend());
-        let line = health.to_string();
-        teller.chained.write(line.as_bytes(), teller.out)?;
+        teller.line(health.to_string().as_bytes())?;
     }
-    teller.out.flush()?;
+    teller.out.finish()?;
     Ok(status)
 }
 
