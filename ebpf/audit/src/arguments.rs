@@ -12,6 +12,10 @@ use crate::filter::{Filter, TYPES};
 use crate::judge::Class;
 use crate::output;
 use crate::rules::RULES;
+use crate::watch::OnLoss;
+
+/// How often a line of health is written where nothing is said.
+pub const HEALTH: Duration = Duration::from_secs(60);
 
 /// An option.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,7 +56,7 @@ const fn letter(letter: char, flag: Flag) -> Flag {
 
 /// Every option, in the order of `--help`: the help, the manual and the completions
 /// come from it.
-pub const FLAGS: [Flag; 17] = [
+pub const FLAGS: [Flag; 21] = [
     flag(
         "format",
         Some("FORMAT"),
@@ -128,6 +132,30 @@ pub const FLAGS: [Flag; 17] = [
         "switch alerts off",
     ),
     flag(
+        "alert-status",
+        None,
+        &[],
+        "without a program: end with 3 when there was an alert",
+    ),
+    flag(
+        "on-loss",
+        Some("WORD"),
+        &["mark", "alert", "fail"],
+        "of lost events: tell (left out), raise an alert, end",
+    ),
+    flag(
+        "health",
+        Some("SECONDS"),
+        &[],
+        "of JSON, how often a line with every counter (left out: 60)",
+    ),
+    flag(
+        "ring",
+        Some("SIZE"),
+        &[],
+        "kernel memory for events: a power of two (left out: 2M)",
+    ),
+    flag(
         "nsexec",
         Some("FILE"),
         &[],
@@ -178,8 +206,10 @@ pub fn help() -> String {
         }
     }
     text.push_str(
-        "\nExit status: the program's own; 125 nsexec-audit failed, 126 the program cannot\n\
-         be executed, 127 it was not found.\n",
+        "\nExit status: the program's own; without one, 3 after an alert (--alert-status),\n\
+         4 after a loss (--on-loss alert). With --on-loss fail, 4 after a loss, and the\n\
+         program goes on. 125 nsexec-audit failed, 126 the program cannot be executed,\n\
+         127 it was not found.\n",
     );
     text
 }
@@ -235,6 +265,13 @@ pub struct Run {
     pub filter: Filter,
     /// With a program: what others do as well.
     pub all: bool,
+    /// An alert is an exit status.
+    pub alert_status: bool,
+    pub on_loss: OnLoss,
+    /// How often a line of health; none: every [`HEALTH`].
+    pub health: Option<Duration>,
+    /// Of the ring of namespaces, in bytes.
+    pub ring: Option<u32>,
     /// Rules that are switched off.
     pub no_rules: Vec<String>,
     /// Files that are nsexec.
@@ -293,7 +330,20 @@ pub fn read(words: impl IntoIterator<Item = OsString>) -> Result<Asked, String> 
             Arg::Long("output") => run.output = Some(parser.value().map_err(text)?.into()),
             Arg::Long("rotate") => run.rotate = Some(size(&value(&mut parser)?)?),
             Arg::Long("keep") => run.keep = Some(keep(&value(&mut parser)?)?),
-            Arg::Long("duration") => run.duration = Some(duration(&value(&mut parser)?)?),
+            Arg::Long("duration") => {
+                run.duration = Some(duration("--duration", &value(&mut parser)?)?);
+            }
+            Arg::Long("health") => run.health = Some(duration("--health", &value(&mut parser)?)?),
+            Arg::Long("ring") => run.ring = Some(ring(&value(&mut parser)?)?),
+            Arg::Long("alert-status") => run.alert_status = true,
+            Arg::Long("on-loss") => {
+                run.on_loss = match value(&mut parser)?.as_str() {
+                    "mark" => OnLoss::Mark,
+                    "alert" => OnLoss::Alert,
+                    "fail" => OnLoss::Fail,
+                    other => return Err(format!("--on-loss {other:?}: mark, alert or fail")),
+                }
+            }
             Arg::Long("class") => {
                 run.filter.classes = list(&value(&mut parser)?, "--class", |name| {
                     Class::ALL.into_iter().find(|class| class.name() == name)
@@ -422,7 +472,7 @@ fn value(parser: &mut lexopt::Parser) -> Result<String, String> {
     value.string().map_err(|error| error.to_string())
 }
 
-fn duration(text: &str) -> Result<Duration, String> {
+fn duration(option: &str, text: &str) -> Result<Duration, String> {
     let plain = text
         .bytes()
         .all(|byte| byte.is_ascii_digit() || byte == b'.');
@@ -431,23 +481,34 @@ fn duration(text: &str) -> Result<Duration, String> {
         .filter(|_| plain)
         .and_then(|seconds: f64| Duration::try_from_secs_f64(seconds).ok())
         .filter(|duration| !duration.is_zero())
-        .ok_or_else(|| format!("--duration {text:?}: a number of seconds above 0"))
+        .ok_or_else(|| format!("{option} {text:?}: a number of seconds above 0"))
 }
 
 /// Bytes, or with K, M or G as many times 1024, and so on.
-fn size(text: &str) -> Result<u64, String> {
+fn bytes(text: &str) -> Option<u64> {
     let (digits, unit) = match text.as_bytes().last() {
         Some(b'K') => (text.strip_suffix('K'), 1_u64 << 10),
         Some(b'M') => (text.strip_suffix('M'), 1 << 20),
         Some(b'G') => (text.strip_suffix('G'), 1 << 30),
         _ => (Some(text), 1),
     };
-    number(digits.unwrap_or_default())
-        .and_then(|count: u64| count.checked_mul(unit))
+    number(digits.unwrap_or_default()).and_then(|count: u64| count.checked_mul(unit))
+}
+
+fn size(text: &str) -> Result<u64, String> {
+    bytes(text)
         .filter(|size| *size >= output::LEAST_SIZE)
         .ok_or_else(|| {
             format!("--rotate {text:?}: a number of bytes, or with K, M or G; at least 4K")
         })
+}
+
+/// As the kernel takes it.
+fn ring(text: &str) -> Result<u32, String> {
+    bytes(text)
+        .filter(|size| size.is_power_of_two() && (4 << 10..=1 << 30).contains(size))
+        .and_then(|size| u32::try_from(size).ok())
+        .ok_or_else(|| format!("--ring {text:?}: a power of two from 4K to 1G"))
 }
 
 fn keep(text: &str) -> Result<u16, String> {
@@ -534,6 +595,15 @@ mod tests {
         assert_eq!(asked(&words), Ok(Asked::Verify(files)));
         let output = run(&["--output=f", "--rotate=4096", "--keep=1"]);
         assert_eq!((output.rotate, output.keep), (Some(4096), Some(1)));
+        let loss = run(&[
+            "--on-loss=fail",
+            "--health=5",
+            "--ring=64K",
+            "--alert-status",
+        ]);
+        assert_eq!((loss.on_loss, loss.ring), (OnLoss::Fail, Some(64 << 10)));
+        assert_eq!(loss.health, Some(Duration::from_secs(5)));
+        assert!(loss.alert_status);
         for (text, size) in [("4K", 4 << 10), ("100M", 100 << 20), ("1G", 1 << 30)] {
             assert_eq!(run(&["--output=f", "--rotate", text]).rotate, Some(size));
         }
@@ -617,6 +687,11 @@ mod tests {
             &["--output=f", "--rotate=17179869184G"],
             &["--output=f", "--keep=0"],
             &["--output=f", "--keep=1000"],
+            &["--ring=3K"],
+            &["--ring=2K"],
+            &["--ring=2G"],
+            &["--on-loss=stop"],
+            &["--health=0"],
         ] {
             assert!(asked(wrong).is_err(), "{wrong:?}");
         }

@@ -1,12 +1,11 @@
 //! The tasks that are there, and what was counted, as JSON.
 
-use nsexec_audit_abi::code::Hook;
-use nsexec_audit_abi::counters::{Counters, Position};
+use nsexec_audit_abi::counters::Position;
 use nsexec_audit_abi::parts::{Header, Kin, SLOT_NAMES, SLOTS, Task, UNSET, Vector};
 use nsexec_audit_abi::record::Snapshot;
 use serde_json::{Map, Value, json};
 
-use crate::programs::Backend;
+use crate::account::{Broken, Sample};
 
 /// A task that was there.
 #[must_use]
@@ -22,18 +21,15 @@ pub fn snapshot(record: &Snapshot) -> Value {
     Value::Object(object)
 }
 
-/// What was counted, as one object.
+/// What was counted, as one object. `at`: the two times; `ended`: the sums have to be
+/// equal.
 #[must_use]
-pub fn health(
-    counters: &[(Hook, Vec<Counters>)],
-    positions: &[Vec<Position>; 2],
-    missed: &[(&str, u64)],
-    backend: Backend,
-) -> Value {
-    let hooks: Map<String, Value> = counters
+pub fn health(sample: &Sample, broken: &[Broken], at: (u64, i64), ended: bool) -> Value {
+    let hooks: Map<String, Value> = sample
+        .counters
         .iter()
-        .map(|(hook, by_cpu)| {
-            let sum = |of: fn(&Counters) -> u64| by_cpu.iter().map(of).sum::<u64>();
+        .map(|(hook, _)| {
+            let sum = |of| sample.sum(*hook, of);
             let value = json!({
                 "seen": sum(|one| one.seen),
                 "filtered": sum(|one| one.filtered),
@@ -51,16 +47,21 @@ pub fn health(
             .map(|one| json!({ "sequence": one.sequence, "lost": one.lost }))
             .collect()
     };
-    let [namespaces, lineage] = positions;
-    let missed: Map<String, Value> = missed
+    let [namespaces, lineage] = &sample.positions;
+    let missed: Map<String, Value> = sample
+        .missed
         .iter()
         .map(|(program, count)| ((*program).to_owned(), (*count).into()))
         .collect();
     json!({
         "kind": "health",
-        "backend": backend.name(),
-        "missed": missed,
+        "ts_boot_ns": at.0,
+        "ts_wall_ms": at.1,
+        "backend": sample.backend,
+        "ended": ended,
+        "broken": broken.iter().map(Broken::to_string).collect::<Vec<_>>(),
         "hooks": hooks,
+        "missed": missed,
         "rings": { "namespaces": ring(namespaces), "lineage": ring(lineage) },
     })
 }

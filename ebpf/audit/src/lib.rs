@@ -4,6 +4,7 @@
 //! [`probes`] loads and attaches them, [`json`] prints an event.
 #![forbid(unsafe_code)]
 
+pub mod account;
 pub mod arguments;
 pub mod btf;
 pub mod chain;
@@ -22,6 +23,7 @@ pub mod programs;
 pub mod record;
 pub mod rules;
 pub mod story;
+pub mod teller;
 pub mod text;
 mod tracefs;
 pub mod tree;

@@ -12,15 +12,20 @@ use nsexec_audit::arguments::{self, Asked, Format, Run};
 use nsexec_audit::chain::{self, Chained};
 use nsexec_audit::filter::Filtering;
 use nsexec_audit::json;
-use nsexec_audit::lineage::File;
+use nsexec_audit::lineage::{File, Process};
 use nsexec_audit::output::{self, Files, Output, Rotation};
 use nsexec_audit::probes::{self, Probes, Sizes};
 use nsexec_audit::rules::Rules;
 use nsexec_audit::story::Story;
+use nsexec_audit::teller::{Counts, Teller};
 use nsexec_audit::text::Text;
 use nsexec_audit::tree::{self, Tree};
-use nsexec_audit::watch::{self, Counts, Teller, exit_code};
+use nsexec_audit::watch::{self, OnLoss, Terms, exit_code, say};
+use nsexec_audit_abi::record::Snapshot;
 
+/// What else there is to tell, where there is no program's status.
+const ALERT: u8 = 3;
+const LOST: u8 = 4;
 /// As env(1) has them.
 const FAILED: u8 = 125;
 const NOT_EXECUTABLE: u8 = 126;
@@ -34,11 +39,6 @@ fn main() -> ExitCode {
             ExitCode::from(FAILED)
         }
     }
-}
-
-/// On standard error: there is nowhere else to say it.
-fn say(what: &str) {
-    let _ = writeln!(io::stderr(), "nsexec-audit: {what}");
 }
 
 fn run() -> Result<u8, Box<dyn Error>> {
@@ -65,7 +65,8 @@ fn run() -> Result<u8, Box<dyn Error>> {
     let mut story = Story::begin(nsexec_files(&asked)?)?;
     let waited_for = watch::waited_for(asked.output.is_some());
     let signals = watch::signals(&waited_for)?;
-    let mut probes = load(asked.probes.as_deref())?;
+    let sizes = asked.ring.map_or(Sizes::DEFAULT, Sizes::of);
+    let mut probes = load(asked.probes.as_deref(), sizes)?;
     let tasks = probes.snapshot()?;
     if asked.snapshot {
         for task in tasks {
@@ -75,6 +76,7 @@ fn run() -> Result<u8, Box<dyn Error>> {
         return Ok(0);
     }
     story.know(&tasks);
+    let own = itself(&tasks);
     drop(tasks);
     if !story.knows_host() {
         say("which namespaces are the host's is not known: its kernel threads are hidden here");
@@ -99,6 +101,8 @@ fn run() -> Result<u8, Box<dyn Error>> {
         out: output,
         chained: Chained::after(chain::BEGINNING),
         counts: Counts::default(),
+        unseen: Vec::new(),
+        own,
     };
     teller.begin()?;
     let program = match start(&asked, &waited_for)? {
@@ -114,19 +118,51 @@ fn run() -> Result<u8, Box<dyn Error>> {
     let until = asked
         .duration
         .and_then(|length| Instant::now().checked_add(length));
-    let watched = watch::run(&mut probes, &signals, &mut teller, until, program);
+    let terms = Terms {
+        until,
+        health: asked.health.unwrap_or(arguments::HEALTH),
+        on_loss: asked.on_loss,
+    };
+    let watched = watch::run(&mut probes, &signals, &mut teller, terms, program);
+    let counts = teller.counts;
     let Counts {
         told,
         gaps,
         lost,
         alerts,
-    } = teller.counts;
+        broken,
+    } = counts;
     if teller.format == Format::Text || watched.is_err() {
+        let broken = match broken {
+            0 => String::new(),
+            _ => format!(", {broken} sums that do not agree"),
+        };
         say(&format!(
-            "{told} told, {alerts} alerts, {gaps} changes unseen, {lost} lost"
+            "{told} told, {alerts} alerts, {gaps} changes unseen, {lost} lost{broken}"
         ));
     }
-    Ok(watched?.map_or(0, exit_code))
+    let ended = watched?;
+    let failed = counts.losses() > 0 && asked.on_loss == OnLoss::Fail;
+    if failed {
+        let left = ended.left.map_or_else(String::new, |program| {
+            format!("; process {} goes on, and nobody watches it", program.id())
+        });
+        say(&format!("events were lost, so it ended{left}"));
+    }
+    Ok(match ended.status {
+        _ if failed => LOST,
+        Some(status) => exit_code(status),
+        None if counts.losses() > 0 && asked.on_loss == OnLoss::Alert => LOST,
+        None if alerts > 0 && asked.alert_status => ALERT,
+        None => 0,
+    })
+}
+
+/// This process, by the names that it has in events.
+fn itself(tasks: &[Snapshot]) -> Process {
+    let tgid = std::process::id();
+    let own = tasks.iter().find(|task| task.task.tgid == tgid);
+    own.map_or(Process { tgid, start_ns: 0 }, |own| Process::of(&own.task))
 }
 
 /// Each file continues the one before.
@@ -161,7 +197,7 @@ fn verify(asked: &arguments::Verify, out: &mut dyn io::Write) -> io::Result<u8> 
 }
 
 /// Puts the probes to work: those of this file, or those that were built in.
-fn load(file: Option<&Path>) -> Result<Probes, Box<dyn Error>> {
+fn load(file: Option<&Path>, sizes: Sizes) -> Result<Probes, Box<dyn Error>> {
     let read;
     let object = match file {
         Some(path) => {
@@ -173,15 +209,11 @@ fn load(file: Option<&Path>) -> Result<Probes, Box<dyn Error>> {
              give --probes FILE",
         )?,
     };
-    Ok(Probes::start(
-        object,
-        &probes::running_kernel()?,
-        Sizes::DEFAULT,
-    )?)
+    Ok(Probes::start(object, &probes::running_kernel()?, sizes)?)
 }
 
 fn draw(asked: &arguments::Tree, out: &mut dyn io::Write) -> Result<(), Box<dyn Error>> {
-    let tasks = load(asked.probes.as_deref())?.snapshot()?;
+    let tasks = load(asked.probes.as_deref(), Sizes::DEFAULT)?.snapshot()?;
     let tree = Tree::of(&tasks, &tree::look_up(&tasks));
     match asked.format {
         Format::Json => writeln!(out, "{}", tree.json())?,

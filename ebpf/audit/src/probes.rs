@@ -38,6 +38,15 @@ impl Sizes {
         namespaces: 2 << 20,
         lineage: 2 << 20,
     };
+
+    /// So many bytes for namespaces, and twice that for the lineage.
+    #[must_use]
+    pub fn of(namespaces: u32) -> Self {
+        Self {
+            namespaces,
+            lineage: namespaces.saturating_mul(2),
+        }
+    }
 }
 
 /// Why the probes are not at work.

@@ -194,6 +194,17 @@ pub struct LostLine {
     pub count: u64,
 }
 
+/// Calls that a hook did not see; where, nobody knows.
+#[derive(Clone, Debug, Serialize)]
+pub struct MissedLine {
+    pub kind: &'static str,
+    pub ts_boot_ns: u64,
+    pub ts_wall_ms: i64,
+    pub backend: &'static str,
+    pub why: &'static str,
+    pub count: u64,
+}
+
 /// What does not change while it runs.
 #[derive(Clone, Debug)]
 pub struct Boot {
@@ -222,7 +233,9 @@ impl Boot {
         }
     }
 
-    fn wall_ms(&self, boot_ns: u64) -> i64 {
+    /// The time of day of a moment, in milliseconds since 1970.
+    #[must_use]
+    pub fn wall_ms(&self, boot_ns: u64) -> i64 {
         let wall = self.wall_ns + i128::from(boot_ns);
         i64::try_from(wall / 1_000_000).unwrap_or_default()
     }

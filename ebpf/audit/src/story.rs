@@ -6,13 +6,16 @@ use std::io;
 use nix::time::{ClockId, clock_gettime};
 use nsexec_audit_abi::Event;
 use nsexec_audit_abi::code::{Hook, Kind};
-use nsexec_audit_abi::parts::{Header, Task};
+use nsexec_audit_abi::counters::Position;
+use nsexec_audit_abi::parts::Task;
 use nsexec_audit_abi::record::Snapshot;
 
 use crate::judge::{self, Class, Host};
 use crate::lineage::{File, Gap, Lineage, Process};
 use crate::order::Order;
-use crate::record::{self, Boot, GapLine, LineageLine, LostLine, NamespaceLine, StartLine};
+use crate::record::{
+    self, Boot, Envelope, GapLine, LineageLine, LostLine, NamespaceLine, StartLine,
+};
 
 /// kthreadd: a kernel thread, which is in the first namespaces of all.
 pub(crate) const KTHREADD: u32 = 2;
@@ -58,6 +61,15 @@ enum Ring {
     Lineage,
 }
 
+impl Ring {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Namespaces => "namespaces",
+            Self::Lineage => "lineage",
+        }
+    }
+}
+
 impl Story {
     /// `nsexec`: the files that are nsexec.
     ///
@@ -87,6 +99,41 @@ impl Story {
     #[must_use]
     pub fn start(&self) -> StartLine<'_> {
         self.boot.start(&self.host, now_ns())
+    }
+
+    /// CLOCK_BOOTTIME in nanoseconds, and the time of day in milliseconds.
+    #[must_use]
+    pub fn now(&self) -> (u64, i64) {
+        let now = now_ns();
+        (now, self.boot.wall_ms(now))
+    }
+
+    /// What was lost until the rings were where they are in `positions`, and was not
+    /// told: no event came after it. Those that came before have to be told already.
+    pub fn lost_until(&mut self, positions: &[Vec<Position>; 2]) -> Vec<Told> {
+        let (ts_boot_ns, ts_wall_ms) = self.now();
+        let mut all = Vec::new();
+        for (ring, positions) in [Ring::Namespaces, Ring::Lineage].into_iter().zip(positions) {
+            for (cpu, position) in (0..).zip(positions) {
+                let Some(count) = self.newly_lost(cpu, ring, position.lost) else {
+                    continue;
+                };
+                all.push(Told::Lost(LostLine {
+                    envelope: Envelope {
+                        kind: "lost",
+                        ts_boot_ns,
+                        ts_wall_ms,
+                        cpu,
+                        cpu_seq: position.sequence,
+                        lost_before: position.lost,
+                        backend: "positions",
+                    },
+                    ring: ring.name(),
+                    count,
+                }));
+            }
+        }
+        all
     }
 
     /// Learns of the tasks that are there.
@@ -128,15 +175,13 @@ impl Story {
         let Some(event) = next else {
             return Ok(false);
         };
-        if let Some(count) = self.newly_lost(event.header()) {
-            let ring = match ring(event.header().hook) {
-                Ring::Namespaces => "namespaces",
-                Ring::Lineage => "lineage",
-            };
+        let header = event.header();
+        let ring = ring(header.hook);
+        if let Some(count) = self.newly_lost(header.cpu, ring, header.lost) {
             let envelope = self.boot.envelope("lost", event.header());
             tell(Told::Lost(LostLine {
                 envelope,
-                ring,
+                ring: ring.name(),
                 count,
             }))?;
         }
@@ -176,13 +221,10 @@ impl Story {
     }
 
     /// How many were lost on this processor and ring since it was last told.
-    fn newly_lost(&mut self, header: &Header) -> Option<u64> {
-        let told = self
-            .lost
-            .entry((header.cpu, ring(header.hook)))
-            .or_default();
-        let count = header.lost.checked_sub(*told).filter(|count| *count > 0)?;
-        *told = header.lost;
+    fn newly_lost(&mut self, cpu: u32, ring: Ring, lost: u64) -> Option<u64> {
+        let told = self.lost.entry((cpu, ring)).or_default();
+        let count = lost.checked_sub(*told).filter(|count| *count > 0)?;
+        *told = lost;
         Some(count)
     }
 }

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use crate::judge::Class;
-use crate::record::{Actor, GapLine, LineageLine, NamespaceLine};
+use crate::record::{Actor, GapLine, LineageLine, MissedLine, NamespaceLine};
 use crate::rules::{Alert, Severity};
 use crate::story::Told;
 
@@ -40,6 +40,19 @@ impl Text {
                 ),
             )),
         }
+    }
+
+    /// Calls that no probe saw.
+    #[must_use]
+    pub fn missed(self, line: &MissedLine) -> String {
+        let text = format!(
+            "{} LOST        {} calls not seen by {} ({})",
+            time(line.ts_wall_ms),
+            line.count,
+            line.backend,
+            line.why
+        );
+        self.painted(RED, &text)
     }
 
     fn namespace(self, line: &NamespaceLine, class: Class) -> String {

@@ -1,29 +1,29 @@
 //! Telling what happens until a signal, a time or a program's end.
 
 use std::error::Error;
-use std::io;
+use std::io::{self, Write as _};
 use std::os::fd::AsFd as _;
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::{Child, ExitStatus};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nsexec_audit_abi::counters::{LINEAGE_RING, NAMESPACE_RING};
 
-use crate::arguments::Format;
-use crate::chain::{self, Chained};
-use crate::filter::Filtering;
-use crate::json;
-use crate::output::Output;
-use crate::probes::Probes;
-use crate::rules::Rules;
-use crate::story::{Story, Told};
-use crate::text::{HEAD, Text};
+use crate::account::{Account, Broken, Identity, Sample};
+use crate::probes::{Probes, ProbesError};
+use crate::story::Story;
+use crate::teller::Teller;
 
 /// How long events may wait, in milliseconds.
 const PATIENCE: u8 = 20;
+/// How often the sums are checked.
+const CHECK: Duration = Duration::from_secs(1);
+/// How often it is looked again for what a task on its way out of a probe has still
+/// to write, once the probes are detached.
+const SETTLE: u32 = 100;
 
 /// The signals that are waited for: SIGINT and SIGTERM, and with a file SIGHUP,
 /// which asks for another one.
@@ -47,126 +47,118 @@ pub fn signals(signals: &SigSet) -> nix::Result<SignalFd> {
     SignalFd::with_flags(signals, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)
 }
 
-/// What is told, and how much of it there was.
+/// What is done once events were lost.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnLoss {
+    /// It is told where it happened.
+    #[default]
+    Mark,
+    /// An alert is raised as well.
+    Alert,
+    /// And the auditor ends.
+    Fail,
+}
+
+/// How long it is watched, and how often it is said that all is well.
+#[derive(Clone, Copy, Debug)]
+pub struct Terms {
+    pub until: Option<Instant>,
+    pub health: Duration,
+    pub on_loss: OnLoss,
+}
+
+/// How the watch ended.
 #[derive(Debug)]
-pub struct Teller<'a> {
-    pub story: Story,
-    pub filtering: Filtering,
-    pub rules: Rules,
-    pub format: Format,
-    pub colour: bool,
-    pub out: Output<'a>,
-    /// Of the lines of JSON.
-    pub chained: Chained,
-    pub counts: Counts,
+pub struct Ended {
+    /// Of the program, where that has ended.
+    pub status: Option<ExitStatus>,
+    /// The program that goes on.
+    pub left: Option<Child>,
 }
 
-/// Of what was told.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Counts {
-    pub told: u64,
-    pub gaps: u64,
-    pub lost: u64,
-    pub alerts: u64,
+/// On standard error: there is nowhere else to say it.
+pub fn say(what: &str) {
+    let _ = writeln!(io::stderr(), "nsexec-audit: {what}");
 }
 
-impl Teller<'_> {
-    /// The first line of a file: the names of the columns, or what the other lines are
-    /// read with.
-    ///
-    /// # Errors
-    /// The output cannot be written.
-    pub fn begin(&mut self) -> io::Result<()> {
-        match self.format {
-            Format::Text => self.put(HEAD.as_bytes()),
-            Format::Json => {
-                let last = self.chained.last();
-                let mut start = self.story.start();
-                start.continues = (last != chain::BEGINNING).then(|| chain::hex(last));
-                let line = serde_json::to_vec(&start)?;
-                self.put(&line)
+/// The sums, checked again and again.
+struct Checks {
+    account: Account,
+    check_at: Instant,
+    health_at: Instant,
+    health: Duration,
+    /// Those that were told to be broken: each is told once.
+    told: Vec<Identity>,
+}
+
+impl Checks {
+    fn read(&mut self, probes: &mut Probes, story: &mut Story) -> Result<(), ProbesError> {
+        for ring in [NAMESPACE_RING, LINEAGE_RING] {
+            while let Some(event) = probes.next(ring)? {
+                self.account.read(event.header());
+                story.push(event);
             }
-        }
-    }
-
-    /// Begins another file; without one, nothing.
-    fn rotate(&mut self) -> io::Result<()> {
-        if self.out.rotate()? {
-            self.begin()?;
         }
         Ok(())
     }
 
-    /// One line without its end, in this file or, where it does not fit, the next.
-    fn line(&mut self, line: &[u8]) -> io::Result<()> {
-        if self.out.is_full(line.len() + chain::ADDED) {
-            self.rotate()?;
-        }
-        self.put(line)
-    }
-
-    fn put(&mut self, line: &[u8]) -> io::Result<()> {
-        let mut whole = Vec::with_capacity(line.len() + chain::ADDED);
-        match self.format {
-            Format::Json => self.chained.write(line, &mut whole)?,
-            Format::Text => {
-                whole.extend_from_slice(line);
-                whole.push(b'\n');
-            }
-        }
-        self.out.line(&whole)
-    }
-
-    fn tell(&mut self, ended: bool) -> io::Result<()> {
-        let mut all = Vec::new();
-        let mut keep = |told| {
-            all.push(told);
-            Ok::<(), io::Error>(())
-        };
-        while self.story.tell(ended, &mut keep)? {}
-        all.into_iter().try_for_each(|told| self.one(&told))
-    }
-
-    fn one(&mut self, told: &Told) -> io::Result<()> {
-        match told {
-            Told::Lost(line) => self.counts.lost += line.count,
-            Told::Gap(_) => self.counts.gaps += 1,
-            _ => {}
-        }
-        let alerts = self.rules.judge(told);
-        if !self.filtering.passes(told) {
+    /// While the probes are at work, and everything that was read is told.
+    fn look(&mut self, probes: &Probes, teller: &mut Teller<'_>) -> Result<(), Box<dyn Error>> {
+        let now = Instant::now();
+        if now < self.check_at {
             return Ok(());
         }
-        self.counts.told += 1;
-        let text = Text {
-            colour: self.colour,
-        };
-        match self.format {
-            Format::Json => {
-                let mut line = Vec::new();
-                told.write_json(&mut line)?;
-                self.line(&line)?;
-            }
-            Format::Text => {
-                if let Some(line) = text.line(told) {
-                    self.line(line.as_bytes())?;
-                }
-            }
+        self.check_at = now + CHECK;
+        let sample = Sample::take(probes)?;
+        if let Some(before) = self.account.before() {
+            // What came before that has been told by now.
+            teller.lost_until(before)?;
         }
-        for alert in alerts {
-            self.counts.alerts += 1;
-            match self.format {
-                Format::Json => self.line(&serde_json::to_vec(&alert)?)?,
-                Format::Text => self.line(text.alert(&alert).as_bytes())?,
-            }
+        let broken = self.account.check(sample.clone());
+        let news = self.complain(&broken, teller);
+        if news || now >= self.health_at {
+            self.health_at = now + self.health;
+            teller.health(&sample, &broken, false)?;
         }
         Ok(())
+    }
+
+    /// Once the probes are detached: reads what is still on its way.
+    fn end(
+        &mut self,
+        probes: &mut Probes,
+        story: &mut Story,
+    ) -> Result<(Sample, Vec<Broken>), ProbesError> {
+        let mut tries = 0;
+        loop {
+            self.read(probes, story)?;
+            let sample = Sample::take(probes)?;
+            let broken = self.account.at_end(&sample);
+            if broken.is_empty() || tries == SETTLE {
+                return Ok((sample, broken));
+            }
+            tries += 1;
+            std::thread::sleep(Duration::from_millis(PATIENCE.into()));
+        }
+    }
+
+    /// Loudly; whether there was anything new.
+    fn complain(&mut self, broken: &[Broken], teller: &mut Teller<'_>) -> bool {
+        let mut news = false;
+        for one in broken {
+            if !self.told.contains(&one.identity) {
+                self.told.push(one.identity);
+                teller.counts.broken += 1;
+                say(&format!("events are missing, or counted wrong: {one}"));
+                news = true;
+            }
+        }
+        news
     }
 }
 
 /// Tells what the probes see until a signal comes, the time is over or the program
-/// has ended; then takes the probes out, tells what is left, and the counters. The
-/// program's status, if there is one.
+/// has ended; then takes the probes out, tells what is left, and the counters.
 ///
 /// # Errors
 /// The output cannot be written, or what is read is not a record.
@@ -174,10 +166,20 @@ pub fn run(
     probes: &mut Probes,
     signals: &SignalFd,
     teller: &mut Teller<'_>,
-    until: Option<Instant>,
+    terms: Terms,
     mut program: Option<Child>,
-) -> Result<Option<ExitStatus>, Box<dyn Error>> {
+) -> Result<Ended, Box<dyn Error>> {
     let mut status = None;
+    let now = Instant::now();
+    let mut checks = Checks {
+        account: Account::default(),
+        check_at: now,
+        health_at: now + terms.health,
+        health: terms.health,
+        told: Vec::new(),
+    };
+    let mut losses = 0;
+    let mut failed = false;
     loop {
         let [namespaces, lineage] = probes.descriptors();
         let mut waited = [namespaces, lineage, signals.as_fd()]
@@ -196,33 +198,42 @@ pub fn run(
             if Signal::try_from(number) == Ok(Signal::SIGHUP) {
                 teller.rotate()?;
             } else {
-                signalled = program.is_none();
+                signalled |= program.is_none();
             }
         }
-        let over = until.is_some_and(|until| Instant::now() >= until);
-        let ended = signalled || over || status.is_some();
+        let over = terms.until.is_some_and(|until| Instant::now() >= until);
+        let ended = signalled || over || failed || status.is_some();
         if ended {
             // Nothing is written from here on, so the sums have to agree.
             probes.stop();
+            let (sample, broken) = checks.end(probes, &mut teller.story)?;
+            teller.tell(true)?;
+            teller.lost_until(&sample)?;
+            checks.complain(&broken, teller);
+            alert(teller, terms.on_loss, &mut losses)?;
+            teller.health(&sample, &broken, true)?;
+            teller.out.finish()?;
+            let left = program.filter(|_| status.is_none());
+            return Ok(Ended { status, left });
         }
-        for ring in [NAMESPACE_RING, LINEAGE_RING] {
-            while let Some(event) = probes.next(ring)? {
-                teller.story.push(event);
-            }
-        }
-        teller.tell(ended)?;
+        checks.read(probes, &mut teller.story)?;
+        teller.tell(false)?;
+        checks.look(probes, teller)?;
+        let lossy = alert(teller, terms.on_loss, &mut losses)?;
+        failed = lossy && terms.on_loss == OnLoss::Fail;
         teller.out.flush()?;
-        if ended {
-            break;
-        }
     }
-    let counters = (probes.counters()?, probes.positions()?, probes.missed()?);
-    if teller.format == Format::Json {
-        let health = json::health(&counters.0, &counters.1, &counters.2, probes.backend());
-        teller.line(health.to_string().as_bytes())?;
+}
+
+/// Whether more was lost than `known`, which is an alert where that is asked for.
+fn alert(teller: &mut Teller<'_>, on_loss: OnLoss, known: &mut u64) -> io::Result<bool> {
+    let losses = teller.counts.losses();
+    let lossy = losses > *known;
+    *known = losses;
+    if lossy && on_loss != OnLoss::Mark {
+        teller.alert_of_loss()?;
     }
-    teller.out.finish()?;
-    Ok(status)
+    Ok(lossy)
 }
 
 /// The exit status that a shell would have of it.

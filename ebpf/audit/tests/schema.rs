@@ -6,6 +6,8 @@ mod support;
 use std::collections::BTreeSet;
 use std::process::Command;
 
+use nsexec_audit::account::Why;
+use nsexec_audit::record::MissedLine;
 use serde_json::Value;
 
 use support::object;
@@ -135,6 +137,20 @@ fn what_the_schema_does_not_have_is_found() {
         changed[name] = value.into();
         assert!(of(&changed).is_some(), "{name}");
     }
+    let missed = serde_json::to_value(MissedLine {
+        kind: "missed",
+        ts_boot_ns: 1,
+        ts_wall_ms: 1,
+        backend: "sys_enter_setns",
+        why: Why::Recursion.name(),
+        count: 1,
+    });
+    let mut missed = missed.unwrap();
+    missed["chain"] = "0".into();
+    let of_missed = |value: &Value| wrong(&schema, &schema["$defs"]["missed"], value, "line");
+    assert_eq!(of_missed(&missed), None);
+    missed["why"] = "other".into();
+    assert!(of_missed(&missed).is_some());
     let mut without = lost;
     without.as_object_mut().unwrap().remove("count");
     assert_eq!(of(&without), Some("line: no \"count\"".to_owned()));

@@ -1,0 +1,286 @@
+//! What does not fit is told, to the last event, and can end the auditor.
+#![allow(clippy::unwrap_used, reason = "in a test, a panic is how it fails")]
+
+mod support;
+
+use std::io::{BufRead as _, BufReader};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use nix::sched::{CloneFlags, setns, unshare};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use nsexec_audit::probes::Sizes;
+use nsexec_audit::story::{Story, Told};
+use nsexec_audit_abi::Event;
+use nsexec_audit_abi::counters::{LINEAGE_RING, NAMESPACE_RING};
+use serde_json::Value;
+
+use support::{Sleeper, Watched, object};
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_nsexec-audit");
+
+/// Meanwhile nobody reads: more joins than fit into the smallest ring, and then this.
+fn deaf(then: &str) -> String {
+    format!(
+        "kill -STOP $PPID; for i in $(seq 20); do nsenter --uts=/proc/self/ns/uts true; done; \
+         kill -CONT $PPID; {then}"
+    )
+}
+
+fn run(options: &[&str], script: &str) -> Output {
+    Command::new(PROGRAM)
+        .args(["--format=json", "--ring=4K"])
+        .args(options)
+        .args(["--", "sh", "-c", script])
+        .output()
+        .unwrap()
+}
+
+fn lines(output: &Output) -> Vec<Value> {
+    let text = std::str::from_utf8(&output.stdout).unwrap();
+    let lines = text.lines();
+    lines
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect()
+}
+
+/// What a `health` says that a ring lost.
+fn counted(health: &Value, ring: &str) -> u64 {
+    let positions = health["rings"][ring].as_array().unwrap();
+    positions
+        .iter()
+        .map(|one| one["lost"].as_u64().unwrap())
+        .sum()
+}
+
+fn told(lines: &[Value], ring: &str) -> u64 {
+    let lost = lines.iter().filter(|line| line["kind"] == "lost");
+    lost.filter(|line| line["ring"] == ring)
+        .map(|line| line["count"].as_u64().unwrap())
+        .sum()
+}
+
+/// Nothing comes after those that were lost, and they are told all the same.
+#[test]
+fn what_is_lost_at_the_very_end_is_told() {
+    if object("what_is_lost_at_the_very_end_is_told").is_none() {
+        return;
+    }
+    let output = run(&[], &deaf("exit 7"));
+    assert_eq!(output.status.code(), Some(7), "{output:?}");
+    let lines = lines(&output);
+    let health = lines.last().unwrap();
+    assert_eq!(
+        (&health["kind"], &health["ended"]),
+        (&"health".into(), &true.into())
+    );
+    assert_eq!(health["broken"], serde_json::json!([]));
+    for ring in ["namespaces", "lineage"] {
+        assert!(counted(health, ring) > 0, "{ring}");
+        assert_eq!(told(&lines, ring), counted(health, ring), "{ring}");
+    }
+    let at_end = |line: &Value| line["kind"] == "lost" && line["backend"] == "positions";
+    assert!(lines.iter().any(at_end));
+    // By default it is told, and that is all.
+    assert!(lines.iter().all(|line| line["rule"] != "events-lost"));
+}
+
+#[test]
+fn a_loss_can_raise_an_alert() {
+    if object("a_loss_can_raise_an_alert").is_none() {
+        return;
+    }
+    let output = run(&["--on-loss=alert"], &deaf("exit 7"));
+    // The program's status is its own.
+    assert_eq!(output.status.code(), Some(7), "{output:?}");
+    let lines = lines(&output);
+    let alert = lines.iter().find(|line| line["rule"] == "events-lost");
+    let alert = alert.unwrap();
+    let about = alert["exec_id"].as_str().unwrap();
+    assert!(about.starts_with(&format!("{}.", alert["tgid"])), "{alert}");
+    assert_ne!(about.split_once('.').unwrap().1, "0");
+}
+
+#[test]
+fn a_loss_can_end_the_auditor_and_leaves_the_program_alone() {
+    let test = "a_loss_can_end_the_auditor_and_leaves_the_program_alone";
+    if object(test).is_none() {
+        return;
+    }
+    let done = std::env::temp_dir().join(format!("nsexec-{}-done", std::process::id()));
+    // It waits until nobody watches it.
+    let then = "while kill -0 $auditor 2>/dev/null; do sleep 0.05; done; : >$done; exit 7";
+    let script = format!("auditor=$PPID done={}; {}", done.display(), deaf(then));
+    let mut auditor = Command::new(PROGRAM)
+        .args(["--on-loss=fail", "--ring=4K", "--", "sh", "-c", &script])
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut said = String::new();
+    for line in BufReader::new(auditor.stderr.take().unwrap()).lines() {
+        said.push_str(&line.unwrap());
+        if said.contains("goes on") {
+            break;
+        }
+    }
+    assert!(said.contains("goes on, and nobody watches it"), "{said}");
+    assert_eq!(auditor.wait().unwrap().code(), Some(4));
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while !done.exists() {
+        assert!(Instant::now() < deadline, "the program does not go on");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    std::fs::remove_file(done).unwrap();
+}
+
+/// An auditor of this process, until it is told to end.
+fn auditor(options: &[&str]) -> Child {
+    let mut auditor = Command::new(PROGRAM)
+        .args(options)
+        .args(["--pid", &std::process::id().to_string()])
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut ready = String::new();
+    BufReader::new(auditor.stderr.as_mut().unwrap())
+        .read_line(&mut ready)
+        .unwrap();
+    assert_eq!(ready, "nsexec-audit: the probes are at work\n");
+    auditor
+}
+
+fn send(auditor: &Child, signal: Signal) {
+    kill(Pid::from_raw(i32::try_from(auditor.id()).unwrap()), signal).unwrap();
+}
+
+fn status(mut auditor: Child) -> Option<i32> {
+    send(&auditor, Signal::SIGTERM);
+    auditor.wait().unwrap().code()
+}
+
+/// So many joins of the namespace that this thread is in.
+fn rejoin(times: usize) {
+    let own = std::fs::File::open("/proc/thread-self/ns/uts").unwrap();
+    for _ in 0..times {
+        setns(&own, CloneFlags::CLONE_NEWUTS).unwrap();
+    }
+}
+
+#[test]
+fn without_a_program_an_alert_and_a_loss_are_a_status() {
+    let test = "without_a_program_an_alert_and_a_loss_are_a_status";
+    if object(test).is_none() {
+        return;
+    }
+    for (options, expected) in [
+        (&["--alert-status"][..], 3),
+        (&["--alert-status", "--no-rule=time-namespace"], 0),
+        (&[], 0),
+    ] {
+        let auditor = auditor(options);
+        drop(Sleeper::new(&["--time"]));
+        assert_eq!(status(auditor), Some(expected), "{options:?}");
+    }
+    for (on_loss, expected) in [("mark", 0), ("alert", 4), ("fail", 4)] {
+        let on_loss = format!("--on-loss={on_loss}");
+        let auditor = auditor(&[&on_loss, "--alert-status", "--ring=4K"]);
+        send(&auditor, Signal::SIGSTOP);
+        rejoin(20);
+        send(&auditor, Signal::SIGCONT);
+        assert_eq!(status(auditor), Some(expected), "{on_loss}");
+    }
+}
+
+/// How a task shows where it is, after the change that was lost.
+#[derive(Clone, Copy, Debug)]
+enum Next {
+    Exit,
+    Exec,
+}
+
+/// One change that does not fit into the ring; the task that made it.
+#[expect(clippy::disallowed_methods, reason = "a thread is what ends")]
+fn lose(next: Next) -> u32 {
+    match next {
+        Next::Exit => {
+            let changed = std::thread::spawn(|| {
+                unshare(CloneFlags::CLONE_NEWUTS).unwrap();
+                support::own_tid()
+            });
+            changed.join().unwrap()
+        }
+        Next::Exec => {
+            let mut child = Command::new("unshare")
+                .args(["--uts", "true"])
+                .spawn()
+                .unwrap();
+            assert!(child.wait().unwrap().success());
+            child.id()
+        }
+    }
+}
+
+/// The line of loss says that something is missing; the gap, whose change it was.
+#[test]
+fn a_change_that_was_lost_is_found_at_the_next_sign_of_its_task() {
+    let test = "a_change_that_was_lost_is_found_at_the_next_sign_of_its_task";
+    let sizes = Sizes {
+        namespaces: 4096,
+        ..Sizes::DEFAULT
+    };
+    let Some(mut watched) = Watched::with(test, sizes) else {
+        return;
+    };
+    let mut story = Story::begin(Vec::new()).unwrap();
+    let tasks = watched.probes.snapshot().unwrap();
+    story.know(&tasks);
+    for round in 0..50 {
+        let next = if round % 2 == 0 {
+            Next::Exit
+        } else {
+            Next::Exec
+        };
+        rejoin(20);
+        let tid = lose(next);
+        let mut told = Vec::new();
+        for ring in [NAMESPACE_RING, LINEAGE_RING] {
+            while let Some(event) = watched.probes.next(ring).unwrap() {
+                if let Event::Namespace(record) = &event {
+                    assert_ne!(record.actor.tid, tid, "it was not lost");
+                }
+                story.push(event);
+            }
+        }
+        let positions = watched.probes.positions().unwrap();
+        let mut keep = |one| {
+            told.push(one);
+            Ok::<(), ()>(())
+        };
+        while story.tell(true, &mut keep).unwrap() {}
+        told.extend(story.lost_until(&positions));
+        let lost: u64 = told
+            .iter()
+            .map(|told| match told {
+                Told::Lost(line) if line.ring == "namespaces" => line.count,
+                _ => 0,
+            })
+            .sum();
+        // Of twenty-one events, seven fit at most.
+        assert!(lost >= 14, "round {round}: {lost}");
+        let gaps: Vec<_> = told
+            .iter()
+            .filter_map(|told| match told {
+                Told::Gap(line) if line.tid == tid => Some((line.found_at, &line.ns.changed)),
+                _ => None,
+            })
+            .collect();
+        let found_at = match next {
+            Next::Exit => "exit",
+            Next::Exec => "exec",
+        };
+        assert_eq!(gaps, [(found_at, &vec!["uts"])], "round {round}");
+    }
+}
