@@ -12,6 +12,7 @@ use crate::filter::{Filter, TYPES};
 use crate::judge::Class;
 use crate::output;
 use crate::rules::RULES;
+use crate::selftest::{EVENTS, MOST_EVENTS, TOGETHER};
 use crate::watch::OnLoss;
 
 /// How often a line of health is written where nothing is said.
@@ -184,11 +185,13 @@ pub fn help() -> String {
         "nsexec-audit [OPTION...] [-- PROGRAM [ARGUMENT...]]\n\
          nsexec-audit tree [--format FORMAT] [--probes FILE]\n\
          nsexec-audit verify [--after VALUE] FILE...\n\
+         nsexec-audit selftest [--events N] [--ring SIZE] [--format FORMAT]\n\
          Tells every join, creation and refusal of namespaces on this machine, until ^C;\n\
          with a program, what it and all that comes from it do, until it ends. tree\n\
          draws which processes are in which namespaces and containers now. verify\n\
          says whether files of JSON lines are what was written: 0 they are, 1 they are\n\
-         not, 2 they cannot be read.\n\
+         not, 2 they cannot be read. selftest makes events, finds each of them, and\n\
+         measures: 0 what happened is what is reported, 1 it is not.\n\
          A program of such a name stands after --.\n\n",
     );
     for flag in &FLAGS {
@@ -225,6 +228,8 @@ pub enum Asked {
     Verify(Verify),
     /// To draw what is there.
     Tree(Tree),
+    /// To find out whether what happens is what is reported.
+    Selftest(Selftest),
     /// To watch.
     Run(Box<Run>),
 }
@@ -288,6 +293,18 @@ pub struct Tree {
     pub format: Format,
 }
 
+/// How it is tested.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Selftest {
+    /// Where the probes are; none: those that were built in.
+    pub probes: Option<PathBuf>,
+    pub format: Format,
+    /// Of the ring of namespaces, in bytes.
+    pub ring: Option<u32>,
+    /// How many calls are made.
+    pub events: u32,
+}
+
 /// Reads a command line, without the program's name.
 ///
 /// # Errors
@@ -303,6 +320,11 @@ pub fn read(words: impl IntoIterator<Item = OsString>) -> Result<Asked, String> 
         && first == "tree"
     {
         return tree(lexopt::Parser::from_args(options));
+    }
+    if let Some((first, options)) = words.split_first()
+        && first == "selftest"
+    {
+        return selftest(lexopt::Parser::from_args(options));
     }
     let mut parser = lexopt::Parser::from_args(words);
     let mut run = Run::default();
@@ -456,6 +478,48 @@ fn tree(mut parser: lexopt::Parser) -> Result<Asked, String> {
     Ok(Asked::Tree(Tree {
         probes,
         format: shown.unwrap_or_default(),
+    }))
+}
+
+/// What stands after `selftest`.
+fn selftest(mut parser: lexopt::Parser) -> Result<Asked, String> {
+    let (mut probes, mut shown, mut memory, mut events) = (None, None, None, None);
+    while let Some(word) = parser.next().map_err(|error| error.to_string())? {
+        match word {
+            Arg::Short('h') | Arg::Long("help") => return Ok(Asked::Help),
+            Arg::Long("probes") if probes.is_none() => {
+                let file = parser.value().map_err(|error| error.to_string())?;
+                probes = Some(PathBuf::from(file));
+            }
+            Arg::Long("format") if shown.is_none() => shown = Some(format(&mut parser)?),
+            Arg::Long("ring") if memory.is_none() => {
+                memory = Some(ring(&value(&mut parser)?)?);
+            }
+            Arg::Long("events") if events.is_none() => {
+                let text = value(&mut parser)?;
+                let count = number(&text).filter(|count: &u32| {
+                    (1..=MOST_EVENTS).contains(count) && count.is_multiple_of(TOGETHER)
+                });
+                events = Some(count.ok_or_else(|| {
+                    format!("--events {text:?}: a multiple of {TOGETHER}, up to {MOST_EVENTS}")
+                })?);
+            }
+            Arg::Long(name @ ("probes" | "format" | "ring" | "events")) => {
+                return Err(format!("--{name} is given twice; give it once"));
+            }
+            other => {
+                return Err(format!(
+                    "selftest: {}; it has --events, --ring, --format and --probes",
+                    other.unexpected()
+                ));
+            }
+        }
+    }
+    Ok(Asked::Selftest(Selftest {
+        probes,
+        format: shown.unwrap_or_default(),
+        ring: memory,
+        events: events.unwrap_or(EVENTS),
     }))
 }
 
@@ -651,6 +715,26 @@ mod tests {
         ] {
             assert!(asked(wrong).is_err(), "{wrong:?}");
         }
+    }
+
+    #[test]
+    fn selftest_has_options_of_its_own() {
+        let mut expected = Selftest {
+            probes: None,
+            format: Format::Text,
+            ring: None,
+            events: EVENTS,
+        };
+        assert_eq!(asked(&["selftest"]), Ok(Asked::Selftest(expected.clone())));
+        expected.ring = Some(64 << 10);
+        expected.events = 8;
+        expected.format = Format::Json;
+        let words = ["selftest", "--ring=64K", "--events=8", "--format=json"];
+        assert_eq!(asked(&words), Ok(Asked::Selftest(expected)));
+        for wrong in ["--events=0", "--events=6", "--events=100004", "--all", "x"] {
+            assert!(asked(&["selftest", wrong]).is_err(), "{wrong}");
+        }
+        assert!(asked(&["selftest", "--events=4", "--events=4"]).is_err());
     }
 
     #[test]

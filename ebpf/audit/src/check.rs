@@ -88,7 +88,7 @@ pub(crate) fn own(tasks: &[Snapshot]) -> io::Result<()> {
 }
 
 /// The inode numbers of the links in /proc, in the order of [`SLOT_NAMES`].
-fn own_namespaces() -> io::Result<Vec<u32>> {
+pub(crate) fn own_namespaces() -> io::Result<Vec<u32>> {
     let number = |name: &&str| {
         let link = fs::read_link(format!("/proc/thread-self/ns/{name}"))?;
         let text = link.to_string_lossy();

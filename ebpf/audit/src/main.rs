@@ -10,12 +10,14 @@ use std::time::Instant;
 use nix::sys::signal::SigSet;
 use nsexec_audit::arguments::{self, Asked, Format, Run};
 use nsexec_audit::chain::{self, Chained};
+use nsexec_audit::cost;
 use nsexec_audit::filter::Filtering;
 use nsexec_audit::json;
 use nsexec_audit::lineage::{File, Process};
 use nsexec_audit::output::{self, Files, Output, Rotation};
 use nsexec_audit::probes::{self, Probes, Sizes};
 use nsexec_audit::rules::Rules;
+use nsexec_audit::selftest;
 use nsexec_audit::story::Story;
 use nsexec_audit::teller::{Counts, Teller};
 use nsexec_audit::text::Text;
@@ -60,6 +62,7 @@ fn run() -> Result<u8, Box<dyn Error>> {
             out.flush()?;
             return Ok(0);
         }
+        Asked::Selftest(asked) => return test(&asked, &mut out),
         Asked::Run(run) => *run,
     };
     let mut story = Story::begin(nsexec_files(&asked)?)?;
@@ -223,6 +226,20 @@ fn draw(asked: &arguments::Tree, out: &mut dyn io::Write) -> Result<(), Box<dyn 
         }
     }
     Ok(())
+}
+
+/// Whether what happens is what is reported, and what it costs.
+fn test(asked: &arguments::Selftest, out: &mut dyn io::Write) -> Result<u8, Box<dyn Error>> {
+    let sizes = asked.ring.map_or(Sizes::DEFAULT, Sizes::of);
+    let start = || load(asked.probes.as_deref(), sizes);
+    let mut report = selftest::run(&mut start()?, sizes.namespaces, asked.events)?;
+    report.cost = cost::measure(start, sizes.namespaces)?;
+    match asked.format {
+        Format::Json => writeln!(out, "{}", serde_json::to_string(&report)?)?,
+        Format::Text => write!(out, "{report}")?,
+    }
+    out.flush()?;
+    Ok(u8::from(!report.ok))
 }
 
 enum Started {

@@ -1,0 +1,86 @@
+//! `nsexec-audit selftest`
+#![allow(clippy::unwrap_used, reason = "in a test, a panic is how it fails")]
+
+mod support;
+
+use std::process::Command;
+
+use serde_json::Value;
+
+use support::object;
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_nsexec-audit");
+
+fn selftest(options: &[&str]) -> Value {
+    let output = Command::new(PROGRAM)
+        .args(["selftest", "--format=json"])
+        .args(options)
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+fn sum(report: &Value, of: &str) -> u64 {
+    let calls = report["calls"].as_array().unwrap();
+    calls.iter().map(|row| row[of].as_u64().unwrap()).sum()
+}
+
+#[test]
+fn every_call_is_found_where_there_is_room() {
+    if object("every_call_is_found_where_there_is_room").is_none() {
+        return;
+    }
+    let report = selftest(&["--ring=16M", "--events=2000"]);
+    assert_eq!(report["ok"], true, "{report}");
+    let of = ["made", "read", "lost"].map(|of| sum(&report, of));
+    assert_eq!(of, [2000, 2000, 0], "{report}");
+    let cost = report["cost"].as_array().unwrap();
+    let calls: Vec<&Value> = cost.iter().map(|one| &one["call"]).collect();
+    assert_eq!(calls, ["getppid", "setns"]);
+    assert!(
+        cost.iter()
+            .all(|one| one["with_ns"].as_f64().unwrap() > 0.0)
+    );
+}
+
+/// More than the smallest sensible ring takes: what is gone is counted, exactly.
+#[test]
+fn what_does_not_fit_is_known_to_the_last_one() {
+    if object("what_does_not_fit_is_known_to_the_last_one").is_none() {
+        return;
+    }
+    let report = selftest(&["--ring=64K"]);
+    let (made, read) = (sum(&report, "made"), sum(&report, "read"));
+    assert_eq!(made, 1000);
+    // A record takes 536 bytes of the ring.
+    assert!((1..=122).contains(&read), "{report}");
+    assert_eq!(sum(&report, "lost"), made - read);
+    let held = report["held"].as_array().unwrap();
+    assert_eq!(held.len(), 5);
+    assert!(held.iter().all(|one| one["holds"] == true), "{report}");
+    let text = Command::new(PROGRAM)
+        .args(["selftest", "--ring=64K", "--events=400"])
+        .output()
+        .unwrap();
+    let text = String::from_utf8(text.stdout).unwrap();
+    assert!(
+        text.ends_with("\nwhat happened is what was reported\n"),
+        "{text}"
+    );
+    assert!(
+        text.contains("\nall                          400 "),
+        "{text}"
+    );
+}
+
+/// What it tests is not what runs: that is an error, and no verdict.
+#[test]
+fn without_probes_there_is_no_verdict() {
+    let refused = Command::new(PROGRAM)
+        .args(["selftest", "--probes=/dev/null"])
+        .output()
+        .unwrap();
+    assert_eq!(refused.status.code(), Some(125));
+    assert!(refused.stdout.is_empty());
+}
