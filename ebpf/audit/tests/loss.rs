@@ -109,8 +109,9 @@ fn a_loss_can_end_the_auditor_and_leaves_the_program_alone() {
         return;
     }
     let done = std::env::temp_dir().join(format!("nsexec-{}-done", std::process::id()));
-    // It waits until nobody watches it.
-    let then = "while kill -0 $auditor 2>/dev/null; do sleep 0.05; done; : >$done; exit 7";
+    // It waits until nobody watches it, and not for ever.
+    let then = "for i in $(seq 400); do kill -0 $auditor 2>/dev/null || break; sleep 0.05; done; \
+                : >$done; exit 7";
     let script = format!("auditor=$PPID done={}; {}", done.display(), deaf(then));
     let mut auditor = Command::new(PROGRAM)
         .args(["--on-loss=fail", "--ring=4K", "--", "sh", "-c", &script])
