@@ -2,7 +2,6 @@
 
 use std::io;
 
-
 use crate::account::{Broken, Sample, Why};
 use crate::arguments::Format;
 use crate::chain::{self, Chained};
