@@ -152,41 +152,41 @@ impl<'a> Btf<'a> {
     /// the numbers that they have here: nothing else of it means anything.
     #[must_use]
     pub fn only(&self, wanted: &[(String, Kind)]) -> Vec<u8> {
-        let mut types = Vec::new();
-        let mut strings = vec![0];
-        // What stands for the others is without a name.
-        let filler = [0, FORWARD << 24, 0];
-        // Up to the last one that is wanted.
-        let mut end = 0;
-        for at in self.starts.iter().skip(1) {
-            let found = self.read(*at).and_then(|found| {
-                let named = |(name, kind): &&(String, Kind)| {
-                    found.kind == kind.code() && self.string(found.name) == Some(name.as_bytes())
-                };
-                wanted.iter().find(named)
-            });
-            let words = match found.zip(u32::try_from(strings.len()).ok()) {
-                Some(((name, kind), place)) => {
-                    strings.extend_from_slice(name.as_bytes());
-                    strings.push(0);
-                    [place, kind.code() << 24, 0]
-                }
-                None => filler,
-            };
-            types.extend(words.into_iter().flat_map(u32::to_ne_bytes));
-            if found.is_some() {
-                end = types.len();
+        let mut found = Vec::new();
+        for (number, at) in self.starts.iter().enumerate().skip(1) {
+            let Some(one) = self.read(*at) else { continue };
+            if !matches!(one.kind, TYPEDEF | FUNCTION) {
+                continue;
+            }
+            let name = self.string(one.name).unwrap_or_default();
+            let mut wanted = wanted.iter();
+            if let Some((name, kind)) =
+                wanted.find(|(wanted, kind)| one.kind == kind.code() && name == wanted.as_bytes())
+            {
+                found.push((number, name, *kind));
             }
         }
-        types.truncate(end);
-        let lengths = [types.len(), strings.len()].map(|length| u32::try_from(length).unwrap_or(0));
-        let [types_length, strings_length] = lengths;
+        // What stands for the others has no name. There are none behind the last one.
+        let filler = [0, FORWARD << 24, 0].map(u32::to_ne_bytes);
+        let count = found.last().map_or(0, |(number, ..)| *number);
+        let mut types = filler.as_flattened().repeat(count);
+        let mut strings = vec![0];
+        for (number, name, kind) in found {
+            let place = u32::try_from(strings.len()).unwrap_or(0);
+            let words = [place, kind.code() << 24, 0].map(u32::to_ne_bytes);
+            if let Some(at) = types.get_mut(12 * (number - 1)..12 * number) {
+                at.copy_from_slice(words.as_flattened());
+            }
+            strings.extend_from_slice(name.as_bytes());
+            strings.push(0);
+        }
+        let [types_length, strings_length] =
+            [types.len(), strings.len()].map(|length| u32::try_from(length).unwrap_or(0));
         let mut file = Vec::with_capacity(HEADER + types.len() + strings.len());
         file.extend(MAGIC.to_ne_bytes());
         file.extend([1, 0]);
-        for word in [24, 0, types_length, types_length, strings_length] {
-            file.extend(u32::to_ne_bytes(word));
-        }
+        let header = [24, 0, types_length, types_length, strings_length];
+        file.extend(header.map(u32::to_ne_bytes).as_flattened());
         file.append(&mut types);
         file.append(&mut strings);
         file

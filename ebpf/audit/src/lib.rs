@@ -6,6 +6,7 @@
 
 pub mod account;
 pub mod arguments;
+mod aside;
 pub mod btf;
 pub mod chain;
 mod check;
@@ -28,7 +29,6 @@ mod selftest_text;
 pub mod story;
 pub mod teller;
 pub mod text;
-mod tracefs;
 pub mod tree;
 pub mod watch;
 

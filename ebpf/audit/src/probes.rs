@@ -14,7 +14,7 @@ use nsexec_audit_abi::{Event, Fault, field::Field as _};
 
 use crate::kernel::Kernel;
 use crate::programs::{self, Backend, Link};
-use crate::{btf, check};
+use crate::{aside, btf, check};
 
 /// The probes that were built with this library, or none.
 #[must_use]
@@ -67,7 +67,7 @@ pub enum ProbesError {
     /// The probes read this process otherwise than /proc has it.
     Check(io::Error),
     /// The tracepoints of the system calls cannot be found.
-    Tracefs(io::Error),
+    Tracefs,
     /// The tasks that are there could not be read.
     Snapshot(io::Error),
     /// A record is not one.
@@ -107,10 +107,9 @@ impl fmt::Display for ProbesError {
                 "the probes do not read this process as it is: {error}; this kernel is not one \
                  that they know"
             ),
-            Self::Tracefs(error) => write!(
-                f,
-                "tracefs is not mounted, and cannot be for a moment: {error}; `mount -t tracefs \
-                 tracefs /sys/kernel/tracing` mounts it"
+            Self::Tracefs => f.write_str(
+                "tracefs is not mounted, and this process may not mount it for itself; `mount -t \
+                 tracefs tracefs /sys/kernel/tracing` mounts it",
             ),
             Self::Snapshot(error) => write!(f, "the tasks could not be read: {error}"),
             Self::Record(fault) => write!(f, "a record of the probes is not one: {fault}"),
@@ -176,6 +175,15 @@ impl Probes {
     /// only where each offset is that of a member of the right type; and what is
     /// read has to agree with /proc.
     pub fn start_with(
+        object: &[u8],
+        kernel: &Kernel,
+        sizes: Sizes,
+        backend: Option<Backend>,
+    ) -> Result<Self, ProbesError> {
+        aside::with(|| Self::start_here(object, kernel, sizes, backend))
+    }
+
+    fn start_here(
         object: &[u8],
         kernel: &Kernel,
         sizes: Sizes,

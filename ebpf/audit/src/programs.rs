@@ -13,9 +13,9 @@ use aya::programs::trace_point::TracePointLink;
 use aya::programs::{BtfTracePoint, FEntry, FExit, Iter, Program, ProgramError, TracePoint};
 use aya::{Btf, Ebpf};
 
+use crate::aside;
 use crate::btf::Kind;
 use crate::probes::ProbesError;
-use crate::tracefs;
 
 /// What sees setns, unshare, clone and clone3.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -224,19 +224,16 @@ pub(crate) enum Link {
 /// Attaches what was loaded. The links are in the order in which they have to go:
 /// the last that came first.
 pub(crate) fn attach(ebpf: &mut Ebpf, backend: Backend) -> Result<Vec<Link>, ProbesError> {
-    let mut attach = || {
-        let mut links = Vec::new();
-        for (name, place) in ALWAYS.iter().chain(of(backend)) {
-            attach_one(ebpf, name, *place, &mut links)
-                .map_err(|error| ProbesError::Program(name, Box::new(error)))?;
-        }
-        links.reverse();
-        Ok(links)
-    };
-    match backend {
-        Backend::Fentry => attach(),
-        Backend::Tracepoint => tracefs::with(attach).map_err(ProbesError::Tracefs)?,
+    if backend == Backend::Tracepoint && !aside::tracefs() {
+        return Err(ProbesError::Tracefs);
     }
+    let mut links = Vec::new();
+    for (name, place) in ALWAYS.iter().chain(of(backend)) {
+        attach_one(ebpf, name, *place, &mut links)
+            .map_err(|error| ProbesError::Program(name, Box::new(error)))?;
+    }
+    links.reverse();
+    Ok(links)
 }
 
 fn attach_one(

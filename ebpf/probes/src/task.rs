@@ -43,8 +43,6 @@ pub(crate) struct Known {
     pub(crate) task: Object,
     pub(crate) places: Places,
     pub(crate) memory: Object,
-    leader: Object,
-    cgroups: Object,
 }
 
 impl Known {
@@ -54,13 +52,21 @@ impl Known {
             task,
             places: Places::of(task),
             memory: load(task, &TASK_MM),
-            leader: load(task, &TASK_GROUP_LEADER),
-            cgroups: if has(&TASK_CGROUPS) {
-                load(task, &TASK_CGROUPS)
-            } else {
-                core::ptr::null()
-            },
         }
+    }
+}
+
+/// When the process of a task was made. What is reached through other pointers is
+/// copied: that is slower here, and much quicker to verify.
+#[inline(always)]
+fn leader_start(task: Object) -> u64 {
+    if load::<u32>(task, &TASK_PID) == load(task, &TASK_TGID) {
+        load(task, &TASK_START_BOOTTIME)
+    } else {
+        copy(at(
+            copy_pointer(task, &TASK_GROUP_LEADER),
+            &TASK_START_BOOTTIME,
+        ))
     }
 }
 
@@ -90,7 +96,7 @@ pub(crate) fn abi(task: Object) -> Abi {
 /// `out` can be written.
 #[inline(always)]
 pub(crate) unsafe fn read(known: &Known, out: *mut Task) {
-    let Known { task, leader, .. } = *known;
+    let task = known.task;
     let cred = known.places.cred;
     let file: Object = load(known.memory, &MM_EXE_FILE);
     let inode: Object = load(file, &FILE_INODE);
@@ -99,7 +105,7 @@ pub(crate) unsafe fn read(known: &Known, out: *mut Task) {
     let low: u32 = load_at(capabilities);
     let high: u32 = load_at(capabilities.wrapping_add(4));
     let cgroup_id = if has(&TASK_CGROUPS) && has(&KERNFS_ID) {
-        let cgroup = copy_pointer(known.cgroups, &CSS_SET_DFL_CGRP);
+        let cgroup = copy_pointer(copy_pointer(task, &TASK_CGROUPS), &CSS_SET_DFL_CGRP);
         copy(at(copy_pointer(cgroup, &CGROUP_KN), &KERNFS_ID))
     } else {
         0
@@ -120,9 +126,11 @@ pub(crate) unsafe fn read(known: &Known, out: *mut Task) {
         0
     };
     let ns_tid = copy(at(innermost(known.places.pid), &UPID_NR));
-    let ns_tgid = if leader == task {
+    let (tgid, tid): (u32, u32) = (load(task, &TASK_TGID), load(task, &TASK_PID));
+    let ns_tgid = if tgid == tid {
         ns_tid
     } else {
+        let leader = copy_pointer(task, &TASK_GROUP_LEADER);
         let pid = copy_pointer(leader, &TASK_THREAD_PID);
         copy(at(innermost_copied(pid), &UPID_NR))
     };
@@ -133,12 +141,12 @@ pub(crate) unsafe fn read(known: &Known, out: *mut Task) {
     // SAFETY: the caller's; comm is 16 bytes, at a multiple of 8.
     unsafe {
         (&raw mut (*out).start_ns).write(load(task, &TASK_START_BOOTTIME));
-        (&raw mut (*out).leader_start_ns).write(load(leader, &TASK_START_BOOTTIME));
+        (&raw mut (*out).leader_start_ns).write(leader_start(task));
         (&raw mut (*out).cgroup_id).write(cgroup_id);
         (&raw mut (*out).exe_inode).write(load(inode, &INODE_INO));
         (&raw mut (*out).capabilities).write(u64::from(high) << 32 | u64::from(low));
-        (&raw mut (*out).tgid).write(load(task, &TASK_TGID));
-        (&raw mut (*out).tid).write(load(task, &TASK_PID));
+        (&raw mut (*out).tgid).write(tgid);
+        (&raw mut (*out).tid).write(tid);
         (&raw mut (*out).ns_tgid).write(ns_tgid);
         (&raw mut (*out).ns_tid).write(ns_tid);
         (&raw mut (*out).uid).write(load(cred, &CRED_UID));
@@ -159,11 +167,10 @@ pub(crate) unsafe fn read(known: &Known, out: *mut Task) {
 /// `out` can be written.
 #[inline(always)]
 pub(crate) unsafe fn read_kin(task: Object, out: *mut Kin) {
-    let leader = copy_pointer(task, &TASK_GROUP_LEADER);
     // SAFETY: the caller's.
     unsafe {
         (&raw mut (*out).start_ns).write(load(task, &TASK_START_BOOTTIME));
-        (&raw mut (*out).leader_start_ns).write(copy(at(leader, &TASK_START_BOOTTIME)));
+        (&raw mut (*out).leader_start_ns).write(leader_start(task));
         (&raw mut (*out).tgid).write(load(task, &TASK_TGID));
         (&raw mut (*out).tid).write(load(task, &TASK_PID));
     }

@@ -21,11 +21,14 @@ const fn hooks(syscall: Syscall) -> (Hook, Hook) {
     }
 }
 
-/// A call begins with these two arguments.
+/// A call of the current task begins with these two arguments.
 #[inline(always)]
-pub(crate) fn begins(syscall: Syscall, first: u64, second: u64) {
-    let current = task::current();
-    let places = Places::of(current);
+pub(crate) fn begins(
+    (current, places): &(Object, Places),
+    syscall: Syscall,
+    first: u64,
+    second: u64,
+) {
     let hook = ring::hidden(hooks(syscall).0);
     ring::count(hook, ring::seen);
     let (flags, notes, fd) = match syscall {
@@ -42,7 +45,7 @@ pub(crate) fn begins(syscall: Syscall, first: u64, second: u64) {
     if makes_tasks && flags & NAMESPACE_FLAGS == 0 && !notes.has(Notes::FLAGS_UNREAD) {
         ring::count(hook, ring::filtered);
     } else {
-        pending::start(hook, syscall, current, &places, (flags, notes), fd);
+        pending::start(hook, syscall, *current, places, (flags, notes), fd);
     }
 }
 
@@ -53,22 +56,34 @@ fn read(arguments: u64) -> Option<u64> {
     unsafe { bpf_probe_read_user(arguments as *const u64) }.ok()
 }
 
+/// What is told of the end of a call: to be loaded before it is known which call it
+/// is, or the verifier goes over it for each.
+#[inline(always)]
+pub(crate) fn caller() -> (Known, Object) {
+    let current = task::current();
+    (Known::of(current), task::parent(current))
+}
+
+/// The same, of its beginning.
+#[inline(always)]
+pub(crate) fn places() -> (Object, Places) {
+    let current = task::current();
+    (current, Places::of(current))
+}
+
 /// A call ends, in the caller.
 #[inline(always)]
-pub(crate) fn ends(syscall: Syscall, ret: i64) {
-    let current = task::current();
-    let known = Known::of(current);
-    let parent: Object = task::parent(current);
+pub(crate) fn ends((known, parent): &(Known, Object), syscall: Syscall, ret: i64) {
     let hook = ring::hidden(hooks(syscall).1);
     ring::count(hook, ring::seen);
     if matches!(syscall, Syscall::Clone | Syscall::Clone3) {
         // When it made a task, that was written when it did.
-        let key = task::tid(current);
+        let key = task::tid(known.task);
         if ret >= 0 || pending::find(key).is_none() {
             ring::count(hook, ring::filtered);
             pending::forget(key);
             return;
         }
     }
-    pending::end(hook, syscall, &known, parent, ret);
+    pending::end(hook, syscall, known, *parent, ret);
 }

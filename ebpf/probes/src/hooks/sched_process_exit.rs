@@ -5,7 +5,7 @@ use aya_ebpf::programs::BtfTracePointContext;
 use nsexec_audit_abi::code::Hook;
 use nsexec_audit_abi::record::Exit;
 
-use crate::kernel::{Object, load};
+use crate::kernel::{at, copy, copy_pointer, load};
 use crate::offsets::{SIGNAL_LIVE, TASK_EXIT_CODE, TASK_SIGNAL};
 use crate::task::Known;
 use crate::{namespaces, pending, ring, task};
@@ -14,7 +14,6 @@ use crate::{namespaces, pending, ring, task};
 pub(crate) fn sched_process_exit(context: BtfTracePointContext) -> i32 {
     let hook = Hook::SchedProcessExit;
     let task = Known::of(context.arg(0));
-    let signal: Object = load(task.task, &TASK_SIGNAL);
     ring::count(hook, ring::seen);
     // Its pid is for others from now on.
     pending::forget(task::tid(task.task));
@@ -25,7 +24,10 @@ pub(crate) fn sched_process_exit(context: BtfTracePointContext) -> i32 {
             task::read(&task, &raw mut (*out).actor);
             namespaces::read(&task.places, &raw mut (*out).vector);
             (&raw mut (*out).status).write(load(task.task, &TASK_EXIT_CODE));
-            (&raw mut (*out).live).write(load(signal, &SIGNAL_LIVE));
+            (&raw mut (*out).live).write(copy(at(
+                copy_pointer(task.task, &TASK_SIGNAL),
+                &SIGNAL_LIVE,
+            )));
         }
         ring::submit(hook, entry);
     }

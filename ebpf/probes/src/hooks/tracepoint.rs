@@ -44,19 +44,22 @@ fn syscall(context: &TracePointContext) -> Syscall {
 
 #[tracepoint]
 pub(crate) fn sys_enter(context: TracePointContext) -> u32 {
+    let places = call::places();
     // The arguments are in their order on all machines but s390.
-    call::begins(syscall(&context), word(&context, 2), word(&context, 3));
+    let (first, second) = (word(&context, 2), word(&context, 3));
+    call::begins(&places, syscall(&context), first, second);
     0
 }
 
 #[tracepoint]
 pub(crate) fn sys_enter_one(context: TracePointContext) -> u32 {
-    call::begins(Syscall::Unshare, word(&context, 2), 0);
+    call::begins(&call::places(), Syscall::Unshare, word(&context, 2), 0);
     0
 }
 
 #[tracepoint]
 pub(crate) fn sys_exit(context: TracePointContext) -> u32 {
-    call::ends(syscall(&context), word(&context, 2).cast_signed());
+    let caller = call::caller();
+    call::ends(&caller, syscall(&context), word(&context, 2).cast_signed());
     0
 }

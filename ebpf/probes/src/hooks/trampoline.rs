@@ -17,14 +17,14 @@ macro_rules! functions {
         pub(crate) fn $enter(context: FEntryContext) -> i32 {
             let registers: Object = context.arg(0);
             let (first, second) = (load(registers, &$first), load(registers, &$second));
-            call::begins(Syscall::$syscall, first, second);
+            call::begins(&call::places(), Syscall::$syscall, first, second);
             0
         }
 
         #[fexit(function = $function)]
         pub(crate) fn $exit(context: FExitContext) -> i32 {
             // What it returns stands behind its one argument.
-            call::ends(Syscall::$syscall, context.arg(1));
+            call::ends(&call::caller(), Syscall::$syscall, context.arg(1));
             0
         }
     )+};
