@@ -5,10 +5,10 @@ mod support;
 
 use nix::sched::{CloneFlags, CpuSet, sched_getcpu, sched_setaffinity, setns};
 use nix::unistd::Pid;
-use nsexec_audit::account::{Account, Sample};
 use nsexec_audit::probes::{Probes, Sizes};
 use nsexec_audit_abi::code::{Hook, Kind};
 
+use support::sums::sums_agree;
 use support::{Watched, own_tid};
 
 /// A page, and eight of them: some records, and no more.
@@ -31,18 +31,6 @@ fn stay() {
     let mut only = CpuSet::new();
     only.set(sched_getcpu().unwrap()).unwrap();
     sched_setaffinity(Pid::from_raw(0), &only).unwrap();
-}
-
-/// Checks every sum, after everything was read.
-fn sums_agree(watched: &mut Watched) {
-    watched.probes.stop();
-    watched.drain();
-    let mut account = Account::default();
-    for event in &watched.seen {
-        account.read(event.header());
-    }
-    let sample = Sample::take(&watched.probes).unwrap();
-    assert_eq!(account.at_end(&sample), []);
 }
 
 #[test]

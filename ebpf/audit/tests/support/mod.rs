@@ -5,6 +5,10 @@
     reason = "each test file uses its own part"
 )]
 
+pub mod driver;
+pub mod gaps;
+pub mod sums;
+
 use std::fs::{self, OpenOptions};
 use std::io::Write as _;
 use std::process::{Child, Command, Stdio};

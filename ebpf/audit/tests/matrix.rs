@@ -1,0 +1,379 @@
+//! Every call that changes namespaces, with every type, as it succeeds and as the
+//! kernel refuses it: each event is held to what the kernel says of the task itself.
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "in a test, a panic is how it fails, and a count is printed"
+)]
+
+mod support;
+
+use std::fmt;
+
+use nix::errno::Errno;
+use nsexec_audit::judge::{self, Class, Host};
+use nsexec_audit::probes::Sizes;
+use nsexec_audit_abi::Event;
+use nsexec_audit_abi::code::{Abi, Hook, Notes, Source, Syscall};
+use nsexec_audit_abi::parts::{Kin, Target};
+use nsexec_audit_abi::record::Namespace;
+
+use support::driver::{Driver, Said, errno};
+use support::gaps::gaps;
+use support::{Watched, changed};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Call {
+    SetnsFd,
+    SetnsPidfd,
+    Unshare,
+    Clone,
+    Clone3,
+}
+
+const CALLS: [Call; 5] = [
+    Call::SetnsFd,
+    Call::SetnsPidfd,
+    Call::Unshare,
+    Call::Clone,
+    Call::Clone3,
+];
+
+impl Call {
+    fn name(self) -> &'static str {
+        match self {
+            Self::SetnsFd => "setns-fd",
+            Self::SetnsPidfd => "setns-pidfd",
+            Self::Unshare => "unshare",
+            Self::Clone => "clone",
+            Self::Clone3 => "clone3",
+        }
+    }
+
+    fn syscall(self) -> Syscall {
+        match self {
+            Self::SetnsFd | Self::SetnsPidfd => Syscall::Setns,
+            Self::Unshare => Syscall::Unshare,
+            Self::Clone => Syscall::Clone,
+            Self::Clone3 => Syscall::Clone3,
+        }
+    }
+
+    fn makes_a_task(self) -> bool {
+        matches!(self, Self::Clone | Self::Clone3)
+    }
+
+    fn hook(self, outcome: Outcome) -> Hook {
+        match self {
+            Self::SetnsFd | Self::SetnsPidfd => Hook::SetnsExit,
+            Self::Unshare => Hook::UnshareExit,
+            // What made a task is written when it did.
+            Self::Clone | Self::Clone3 if outcome == Outcome::Success => Hook::TaskNewtask,
+            Self::Clone => Hook::CloneExit,
+            Self::Clone3 => Hook::Clone3Exit,
+        }
+    }
+}
+
+/// The types, with their flags of linux/sched.h.
+const TYPES: [(&str, u64); 8] = [
+    ("cgroup", 0x0200_0000),
+    ("ipc", 0x0800_0000),
+    ("mnt", 0x0002_0000),
+    ("net", 0x4000_0000),
+    ("pid", 0x2000_0000),
+    ("time", 0x0000_0080),
+    ("user", 0x1000_0000),
+    ("uts", NEWUTS),
+];
+const NEWUTS: u64 = 0x0400_0000;
+const NEWIPC: u64 = 0x0800_0000;
+/// Others of that file.
+const VM: u64 = 0x0000_0100;
+const FS: u64 = 0x0000_0200;
+const SIGHAND: u64 = 0x0000_0800;
+const PTRACE: u64 = 0x0000_2000;
+const THREAD: u64 = 0x0001_0000;
+const SYSVSEM: u64 = 0x0004_0000;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Outcome {
+    Success,
+    Eperm,
+    Einval,
+}
+
+const OUTCOMES: [Outcome; 3] = [Outcome::Success, Outcome::Eperm, Outcome::Einval];
+
+/// One call with one type and what comes of it.
+#[derive(Clone, Copy)]
+struct Cell {
+    call: Call,
+    name: &'static str,
+    flag: u64,
+    outcome: Outcome,
+}
+
+impl fmt::Display for Cell {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {} {:?}", self.call.name(), self.name, self.outcome)
+    }
+}
+
+/// What no kernel does, and why.
+const CANNOT_EXIST: [(Call, &str, &str); 1] = [(
+    Call::Clone,
+    "time",
+    "CLONE_NEWTIME is one of the bits that clone(2) takes for the signal of the child",
+)];
+
+impl Cell {
+    /// Why there is no such thing.
+    fn cannot_exist(&self) -> Option<&'static str> {
+        CANNOT_EXIST
+            .iter()
+            .find(|(call, name, _)| (*call, *name) == (self.call, self.name))
+            .map(|(_, _, reason)| *reason)
+    }
+
+    /// Another type, that goes along with this one where a call takes several.
+    fn other(&self) -> (&'static str, u64) {
+        if self.flag == NEWUTS {
+            ("ipc", NEWIPC)
+        } else {
+            ("uts", NEWUTS)
+        }
+    }
+
+    /// What the call is given.
+    fn flags(&self) -> u64 {
+        let wrong = self.outcome == Outcome::Einval;
+        match self.call {
+            // A namespace of another type than is asked for.
+            Call::SetnsFd if wrong => self.other().1,
+            Call::SetnsFd => self.flag,
+            // No namespace is made by that.
+            Call::SetnsPidfd if wrong => self.flag | self.other().1 | FS,
+            Call::SetnsPidfd => self.flag | self.other().1,
+            // That is nothing that could be left.
+            Call::Unshare if wrong => self.flag | PTRACE,
+            Call::Clone | Call::Clone3 if wrong => self.flag | self.contradiction(),
+            _ => self.flag,
+        }
+    }
+
+    /// What a task cannot share that is made in such a namespace.
+    fn contradiction(&self) -> u64 {
+        match self.name {
+            "mnt" | "user" => FS,
+            "pid" => THREAD | SIGHAND | VM,
+            "ipc" => SYSVSEM,
+            // Nothing of the kind: handlers without memory.
+            _ => SIGHAND,
+        }
+    }
+
+    /// What the target of a join is in.
+    fn resident(&self) -> u64 {
+        match self.call {
+            Call::SetnsFd => self.flag,
+            Call::SetnsPidfd => self.flag | self.other().1,
+            _ => 0,
+        }
+    }
+
+    /// An ordinary user may make a user namespace, but not in a chroot(2).
+    fn who(&self) -> &'static str {
+        let makes = !matches!(self.call, Call::SetnsFd | Call::SetnsPidfd);
+        match self.outcome {
+            Outcome::Eperm if makes && self.name == "user" => "chrooted",
+            Outcome::Eperm => "user",
+            _ => "root",
+        }
+    }
+
+    fn error(&self) -> Option<Errno> {
+        match self.outcome {
+            Outcome::Success => None,
+            Outcome::Eperm => Some(Errno::EPERM),
+            Outcome::Einval => Some(Errno::EINVAL),
+        }
+    }
+
+    /// The slots that change.
+    fn changes(&self) -> Vec<&'static str> {
+        let of_own = self.call.makes_a_task();
+        let mut slots = match (self.outcome, self.name) {
+            (Outcome::Eperm | Outcome::Einval, _) => return Vec::new(),
+            (_, "pid") if of_own => vec!["pid", "pid_for_children"],
+            (_, "pid") => vec!["pid_for_children"],
+            // unshare(2) leaves the task where it is; whoever joins is in it.
+            (_, "time") if self.call == Call::Unshare => vec!["time_for_children"],
+            (_, "time") => vec!["time", "time_for_children"],
+            (_, name) => vec![name],
+        };
+        if self.call == Call::SetnsPidfd {
+            slots.push(self.other().0);
+        }
+        slots.sort_unstable();
+        slots
+    }
+
+    fn class(&self) -> Class {
+        match (self.outcome, self.call) {
+            (Outcome::Eperm | Outcome::Einval, _) => Class::Denied,
+            (_, Call::SetnsFd | Call::SetnsPidfd) => Class::JoinOther,
+            _ => Class::Create,
+        }
+    }
+
+    fn notes(&self) -> Notes {
+        if self.call.hook(self.outcome) == Hook::Clone3Exit {
+            Notes::FLAGS_RACY
+        } else {
+            Notes::NONE
+        }
+    }
+
+    /// Has the driver do it.
+    fn drive(&self, driver: &Driver, watched: &mut Watched) -> Said {
+        let (flags, resident) = (self.flags().to_string(), self.resident().to_string());
+        driver.run(
+            watched,
+            &[
+                "one",
+                self.call.name(),
+                &flags,
+                &resident,
+                self.name,
+                self.who(),
+            ],
+        )
+    }
+
+    /// Holds the event to what the driver found.
+    fn check(&self, record: &Namespace, said: &Said, host: &Host) {
+        let (result, after) = said.call();
+        assert_eq!(errno(result), self.error(), "{self}");
+        assert_eq!(record.header.hook, self.call.hook(self.outcome), "{self}");
+        let call = &record.call;
+        assert_eq!(call.syscall, self.call.syscall(), "{self}");
+        assert_eq!(call.abi, Abi::Native, "{self}");
+        // What clone(2) has of the signal is no flag.
+        assert_eq!(call.flags, self.flags(), "{self}");
+        assert_eq!(call.ret, result, "{self}");
+        assert_eq!(call.notes, self.notes(), "{self}");
+        let joins = self.call.syscall() == Syscall::Setns;
+        assert_eq!(call.fd >= 0, joins, "{self}");
+        let target = match said.target.source {
+            Source::Pidfd => Target {
+                pid: said.pid,
+                ..said.target
+            },
+            // Linux does not tell a pidfd from others before 6.9.
+            Source::Other => Target {
+                inum: 0,
+                ..said.target
+            },
+            _ => said.target,
+        };
+        assert_eq!(call.target, target, "{self}");
+        if self.call == Call::SetnsFd {
+            assert_eq!(u64::from(call.target.flag), self.flag, "{self}");
+        }
+        assert_eq!(record.before, said.before, "{self}");
+        assert_eq!(record.after, after, "{self}");
+        assert_eq!(changed(record), self.changes(), "{self}");
+        assert_eq!(judge::class(record, host), self.class(), "{self}");
+        let actor = record.actor;
+        assert_eq!((actor.tid, actor.tgid), (said.tid, said.tid), "{self}");
+        let uid = if self.who() == "root" { 0 } else { 65534 };
+        assert_eq!(actor.euid, uid, "{self}");
+        if self.call.makes_a_task() && self.outcome == Outcome::Success {
+            let child = record.child;
+            assert_eq!(i64::from(child.tid), result, "{self}");
+            assert_eq!(child.tid, child.tgid, "{self}");
+            assert!(child.start_ns > actor.start_ns, "{self}");
+        } else {
+            assert_eq!(record.child, Kin::NONE, "{self}");
+        }
+    }
+}
+
+#[test]
+fn every_call_is_told_as_the_kernel_took_it() {
+    let test = "every_call_is_told_as_the_kernel_took_it";
+    let Some(driver) = Driver::build(test) else {
+        return;
+    };
+    let Some(mut watched) = Watched::with(test, Sizes::DEFAULT) else {
+        return;
+    };
+    let tasks = watched.probes.snapshot().unwrap();
+    let host = tasks.iter().find(|task| task.task.tgid == 2).unwrap();
+    let host = Host::of(&host.vector);
+    let (mut seen, mut cannot, mut drivers) = (0, 0, Vec::new());
+    for call in CALLS {
+        for (name, flag) in TYPES {
+            for outcome in OUTCOMES {
+                let cell = Cell {
+                    call,
+                    name,
+                    flag,
+                    outcome,
+                };
+                if cell.cannot_exist().is_some() {
+                    cannot += 1;
+                    continue;
+                }
+                let said = cell.drive(&driver, &mut watched);
+                let record = watched.namespace(said.tid);
+                cell.check(&record, &said, &host);
+                drivers.push(said.tid);
+                seen += 1;
+            }
+        }
+    }
+    assert_eq!(seen + cannot, CALLS.len() * TYPES.len() * OUTCOMES.len());
+    // Each said its call once, and nothing happened to it unseen.
+    for tid in &drivers {
+        let mut own = watched
+            .seen
+            .iter()
+            .filter(|event| matches!(event, Event::Namespace(record) if record.actor.tid == *tid));
+        assert!(own.next().is_some() && own.next().is_none(), "{tid}");
+    }
+    let gaps = gaps(&tasks, &watched.seen);
+    let of_driver = gaps.iter().find(|gap| drivers.contains(&gap.tid));
+    assert!(of_driver.is_none(), "{of_driver:?}");
+    println!("matrix: {seen} cells seen, {cannot} cannot exist");
+    for (call, name, reason) in CANNOT_EXIST {
+        println!("matrix: {} {name}: {reason}", call.name());
+    }
+}
+
+/// Not told, and not taken for a time namespace.
+#[test]
+fn clone_takes_the_flag_of_a_time_namespace_for_a_signal() {
+    let test = "clone_takes_the_flag_of_a_time_namespace_for_a_signal";
+    let Some(driver) = Driver::build(test) else {
+        return;
+    };
+    let Some(mut watched) = Watched::start(test) else {
+        return;
+    };
+    let said = driver.run(&mut watched, &["one", "clone", "0x80", "0", "time", "root"]);
+    let (result, after) = said.call();
+    assert!(result > 0);
+    assert_eq!(after, said.before);
+    // Whoever ends was not seen to do anything before.
+    watched.find("exit", |event| match event {
+        Event::Exit(record) if record.actor.tid == said.tid => Some(()),
+        _ => None,
+    });
+    let told = watched
+        .seen
+        .iter()
+        .any(|event| matches!(event, Event::Namespace(record) if record.actor.tid == said.tid));
+    assert!(!told);
+}

@@ -1,0 +1,229 @@
+//! tests/data/namespaces.c: calls that change namespaces, and the truth about them.
+
+use std::fs::{self, File};
+use std::os::unix::process::ExitStatusExt as _;
+use std::path::PathBuf;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use nix::errno::Errno;
+use nsexec_audit_abi::code::Source;
+use nsexec_audit_abi::field::Reserved;
+use nsexec_audit_abi::parts::{SLOTS, Target, Vector};
+
+use super::{Watched, leave_out};
+
+/// A built driver, for machines that have no compiler.
+const PREBUILT: &str = "NSEXEC_AUDIT_DRIVER";
+const SOURCE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/namespaces.c");
+
+/// The driver, and a directory for what it says.
+pub struct Driver {
+    program: PathBuf,
+    directory: PathBuf,
+}
+
+impl Driver {
+    /// Compiles it, unless it was built already. Without a compiler `test` is counted
+    /// as left out.
+    pub fn build(test: &str) -> Option<Self> {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("nsexec-audit-{}-{number}", std::process::id());
+        let directory = std::env::temp_dir().join(name);
+        fs::create_dir(&directory).unwrap();
+        let mut driver = Self {
+            program: directory.join("namespaces"),
+            directory,
+        };
+        if let Some(program) = std::env::var_os(PREBUILT) {
+            driver.program = program.into();
+            return Some(driver);
+        }
+        let mut gcc = Command::new("gcc");
+        gcc.args([
+            "-O1", "-Wall", "-Wextra", "-Werror", "-static", "-pthread", "-o",
+        ]);
+        match gcc.arg(&driver.program).arg(SOURCE).status() {
+            Ok(status) => assert!(status.success(), "{SOURCE} does not compile"),
+            Err(error) => {
+                let reason = format!("gcc: {error}, and {PREBUILT} names no driver");
+                leave_out(test, &reason);
+                return None;
+            }
+        }
+        Some(driver)
+    }
+
+    pub fn start(&self, words: &[&str]) -> Running {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        let says = self.directory.join(format!("says-{number}"));
+        // A file, since nobody reads it until the driver has ended.
+        let child = Command::new(&self.program)
+            .args(words)
+            .stdin(Stdio::null())
+            .stdout(File::create(&says).unwrap())
+            .spawn()
+            .unwrap();
+        Running {
+            child,
+            says,
+            words: words.join(" "),
+        }
+    }
+
+    /// Runs it to its end while the probes are read.
+    #[track_caller]
+    pub fn run(&self, watched: &mut Watched, words: &[&str]) -> Said {
+        let mut running = self.start(words);
+        while running.child.try_wait().unwrap().is_none() {
+            watched.drain();
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        running.end()
+    }
+}
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.directory);
+    }
+}
+
+/// A driver at work, which is killed when the test fails.
+pub struct Running {
+    child: Child,
+    says: PathBuf,
+    words: String,
+}
+
+impl Running {
+    /// Whether it is at work still.
+    pub fn runs(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_none()
+    }
+
+    /// How it ended.
+    pub fn status(&mut self) -> ExitStatus {
+        self.child.wait().unwrap()
+    }
+
+    /// What it said, once it has ended well.
+    #[track_caller]
+    pub fn end(mut self) -> Said {
+        let status = self.status();
+        let signal = status.signal();
+        assert!(status.success(), "{}: {status}, {signal:?}", self.words);
+        let text = fs::read_to_string(&self.says).unwrap();
+        let _ = fs::remove_file(&self.says);
+        Said::parse(&text)
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The truth.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Said {
+    /// Of the thread that called.
+    pub tid: u32,
+    /// Of the process in whose namespaces the target of a join is.
+    pub pid: u32,
+    pub target: Target,
+    pub before: Vector,
+    /// What each call returned, at least 0 or -errno, and where it left the task, or
+    /// the task that it made.
+    pub calls: Vec<(i64, Vector)>,
+}
+
+impl Said {
+    #[track_caller]
+    fn parse(text: &str) -> Self {
+        let mut said = Self {
+            tid: 0,
+            pid: 0,
+            target: Target::NONE,
+            before: Vector::NONE,
+            calls: Vec::new(),
+        };
+        let mut result = None;
+        for line in text.lines() {
+            let (word, rest) = line.split_once(' ').unwrap();
+            match word {
+                "tid" => said.tid = rest.parse().unwrap(),
+                "pid" => said.pid = rest.parse().unwrap(),
+                "target" => said.target = target(rest),
+                "before" => said.before = vector(rest),
+                "result" => assert_eq!(result.replace(rest.parse().unwrap()), None),
+                "after" => said.calls.push((result.take().unwrap(), vector(rest))),
+                _ => panic!("{line}"),
+            }
+        }
+        assert_eq!(result, None, "{text}");
+        said
+    }
+
+    /// Of the only call.
+    #[track_caller]
+    pub fn call(&self) -> (i64, Vector) {
+        let [call] = self.calls[..] else {
+            panic!("{self:?}");
+        };
+        call
+    }
+}
+
+/// What setns(2) was given: the probes find what they can find of it.
+fn target(text: &str) -> Target {
+    let words: Vec<&str> = text.split(' ').collect();
+    let [source, inum, id, flag] = words[..] else {
+        panic!("{text}");
+    };
+    let source = *Source::ALL.iter().find(|one| one.name() == source).unwrap();
+    // The inode number of a pidfd has 64 bits.
+    let inum = inum.parse::<u64>().unwrap() & u64::from(u32::MAX);
+    Target {
+        id: id.parse().unwrap(),
+        inum: u32::try_from(inum).unwrap(),
+        pid: 0,
+        flag: flag.parse().unwrap(),
+        source,
+        reserved: Reserved::ZERO,
+    }
+}
+
+fn vector(text: &str) -> Vector {
+    let mut vector = Vector::NONE;
+    let mut count = 0;
+    for (at, slot) in text.split(' ').enumerate() {
+        let (inum, id) = slot.split_once(':').unwrap();
+        vector.inum[at] = inum.parse().unwrap();
+        vector.id[at] = id.parse().unwrap();
+        count += 1;
+    }
+    assert_eq!(count, SLOTS);
+    vector
+}
+
+/// The error that a call returned.
+pub fn errno(result: i64) -> Option<Errno> {
+    let number = i32::try_from(result.checked_neg()?).unwrap();
+    (number > 0).then(|| Errno::from_raw(number))
+}
+
+/// A number from the environment, where more or less is wanted than here.
+pub fn count(variable: &str, default: usize) -> usize {
+    match std::env::var(variable) {
+        Ok(text) => text
+            .parse()
+            .unwrap_or_else(|_| panic!("{variable} is {text}, which is no number")),
+        Err(_) => default,
+    }
+}
