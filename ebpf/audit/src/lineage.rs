@@ -82,6 +82,8 @@ pub struct Program {
 /// A task is in other namespaces than it was left in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Gap {
+    /// Found at a fork: it is the task that was made. Else the one whose event it is.
+    pub of_child: bool,
     /// The last that was seen of it.
     pub known: Vector,
     /// What it is in.
@@ -91,7 +93,11 @@ pub struct Gap {
 impl Gap {
     fn between(known: Vector, found: Vector) -> Option<Self> {
         let differs = differing(&known, &found).next().is_some();
-        differs.then_some(Self { known, found })
+        differs.then_some(Self {
+            of_child: false,
+            known,
+            found,
+        })
     }
 
     /// The slots that changed unseen.
@@ -162,7 +168,15 @@ impl Lineage {
                     }
                 }
                 // A task that was made in namespaces of its own is known already.
-                let gap = self.check(child, &record.vector);
+                let gap = if self.threads.contains_key(&child) {
+                    let gap = self.check(child, &record.vector);
+                    gap.map(|gap| Gap {
+                        of_child: true,
+                        ..gap
+                    })
+                } else {
+                    self.check_fork(thread(&record.actor), &record.vector)
+                };
                 self.left_in(child, record.vector);
                 gap
             }
@@ -247,18 +261,24 @@ impl Lineage {
         Gap::between(*self.threads.get(&thread)?, *found)
     }
 
+    /// Any other is where its parent is, but for the two namespaces that a task has for
+    /// its children: those show nothing of where the parent itself is.
+    fn check_fork(&mut self, parent: Thread, child: &Vector) -> Option<Gap> {
+        let known = *self.threads.get(&parent)?;
+        let mut found = *child;
+        for slot in ["pid", "time"].into_iter().filter_map(place) {
+            copy_slot(&known, slot, &mut found, slot);
+        }
+        let gap = Gap::between(known, found)?;
+        self.left_in(parent, found);
+        Some(gap)
+    }
+
     fn check_exec(&self, thread: Thread, found: &Vector) -> Option<Gap> {
         let mut known = *self.threads.get(&thread)?;
-        let place = |name| SLOT_NAMES.iter().position(|slot| *slot == name);
         if let (Some(time), Some(children)) = (place("time"), place("time_for_children")) {
-            let next = (
-                known.inum.get(children).copied(),
-                known.id.get(children).copied(),
-            );
-            if let (Some(inum), Some(id)) = (known.inum.get_mut(time), known.id.get_mut(time)) {
-                *inum = next.0.unwrap_or(*inum);
-                *id = next.1.unwrap_or(*id);
-            }
+            let before = known;
+            copy_slot(&before, children, &mut known, time);
         }
         Gap::between(known, *found)
     }
@@ -269,6 +289,18 @@ impl Lineage {
         } else {
             self.forgotten += 1;
         }
+    }
+}
+
+fn place(slot: &str) -> Option<usize> {
+    SLOT_NAMES.iter().position(|name| *name == slot)
+}
+
+fn copy_slot(of: &Vector, from: usize, into: &mut Vector, to: usize) {
+    if let (Some(inum), Some(id)) = (of.inum.get(from), of.id.get(from))
+        && let (Some(to_inum), Some(to_id)) = (into.inum.get_mut(to), into.id.get_mut(to))
+    {
+        (*to_inum, *to_id) = (*inum, *id);
     }
 }
 

@@ -199,6 +199,47 @@ fn what_nobody_saw_is_a_gap_with_its_slots_and_told_once() {
 }
 
 #[test]
+fn a_child_shows_what_nobody_saw_of_its_parent() {
+    let mut lineage = Lineage::new(Vec::new());
+    let (parent, child) = (task(5, 1), task(6, 1));
+    let known = with(
+        with(vector(1), "pid_for_children", 50),
+        "time_for_children",
+        70,
+    );
+    lineage.see(&snapshot(parent, Kin::NONE, known));
+    // It is where its parent has its children.
+    let first = with(with(known, "pid", 50), "time", 70);
+    assert_eq!(lineage.see(&fork(parent, &child, first)), None);
+    // vfork(2) does not take the time namespace.
+    let second = with(known, "pid", 50);
+    assert_eq!(lineage.see(&fork(parent, &task(7, 1), second)), None);
+    let third = with(first, "net", 90);
+    let gap = lineage.see(&fork(parent, &task(8, 1), third)).unwrap();
+    assert_eq!(gap.slots().collect::<Vec<_>>(), ["net"]);
+    assert!(!gap.of_child);
+    // Told once, and of the parent alone.
+    let now = with(known, "net", 90);
+    assert_eq!(lineage.see(&exit(parent, now, 9)), None);
+    assert_eq!(lineage.see(&exit(task(8, 1), third, 9)), None);
+    assert_eq!(lineage.see(&exit(child, first, 9)), None);
+}
+
+#[test]
+fn a_child_that_is_not_where_it_was_made_is_a_gap_of_its_own() {
+    let mut lineage = Lineage::new(Vec::new());
+    let (parent, child) = (task(5, 1), task(6, 1));
+    lineage.see(&snapshot(parent, Kin::NONE, vector(1)));
+    let inside = with(vector(1), "uts", 90);
+    let mut made = namespace(parent, call(Syscall::Clone3, 6), vector(1), inside);
+    made.child = kin(&child);
+    assert_eq!(lineage.see(&Event::Namespace(made)), None);
+    let gap = lineage.see(&fork(parent, &child, with(inside, "uts", 91)));
+    assert!(gap.unwrap().of_child);
+    assert_eq!(lineage.see(&exit(parent, vector(1), 9)), None);
+}
+
+#[test]
 fn an_exec_takes_the_time_namespace_for_children() {
     let mut lineage = Lineage::new(Vec::new());
     let task = task(5, 1);

@@ -209,9 +209,8 @@ impl Story {
     }
 
     fn gap(&self, event: &Event, gap: &Gap) -> GapLine {
-        // Of a fork it is the child that is somewhere else.
         let (process, tid) = match event {
-            Event::Fork(fork) => (Process::of_kin(&fork.child), fork.child.tid),
+            Event::Fork(fork) if gap.of_child => (Process::of_kin(&fork.child), fork.child.tid),
             other => {
                 let task = task(other);
                 (Process::of(task), task.tid)

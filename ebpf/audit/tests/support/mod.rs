@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 use nsexec_audit::probes::{self, Probes, Sizes};
 use nsexec_audit_abi::Event;
 use nsexec_audit_abi::counters::{LINEAGE_RING, NAMESPACE_RING};
-use nsexec_audit_abi::parts::SLOT_NAMES;
+use nsexec_audit_abi::parts::{SLOT_NAMES, Vector};
 use nsexec_audit_abi::record::Namespace;
 
 /// The probes that were built in, unless this machine or this user does not
@@ -147,12 +147,14 @@ pub fn slot(name: &str) -> usize {
 
 /// Which namespaces a call changed.
 pub fn changed(record: &Namespace) -> Vec<&'static str> {
-    let differ = |at: usize| {
-        (record.before.id[at], record.before.inum[at])
-            != (record.after.id[at], record.after.inum[at])
-    };
+    differing(&record.before, &record.after)
+}
+
+/// The slots in which two vectors differ.
+pub fn differing(one: &Vector, other: &Vector) -> Vec<&'static str> {
+    let differ = |at: &usize| (one.id[*at], one.inum[*at]) != (other.id[*at], other.inum[*at]);
     (0..SLOT_NAMES.len())
-        .filter(|at| differ(*at))
+        .filter(differ)
         .map(|at| SLOT_NAMES[at])
         .collect()
 }
