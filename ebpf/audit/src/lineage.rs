@@ -118,10 +118,19 @@ pub fn differing(one: &Vector, other: &Vector) -> impl Iterator<Item = &'static 
     })
 }
 
+/// Where a thread was left, and when.
+#[derive(Clone, Copy, Debug)]
+struct Known {
+    vector: Vector,
+    /// CLOCK_BOOTTIME. What is older says nothing against it: the list of tasks is
+    /// newer than what is written first.
+    since_ns: u64,
+}
+
 /// Every task that was seen.
 #[derive(Debug)]
 pub struct Lineage {
-    threads: HashMap<Thread, Vector>,
+    threads: HashMap<Thread, Known>,
     programs: HashMap<Process, Program>,
     parents: HashMap<Process, Process>,
     nsexec: Vec<File>,
@@ -144,16 +153,17 @@ impl Lineage {
 
     /// Learns from an event; the gap, if the task was not where it was left.
     pub fn see(&mut self, event: &Event) -> Option<Gap> {
+        let at_ns = event.header().boot_ns;
         match event {
             Event::Namespace(record) => {
                 let unseen = record.call.notes.has(Notes::BEGINNING_UNSEEN);
                 let gap = (!unseen)
-                    .then(|| self.check(thread(&record.actor), &record.before))
+                    .then(|| self.check(thread(&record.actor), &record.before, at_ns))
                     .flatten();
                 if record.child == Kin::NONE {
-                    self.left_in(thread(&record.actor), record.after);
+                    self.left_in(thread(&record.actor), record.after, at_ns);
                 } else {
-                    self.left_in(thread_of(&record.child), record.after);
+                    self.left_in(thread_of(&record.child), record.after, at_ns);
                 }
                 gap
             }
@@ -169,15 +179,15 @@ impl Lineage {
                 }
                 // A task that was made in namespaces of its own is known already.
                 let gap = if self.threads.contains_key(&child) {
-                    let gap = self.check(child, &record.vector);
+                    let gap = self.check(child, &record.vector, at_ns);
                     gap.map(|gap| Gap {
                         of_child: true,
                         ..gap
                     })
                 } else {
-                    self.check_fork(thread(&record.actor), &record.vector)
+                    self.check_fork(thread(&record.actor), &record.vector, at_ns)
                 };
-                self.left_in(child, record.vector);
+                self.left_in(child, record.vector, at_ns);
                 gap
             }
             Event::Exec(record) => {
@@ -186,9 +196,9 @@ impl Lineage {
                     tid: record.old_tid,
                     ..thread(&record.actor)
                 };
-                let gap = self.check_exec(thread, &record.vector);
+                let gap = self.check_exec(thread, &record.vector, at_ns);
                 self.threads.remove(&thread);
-                self.left_in(self::thread(&record.actor), record.vector);
+                self.left_in(self::thread(&record.actor), record.vector, at_ns);
                 let process = Process::of(&record.actor);
                 let file = File::of(&record.actor);
                 let known = file.is_some_and(|file| self.nsexec.contains(&file));
@@ -209,7 +219,7 @@ impl Lineage {
             }
             Event::Exit(record) => {
                 let thread = thread(&record.actor);
-                let gap = self.check(thread, &record.vector);
+                let gap = self.check(thread, &record.vector, at_ns);
                 self.threads.remove(&thread);
                 if record.live == 0 {
                     let process = Process::of(&record.actor);
@@ -220,9 +230,10 @@ impl Lineage {
             }
             Event::Snapshot(record) => {
                 // What happened since is newer.
-                self.threads
-                    .entry(thread(&record.task))
-                    .or_insert(record.vector);
+                self.threads.entry(thread(&record.task)).or_insert(Known {
+                    vector: record.vector,
+                    since_ns: at_ns,
+                });
                 let process = Process::of(&record.task);
                 let parent = Process::of_kin(&record.parent);
                 self.parents.entry(process).or_insert(parent);
@@ -257,35 +268,41 @@ impl Lineage {
         self.forgotten
     }
 
-    fn check(&self, thread: Thread, found: &Vector) -> Option<Gap> {
-        Gap::between(*self.threads.get(&thread)?, *found)
+    /// Where the thread was left, as far as that is older than what is found now.
+    fn left(&self, thread: Thread, at_ns: u64) -> Option<Vector> {
+        let known = self.threads.get(&thread)?;
+        (known.since_ns <= at_ns).then_some(known.vector)
+    }
+
+    fn check(&self, thread: Thread, found: &Vector, at_ns: u64) -> Option<Gap> {
+        Gap::between(self.left(thread, at_ns)?, *found)
     }
 
     /// Any other is where its parent is, but for the two namespaces that a task has for
     /// its children: those show nothing of where the parent itself is.
-    fn check_fork(&mut self, parent: Thread, child: &Vector) -> Option<Gap> {
-        let known = *self.threads.get(&parent)?;
+    fn check_fork(&mut self, parent: Thread, child: &Vector, at_ns: u64) -> Option<Gap> {
+        let known = self.left(parent, at_ns)?;
         let mut found = *child;
         for slot in ["pid", "time"].into_iter().filter_map(place) {
             copy_slot(&known, slot, &mut found, slot);
         }
         let gap = Gap::between(known, found)?;
-        self.left_in(parent, found);
+        self.left_in(parent, found, at_ns);
         Some(gap)
     }
 
-    fn check_exec(&self, thread: Thread, found: &Vector) -> Option<Gap> {
-        let mut known = *self.threads.get(&thread)?;
+    fn check_exec(&self, thread: Thread, found: &Vector, at_ns: u64) -> Option<Gap> {
+        let before = self.left(thread, at_ns)?;
+        let mut known = before;
         if let (Some(time), Some(children)) = (place("time"), place("time_for_children")) {
-            let before = known;
             copy_slot(&before, children, &mut known, time);
         }
         Gap::between(known, *found)
     }
 
-    fn left_in(&mut self, thread: Thread, vector: Vector) {
+    fn left_in(&mut self, thread: Thread, vector: Vector, since_ns: u64) {
         if self.threads.len() < MOST || self.threads.contains_key(&thread) {
-            self.threads.insert(thread, vector);
+            self.threads.insert(thread, Known { vector, since_ns });
         } else {
             self.forgotten += 1;
         }

@@ -252,6 +252,31 @@ fn an_exec_takes_the_time_namespace_for_children() {
 }
 
 #[test]
+fn what_is_older_than_the_list_of_tasks_says_nothing_against_it() {
+    let mut lineage = Lineage::new(Vec::new());
+    let task = task(5, 1);
+    let (first, then, now) = (
+        vector(1),
+        with(vector(1), "uts", 90),
+        with(vector(1), "uts", 91),
+    );
+    let at = |before, after, boot_ns| {
+        let mut record = namespace(task, call(Syscall::Unshare, 0), before, after);
+        record.header.boot_ns = boot_ns;
+        Event::Namespace(record)
+    };
+    let mut listed = snapshot(task, Kin::NONE, now);
+    if let Event::Snapshot(listed) = &mut listed {
+        listed.header.boot_ns = 30;
+    }
+    lineage.see(&listed);
+    assert_eq!(lineage.see(&at(first, then, 10)), None);
+    assert_eq!(lineage.see(&at(then, now, 20)), None);
+    let gap = lineage.see(&exit(task, first, 40)).unwrap();
+    assert_eq!((gap.known, gap.found), (now, first));
+}
+
+#[test]
 fn a_pid_that_was_given_again_is_another_task() {
     let mut lineage = Lineage::new(Vec::new());
     let first = task(5, 1);

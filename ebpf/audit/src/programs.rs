@@ -56,17 +56,19 @@ enum Place {
     Exit(&'static str),
 }
 
-/// In this order they are attached: what ends before what begins, so that no
-/// beginning is kept whose end is not seen.
 type Programs = &'static [(&'static str, Place)];
 
+/// With every backend, and attached last: they say where a task is, and are to say
+/// nothing while changes are not seen.
 const ALWAYS: Programs = &[
     (ITERATOR, Place::Iterator),
+    ("task_newtask", Place::Typed),
     ("sched_process_exit", Place::Typed),
     ("sched_process_exec", Place::Typed),
-    ("task_newtask", Place::Typed),
 ];
 
+/// What ends goes before what begins, so that no beginning is kept whose end is not
+/// seen.
 const TRACEPOINTS: Programs = &[
     (
         "sys_exit",
@@ -84,6 +86,7 @@ const TRACEPOINTS: Programs = &[
     ("sys_enter_one", Place::Tracepoints(&["sys_enter_unshare"])),
 ];
 
+/// In the same order.
 const FUNCTIONS: Programs = &[
     ("exit_setns", Place::Exit("__x64_sys_setns")),
     ("exit_unshare", Place::Exit("__x64_sys_unshare")),
@@ -221,14 +224,14 @@ pub(crate) enum Link {
     Exit(FExitLink),
 }
 
-/// Attaches what was loaded. The links are in the order in which they have to go:
-/// the last that came first.
+/// Attaches what was loaded, in order. The links are in the other one, in which they
+/// have to go.
 pub(crate) fn attach(ebpf: &mut Ebpf, backend: Backend) -> Result<Vec<Link>, ProbesError> {
     if backend == Backend::Tracepoint && !aside::tracefs() {
         return Err(ProbesError::Tracefs);
     }
     let mut links = Vec::new();
-    for (name, place) in ALWAYS.iter().chain(of(backend)) {
+    for (name, place) in of(backend).iter().chain(ALWAYS) {
         attach_one(ebpf, name, *place, &mut links)
             .map_err(|error| ProbesError::Program(name, Box::new(error)))?;
     }

@@ -100,6 +100,10 @@ pub struct Running {
 }
 
 impl Running {
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Whether it is at work still.
     pub fn runs(&mut self) -> bool {
         self.child.try_wait().unwrap().is_none()

@@ -100,6 +100,17 @@ impl Watched {
             _ => None,
         })
     }
+
+    /// The events of namespaces by a thread that were read, by their times.
+    pub fn calls_of(&self, tid: u32) -> Vec<Namespace> {
+        let own = |event: &Event| match event {
+            Event::Namespace(record) if record.actor.tid == tid => Some(*record),
+            _ => None,
+        };
+        let mut calls: Vec<_> = self.seen.iter().filter_map(own).collect();
+        calls.sort_by_key(|record| record.header.boot_ns);
+        calls
+    }
 }
 
 /// A child that is killed when the test ends.

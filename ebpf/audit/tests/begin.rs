@@ -1,0 +1,71 @@
+//! Probes that begin and end in the middle of calls.
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "in a test, a panic is how it fails, and counts are printed"
+)]
+
+mod support;
+
+use std::collections::HashSet;
+
+use nsexec_audit::probes::Sizes;
+use nsexec_audit_abi::Event;
+
+use support::Watched;
+use support::driver::Driver;
+use support::gaps::gaps;
+
+/// Room for all that is done before it is read.
+const LARGE: Sizes = Sizes {
+    namespaces: 16 << 20,
+    lineage: 16 << 20,
+};
+
+/// Whom a task made.
+fn child(event: &Event, of: u32) -> Option<u32> {
+    match event {
+        Event::Fork(record) if record.actor.tid == of => Some(record.child.tid),
+        _ => None,
+    }
+}
+
+/// What a task did between the attaching of the probes and the list of tasks is older
+/// than the list; and while they are taken out, not all of them see it.
+#[test]
+fn what_is_under_way_when_the_probes_begin_or_end_is_no_gap() {
+    let test = "what_is_under_way_when_the_probes_begin_or_end_is_no_gap";
+    let Some(driver) = Driver::build(test) else {
+        return;
+    };
+    let mut at_work = driver.start(&["load", "10000000", "0", "unshare", "fork", "clone3", "exec"]);
+    let Some(mut watched) = Watched::with(test, LARGE) else {
+        return;
+    };
+    let tid = at_work.pid();
+    let tasks = watched.probes.snapshot().unwrap();
+    // For something to happen after it.
+    watched.probes.snapshot().unwrap();
+    assert!(at_work.runs());
+    watched.probes.stop();
+    watched.drain();
+    let known = tasks.iter().find(|task| task.task.tid == tid).unwrap();
+    let records = watched.calls_of(tid);
+    // Some before and some after, or there was no race.
+    let older = records.partition_point(|record| record.header.boot_ns < known.header.boot_ns);
+    assert!(older > 0 && older < records.len(), "{older}");
+    let lost = watched.seen.iter().any(|event| event.header().lost > 0);
+    let gaps = gaps(&tasks, &watched.seen);
+    let mut tids: HashSet<u32> = watched
+        .seen
+        .iter()
+        .filter_map(|event| child(event, tid))
+        .collect();
+    tids.insert(tid);
+    let own = gaps.iter().filter(|gap| tids.contains(&gap.tid)).count();
+    assert!(lost || own == 0, "{own} gaps of {}", records.len());
+    println!(
+        "begin: {older} calls before the list of tasks, {} after",
+        records.len() - older
+    );
+}
