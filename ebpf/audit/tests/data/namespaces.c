@@ -323,9 +323,14 @@ static uint64_t either[2];
 
 static void *flip(void *none)
 {
-	while (!over) {
-		shared.flags = either[0];
-		shared.flags = either[1];
+	unsigned long turn;
+
+	for (turn = 0; !over; turn++) {
+		shared.flags = either[turn % 2];
+		/* Whoever waits for this processor is what is raced with. An odd number:
+		 * it finds now the ones and now the others. */
+		if (turn % 101 == 0)
+			sched_yield();
 	}
 	return none;
 }

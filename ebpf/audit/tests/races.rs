@@ -1,0 +1,156 @@
+//! Calls whose arguments another thread changes while they are made: the
+//! events say what the kernel did.
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "in a test, a panic is how it fails, and counts are printed"
+)]
+
+mod support;
+
+use std::collections::HashSet;
+
+use nsexec_audit::probes::Sizes;
+use nsexec_audit::record;
+use nsexec_audit_abi::code::{Abi, Hook, Source, Syscall};
+use nsexec_audit_abi::parts::{SLOT_NAMES, Target};
+
+use support::driver::{Driver, count};
+use support::gaps::gaps;
+use support::{Watched, changed, differing};
+
+/// How many calls each race has.
+const CALLS: &str = "NSEXEC_AUDIT_CALLS";
+const DEFAULT: usize = 20_000;
+
+/// Room for all that is done before it is read.
+const LARGE: Sizes = Sizes {
+    namespaces: 16 << 20,
+    lineage: 16 << 20,
+};
+
+const NEWTIME: u64 = 0x0000_0080;
+const NEWCGROUP: u64 = 0x0200_0000;
+const NEWUTS: u64 = 0x0400_0000;
+const NEWPID: u64 = 0x2000_0000;
+
+/// The slots of a task that is made with these flags which are others than its
+/// parent's.
+fn slots_of(flags: u64) -> Vec<&'static str> {
+    let of = |name: &str| match name {
+        "cgroup" => NEWCGROUP,
+        "pid" | "pid_for_children" => NEWPID,
+        "time" | "time_for_children" => NEWTIME,
+        "uts" => NEWUTS,
+        _ => 0,
+    };
+    let mut slots = SLOT_NAMES.to_vec();
+    slots.retain(|name| flags & of(name) != 0);
+    slots
+}
+
+/// clone3(2) in a loop while another thread writes one set of flags and the other.
+fn flags_that_change(test: &str, one: u64, other: u64) {
+    let Some(driver) = Driver::build(test) else {
+        return;
+    };
+    let Some(mut watched) = Watched::with(test, LARGE) else {
+        return;
+    };
+    let tasks = watched.probes.snapshot().unwrap();
+    let calls = count(CALLS, DEFAULT);
+    let words = [calls.to_string(), one.to_string(), other.to_string()];
+    let said = driver.run(&mut watched, &["flip", &words[0], &words[1], &words[2]]);
+    watched.drain();
+    assert_eq!(said.calls.len(), calls);
+    let records = watched.calls_of(said.tid);
+    let mut records = records.iter().peekable();
+    let mut took: [usize; 2] = [0; 2];
+    let mut unseen = 0;
+    for (child, after) in said.calls {
+        let real = differing(&said.before, &after);
+        if real.is_empty() {
+            // It asked for nothing when the kernel looked: no event.
+            assert_eq!(other, 0);
+            took[1] += 1;
+            continue;
+        }
+        let record = records.next().unwrap();
+        assert_eq!(record.header.hook, Hook::TaskNewtask);
+        assert_eq!(record.call.ret, child);
+        assert_eq!(i64::from(record.child.tid), child);
+        // The flags are those that the kernel took, all of them and no other.
+        assert_eq!(slots_of(record.call.flags), real);
+        assert_eq!(changed(record), real);
+        assert_eq!((record.before, record.after), (said.before, after));
+        assert_eq!(record.call.abi, Abi::Native);
+        took[usize::from(record.call.flags == other)] += 1;
+        match record.call.syscall {
+            Syscall::Clone3 => {}
+            // What it seemed to ask for when it began was nothing.
+            Syscall::Unseen if other == 0 => unseen += 1,
+            syscall => panic!("{syscall:?}"),
+        }
+    }
+    assert_eq!(records.next(), None);
+    // Else nothing was raced for.
+    assert!(took.iter().all(|took| *took > 0), "{took:?}");
+    let gaps = gaps(&tasks, &watched.seen);
+    let own = gaps.iter().find(|gap| gap.tid == said.tid);
+    assert!(own.is_none(), "{own:?}");
+    println!(
+        "flip {one:#x} {other:#x}: {calls} calls, {} and {} of each, {unseen} whose beginning \
+         asked for nothing",
+        took[0], took[1]
+    );
+}
+
+#[test]
+fn clone3_is_told_with_the_flags_that_the_kernel_took() {
+    let test = "clone3_is_told_with_the_flags_that_the_kernel_took";
+    flags_that_change(test, NEWUTS | NEWCGROUP, NEWTIME | NEWPID);
+}
+
+#[test]
+fn clone3_that_seemed_to_ask_for_nothing_is_told() {
+    let test = "clone3_that_seemed_to_ask_for_nothing_is_told";
+    flags_that_change(test, NEWUTS, 0);
+}
+
+#[test]
+fn a_join_is_told_with_what_was_joined() {
+    let test = "a_join_is_told_with_what_was_joined";
+    let Some(driver) = Driver::build(test) else {
+        return;
+    };
+    let Some(mut watched) = Watched::with(test, LARGE) else {
+        return;
+    };
+    let tasks = watched.probes.snapshot().unwrap();
+    let calls = count(CALLS, DEFAULT);
+    let (times, flag) = (calls.to_string(), NEWUTS.to_string());
+    let said = driver.run(&mut watched, &["swap", &times, &flag, "uts"]);
+    watched.drain();
+    let records = watched.calls_of(said.tid);
+    assert_eq!(records.len(), calls);
+    let uts = support::slot("uts");
+    let (mut before, mut joined, mut wrong) = (said.before, HashSet::new(), 0);
+    for (record, (result, after)) in records.iter().zip(&said.calls) {
+        assert_eq!((record.call.ret, *result), (0, 0));
+        assert_eq!((record.before, record.after), (before, *after));
+        before = *after;
+        let real = (after.inum[uts], after.id[uts]);
+        joined.insert(real);
+        // What the descriptor was is a hint, and said to be no more.
+        let target = record.call.target;
+        assert_eq!(target.source, Source::Nsfs);
+        assert_ne!(target, Target::NONE);
+        assert!(record::op(record).target.unwrap().racy);
+        wrong += usize::from((target.inum, target.id) != real);
+    }
+    assert_eq!(joined.len(), 2);
+    let gaps = gaps(&tasks, &watched.seen);
+    let own = gaps.iter().find(|gap| gap.tid == said.tid);
+    assert!(own.is_none(), "{own:?}");
+    println!("swap: {calls} calls, {wrong} targets were not what was joined");
+}
