@@ -1,4 +1,4 @@
-//! `cargo xtask bench`: sets up the peers and runs `benches/*.rs`.
+//! `cargo xtask bench`: sets up the peers and runs `benches/*.rs` and the auditor's.
 
 use std::ffi::OsString;
 use std::io;
@@ -8,6 +8,7 @@ use crate::{cargo, text};
 
 struct Bench {
     name: &'static str,
+    package: &'static str,
     /// What is missing is said in the bench's own table.
     tools: &'static [Tool],
 }
@@ -15,6 +16,7 @@ struct Bench {
 const BENCHES: &[Bench] = &[
     Bench {
         name: "exec",
+        package: "nsexec",
         tools: &[
             setup::BUSYBOX,
             setup::CRUN,
@@ -26,6 +28,7 @@ const BENCHES: &[Bench] = &[
     },
     Bench {
         name: "join",
+        package: "nsexec",
         tools: &[
             setup::BUSYBOX,
             setup::GCC,
@@ -36,7 +39,13 @@ const BENCHES: &[Bench] = &[
     },
     Bench {
         name: "compile",
+        package: "nsexec",
         tools: &[setup::GCC, setup::LIBSECCOMP],
+    },
+    Bench {
+        name: "audit",
+        package: "nsexec-audit",
+        tools: &[setup::GCC, setup::PERF, setup::STRACE],
     },
 ];
 
@@ -46,7 +55,8 @@ pub(crate) fn run(arguments: &[OsString]) -> io::Result<()> {
     for bench in chosen {
         setup::tools(bench.tools)?;
         println!("{}", text::bold(&format!("== {}", bench.name)));
-        let status = cargo::cargo(&["bench", "--package", "nsexec", "--bench", bench.name, "--"])
+        let status = cargo::cargo(&["bench", "--package", bench.package])
+            .args(["--bench", bench.name, "--"])
             .args(options)
             .status()?;
         if !status.success() {
@@ -97,7 +107,11 @@ mod tests {
     #[test]
     fn each_is_a_bench_of_the_tree() {
         for bench in BENCHES {
-            let file = cargo::root().join(format!("benches/{}.rs", bench.name));
+            let file = match bench.package {
+                "nsexec-audit" => format!("ebpf/audit/benches/{}/main.rs", bench.name),
+                _ => format!("benches/{}.rs", bench.name),
+            };
+            let file = cargo::root().join(file);
             assert!(file.exists(), "{}", file.display());
         }
     }

@@ -40,6 +40,7 @@ pub(crate) const LIBSECCOMP: Tool = tool("/usr/include/seccomp.h", "libseccomp-d
 pub(crate) const LLVM_DEV: Tool = tool("/usr/lib/llvm-22/lib/libLLVM.so", "llvm-22-dev");
 pub(crate) const NSENTER: Tool = tool("nsenter", "util-linux");
 pub(crate) const OBJCOPY: Tool = tool("objcopy", "binutils");
+pub(crate) const PERF: Tool = tool("perf", "linux-perf");
 pub(crate) const PIP: Tool = tool("pip3", "python3-pip");
 pub(crate) const PKG_CONFIG: Tool = tool("pkg-config", "pkg-config");
 pub(crate) const QEMU_AARCH64: Tool = tool("qemu-system-aarch64", "qemu-system-arm");

@@ -1,0 +1,374 @@
+//! What the auditor costs: those who make system calls, beside nobody who watches,
+//! strace(1) and perf-trace(1); what it takes of a flood of them; how soon and in how
+//! much memory it is at work. In interleaved rounds.
+//!
+//! `cargo bench --package nsexec-audit --bench audit -- [--rounds N] [--save]`, as
+//! root, on a machine that nobody else uses. Nothing is asserted of the times: they
+//! are printed beside their bounds, and `--save` keeps the samples.
+
+#![expect(clippy::print_stdout, reason = "a benchmark is for people to read")]
+
+use std::fmt::Write as _;
+use std::io;
+use std::path::Path;
+use std::time::Duration;
+
+use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
+use nix::unistd::Pid;
+
+mod auditor;
+mod load;
+#[path = "../../../../benches/samples/mod.rs"]
+mod samples;
+mod table;
+
+use auditor::{Auditor, Memory};
+use load::{Asked, Load};
+use samples::WARM_UP;
+
+const ROUNDS: usize = 30;
+/// Calls on each processor in a flood: together more than a ring has room for, 400
+/// times.
+const FLOOD: u32 = 800_000;
+/// A second, of both processors: what is to be read without a loss.
+const FLOOD_RATE: u32 = 250_000;
+/// Floods are long, and a few of them tell enough.
+const FLOODS: usize = 5;
+
+/// A system call, and how often it is made for one sample: unwatched and watched by
+/// the auditor, and by what takes ten times as long and more.
+struct Call {
+    name: &'static str,
+    often: u32,
+    seldom: u32,
+}
+
+const CALLS: [Call; 3] = [
+    Call {
+        name: "getppid",
+        often: 100_000,
+        seldom: 1000,
+    },
+    Call {
+        name: "setns",
+        often: 20_000,
+        seldom: 1000,
+    },
+    Call {
+        name: "unshare",
+        often: 10_000,
+        seldom: 1000,
+    },
+];
+
+/// Who watches.
+struct Watcher {
+    name: &'static str,
+    by: By,
+}
+
+enum By {
+    Nobody,
+    Auditor,
+    /// Beneath this command.
+    Tracer(&'static [&'static str]),
+}
+
+const WATCHERS: [Watcher; 5] = [
+    Watcher {
+        name: "nobody watches",
+        by: By::Nobody,
+    },
+    Watcher {
+        name: "nsexec-audit",
+        by: By::Auditor,
+    },
+    Watcher {
+        name: "strace, with a filter",
+        by: By::Tracer(&[
+            "strace",
+            "--seccomp-bpf",
+            "-f",
+            "-o/dev/null",
+            "-etrace=setns,unshare,clone",
+        ]),
+    },
+    Watcher {
+        name: "strace",
+        by: By::Tracer(&["strace", "-f", "-o/dev/null", "-etrace=setns,unshare,clone"]),
+    },
+    Watcher {
+        name: "perf trace",
+        by: By::Tracer(&[
+            "perf",
+            "trace",
+            "-o/dev/null",
+            "-esetns,unshare,clone",
+            "--",
+        ]),
+    },
+];
+
+/// What one watcher made of one call.
+struct Samples {
+    watcher: &'static str,
+    call: &'static str,
+    /// Of a thousand calls.
+    times: Vec<Duration>,
+}
+
+/// What the auditor showed of itself.
+#[derive(Default)]
+struct Auditing {
+    armed: Vec<Duration>,
+    resident: Vec<u64>,
+    peak: Vec<u64>,
+    sizes: Vec<usize>,
+    books: Books,
+}
+
+/// Whether every call was told or counted as lost.
+#[derive(Clone, Copy, Debug, Default)]
+struct Books {
+    made: u64,
+    told: u64,
+    lost: u64,
+}
+
+impl Books {
+    fn add(&mut self, made: u64, told: usize, lost: u64) {
+        self.made += made;
+        self.told += u64::try_from(told).unwrap_or(u64::MAX);
+        self.lost += lost;
+    }
+}
+
+/// A flood, and what came of it.
+struct Flood {
+    name: &'static str,
+    rate: u32,
+    options: &'static [&'static str],
+    times: Vec<Duration>,
+    books: Books,
+    /// KiB
+    peak: u64,
+}
+
+fn main() -> io::Result<()> {
+    let asked = samples::Asked::parse(ROUNDS)?;
+    let anywhere = sched_getaffinity(Pid::from_raw(0))?;
+    let processors: Vec<usize> = (0..CpuSet::count())
+        .filter(|number| anywhere.is_set(*number).unwrap_or(false))
+        .take(2)
+        .collect();
+    let [first, second] = processors[..] else {
+        return Err(io::Error::other("it takes two processors"));
+    };
+    let load = Load::compile(Path::new(env!("CARGO_TARGET_TMPDIR")))?;
+
+    // The load has the first processor to itself.
+    let mut other = CpuSet::new();
+    other.set(second)?;
+    sched_setaffinity(Pid::from_raw(0), &other)?;
+    let (ready, left_out) = watchers(&load, first);
+    let mut auditing = Auditing::default();
+    let samples = rounds(&load, first, &ready, asked.rounds, &mut auditing)?;
+
+    sched_setaffinity(Pid::from_raw(0), &anywhere)?;
+    let mut floods = floods();
+    for _ in 0..FLOODS.min(asked.rounds) {
+        for flood in &mut floods {
+            flood.run(&load, [first, second])?;
+        }
+    }
+
+    let mut report = table::calls(&samples);
+    report.push_str(&table::floods(&floods));
+    report.push_str(&table::auditing(&auditing));
+    for (name, reason) in &left_out {
+        let _ = writeln!(report, "left out: {name}: {reason}");
+    }
+    let rounds = asked.rounds;
+    let _ = writeln!(
+        report,
+        "{rounds} rounds after {WARM_UP} to warm up, interleaved; the calls on a processor of \
+         their own, floods on two that the auditor shares"
+    );
+    print!("{report}");
+    if asked.save {
+        let named: Vec<(String, &[Duration])> = samples
+            .iter()
+            .map(|one| {
+                let name = format!("1000 {}, {}", one.call, one.watcher);
+                (name, one.times.as_slice())
+            })
+            .chain([("armed".to_owned(), auditing.armed.as_slice())])
+            .collect();
+        let named: Vec<(&str, &[Duration])> = named
+            .iter()
+            .map(|(name, times)| (name.as_str(), *times))
+            .collect();
+        println!("{}", samples::save("audit", &named, &report)?.display());
+    }
+    Ok(())
+}
+
+/// Those that work here, and what is wrong with the others.
+fn watchers(load: &Load, processor: usize) -> (Vec<&'static Watcher>, Vec<(&'static str, String)>) {
+    let (mut ready, mut left_out) = (Vec::new(), Vec::new());
+    for watcher in &WATCHERS {
+        let works = match watcher.by {
+            By::Nobody | By::Auditor => Ok(()),
+            By::Tracer(command) => load
+                .ready(
+                    command,
+                    Asked {
+                        call: "setns",
+                        count: 1,
+                        rate: 0,
+                        processors: &[processor],
+                    },
+                )
+                .and_then(|ready| ready.go())
+                .map(drop),
+        };
+        match works {
+            Ok(()) => ready.push(watcher),
+            Err(error) => left_out.push((watcher.name, error.to_string())),
+        }
+    }
+    (ready, left_out)
+}
+
+/// Each round has each watcher watch each call once, and begins with another one.
+fn rounds(
+    load: &Load,
+    processor: usize,
+    watchers: &[&'static Watcher],
+    rounds: usize,
+    auditing: &mut Auditing,
+) -> io::Result<Vec<Samples>> {
+    let mut samples: Vec<Samples> = CALLS
+        .iter()
+        .flat_map(|call| watchers.iter().map(move |watcher| (call, watcher)))
+        .map(|(call, watcher)| Samples {
+            watcher: watcher.name,
+            call: call.name,
+            times: Vec::new(),
+        })
+        .collect();
+    for round in 0..WARM_UP + rounds {
+        for (at, call) in CALLS.iter().enumerate() {
+            for place in 0..watchers.len() {
+                let which = (round + place) % watchers.len();
+                let Some(watcher) = watchers.get(which) else {
+                    continue;
+                };
+                let warm = round >= WARM_UP;
+                let taken = once(
+                    load,
+                    processor,
+                    watcher,
+                    call,
+                    warm.then_some(&mut *auditing),
+                )
+                .map_err(|error| io::Error::other(format!("{}: {error}", watcher.name)))?;
+                let row = samples.get_mut(at * watchers.len() + which);
+                if let Some(row) = row.filter(|_| warm) {
+                    row.times.push(taken);
+                }
+            }
+        }
+    }
+    Ok(samples)
+}
+
+/// The time of a thousand calls.
+fn once(
+    load: &Load,
+    processor: usize,
+    watcher: &Watcher,
+    call: &Call,
+    auditing: Option<&mut Auditing>,
+) -> io::Result<Duration> {
+    let processors = [processor];
+    let asked = |count| Asked {
+        call: call.name,
+        count,
+        rate: 0,
+        processors: &processors,
+    };
+    let (taken, count) = match watcher.by {
+        By::Nobody => load.ready(&[], asked(call.often))?.go()?,
+        By::Tracer(command) => load.ready(command, asked(call.seldom))?.go()?,
+        By::Auditor => {
+            let ready = load.ready(&[], asked(call.often))?;
+            let auditor = Auditor::start(ready.pid(), &[])?;
+            let (armed, memory) = (auditor.armed, auditor.memory);
+            let (taken, count) = ready.go()?;
+            // Of getppid there is nothing to be told: it has no probe.
+            let changes = call.name != "getppid";
+            let done = auditor.stop(if changes { call.name } else { "setns" })?;
+            if let Some(auditing) = auditing {
+                auditing.armed.push(armed);
+                auditing.resident.push(memory.resident);
+                auditing.peak.push(memory.peak);
+                if changes {
+                    auditing.books.add(count, done.sizes.len(), done.lost);
+                    auditing.sizes.extend(done.sizes);
+                }
+            }
+            (taken, count)
+        }
+    };
+    let count = u32::try_from(count).map_err(io::Error::other)?;
+    Ok(taken * 1000 / count.max(1))
+}
+
+fn floods() -> [Flood; 4] {
+    // What is asked for is nothing that happens.
+    let nothing: &[&str] = &["--class", "denied"];
+    [
+        ("flood at the bound's rate, all told", FLOOD_RATE, &[][..]),
+        ("flood at the bound's rate, none told", FLOOD_RATE, nothing),
+        ("flood, all told", 0, &[]),
+        ("flood, none told", 0, nothing),
+    ]
+    .map(|(name, rate, options)| Flood {
+        name,
+        rate,
+        options,
+        times: Vec::new(),
+        books: Books::default(),
+        peak: 0,
+    })
+}
+
+impl Flood {
+    fn run(&mut self, load: &Load, processors: [usize; 2]) -> io::Result<()> {
+        let ready = load.ready(
+            &[],
+            Asked {
+                call: "setns",
+                count: FLOOD,
+                rate: self.rate / 2,
+                processors: &processors,
+            },
+        )?;
+        let auditor = Auditor::start(ready.pid(), self.options)?;
+        let (taken, count) = ready.go()?;
+        let done = auditor.stop("setns")?;
+        let Memory { peak, .. } = done.memory;
+        self.peak = self.peak.max(peak);
+        self.times.push(taken);
+        let told = if self.options.is_empty() {
+            done.sizes.len()
+        } else {
+            // That they were read is what the probes' sums and the end without an
+            // error say.
+            usize::try_from(done.seen.saturating_sub(done.lost)).unwrap_or(usize::MAX)
+        };
+        self.books.add(count, told, done.lost);
+        Ok(())
+    }
+}

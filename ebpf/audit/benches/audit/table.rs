@@ -1,0 +1,154 @@
+//! What was measured, beside its bounds.
+
+use std::fmt::Write as _;
+
+use crate::samples::percentile;
+use crate::{Auditing, Books, By, FLOOD_RATE, Flood, Samples, WATCHERS};
+
+/// Samples are of a thousand calls: their microseconds are a call's nanoseconds.
+const MICROSECONDS: f64 = 1e6;
+const MILLISECONDS: f64 = 1e3;
+/// What the auditor may add, in nanoseconds a call.
+const BOUNDS: [(&str, f64); 2] = [("getppid", 25.0), ("setns", 1250.0)];
+/// In milliseconds.
+const ARMED: f64 = 60.0;
+/// In MiB.
+const RESIDENT: f64 = 16.0;
+/// In bytes.
+const EVENT: f64 = 900.0;
+
+/// Each call alone, and what those who watch add to it.
+pub(crate) fn calls(samples: &[Samples]) -> String {
+    let mut out = format!(
+        "{:<37}{:>10}{:>10}{:>9}{:>8}\n",
+        "ns a call", "min", "median", "bound", "ratio"
+    );
+    let mut alone: Option<&Samples> = None;
+    let mut auditors = f64::NAN;
+    for one in samples {
+        let of = |samples: &Samples, percent| percentile(&samples.times, percent, MICROSECONDS);
+        let by = WATCHERS.iter().find(|watcher| watcher.name == one.watcher);
+        let (Some(base), false) = (alone, matches!(by, Some(w) if matches!(w.by, By::Nobody)))
+        else {
+            alone = Some(one);
+            let (min, median) = (of(one, 0), of(one, 50));
+            let _ = writeln!(
+                out,
+                "{:<37}{min:>10.1}{median:>10.1}",
+                format!("{}, {}", one.call, one.watcher)
+            );
+            continue;
+        };
+        // The least of the differences would be that of the round in which something
+        // else disturbed the calls that nobody watched.
+        let min = of(one, 0) - of(base, 0);
+        let median = middle(&mut differences(base, one));
+        let _ = write!(out, "  {:<35}{min:>+10.1}{median:>+10.1}", one.watcher);
+        if matches!(by, Some(watcher) if matches!(watcher.by, By::Auditor)) {
+            auditors = median;
+            let bound = BOUNDS.iter().find(|(call, _)| *call == one.call);
+            if let Some((_, bound)) = bound {
+                let _ = write!(out, "{}", against(median, *bound, median <= *bound));
+            }
+        } else {
+            let _ = write!(out, "{:>17.1} times the auditor's", median / auditors);
+        }
+        out.push('\n');
+    }
+    out
+}
+
+/// Round by round, in nanoseconds a call.
+fn differences(base: &Samples, other: &Samples) -> Vec<f64> {
+    let pairs = base.times.iter().zip(&other.times);
+    pairs
+        .map(|(base, other)| (other.as_secs_f64() - base.as_secs_f64()) * MICROSECONDS)
+        .collect()
+}
+
+fn middle(numbers: &mut [f64]) -> f64 {
+    numbers.sort_by(f64::total_cmp);
+    let middle = numbers.len().saturating_sub(1) / 2;
+    numbers.get(middle).copied().unwrap_or(f64::NAN)
+}
+
+fn against(figure: f64, bound: f64, met: bool) -> String {
+    let met = if met { "met" } else { "not met" };
+    format!("{bound:>9}{:>8.2}  {met}", figure / bound)
+}
+
+/// How many calls a second each flood was, and what was read of it.
+pub(crate) fn floods(floods: &[Flood]) -> String {
+    let mut out = format!(
+        "\n{:<37}{:>10}{:>10}{:>9}{:>8}\n",
+        "calls a second", "max", "median", "bound", "ratio"
+    );
+    for flood in floods {
+        let runs = u32::try_from(flood.times.len()).unwrap_or(u32::MAX);
+        let made = precise(flood.books.made) / f64::from(runs.max(1));
+        // The shortest time is the highest rate.
+        let [most, median] = [0, 50].map(|percent| made / percentile(&flood.times, percent, 1.0));
+        let bound = f64::from(FLOOD_RATE);
+        // A clock that sleeps never reaches it wholly.
+        let met = median >= bound * 0.98 && flood.books.lost == 0;
+        let _ = writeln!(
+            out,
+            "{:<37}{most:>10.0}{median:>10.0}{}\n  {}; at most {:.1} MiB",
+            flood.name,
+            against(median, bound, met),
+            books(flood.books),
+            precise(flood.peak) / 1024.0
+        );
+    }
+    out
+}
+
+/// The auditor itself.
+pub(crate) fn auditing(auditing: &Auditing) -> String {
+    let mut out = format!(
+        "\n{:<37}{:>10}{:>10}{:>9}{:>8}\n",
+        "nsexec-audit", "min", "median", "bound", "ratio"
+    );
+    let mut row = |name: &str, [min, median]: [f64; 2], bound: Option<f64>| {
+        let against = bound.map(|bound| against(median, bound, median <= bound));
+        let against = against.unwrap_or_default();
+        let _ = writeln!(out, "{name:<37}{min:>10.1}{median:>10.1}{against}");
+    };
+    let armed = [0, 50].map(|percent| percentile(&auditing.armed, percent, MILLISECONDS));
+    row("from the spawn to at work, ms", armed, Some(ARMED));
+    let mib = |kib: &[u64]| ends(kib.iter().map(|kib| precise(*kib) / 1024.0).collect());
+    row(
+        "resident when at work, MiB",
+        mib(&auditing.resident),
+        Some(RESIDENT),
+    );
+    row("  at most until then, MiB", mib(&auditing.peak), None);
+    let sizes = auditing.sizes.iter();
+    let sizes = sizes.map(|size| f64::from(u32::try_from(*size).unwrap_or(u32::MAX)));
+    row("a line of JSON, bytes", ends(sizes.collect()), Some(EVENT));
+    let _ = writeln!(out, "  {}", books(auditing.books));
+    out
+}
+
+/// The least and the median.
+fn ends(mut numbers: Vec<f64>) -> [f64; 2] {
+    let median = middle(&mut numbers);
+    [numbers.first().copied().unwrap_or(f64::NAN), median]
+}
+
+/// Every call is told or counted, or this says how many are not.
+fn books(Books { made, told, lost }: Books) -> String {
+    let rest = i128::from(made) - i128::from(told) - i128::from(lost);
+    let sums = if rest == 0 {
+        "which is all".to_owned()
+    } else {
+        format!("{rest} UNACCOUNTED (others on this machine make such calls?)")
+    };
+    format!("{made} calls made = {told} read + {lost} lost, {sums}")
+}
+
+/// What is counted here is far below 2^53.
+#[expect(clippy::as_conversions, reason = "there is no other way to an f64")]
+fn precise(number: u64) -> f64 {
+    number as f64
+}
