@@ -16,8 +16,11 @@ use nsexec_audit_abi::record::{Exec, Exit, Fork, Namespace};
 const NO_WAKEUP: u64 = 1;
 const FORCE_WAKEUP: u64 = 2;
 const AVAILABLE_DATA: u64 = 0;
-/// How much of the lineage may wait until the loader looks by itself.
+/// How much may wait until the loader looks by itself.
 const PATIENCE_BYTES: u64 = 128 << 10;
+/// Beyond that, by how much the loader is woken: a few records, since processors
+/// that write at once pass the mark at once.
+const WAKING_BYTES: u64 = 8 << 10;
 
 // The loader sets the sizes.
 #[map]
@@ -75,7 +78,7 @@ pub(crate) fn hidden(hook: Hook) -> Hook {
             "{code} += {unknown}",
             "{code} -= {unknown}",
             "{code} &= 15",
-            unknown = in(reg) now(),
+            unknown = in(reg) u64::from(cpu()),
             code = inout(reg) code,
         );
     }
@@ -118,12 +121,7 @@ pub(crate) fn begin<T: Record>(hook: Hook) -> Option<RingBufEntry<T>> {
     // SAFETY: a value of the map.
     let (sequence, lost) = unsafe { (&raw mut (*position).sequence, &raw mut (*position).lost) };
     let sequence = add(sequence);
-    let ring = if T::RING == NAMESPACE_RING {
-        &NAMESPACES
-    } else {
-        &LINEAGE
-    };
-    let Some(mut entry) = ring.reserve::<T>(0) else {
+    let Some(mut entry) = ring::<T>().reserve::<T>(0) else {
         add(lost);
         count(hook, ring_full);
         return None;
@@ -145,18 +143,28 @@ pub(crate) fn begin<T: Record>(hook: Hook) -> Option<RingBufEntry<T>> {
     Some(entry)
 }
 
-/// Hands a record to the loader, which is woken at once only for namespaces.
+/// Hands a record to the loader. It looks by itself every few milliseconds, and is
+/// woken when so much waits that the ring could be full before: once, since to wake
+/// someone takes as long as all else that is done here.
 #[inline(always)]
 pub(crate) fn submit<T: Record>(hook: Hook, entry: RingBufEntry<T>) {
-    let wake = if T::RING == NAMESPACE_RING {
-        0
-    } else if LINEAGE.query(AVAILABLE_DATA) > PATIENCE_BYTES {
+    let waiting = ring::<T>().query(AVAILABLE_DATA);
+    let wake = if waiting.wrapping_sub(PATIENCE_BYTES) < WAKING_BYTES {
         FORCE_WAKEUP
     } else {
         NO_WAKEUP
     };
     entry.submit(wake);
     count(hook, written);
+}
+
+#[inline(always)]
+fn ring<T: Record>() -> &'static RingBuf {
+    if T::RING == NAMESPACE_RING {
+        &NAMESPACES
+    } else {
+        &LINEAGE
+    }
 }
 
 #[inline(always)]
