@@ -186,12 +186,14 @@ pub fn help() -> String {
          nsexec-audit tree [--format FORMAT] [--probes FILE]\n\
          nsexec-audit verify [--after VALUE] FILE...\n\
          nsexec-audit selftest [--events N] [--ring SIZE] [--format FORMAT]\n\
+         nsexec-audit report FILE... [--output FILE]\n\
          Tells every join, creation and refusal of namespaces on this machine, until ^C;\n\
          with a program, what it and all that comes from it do, until it ends. tree\n\
          draws which processes are in which namespaces and containers now. verify\n\
          says whether files of JSON lines are what was written: 0 they are, 1 they are\n\
          not, 2 they cannot be read. selftest makes events, finds each of them, and\n\
-         measures: 0 what happened is what is reported, 1 it is not.\n\
+         measures: 0 what happened is what is reported, 1 it is not. report makes a\n\
+         page of HTML from files of JSON lines, on standard output or as --output.\n\
          A program of such a name stands after --.\n\n",
     );
     for flag in &FLAGS {
@@ -230,6 +232,8 @@ pub enum Asked {
     Tree(Tree),
     /// To find out whether what happens is what is reported.
     Selftest(Selftest),
+    /// A page of what was written.
+    Report(Report),
     /// To watch.
     Run(Box<Run>),
 }
@@ -305,6 +309,15 @@ pub struct Selftest {
     pub events: u32,
 }
 
+/// What the page is made from.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Report {
+    /// Each continues the one before.
+    pub files: Vec<PathBuf>,
+    /// Where the page goes; none: standard output.
+    pub output: Option<PathBuf>,
+}
+
 /// Reads a command line, without the program's name.
 ///
 /// # Errors
@@ -325,6 +338,11 @@ pub fn read(words: impl IntoIterator<Item = OsString>) -> Result<Asked, String> 
         && first == "selftest"
     {
         return selftest(lexopt::Parser::from_args(options));
+    }
+    if let Some((first, rest)) = words.split_first()
+        && first == "report"
+    {
+        return report(lexopt::Parser::from_args(rest));
     }
     let mut parser = lexopt::Parser::from_args(words);
     let mut run = Run::default();
@@ -521,6 +539,27 @@ fn selftest(mut parser: lexopt::Parser) -> Result<Asked, String> {
         ring: memory,
         events: events.unwrap_or(EVENTS),
     }))
+}
+
+/// What stands after `report`.
+fn report(mut parser: lexopt::Parser) -> Result<Asked, String> {
+    let mut report = Report::default();
+    while let Some(word) = parser.next().map_err(|error| error.to_string())? {
+        match word {
+            Arg::Short('h') | Arg::Long("help") => return Ok(Asked::Help),
+            Arg::Long("output") if report.output.is_none() => {
+                let file = parser.value().map_err(|error| error.to_string())?;
+                report.output = Some(PathBuf::from(file));
+            }
+            Arg::Long("output") => return Err("--output is given twice; give it once".to_owned()),
+            Arg::Value(file) => report.files.push(PathBuf::from(file)),
+            other => return Err(format!("report: {}; it has --output", other.unexpected())),
+        }
+    }
+    if report.files.is_empty() {
+        return Err("report: give one file or more, which --format json wrote".to_owned());
+    }
+    Ok(Asked::Report(report))
 }
 
 fn format(parser: &mut lexopt::Parser) -> Result<Format, String> {
@@ -735,6 +774,30 @@ mod tests {
             assert!(asked(&["selftest", wrong]).is_err(), "{wrong}");
         }
         assert!(asked(&["selftest", "--events=4", "--events=4"]).is_err());
+    }
+
+    #[test]
+    fn report_takes_files_and_where_the_page_goes() {
+        let report = |files: &[&str], output: Option<&str>| {
+            Ok(Asked::Report(Report {
+                files: files.iter().map(Into::into).collect(),
+                output: output.map(Into::into),
+            }))
+        };
+        assert_eq!(asked(&["report", "a"]), report(&["a"], None));
+        let all = ["report", "a", "--output=p", "--", "-b"];
+        assert_eq!(asked(&all), report(&["a", "-b"], Some("p")));
+        assert_eq!(asked(&["report", "--help"]), Ok(Asked::Help));
+        assert_eq!(run(&["--", "report"]).program, ["report"]);
+        for wrong in [
+            &["report"][..],
+            &["report", "--output", "p"],
+            &["report", "a", "--output"],
+            &["report", "a", "--output=p", "--output=q"],
+            &["report", "a", "--format=json"],
+        ] {
+            assert!(asked(wrong).is_err(), "{wrong:?}");
+        }
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::error::Error;
 use std::io::{self, BufWriter, IsTerminal as _, Write as _};
-use std::os::unix::fs::MetadataExt as _;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitCode};
 use std::time::Instant;
@@ -16,6 +16,7 @@ use nsexec_audit::json;
 use nsexec_audit::lineage::{File, Process};
 use nsexec_audit::output::{self, Files, Output, Rotation};
 use nsexec_audit::probes::{self, Probes, Sizes};
+use nsexec_audit::report;
 use nsexec_audit::rules::Rules;
 use nsexec_audit::selftest;
 use nsexec_audit::story::Story;
@@ -57,6 +58,10 @@ fn run() -> Result<u8, Box<dyn Error>> {
             return Ok(0);
         }
         Asked::Verify(asked) => return Ok(verify(&asked, &mut out)?),
+        Asked::Report(asked) => {
+            make_page(&asked, &mut out)?;
+            return Ok(0);
+        }
         Asked::Tree(asked) => {
             draw(&asked, &mut out)?;
             out.flush()?;
@@ -197,6 +202,46 @@ fn verify(asked: &arguments::Verify, out: &mut dyn io::Write) -> io::Result<u8> 
     }
     out.flush()?;
     Ok(0)
+}
+
+/// Everything is read before anything is written; a page that is made anew can be read
+/// by its owner only, as what it is made from.
+fn make_page(asked: &arguments::Report, out: &mut dyn io::Write) -> Result<(), Box<dyn Error>> {
+    let named = |path: &Path, error: io::Error| format!("{}: {error}", path.display());
+    let mut files = Vec::new();
+    let mut inputs = Vec::new();
+    for path in &asked.files {
+        let file = std::fs::File::open(path).map_err(|error| named(path, error))?;
+        let found = file.metadata().map_err(|error| named(path, error))?;
+        inputs.push((found.dev(), found.ino()));
+        files.push((path.display().to_string(), io::BufReader::new(file)));
+    }
+    if let Some(output) = &asked.output
+        && let Ok(found) = std::fs::metadata(output)
+        && inputs.contains(&(found.dev(), found.ino()))
+    {
+        return Err(format!(
+            "{} would be overwritten; give another --output",
+            output.display()
+        )
+        .into());
+    }
+    let page = report::page(&report::read(files)?);
+    match &asked.output {
+        Some(output) => {
+            let mut options = std::fs::OpenOptions::new();
+            options.write(true).create(true).truncate(true).mode(0o600);
+            let written = options
+                .open(output)
+                .and_then(|mut file| file.write_all(page.as_bytes()));
+            written.map_err(|error| named(output, error))?;
+        }
+        None => {
+            out.write_all(page.as_bytes())?;
+            out.flush()?;
+        }
+    }
+    Ok(())
 }
 
 /// Puts the probes to work: those of this file, or those that were built in.
