@@ -26,6 +26,8 @@ pub(crate) const CONTAINERS: Tool = tool(
     "/usr/share/containers/seccomp.json",
     "golang-github-containers-common",
 );
+/// Opens the auditor's pages.
+pub(crate) const CHROMIUM: Tool = tool("chromium", "chromium");
 pub(crate) const CPIO: Tool = tool("cpio", "cpio");
 pub(crate) const CRUN: Tool = tool("crun", "crun");
 pub(crate) const CXX: Tool = tool("c++", "g++");

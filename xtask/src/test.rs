@@ -22,6 +22,7 @@ pub(crate) fn run(arguments: &[OsString]) -> io::Result<()> {
 pub(crate) fn all(arguments: &[OsString]) -> io::Result<Tally> {
     for tool in setup::tools(&[
         setup::BUSYBOX,
+        setup::CHROMIUM,
         setup::CONTAINERS,
         setup::FISH,
         setup::GCC,
