@@ -8,6 +8,7 @@
 
 mod audit;
 mod audit_event;
+mod audit_report;
 mod bootstrap;
 mod filter;
 mod ids;
@@ -22,6 +23,7 @@ mod userdb;
 
 pub use audit::audit_record;
 pub use audit_event::audit_event;
+pub use audit_report::audit_report;
 pub use bootstrap::{id_map_lines, log_escape, netlink, ns_paths, time_offsets};
 pub use filter::filter;
 pub use ids::{command_line, ids};

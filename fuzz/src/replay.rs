@@ -11,10 +11,11 @@ use nsexec_policy::import;
 type Property = fn(&[u8]);
 
 /// Every target and its property.
-const TARGETS: [(&str, Property); 30] = [
+const TARGETS: [(&str, Property); 31] = [
     ("argv", crate::argv),
     ("audit_event", crate::audit_event),
     ("audit_record", crate::audit_record),
+    ("audit_report", crate::audit_report),
     ("command_line", crate::command_line),
     ("env", crate::env),
     ("filter", crate::filter),
@@ -130,6 +131,10 @@ fn seeds_are_good_inputs() {
     assert!(nsexec::wire::time_offsets::parse(&read("time_offsets", "both")).is_ok());
     for file in ["namespace", "fork", "exec", "exit", "snapshot"] {
         assert!(nsexec_audit_abi::Event::decode(&read("audit_event", file)).is_ok());
+    }
+    for file in ["run", "every_kind"] {
+        let input = read("audit_report", file);
+        assert!(nsexec_audit::report::read([(file.to_owned(), input.as_slice())]).is_ok());
     }
     assert!(nsexec::procfs::stat::parse(&read("proc_stat", "sleep")).is_ok());
     assert!(nsexec::procfs::status::parse(&read("proc_status", "sleep")).is_ok());

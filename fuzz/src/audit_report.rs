@@ -1,0 +1,27 @@
+//! The auditor's page of what it has written.
+
+use nsexec_audit::chain::{self, BEGINNING};
+use nsexec_audit::report;
+
+/// A file of lines. Where it is read, its page has the script and the pictures that
+/// every page has, shows each character that is not plain as an escape, and says that
+/// the chain is broken where it is.
+pub fn audit_report(mut input: &[u8]) {
+    let Ok(run) = report::read([("<input>".to_owned(), input)]) else {
+        return;
+    };
+    let page = report::page(&run);
+    assert!(page.ends_with("</script>\n</body>\n</html>\n"));
+    for (tag, count) in [("<script", 1), ("<style", 1), ("<meta ", 5), ("<img", 0)] {
+        assert_eq!(page.matches(tag).count(), count, "{tag}");
+    }
+    let plain = |c: char| c == '\n' || (!c.is_control() && !c.is_whitespace()) || c == ' ';
+    assert!(page.chars().all(plain));
+    let broken = page.contains("<b>The chain is broken.</b>");
+    let begins = !page.contains("<b>It begins in the middle.</b>");
+    if let Ok(verified) = chain::verify(&mut input, BEGINNING)
+        && begins
+    {
+        assert_eq!(broken, verified.is_err());
+    }
+}
