@@ -36,6 +36,11 @@ pub const COMPAT_MASK_VALUE: u32 = if cfg!(target_arch = "aarch64") {
     1 << 1
 };
 
+/// The global with where a `css_set` has its cgroup of the version-1 controller
+/// whose cgroups the probes tell, counted to the pointer of that controller in
+/// `subsys`; [`ABSENT`]: they tell those of version 2.
+pub const CSS_SET_STATE: &str = "CSS_SET_STATE";
+
 /// Gives the macro that it is told the name of every global, in order.
 #[macro_export]
 macro_rules! for_each_offset {
@@ -109,6 +114,7 @@ macro_rules! for_each_offset {
             FDTABLE_FD: "fdtable" "fd", required;
             FDTABLE_MAX_FDS: "fdtable" "max_fds", required;
             CSS_SET_DFL_CGRP: "css_set" "dfl_cgrp", optional;
+            CSS_CGROUP: "cgroup_subsys_state" "cgroup", optional;
             CGROUP_KN: "cgroup" "kn", optional;
             KERNFS_ID: "kernfs_node" "id", optional;
             BPRM_FILENAME: "linux_binprm" "filename", required;

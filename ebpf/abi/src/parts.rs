@@ -64,7 +64,8 @@ record! {
         /// When its process was made: together with `tgid`, and within one boot,
         /// that names the process for good.
         pub leader_start_ns: u64,
-        /// In the unified hierarchy, the number that name_to_handle_at(2) gives.
+        /// The inode of its cgroup's directory, never given again; 1: the root. Of
+        /// version 2, unless the loader chose a controller of version 1: then of that.
         pub cgroup_id: u64,
         /// The inode of the executable; 0 for a kernel thread and after exit.
         pub exe_inode: u64,

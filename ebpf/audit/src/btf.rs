@@ -1,7 +1,8 @@
-//! The types of the running kernel: where members of its structures are.
+//! The types of the running kernel: where members of its structures are, and what
+//! the names of its enumerations stand for.
 //!
 //! aya reads BTF as well, but keeps members to itself. This reads no more than
-//! structures, of a file of some megabytes, in place.
+//! those, of a file of some megabytes, in place.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -13,6 +14,7 @@ pub const KERNEL: &str = "/sys/kernel/btf/vmlinux";
 const ARRAY: u32 = 3;
 const STRUCT: u32 = 4;
 const UNION: u32 = 5;
+const ENUM: u32 = 6;
 const FORWARD: u32 = 7;
 const TYPEDEF: u32 = 8;
 const VOLATILE: u32 = 9;
@@ -83,8 +85,8 @@ pub struct Btf<'a> {
     strings: &'a [u8],
     /// Where each type begins in `types`; type 0 is void.
     starts: Vec<usize>,
-    /// The structures and unions of each name.
-    structures: HashMap<&'a [u8], Vec<u32>>,
+    /// The structures, unions and enumerations of each name.
+    named: HashMap<&'a [u8], Vec<u32>>,
 }
 
 /// A type's first three words.
@@ -93,7 +95,7 @@ struct Type {
     at: usize,
     name: u32,
     kind: u32,
-    /// Members of a structure.
+    /// Members of a structure, names of an enumeration.
     length: u32,
     flag: bool,
     /// A size, or another type.
@@ -118,15 +120,15 @@ impl<'a> Btf<'a> {
             types,
             strings,
             starts: vec![0],
-            structures: HashMap::new(),
+            named: HashMap::new(),
         };
         let mut at = 0;
         while at < types.len() {
             let found = btf.read(at).ok_or(BtfFault::Truncated)?;
-            if matches!(found.kind, STRUCT | UNION) {
+            if matches!(found.kind, STRUCT | UNION | ENUM) {
                 let number = u32::try_from(btf.starts.len()).map_err(|_| BtfFault::Section)?;
                 let name = btf.string(found.name).ok_or(BtfFault::Section)?;
-                btf.structures.entry(name).or_default().push(number);
+                btf.named.entry(name).or_default().push(number);
             }
             btf.starts.push(at);
             at += 12 + tail(found.kind, found.length)?;
@@ -142,7 +144,7 @@ impl<'a> Btf<'a> {
     /// None where there is no such structure or no such member.
     #[must_use]
     pub fn offset(&self, structure: &str, path: &str) -> Option<u32> {
-        let candidates = self.structures.get(structure.as_bytes())?;
+        let candidates = self.named.get(structure.as_bytes())?;
         candidates
             .iter()
             .find_map(|number| self.offset_in(*number, path))
@@ -192,9 +194,33 @@ impl<'a> Btf<'a> {
         file
     }
 
+    /// The number that a name of an enumeration stands for; none where there is no
+    /// such enumeration or no such name, and of a negative one.
+    #[must_use]
+    pub fn enumerator(&self, enumeration: &str, name: &str) -> Option<u32> {
+        let candidates = self.named.get(enumeration.as_bytes())?;
+        let types = candidates.iter().filter_map(|number| self.get(*number));
+        types
+            .filter(|found| found.kind == ENUM)
+            .find_map(|found| self.enumerator_in(found, name.as_bytes()))
+    }
+
+    fn enumerator_in(&self, enumeration: Type, name: &[u8]) -> Option<u32> {
+        let mut at = enumeration.at + 12;
+        for _ in 0..enumeration.length {
+            if self.string(word(self.types, at)?)? == name {
+                return word(self.types, at + 4)
+                    .filter(|number| *number <= i32::MAX.cast_unsigned());
+            }
+            at += 8;
+        }
+        None
+    }
+
     fn offset_in(&self, number: u32, path: &str) -> Option<u32> {
         if path.is_empty() {
-            return Some(self.get(number)?.word);
+            let found = self.get(number)?;
+            return matches!(found.kind, STRUCT | UNION).then_some(found.word);
         }
         let mut number = number;
         let mut sum = 0_u32;
@@ -310,7 +336,7 @@ fn tail(kind: u32, length: u32) -> Result<usize, BtfFault> {
         ARRAY => 12,
         STRUCT | UNION => 12 * length,
         // enumeration, parameters of a function
-        6 | 13 => 8 * length,
+        ENUM | 13 => 8 * length,
         // data section, 64-bit enumeration
         15 | 19 => 12 * length,
         other => return Err(BtfFault::Kind(other)),

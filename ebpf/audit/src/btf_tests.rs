@@ -3,6 +3,7 @@ use super::{Btf, BtfFault};
 const INT: u32 = 1;
 const STRUCT: u32 = 4;
 const UNION: u32 = 5;
+const ENUM: u32 = 6;
 const TYPEDEF: u32 = 8;
 const CONST: u32 = 10;
 
@@ -140,6 +141,37 @@ fn what_is_not_there_is_not_found() {
 }
 
 #[test]
+fn names_of_an_enumeration_stand_for_their_numbers() {
+    let mut file = sample();
+    let [zero, seven, minus, x] = ["zero", "seven", "minus", "x"].map(|name| file.name(name));
+    file.put("which", ENUM, 1, false, 4, &[x, 1])
+        .put("which", ENUM, 2, false, 4, &[zero, 0, seven, 7])
+        .put("signed", ENUM, 2, true, 4, &[minus, u32::MAX, seven, 8]);
+    let bytes = file.bytes();
+    let btf = Btf::parse(&bytes).unwrap();
+    for (enumeration, name, number) in [
+        ("which", "x", Some(1)),
+        ("which", "zero", Some(0)),
+        ("which", "seven", Some(7)),
+        ("signed", "seven", Some(8)),
+        ("signed", "minus", None),
+        ("signed", "zero", None),
+        ("which", "", None),
+        ("none", "zero", None),
+        // A structure, of which the member is of type 1.
+        ("inner", "x", None),
+    ] {
+        assert_eq!(
+            btf.enumerator(enumeration, name),
+            number,
+            "{enumeration}.{name}"
+        );
+    }
+    assert_eq!(btf.offset("which", ""), None);
+    assert_eq!(btf.offset("which", "zero"), None);
+}
+
+#[test]
 fn of_two_structures_the_one_with_the_member_is_meant() {
     let mut file = sample();
     let z = file.name("z");
@@ -175,6 +207,7 @@ fn a_file_that_is_cut_or_changed_is_refused_or_read_to_its_end() {
             changed[at] = byte;
             if let Ok(btf) = Btf::parse(&changed) {
                 let _ = btf.offset("outer", "in.y");
+                let _ = btf.enumerator("inner", "y");
             }
         }
     }

@@ -11,6 +11,8 @@ use nix::unistd::{getegid, geteuid, getgid, getppid, gettid, getuid};
 use nsexec_audit_abi::parts::SLOT_NAMES;
 use nsexec_audit_abi::record::Snapshot;
 
+use crate::hierarchy::Hierarchy;
+
 /// The inode numbers of the first pid and time namespace, PROC_*_INIT_INO of the
 /// kernel's proc_ns.h: only in those are pids and times the same for everyone.
 const FIRST_PID: u32 = 0xefff_fffc;
@@ -64,6 +66,11 @@ pub(crate) fn own(tasks: &[Snapshot]) -> io::Result<()> {
             let right: u32 = text.trim().parse().map_err(io::Error::other)?;
             hold(name, read.into(), right.into());
         }
+    }
+    // Where the hierarchy is not mounted, or that part of it is not, nobody says.
+    let cgroup = fs::read("/proc/thread-self/cgroup").unwrap_or_default();
+    if let Some(right) = Hierarchy::here().id(&cgroup) {
+        hold("cgroup_id", task.cgroup_id, right);
     }
     let comm = fs::read("/proc/thread-self/comm")?;
     let comm = comm.strip_suffix(b"\n").unwrap_or(&comm);

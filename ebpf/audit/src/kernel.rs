@@ -6,6 +6,7 @@ use aya::{Btf as AyaBtf, Endianness};
 
 use crate::Offsets;
 use crate::btf::{self, Btf, Kind};
+use crate::hierarchy::Deciding;
 use crate::probes::ProbesError;
 use crate::programs;
 
@@ -26,7 +27,7 @@ impl Kernel {
     pub fn running() -> Result<Self, ProbesError> {
         let bytes = fs::read(btf::KERNEL).map_err(ProbesError::Types)?;
         let types = Btf::parse(&bytes).map_err(ProbesError::Btf)?;
-        let offsets = Offsets::find(&types).map_err(ProbesError::Missing)?;
+        let offsets = Offsets::find(&types, Deciding::here()).map_err(ProbesError::Missing)?;
         let wanted: Vec<(String, Kind)> = programs::attachable().collect();
         let attachable = types.only(&wanted);
         Ok(Self {

@@ -13,6 +13,7 @@ mod check;
 pub mod container;
 pub mod cost;
 pub mod filter;
+pub mod hierarchy;
 pub mod json;
 pub mod judge;
 pub mod kernel;

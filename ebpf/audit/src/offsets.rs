@@ -1,21 +1,33 @@
 //! The offsets that the probes are told, found in the kernel's types.
 
-use nsexec_audit_abi::offsets::{ABSENT, ALL, COMPAT_MASK, COMPAT_MASK_VALUE};
+use nsexec_audit_abi::offsets::{ABSENT, ALL, COMPAT_MASK, COMPAT_MASK_VALUE, CSS_SET_STATE};
 
 use crate::btf::Btf;
+use crate::hierarchy::Deciding;
+
+/// Of a pointer, on every machine that there are probes for.
+const POINTER_BYTES: u32 = 8;
 
 /// A value for each global of the probes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Offsets(Vec<(&'static str, u32)>);
 
 impl Offsets {
-    /// Looks each up.
+    /// Looks each up, for cgroups of the hierarchy that decides.
     ///
     /// # Errors
     /// The members, as `structure.path`, that the kernel has to have and has not.
-    pub fn find(btf: &Btf<'_>) -> Result<Self, Vec<String>> {
+    pub fn find(btf: &Btf<'_>, deciding: Deciding) -> Result<Self, Vec<String>> {
         let mut found = vec![(COMPAT_MASK, COMPAT_MASK_VALUE)];
         let mut missing = Vec::new();
+        match deciding {
+            Deciding::Unified => found.push((CSS_SET_STATE, ABSENT)),
+            // Without it, the root's id of version 2 would be told for every task.
+            Deciding::Controller(name) => match state(btf, name) {
+                Some(value) => found.push((CSS_SET_STATE, value)),
+                None => missing.push(format!("css_set.subsys of {name}")),
+            },
+        }
         for offset in ALL {
             match btf.offset(offset.structure, offset.path) {
                 Some(value) => found.push((offset.global, value)),
@@ -52,4 +64,12 @@ impl Offsets {
     pub(crate) fn all(&self) -> impl Iterator<Item = (&'static str, &u32)> {
         self.0.iter().map(|(name, value)| (*name, value))
     }
+}
+
+/// Where a css_set has the pointer to its state of a controller.
+fn state(btf: &Btf<'_>, controller: &str) -> Option<u32> {
+    let index = btf.enumerator("cgroup_subsys_id", &format!("{controller}_cgrp_id"))?;
+    let array = btf.offset("css_set", "subsys")?;
+    btf.offset("cgroup_subsys_state", "cgroup")?;
+    array.checked_add(index.checked_mul(POINTER_BYTES)?)
 }

@@ -13,6 +13,10 @@ macro_rules! globals {
 
 nsexec_audit_abi::for_each_offset!(globals);
 
+/// Where a css_set has its cgroup of the version-1 controller that decides.
+#[unsafe(no_mangle)]
+pub(crate) static CSS_SET_STATE: Global<u32> = Global::new(ABSENT);
+
 /// Which bit of the word at TASK_ENTRY means the 32-bit table of system calls.
 #[unsafe(no_mangle)]
 pub(crate) static COMPAT_MASK: Global<u32> = Global::new(0);

@@ -105,7 +105,12 @@ pub(crate) unsafe fn read(known: &Known, out: *mut Task) {
     let low: u32 = load_at(capabilities);
     let high: u32 = load_at(capabilities.wrapping_add(4));
     let cgroup_id = if has(&TASK_CGROUPS) && has(&KERNFS_ID) {
-        let cgroup = copy_pointer(copy_pointer(task, &TASK_CGROUPS), &CSS_SET_DFL_CGRP);
+        let set = copy_pointer(task, &TASK_CGROUPS);
+        let cgroup = if has(&CSS_SET_STATE) {
+            copy_pointer(copy_pointer(set, &CSS_SET_STATE), &CSS_CGROUP)
+        } else {
+            copy_pointer(set, &CSS_SET_DFL_CGRP)
+        };
         copy(at(copy_pointer(cgroup, &CGROUP_KN), &KERNFS_ID))
     } else {
         0

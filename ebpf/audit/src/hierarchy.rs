@@ -1,0 +1,196 @@
+//! The hierarchy of cgroups that tells which container a process is in.
+//!
+//! A process is in one cgroup of each hierarchy, and of one of them the probes tell
+//! the number.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+
+use nsexec::procfs::cgroup::{self, Membership};
+use nsexec::procfs::mountinfo::{self, Mount};
+
+/// Controllers that every runtime puts its containers under where version 1 has
+/// them. Other ones are of version 1 on machines whose containers are not, such as
+/// net_cls.
+const CONTROLLERS: [&str; 3] = ["pids", "devices", "memory"];
+
+/// Which hierarchy that is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Deciding {
+    /// Version 2.
+    Unified,
+    /// That of a controller of version 1.
+    Controller(&'static str),
+}
+
+impl Deciding {
+    /// This machine's. Without /proc it is not known, and nothing else works either.
+    #[must_use]
+    pub fn here() -> Self {
+        Self::of(&fs::read("/proc/self/cgroup").unwrap_or_default())
+    }
+
+    /// By a list of cgroups, of which the paths do not matter: they may lie outside
+    /// the reader's cgroup namespace.
+    fn of(list: &[u8]) -> Self {
+        let controllers = || {
+            let lines = list.split(|byte| *byte == b'\n');
+            let names = lines.filter_map(|line| line.split(|byte| *byte == b':').nth(1));
+            names.flat_map(|names| names.split(|byte| *byte == b','))
+        };
+        CONTROLLERS
+            .into_iter()
+            .find(|name| controllers().any(|known| known == name.as_bytes()))
+            .map_or(Self::Unified, Self::Controller)
+    }
+
+    /// Its line in messages.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Unified => "version 2",
+            Self::Controller(name) => name,
+        }
+    }
+
+    fn is_of(self, membership: &Membership) -> bool {
+        match (self, &membership.hierarchy) {
+            (Self::Unified, cgroup::Hierarchy::Unified) => true,
+            (Self::Controller(name), cgroup::Hierarchy::Legacy { controllers, .. }) => {
+                controllers.iter().any(|known| known == name)
+            }
+            _ => false,
+        }
+    }
+
+    fn is_on(self, mount: &Mount) -> bool {
+        match self {
+            Self::Unified => mount.fs_type == "cgroup2",
+            Self::Controller(name) => mount.fs_type == "cgroup" && mount.has_super_option(name),
+        }
+    }
+}
+
+/// It, and where its directories are.
+#[derive(Clone, Debug)]
+pub struct Hierarchy {
+    pub deciding: Deciding,
+    /// None: it is not mounted.
+    mounted: Option<Mounted>,
+}
+
+#[derive(Clone, Debug)]
+struct Mounted {
+    /// The cgroup that is.
+    root: PathBuf,
+    at: PathBuf,
+}
+
+impl Hierarchy {
+    /// This machine's.
+    #[must_use]
+    pub fn here() -> Self {
+        let deciding = Deciding::here();
+        let mounts = fs::read("/proc/self/mountinfo").unwrap_or_default();
+        let mounts = mountinfo::parse(&mounts).unwrap_or_default();
+        // As much of it as there is.
+        let most = mounts
+            .into_iter()
+            .filter(|mount| deciding.is_on(mount))
+            .min_by_key(|mount| mount.root.len());
+        let mounted = most.map(|mount| Mounted {
+            root: mount.root.into(),
+            at: mount.mount_point,
+        });
+        Self { deciding, mounted }
+    }
+
+    /// The cgroup that is mounted, which is `/` where all of them are, and where.
+    #[must_use]
+    pub fn mounted(&self) -> Option<(&Path, &Path)> {
+        let mounted = self.mounted.as_ref()?;
+        Some((&mounted.root, &mounted.at))
+    }
+
+    /// The path of the cgroup, among those that `list`, a /proc/PID/cgroup, names.
+    #[must_use]
+    pub fn path(&self, list: &[u8]) -> Option<PathBuf> {
+        let memberships = cgroup::parse(list).ok()?;
+        let mut own = memberships
+            .into_iter()
+            .filter(|membership| self.deciding.is_of(membership));
+        Some(own.next()?.path)
+    }
+
+    /// The number of the cgroup that `list` names: the inode of its directory.
+    #[must_use]
+    pub fn id(&self, list: &[u8]) -> Option<u64> {
+        self.id_of(&self.path(list)?)
+    }
+
+    /// The number of the cgroup of this path.
+    #[must_use]
+    pub fn id_of(&self, path: &Path) -> Option<u64> {
+        let mounted = self.mounted.as_ref()?;
+        let below = path.strip_prefix(&mounted.root).ok()?;
+        Some(fs::metadata(mounted.at.join(below)).ok()?.ino())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_controller_of_version_1_decides_where_containers_have_it() {
+        let hybrid = b"9:name=systemd:/a\n8:memory:/a\n7:devices,pids:/../x\n0::/\n";
+        assert_eq!(Deciding::of(hybrid), Deciding::Controller("pids"));
+        let some = b"3:memory:/\n2:cpu,devices:/\n0::/\n";
+        assert_eq!(Deciding::of(some), Deciding::Controller("devices"));
+        for unified in [
+            &b"0::/pids\n"[..],
+            b"",
+            b"2:net_cls:/\n1:name=pids:/\n0::/\n",
+            b"1:pidsy:/devices:memory\n0::/\n",
+        ] {
+            assert_eq!(Deciding::of(unified), Deciding::Unified);
+        }
+    }
+
+    #[test]
+    fn a_list_has_the_path_of_the_hierarchy_that_decides() {
+        let list = b"2:cpu,pids:/one\n1:name=systemd:/two\n0::/three\n";
+        let of = |deciding, list| {
+            let mounted = None;
+            Hierarchy { deciding, mounted }.path(list)
+        };
+        assert_eq!(of(Deciding::Controller("pids"), list), Some("/one".into()));
+        assert_eq!(of(Deciding::Unified, list), Some("/three".into()));
+        assert_eq!(of(Deciding::Controller("memory"), list), None);
+        // It cannot be reached, and is not taken for the root.
+        assert_eq!(of(Deciding::Unified, b"0::/../x\n"), None);
+    }
+
+    #[test]
+    fn a_number_is_that_of_the_directory() {
+        let mounted = |root: &str, at: &str| Hierarchy {
+            deciding: Deciding::Unified,
+            mounted: Some(Mounted {
+                root: root.into(),
+                at: at.into(),
+            }),
+        };
+        let right = fs::metadata("/proc/self").unwrap().ino();
+        let here = mounted("/outer", "/proc");
+        assert_eq!(here.id(b"0::/outer/self\n"), Some(right));
+        for elsewhere in [
+            &b"0::/self\n"[..],
+            b"0::/outer/none\n",
+            b"0::/outers/self\n",
+        ] {
+            assert_eq!(here.id(elsewhere), None);
+        }
+        assert_eq!(mounted("/", "/none").id(b"0::/self\n"), None);
+    }
+}
