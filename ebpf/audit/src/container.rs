@@ -1,21 +1,10 @@
 //! Which container a process is in, by the name of its cgroup.
 //!
 //! Whoever may make cgroups may name them like a container's, so this is what
-//! the runtimes of an honest machine say, not a proof. What cannot be read is
-//! an error, and is never taken for the host.
+//! the runtimes of an honest machine say, not a proof.
 
-use std::collections::HashMap;
-use std::fmt;
-use std::fs::File;
-use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
-
-use nsexec::error::Fault;
-use nsexec::procfs::cgroup::{self, Hierarchy, Membership};
-use nsexec::procfs::stat;
-
-use crate::check::TICK;
-use crate::lineage::Process;
+use std::rc::Rc;
 
 /// Who made a container.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -61,12 +50,36 @@ pub struct Container {
     pub path: PathBuf,
 }
 
+impl Container {
+    /// As much of its id as people need.
+    #[must_use]
+    pub fn short_id(&self) -> &str {
+        let is_long = self.id.len() == ID_DIGITS;
+        let short = self.id.get(..SHORT_ID).filter(|_| is_long);
+        short.unwrap_or(&self.id)
+    }
+}
+
+/// Where a process is, by its cgroup.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Place {
+    Host,
+    Container(Rc<Container>),
+    /// Its cgroup was gone before it was looked up, or cannot be seen: it is never
+    /// taken for the host's.
+    #[default]
+    Unknown,
+}
+
 /// Longest name of a container, in bytes: that of a directory, NAME_MAX.
 pub const MAX_NAME: usize = 255;
 
 /// Cgroups of this many hexadecimal digits are containers: the ids of Docker,
 /// Podman, CRI-O and the CRI plugin of containerd have 256 bits.
 const ID_DIGITS: usize = 64;
+
+/// As much of a 256-bit id as is shown.
+const SHORT_ID: usize = 12;
 
 /// Namespaces of containerd that its clients choose by themselves.
 const CONTAINERD_NAMESPACES: [&str; 3] = ["default", "k8s.io", "moby"];
@@ -87,25 +100,10 @@ const PARENTS: [&str; 11] = [
     "user",
 ];
 
-/// The container of a process with these cgroups; none: the host. Version 2 is
-/// asked first, then systemd's own hierarchy, then the others as they stand.
-#[must_use]
-pub fn of_memberships(memberships: &[Membership]) -> Option<Container> {
-    let mut ordered: Vec<&Membership> = memberships.iter().collect();
-    ordered.sort_by_key(|membership| match &membership.hierarchy {
-        Hierarchy::Unified => 0,
-        Hierarchy::Legacy { controllers, .. } => {
-            1 + u8::from(!controllers.iter().any(|name| name == "name=systemd"))
-        }
-    });
-    ordered
-        .into_iter()
-        .find_map(|membership| of_path(&membership.path))
-}
-
 /// The innermost container that a cgroup of this path, which is absolute and has
 /// no `..`, is in.
-fn of_path(path: &Path) -> Option<Container> {
+#[must_use]
+pub fn of_path(path: &Path) -> Option<Container> {
     // A name that is not text is not a runtime's.
     let parts: Vec<&str> = path
         .iter()
@@ -233,111 +231,6 @@ fn pod(last: &str, above: &[&str]) -> Option<String> {
     let lengths: Vec<usize> = uid.split('-').map(str::len).collect();
     let is_uid = lengths == [8, 4, 4, 4, 12] || lengths == [32];
     (is_uid && uid.split('-').all(hex)).then_some(uid)
-}
-
-/// Why it is not known which container a process is in.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Unknown {
-    /// It has ended, or its pid is another process's here.
-    Gone,
-    /// /proc could not be read.
-    Unreadable(io::ErrorKind),
-    /// The list of its cgroups is not one, or names one outside the cgroup
-    /// namespace of this program.
-    Cgroups(Fault<cgroup::Reason>),
-}
-
-impl fmt::Display for Unknown {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Gone => f.write_str("the process is not there, or is another one in this /proc"),
-            Self::Unreadable(kind) => write!(f, "its /proc cannot be read: {kind}"),
-            Self::Cgroups(fault) => write!(f, "its list of cgroups: {}", fault.reason),
-        }
-    }
-}
-
-impl std::error::Error for Unknown {}
-
-impl From<io::Error> for Unknown {
-    fn from(error: io::Error) -> Self {
-        match error.raw_os_error() {
-            Some(nix::libc::ENOENT | nix::libc::ESRCH) => Self::Gone,
-            _ => Self::Unreadable(error.kind()),
-        }
-    }
-}
-
-/// Most processes whose containers are remembered: a path has at most 4096 bytes.
-const MOST: usize = 1 << 13;
-
-/// The containers of processes, as /proc has them, each read once.
-#[derive(Debug, Default)]
-pub struct Containers {
-    /// What was asked lately, and what was asked before that: when there are
-    /// [`MOST`] of the first, they become the second.
-    recent: HashMap<Process, Option<Container>>,
-    older: HashMap<Process, Option<Container>>,
-}
-
-impl Containers {
-    /// The container of a process, by its pid in the pid namespace of /proc; none:
-    /// it is the host's.
-    ///
-    /// # Errors
-    /// It is not known; it is asked anew the next time.
-    pub fn of(&mut self, process: Process) -> Result<Option<Container>, Unknown> {
-        if let Some(known) = self.recent.get(&process) {
-            return Ok(known.clone());
-        }
-        let found = match self.older.remove(&process) {
-            Some(known) => known,
-            None => read(process)?,
-        };
-        if self.recent.len() >= MOST {
-            self.older = std::mem::take(&mut self.recent);
-        }
-        self.recent.insert(process, found.clone());
-        Ok(found)
-    }
-
-    /// To be told when a process executes a program: a runtime makes a process and
-    /// puts it into its container before that. And when it ends.
-    pub fn forget(&mut self, process: Process) {
-        self.recent.remove(&process);
-        self.older.remove(&process);
-    }
-}
-
-fn read(process: Process) -> Result<Option<Container>, Unknown> {
-    let text = bounded(process, "cgroup", cgroup::MAX_BYTES)?;
-    // What was read before is of a process that is still there.
-    is_there(process)?;
-    let memberships = cgroup::parse(&text).map_err(Unknown::Cgroups)?;
-    Ok(of_memberships(&memberships))
-}
-
-/// Whether the pid is still the process's.
-///
-/// # Errors
-/// It is not, or it could not be read.
-pub(crate) fn is_there(process: Process) -> Result<(), Unknown> {
-    let text = bounded(process, "stat", stat::MAX_BYTES)?;
-    let stat = stat::parse(&text).map_err(|_| Unknown::Unreadable(io::ErrorKind::InvalidData))?;
-    if stat.start_time == process.start_ns / TICK {
-        Ok(())
-    } else {
-        Err(Unknown::Gone)
-    }
-}
-
-/// A file of its /proc; one byte more than `most` when it is longer.
-fn bounded(process: Process, name: &str, most: usize) -> io::Result<Vec<u8>> {
-    let file = File::open(format!("/proc/{}/{name}", process.tgid))?;
-    let most = u64::try_from(most).unwrap_or(u64::MAX);
-    let mut text = Vec::new();
-    file.take(most.saturating_add(1)).read_to_end(&mut text)?;
-    Ok(text)
 }
 
 #[cfg(test)]

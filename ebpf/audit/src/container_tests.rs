@@ -166,96 +166,12 @@ fn a_hostile_name_is_no_container_s() {
     }
 }
 
-fn memberships(text: &str) -> Option<Container> {
-    of_memberships(&cgroup::parse(filled(text).as_bytes()).expect("a list"))
-}
-
 #[test]
-fn both_versions_are_read() {
-    let path = |text| memberships(text).map(|found| found.path);
-    let docker = filled("/docker/ID");
-    let unified = "0::/docker/ID\n";
-    assert_eq!(path(unified), Some(docker.clone().into()));
-    let legacy = "3:cpuset:/\n2:cpu,cpuacct:/docker/ID\n1:name=systemd:/docker/ID\n";
-    assert_eq!(path(legacy), Some(docker.clone().into()));
-    let hybrid = "9:memory:/outer/INNER\n1:name=systemd:/docker/ID\n0::/\n";
-    assert_eq!(path(hybrid), Some(docker.into()));
-    let hybrid = "9:memory:/job/ID\n1:name=systemd:/web\n0::/web\n";
-    assert_eq!(path(hybrid), Some("/web".into()));
-    let disagreeing = "1:name=systemd:/docker/ID\n0::/web\n";
-    assert_eq!(path(disagreeing), Some("/web".into()));
-    assert_eq!(path("1:name=systemd:/\n0::/init.scope\n"), None);
-    assert_eq!(path(""), None);
-}
-
-fn own() -> Process {
-    let text = std::fs::read("/proc/self/stat").unwrap();
-    let started = stat::parse(&text).unwrap().start_time;
-    Process {
-        tgid: std::process::id(),
-        start_ns: started * TICK,
-    }
-}
-
-#[test]
-fn a_process_is_read_once_and_only_if_it_is_the_one() {
-    let mut containers = Containers::default();
-    let own = own();
-    let text = std::fs::read("/proc/self/cgroup").unwrap();
-    let right = of_memberships(&cgroup::parse(&text).unwrap());
-    assert_eq!(containers.of(own), Ok(right));
-    let other = Process {
-        start_ns: own.start_ns + TICK,
-        ..own
-    };
-    assert_eq!(containers.of(other), Err(Unknown::Gone));
-    assert!(!containers.recent.contains_key(&other));
-    let none = Process {
-        tgid: u32::MAX,
-        ..own
-    };
-    assert_eq!(containers.of(none), Err(Unknown::Gone));
-    // What is known is not read again, until it is forgotten.
-    let container = memberships("0::/docker/ID\n");
-    containers.recent.insert(own, container.clone());
-    assert_eq!(containers.of(own), Ok(container.clone()));
-    containers.forget(own);
-    assert_ne!(containers.of(own), Ok(container));
-}
-
-#[test]
-fn what_is_remembered_is_bounded() {
-    let mut containers = Containers::default();
-    let own = own();
-    let mark = memberships("0::/docker/ID\n");
-    let mut filler = 0..;
-    let mut fill = |containers: &mut Containers| {
-        while containers.recent.len() < MOST {
-            let start_ns = filler.next().unwrap();
-            let process = Process { tgid: 0, start_ns };
-            containers.recent.insert(process, None);
-        }
-    };
-    containers.recent.insert(own, mark.clone());
-    fill(&mut containers);
-    let second = Process {
-        tgid: 0,
-        start_ns: 0,
-    };
-    let third = Process {
-        tgid: 1,
-        start_ns: 0,
-    };
-    containers.older.insert(third, None);
-    assert_eq!(containers.of(third), Ok(None));
-    assert_eq!((containers.recent.len(), containers.older.len()), (1, MOST));
-    // What is asked again stays.
-    assert_eq!(containers.of(own), Ok(mark.clone()));
-    fill(&mut containers);
-    containers.older.insert(third, None);
-    containers.recent.remove(&third);
-    fill(&mut containers);
-    assert_eq!(containers.of(third), Ok(None));
-    assert_eq!(containers.older.get(&own), Some(&mark));
-    assert!(!containers.older.contains_key(&second));
+fn a_long_id_is_shown_short() {
+    let short = |path| of(path).unwrap().short_id().to_owned();
+    assert_eq!(short("/docker/ID"), "4f797c539e6c");
+    assert_eq!(
+        short("/default/a-name-of-some-length"),
+        "a-name-of-some-length"
+    );
 }

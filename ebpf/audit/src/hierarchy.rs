@@ -106,6 +106,17 @@ impl Hierarchy {
         Self { deciding, mounted }
     }
 
+    /// One of version 2, all of which is this directory.
+    #[cfg(test)]
+    pub(crate) fn at(directory: &Path) -> Self {
+        let mounted = Some(Mounted {
+            root: "/".into(),
+            at: directory.to_owned(),
+        });
+        let deciding = Deciding::Unified;
+        Self { deciding, mounted }
+    }
+
     /// The cgroup that is mounted, which is `/` where all of them are, and where.
     #[must_use]
     pub fn mounted(&self) -> Option<(&Path, &Path)> {

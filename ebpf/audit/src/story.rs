@@ -250,7 +250,7 @@ fn process(event: &Event) -> Process {
 }
 
 /// CLOCK_BOOTTIME; 0 when the kernel has none, so that events wait for each other.
-fn now_ns() -> u64 {
+pub(crate) fn now_ns() -> u64 {
     clock_gettime(ClockId::CLOCK_BOOTTIME).map_or(0, |time| {
         let seconds = u64::try_from(time.tv_sec()).unwrap_or_default();
         let rest = u64::try_from(time.tv_nsec()).unwrap_or_default();

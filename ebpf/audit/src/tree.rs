@@ -5,12 +5,16 @@
 //! they are.
 
 use std::collections::HashMap;
+use std::fs;
 
+use nsexec::procfs::stat;
 use nsexec_audit_abi::parts::{SLOT_NAMES, SLOTS, Task, Vector};
 use nsexec_audit_abi::record::Snapshot;
 use serde_json::{Map, Value, json};
 
-use crate::container::{self, Container, Containers};
+use crate::cgroups::Cgroups;
+use crate::check::TICK;
+use crate::container::Place;
 use crate::judge::{Id, slots};
 use crate::lineage::{Process, differing};
 use crate::story::KTHREADD;
@@ -18,17 +22,7 @@ use crate::story::KTHREADD;
 #[path = "tree_text.rs"]
 mod text;
 
-/// Where a process is, by its cgroup.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-pub enum Place {
-    Host,
-    Container(Container),
-    /// It ended before it could be asked, or cannot be.
-    #[default]
-    Unknown,
-}
-
-/// What /proc says of a process beside what the probes do.
+/// What is known of a process beside what the probes say.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Known {
     pub place: Place,
@@ -36,19 +30,15 @@ pub struct Known {
     pub exe: Option<String>,
 }
 
-/// What /proc says of every process among the tasks.
+/// What else is known of every process among the tasks.
 #[must_use]
 pub fn look_up(tasks: &[Snapshot]) -> HashMap<Process, Known> {
-    let mut containers = Containers::default();
+    let mut cgroups = Cgroups::here();
     let mut known = HashMap::new();
-    for task in tasks.iter().map(|snapshot| &snapshot.task) {
-        let process = Process::of(task);
+    for snapshot in tasks {
+        let process = Process::of(&snapshot.task);
         known.entry(process).or_insert_with(|| Known {
-            place: match containers.of(process) {
-                Ok(Some(container)) => Place::Container(container),
-                Ok(None) => Place::Host,
-                Err(_) => Place::Unknown,
-            },
+            place: cgroups.of(&snapshot.task, snapshot.header.boot_ns).place,
             exe: exe(process),
         });
     }
@@ -56,10 +46,12 @@ pub fn look_up(tasks: &[Snapshot]) -> HashMap<Process, Known> {
 }
 
 fn exe(process: Process) -> Option<String> {
-    let link = std::fs::read_link(format!("/proc/{}/exe", process.tgid)).ok()?;
+    let link = fs::read_link(format!("/proc/{}/exe", process.tgid)).ok()?;
     // What was read before is of a process that is still there.
-    container::is_there(process).ok()?;
-    Some(link.to_string_lossy().into_owned())
+    let stat = fs::read(format!("/proc/{}/stat", process.tgid)).ok()?;
+    let stat = stat::parse(&stat).ok()?;
+    let same = stat.start_time == process.start_ns / TICK;
+    same.then(|| link.to_string_lossy().into_owned())
 }
 
 /// Every process in its set.

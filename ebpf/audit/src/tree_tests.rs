@@ -1,8 +1,10 @@
+use std::rc::Rc;
+
 use nsexec_audit_abi::code::{Hook, Kind};
 use nsexec_audit_abi::parts::Kin;
 
 use super::*;
-use crate::container::Runtime;
+use crate::container::{Container, Runtime};
 use crate::lineage::tests::{header, kin, task, vector, with};
 use crate::text::Text;
 
@@ -69,12 +71,12 @@ impl Machine {
 }
 
 fn docker(digit: &str) -> Place {
-    Place::Container(Container {
+    Place::Container(Rc::new(Container {
         runtime: Runtime::Docker,
         id: digit.repeat(64),
         pod: None,
         path: format!("/docker/{}", digit.repeat(64)).into(),
-    })
+    }))
 }
 
 #[test]
@@ -296,10 +298,10 @@ fn json_has_every_process_in_its_set() {
     let Place::Container(container) = docker("a") else {
         unreachable!("it is one");
     };
-    let place = Place::Container(Container {
+    let place = Place::Container(Rc::new(Container {
         pod: Some("uid".to_owned()),
-        ..container
-    });
+        ..Container::clone(&container)
+    }));
     machine.add(20, 1, "sh", inside, place);
     let tree = machine.tree().json();
     assert_eq!(tree["kind"], "tree");

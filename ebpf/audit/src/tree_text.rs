@@ -13,9 +13,6 @@ const DEEPEST: usize = 24;
 /// Where the user's column begins at the furthest.
 const WIDEST: usize = 56;
 
-/// As much of a 256-bit id as is shown.
-const SHORT_ID: usize = 12;
-
 /// A process before its columns are aligned.
 struct Line<'a> {
     head: String,
@@ -125,13 +122,8 @@ fn title(number: usize, set: &Set, style: Text) -> String {
         Place::Host => ("host".to_owned(), Some(YELLOW)),
         Place::Unknown => ("unknown".to_owned(), Some(YELLOW)),
         Place::Container(container) => {
-            let id = if container.id.len() == 64 {
-                container.id.get(..SHORT_ID)
-            } else {
-                None
-            };
-            let id = escaped(id.unwrap_or(&container.id));
-            let mut name = format!("{} {id}", container.runtime.name());
+            let (runtime, id) = (container.runtime.name(), container.short_id());
+            let mut name = format!("{runtime} {}", escaped(id));
             if let Some(pod) = &container.pod {
                 let _ = write!(name, " (pod {})", escaped(pod));
             }

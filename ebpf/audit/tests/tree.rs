@@ -7,6 +7,7 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
+use support::cgroup::Cgroup;
 use support::{Sleeper, inum, object};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_nsexec-audit");
@@ -98,34 +99,6 @@ fn a_process_in_new_namespaces_is_in_a_set_of_its_own() {
     assert!(line.ends_with(&parent), "{line}");
 }
 
-/// A cgroup of a container's name, which the sleeper is put into.
-struct Cgroup(std::path::PathBuf);
-
-impl Cgroup {
-    fn new(test: &str, name: &str) -> Option<Self> {
-        let mounts = std::fs::read_to_string("/proc/self/mounts").unwrap();
-        let unified = mounts.lines().find_map(|line| {
-            let mut fields = line.split(' ').skip(1);
-            let (at, kind) = (fields.next()?, fields.next()?);
-            (kind == "cgroup2").then_some(at)
-        });
-        let directory = unified.map(|at| std::path::Path::new(at).join(name));
-        match directory.map(|at| std::fs::create_dir(&at).map(|()| Self(at))) {
-            Some(Ok(made)) => Some(made),
-            _ => {
-                support::leave_out(test, "no cgroup of version 2 can be made here");
-                None
-            }
-        }
-    }
-}
-
-impl Drop for Cgroup {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir(&self.0);
-    }
-}
-
 #[test]
 fn a_process_in_a_container_s_cgroup_is_in_that_container() {
     let test = "a_process_in_a_container_s_cgroup_is_in_that_container";
@@ -138,7 +111,7 @@ fn a_process_in_a_container_s_cgroup_is_in_that_container() {
     };
     // It ends before its cgroup is removed.
     let sleeper = Sleeper::new(&["--uts"]);
-    std::fs::write(cgroup.0.join("cgroup.procs"), sleeper.pid().to_string()).unwrap();
+    cgroup.put(sleeper.pid());
     let drawn: Value = serde_json::from_str(&tree("json")).unwrap();
     let (number, _) = find(&drawn, sleeper.pid());
     let set = &drawn["sets"][number];

@@ -5,6 +5,7 @@
     reason = "each test file uses its own part"
 )]
 
+pub mod cgroup;
 pub mod driver;
 pub mod gaps;
 pub mod sums;

@@ -1,0 +1,86 @@
+//! What was asked lately, in bounded room.
+
+use std::collections::HashMap;
+use std::hash::Hash;
+
+/// A map that forgets what was not asked for the longest.
+#[derive(Debug)]
+pub(crate) struct Recent<K, V> {
+    most: usize,
+    /// What was asked lately, and what was asked before that: when there are `most`
+    /// of the first, they become the second.
+    recent: HashMap<K, V>,
+    older: HashMap<K, V>,
+}
+
+impl<K: Eq + Hash, V> Recent<K, V> {
+    /// It has at least the last `most`, and at most twice as many.
+    pub(crate) fn new(most: usize) -> Self {
+        Self {
+            most,
+            recent: HashMap::new(),
+            older: HashMap::new(),
+        }
+    }
+
+    pub(crate) fn get(&mut self, key: &K) -> Option<&V> {
+        if !self.recent.contains_key(key) {
+            let (key, value) = self.older.remove_entry(key)?;
+            self.put(key, value);
+        }
+        self.recent.get(key)
+    }
+
+    pub(crate) fn put(&mut self, key: K, value: V) {
+        if self.recent.len() >= self.most && !self.recent.contains_key(&key) {
+            self.older = std::mem::take(&mut self.recent);
+        }
+        self.older.remove(&key);
+        self.recent.insert(key, value);
+    }
+
+    /// All of them, in no order.
+    #[cfg(test)]
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&K, &V)> {
+        self.recent.iter().chain(&self.older)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_asked_again_stays_and_the_rest_goes() {
+        let mut recent = Recent::new(3);
+        for key in 0..3 {
+            recent.put(key, "first");
+        }
+        // The fourth makes the three the older ones, of which one is asked.
+        recent.put(3, "second");
+        assert_eq!(recent.get(&0), Some(&"first"));
+        recent.put(0, "again");
+        recent.put(4, "second");
+        recent.put(5, "third");
+        let mut left: Vec<_> = recent.iter().map(|(key, _)| *key).collect();
+        left.sort_unstable();
+        assert_eq!(left, [0, 3, 4, 5]);
+        assert_eq!(
+            [0, 1].map(|key| recent.get(&key).copied()),
+            [Some("again"), None]
+        );
+        assert_eq!(recent.get(&4), Some(&"second"));
+    }
+
+    #[test]
+    fn the_last_ones_are_there_and_never_more_than_twice_as_many() {
+        let mut recent = Recent::new(3);
+        for key in 0..100 {
+            recent.put(key, ());
+            let left: Vec<i32> = recent.iter().map(|(key, ())| *key).collect();
+            assert!(left.len() <= 6, "{left:?}");
+            let last = key.saturating_sub(2).max(0)..=key;
+            assert!(last.clone().all(|key| left.contains(&key)), "{left:?}");
+        }
+    }
+}

@@ -1,0 +1,60 @@
+//! Cgroups that are named like those of containers.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use nsexec_audit::hierarchy::Hierarchy;
+
+use super::leave_out;
+
+/// A cgroup of the hierarchy that decides, removed at the end.
+pub struct Cgroup(PathBuf);
+
+impl Cgroup {
+    /// Below the root; where none can be made, `test` is counted as left out.
+    pub fn new(test: &str, name: &str) -> Option<Self> {
+        let hierarchy = Hierarchy::here();
+        let directory = match hierarchy.mounted() {
+            Some((root, at)) if root == Path::new("/") => at.join(name),
+            _ => {
+                leave_out(test, "the root of the cgroups is not mounted here");
+                return None;
+            }
+        };
+        match fs::create_dir(&directory) {
+            Ok(()) => Some(Self(directory)),
+            Err(error) => {
+                leave_out(test, &format!("no cgroup can be made here: {error}"));
+                None
+            }
+        }
+    }
+
+    /// Its file with the processes in it.
+    pub fn procs(&self) -> PathBuf {
+        self.0.join("cgroup.procs")
+    }
+
+    /// Moves a process into it.
+    #[track_caller]
+    pub fn put(&self, pid: u32) {
+        fs::write(self.procs(), pid.to_string()).unwrap();
+    }
+
+    /// The kernel's number of it.
+    pub fn id(&self) -> u64 {
+        fs::metadata(&self.0).unwrap().ino()
+    }
+}
+
+impl Drop for Cgroup {
+    fn drop(&mut self) {
+        // A process that was killed leaves it a little later.
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while fs::remove_dir(&self.0).is_err() && Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+}
