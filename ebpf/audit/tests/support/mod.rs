@@ -47,6 +47,26 @@ pub fn leave_out(test: &str, reason: &str) {
     }
 }
 
+/// Whether a program is there that `test` executes: if not, it is counted as left
+/// out.
+pub fn has(test: &str, program: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let there = std::env::split_paths(&path).any(|directory| directory.join(program).is_file());
+    if !there {
+        leave_out(test, &format!("there is no {program}"));
+    }
+    there
+}
+
+/// The first two numbers of the running kernel's release.
+pub fn kernel() -> (u32, u32) {
+    let release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap();
+    let mut numbers = release
+        .split(|c: char| !c.is_ascii_digit())
+        .map(|number| number.parse().unwrap());
+    (numbers.next().unwrap(), numbers.next().unwrap())
+}
+
 /// Probes at work, and everything that they wrote.
 pub struct Watched {
     pub probes: Probes,
