@@ -6,7 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::guest::AARCH64;
+use crate::guest::{self, AARCH64};
 use crate::{cargo, install, no_arguments, progress, setup};
 
 const TRIPLE: &str = "aarch64-unknown-linux-gnu";
@@ -66,15 +66,16 @@ pub(crate) fn check() -> io::Result<Option<usize>> {
         "aarch64-linux-gnu-",
     )?;
     let runtime = compile("runtime.c", &prefix, &scratch)?;
-    let guest = compile("guest.c", &prefix, &scratch)?;
-    let shown = AARCH64.run(
-        &[
-            ("init", &guest),
-            ("runtime", &runtime),
-            ("nsexec", &built.join("nsexec")),
-        ],
-        &scratch,
-    )?;
+    let init = compile("guest.c", &prefix, &scratch)?;
+    let root = guest::empty(&scratch)?;
+    std::fs::copy(init, root.join("init"))?;
+    std::fs::copy(runtime, root.join("runtime"))?;
+    std::fs::copy(built.join("nsexec"), root.join("nsexec"))?;
+    let mut shown = String::new();
+    AARCH64.fetch()?.run(&root, &scratch, |line| {
+        shown.push_str(line);
+        shown.push('\n');
+    })?;
     judge(&shown).map(Some)
 }
 

@@ -1,12 +1,10 @@
 //! Another machine than this one, emulated: Debian's kernel for it, and a first
 //! process of ours.
 
-use std::ffi::OsString;
 use std::fs;
-use std::io::{self, Read, Write};
+use std::io::{self, BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
 
 use crate::progress;
 use crate::setup::{self, Tool};
@@ -19,70 +17,38 @@ pub(crate) struct Machine {
     emulator: Tool,
     arguments: &'static [&'static str],
     console: &'static str,
+    /// After so many seconds it is killed.
+    patience: u32,
 }
 
 pub(crate) const AARCH64: Machine = Machine {
     kernel: "linux-image-cloud-arm64:arm64",
     emulator: setup::QEMU_AARCH64,
-    arguments: &["-machine", "virt", "-cpu", "cortex-a72"],
+    arguments: &["-machine", "virt", "-cpu", "cortex-a72", "-m", "512"],
     console: "ttyAMA0",
+    patience: 120,
 };
 
-/// It boots in a second or two, and has little to do.
-const PATIENCE: Duration = Duration::from_secs(120);
+/// A machine, and the kernel that it boots.
+#[derive(Debug)]
+pub(crate) struct Ready {
+    machine: Machine,
+    kernel: PathBuf,
+}
 
 impl Machine {
-    /// Boots it with these files, of which `/init` is the first process, and
-    /// returns what its console showed until it was switched off.
+    /// Fetches what it takes to emulate it.
     ///
     /// # Errors
-    /// What is needed cannot be had, or it was not switched off in time.
-    pub(crate) fn run(self, files: &[(&str, &Path)], scratch: &Path) -> io::Result<String> {
+    /// What cannot be had here.
+    pub(crate) fn fetch(self) -> io::Result<Ready> {
         if let Some(tool) = setup::tools(&[self.emulator, setup::CPIO])?.first() {
             return Err(io::Error::other(format!("there is no {}", tool.program)));
         }
-        let kernel = self.kernel()?;
-        let image = scratch.join("guest.cpio");
-        pack(files, scratch, &image)?;
-        let mut emulator = Command::new(self.emulator.program)
-            .args(self.arguments)
-            .args(["-m", "512", "-nographic", "-no-reboot", "-kernel"])
-            .arg(kernel)
-            .arg("-initrd")
-            .arg(&image)
-            .arg("-append")
-            .arg(format!("console={} quiet panic=-1", self.console))
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::inherit())
-            .spawn()?;
-        let console = emulator.stdout.take();
-        let started = Instant::now();
-        let timely = loop {
-            if emulator.try_wait()?.is_some() {
-                break true;
-            }
-            if started.elapsed() > PATIENCE {
-                emulator.kill()?;
-                emulator.wait()?;
-                break false;
-            }
-            std::thread::sleep(Duration::from_millis(50));
-        };
-        // What it shows is short: it fits into the pipe until then.
-        let mut shown = Vec::new();
-        if let Some(mut console) = console {
-            console.read_to_end(&mut shown)?;
-        }
-        let shown = String::from_utf8_lossy(&shown).replace('\r', "");
-        if timely {
-            Ok(shown)
-        } else {
-            Err(io::Error::other(format!(
-                "the machine was not switched off in {} s:\n{shown}",
-                PATIENCE.as_secs()
-            )))
-        }
+        Ok(Ready {
+            machine: self,
+            kernel: self.kernel()?,
+        })
     }
 
     /// The kernel's file, kept in cargo's own home.
@@ -122,30 +88,79 @@ impl Machine {
     }
 }
 
-/// Packs the files as an initramfs.
-fn pack(files: &[(&str, &Path)], scratch: &Path, image: &Path) -> io::Result<()> {
-    let directory = scratch.join("guest");
-    match fs::remove_dir_all(&directory) {
+impl Ready {
+    /// Boots it with what `root` holds, of which `/init` is the first process, and
+    /// tells each line of its console until it is switched off.
+    ///
+    /// # Errors
+    /// It does not start, or is not switched off in time.
+    pub(crate) fn run(
+        &self,
+        root: &Path,
+        scratch: &Path,
+        mut tell: impl FnMut(&str),
+    ) -> io::Result<()> {
+        let image = scratch.join("guest.cpio");
+        pack(root, &image)?;
+        let Machine {
+            emulator,
+            arguments,
+            console,
+            patience,
+            ..
+        } = self.machine;
+        // In the foreground, so that ^C reaches it.
+        let mut command = Command::new("timeout");
+        let mut emulator = command
+            .args(["--foreground", "--signal=KILL"])
+            .arg(patience.to_string())
+            .arg(emulator.program)
+            .args(arguments)
+            .args(["-display", "none", "-monitor", "none", "-serial", "stdio"])
+            .args(["-nic", "none", "-no-reboot", "-kernel"])
+            .arg(&self.kernel)
+            .arg("-initrd")
+            .arg(&image)
+            .arg("-append")
+            .arg(format!("console={console} quiet panic=-1"))
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::inherit())
+            .spawn()?;
+        if let Some(shown) = emulator.stdout.take() {
+            for line in BufReader::new(shown).split(b'\n') {
+                tell(&String::from_utf8_lossy(&line?).replace('\r', ""));
+            }
+        }
+        let status = emulator.wait()?;
+        if status.success() {
+            Ok(())
+        } else {
+            Err(io::Error::other(format!(
+                "the machine was not switched off in {patience} s, or failed: {status}"
+            )))
+        }
+    }
+}
+
+/// An empty directory, to be filled with what a machine starts with.
+pub(crate) fn empty(scratch: &Path) -> io::Result<PathBuf> {
+    let root = scratch.join("guest");
+    match fs::remove_dir_all(&root) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
     }
-    fs::create_dir_all(&directory)?;
-    let mut names = OsString::new();
-    for (name, file) in files {
-        fs::copy(file, directory.join(name))?;
-        names.push(name);
-        names.push("\n");
-    }
-    let mut cpio = Command::new("cpio")
-        .args(["--quiet", "-o", "-H", "newc"])
-        .current_dir(&directory)
-        .stdin(Stdio::piped())
+    fs::create_dir_all(&root)?;
+    Ok(root)
+}
+
+/// Packs a directory as an initramfs.
+fn pack(root: &Path, image: &Path) -> io::Result<()> {
+    let status = Command::new("sh")
+        .args(["-c", "find . | cpio --quiet -o -H newc"])
+        .current_dir(root)
         .stdout(fs::File::create(image)?)
-        .spawn()?;
-    if let Some(mut input) = cpio.stdin.take() {
-        input.write_all(names.as_encoded_bytes())?;
-    }
-    let status = cpio.wait()?;
+        .status()?;
     if status.success() {
         Ok(())
     } else {
