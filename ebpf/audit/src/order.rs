@@ -52,6 +52,12 @@ impl Ord for Held {
 }
 
 impl Order {
+    /// Whether not more are held back than may be.
+    #[must_use]
+    pub fn has_room(&self) -> bool {
+        self.held.len() <= MOST
+    }
+
     /// Takes an event.
     pub fn push(&mut self, event: Event) {
         let boot_ns = event.header().boot_ns;
@@ -68,7 +74,7 @@ impl Order {
     pub fn pop(&mut self, now_ns: u64) -> Option<Event> {
         let Reverse(oldest) = self.held.peek()?;
         let late = now_ns.max(self.newest_ns).saturating_sub(LATENESS_NS);
-        if oldest.boot_ns > late && self.held.len() <= MOST {
+        if oldest.boot_ns > late && self.has_room() {
             return None;
         }
         self.pop_any()
@@ -126,6 +132,8 @@ mod tests {
         for boot_ns in (0..).take(MOST + 1) {
             order.push(exit_of(task(7, 1), boot_ns));
         }
+        assert!(!order.has_room());
         assert_eq!(times(&mut order, 0), [0]);
+        assert!(order.has_room());
     }
 }

@@ -152,6 +152,13 @@ impl Story {
         self.host.is_known()
     }
 
+    /// Whether another event can be held back. What is not read fills the ring, where
+    /// what does not fit is counted.
+    #[must_use]
+    pub fn has_room(&self) -> bool {
+        self.order.has_room()
+    }
+
     /// Takes an event as it was read.
     pub fn push(&mut self, event: Event) {
         self.order.push(event);

@@ -14,6 +14,10 @@ use crate::rules::{Alert, Rules, Severity};
 use crate::story::{Story, Told};
 use crate::text::{HEAD, Text};
 
+/// How many events are told before the rings are looked at again: far fewer than fit
+/// into one, or it is full before the last of them is written.
+pub const BATCH: usize = 256;
+
 /// What is told, and how much of it there was.
 #[derive(Debug)]
 pub struct Teller<'a> {
@@ -101,18 +105,26 @@ impl Teller<'_> {
         self.out.line(&whole)
     }
 
-    /// Tells what can be told by now; `ended`: everything.
+    /// Tells what can be told by now, at most [`BATCH`] events of it; whether that was
+    /// all. `ended`: no event comes any more.
     ///
     /// # Errors
     /// The output cannot be written.
-    pub fn tell(&mut self, ended: bool) -> io::Result<()> {
+    pub fn tell(&mut self, ended: bool) -> io::Result<bool> {
         let mut all = Vec::new();
         let mut keep = |told| {
             all.push(told);
             Ok::<(), io::Error>(())
         };
-        while self.story.tell(ended, &mut keep)? {}
-        all.into_iter().try_for_each(|told| self.one(&told))
+        let mut more = true;
+        for _ in 0..BATCH {
+            more = self.story.tell(ended, &mut keep)?;
+            if !more {
+                break;
+            }
+        }
+        all.into_iter().try_for_each(|told| self.one(&told))?;
+        Ok(!more)
     }
 
     fn one(&mut self, told: &Told) -> io::Result<()> {

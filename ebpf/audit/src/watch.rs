@@ -38,6 +38,10 @@ pub fn waited_for(file: bool) -> SigSet {
     signals
 }
 
+/// How long a ring fills before it is read: what is read at once is read cheaply. It
+/// is told later than that anyway ([`LATENESS_NS`](crate::order::LATENESS_NS)).
+const REST: Duration = Duration::from_millis(2);
+
 /// Signals as something to wait for. From here on they end nothing by themselves.
 ///
 /// # Errors
@@ -92,9 +96,17 @@ struct Checks {
 }
 
 impl Checks {
-    fn read(&mut self, probes: &mut Probes, story: &mut Story) -> Result<(), ProbesError> {
+    /// As much as can be held back; `ended`: all that there is, since no more comes.
+    fn read(
+        &mut self,
+        probes: &mut Probes,
+        story: &mut Story,
+        ended: bool,
+    ) -> Result<(), ProbesError> {
         for ring in [NAMESPACE_RING, LINEAGE_RING] {
-            while let Some(event) = probes.next(ring)? {
+            while (ended || story.has_room())
+                && let Some(event) = probes.next(ring)?
+            {
                 self.account.read(event.header());
                 story.push(event);
             }
@@ -131,7 +143,7 @@ impl Checks {
     ) -> Result<(Sample, Vec<Broken>), ProbesError> {
         let mut tries = 0;
         loop {
-            self.read(probes, story)?;
+            self.read(probes, story, true)?;
             let sample = Sample::take(probes)?;
             let broken = self.account.at_end(&sample);
             if broken.is_empty() || tries == SETTLE {
@@ -179,14 +191,11 @@ pub fn run(
         told: Vec::new(),
     };
     let mut losses = 0;
-    let mut failed = false;
+    let (mut failed, mut behind) = (false, false);
     loop {
-        let [namespaces, lineage] = probes.descriptors();
-        let mut waited = [namespaces, lineage, signals.as_fd()]
-            .map(|descriptor| PollFd::new(descriptor, PollFlags::POLLIN));
-        match poll(&mut waited, PollTimeout::from(PATIENCE)) {
-            Ok(_) | Err(nix::errno::Errno::EINTR) => {}
-            Err(error) => return Err(error.into()),
+        let patience = if behind { 0 } else { PATIENCE };
+        if wait(probes, signals, patience)? && !behind {
+            std::thread::sleep(REST);
         }
         if let Some(program) = &mut program {
             status = program.try_wait()?;
@@ -207,7 +216,7 @@ pub fn run(
             // Nothing is written from here on, so the sums have to agree.
             probes.stop();
             let (sample, broken) = checks.end(probes, &mut teller.story)?;
-            teller.tell(true)?;
+            while !teller.tell(true)? {}
             teller.lost_until(&sample)?;
             checks.complain(&broken, teller);
             alert(teller, terms.on_loss, &mut losses)?;
@@ -216,13 +225,30 @@ pub fn run(
             let left = program.filter(|_| status.is_none());
             return Ok(Ended { status, left });
         }
-        checks.read(probes, &mut teller.story)?;
-        teller.tell(false)?;
-        checks.look(probes, teller)?;
+        checks.read(probes, &mut teller.story, false)?;
+        behind = !teller.tell(false)?;
+        if !behind {
+            checks.look(probes, teller)?;
+            teller.out.flush()?;
+        }
         let lossy = alert(teller, terms.on_loss, &mut losses)?;
         failed = lossy && terms.on_loss == OnLoss::Fail;
-        teller.out.flush()?;
     }
+}
+
+/// Until a ring or a signal is to be read, at most so many milliseconds; whether a
+/// ring is.
+fn wait(probes: &Probes, signals: &SignalFd, patience: u8) -> nix::Result<bool> {
+    let [namespaces, lineage] = probes.descriptors();
+    let mut waited = [namespaces, lineage, signals.as_fd()]
+        .map(|descriptor| PollFd::new(descriptor, PollFlags::POLLIN));
+    match poll(&mut waited, PollTimeout::from(patience)) {
+        Ok(_) | Err(nix::errno::Errno::EINTR) => {}
+        Err(error) => return Err(error),
+    }
+    let [namespaces, lineage, _] = waited;
+    let mut rings = [namespaces, lineage].into_iter();
+    Ok(rings.any(|ring| ring.any().unwrap_or(false)))
 }
 
 /// Whether more was lost than `known`, which is an alert where that is asked for.
