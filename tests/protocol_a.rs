@@ -349,8 +349,10 @@ fn the_console_is_the_controlling_terminal() {
     let path = nix::unistd::ttyname(&pty.slave).unwrap();
     let mut exec = Exec::into(target.pid());
     exec.set("_LIBCONTAINER_CONSOLE_PATH", path.to_str().unwrap());
-    // Session leader, its own session and process group, and a terminal.
-    let script = "cut -d' ' -f1,5,6,7 /proc/$$/stat; test -t 0 && test -t 1 && test -t 2 && echo tty; ls /proc/$$/fd | tr '\\n' ' '";
+    // Session leader, its own session and process group, and a terminal. No pipe is in
+    // the script, as the shell would hold its end of it; and ls is not the last command,
+    // as the shell would become ls.
+    let script = "cut -d' ' -f1,5,6,7 /proc/$$/stat; test -t 0 && test -t 1 && test -t 2 && echo tty; ls -1 /proc/$$/fd; :";
     let mut config = shell(script);
     config["user"] = json!("ann");
     let outcome = exec.run_config(&config);
@@ -364,7 +366,7 @@ fn the_console_is_the_controlling_terminal() {
     let stat: Vec<i64> = lines[0].split(' ').map(|n| n.parse().unwrap()).collect();
     assert_eq!((stat[1], stat[2]), (stat[0], stat[0]), "{seen}");
     assert_ne!(stat[3], 0, "{seen}");
-    assert_eq!(lines[1..], ["tty", "0 1 2 "]);
+    assert_eq!(lines[1..], ["tty", "0", "1", "2"]);
 }
 
 #[test]

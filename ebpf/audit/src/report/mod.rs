@@ -3,7 +3,7 @@
 //! Whatever the page tells was chosen by those who are told of, and the page is
 //! opened by whoever looks into an incident. So: no data in the script, a policy
 //! that allows this script and this style alone, nothing from anywhere else, and
-//! one way for text to come into the page, [`html::Text`]. The tables and the time
+//! one way for text to come into the page, `html::Text`. The tables and the time
 //! line are whole without the script, which filters and enlarges.
 
 mod describe;
