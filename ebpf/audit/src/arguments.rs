@@ -122,6 +122,7 @@ pub const FLAGS: [Flag; 21] = [
         &[
             "join-host",
             "pidfd-of-init",
+            "join-container",
             "compat-call",
             "unseen-change",
             "denied-then-in",

@@ -12,6 +12,7 @@ use std::rc::Rc;
 
 use nsexec::procfs::cgroup;
 use nsexec_audit_abi::parts::Task;
+use serde::ser::{Serialize, SerializeMap as _, Serializer};
 
 use crate::container::{self, Place};
 use crate::hierarchy::Hierarchy;
@@ -41,6 +42,24 @@ pub struct Cgroup {
     pub place: Place,
     /// Its path in its hierarchy; none: it is not known.
     pub path: Option<Rc<Path>>,
+}
+
+/// As members of an object: `container`, `pod`. The host's has none.
+impl Serialize for Cgroup {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        let mut members = to.serialize_map(None)?;
+        match &self.place {
+            Place::Host => {}
+            Place::Unknown => members.serialize_entry("container", "unknown")?,
+            Place::Container(container) => {
+                members.serialize_entry("container", &container.name())?;
+                if let Some(pod) = &container.pod {
+                    members.serialize_entry("pod", pod)?;
+                }
+            }
+        }
+        members.end()
+    }
 }
 
 /// What a cgroup is asked for by.

@@ -51,6 +51,12 @@ pub struct Container {
 }
 
 impl Container {
+    /// Its runtime and its id, which have no slash.
+    #[must_use]
+    pub fn name(&self) -> String {
+        format!("{}/{}", self.runtime.name(), self.id)
+    }
+
     /// As much of its id as people need.
     #[must_use]
     pub fn short_id(&self) -> &str {

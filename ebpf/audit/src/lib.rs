@@ -13,6 +13,7 @@ pub mod chain;
 mod check;
 pub mod container;
 pub mod cost;
+pub mod crossing;
 pub mod filter;
 pub mod hierarchy;
 pub mod json;

@@ -39,6 +39,11 @@ impl<K: Eq + Hash, V> Recent<K, V> {
         self.recent.insert(key, value);
     }
 
+    pub(crate) fn remove(&mut self, key: &K) {
+        self.recent.remove(key);
+        self.older.remove(key);
+    }
+
     /// All of them, in no order.
     #[cfg(test)]
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&K, &V)> {
@@ -69,6 +74,9 @@ mod tests {
             [0, 1].map(|key| recent.get(&key).copied()),
             [Some("again"), None]
         );
+        recent.remove(&0);
+        recent.remove(&5);
+        assert!([0, 5].iter().all(|key| recent.get(key).is_none()));
         assert_eq!(recent.get(&4), Some(&"second"));
     }
 

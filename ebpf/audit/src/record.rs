@@ -7,6 +7,8 @@ use nsexec_audit_abi::code::{Notes, Source};
 use nsexec_audit_abi::parts::{Header, Kin, SLOT_NAMES, Task, UNSET, Vector};
 use nsexec_audit_abi::record::{Exec, Exit, Fork, Namespace};
 
+use crate::cgroups::Cgroup;
+use crate::crossing::Passage;
 use crate::judge::{self, Class, Host, Id};
 use crate::lineage::{Gap, Process, Program, differing};
 
@@ -49,6 +51,8 @@ pub struct Actor {
     pub no_new_privs: bool,
     pub seccomp_mode: u8,
     pub cgroup_id: u64,
+    #[serde(flatten)]
+    pub cgroup: Cgroup,
     /// It is nsexec, by the identity of its file.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub nsexec: Option<Claimed>,
@@ -152,6 +156,8 @@ pub struct NamespaceLine {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub child: Option<Named>,
     pub ns: Namespaces,
+    #[serde(flatten)]
+    pub passage: Passage,
 }
 
 /// A task is not where it was left.
@@ -162,6 +168,8 @@ pub struct GapLine {
     pub exec_id: String,
     pub tgid: u32,
     pub tid: u32,
+    #[serde(flatten)]
+    pub cgroup: Cgroup,
     /// What showed it.
     pub found_at: &'static str,
     pub ns: Namespaces,
@@ -270,9 +278,16 @@ pub fn named(kin: &Kin) -> Named {
     }
 }
 
+/// What is known of the actor that its record does not say.
+#[derive(Clone, Debug)]
+pub struct Who<'a> {
+    pub program: Option<&'a Program>,
+    pub cgroup: Cgroup,
+}
+
 /// Who a task is, and what it executes.
 #[must_use]
-pub fn actor(task: &Task, program: Option<&Program>) -> Actor {
+pub fn actor(task: &Task, program: Option<&Program>, cgroup: Cgroup) -> Actor {
     let comm = task.comm.split(|byte| *byte == 0).next();
     let set = |number: u32| (number != UNSET).then_some(number);
     let path = program.map(|program| lossy(&program.path));
@@ -298,6 +313,7 @@ pub fn actor(task: &Task, program: Option<&Program>) -> Actor {
         no_new_privs: task.no_new_privs.get(),
         seccomp_mode: task.seccomp,
         cgroup_id: task.cgroup_id,
+        cgroup,
         nsexec: program.filter(|program| program.is_nsexec).map(claimed),
     }
 }
@@ -384,7 +400,8 @@ pub fn namespace(
     boot: &Boot,
     record: &Namespace,
     class: Class,
-    program: Option<&Program>,
+    passage: Passage,
+    who: Who<'_>,
     host: &Host,
 ) -> NamespaceLine {
     let unseen = record.call.notes.has(Notes::BEGINNING_UNSEEN);
@@ -402,11 +419,12 @@ pub fn namespace(
     NamespaceLine {
         envelope: boot.envelope(class.kind(), &record.header),
         class: class.name(),
-        actor: actor(&record.actor, program),
+        actor: actor(&record.actor, who.program, who.cgroup),
         parent: named(&record.parent),
         op: op(record),
         child: (record.child != Kin::NONE).then(|| named(&record.child)),
         ns,
+        passage,
     }
 }
 
@@ -415,8 +433,8 @@ pub fn namespace(
 pub fn gap(
     boot: &Boot,
     header: &Header,
-    process: Process,
-    tid: u32,
+    (process, tid): (Process, u32),
+    cgroup: Cgroup,
     gap: &Gap,
     host: &Host,
 ) -> GapLine {
@@ -425,6 +443,7 @@ pub fn gap(
         exec_id: exec_id(process),
         tgid: process.tgid,
         tid,
+        cgroup,
         found_at: header.kind.name(),
         ns: namespaces(Some(&gap.known), &gap.found, host),
     }
@@ -432,37 +451,37 @@ pub fn gap(
 
 /// A fork as a line.
 #[must_use]
-pub fn fork(boot: &Boot, record: &Fork, program: Option<&Program>) -> LineageLine {
+pub fn fork(boot: &Boot, record: &Fork, who: Who<'_>) -> LineageLine {
     LineageLine {
         child: Some(named(&record.child)),
-        ..lineage(boot, &record.header, &record.actor, program)
+        ..lineage(boot, &record.header, &record.actor, who)
     }
 }
 
 /// An exec as a line.
 #[must_use]
-pub fn exec(boot: &Boot, record: &Exec, program: Option<&Program>) -> LineageLine {
+pub fn exec(boot: &Boot, record: &Exec, who: Who<'_>) -> LineageLine {
     LineageLine {
         parent: Some(named(&record.parent)),
         path: Some(lossy(record.path.get())),
         argv: Some(arguments(record.arguments.get())),
-        ..lineage(boot, &record.header, &record.actor, program)
+        ..lineage(boot, &record.header, &record.actor, who)
     }
 }
 
 /// An exit as a line.
 #[must_use]
-pub fn exit(boot: &Boot, record: &Exit, program: Option<&Program>) -> LineageLine {
+pub fn exit(boot: &Boot, record: &Exit, who: Who<'_>) -> LineageLine {
     LineageLine {
         status: Some(record.status),
-        ..lineage(boot, &record.header, &record.actor, program)
+        ..lineage(boot, &record.header, &record.actor, who)
     }
 }
 
-fn lineage(boot: &Boot, header: &Header, task: &Task, program: Option<&Program>) -> LineageLine {
+fn lineage(boot: &Boot, header: &Header, task: &Task, who: Who<'_>) -> LineageLine {
     LineageLine {
         envelope: boot.envelope(header.kind.name(), header),
-        actor: actor(task, program),
+        actor: actor(task, who.program, who.cgroup),
         parent: None,
         child: None,
         path: None,

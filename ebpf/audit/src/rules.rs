@@ -7,6 +7,7 @@ use std::collections::{HashMap, VecDeque};
 
 use serde::Serialize;
 
+use crate::crossing::Crossed;
 use crate::judge::Class;
 use crate::record::{GapLine, NamespaceLine};
 use crate::story::Told;
@@ -59,6 +60,12 @@ const PIDFD_INIT: Rule = rule(
     "T1611",
     "namespaces were joined through a pidfd of the host's first process",
 );
+const JOIN_CONTAINER: Rule = rule(
+    "join-container",
+    Severity::High,
+    "T1611",
+    "a process of one container came into namespaces of another one",
+);
 const COMPAT_CALL: Rule = rule(
     "compat-call",
     Severity::High,
@@ -103,9 +110,10 @@ const TIME: Rule = rule(
 );
 
 /// Every rule, the gravest first.
-pub const RULES: [Rule; 9] = [
+pub const RULES: [Rule; 10] = [
     JOIN_HOST,
     PIDFD_INIT,
+    JOIN_CONTAINER,
     COMPAT_CALL,
     UNSEEN,
     DENIED_THEN,
@@ -195,6 +203,10 @@ impl Rules {
         let fires = [
             (JOIN_HOST, class == Class::JoinHost),
             (PIDFD_INIT, joined && of_init),
+            (
+                JOIN_CONTAINER,
+                line.passage.crossed == Some(Crossed::Between),
+            ),
             (
                 COMPAT_CALL,
                 line.op.abi == "compat" && line.op.syscall != "unseen",

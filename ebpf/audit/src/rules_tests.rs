@@ -1,11 +1,18 @@
+use std::rc::Rc;
+
 use nsexec_audit_abi::Event;
 use nsexec_audit_abi::code::{Abi, Hook, Kind, Source, Syscall};
 use nsexec_audit_abi::parts::{Task, Vector};
 use nsexec_audit_abi::record::{Namespace, Snapshot};
 
 use super::*;
+use crate::container::{self, Place};
 use crate::lineage::tests::{call, exec, header, kin, namespace, task, vector, with};
 use crate::story::Story;
+
+/// The cgroups of two containers.
+const C1: u64 = u64::MAX - 1;
+const C2: u64 = u64::MAX - 2;
 
 /// The names of the rules that fire over these, the host's namespaces being those
 /// of `vector(1)`.
@@ -17,6 +24,11 @@ fn fired(events: Vec<Event>, off: &[&str]) -> Vec<&'static str> {
         parent: kin(&task(1, 1)),
         vector: vector(1),
     }]);
+    for (id, path) in [(C1, "/c1"), (C2, "/c2")] {
+        let container = container::of_path(path.as_ref()).unwrap();
+        let place = Place::Container(Rc::new(container));
+        story.cgroups().found(id, path.as_ref(), place);
+    }
     for event in events {
         story.push(event);
     }
@@ -85,7 +97,26 @@ fn each_rule_fires_and_does_not_fire_on_its_neighbour() {
             exec(task(5, 1), b"/bin/b", found),
         ]
     };
-    let cases: [(&str, Vec<Event>, Vec<Event>); 9] = [
+    // Both containers are lived in, and a process of one joins a namespace of the other.
+    let other = with(with(host, "mnt", 90), "net", 91);
+    let own = with(with(host, "mnt", 92), "net", 93);
+    let between = |cgroup_id| {
+        let lives = |id, inode, cgroup_id, vector| {
+            let task = Task {
+                cgroup_id,
+                ..task(id, inode)
+            };
+            exec(task, b"/bin/a", vector)
+        };
+        let mut record = join(own, with(own, "net", 91));
+        record.actor.cgroup_id = cgroup_id;
+        vec![
+            lives(7, 1, C2, other),
+            lives(5, 1, cgroup_id, own),
+            at(record, 2),
+        ]
+    };
+    let cases: [(&str, Vec<Event>, Vec<Event>); 10] = [
         (
             "join-host",
             once(join(inside, host)),
@@ -96,6 +127,7 @@ fn each_rule_fires_and_does_not_fire_on_its_neighbour() {
             once(through_pidfd(1)),
             once(through_pidfd(2)),
         ),
+        ("join-container", between(C1), between(C2)),
         (
             "compat-call",
             once(compat(Abi::Compat)),

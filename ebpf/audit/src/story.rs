@@ -10,11 +10,14 @@ use nsexec_audit_abi::counters::Position;
 use nsexec_audit_abi::parts::Task;
 use nsexec_audit_abi::record::Snapshot;
 
+use crate::cgroups::{Cgroup, Cgroups};
+use crate::container::Place;
+use crate::crossing::Owners;
 use crate::judge::{self, Class, Host};
 use crate::lineage::{File, Gap, Lineage, Process};
 use crate::order::Order;
 use crate::record::{
-    self, Boot, Envelope, GapLine, LineageLine, LostLine, NamespaceLine, StartLine,
+    self, Boot, Envelope, GapLine, LineageLine, LostLine, NamespaceLine, StartLine, Who,
 };
 
 /// kthreadd: a kernel thread, which is in the first namespaces of all.
@@ -51,6 +54,8 @@ pub struct Story {
     order: Order,
     lineage: Lineage,
     host: Host,
+    cgroups: Cgroups,
+    owners: Owners,
     /// How many events of a processor did not fit into a ring, when last told.
     lost: HashMap<(u32, Ring), u64>,
 }
@@ -91,6 +96,8 @@ impl Story {
             order: Order::default(),
             lineage: Lineage::new(nsexec),
             host: Host::default(),
+            cgroups: Cgroups::here(),
+            owners: Owners::default(),
             lost: HashMap::new(),
         })
     }
@@ -144,6 +151,18 @@ impl Story {
             }
             self.lineage.see(&Event::Snapshot(*task));
         }
+        // Whose a namespace is, its oldest process says: others have come into it.
+        let mut oldest: Vec<&Snapshot> = tasks.iter().collect();
+        oldest.sort_by_key(|task| task.task.start_ns);
+        for one in oldest {
+            let cgroup = self.cgroups.of(&one.task, one.header.boot_ns);
+            self.owners.see(&one.vector, &cgroup.place, &self.host);
+        }
+    }
+
+    /// The cgroups, by which containers are known.
+    pub fn cgroups(&mut self) -> &mut Cgroups {
+        &mut self.cgroups
     }
 
     /// Whether it is known which namespaces are the host's.
@@ -161,6 +180,8 @@ impl Story {
 
     /// Takes an event as it was read.
     pub fn push(&mut self, event: Event) {
+        // While it is still there: the event itself waits for others.
+        self.cgroups.of(task(&event), event.header().boot_ns);
         self.order.push(event);
     }
 
@@ -194,36 +215,61 @@ impl Story {
         }
         // Of a process that ends, what it executed is still to be told.
         let program = self.lineage.program(process(&event)).cloned();
+        let cgroup = self.cgroups.of(task(&event), header.boot_ns);
         let gap = self.lineage.see(&event);
         if let Some(gap) = gap {
-            tell(Told::Gap(Box::new(self.gap(&event, &gap))))?;
+            let line = self.gap(&event, cgroup.clone(), &gap);
+            tell(Told::Gap(Box::new(line)))?;
         }
         let program = self.lineage.program(process(&event)).cloned().or(program);
         let program = program.as_ref();
+        self.learn(&event, &cgroup.place);
+        let who = Who { program, cgroup };
         let told = match &event {
             Event::Namespace(record) => {
                 let class = judge::class(record, &self.host);
-                let line = record::namespace(&self.boot, record, class, program, &self.host);
+                let passage = self
+                    .owners
+                    .passage(record, class, &who.cgroup.place, &self.host);
+                let line = record::namespace(&self.boot, record, class, passage, who, &self.host);
                 Told::Namespace(Box::new(line), class)
             }
-            Event::Fork(fork) => Told::Lineage(Box::new(record::fork(&self.boot, fork, program))),
-            Event::Exec(exec) => Told::Lineage(Box::new(record::exec(&self.boot, exec, program))),
-            Event::Exit(exit) => Told::Lineage(Box::new(record::exit(&self.boot, exit, program))),
+            Event::Fork(fork) => Told::Lineage(Box::new(record::fork(&self.boot, fork, who))),
+            Event::Exec(exec) => Told::Lineage(Box::new(record::exec(&self.boot, exec, who))),
+            Event::Exit(exit) => Told::Lineage(Box::new(record::exit(&self.boot, exit, who))),
             Event::Snapshot(_) => return Ok(true),
         };
         tell(told)?;
         Ok(true)
     }
 
-    fn gap(&self, event: &Event, gap: &Gap) -> GapLine {
-        let (process, tid) = match event {
+    /// Whose namespaces are: of who lives in them, which a runtime on its way does not.
+    fn learn(&mut self, event: &Event, place: &Place) {
+        match event {
+            Event::Namespace(record) => {
+                let class = judge::class(record, &self.host);
+                if matches!(class, Class::Create | Class::Nested) {
+                    let (before, after) = (&record.before, &record.after);
+                    self.owners.made(before, after, place, &self.host);
+                }
+            }
+            Event::Exec(record) => self.owners.see(&record.vector, place, &self.host),
+            Event::Fork(record) if *place != Place::Host => {
+                self.owners.see(&record.vector, place, &self.host);
+            }
+            Event::Fork(_) | Event::Exit(_) | Event::Snapshot(_) => {}
+        }
+    }
+
+    fn gap(&self, event: &Event, cgroup: Cgroup, gap: &Gap) -> GapLine {
+        let who = match event {
             Event::Fork(fork) if gap.of_child => (Process::of_kin(&fork.child), fork.child.tid),
             other => {
                 let task = task(other);
                 (Process::of(task), task.tid)
             }
         };
-        record::gap(&self.boot, event.header(), process, tid, gap, &self.host)
+        record::gap(&self.boot, event.header(), who, cgroup, gap, &self.host)
     }
 
     /// How many were lost on this processor and ring since it was last told.

@@ -1,5 +1,5 @@
 use nsexec_audit_abi::code::Syscall;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::*;
 use crate::lineage::tests::{call, exec, exit_of, kin, namespace, task, vector, with};
@@ -126,4 +126,126 @@ fn nothing_is_told_before_its_time() {
     story.push(early);
     let told = story.tell(false, |_| Ok::<(), ()>(()));
     assert_eq!(told, Ok(false));
+}
+
+/// The number of a cgroup that no machine has.
+const CGROUP: u64 = u64::MAX - 1;
+
+fn in_container(story: &mut Story, path: &str) {
+    let container = crate::container::of_path(path.as_ref()).unwrap();
+    let place = Place::Container(std::rc::Rc::new(container));
+    story.cgroups().found(CGROUP, path.as_ref(), place);
+}
+
+#[test]
+fn who_is_in_a_container_is_told_with_it_and_who_comes_in_with_the_border() {
+    let mut story = story();
+    let id = "4f797c539e6c745de61a93ca3ff892358ecbcaccd8414d5db545c38428142970";
+    let pod = "2b1f5c0e-6a3d-4a56-9c1d-0a1b2c3d4e5f";
+    in_container(&mut story, &format!("/kubepods/pod{pod}/crio-{id}"));
+    let host = vector(1);
+    let inside = with(with(host, "mnt", 70), "net", 71);
+    let container = Task {
+        cgroup_id: CGROUP,
+        ..task(5, 1)
+    };
+    story.push(exec(container, b"/bin/a", inside));
+    let mut at = 2;
+    let mut call = |actor, syscall, before, after| {
+        let mut record = namespace(actor, call(syscall, 0), before, after);
+        record.header.boot_ns = at;
+        at += 1;
+        Event::Namespace(record)
+    };
+    let unshared = with(inside, "uts", 80);
+    story.push(call(container, Syscall::Unshare, inside, unshared));
+    story.push(call(task(6, 1), Syscall::Setns, host, inside));
+    let back = with(unshared, "net", 4);
+    story.push(call(container, Syscall::Setns, unshared, back));
+    let unknown = Task {
+        cgroup_id: u64::MAX,
+        ..task(8, 1)
+    };
+    story.push(call(unknown, Syscall::Unshare, host, with(host, "uts", 90)));
+    let told = told(&mut story);
+    let name = format!("cri-o/{id}");
+    let null = Value::Null;
+    for ((json, text), (container, pod, crossed, by, entered, end)) in told.iter().skip(1).zip([
+        (
+            &json!(name),
+            &json!(pod),
+            null.clone(),
+            null.clone(),
+            &null,
+            "uts  (cri-o 4f797c539e6c)",
+        ),
+        (
+            &null,
+            &null,
+            json!("host->container"),
+            json!("mnt"),
+            &json!(name),
+            "mnt net  (host->cri-o 4f797c539e6c)",
+        ),
+        (
+            &json!(name),
+            &json!(pod),
+            json!("container->host"),
+            json!("mnt"),
+            &null,
+            "net  (cri-o 4f797c539e6c->host)",
+        ),
+        (
+            &json!("unknown"),
+            &null,
+            null.clone(),
+            null.clone(),
+            &null,
+            "uts  (unknown)",
+        ),
+    ]) {
+        assert_eq!(json["actor"]["container"], *container, "{json}");
+        assert_eq!(json["actor"]["pod"], *pod, "{json}");
+        assert_eq!(json["crossed"], crossed, "{json}");
+        assert_eq!(json["crossed_by"], by, "{json}");
+        assert_eq!(json["entered"], *entered, "{json}");
+        let text = text.as_ref().unwrap();
+        assert!(text.ends_with(end), "{text}");
+    }
+    assert_eq!(told.len(), 5);
+    assert_eq!(told[0].0["actor"]["container"], name);
+}
+
+#[test]
+fn the_oldest_process_that_is_there_says_whose_a_namespace_is() {
+    let mut story = story();
+    in_container(&mut story, "/c1");
+    let listed = |pid, cgroup_id, vector| Snapshot {
+        header: crate::lineage::tests::header(Kind::Snapshot, Hook::IterTask, 0),
+        task: Task {
+            cgroup_id,
+            ..task(pid, 1)
+        },
+        parent: kin(&task(1, 1)),
+        vector,
+    };
+    let host = vector(1);
+    let inside = with(host, "mnt", 70);
+    let service = with(host, "mnt", 80);
+    // Each stands last that is the older one.
+    story.know(&[
+        listed(40, 1, inside),
+        listed(30, CGROUP, inside),
+        listed(50, CGROUP, service),
+        listed(20, 1, service),
+    ]);
+    for (after, boot_ns) in [(inside, 1), (service, 2)] {
+        let mut record = namespace(task(6, 1), call(Syscall::Setns, 0), host, after);
+        record.header.boot_ns = boot_ns;
+        record.actor.tid += u32::try_from(boot_ns).unwrap();
+        story.push(Event::Namespace(record));
+    }
+    let told = told(&mut story);
+    assert_eq!(told[0].0["entered"], "runc/c1", "{}", told[0].0);
+    assert_eq!(told[1].0["entered"], Value::Null, "{}", told[1].0);
 }

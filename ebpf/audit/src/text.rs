@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use crate::container::{Container, Place};
+use crate::crossing::Crossed;
 use crate::judge::Class;
 use crate::record::{Actor, GapLine, LineageLine, MissedLine, NamespaceLine};
 use crate::rules::{Alert, Severity};
@@ -84,6 +86,9 @@ impl Text {
         if let Some(claimed) = &line.actor.nsexec {
             let _ = write!(call, "  [nsexec, policy {}]", escaped(&claimed.policy));
         }
+        if let Some(place) = place(line) {
+            let _ = write!(call, "  ({place})");
+        }
         let name = class.name();
         let what = match colour {
             Some(colour) => self.painted(colour, &format!("{name:<11}")),
@@ -144,6 +149,31 @@ impl Text {
             format!("{colour}{text}{PLAIN}")
         } else {
             text.to_owned()
+        }
+    }
+}
+
+/// The container that it happened in, or the border that was crossed; of the host's own
+/// doings none.
+fn place(line: &NamespaceLine) -> Option<String> {
+    let short = |container: &Container| {
+        let (runtime, id) = (container.runtime.name(), container.short_id());
+        format!("{runtime} {}", escaped(id))
+    };
+    let named = |place: &Place| match place {
+        Place::Host => "host".to_owned(),
+        Place::Unknown => "unknown".to_owned(),
+        Place::Container(container) => short(container),
+    };
+    let passage = &line.passage;
+    let to = passage.entered.as_deref().map(short);
+    match (passage.crossed, to) {
+        (Some(Crossed::OutOf), _) => Some(format!("{}->host", named(&passage.from))),
+        (Some(_), Some(to)) => Some(format!("{}->{to}", named(&passage.from))),
+        (None, Some(to)) if passage.from == Place::Unknown => Some(format!("unknown->{to}")),
+        _ => {
+            let own = &line.actor.cgroup.place;
+            (*own != Place::Host).then(|| named(own))
         }
     }
 }

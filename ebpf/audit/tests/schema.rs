@@ -8,9 +8,10 @@ use std::process::Command;
 
 use nsexec_audit::account::Why;
 use nsexec_audit::record::MissedLine;
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use support::object;
+use support::cgroup::Cgroup;
+use support::{Sleeper, object};
 
 const SCHEMA: &str = include_str!("../../../docs/audit-event.schema.json");
 
@@ -68,37 +69,41 @@ fn wrong(root: &Value, schema: &Value, value: &Value, at: &str) -> Option<String
         .find_map(|(schema, member)| wrong(root, schema, member, at))
 }
 
+/// The lines that are told of a script, each of which is what the schema says.
+fn held(script: &str, arguments: &[&str]) -> Vec<(String, Value)> {
+    let schema: Value = serde_json::from_str(SCHEMA).unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_nsexec-audit"))
+        .args(["--format", "json", "--lineage", "--", "sh", "-c", script])
+        .args(arguments)
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let printed = String::from_utf8(output.stdout).unwrap();
+    let kinds = schema["oneOf"].as_array().unwrap();
+    let hold = |line: &str| {
+        let value: Value = serde_json::from_str(line).unwrap();
+        let complaints = kinds.iter().map(|one| wrong(&schema, one, &value, "line"));
+        let complaints: Vec<_> = complaints.collect();
+        let fitting = complaints.iter().filter(|wrong| wrong.is_none()).count();
+        assert_eq!(fitting, 1, "{line}\n{complaints:?}");
+        (line.to_owned(), value)
+    };
+    printed.lines().map(hold).collect()
+}
+
 #[test]
 fn every_line_is_what_the_schema_says() {
     if object("every_line_is_what_the_schema_says").is_none() {
         return;
     }
-    let schema: Value = serde_json::from_str(SCHEMA).unwrap();
     let script = "unshare --uts --net true; unshare --time true; unshare --user --map-root-user true; \
                   unshare --fork --pid --kill-child true; nsenter --net=/proc/1/ns/net true; \
                   nsenter --net=/etc/passwd true; exit 0";
-    let output = Command::new(env!("CARGO_BIN_EXE_nsexec-audit"))
-        .args(["--format", "json", "--lineage", "--", "sh", "-c", script])
-        .output()
-        .unwrap();
-    assert!(output.status.success(), "{output:?}");
-    let printed = String::from_utf8(output.stdout).unwrap();
+    let lines = held(script, &[]);
     let mut kinds = BTreeSet::new();
     let mut sizes = Vec::new();
-    for line in printed.lines() {
-        let value: Value = serde_json::from_str(line).unwrap();
-        let kind = value["kind"].as_str().unwrap().to_owned();
-        let fitting: Vec<&Value> = schema["oneOf"]
-            .as_array()
-            .unwrap()
-            .iter()
-            .filter(|one| wrong(&schema, one, &value, "line").is_none())
-            .collect();
-        let complaints = schema["oneOf"].as_array().unwrap().iter();
-        let complaints: Vec<_> = complaints
-            .map(|one| wrong(&schema, one, &value, "line"))
-            .collect();
-        assert_eq!(fitting.len(), 1, "{line}\n{complaints:?}");
+    for (line, value) in &lines {
+        let kind = value["kind"].as_str().unwrap();
         if kind.starts_with("ns_") {
             sizes.push(line.len());
         }
@@ -120,6 +125,35 @@ fn every_line_is_what_the_schema_says() {
     let median = sizes[sizes.len() / 2];
     println!("{} lines of namespaces, median {median} bytes", sizes.len());
     assert!(median <= 900, "{sizes:?}");
+}
+
+#[test]
+fn lines_with_a_container_are_what_the_schema_says() {
+    let test = "lines_with_a_container_are_what_the_schema_says";
+    if object(test).is_none() {
+        return;
+    }
+    let name = format!("nsexec-schema-{}", std::process::id());
+    let Some(cgroup) = Cgroup::new(test, &name) else {
+        return;
+    };
+    // It ends before its cgroup is removed.
+    let sleeper = Sleeper::new(&["--uts"]);
+    cgroup.put(sleeper.pid());
+    let procs = cgroup.procs();
+    let script = "nsenter -t $1 -u true; echo $$ >$0; unshare --uts true; exit 0";
+    let arguments = [procs.to_str().unwrap(), &sleeper.pid().to_string()];
+    let lines = held(script, &arguments);
+    let container = json!(format!("runc/{name}"));
+    let of_kind = |kind| {
+        let mut all = lines.iter().map(|(_, value)| value);
+        all.find(|value| value["kind"] == kind).unwrap()
+    };
+    let join = of_kind("ns_join");
+    assert_eq!(join["crossed"], "host->container");
+    assert_eq!(join["crossed_by"], "mnt");
+    assert_eq!(join["entered"], container);
+    assert_eq!(of_kind("ns_create")["actor"]["container"], container);
 }
 
 /// The checker itself refuses.

@@ -5,6 +5,8 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use nsexec_audit::hierarchy::Hierarchy;
 
 use super::leave_out;
@@ -49,12 +51,24 @@ impl Cgroup {
     }
 }
 
-impl Drop for Cgroup {
-    fn drop(&mut self) {
+impl Cgroup {
+    /// Removes it, so that it can be made again.
+    pub fn remove(&self) {
         // A process that was killed leaves it a little later.
         let deadline = Instant::now() + Duration::from_secs(10);
-        while fs::remove_dir(&self.0).is_err() && Instant::now() < deadline {
+        while self.0.exists() && fs::remove_dir(&self.0).is_err() && Instant::now() < deadline {
             std::thread::sleep(Duration::from_millis(5));
         }
+    }
+}
+
+impl Drop for Cgroup {
+    fn drop(&mut self) {
+        // Who is in it, the test has put there.
+        let procs = fs::read_to_string(self.procs()).unwrap_or_default();
+        for pid in procs.lines().filter_map(|pid| pid.parse().ok()) {
+            let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
+        }
+        self.remove();
     }
 }

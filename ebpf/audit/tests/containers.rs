@@ -1,0 +1,354 @@
+//! In which container it happened, and which border was crossed, of processes and
+//! cgroups that are really there.
+#![allow(clippy::unwrap_used, reason = "in a test, a panic is how it fails")]
+
+mod support;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::{Value, json};
+
+use support::cgroup::Cgroup;
+use support::{Sleeper, inum, leave_out, object};
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_nsexec-audit");
+
+/// What is told of a shell that runs `script`, whose arguments are `$0` and so on.
+fn told(options: &[&str], script: &str, arguments: &[&str]) -> Vec<Value> {
+    let output = Command::new(PROGRAM)
+        .args(["--format", "json"])
+        .args(options)
+        .args(["--", "sh", "-e", "-c", script])
+        .args(arguments)
+        .output()
+        .unwrap();
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{}: {errors}", output.status);
+    let printed = String::from_utf8(output.stdout).unwrap();
+    let lines = printed.lines().map(serde_json::from_str);
+    lines.collect::<Result<_, _>>().unwrap()
+}
+
+fn of_kind<'a>(lines: &'a [Value], kind: &str) -> Vec<&'a Value> {
+    lines.iter().filter(|line| line["kind"] == kind).collect()
+}
+
+fn text(path: PathBuf) -> String {
+    path.into_os_string().into_string().unwrap()
+}
+
+/// A process in a cgroup that is named like a container's, in namespaces of its own.
+struct Container {
+    /// It ends before its cgroup is removed.
+    sleeper: Sleeper,
+    cgroup: Cgroup,
+    name: String,
+}
+
+impl Container {
+    fn new(test: &str, of: &str) -> Option<Self> {
+        object(test)?;
+        let name = format!("nsexec-{of}-{}", std::process::id());
+        let cgroup = Cgroup::new(test, &name)?;
+        let sleeper = Sleeper::new(&["--mount", "--uts", "--net"]);
+        cgroup.put(sleeper.pid());
+        Some(Self {
+            sleeper,
+            cgroup,
+            name: format!("runc/{name}"),
+        })
+    }
+
+    fn pid(&self) -> String {
+        self.sleeper.pid().to_string()
+    }
+}
+
+#[test]
+fn a_join_from_the_host_is_told_with_the_container_that_it_enters() {
+    let test = "a_join_from_the_host_is_told_with_the_container_that_it_enters";
+    let Some(container) = Container::new(test, "into") else {
+        return;
+    };
+    let lines = told(&[], "nsenter -t $0 -u -n true", &[&container.pid()]);
+    let joins = of_kind(&lines, "ns_join");
+    let changed: Vec<&Value> = joins.iter().map(|line| &line["ns"]["changed"]).collect();
+    assert_eq!(changed, [&json!(["uts"]), &json!(["net"])]);
+    for join in joins {
+        assert_eq!(join["crossed"], "host->container", "{join}");
+        assert_eq!(join["crossed_by"], "mnt", "{join}");
+        assert_eq!(join["entered"], json!(container.name), "{join}");
+        assert_eq!(join["actor"]["container"], Value::Null, "{join}");
+    }
+    assert_eq!(of_kind(&lines, "alert"), [&Value::Null; 0]);
+}
+
+/// A script that becomes the words after the file of processes of a cgroup, in it.
+const INSIDE: &str = "inside() { exec sh -e -c 'echo $$ >\"$0\"; exec \"$@\"' \"$@\"; }; ";
+
+#[test]
+fn a_container_that_comes_while_it_is_watched_is_known_as_well() {
+    let test = "a_container_that_comes_while_it_is_watched_is_known_as_well";
+    if object(test).is_none() {
+        return;
+    }
+    let name = format!("nsexec-later-{}", std::process::id());
+    let Some(cgroup) = Cgroup::new(test, &name) else {
+        return;
+    };
+    let id = cgroup.id();
+    let procs = text(cgroup.procs());
+    // A name that was there before has another number then.
+    cgroup.remove();
+    let made = told(
+        &[],
+        &format!(
+            "{INSIDE} mkdir \"${{0%/*}}\"
+             inside \"$0\" unshare --mount --uts sleep 1000 & child=$!
+             for i in $(seq 2000); do
+                 if [ \"$(cat /proc/$child/comm)\" = sleep ]; then break; fi
+                 sleep 0.01
+             done
+             nsenter -t $child -u true
+             kill $child; wait $child || :"
+        ),
+        &[&procs],
+    );
+    let container = json!(format!("runc/{name}"));
+    let created = of_kind(&made, "ns_create");
+    assert_eq!(created.len(), 1, "{created:?}");
+    assert_eq!(created[0]["actor"]["container"], container);
+    assert_ne!(created[0]["actor"]["cgroup_id"], id);
+    let joins = of_kind(&made, "ns_join");
+    assert_eq!(joins.len(), 1, "{joins:?}");
+    assert_eq!(joins[0]["crossed"], "host->container");
+    assert_eq!(joins[0]["entered"], container);
+}
+
+#[test]
+fn of_a_hundred_processes_that_end_at_once_each_has_its_container() {
+    let test = "of_a_hundred_processes_that_end_at_once_each_has_its_container";
+    if object(test).is_none() {
+        return;
+    }
+    let name = format!("nsexec-short-{}", std::process::id());
+    let Some(cgroup) = Cgroup::new(test, &name) else {
+        return;
+    };
+    let script = format!(
+        "{INSIDE} for i in $(seq 100); do (inside \"$0\" unshare --uts true); done; \
+         unshare --ipc true"
+    );
+    let lines = told(&["--lineage"], &script, &[&text(cgroup.procs())]);
+    let name = json!(format!("runc/{name}"));
+    let created = of_kind(&lines, "ns_create");
+    let (host, inside): (Vec<&Value>, Vec<&Value>) = created
+        .into_iter()
+        .partition(|line| line["ns"]["changed"] == json!(["ipc"]));
+    assert_eq!(inside.len(), 100);
+    for line in inside {
+        assert_eq!(line["actor"]["container"], name, "{line}");
+        assert_eq!(line["actor"]["cgroup_id"], cgroup.id());
+    }
+    let [host] = host.as_slice() else {
+        panic!("{host:?}");
+    };
+    assert_eq!(host["actor"]["container"], Value::Null, "{host}");
+    let runs = |line: &&Value| line["kind"] == "exec" && line["path"] == "/usr/bin/unshare";
+    let execs: Vec<&Value> = lines.iter().filter(runs).collect();
+    assert_eq!(execs.len(), 101, "{execs:?}");
+    let inside = |line: &&&Value| line["actor"]["container"] == name;
+    assert_eq!(execs.iter().filter(inside).count(), 100);
+}
+
+/// The cgroup is gone as soon as the process is.
+#[test]
+fn a_cgroup_that_is_gone_is_unknown_and_never_the_host_s() {
+    let test = "a_cgroup_that_is_gone_is_unknown_and_never_the_host_s";
+    if object(test).is_none() {
+        return;
+    }
+    let name = format!("nsexec-gone-{}", std::process::id());
+    let Some(cgroup) = Cgroup::new(test, &name) else {
+        return;
+    };
+    let procs = text(cgroup.procs());
+    cgroup.remove();
+    let lines = told(
+        &[],
+        &format!(
+            "{INSIDE} for i in $(seq 50); do mkdir \"${{0%/*}}\"; (inside \"$0\" unshare --uts true)
+             for j in $(seq 2000); do if rmdir \"${{0%/*}}\"; then break; fi; done; done"
+        ),
+        &[&procs],
+    );
+    let created = of_kind(&lines, "ns_create");
+    assert_eq!(created.len(), 50);
+    let name = json!(format!("runc/{name}"));
+    let is = |right: &Value| {
+        let of = |line: &&&Value| line["actor"]["container"] == *right;
+        created.iter().filter(of).count()
+    };
+    let (known, unknown) = (is(&name), is(&json!("unknown")));
+    println!("{known} known, {unknown} gone before they were looked up");
+    assert_eq!(known + unknown, 50, "{created:?}");
+}
+
+#[test]
+fn a_process_of_a_container_that_comes_out_crosses_to_the_host() {
+    let test = "a_process_of_a_container_that_comes_out_crosses_to_the_host";
+    let kernel = fs::read_to_string("/proc/2/comm").unwrap_or_default();
+    if kernel != "kthreadd\n" || inum("self", "uts") != inum("2", "uts") {
+        leave_out(test, "it is not run in the host's namespaces");
+        return;
+    }
+    let Some(container) = Container::new(test, "out") else {
+        return;
+    };
+    let script = format!("{INSIDE} inside \"$0\" nsenter -t $1 -m -u nsenter -t $2 -u true");
+    let own = std::process::id().to_string();
+    let procs = text(container.cgroup.procs());
+    let lines = told(&[], &script, &[&procs, &container.pid(), &own]);
+    let joins = of_kind(&lines, "ns_join");
+    let last = joins.last().unwrap();
+    assert_eq!(last["class"], "join_host", "{last}");
+    assert_eq!(last["crossed"], "container->host", "{last}");
+    assert_eq!(last["crossed_by"], "mnt", "{last}");
+    assert_eq!(last["actor"]["container"], json!(container.name), "{last}");
+    let rules: Vec<&Value> = of_kind(&lines, "alert")
+        .iter()
+        .map(|alert| &alert["rule"])
+        .collect();
+    assert_eq!(rules, ["join-host"]);
+}
+
+#[test]
+fn a_process_of_a_container_that_enters_another_one_is_an_alert() {
+    let test = "a_process_of_a_container_that_enters_another_one_is_an_alert";
+    let Some(from) = Container::new(test, "from") else {
+        return;
+    };
+    let Some(to) = Container::new(test, "to") else {
+        return;
+    };
+    let script = format!("{INSIDE} inside \"$0\" nsenter -t $1 -m -u nsenter -t $2 -u true");
+    let procs = text(from.cgroup.procs());
+    let lines = told(&[], &script, &[&procs, &from.pid(), &to.pid()]);
+    let joins = of_kind(&lines, "ns_join");
+    let crossed: Vec<&Value> = joins.iter().map(|line| &line["crossed"]).collect();
+    // nsenter(1) joins the mount namespace last.
+    let into = json!("host->container");
+    assert_eq!(crossed, [&into, &into, &json!("container->container")]);
+    assert_eq!(joins[2]["entered"], json!(to.name));
+    assert_eq!(joins[2]["actor"]["container"], json!(from.name));
+    let alerts = of_kind(&lines, "alert");
+    assert_eq!(alerts.len(), 1, "{alerts:?}");
+    assert_eq!(alerts[0]["rule"], "join-container");
+    assert_eq!(alerts[0]["tgid"], joins[2]["actor"]["tgid"]);
+}
+
+/// A container of runc, removed at the end.
+struct Runc {
+    program: &'static str,
+    directory: PathBuf,
+    id: String,
+}
+
+impl Runc {
+    /// None: there is no runc that can run one here, and `test` is left out.
+    fn new(test: &str) -> Option<Self> {
+        object(test)?;
+        let found = ["/usr/sbin/runc", "/usr/bin/runc"];
+        let program = found.into_iter().find(|path| Path::new(path).exists());
+        let busybox = ["/usr/bin/busybox", "/bin/busybox"];
+        let busybox = busybox.into_iter().find(|path| Path::new(path).exists());
+        let (Some(program), Some(busybox)) = (program, busybox) else {
+            leave_out(test, "there is no runc, or no busybox to run in it");
+            return None;
+        };
+        let id = format!("nsexec-runc-{}", std::process::id());
+        let directory = std::env::temp_dir().join(&id);
+        let root = directory.join("rootfs");
+        for directory in ["bin", "proc", "dev", "sys"] {
+            fs::create_dir_all(root.join(directory)).unwrap();
+        }
+        fs::copy(busybox, root.join("bin/busybox")).unwrap();
+        let runc = Self {
+            program,
+            directory,
+            id,
+        };
+        let spec = Command::new(program)
+            .arg("spec")
+            .current_dir(&runc.directory)
+            .status();
+        assert!(spec.unwrap().success());
+        let file = runc.directory.join("config.json");
+        let mut config: Value = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
+        config["process"]["terminal"] = json!(false);
+        config["process"]["args"] = json!(["/bin/busybox", "sleep", "1000"]);
+        config["process"]["rlimits"] = json!([]);
+        fs::write(&file, config.to_string()).unwrap();
+        Some(runc)
+    }
+
+    fn command(&self, words: &[&str]) -> Command {
+        let mut command = Command::new(self.program);
+        let state = self.directory.join("state");
+        command.arg("--root").arg(state).args(words);
+        command
+    }
+}
+
+impl Drop for Runc {
+    fn drop(&mut self) {
+        let _ = self.command(&["delete", "--force", &self.id]).output();
+        let _ = fs::remove_dir_all(&self.directory);
+    }
+}
+
+#[test]
+fn what_runc_runs_is_told_as_its_container() {
+    let test = "what_runc_runs_is_told_as_its_container";
+    let Some(runc) = Runc::new(test) else {
+        return;
+    };
+    let (state, bundle) = (runc.directory.join("state"), &runc.directory);
+    let script =
+        "\"$0\" --root \"$1\" run --detach --bundle \"$2\" \"$3\" </dev/null >/dev/null 2>&1
+                  \"$0\" --root \"$1\" exec \"$3\" /bin/busybox unshare -u /bin/busybox true || :";
+    let arguments = [
+        runc.program,
+        state.to_str().unwrap(),
+        bundle.to_str().unwrap(),
+        &runc.id,
+    ];
+    let lines = told(&["--lineage"], script, &arguments);
+    let name = json!(format!("runc/{}", runc.id));
+    let inside = |path: &str| {
+        let of = |line: &&Value| line["kind"] == "exec" && line["path"] == path;
+        let all = lines.iter().filter(of);
+        all.map(|line| &line["actor"]["container"])
+            .collect::<Vec<_>>()
+    };
+    let programs = inside("/bin/busybox");
+    assert!(programs.len() >= 2, "{programs:?}");
+    assert!(programs.iter().all(|container| **container == name));
+    assert!(
+        inside(runc.program)
+            .iter()
+            .all(|container| container.is_null())
+    );
+    let joins = of_kind(&lines, "ns_join");
+    let into: Vec<&&Value> = joins
+        .iter()
+        .filter(|line| line["crossed"] == "host->container")
+        .collect();
+    assert!(!into.is_empty(), "{joins:?}");
+    assert!(into.iter().all(|line| line["entered"] == name), "{into:?}");
+    let alerts = of_kind(&lines, "alert");
+    let rules: Vec<&Value> = alerts.iter().map(|alert| &alert["rule"]).collect();
+    assert!(!rules.contains(&&json!("join-container")), "{rules:?}");
+}
