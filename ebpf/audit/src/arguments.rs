@@ -2,12 +2,14 @@
 
 use std::ffi::OsString;
 use std::fmt::Write as _;
-use std::path::PathBuf;
+use std::path::{Component, PathBuf};
 use std::time::Duration;
 
 use lexopt::{Arg, ValueExt as _};
 
+use crate::cgroups::Name;
 use crate::chain;
+use crate::container;
 use crate::filter::{Filter, TYPES};
 use crate::judge::Class;
 use crate::output;
@@ -57,7 +59,7 @@ const fn letter(letter: char, flag: Flag) -> Flag {
 
 /// Every option, in the order of `--help`: the help, the manual and the completions
 /// come from it.
-pub const FLAGS: [Flag; 21] = [
+pub const FLAGS: [Flag; 23] = [
     flag(
         "format",
         Some("FORMAT"),
@@ -113,6 +115,18 @@ pub const FLAGS: [Flag; 21] = [
         Some("PATH"),
         &[],
         "programs of this path, or of this name",
+    ),
+    flag(
+        "cgroup",
+        Some("PATH|ID"),
+        &[],
+        "only in this cgroup, and all below it",
+    ),
+    flag(
+        "container",
+        Some("ID"),
+        &[],
+        "what is in it or enters it; its first 4 characters will do",
     ),
     flag("lineage", None, &[], "forks, execs and exits as well"),
     flag("all", None, &[], "with a program: what others do as well"),
@@ -414,6 +428,10 @@ pub fn read(words: impl IntoIterator<Item = OsString>) -> Result<Asked, String> 
                 }
                 run.filter.exe = Some(exe);
             }
+            Arg::Long("cgroup") => run.filter.cgroup = Some(cgroup(&value(&mut parser)?)?),
+            Arg::Long("container") => {
+                run.filter.container = Some(container(&value(&mut parser)?)?);
+            }
             Arg::Value(program) => {
                 run.program.push(program);
                 run.program.extend(parser.raw_args().map_err(text)?);
@@ -621,6 +639,34 @@ fn keep(text: &str) -> Result<u16, String> {
         .ok_or_else(|| format!("--keep {text:?}: a number from 1 to {}", output::MOST_KEPT))
 }
 
+/// A number, or a path with nothing to be resolved in it.
+fn cgroup(text: &str) -> Result<Name, String> {
+    let path = PathBuf::from(text);
+    let plain = path
+        .components()
+        .skip(1)
+        .all(|part| matches!(part, Component::Normal(_)));
+    if path.is_absolute() && plain {
+        return Ok(Name::Path(path));
+    }
+    let number = number(text).filter(|id| *id > 0);
+    number
+        .map(Name::Id)
+        .ok_or_else(|| format!("--cgroup {text:?}: a path from / on without .., or a number"))
+}
+
+/// What can be the beginning of one.
+fn container(text: &str) -> Result<String, String> {
+    if container::is_name(text) {
+        Ok(text.to_owned())
+    } else {
+        Err(format!(
+            "--container {text:?}: an id or a name, or at least 4 characters that it begins \
+             with: letters, digits and +-._"
+        ))
+    }
+}
+
 /// Digits and nothing else.
 fn number<T: std::str::FromStr>(text: &str) -> Option<T> {
     let digits = text.bytes().all(|byte| byte.is_ascii_digit());
@@ -676,6 +722,8 @@ mod tests {
             "denied,join_host",
             "--type=net,mnt",
             "--exe=nsexec",
+            "--cgroup=/a.slice/b",
+            "--container=4f79",
             "--lineage",
             "--nsexec=a",
             "--nsexec=b",
@@ -685,6 +733,9 @@ mod tests {
         assert_eq!(all.filter.classes, [Class::Denied, Class::JoinHost]);
         assert_eq!(all.filter.slots, ["net", "mnt"]);
         assert_eq!(all.nsexec.len(), 2);
+        assert_eq!(all.filter.cgroup, Some(Name::Path("/a.slice/b".into())));
+        assert_eq!(all.filter.container.as_deref(), Some("4f79"));
+        assert_eq!(run(&["--cgroup=12"]).filter.cgroup, Some(Name::Id(12)));
         let mut files = Verify {
             after: chain::BEGINNING,
             files: vec!["a".into(), "b".into()],
@@ -822,6 +873,15 @@ mod tests {
             &["--pid", "+1"],
             &["--pid", "1", "true"],
             &["--exe", ""],
+            &["--cgroup="],
+            &["--cgroup=0"],
+            &["--cgroup=-1"],
+            &["--cgroup=a.slice"],
+            &["--cgroup=/a/../b"],
+            &["--container="],
+            &["--container=docker/4f79"],
+            &["--container=*"],
+            &["--container=web", "--container=db"],
             &["--all"],
             &["verify"],
             &["verify", "-x"],

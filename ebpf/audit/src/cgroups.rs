@@ -119,10 +119,14 @@ impl Cgroups {
             return known.clone();
         }
         match id {
-            // This kernel has no cgroups.
+            // This kernel has none.
             0 => return Cgroup::default(),
             ROOT => return self.found(ROOT, Path::new("/"), Place::Host),
             _ => {}
+        }
+        // Nothing can be found, at the price of two files an event.
+        if self.hierarchy.mounted().is_none() {
+            return Cgroup::default();
         }
         if let Some(path) = self.path_now(task) {
             let place = self.place(&path);

@@ -192,7 +192,7 @@ fn is_id(text: &str) -> bool {
 }
 
 /// Of a container, and not of a unit of systemd.
-fn is_name(text: &str) -> bool {
+pub(crate) fn is_name(text: &str) -> bool {
     let units = [".mount", ".scope", ".service", ".slice", ".socket", ".swap"];
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"+-._".contains(&byte);
     text.len() <= MAX_NAME

@@ -89,6 +89,11 @@ fn run() -> Result<u8, Box<dyn Error>> {
     if !story.knows_host() {
         say("which namespaces are the host's is not known: its kernel threads are hidden here");
     }
+    if let Some(blind_spot) = story.cgroups().blind_spot() {
+        say(&blind_spot);
+    }
+    let mut filtering = Filtering::new(asked.filter.clone(), std::process::id());
+    filtering.resolve(story.cgroups())?;
     let (colour, output) = match &asked.output {
         None => (io::stdout().is_terminal(), Output::Stream(&mut out)),
         Some(path) => {
@@ -103,7 +108,7 @@ fn run() -> Result<u8, Box<dyn Error>> {
     let mut teller = Teller {
         story,
         rules: Rules::without(&asked.no_rules),
-        filtering: Filtering::new(asked.filter.clone(), std::process::id()),
+        filtering,
         format: asked.format.unwrap_or_default(),
         colour,
         out: output,

@@ -249,6 +249,48 @@ fn a_process_of_a_container_that_enters_another_one_is_an_alert() {
     assert_eq!(alerts[0]["tgid"], joins[2]["actor"]["tgid"]);
 }
 
+#[test]
+fn a_container_or_a_cgroup_is_asked_for() {
+    let test = "a_container_or_a_cgroup_is_asked_for";
+    let Some(one) = Container::new(test, "one") else {
+        return;
+    };
+    let Some(other) = Container::new(test, "other") else {
+        return;
+    };
+    // Each enters one of them, and makes a namespace in it; and one does so outside.
+    let script = format!(
+        "{INSIDE} unshare --ipc true
+         nsenter -t $1 -u true; (inside \"$0\" unshare --uts true)
+         nsenter -t $3 -u true; (inside \"$2\" unshare --uts true)"
+    );
+    let (procs, others) = (text(one.cgroup.procs()), text(other.cgroup.procs()));
+    let (pid, others_pid) = (one.pid(), other.pid());
+    let arguments = [&procs, &pid, &others, &others_pid].map(String::as_str);
+    let path = Path::new(&procs).parent().unwrap().to_str().unwrap();
+    let (_, id) = one.name.split_once('/').unwrap();
+    let number = one.cgroup.id().to_string();
+    let (join, made) = (json!("ns_join"), json!("ns_create"));
+    for (option, value, kinds) in [
+        ("--container", id, vec![&join, &made]),
+        ("--container", "nsexec-one-", vec![&join, &made]),
+        ("--cgroup", path, vec![&made]),
+        ("--cgroup", &number, vec![&made]),
+        ("--cgroup", &format!("/{id}"), vec![&made]),
+        ("--cgroup", "/", vec![&made, &join, &made, &join, &made]),
+    ] {
+        let lines = told(&[option, value], &script, &arguments);
+        let ours = lines.iter().map(|line| &line["kind"]);
+        let ours: Vec<&Value> = ours.filter(|kind| [&join, &made].contains(kind)).collect();
+        assert_eq!(ours, kinds, "{option} {value}");
+    }
+    let none = Command::new(PROGRAM)
+        .args(["--cgroup", &u64::MAX.to_string(), "true"])
+        .output()
+        .unwrap();
+    assert_eq!(none.status.code(), Some(125), "{none:?}");
+}
+
 /// A container of runc, removed at the end.
 struct Runc {
     program: &'static str,
