@@ -52,6 +52,9 @@ macro_rules! for_each_offset {
             TASK_NSPROXY: "task_struct" "nsproxy", required;
             TASK_CRED: "task_struct" "cred", required;
             TASK_MM: "task_struct" "mm", required;
+            TASK_CFS_RQ: "task_struct" "se.cfs_rq", optional;
+            CFS_RQ_RQ: "cfs_rq" "rq", optional;
+            RQ_CURR: "rq" "curr", optional;
             TASK_FILES: "task_struct" "files", required;
             TASK_REAL_PARENT: "task_struct" "real_parent", required;
             TASK_GROUP_LEADER: "task_struct" "group_leader", required;

@@ -195,6 +195,8 @@ impl Probes {
         loader
             // The object has nothing for it to relocate.
             .btf(None)
+            // It has no type for a map of tasks, and none is needed here.
+            .allow_unsupported_maps()
             // What the verifier says of a program that it does not take is asked
             // for then: to write it takes longer than to verify.
             .verifier_log_level(VerifierLogLevel::DISABLE)

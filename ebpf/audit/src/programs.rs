@@ -81,9 +81,13 @@ const TRACEPOINTS: Programs = &[
     ),
     (
         "sys_enter",
-        Place::Tracepoints(&["sys_enter_setns", "sys_enter_clone", "sys_enter_clone3"]),
+        Place::Tracepoints(&[
+            "sys_enter_setns",
+            "sys_enter_unshare",
+            "sys_enter_clone",
+            "sys_enter_clone3",
+        ]),
     ),
-    ("sys_enter_one", Place::Tracepoints(&["sys_enter_unshare"])),
 ];
 
 /// In the same order.

@@ -16,6 +16,7 @@ mod pending;
 mod ring;
 mod target;
 mod task;
+mod words;
 
 /// The helpers that read the kernel are for programs under the GPL. The kernel
 /// asks for no more than one of the licences: this code is under MIT as well.

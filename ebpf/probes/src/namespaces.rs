@@ -49,12 +49,17 @@ unsafe fn put(out: *mut Vector, index: usize, namespace: Object, common: &Global
 }
 
 /// The pid namespace that a task is in is that of its innermost pid, which is in
-/// an array: the verifier knows no type there.
+/// an array: the verifier knows no type there, but for the first one.
 ///
 /// # Safety
 /// As [`put`].
 #[inline(always)]
 unsafe fn put_pid(out: *mut Vector, index: usize, pid: Object) {
+    if load::<u32>(pid, &PID_LEVEL) == 0 {
+        // SAFETY: the caller's.
+        unsafe { put(out, index, load_in(pid, &PID_NUMBERS, &UPID_NS), &PID_NS) };
+        return;
+    }
     let namespace = copy_pointer(innermost(pid), &UPID_NS);
     let common = at(namespace, &PID_NS);
     let id = if has(&NS_ID) {
@@ -76,8 +81,18 @@ const NUMBERS_BYTES: u64 = 1024;
 
 /// The `struct upid` of a task's `struct pid` in its own pid namespace.
 #[inline(always)]
-pub(crate) fn innermost(pid: Object) -> Object {
+fn innermost(pid: Object) -> Object {
     innermost_at(pid, load(pid, &PID_LEVEL))
+}
+
+/// The number of a task in its own pid namespace.
+#[inline(always)]
+pub(crate) fn number(pid: Object) -> u32 {
+    if load::<u32>(pid, &PID_LEVEL) == 0 {
+        load_in(pid, &PID_NUMBERS, &UPID_NR)
+    } else {
+        copy(at(innermost(pid), &UPID_NR))
+    }
 }
 
 /// The same, of one whose type the verifier does not know.

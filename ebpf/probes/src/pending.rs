@@ -1,19 +1,17 @@
 //! Calls that have begun, until they end.
 
-use aya_ebpf::macros::map;
-use aya_ebpf::maps::HashMap;
+use core::ptr::{self, NonNull};
+
+use aya_ebpf::bindings::{BPF_F_NO_PREALLOC, BPF_LOCAL_STORAGE_GET_F_CREATE, bpf_map_type};
+use aya_ebpf::helpers::generated::{bpf_get_current_task_btf, bpf_task_storage_get};
 use nsexec_audit_abi::code::{Hook, Notes, Syscall};
 use nsexec_audit_abi::field::Reserved;
-use nsexec_audit_abi::parts::{Call, Kin, Target, Vector};
+use nsexec_audit_abi::parts::{Target, Vector};
 use nsexec_audit_abi::record::Namespace;
 
 use crate::kernel::Object;
 use crate::task::{Known, Places};
-use crate::{namespaces, ring, task};
-
-/// A task has at most one call under way, so this is how many tasks may be in
-/// one of the four calls at a time.
-const TASKS: u32 = 8192;
+use crate::{namespaces, ring, target, task, words};
 
 /// How a call began.
 #[repr(C)]
@@ -25,88 +23,122 @@ pub(crate) struct Pending {
     pub(crate) notes: Notes,
     pub(crate) before: Vector,
     pub(crate) syscall: Syscall,
-    pub(crate) reserved: Reserved<7>,
+    under_way: bool,
+    reserved: Reserved<6>,
 }
 
-#[map]
-static PENDING: HashMap<u32, Pending> = HashMap::with_max_entries(TASKS, 0);
-
-/// Remembers how a call of the current task began.
-#[inline(always)]
-pub(crate) fn keep(hook: Hook, key: u32, pending: &Pending) {
-    match PENDING.insert(&key, pending, 0) {
-        Ok(()) => ring::count(hook, ring::written),
-        Err(_) => ring::count(hook, ring::pending_full),
-    }
+/// A map of a value for each task, which goes with the task: no more than there are
+/// tasks, and none that is someone else's later. aya-ebpf has those of sockets and
+/// inodes, but not this one; as there, the fields are not data, but what the loader
+/// reads of their types.
+#[repr(C)]
+struct OfTasks {
+    r#type: *const [i32; bpf_map_type::BPF_MAP_TYPE_TASK_STORAGE as usize],
+    key: *const i32,
+    value: *const Pending,
+    max_entries: *const [i32; 0],
+    map_flags: *const [i32; BPF_F_NO_PREALLOC as usize],
 }
 
-/// The call that a task has under way.
+// SAFETY: the program sees none of the pointers, but the address of them all, which
+// stands for the map.
+unsafe impl Sync for OfTasks {}
+
+#[unsafe(no_mangle)]
+#[unsafe(link_section = ".maps")]
+static PENDING: OfTasks = OfTasks {
+    r#type: ptr::null(),
+    key: ptr::null(),
+    value: ptr::null(),
+    max_entries: ptr::null(),
+    map_flags: ptr::null(),
+};
+
+/// What the map has for the task that runs; with [`BPF_LOCAL_STORAGE_GET_F_CREATE`], zeros where
+/// it had nothing.
 #[inline(always)]
-pub(crate) fn find(key: u32) -> Option<*const Pending> {
-    PENDING.get_ptr(&key)
+fn own(flags: u32) -> Option<NonNull<Pending>> {
+    let map = (&raw const PENDING).cast_mut().cast();
+    // SAFETY: the map is one of tasks, and the task is one that the verifier trusts.
+    let value = unsafe {
+        let task = bpf_get_current_task_btf();
+        bpf_task_storage_get(map, task, ptr::null_mut(), flags.into())
+    };
+    NonNull::new(value.cast())
+}
+
+/// The call that the task that runs has under way.
+#[inline(always)]
+pub(crate) fn find() -> Option<NonNull<Pending>> {
+    // SAFETY: a value of the map.
+    own(0).filter(|pending| unsafe { (*pending.as_ptr()).under_way })
 }
 
 /// It is not under way any more.
 #[inline(always)]
-pub(crate) fn forget(key: u32) {
-    // There is none when its beginning was not seen.
-    let _ = PENDING.remove(&key);
+pub(crate) fn forget(pending: NonNull<Pending>) {
+    // SAFETY: a value of the map.
+    unsafe { (&raw mut (*pending.as_ptr()).under_way).write(false) };
 }
 
-/// Writes the end of a call of the current task, and forgets its beginning.
+/// Writes the end of a call of the current task.
 #[inline(always)]
-pub(crate) fn end(hook: Hook, syscall: Syscall, current: &Known, parent: Object, ret: i64) {
-    let key = task::tid(current.task);
-    let pending = find(key);
+pub(crate) fn write(
+    hook: Hook,
+    syscall: Syscall,
+    current: &Known,
+    parent: Object,
+    pending: Option<NonNull<Pending>>,
+    ret: i64,
+) {
     if pending.is_none() {
         ring::count(hook, ring::beginning_unseen);
     }
     if let Some(mut entry) = ring::begin::<Namespace>(hook) {
         // SAFETY: the entry is a record, of which every field is written here, and
         // the beginning is a value of the map.
-        unsafe { write(entry.as_mut_ptr(), current, parent, pending, syscall, ret) };
+        unsafe { fill(entry.as_mut_ptr(), current, parent, pending, syscall, ret) };
         ring::submit(hook, entry);
     }
-    forget(key);
 }
 
 /// # Safety
 /// `out` can be written, and `pending` read.
 #[inline(always)]
-unsafe fn write(
+unsafe fn fill(
     out: *mut Namespace,
     current: &Known,
     parent: Object,
-    pending: Option<*const Pending>,
+    pending: Option<NonNull<Pending>>,
     syscall: Syscall,
     ret: i64,
 ) {
-    // SAFETY: the caller's.
+    // SAFETY: the caller's; zeros are a call, a task that there is none of, and
+    // namespaces that are not known.
     unsafe {
         task::read(current, &raw mut (*out).actor);
         task::read_kin(parent, &raw mut (*out).parent);
-        (&raw mut (*out).child).write(Kin::NONE);
-        let (flags, target, fd, notes) = match pending {
+        words::zero(&raw mut (*out).child);
+        let call = &raw mut (*out).call;
+        words::zero(call);
+        match pending {
             Some(pending) => {
-                (&raw mut (*out).before).write((*pending).before);
-                let pending = &*pending;
-                (pending.flags, pending.target, pending.fd, pending.notes)
+                let pending = pending.as_ptr();
+                words::copy(&raw const (*pending).before, &raw mut (*out).before);
+                words::copy(&raw const (*pending).target, &raw mut (*call).target);
+                (&raw mut (*call).flags).write((*pending).flags);
+                (&raw mut (*call).fd).write((*pending).fd);
+                (&raw mut (*call).notes).write((*pending).notes);
             }
             None => {
-                (&raw mut (*out).before).write(Vector::NONE);
-                (0, Target::NONE, -1, Notes::BEGINNING_UNSEEN)
+                words::zero(&raw mut (*out).before);
+                (&raw mut (*call).fd).write(-1);
+                (&raw mut (*call).notes).write(Notes::BEGINNING_UNSEEN);
             }
-        };
-        (&raw mut (*out).call).write(Call {
-            flags,
-            ret,
-            target,
-            fd,
-            notes,
-            syscall,
-            abi: task::abi(current.task),
-            reserved: Reserved::ZERO,
-        });
+        }
+        (&raw mut (*call).ret).write(ret);
+        (&raw mut (*call).syscall).write(syscall);
+        (&raw mut (*call).abi).write(task::abi(current.task));
         namespaces::read(&current.places, &raw mut (*out).after);
         namespaces::read_user(&current.places, &raw mut (*out).user);
     }
@@ -122,19 +154,24 @@ pub(crate) fn start(
     (flags, notes): (u64, Notes),
     fd: Option<i32>,
 ) {
-    let mut pending = Pending {
-        flags,
-        target: Target::NONE,
-        fd: fd.unwrap_or(-1),
-        notes,
-        before: Vector::NONE,
-        syscall,
-        reserved: Reserved::ZERO,
+    let Some(pending) = own(BPF_LOCAL_STORAGE_GET_F_CREATE) else {
+        ring::count(hook, ring::pending_full);
+        return;
     };
-    if let Some(fd) = fd {
-        crate::target::read(current, fd, &mut pending.target);
+    let out = pending.as_ptr();
+    // SAFETY: a value of the map; zeros are a descriptor that there is none of, and
+    // the rest is written.
+    unsafe {
+        words::zero(out);
+        (&raw mut (*out).flags).write(flags);
+        (&raw mut (*out).fd).write(fd.unwrap_or(-1));
+        (&raw mut (*out).notes).write(notes);
+        (&raw mut (*out).syscall).write(syscall);
+        if let Some(fd) = fd {
+            target::read(current, fd, &mut (*out).target);
+        }
+        namespaces::read(places, &raw mut (*out).before);
+        (&raw mut (*out).under_way).write(true);
     }
-    // SAFETY: it is our own.
-    unsafe { namespaces::read(places, &raw mut pending.before) };
-    keep(hook, task::tid(current), &pending);
+    ring::count(hook, ring::written);
 }

@@ -7,7 +7,7 @@
 use nsexec_audit_abi::code::Source;
 use nsexec_audit_abi::parts::Target;
 
-use crate::kernel::{Object, at, copy, copy_pointer, has};
+use crate::kernel::{Object, at, copy, copy_pointer, has, load};
 use crate::offsets::*;
 
 /// NSFS_MAGIC and PID_FS_MAGIC of linux/magic.h.
@@ -18,9 +18,10 @@ const PIDFS: u64 = 0x5049_4446;
 /// before the kernel looks.
 #[inline(always)]
 pub(crate) fn read(task: Object, fd: i32, out: &mut Target) {
-    let table = copy_pointer(copy_pointer(task, &TASK_FILES), &FILES_FDT);
-    let count: u32 = copy(at(table, &FDTABLE_MAX_FDS));
-    let array: u64 = copy(at(table, &FDTABLE_FD));
+    let files: Object = load(task, &TASK_FILES);
+    let table: Object = load(files, &FILES_FDT);
+    let count: u32 = load(table, &FDTABLE_MAX_FDS);
+    let array: u64 = load(table, &FDTABLE_FD);
     out.source = Source::Closed;
     let index = fd as u32;
     if fd < 0 || index >= count {

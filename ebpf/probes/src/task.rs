@@ -1,24 +1,37 @@
 //! Who a task is.
 
+use aya_ebpf::Global;
 use aya_ebpf::helpers::generated::bpf_get_current_task_btf;
 use nsexec_audit_abi::code::Abi;
 use nsexec_audit_abi::field::{Bool, Reserved};
 use nsexec_audit_abi::parts::{Kin, Task, UNSET};
 
 use crate::kernel::{Object, at, copy, copy_pointer, has, load, load_at};
-use crate::namespaces::{innermost, innermost_copied};
+use crate::namespaces::{innermost_copied, number};
 use crate::offsets::*;
 
-/// The task that runs.
+/// The task that runs, as its processor's run queue has it.
+///
+/// The helper's own pointer is one that the verifier trusts, and whatever is loaded
+/// through such a one, Linux 6.18 goes over all types of the kernel four times to
+/// find out whether that can be trusted as well. Nothing here asks for trust: a
+/// pointer that has been loaded is not trusted, and is taken at once. A program is
+/// not moved to another processor while it runs, so `curr` is the task itself.
 #[inline(always)]
 pub(crate) fn current() -> Object {
     // SAFETY: it takes nothing.
-    unsafe { bpf_get_current_task_btf() as Object }
+    let task = unsafe { bpf_get_current_task_btf() as Object };
+    if has(&TASK_CFS_RQ) && has(&CFS_RQ_RQ) && has(&RQ_CURR) {
+        let queue: Object = load(task, &TASK_CFS_RQ);
+        load(load(queue, &CFS_RQ_RQ), &RQ_CURR)
+    } else {
+        task
+    }
 }
 
 /// What a task points to that its namespaces are read from. Each of these pointers
-/// is loaded once, before anything is decided: for every load of one, on every path
-/// to it, the verifier of Linux 6.18 goes over all types of the kernel four times.
+/// is loaded once, before anything is decided, for the sake of tasks that are
+/// trusted: see [`current`].
 #[derive(Clone, Copy)]
 pub(crate) struct Places {
     pub(crate) cred: Object,
@@ -43,21 +56,43 @@ pub(crate) struct Known {
     pub(crate) task: Object,
     pub(crate) places: Places,
     pub(crate) memory: Object,
+    trusted: bool,
 }
 
 impl Known {
     #[inline(always)]
-    pub(crate) fn of(task: Object) -> Self {
+    pub(crate) fn current() -> Self {
+        Self::new(current(), false)
+    }
+
+    /// A task that the verifier trusts.
+    #[inline(always)]
+    pub(crate) fn trusted(task: Object) -> Self {
+        Self::new(task, true)
+    }
+
+    #[inline(always)]
+    fn new(task: Object, trusted: bool) -> Self {
         Self {
             task,
             places: Places::of(task),
             memory: load(task, &TASK_MM),
+            trusted,
         }
     }
 }
 
-/// When the process of a task was made. What is reached through other pointers is
-/// copied: that is slower here, and much quicker to verify.
+/// Loads a pointer, or copies it where the verifier would take long.
+#[inline(always)]
+fn pointer(copied: bool, object: Object, offset: &Global<u32>) -> Object {
+    if copied {
+        copy_pointer(object, offset)
+    } else {
+        load(object, offset)
+    }
+}
+
+/// When the process of a task was made.
 #[inline(always)]
 fn leader_start(task: Object) -> u64 {
     if load::<u32>(task, &TASK_PID) == load(task, &TASK_TGID) {
@@ -76,12 +111,6 @@ pub(crate) fn parent(task: Object) -> Object {
     load(task, &TASK_REAL_PARENT)
 }
 
-/// The key by which the end of a call finds its beginning.
-#[inline(always)]
-pub(crate) fn tid(task: Object) -> u32 {
-    load(task, &TASK_PID)
-}
-
 /// By which table of system calls it entered the kernel.
 #[inline(always)]
 pub(crate) fn abi(task: Object) -> Abi {
@@ -89,6 +118,23 @@ pub(crate) fn abi(task: Object) -> Abi {
         Abi::Native
     } else {
         Abi::Compat
+    }
+}
+
+#[inline(always)]
+fn cgroup_id(known: &Known) -> u64 {
+    let by = known.trusted;
+    let set = pointer(by, known.task, &TASK_CGROUPS);
+    let cgroup = if has(&CSS_SET_STATE) {
+        pointer(by, pointer(by, set, &CSS_SET_STATE), &CSS_CGROUP)
+    } else {
+        pointer(by, set, &CSS_SET_DFL_CGRP)
+    };
+    let node = pointer(by, cgroup, &CGROUP_KN);
+    if by {
+        copy(at(node, &KERNFS_ID))
+    } else {
+        load(node, &KERNFS_ID)
     }
 }
 
@@ -105,13 +151,7 @@ pub(crate) unsafe fn read(known: &Known, out: *mut Task) {
     let low: u32 = load_at(capabilities);
     let high: u32 = load_at(capabilities.wrapping_add(4));
     let cgroup_id = if has(&TASK_CGROUPS) && has(&KERNFS_ID) {
-        let set = copy_pointer(task, &TASK_CGROUPS);
-        let cgroup = if has(&CSS_SET_STATE) {
-            copy_pointer(copy_pointer(set, &CSS_SET_STATE), &CSS_CGROUP)
-        } else {
-            copy_pointer(set, &CSS_SET_DFL_CGRP)
-        };
-        copy(at(copy_pointer(cgroup, &CGROUP_KN), &KERNFS_ID))
+        cgroup_id(known)
     } else {
         0
     };
@@ -130,7 +170,7 @@ pub(crate) unsafe fn read(known: &Known, out: *mut Task) {
     } else {
         0
     };
-    let ns_tid = copy(at(innermost(known.places.pid), &UPID_NR));
+    let ns_tid = number(known.places.pid);
     let (tgid, tid): (u32, u32) = (load(task, &TASK_TGID), load(task, &TASK_PID));
     let ns_tgid = if tgid == tid {
         ns_tid

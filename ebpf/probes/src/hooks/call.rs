@@ -21,18 +21,19 @@ const fn hooks(syscall: Syscall) -> (Hook, Hook) {
     }
 }
 
-/// A call of the current task begins with these two arguments.
+/// A call of the current task begins with these two arguments. Only setns(2) has a
+/// second one of interest.
 #[inline(always)]
 pub(crate) fn begins(
     (current, places): &(Object, Places),
     syscall: Syscall,
     first: u64,
-    second: u64,
+    second: impl FnOnce() -> u64,
 ) {
     let hook = ring::hidden(hooks(syscall).0);
     ring::count(hook, ring::seen);
     let (flags, notes, fd) = match syscall {
-        Syscall::Setns => (u64::from(second as u32), Notes::NONE, Some(first as i32)),
+        Syscall::Setns => (u64::from(second() as u32), Notes::NONE, Some(first as i32)),
         Syscall::Clone3 => match read(first) {
             Some(flags) => (flags, Notes::FLAGS_RACY, None),
             None => (0, Notes::FLAGS_RACY.and(Notes::FLAGS_UNREAD), None),
@@ -60,8 +61,8 @@ fn read(arguments: u64) -> Option<u64> {
 /// is, or the verifier goes over it for each.
 #[inline(always)]
 pub(crate) fn caller() -> (Known, Object) {
-    let current = task::current();
-    (Known::of(current), task::parent(current))
+    let current = Known::current();
+    (current, task::parent(current.task))
 }
 
 /// The same, of its beginning.
@@ -76,14 +77,14 @@ pub(crate) fn places() -> (Object, Places) {
 pub(crate) fn ends((known, parent): &(Known, Object), syscall: Syscall, ret: i64) {
     let hook = ring::hidden(hooks(syscall).1);
     ring::count(hook, ring::seen);
-    if matches!(syscall, Syscall::Clone | Syscall::Clone3) {
-        // When it made a task, that was written when it did.
-        let key = task::tid(known.task);
-        if ret >= 0 || pending::find(key).is_none() {
-            ring::count(hook, ring::filtered);
-            pending::forget(key);
-            return;
-        }
+    let pending = pending::find();
+    // When a task was made, that was written when it was.
+    if matches!(syscall, Syscall::Clone | Syscall::Clone3) && (ret >= 0 || pending.is_none()) {
+        ring::count(hook, ring::filtered);
+    } else {
+        pending::write(hook, syscall, known, *parent, pending, ret);
     }
-    pending::end(hook, syscall, known, *parent, ret);
+    if let Some(pending) = pending {
+        pending::forget(pending);
+    }
 }

@@ -37,7 +37,7 @@ pub(crate) extern "C" fn iter_task(context: *const Context) -> i32 {
     }
     ring::count(hook, ring::seen);
     let parent = task::parent(task);
-    let task = Known::of(task);
+    let task = Known::trusted(task);
     let mut record = MaybeUninit::<Snapshot>::uninit();
     let out = record.as_mut_ptr();
     // SAFETY: it is a record, of which every field is written before it is used.

@@ -16,7 +16,7 @@ use crate::{namespaces, ring, task};
 #[btf_tracepoint(function = "sched_process_exec")]
 pub(crate) fn sched_process_exec(context: BtfTracePointContext) -> i32 {
     let hook = Hook::SchedProcessExec;
-    let task = Known::of(context.arg(0));
+    let task = Known::current();
     let parent = task::parent(task.task);
     ring::count(hook, ring::seen);
     let old_tid: u32 = context.arg(1);

@@ -5,18 +5,16 @@ use aya_ebpf::programs::BtfTracePointContext;
 use nsexec_audit_abi::code::Hook;
 use nsexec_audit_abi::record::Exit;
 
-use crate::kernel::{at, copy, copy_pointer, load};
+use crate::kernel::load;
 use crate::offsets::{SIGNAL_LIVE, TASK_EXIT_CODE, TASK_SIGNAL};
 use crate::task::Known;
-use crate::{namespaces, pending, ring, task};
+use crate::{namespaces, ring, task};
 
 #[btf_tracepoint(function = "sched_process_exit")]
-pub(crate) fn sched_process_exit(context: BtfTracePointContext) -> i32 {
+pub(crate) fn sched_process_exit(_: BtfTracePointContext) -> i32 {
     let hook = Hook::SchedProcessExit;
-    let task = Known::of(context.arg(0));
+    let task = Known::current();
     ring::count(hook, ring::seen);
-    // Its pid is for others from now on.
-    pending::forget(task::tid(task.task));
     if let Some(mut entry) = ring::begin::<Exit>(hook) {
         let out = entry.as_mut_ptr();
         // SAFETY: the entry is a record, of which every field is written here.
@@ -24,10 +22,7 @@ pub(crate) fn sched_process_exit(context: BtfTracePointContext) -> i32 {
             task::read(&task, &raw mut (*out).actor);
             namespaces::read(&task.places, &raw mut (*out).vector);
             (&raw mut (*out).status).write(load(task.task, &TASK_EXIT_CODE));
-            (&raw mut (*out).live).write(copy(at(
-                copy_pointer(task.task, &TASK_SIGNAL),
-                &SIGNAL_LIVE,
-            )));
+            (&raw mut (*out).live).write(load(load(task.task, &TASK_SIGNAL), &SIGNAL_LIVE));
         }
         ring::submit(hook, entry);
     }

@@ -3,21 +3,19 @@
 
 use aya_ebpf::macros::btf_tracepoint;
 use aya_ebpf::programs::BtfTracePointContext;
-use nsexec_audit_abi::code::{Hook, NAMESPACE_FLAGS, Notes, Syscall};
-use nsexec_audit_abi::field::Reserved;
-use nsexec_audit_abi::parts::{Call, Target};
+use nsexec_audit_abi::code::{Hook, NAMESPACE_FLAGS, Syscall};
 use nsexec_audit_abi::record::{Fork, Namespace};
 
 use crate::kernel::{Object, load};
 use crate::offsets::TASK_PID;
 use crate::task::{Known, Places};
-use crate::{namespaces, pending, ring, task};
+use crate::{namespaces, pending, ring, task, words};
 
 #[btf_tracepoint(function = "task_newtask")]
 pub(crate) fn task_newtask(context: BtfTracePointContext) -> i32 {
     let child: Object = context.arg(0);
     let flags: u64 = context.arg(1);
-    let current = Known::of(task::current());
+    let current = Known::current();
     let parent = task::parent(current.task);
     let places = Places::of(child);
     let hook = Hook::TaskNewtask;
@@ -62,9 +60,9 @@ unsafe fn write(
     (child, places): (Object, &Places),
     flags: u64,
 ) {
-    let syscall = match pending::find(task::tid(current.task)) {
+    let syscall = match pending::find() {
         // SAFETY: a value of the map.
-        Some(pending) => unsafe { (*pending).syscall },
+        Some(pending) => unsafe { (*pending.as_ptr()).syscall },
         None => Syscall::Unseen,
     };
     // SAFETY: the caller's.
@@ -72,16 +70,13 @@ unsafe fn write(
         task::read(current, &raw mut (*out).actor);
         task::read_kin(parent, &raw mut (*out).parent);
         task::read_kin(child, &raw mut (*out).child);
-        (&raw mut (*out).call).write(Call {
-            flags,
-            ret: i64::from(load::<u32>(child, &TASK_PID)),
-            target: Target::NONE,
-            fd: -1,
-            notes: Notes::NONE,
-            syscall,
-            abi: task::abi(current.task),
-            reserved: Reserved::ZERO,
-        });
+        let call = &raw mut (*out).call;
+        words::zero(call);
+        (&raw mut (*call).flags).write(flags);
+        (&raw mut (*call).ret).write(i64::from(load::<u32>(child, &TASK_PID)));
+        (&raw mut (*call).fd).write(-1);
+        (&raw mut (*call).syscall).write(syscall);
+        (&raw mut (*call).abi).write(task::abi(current.task));
         namespaces::read(&current.places, &raw mut (*out).before);
         namespaces::read(places, &raw mut (*out).after);
         namespaces::read_user(places, &raw mut (*out).user);

@@ -1,6 +1,5 @@
 //! The tracepoints of setns(2), unshare(2), clone(2) and clone3(2): one program for
-//! all ends, one for all beginnings with two arguments, and one for that with one:
-//! the kernel attaches no program that could read an argument that is not there.
+//! all beginnings, and one for all ends.
 
 use aya_ebpf::EbpfContext as _;
 use aya_ebpf::macros::tracepoint;
@@ -8,6 +7,7 @@ use aya_ebpf::programs::TracePointContext;
 use nsexec_audit_abi::code::Syscall;
 
 use super::call;
+use crate::kernel::copy;
 
 /// The number of each call in the machine's own table: asm/unistd.h.
 #[cfg(not(bpf_target_arch = "aarch64"))]
@@ -42,18 +42,15 @@ fn syscall(context: &TracePointContext) -> Syscall {
     }
 }
 
+/// The arguments are in their order on all machines but s390. The second one is
+/// copied: the kernel attaches no program to unshare that loads more arguments than
+/// that has, whether or not it does so there.
 #[tracepoint]
 pub(crate) fn sys_enter(context: TracePointContext) -> u32 {
     let places = call::places();
-    // The arguments are in their order on all machines but s390.
-    let (first, second) = (word(&context, 2), word(&context, 3));
-    call::begins(&places, syscall(&context), first, second);
-    0
-}
-
-#[tracepoint]
-pub(crate) fn sys_enter_one(context: TracePointContext) -> u32 {
-    call::begins(&call::places(), Syscall::Unshare, word(&context, 2), 0);
+    let syscall = syscall(&context);
+    let second = || copy(context.as_ptr().cast::<u64>().wrapping_add(3).cast());
+    call::begins(&places, syscall, word(&context, 2), second);
     0
 }
 

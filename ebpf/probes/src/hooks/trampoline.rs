@@ -17,7 +17,7 @@ macro_rules! functions {
         pub(crate) fn $enter(context: FEntryContext) -> i32 {
             let registers: Object = context.arg(0);
             let (first, second) = (load(registers, &$first), load(registers, &$second));
-            call::begins(&call::places(), Syscall::$syscall, first, second);
+            call::begins(&call::places(), Syscall::$syscall, first, || second);
             0
         }
 
