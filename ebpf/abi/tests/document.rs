@@ -1,0 +1,139 @@
+//! docs/event-abi.md, held to the code: every offset, size, number and name.
+#![allow(clippy::unwrap_used, reason = "in a test, a panic is how it fails")]
+
+use std::fmt::Write as _;
+
+use nsexec_audit_abi::VERSION;
+use nsexec_audit_abi::code::{Abi, Hook, Kind, Notes, Source, Syscall};
+use nsexec_audit_abi::counters::{Counters, Position};
+use nsexec_audit_abi::parts::{
+    Call, Header, Kin, SLOT_NAMES, Target, Task, Text, UserNamespace, Vector,
+};
+use nsexec_audit_abi::record::{ARGUMENT_BYTES, Exec, Exit, Fork, Namespace, PATH_BYTES, Snapshot};
+
+const DOCUMENT: &str = include_str!("../../../docs/event-abi.md");
+
+/// The first `columns` cells of each row of the first table beneath a heading, a line
+/// a row, without the table's head.
+fn table(heading: &str, columns: usize) -> String {
+    let start = format!("\n### {heading}\n");
+    let (_, rest) = DOCUMENT
+        .split_once(&start)
+        .unwrap_or_else(|| panic!("no {start:?}"));
+    let section = rest.split("\n#").next().unwrap();
+    let is_row = |line: &&str| line.starts_with('|');
+    let lines = section.lines().skip_while(|line| !is_row(line));
+    let rows = lines.take_while(is_row).skip(2);
+    let cells = |row: &str| -> Vec<String> {
+        let cells = row.split('|').skip(1).take(columns);
+        cells.map(|cell| cell.trim().to_owned()).collect()
+    };
+    rows.map(|row| cells(row).join(" ") + "\n").collect()
+}
+
+fn size_of_field<T, F>(_: impl Fn(&T) -> &F) -> usize {
+    size_of::<F>()
+}
+
+/// Holds the table of a structure to it: every field that it has, since the sizes
+/// have to add up to its own.
+macro_rules! laid_out {
+    ($name:ident: $($field:ident)+) => {{
+        let mut layout = String::new();
+        let mut sum = 0;
+        $(
+            let (offset, size) = (
+                core::mem::offset_of!($name, $field),
+                size_of_field(|record: &$name| &record.$field),
+            );
+            sum += size;
+            writeln!(layout, "{offset} {size} {}", stringify!($field)).unwrap();
+        )+
+        let whole = size_of::<$name>();
+        assert_eq!(sum, whole, "{}: not all of its fields", stringify!($name));
+        let heading = format!("`{}`, {whole} bytes", stringify!($name));
+        assert_eq!(table(&heading, 3), layout, "{heading}");
+    }};
+}
+
+#[test]
+fn every_structure_is_laid_out_as_the_document_says() {
+    laid_out!(Header: version kind hook length cpu reserved sequence lost boot_ns);
+    laid_out!(Namespace: header actor parent child call before after user);
+    laid_out!(Fork: header actor child vector);
+    laid_out!(Exec: header actor parent vector old_tid path arguments reserved);
+    laid_out!(Exit: header actor vector status live);
+    laid_out!(Snapshot: header task parent vector);
+    laid_out!(Task: start_ns leader_start_ns cgroup_id exe_inode capabilities tgid tid ns_tgid
+        ns_tid uid gid euid egid login_uid session exe_device seccomp no_new_privs reserved comm);
+    laid_out!(Kin: start_ns leader_start_ns tgid tid);
+    laid_out!(Vector: id inum);
+    laid_out!(UserNamespace: parent_id parent_inum owner level reserved);
+    laid_out!(Call: flags ret target fd notes syscall abi reserved);
+    laid_out!(Target: id inum pid flag source reserved);
+    laid_out!(Position: sequence lost);
+    laid_out!(Counters: seen filtered written ring_full pending_full beginning_unseen);
+    type Path = Text<PATH_BYTES>;
+    let text = [
+        (core::mem::offset_of!(Path, length), "2 length"),
+        (core::mem::offset_of!(Path, cut), "1 cut"),
+        (core::mem::offset_of!(Path, reserved), "1 reserved"),
+        (core::mem::offset_of!(Path, bytes), "N bytes"),
+    ];
+    let text: String = text.map(|(at, rest)| format!("{at} {rest}\n")).concat();
+    assert_eq!(table("`Text`", 3), text);
+    assert!(DOCUMENT.contains(&format!(
+        "{PATH_BYTES} of a path, {ARGUMENT_BYTES} of arguments"
+    )));
+}
+
+#[test]
+fn every_structure_of_the_document_is_held_to_the_code() {
+    let structures = DOCUMENT.matches("\n| offset | size | field |").count();
+    // Fourteen by their fields, and the text.
+    assert_eq!(structures, 15);
+}
+
+#[test]
+fn every_number_has_the_name_that_the_document_says() {
+    fn rows<T: Copy>(all: &[T], of: impl Fn(T) -> (u8, &'static str)) -> String {
+        let rows = all.iter().map(|one| of(*one));
+        rows.map(|(number, name)| format!("{number} {name}\n"))
+            .collect()
+    }
+    let codes = [
+        ("Kinds", rows(Kind::ALL, |one| (one.code(), one.name()))),
+        ("Hooks", rows(Hook::ALL, |one| (one.code(), one.name()))),
+        ("Calls", rows(Syscall::ALL, |one| (one.code(), one.name()))),
+        (
+            "Tables of system calls",
+            rows(Abi::ALL, |one| (one.code(), one.name())),
+        ),
+        (
+            "Descriptors",
+            rows(Source::ALL, |one| (one.code(), one.name())),
+        ),
+    ];
+    for (heading, expected) in codes {
+        assert_eq!(table(heading, 2), expected, "{heading}");
+    }
+    let bits = [1, 2, 4].into_iter().zip(Notes::ALL);
+    let notes: String = bits
+        .map(|(bit, (_, name))| format!("{bit} {name}\n"))
+        .collect();
+    assert_eq!(table("Notes", 2), notes);
+    let writes = |hook: &Hook| hook.writes().map_or("nothing", Kind::name);
+    for (row, hook) in table("Hooks", 3).lines().zip(Hook::ALL) {
+        assert!(row.contains(writes(hook)), "{row}");
+    }
+}
+
+#[test]
+fn the_document_is_of_this_version() {
+    assert!(DOCUMENT.contains(&format!("This page is of version {VERSION}.")));
+    assert!(
+        table(&format!("`Header`, {} bytes", size_of::<Header>()), 4)
+            .starts_with(&format!("0 2 version {VERSION}\n"))
+    );
+    assert!(DOCUMENT.contains(&format!("in this order: {}.", SLOT_NAMES.join(", "))));
+}
