@@ -1,0 +1,54 @@
+//! docs/audit.md, held to the code: rules, classes and options.
+#![allow(clippy::unwrap_used, reason = "in a test, a panic is how it fails")]
+
+use nsexec_audit::arguments::FLAGS;
+use nsexec_audit::judge::Class;
+use nsexec_audit::rules::RULES;
+
+const DOCUMENT: &str = include_str!("../../../docs/audit.md");
+
+/// The first `columns` cells of each row of the table with this head.
+fn table(head: &str, columns: usize) -> Vec<Vec<String>> {
+    let (_, rest) = DOCUMENT
+        .split_once(&format!("\n{head}\n"))
+        .unwrap_or_else(|| panic!("no {head:?}"));
+    let rows = rest
+        .lines()
+        .skip(1)
+        .take_while(|line| line.starts_with('|'));
+    let cells = |row: &str| {
+        let cells = row.split('|').skip(1).take(columns);
+        cells
+            .map(|cell| cell.trim().trim_matches('`').to_owned())
+            .collect()
+    };
+    rows.map(cells).collect()
+}
+
+#[test]
+fn the_rules_are_those_of_the_document() {
+    let rules = RULES.map(|rule| {
+        let severity = format!("{:?}", rule.severity).to_lowercase();
+        [rule.name.to_owned(), severity, rule.mitre.to_owned()]
+    });
+    assert_eq!(table("| rule | severity | MITRE | fires when |", 3), rules);
+}
+
+#[test]
+fn the_classes_are_those_of_the_document() {
+    let classes = Class::ALL.map(|class| [class.name(), class.kind()]);
+    assert_eq!(table("| class | kind | when |", 2), classes);
+}
+
+#[test]
+fn every_option_stands_in_the_document() {
+    for flag in FLAGS {
+        let option = format!("--{}", flag.long);
+        let is_there = DOCUMENT.match_indices(&option).any(|(at, _)| {
+            let after = DOCUMENT.get(at + option.len()..).unwrap().chars().next();
+            after.is_some_and(|c| !c.is_alphanumeric() && c != '-')
+        });
+        let is_general = ["help", "version"].contains(&flag.long);
+        assert!(is_there || is_general, "{option}");
+    }
+}
