@@ -6,6 +6,7 @@ use clap_complete::{Generator, Shell};
 use nsexec::cli::options::{self, Name, Option as Known, Value};
 use nsexec::policy::BUILTIN_NAMES;
 use nsexec_audit::arguments as audit;
+use nsexec_audit::commands as audit_commands;
 use nsexec_policy::commands::{COMMANDS, Flag};
 
 /// The shells, and where beneath `share/` each looks.
@@ -81,26 +82,39 @@ fn nsexec_policy() -> Command {
 }
 
 fn nsexec_audit() -> Command {
-    let option = |known: &audit::Flag| {
-        let arg = Arg::new(known.long)
-            .long(known.long)
-            .short(known.letter)
-            .help(known.help);
-        match known.value {
-            None => arg.action(ArgAction::SetTrue),
-            Some(metavar) if known.words.is_empty() => {
-                let hint = match metavar {
-                    "FILE" | "PATH" => ValueHint::FilePath,
-                    _ => ValueHint::Other,
-                };
-                arg.value_name(metavar).value_hint(hint)
-            }
-            Some(metavar) => arg
-                .value_name(metavar)
-                .value_parser(PossibleValuesParser::new(known.words)),
+    let mut audit = program(plain("nsexec-audit").args(audit::FLAGS.iter().map(audit_option)));
+    for command in &audit_commands::COMMANDS {
+        let mut known = plain(command.name)
+            .about(command.help)
+            .args(command.options.iter().map(audit_option))
+            .arg(help());
+        if !command.operands.is_empty() {
+            let files = Arg::new(command.operands).value_hint(ValueHint::FilePath);
+            known = known.arg(files.action(ArgAction::Append).num_args(1..));
         }
-    };
-    program(plain("nsexec-audit").args(audit::FLAGS.iter().map(option)))
+        audit = audit.subcommand(known);
+    }
+    audit
+}
+
+fn audit_option(known: &audit::Flag) -> Arg {
+    let arg = Arg::new(known.long)
+        .long(known.long)
+        .short(known.letter)
+        .help(known.help);
+    match known.value {
+        None => arg.action(ArgAction::SetTrue),
+        Some(metavar) if known.words.is_empty() => {
+            let hint = match metavar {
+                "FILE" | "PATH" | "PATH|ID" => ValueHint::FilePath,
+                _ => ValueHint::Other,
+            };
+            arg.value_name(metavar).value_hint(hint)
+        }
+        Some(metavar) => arg
+            .value_name(metavar)
+            .value_parser(PossibleValuesParser::new(known.words)),
+    }
 }
 
 /// With a program to run and its arguments.

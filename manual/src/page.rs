@@ -2,6 +2,8 @@
 
 use nsexec::cli::options::{self, Option as Known, Value};
 use nsexec_audit::arguments as audit;
+use nsexec_audit::commands as audit_commands;
+use nsexec_audit::rules as audit_rules;
 use nsexec_policy::commands::{COMMANDS, Flag, capitalised};
 use roff::{Inline, Roff, bold, italic, roman};
 
@@ -18,7 +20,10 @@ pub(crate) fn all() -> [(&'static str, Vec<u8>); 3] {
         ),
         (
             "nsexec-audit",
-            filled(include_str!("../pages/nsexec-audit.1"), &audit_options()),
+            filled(
+                &include_str!("../pages/nsexec-audit.1").replace(RULES, &rules().to_roff()),
+                &audit_options(),
+            ),
         ),
     ]
 }
@@ -26,6 +31,8 @@ pub(crate) fn all() -> [(&'static str, Vec<u8>); 3] {
 /// The tables' place in a page, and the version's.
 const TABLE: &str = ".\\\" TABLE\n";
 const VERSION: &str = "@VERSION@";
+/// That of the alerts.
+const RULES: &str = ".\\\" RULES\n";
 
 fn filled(page: &str, table: &Roff) -> Vec<u8> {
     page.replace(TABLE, &table.to_roff())
@@ -58,17 +65,50 @@ fn synopsis(option: &Known) -> Vec<Inline> {
 fn audit_options() -> Roff {
     let mut roff = Roff::new();
     for flag in &audit::FLAGS {
-        let mut text = Vec::new();
-        if let Some(letter) = flag.letter {
-            text.extend([bold(format!("-{letter}")), roman(", ")]);
+        audit_option(&mut roff, flag);
+    }
+    roff.control("SH", ["COMMANDS"]);
+    for command in &audit_commands::COMMANDS {
+        roff.control("SS", [command.name]);
+        roff.text([
+            bold(format!("nsexec-audit {}", command.name)),
+            roman(" ["),
+            italic("OPTION"),
+            roman("...] "),
+            italic(command.operands),
+        ]);
+        roff.control("PP", []);
+        roff.text([roman(format!("{}.", capitalised(command.help)))]);
+        for flag in command.options {
+            audit_option(&mut roff, flag);
         }
-        text.push(bold(format!("--{}", flag.long)));
-        if let Some(metavar) = flag.value {
-            text.extend([roman(" "), italic(metavar)]);
-        }
-        tagged(&mut roff, text, &with_words(flag.help, flag.words));
     }
     roff
+}
+
+fn rules() -> Roff {
+    let mut roff = Roff::new();
+    for rule in audit_rules::RULES {
+        let severity = format!("{:?}", rule.severity).to_lowercase();
+        let tag = vec![
+            bold(rule.name),
+            roman(format!(" ({severity}, {})", rule.mitre)),
+        ];
+        tagged(&mut roff, tag, rule.about);
+    }
+    roff
+}
+
+fn audit_option(roff: &mut Roff, flag: &audit::Flag) {
+    let mut text = Vec::new();
+    if let Some(letter) = flag.letter {
+        text.extend([bold(format!("-{letter}")), roman(", ")]);
+    }
+    text.push(bold(format!("--{}", flag.long)));
+    if let Some(metavar) = flag.value {
+        text.extend([roman(" "), italic(metavar)]);
+    }
+    tagged(roff, text, &with_words(flag.help, flag.words));
 }
 
 fn commands() -> Roff {

@@ -9,6 +9,7 @@ use lexopt::{Arg, ValueExt as _};
 
 use crate::cgroups::Name;
 use crate::chain;
+use crate::commands::{COMMANDS, Command};
 use crate::container;
 use crate::filter::{Filter, TYPES};
 use crate::judge::Class;
@@ -35,7 +36,7 @@ pub struct Flag {
     pub help: &'static str,
 }
 
-const fn flag(
+pub(crate) const fn flag(
     long: &'static str,
     value: Option<&'static str>,
     words: &'static [&'static str],
@@ -47,6 +48,16 @@ const fn flag(
         value,
         words,
         help,
+    }
+}
+
+impl Flag {
+    /// Its long name, and its value's.
+    pub(crate) fn synopsis(&self) -> String {
+        let value = self
+            .value
+            .map_or_else(String::new, |value| format!(" {value}"));
+        format!("--{}{value}", self.long)
     }
 }
 
@@ -196,13 +207,10 @@ pub const FLAGS: [Flag; 23] = [
 /// What is printed for `--help`.
 #[must_use]
 pub fn help() -> String {
-    let mut text = String::from(
-        "nsexec-audit [OPTION...] [-- PROGRAM [ARGUMENT...]]\n\
-         nsexec-audit tree [--format FORMAT] [--probes FILE]\n\
-         nsexec-audit verify [--after VALUE] FILE...\n\
-         nsexec-audit selftest [--events N] [--ring SIZE] [--format FORMAT]\n\
-         nsexec-audit report FILE... [--output FILE]\n\
-         Tells every join, creation and refusal of namespaces on this machine, until ^C;\n\
+    let mut text = String::from("nsexec-audit [OPTION...] [-- PROGRAM [ARGUMENT...]]\n");
+    text.extend(COMMANDS.iter().map(Command::synopsis));
+    text.push_str(
+        "Tells every join, creation and refusal of namespaces on this machine, until ^C;\n\
          with a program, what it and all that comes from it do, until it ends. tree\n\
          draws which processes are in which namespaces and containers now. verify\n\
          says whether files of JSON lines are what was written: 0 they are, 1 they are\n\
@@ -215,14 +223,18 @@ pub fn help() -> String {
         let letter = flag
             .letter
             .map_or_else(String::new, |letter| format!("-{letter}, "));
-        let value = flag
-            .value
-            .map_or_else(String::new, |value| format!(" {value}"));
-        let synopsis = format!("{letter}--{}{value}", flag.long);
+        let synopsis = format!("{letter}{}", flag.synopsis());
         // Writing to a String cannot fail.
         let _ = writeln!(text, "  {synopsis:<18} {}", flag.help);
         for words in flag.words.chunks(4) {
             let _ = writeln!(text, "  {:<18}   {}", "", words.join(" "));
+        }
+    }
+    text.push_str("\nOptions of commands:\n");
+    for command in COMMANDS {
+        for flag in command.options {
+            let synopsis = format!("{} {}", command.name, flag.synopsis());
+            let _ = writeln!(text, "  {synopsis:<26} {}", flag.help);
         }
     }
     text.push_str(

@@ -11,6 +11,7 @@ pub mod btf;
 pub mod cgroups;
 pub mod chain;
 mod check;
+pub mod commands;
 pub mod container;
 pub mod cost;
 pub mod crossing;
