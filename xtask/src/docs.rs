@@ -7,7 +7,8 @@ use crate::cargo;
 
 const ADVISORIES: &str = "docs/advisories.md";
 
-/// Every advisory has an answer, and every test that a document names exists.
+/// Every advisory has an answer, every test that a document names exists, and every
+/// link between documents leads somewhere.
 pub(crate) fn check() -> io::Result<()> {
     let root = cargo::root();
     let mut wrong = Vec::new();
@@ -25,19 +26,29 @@ pub(crate) fn check() -> io::Result<()> {
     for file in cargo::files(&root, "rs")? {
         sources.push(std::fs::read_to_string(file)?);
     }
-    let mut named = 0;
+    let (mut named, mut linked) = (0, 0);
     for document in cargo::files(&root, "md")? {
         let shown = document.strip_prefix(&root).unwrap_or(&document).display();
-        for test in tests_named(&std::fs::read_to_string(&document)?) {
+        let text = std::fs::read_to_string(&document)?;
+        for test in tests_named(&text) {
             named += 1;
             if !test.exists(&root, &sources) {
                 wrong.push(format!("{shown}: there is no `{}`", test.0));
             }
         }
+        for link in links(&text) {
+            linked += 1;
+            if !link.leads_somewhere(&document, &text) {
+                wrong.push(format!("{shown}: {} leads nowhere", link.0));
+            }
+        }
     }
 
     if wrong.is_empty() {
-        println!("every advisory has an answer; {named} tests are named, and all of them exist");
+        println!(
+            "every advisory has an answer; {named} tests are named, and all of them exist; \
+             {linked} links lead somewhere"
+        );
         return Ok(());
     }
     Err(io::Error::other(wrong.join("\n")))
@@ -83,6 +94,53 @@ fn tests_named(document: &str) -> impl Iterator<Item = Named<'_>> {
         .map(Named)
 }
 
+/// A link within the tree: a file, a heading of it, or both.
+struct Link<'a>(&'a str);
+
+impl Link<'_> {
+    fn leads_somewhere(&self, document: &Path, text: &str) -> bool {
+        let (file, heading) = self.0.split_once('#').unwrap_or((self.0, ""));
+        let target = document.parent().unwrap_or(document).join(file);
+        if heading.is_empty() {
+            return target.exists();
+        }
+        let has = |text: &str| prose(text).any(|line| anchor(line).as_deref() == Some(heading));
+        if file.is_empty() {
+            has(text)
+        } else {
+            std::fs::read_to_string(target).is_ok_and(|text| has(&text))
+        }
+    }
+}
+
+fn links(document: &str) -> impl Iterator<Item = Link<'_>> {
+    prose(document)
+        .flat_map(|line| line.split("](").skip(1))
+        .filter_map(|rest| rest.split_once(')'))
+        .map(|(target, _)| Link(target))
+        .filter(|link| !link.0.contains("://") && !link.0.contains(char::is_whitespace))
+}
+
+/// The lines that are no block of code.
+fn prose(document: &str) -> impl Iterator<Item = &str> {
+    let mut is_code = false;
+    document.lines().filter(move |line| {
+        let is_fence = line.trim_start().starts_with("```");
+        is_code ^= is_fence;
+        !is_code && !is_fence
+    })
+}
+
+/// What a heading is linked by, as GitHub has it.
+fn anchor(line: &str) -> Option<String> {
+    let heading = line.strip_prefix('#')?.trim_start_matches('#');
+    let text = heading.strip_prefix(' ')?.trim();
+    let kept = text
+        .chars()
+        .filter(|letter| letter.is_alphanumeric() || " -_".contains(*letter));
+    Some(kept.collect::<String>().to_lowercase().replace(' ', "-"))
+}
+
 fn is_name(text: &str) -> bool {
     !text.is_empty()
         && text
@@ -103,7 +161,9 @@ fn defines(source: &str, name: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{Named, defines, tests_named, unanswered};
+    use std::path::Path;
+
+    use super::{Named, anchor, defines, links, tests_named, unanswered};
 
     #[test]
     fn a_row_without_an_answer_is_found() {
@@ -132,6 +192,21 @@ mod tests {
         let source = "#[test]\nfn joins_all() {}\nfn given<T>() {}";
         assert!(defines(source, "joins_all") && defines(source, "given"));
         assert!(!defines(source, "joins") && !defines(source, "all") && !defines(source, ""));
+    }
+
+    #[test]
+    fn a_link_leads_to_a_file_and_a_heading() {
+        let here = crate::cargo::root().join("docs/page.md");
+        let text = "## One, `two` -> three\n[a](#one-two---three) [b](#two) [c](design.md)\n\
+            [d](design.md#the-parts) [e](design.md#no) [f](none.md) [g](https://h) [i](..)\n\
+            ```\n## Four\n[j](#none)\n```\n[k](#four)\n";
+        let wrong: Vec<&str> = links(text)
+            .filter(|link| !link.leads_somewhere(Path::new(&here), text))
+            .map(|link| link.0)
+            .collect();
+        assert_eq!(wrong, ["#two", "design.md#no", "none.md", "#four"]);
+        assert_eq!(links(text).count(), 8);
+        assert_eq!(anchor("#no heading"), None);
     }
 
     #[test]
