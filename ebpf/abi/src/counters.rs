@@ -16,7 +16,7 @@ record! {
         pub written: u64,
         /// Lost, since the ring was full.
         pub ring_full: u64,
-        /// Not remembered, since too many calls are under way.
+        /// Not remembered, since the kernel had no memory for it.
         pub pending_full: u64,
         /// The end of a call of which nothing was remembered. It was written, or
         /// lost, all the same.
