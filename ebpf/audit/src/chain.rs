@@ -185,7 +185,9 @@ fn digit(digit: u8) -> Option<u8> {
 /// As it is written.
 #[must_use]
 pub fn hex(value: Value) -> String {
-    value.iter().map(|byte| format!("{byte:02x}")).collect()
+    let digit = |number: u8| char::from_digit(number.into(), 16);
+    let digits = value.iter().flat_map(|byte| [byte >> 4, byte & 0xf]);
+    digits.filter_map(digit).collect()
 }
 
 impl fmt::Display for Wrong {

@@ -10,8 +10,9 @@ use nsexec_audit_abi::record::Namespace;
 use serde::{Serialize, Serializer};
 
 use crate::container::{Container, Place};
-use crate::judge::{Class, Host, Id, slots};
+use crate::judge::{Class, Host};
 use crate::recent::Recent;
+use crate::slots::{Id, slots};
 
 /// Most namespaces that are remembered for sure: a container has eight of its own.
 const MOST: usize = 1 << 15;

@@ -7,6 +7,8 @@ use crate::cgroups::{Cgroup, Cgroups, Name};
 use crate::container::{Container, Place};
 use crate::crossing::Passage;
 use crate::judge::Class;
+use crate::record::ExecId;
+use crate::slots::SlotSet;
 use crate::story::Told;
 
 /// What is asked for; what is not asked for is everything.
@@ -39,7 +41,7 @@ pub struct Filtering {
     /// Its own doings are nobody's question.
     own: u32,
     /// By their exec_id: the root, and all that comes from it.
-    tree: HashSet<String>,
+    tree: HashSet<ExecId>,
     /// The path of the cgroup that was asked for.
     below: Option<PathBuf>,
 }
@@ -83,26 +85,26 @@ impl Filtering {
             Told::Lost(_) => true,
             Told::Gap(line) => {
                 line.tgid != self.own
-                    && self.in_tree(line.tgid, &line.exec_id)
+                    && self.in_tree(line.tgid, line.exec_id)
                     && self.happens(&line.cgroup, &Passage::default())
             }
             Told::Namespace(line, class) => {
-                let inside = self.in_tree(line.actor.tgid, &line.actor.exec_id);
+                let inside = self.in_tree(line.actor.tgid, line.actor.exec_id);
                 if inside && let Some(child) = &line.child {
-                    self.grow(&child.exec_id);
+                    self.grow(child.exec_id);
                 }
                 let classes = &self.filter.classes;
                 inside
                     && line.actor.tgid != self.own
                     && (classes.is_empty() || classes.contains(class))
                     && self.happens(&line.actor.cgroup, &line.passage)
-                    && self.changes(&line.ns.changed, &line.op.flags)
+                    && self.changes(line.ns.changed, &line.op.flags)
                     && self.executes(line.actor.exe.as_deref())
             }
             Told::Lineage(line) => {
-                let inside = self.in_tree(line.actor.tgid, &line.actor.exec_id);
+                let inside = self.in_tree(line.actor.tgid, line.actor.exec_id);
                 if inside && let Some(child) = &line.child {
-                    self.grow(&child.exec_id);
+                    self.grow(child.exec_id);
                 }
                 inside
                     && self.filter.lineage
@@ -113,21 +115,21 @@ impl Filtering {
         }
     }
 
-    fn in_tree(&mut self, tgid: u32, exec_id: &str) -> bool {
+    fn in_tree(&mut self, tgid: u32, exec_id: ExecId) -> bool {
         match self.filter.root {
             None => true,
             Some(root) => {
                 if tgid == root {
                     self.grow(exec_id);
                 }
-                self.tree.contains(exec_id)
+                self.tree.contains(&exec_id)
             }
         }
     }
 
-    fn grow(&mut self, exec_id: &str) {
-        if self.filter.root.is_some() && !self.tree.contains(exec_id) {
-            self.tree.insert(exec_id.to_owned());
+    fn grow(&mut self, exec_id: ExecId) {
+        if self.filter.root.is_some() {
+            self.tree.insert(exec_id);
         }
     }
 
@@ -152,13 +154,13 @@ impl Filtering {
         is_below && is_inside
     }
 
-    fn changes(&self, changed: &[&str], flags: &[&str]) -> bool {
+    fn changes(&self, changed: SlotSet, flags: &[&str]) -> bool {
         let slots = &self.filter.slots;
         slots.is_empty()
             || slots.iter().any(|slot| {
                 let flag = flag_of(slot);
                 changed
-                    .iter()
+                    .names()
                     .any(|one| one.trim_end_matches("_for_children") == slot)
                     || flags.iter().any(|one| Some(*one) == flag)
             })

@@ -1,12 +1,10 @@
 //! What an event means: the schema's classes.
 
-use std::collections::HashSet;
-
 use nsexec_audit_abi::code::{Notes, Syscall};
 use nsexec_audit_abi::parts::{SLOT_NAMES, Vector};
 use nsexec_audit_abi::record::Namespace;
 
-use crate::lineage::differing;
+use crate::slots::{Id, SlotSet, slots};
 
 /// What came of a call that changes namespaces.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -61,42 +59,39 @@ impl Class {
     }
 }
 
-/// A namespace, by what its kernel names it by.
-pub type Id = (u32, u64);
-
 /// The namespaces that the host's own processes are in.
 #[derive(Clone, Debug, Default)]
-pub struct Host(HashSet<(usize, Id)>);
+pub struct Host(Option<Vector>);
 
 impl Host {
     /// Those of a task that is the host's: a kernel thread, which never joins any.
     #[must_use]
     pub fn of(vector: &Vector) -> Self {
-        Self(slots(vector).filter(|(_, id)| id.0 != 0).collect())
+        Self(Some(*vector))
     }
 
     /// Whether the slot's namespace is the host's.
     #[must_use]
     pub fn has(&self, slot: usize, id: Id) -> bool {
-        self.0.contains(&(slot, id))
+        let own = self.0.as_ref().and_then(|own| {
+            let pair = own.inum.get(slot).zip(own.id.get(slot));
+            pair.map(|(inum, id)| (*inum, *id))
+        });
+        id.0 != 0 && own == Some(id)
     }
 
     /// Its slots, by their names.
     pub fn slots(&self) -> impl Iterator<Item = (&'static str, Id)> {
-        let named = |(slot, id): &(usize, Id)| Some((*SLOT_NAMES.get(*slot)?, *id));
-        self.0.iter().filter_map(named)
+        let own = self.0.iter().flat_map(slots);
+        let known = own.filter(|(_, id)| id.0 != 0);
+        known.filter_map(|(slot, id)| Some((*SLOT_NAMES.get(slot)?, id)))
     }
 
     /// Whether it is known at all.
     #[must_use]
     pub fn is_known(&self) -> bool {
-        !self.0.is_empty()
+        self.0.is_some()
     }
-}
-
-/// Every slot by its place, with inode number and ns_id.
-pub fn slots(vector: &Vector) -> impl Iterator<Item = (usize, Id)> {
-    vector.inum.into_iter().zip(vector.id).enumerate()
 }
 
 /// What a call that changes namespaces came to.
@@ -114,7 +109,7 @@ pub fn class(record: &Namespace, host: &Host) -> Class {
             Class::Create
         };
     }
-    let changed: Vec<&str> = differing(&record.before, &record.after).collect();
+    let changed = SlotSet::differing(&record.before, &record.after);
     if changed.is_empty() {
         return Class::Noop;
     }
@@ -129,7 +124,7 @@ pub fn class(record: &Namespace, host: &Host) -> Class {
             Class::JoinOther
         };
     }
-    if changed.contains(&"user") && record.user.level > 1 {
+    if changed.contains("user") && record.user.level > 1 {
         Class::Nested
     } else {
         Class::Create
@@ -140,8 +135,8 @@ pub fn class(record: &Namespace, host: &Host) -> Class {
 /// task that joins or makes some are those of its children.
 #[must_use]
 pub fn effective_later(record: &Namespace) -> bool {
-    let mut changed = differing(&record.before, &record.after);
-    changed.all(|slot| slot.ends_with("_for_children"))
+    let changed = SlotSet::differing(&record.before, &record.after);
+    changed.names().all(|slot| slot.ends_with("_for_children"))
 }
 
 /// Where the target of a join lies, in words, when the descriptor said.
@@ -170,15 +165,17 @@ const FLAGS: [(u64, &str); 8] = [
     (0x4000_0000, "NEWNET"),
 ];
 
-/// The names of the slots that are of the host's after the call.
-pub fn host_slots<'a>(vector: &'a Vector, host: &'a Host) -> impl Iterator<Item = &'static str> {
-    slots(vector)
-        .filter(|(slot, id)| host.has(*slot, *id))
-        .filter_map(|(slot, _)| SLOT_NAMES.get(slot).copied())
+/// The slots that are of the host's.
+#[must_use]
+pub fn host_slots(vector: &Vector, host: &Host) -> SlotSet {
+    let own = slots(vector).filter(|(slot, id)| host.has(*slot, *id));
+    own.map(|(slot, _)| slot).collect()
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
+
     use super::*;
     use crate::lineage::tests::{call, namespace, task, vector, with};
 

@@ -5,10 +5,13 @@
 //! (a call of the 32-bit table, a probe that was taken out), and that is said.
 
 use std::collections::HashMap;
+use std::rc::Rc;
 
 use nsexec_audit_abi::Event;
 use nsexec_audit_abi::code::Notes;
 use nsexec_audit_abi::parts::{Kin, SLOT_NAMES, Task, Vector};
+
+use crate::slots::SlotSet;
 
 /// Most tasks that are remembered: more than a machine has by default
 /// (kernel.pid_max).
@@ -92,7 +95,7 @@ pub struct Gap {
 
 impl Gap {
     fn between(known: Vector, found: Vector) -> Option<Self> {
-        let differs = differing(&known, &found).next().is_some();
+        let differs = !SlotSet::differing(&known, &found).is_empty();
         differs.then_some(Self {
             of_child: false,
             known,
@@ -102,20 +105,8 @@ impl Gap {
 
     /// The slots that changed unseen.
     pub fn slots(&self) -> impl Iterator<Item = &'static str> {
-        differing(&self.known, &self.found)
+        SlotSet::differing(&self.known, &self.found).names()
     }
-}
-
-/// The slots in which two vectors differ; what a vector does not have differs
-/// from nothing.
-pub fn differing(one: &Vector, other: &Vector) -> impl Iterator<Item = &'static str> {
-    let slots = one.inum.into_iter().zip(one.id);
-    let others = other.inum.into_iter().zip(other.id);
-    let named = SLOT_NAMES.into_iter().zip(slots.zip(others));
-    named.filter_map(|(name, (one, other))| {
-        let known = one.0 != 0 && other.0 != 0;
-        (known && one != other).then_some(name)
-    })
 }
 
 /// Where a thread was left, and when.
@@ -131,7 +122,7 @@ struct Known {
 #[derive(Debug)]
 pub struct Lineage {
     threads: HashMap<Thread, Known>,
-    programs: HashMap<Process, Program>,
+    programs: HashMap<Process, Rc<Program>>,
     parents: HashMap<Process, Process>,
     nsexec: Vec<File>,
     /// Tasks that were not remembered for want of room.
@@ -212,7 +203,7 @@ impl Lineage {
                     arguments: record.arguments.get().to_vec(),
                     is_nsexec: known || (again && before),
                 };
-                self.programs.insert(process, program);
+                self.programs.insert(process, Rc::new(program));
                 self.parents
                     .insert(process, Process::of_kin(&record.parent));
                 gap
@@ -239,11 +230,13 @@ impl Lineage {
                 self.parents.entry(process).or_insert(parent);
                 let file = File::of(&record.task);
                 let is_nsexec = file.is_some_and(|file| self.nsexec.contains(&file));
-                self.programs.entry(process).or_insert(Program {
-                    file,
-                    path: Vec::new(),
-                    arguments: Vec::new(),
-                    is_nsexec,
+                self.programs.entry(process).or_insert_with(|| {
+                    Rc::new(Program {
+                        file,
+                        path: Vec::new(),
+                        arguments: Vec::new(),
+                        is_nsexec,
+                    })
                 });
                 None
             }
@@ -252,7 +245,7 @@ impl Lineage {
 
     /// What the process executes, as far as it was seen.
     #[must_use]
-    pub fn program(&self, process: Process) -> Option<&Program> {
+    pub fn program(&self, process: Process) -> Option<&Rc<Program>> {
         self.programs.get(&process)
     }
 

@@ -45,7 +45,7 @@ fn main() -> ExitCode {
 }
 
 fn run() -> Result<u8, Box<dyn Error>> {
-    let mut out = BufWriter::new(io::stdout().lock());
+    let mut out = BufWriter::with_capacity(1 << 16, io::stdout().lock());
     let asked = match arguments::read(std::env::args_os().skip(1))? {
         Asked::Help => {
             out.write_all(arguments::help().as_bytes())?;
@@ -116,6 +116,8 @@ fn run() -> Result<u8, Box<dyn Error>> {
         counts: Counts::default(),
         unseen: Vec::new(),
         own,
+        open: Vec::new(),
+        whole: Vec::new(),
     };
     teller.begin()?;
     let program = match start(&asked, &waited_for)? {

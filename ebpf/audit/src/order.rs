@@ -15,10 +15,16 @@ pub const LATENESS_NS: u64 = 20_000_000;
 /// Most events that are held back: beyond it the oldest go, early or not.
 const MOST: usize = 1 << 16;
 
+/// Most events whose room is kept: 1 MiB.
+const SPARE: usize = 1 << 10;
+
 /// Events that are held back.
 #[derive(Debug, Default)]
 pub struct Order {
     held: BinaryHeap<Reverse<Held>>,
+    /// Room that was used already: an event is too large to be quickly had room for.
+    #[expect(clippy::vec_box, reason = "the heap moves what it holds")]
+    spare: Vec<Box<Event>>,
     /// Keeps those of one moment in the order in which they came.
     count: u64,
     newest_ns: u64,
@@ -62,16 +68,23 @@ impl Order {
     pub fn push(&mut self, event: Event) {
         let boot_ns = event.header().boot_ns;
         self.newest_ns = self.newest_ns.max(boot_ns);
+        let event = match self.spare.pop() {
+            Some(mut room) => {
+                *room = event;
+                room
+            }
+            None => Box::new(event),
+        };
         self.held.push(Reverse(Held {
             boot_ns,
             count: self.count,
-            event: Box::new(event),
+            event,
         }));
         self.count += 1;
     }
 
     /// The next event that nothing older can come before, as it is `now_ns`.
-    pub fn pop(&mut self, now_ns: u64) -> Option<Event> {
+    pub fn pop(&mut self, now_ns: u64) -> Option<Box<Event>> {
         let Reverse(oldest) = self.held.peek()?;
         let late = now_ns.max(self.newest_ns).saturating_sub(LATENESS_NS);
         if oldest.boot_ns > late && self.has_room() {
@@ -81,8 +94,15 @@ impl Order {
     }
 
     /// The next event, when none is written any more.
-    pub fn pop_any(&mut self) -> Option<Event> {
-        self.held.pop().map(|Reverse(held)| *held.event)
+    pub fn pop_any(&mut self) -> Option<Box<Event>> {
+        self.held.pop().map(|Reverse(held)| held.event)
+    }
+
+    /// Takes the room of an event that was told.
+    pub fn reuse(&mut self, event: Box<Event>) {
+        if self.spare.len() < SPARE {
+            self.spare.push(event);
+        }
     }
 }
 
@@ -118,7 +138,7 @@ mod tests {
             order.push(exit_of(task(tid, 1), 10));
         }
         let tids: Vec<u32> = std::iter::from_fn(|| order.pop_any())
-            .map(|event| match event {
+            .map(|event| match *event {
                 Event::Exit(exit) => exit.actor.tid,
                 _ => 0,
             })

@@ -1,16 +1,19 @@
 //! The lines of JSON: docs/audit-event.schema.json says what each member means.
 
-use serde::Serialize;
+use std::fmt;
+
+use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
 
 use nsexec_audit_abi::code::{Notes, Source};
-use nsexec_audit_abi::parts::{Header, Kin, SLOT_NAMES, Task, UNSET, Vector};
+use nsexec_audit_abi::parts::{Header, Kin, Task, UNSET, Vector};
 use nsexec_audit_abi::record::{Exec, Exit, Fork, Namespace};
 
 use crate::cgroups::Cgroup;
 use crate::crossing::Passage;
-use crate::judge::{self, Class, Host, Id};
-use crate::lineage::{Gap, Process, Program, differing};
+use crate::judge::{self, Class, Host};
+use crate::lineage::{File, Gap, Process, Program};
+use crate::slots::{Chosen, Id, SlotSet};
 
 /// The version of the lines.
 pub const SCHEMA: u32 = 1;
@@ -31,15 +34,14 @@ pub struct Envelope {
 /// Who did it.
 #[derive(Clone, Debug, Serialize)]
 pub struct Actor {
-    pub exec_id: String,
+    pub exec_id: ExecId,
     pub tgid: u32,
     pub tid: u32,
     pub ns_tgid: u32,
     pub comm: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub exe: Option<String>,
-    /// `major:minor:inode`
-    pub exe_file: String,
+    pub exe_file: FileId,
     pub uid: u32,
     pub gid: u32,
     pub euid: u32,
@@ -47,7 +49,7 @@ pub struct Actor {
     pub loginuid: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sessionid: Option<u32>,
-    pub caps_eff: String,
+    pub caps_eff: Hex,
     pub no_new_privs: bool,
     pub seccomp_mode: u8,
     pub cgroup_id: u64,
@@ -68,7 +70,7 @@ pub struct Claimed {
 /// A process, by its names.
 #[derive(Clone, Debug, Serialize)]
 pub struct Named {
-    pub exec_id: String,
+    pub exec_id: ExecId,
     pub tgid: u32,
 }
 
@@ -85,7 +87,7 @@ pub struct Op {
     pub target: Option<TargetOf>,
     pub ret: i64,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub errno: Option<String>,
+    pub errno: Option<Errno>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<&'static str>,
 }
@@ -123,13 +125,13 @@ pub struct StartLine<'a> {
 #[derive(Clone, Debug, Serialize)]
 pub struct Namespaces {
     /// After the call, or as they are; those of `host` are in the first line.
-    pub after: Map<String, Value>,
+    pub after: Chosen,
     /// Those that are other than after.
-    #[serde(skip_serializing_if = "Map::is_empty")]
-    pub before: Map<String, Value>,
-    pub changed: Vec<&'static str>,
+    #[serde(skip_serializing_if = "Chosen::is_empty")]
+    pub before: Chosen,
+    pub changed: SlotSet,
     /// Those that are the host's.
-    pub host: Vec<&'static str>,
+    pub host: SlotSet,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub effective_at: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -165,7 +167,7 @@ pub struct NamespaceLine {
 pub struct GapLine {
     #[serde(flatten)]
     pub envelope: Envelope,
-    pub exec_id: String,
+    pub exec_id: ExecId,
     pub tgid: u32,
     pub tid: u32,
     #[serde(flatten)]
@@ -263,17 +265,64 @@ impl Boot {
     }
 }
 
-/// The name of a process within its boot: never given again.
-#[must_use]
-pub fn exec_id(process: Process) -> String {
-    format!("{}.{}", process.tgid, process.start_ns)
+/// The name of a process within its boot, never given again: `tgid.start_ns`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ExecId(pub Process);
+
+impl fmt::Display for ExecId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.0.tgid, self.0.start_ns)
+    }
 }
+
+/// A file: `major:minor:inode`.
+#[derive(Clone, Copy, Debug)]
+pub struct FileId(pub File);
+
+impl fmt::Display for FileId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let File { device, inode } = self.0;
+        write!(f, "{}:{}:{inode}", device >> 20, device & 0xf_ffff)
+    }
+}
+
+/// A number in hexadecimal digits.
+#[derive(Clone, Copy, Debug)]
+pub struct Hex(pub u64);
+
+impl fmt::Display for Hex {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:x}", self.0)
+    }
+}
+
+/// The name of an error, as errno(3) has it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Errno(nix::errno::Errno);
+
+impl fmt::Display for Errno {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}", self.0)
+    }
+}
+
+macro_rules! as_text {
+    ($($name:ident)+) => {$(
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+                to.collect_str(self)
+            }
+        }
+    )+};
+}
+
+as_text!(ExecId FileId Hex Errno);
 
 /// A process by its kin.
 #[must_use]
 pub fn named(kin: &Kin) -> Named {
     Named {
-        exec_id: exec_id(Process::of_kin(kin)),
+        exec_id: ExecId(Process::of_kin(kin)),
         tgid: kin.tgid,
     }
 }
@@ -292,24 +341,22 @@ pub fn actor(task: &Task, program: Option<&Program>, cgroup: Cgroup) -> Actor {
     let set = |number: u32| (number != UNSET).then_some(number);
     let path = program.map(|program| lossy(&program.path));
     Actor {
-        exec_id: exec_id(Process::of(task)),
+        exec_id: ExecId(Process::of(task)),
         tgid: task.tgid,
         tid: task.tid,
         ns_tgid: task.ns_tgid,
         comm: lossy(comm.unwrap_or_default()),
         exe: path.filter(|path| !path.is_empty()),
-        exe_file: format!(
-            "{}:{}:{}",
-            task.exe_device >> 20,
-            task.exe_device & 0xf_ffff,
-            task.exe_inode
-        ),
+        exe_file: FileId(File {
+            device: task.exe_device,
+            inode: task.exe_inode,
+        }),
         uid: task.uid,
         gid: task.gid,
         euid: task.euid,
         loginuid: set(task.login_uid),
         sessionid: set(task.session),
-        caps_eff: format!("{:x}", task.capabilities),
+        caps_eff: Hex(task.capabilities),
         no_new_privs: task.no_new_privs.get(),
         seccomp_mode: task.seccomp,
         cgroup_id: task.cgroup_id,
@@ -360,33 +407,25 @@ pub fn op(record: &Namespace) -> Op {
     }
 }
 
-fn errno(ret: i64) -> String {
+fn errno(ret: i64) -> Errno {
     let number = i32::try_from(-ret).unwrap_or(i32::MAX);
-    format!("{:?}", nix::errno::Errno::from_raw(number))
+    Errno(nix::errno::Errno::from_raw(number))
 }
 
 /// Where a task is.
 #[must_use]
 pub fn namespaces(before: Option<&Vector>, after: &Vector, host: &Host) -> Namespaces {
-    let changed: Vec<&str> =
-        before.map_or_else(Vec::new, |before| differing(before, after).collect());
-    let pair = |vector: &Vector, only: &[&str]| {
-        let slots = SLOT_NAMES.into_iter().zip(judge::slots(vector));
-        slots
-            .filter(|(name, _)| only.contains(name))
-            .map(|(name, (_, (inum, id)))| {
-                (name.to_owned(), Value::from(vec![u64::from(inum), id]))
-            })
-            .collect::<Map<_, _>>()
-    };
-    let hosts: Vec<&str> = judge::host_slots(after, host).collect();
-    let others: Vec<&str> = SLOT_NAMES
-        .into_iter()
-        .filter(|name| !hosts.contains(name))
-        .collect();
+    let changed = before.map_or_else(SlotSet::default, |before| SlotSet::differing(before, after));
+    let hosts = judge::host_slots(after, host);
     Namespaces {
-        after: pair(after, &others),
-        before: before.map_or_else(Map::new, |before| pair(before, &changed)),
+        after: Chosen {
+            of: *after,
+            which: hosts.others(),
+        },
+        before: Chosen {
+            of: before.copied().unwrap_or(Vector::NONE),
+            which: changed,
+        },
         host: hosts,
         effective_at: None,
         user: None,
@@ -409,7 +448,7 @@ pub fn namespace(
     if !ns.changed.is_empty() {
         ns.effective_at = judge::effective_later(record).then_some("next_fork");
     }
-    if ns.changed.contains(&"user") {
+    if ns.changed.contains("user") {
         ns.user = Some(UserOf {
             level: record.user.level,
             owner_uid: record.user.owner,
@@ -440,7 +479,7 @@ pub fn gap(
 ) -> GapLine {
     GapLine {
         envelope: boot.envelope("ns_gap", header),
-        exec_id: exec_id(process),
+        exec_id: ExecId(process),
         tgid: process.tgid,
         tid,
         cgroup,

@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use crate::crossing::Crossed;
 use crate::judge::Class;
-use crate::record::{GapLine, NamespaceLine};
+use crate::record::{ExecId, GapLine, NamespaceLine};
 use crate::story::Told;
 
 /// How much an alert matters.
@@ -142,7 +142,7 @@ pub struct Alert {
     pub severity: Severity,
     pub mitre: &'static str,
     pub about: &'static str,
-    pub exec_id: String,
+    pub exec_id: ExecId,
     pub tgid: u32,
 }
 
@@ -150,7 +150,7 @@ pub struct Alert {
 #[derive(Debug)]
 pub struct Rules {
     on: Vec<Rule>,
-    refused: HashMap<String, VecDeque<u64>>,
+    refused: HashMap<ExecId, VecDeque<u64>>,
 }
 
 impl Rules {
@@ -173,7 +173,7 @@ impl Rules {
                 let fired = self.namespace(line, *class);
                 self.alerts(
                     &fired,
-                    &line.actor.exec_id,
+                    line.actor.exec_id,
                     line.actor.tgid,
                     (line.envelope.ts_boot_ns, line.envelope.ts_wall_ms),
                 )
@@ -186,14 +186,14 @@ impl Rules {
     fn gap(&self, line: &GapLine) -> Vec<Alert> {
         self.alerts(
             &[UNSEEN],
-            &line.exec_id,
+            line.exec_id,
             line.tgid,
             (line.envelope.ts_boot_ns, line.envelope.ts_wall_ms),
         )
     }
 
     fn namespace(&mut self, line: &NamespaceLine, class: Class) -> Vec<Rule> {
-        let changed = |slot: &str| line.ns.changed.contains(&slot);
+        let changed = |slot: &str| line.ns.changed.contains(slot);
         let joined = matches!(class, Class::JoinHost | Class::JoinOther);
         let made = matches!(class, Class::Create | Class::Nested);
         let target = line.op.target.as_ref();
@@ -230,13 +230,13 @@ impl Rules {
     }
 
     fn was_refused_before(&mut self, line: &NamespaceLine, class: Class) -> bool {
-        let (id, now) = (&line.actor.exec_id, line.envelope.ts_boot_ns);
+        let (id, now) = (line.actor.exec_id, line.envelope.ts_boot_ns);
         if line.op.syscall != "setns" {
             return false;
         }
         match class {
             Class::Denied => {
-                if self.refused.len() >= MOST && !self.refused.contains_key(id) {
+                if self.refused.len() >= MOST && !self.refused.contains_key(&id) {
                     // Those whose time is over have made room, or there is none.
                     self.refused.retain(|_, times| {
                         times
@@ -247,7 +247,7 @@ impl Rules {
                         return false;
                     }
                 }
-                let times = self.refused.entry(id.clone()).or_default();
+                let times = self.refused.entry(id).or_default();
                 times.push_back(now);
                 if times.len() > BURST {
                     times.pop_front();
@@ -255,7 +255,7 @@ impl Rules {
                 false
             }
             Class::JoinHost | Class::JoinOther => {
-                let times = self.refused.remove(id).unwrap_or_default();
+                let times = self.refused.remove(&id).unwrap_or_default();
                 let recent = times
                     .iter()
                     .filter(|time| now.saturating_sub(**time) < BURST_NS);
@@ -265,7 +265,7 @@ impl Rules {
         }
     }
 
-    fn alerts(&self, fired: &[Rule], exec_id: &str, tgid: u32, at: (u64, i64)) -> Vec<Alert> {
+    fn alerts(&self, fired: &[Rule], exec_id: ExecId, tgid: u32, at: (u64, i64)) -> Vec<Alert> {
         let on = fired.iter().filter(|rule| self.on.contains(rule));
         on.map(|rule| Alert {
             kind: "alert",
@@ -275,7 +275,7 @@ impl Rules {
             severity: rule.severity,
             mitre: rule.mitre,
             about: rule.about,
-            exec_id: exec_id.to_owned(),
+            exec_id,
             tgid,
         })
         .collect()

@@ -15,6 +15,7 @@ use crate::container::Place;
 use crate::crossing::Owners;
 use crate::judge::{self, Class, Host};
 use crate::lineage::{File, Gap, Lineage, Process};
+use crate::lines;
 use crate::order::Order;
 use crate::record::{
     self, Boot, Envelope, GapLine, LineageLine, LostLine, NamespaceLine, StartLine, Who,
@@ -37,12 +38,12 @@ impl Told {
     ///
     /// # Errors
     /// It cannot be written.
-    pub fn write_json(&self, out: &mut dyn io::Write) -> serde_json::Result<()> {
+    pub fn write_json(&self, out: &mut Vec<u8>) -> serde_json::Result<()> {
         match self {
-            Self::Namespace(line, _) => serde_json::to_writer(out, line),
-            Self::Gap(line) => serde_json::to_writer(out, line),
-            Self::Lineage(line) => serde_json::to_writer(out, line),
-            Self::Lost(line) => serde_json::to_writer(out, line),
+            Self::Namespace(line, _) => lines::write(line, out),
+            Self::Gap(line) => lines::write(line, out),
+            Self::Lineage(line) => lines::write(line, out),
+            Self::Lost(line) => lines::write(line, out),
         }
     }
 }
@@ -193,7 +194,7 @@ impl Story {
     pub fn tell<E>(
         &mut self,
         ended: bool,
-        mut tell: impl FnMut(Told) -> Result<(), E>,
+        tell: impl FnMut(Told) -> Result<(), E>,
     ) -> Result<bool, E> {
         let next = if ended {
             self.order.pop_any()
@@ -203,6 +204,17 @@ impl Story {
         let Some(event) = next else {
             return Ok(false);
         };
+        let told = self.tell_of(&event, tell);
+        self.order.reuse(event);
+        told?;
+        Ok(true)
+    }
+
+    fn tell_of<E>(
+        &mut self,
+        event: &Event,
+        mut tell: impl FnMut(Told) -> Result<(), E>,
+    ) -> Result<(), E> {
         let header = event.header();
         let ring = ring(header.hook);
         if let Some(count) = self.newly_lost(header.cpu, ring, header.lost) {
@@ -214,20 +226,27 @@ impl Story {
             }))?;
         }
         // Of a process that ends, what it executed is still to be told.
-        let program = self.lineage.program(process(&event)).cloned();
-        let cgroup = self.cgroups.of(task(&event), header.boot_ns);
-        let gap = self.lineage.see(&event);
+        let program = self.lineage.program(process(event)).cloned();
+        let cgroup = self.cgroups.of(task(event), header.boot_ns);
+        let gap = self.lineage.see(event);
         if let Some(gap) = gap {
-            let line = self.gap(&event, cgroup.clone(), &gap);
+            let line = self.gap(event, cgroup.clone(), &gap);
             tell(Told::Gap(Box::new(line)))?;
         }
-        let program = self.lineage.program(process(&event)).cloned().or(program);
-        let program = program.as_ref();
-        self.learn(&event, &cgroup.place);
+        let program = match event {
+            Event::Exec(_) => self.lineage.program(process(event)).cloned(),
+            _ => program,
+        };
+        let program = program.as_deref();
+        let class = match event {
+            Event::Namespace(record) => Some(judge::class(record, &self.host)),
+            _ => None,
+        };
+        self.learn(event, class, &cgroup.place);
         let who = Who { program, cgroup };
-        let told = match &event {
+        tell(match event {
             Event::Namespace(record) => {
-                let class = judge::class(record, &self.host);
+                let class = class.unwrap_or(Class::Noop);
                 let passage = self
                     .owners
                     .passage(record, class, &who.cgroup.place, &self.host);
@@ -237,18 +256,15 @@ impl Story {
             Event::Fork(fork) => Told::Lineage(Box::new(record::fork(&self.boot, fork, who))),
             Event::Exec(exec) => Told::Lineage(Box::new(record::exec(&self.boot, exec, who))),
             Event::Exit(exit) => Told::Lineage(Box::new(record::exit(&self.boot, exit, who))),
-            Event::Snapshot(_) => return Ok(true),
-        };
-        tell(told)?;
-        Ok(true)
+            Event::Snapshot(_) => return Ok(()),
+        })
     }
 
     /// Whose namespaces are: of who lives in them, which a runtime on its way does not.
-    fn learn(&mut self, event: &Event, place: &Place) {
+    fn learn(&mut self, event: &Event, class: Option<Class>, place: &Place) {
         match event {
             Event::Namespace(record) => {
-                let class = judge::class(record, &self.host);
-                if matches!(class, Class::Create | Class::Nested) {
+                if matches!(class, Some(Class::Create | Class::Nested)) {
                     let (before, after) = (&record.before, &record.after);
                     self.owners.made(before, after, place, &self.host);
                 }

@@ -2,14 +2,17 @@
 
 use std::io;
 
+use serde::Serialize;
+
 use crate::account::{Broken, Sample, Why};
 use crate::arguments::Format;
 use crate::chain::{self, Chained};
 use crate::filter::Filtering;
 use crate::json;
 use crate::lineage::Process;
+use crate::lines;
 use crate::output::Output;
-use crate::record::{self, MissedLine};
+use crate::record::{ExecId, MissedLine};
 use crate::rules::{Alert, Rules, Severity};
 use crate::story::{Story, Told};
 use crate::text::{HEAD, Text};
@@ -34,6 +37,9 @@ pub struct Teller<'a> {
     pub unseen: Vec<(&'static str, Why, u64)>,
     /// The auditor itself, in alerts.
     pub own: Process,
+    /// Room for a line, before its end is known and whole.
+    pub open: Vec<u8>,
+    pub whole: Vec<u8>,
 }
 
 /// Of what was told.
@@ -68,7 +74,8 @@ impl Teller<'_> {
                 let last = self.chained.last();
                 let mut start = self.story.start();
                 start.continues = (last != chain::BEGINNING).then(|| chain::hex(last));
-                let line = serde_json::to_vec(&start)?;
+                let mut line = Vec::new();
+                lines::write(&start, &mut line)?;
                 self.put(&line)
             }
         }
@@ -94,15 +101,21 @@ impl Teller<'_> {
     }
 
     fn put(&mut self, line: &[u8]) -> io::Result<()> {
-        let mut whole = Vec::with_capacity(line.len() + chain::ADDED);
+        self.whole.clear();
         match self.format {
-            Format::Json => self.chained.write(line, &mut whole)?,
+            Format::Json => self.chained.write(line, &mut self.whole)?,
             Format::Text => {
-                whole.extend_from_slice(line);
-                whole.push(b'\n');
+                self.whole.extend_from_slice(line);
+                self.whole.push(b'\n');
             }
         }
-        self.out.line(&whole)
+        self.out.line(&self.whole)
+    }
+
+    fn json(&mut self, value: &impl Serialize) -> io::Result<()> {
+        let mut line = Vec::new();
+        lines::write(value, &mut line)?;
+        self.line(&line)
     }
 
     /// Tells what can be told by now, at most [`BATCH`] events of it; whether that was
@@ -141,9 +154,11 @@ impl Teller<'_> {
         let text = self.text();
         match self.format {
             Format::Json => {
-                let mut line = Vec::new();
+                let mut line = std::mem::take(&mut self.open);
+                line.clear();
                 told.write_json(&mut line)?;
                 self.line(&line)?;
+                self.open = line;
             }
             Format::Text => {
                 if let Some(line) = text.line(told) {
@@ -164,7 +179,7 @@ impl Teller<'_> {
         self.counts.alerts += 1;
         let text = self.text();
         match self.format {
-            Format::Json => self.line(&serde_json::to_vec(alert)?),
+            Format::Json => self.json(alert),
             Format::Text => self.line(text.alert(alert).as_bytes()),
         }
     }
@@ -183,7 +198,7 @@ impl Teller<'_> {
             severity: Severity::High,
             mitre: "T1562",
             about: "events were lost: what is told is not all that happened",
-            exec_id: record::exec_id(self.own),
+            exec_id: ExecId(self.own),
             tgid: self.own.tgid,
         })
     }
@@ -226,7 +241,7 @@ impl Teller<'_> {
         };
         let text = self.text();
         match self.format {
-            Format::Json => self.line(&serde_json::to_vec(&line)?),
+            Format::Json => self.json(&line),
             Format::Text => self.line(text.missed(&line).as_bytes()),
         }
     }
@@ -240,6 +255,6 @@ impl Teller<'_> {
             return Ok(());
         }
         let health = json::health(sample, broken, self.story.now(), ended);
-        self.line(health.to_string().as_bytes())
+        self.json(&health)
     }
 }

@@ -7,6 +7,7 @@ use crate::crossing::Crossed;
 use crate::judge::Class;
 use crate::record::{Actor, GapLine, LineageLine, MissedLine, NamespaceLine};
 use crate::rules::{Alert, Severity};
+use crate::slots::SlotSet;
 use crate::story::Told;
 
 /// How lines look.
@@ -77,7 +78,7 @@ impl Text {
             }
             None if line.ns.changed.is_empty() => {}
             None => {
-                let _ = write!(call, " -> {}", line.ns.changed.join(" "));
+                let _ = write!(call, " -> {}", join(line.ns.changed));
             }
         }
         if let Some(child) = &line.child {
@@ -107,7 +108,7 @@ impl Text {
             time(line.envelope.ts_wall_ms),
             line.tid,
             line.found_at,
-            line.ns.changed.join(" ")
+            join(line.ns.changed)
         );
         self.painted(RED, &text)
     }
@@ -227,6 +228,10 @@ pub fn escaped(text: &str) -> String {
 /// zero width).
 fn is_plain(c: char) -> bool {
     c.is_ascii_graphic() || c.is_alphanumeric()
+}
+
+fn join(slots: SlotSet) -> String {
+    slots.names().collect::<Vec<_>>().join(" ")
 }
 
 #[cfg(test)]

@@ -15,8 +15,8 @@ use serde_json::{Map, Value, json};
 use crate::cgroups::Cgroups;
 use crate::check::TICK;
 use crate::container::Place;
-use crate::judge::{Id, slots};
-use crate::lineage::{Process, differing};
+use crate::lineage::Process;
+use crate::slots::{Id, SlotSet, slots};
 use crate::story::KTHREADD;
 
 #[path = "tree_text.rs"]
@@ -139,7 +139,7 @@ impl Tree {
             places.insert(process, node);
             for thread in others {
                 let own = tree.vector(node);
-                if differing(&own, &thread.vector).next().is_some() {
+                if !SlotSet::differing(&own, &thread.vector).is_empty() {
                     tree.add(thread, Some(node), known, true);
                 }
             }
@@ -211,7 +211,8 @@ impl Tree {
             return *set;
         }
         let above = from.and_then(|set| self.sets.get(set));
-        let differs = above.map(|above| differing(&above.vector, &vector).collect());
+        let differs =
+            above.map(|above| SlotSet::differing(&above.vector, &vector).names().collect());
         self.sets.push(Set {
             place,
             vector,

@@ -72,7 +72,7 @@ fn a_call_that_no_probe_sees_is_a_gap_of_exactly_its_slots() {
         let [gap] = own[..] else {
             panic!("{name} {how}: {own:?}");
         };
-        assert_eq!(gap.ns.changed, [*name], "{how}");
+        assert_eq!(gap.ns.changed.names().collect::<Vec<_>>(), [*name], "{how}");
         assert_eq!(gap.found_at, *how, "{name}");
         let seen = watched
             .seen

@@ -274,7 +274,9 @@ fn a_change_that_was_lost_is_found_at_the_next_sign_of_its_task() {
         let gaps: Vec<_> = told
             .iter()
             .filter_map(|told| match told {
-                Told::Gap(line) if line.tid == tid => Some((line.found_at, &line.ns.changed)),
+                Told::Gap(line) if line.tid == tid => {
+                    Some((line.found_at, line.ns.changed.names().collect()))
+                }
                 _ => None,
             })
             .collect();
@@ -282,6 +284,6 @@ fn a_change_that_was_lost_is_found_at_the_next_sign_of_its_task() {
             Next::Exit => "exit",
             Next::Exec => "exec",
         };
-        assert_eq!(gaps, [(found_at, &vec!["uts"])], "round {round}");
+        assert_eq!(gaps, [(found_at, vec!["uts"])], "round {round}");
     }
 }

@@ -1,0 +1,80 @@
+//! A value as a line of JSON, safe to be shown on a terminal.
+//!
+//! JSON has to escape the first 32 characters alone. Names come from whoever is told
+//! of, and a terminal obeys more than those: DEL, the second set of control
+//! characters, and those that turn the direction of what is written, which make a
+//! text look like another one. They are escaped as well.
+
+use std::io;
+
+use serde::Serialize;
+use serde_json::Serializer;
+use serde_json::ser::Formatter;
+
+/// Writes a value behind what is there, without an end of line.
+///
+/// # Errors
+/// It cannot be written as JSON.
+pub fn write(value: &impl Serialize, out: &mut Vec<u8>) -> serde_json::Result<()> {
+    value.serialize(&mut Serializer::with_formatter(out, Plain))
+}
+
+struct Plain;
+
+impl Formatter for Plain {
+    fn write_string_fragment<W: ?Sized + io::Write>(
+        &mut self,
+        out: &mut W,
+        fragment: &str,
+    ) -> io::Result<()> {
+        if fragment.bytes().all(|byte| byte.is_ascii() && byte != 0x7f) {
+            return out.write_all(fragment.as_bytes());
+        }
+        let mut rest = fragment;
+        while let Some(at) = rest.find(obeyed) {
+            let (before, from) = rest.split_at(at);
+            out.write_all(before.as_bytes())?;
+            let mut characters = from.chars();
+            let found = characters.next().unwrap_or_default();
+            // None of them is beyond U+FFFF.
+            write!(out, "\\u{:04x}", u32::from(found))?;
+            rest = characters.as_str();
+        }
+        out.write_all(rest.as_bytes())
+    }
+}
+
+/// Whether a terminal does not just show it.
+fn obeyed(character: char) -> bool {
+    character.is_control()
+        || matches!(
+            character,
+            '\u{061c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}'
+        )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(value: &str) -> String {
+        let mut out = Vec::new();
+        write(&value, &mut out).unwrap();
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn what_a_terminal_obeys_is_escaped_and_read_back_as_it_was() {
+        for (value, written) in [
+            ("plain", r#""plain""#),
+            ("a\"b\\c\n\u{1b}[2J", r#""a\"b\\c\n\u001b[2J""#),
+            ("\u{9b}31m\u{7f}", r#""\u009b31m\u007f""#),
+            ("über \u{202e}txt\u{2066}x", r#""über \u202etxt\u2066x""#),
+            ("\u{7f}", r#""\u007f""#),
+            ("", r#""""#),
+        ] {
+            assert_eq!(line(value), written);
+            assert_eq!(serde_json::from_str::<String>(written).unwrap(), value);
+        }
+    }
+}
