@@ -4,7 +4,8 @@
 //! aya reads BTF as well, but keeps members to itself. This reads no more than
 //! those, of a file of some megabytes, in place.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::ffi::CStr;
 use std::fmt;
 
 /// Where the kernel shows its own.
@@ -84,9 +85,41 @@ pub struct Btf<'a> {
     types: &'a [u8],
     strings: &'a [u8],
     /// Where each type begins in `types`; type 0 is void.
-    starts: Vec<usize>,
-    /// The structures, unions and enumerations of each name.
+    starts: Vec<u32>,
+    /// The structures, unions and enumerations of each name that was asked for.
     named: HashMap<&'a [u8], Vec<u32>>,
+}
+
+/// Names that are looked for. Most others are told from them by their first byte.
+struct Names<'n> {
+    first: [bool; 256],
+    all: HashSet<&'n [u8]>,
+}
+
+impl<'n> Names<'n> {
+    fn new(names: impl IntoIterator<Item = &'n str>) -> Self {
+        let all: HashSet<&[u8]> = names.into_iter().map(str::as_bytes).collect();
+        let mut first = [false; 256];
+        for name in &all {
+            if let Some(at) = name
+                .first()
+                .and_then(|byte| first.get_mut(usize::from(*byte)))
+            {
+                *at = true;
+            }
+        }
+        Self { first, all }
+    }
+
+    /// The name that begins here, where it is one of them.
+    fn find<'a>(&self, rest: &'a [u8]) -> Option<&'a [u8]> {
+        let first = usize::from(*rest.first()?);
+        if !*self.first.get(first)? {
+            return None;
+        }
+        let name = CStr::from_bytes_until_nul(rest).ok()?.to_bytes();
+        self.all.contains(name).then_some(name)
+    }
 }
 
 /// A type's first three words.
@@ -110,11 +143,15 @@ struct Member {
 }
 
 impl<'a> Btf<'a> {
-    /// Reads a whole file.
+    /// Reads a whole file, to look up structures, unions and enumerations of these
+    /// names.
     ///
     /// # Errors
     /// It is not one, or has types that are not known here.
-    pub fn parse(bytes: &'a [u8]) -> Result<Self, BtfFault> {
+    pub fn parse<'n>(
+        bytes: &'a [u8],
+        names: impl IntoIterator<Item = &'n str>,
+    ) -> Result<Self, BtfFault> {
         let (types, strings) = sections(bytes)?;
         let mut btf = Self {
             types,
@@ -122,15 +159,19 @@ impl<'a> Btf<'a> {
             starts: vec![0],
             named: HashMap::new(),
         };
+        let names = Names::new(names);
         let mut at = 0;
         while at < types.len() {
             let found = btf.read(at).ok_or(BtfFault::Truncated)?;
             if matches!(found.kind, STRUCT | UNION | ENUM) {
                 let number = u32::try_from(btf.starts.len()).map_err(|_| BtfFault::Section)?;
-                let name = btf.string(found.name).ok_or(BtfFault::Section)?;
-                btf.named.entry(name).or_default().push(number);
+                let name = btf.from(found.name).ok_or(BtfFault::Section)?;
+                if let Some(name) = names.find(name) {
+                    btf.named.entry(name).or_default().push(number);
+                }
             }
-            btf.starts.push(at);
+            let start = u32::try_from(at).map_err(|_| BtfFault::Section)?;
+            btf.starts.push(start);
             at += 12 + tail(found.kind, found.length)?;
         }
         if at > types.len() {
@@ -154,18 +195,24 @@ impl<'a> Btf<'a> {
     /// the numbers that they have here: nothing else of it means anything.
     #[must_use]
     pub fn only(&self, wanted: &[(String, Kind)]) -> Vec<u8> {
+        let names = Names::new(wanted.iter().map(|(name, _)| name.as_str()));
         let mut found = Vec::new();
-        for (number, at) in self.starts.iter().enumerate().skip(1) {
-            let Some(one) = self.read(*at) else { continue };
+        for number in 1..u32::try_from(self.starts.len()).unwrap_or(0) {
+            let Some(one) = self.get(number) else {
+                continue;
+            };
             if !matches!(one.kind, TYPEDEF | FUNCTION) {
                 continue;
             }
-            let name = self.string(one.name).unwrap_or_default();
+            let rest = self.from(one.name).unwrap_or_default();
+            let Some(name) = names.find(rest) else {
+                continue;
+            };
             let mut wanted = wanted.iter();
             if let Some((name, kind)) =
                 wanted.find(|(wanted, kind)| one.kind == kind.code() && name == wanted.as_bytes())
             {
-                found.push((number, name, *kind));
+                found.push((usize::try_from(number).unwrap_or(0), name, *kind));
             }
         }
         // What stands for the others has no name. There are none behind the last one.
@@ -271,7 +318,8 @@ impl<'a> Btf<'a> {
         if number == 0 {
             return None;
         }
-        self.read(*self.starts.get(usize::try_from(number).ok()?)?)
+        let start = *self.starts.get(usize::try_from(number).ok()?)?;
+        self.read(usize::try_from(start).ok()?)
     }
 
     fn read(&self, at: usize) -> Option<Type> {
@@ -303,9 +351,13 @@ impl<'a> Btf<'a> {
     }
 
     fn string(&self, offset: u32) -> Option<&'a [u8]> {
-        let rest = self.strings.get(usize::try_from(offset).ok()?..)?;
-        let end = rest.iter().position(|byte| *byte == 0)?;
-        rest.get(..end)
+        let name = CStr::from_bytes_until_nul(self.from(offset)?).ok()?;
+        Some(name.to_bytes())
+    }
+
+    /// The strings from here on.
+    fn from(&self, offset: u32) -> Option<&'a [u8]> {
+        self.strings.get(usize::try_from(offset).ok()?..)
     }
 }
 

@@ -1,5 +1,12 @@
 use super::{Btf, BtfFault};
 
+/// The names that these tests look for.
+const NAMES: [&str; 6] = ["outer", "inner", "which", "signed", "loop", "user"];
+
+fn parse(bytes: &[u8]) -> Result<Btf<'_>, BtfFault> {
+    Btf::parse(bytes, NAMES)
+}
+
 const INT: u32 = 1;
 const STRUCT: u32 = 4;
 const UNION: u32 = 5;
@@ -104,7 +111,7 @@ fn sample() -> File {
 #[test]
 fn members_are_found_through_names_and_without() {
     let bytes = sample().bytes();
-    let btf = Btf::parse(&bytes).unwrap();
+    let btf = parse(&bytes).unwrap();
     for (path, offset) in [
         ("", 28),
         ("a", 0),
@@ -123,7 +130,7 @@ fn members_are_found_through_names_and_without() {
 #[test]
 fn what_is_not_there_is_not_found() {
     let bytes = sample().bytes();
-    let btf = Btf::parse(&bytes).unwrap();
+    let btf = parse(&bytes).unwrap();
     for (structure, path) in [
         ("none", ""),
         ("int", ""),
@@ -148,7 +155,7 @@ fn names_of_an_enumeration_stand_for_their_numbers() {
         .put("which", ENUM, 2, false, 4, &[zero, 0, seven, 7])
         .put("signed", ENUM, 2, true, 4, &[minus, u32::MAX, seven, 8]);
     let bytes = file.bytes();
-    let btf = Btf::parse(&bytes).unwrap();
+    let btf = parse(&bytes).unwrap();
     for (enumeration, name, number) in [
         ("which", "x", Some(1)),
         ("which", "zero", Some(0)),
@@ -177,7 +184,7 @@ fn of_two_structures_the_one_with_the_member_is_meant() {
     let z = file.name("z");
     file.put("inner", STRUCT, 1, false, 4, &[z, 1, 0]);
     let bytes = file.bytes();
-    let btf = Btf::parse(&bytes).unwrap();
+    let btf = parse(&bytes).unwrap();
     assert_eq!(btf.offset("inner", "y"), Some(4));
     assert_eq!(btf.offset("inner", "z"), Some(0));
 }
@@ -190,7 +197,7 @@ fn types_that_are_made_of_themselves_end() {
     let m = file.name("m");
     file.put("user", STRUCT, 1, false, 4, &[m, 2, 0]);
     let bytes = file.bytes();
-    let btf = Btf::parse(&bytes).unwrap();
+    let btf = parse(&bytes).unwrap();
     assert_eq!(btf.offset("loop", "x"), None);
     assert_eq!(btf.offset("user", "m.x"), None);
 }
@@ -199,13 +206,13 @@ fn types_that_are_made_of_themselves_end() {
 fn a_file_that_is_cut_or_changed_is_refused_or_read_to_its_end() {
     let whole = sample().bytes();
     for length in 0..whole.len() {
-        assert!(Btf::parse(&whole[..length]).is_err(), "{length}");
+        assert!(parse(&whole[..length]).is_err(), "{length}");
     }
     for at in 0..whole.len() {
         for byte in [0, 0x7f, 0xff] {
             let mut changed = whole.clone();
             changed[at] = byte;
-            if let Ok(btf) = Btf::parse(&changed) {
+            if let Ok(btf) = parse(&changed) {
                 let _ = btf.offset("outer", "in.y");
                 let _ = btf.enumerator("inner", "y");
             }
@@ -214,7 +221,7 @@ fn a_file_that_is_cut_or_changed_is_refused_or_read_to_its_end() {
     let fault = |at: usize, byte: u8| {
         let mut changed = whole.clone();
         changed[at] = byte;
-        Btf::parse(&changed).unwrap_err()
+        parse(&changed).unwrap_err()
     };
     assert_eq!(fault(0, 0), BtfFault::Header);
     assert_eq!(fault(2, 2), BtfFault::Header);

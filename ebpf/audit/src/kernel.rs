@@ -17,6 +17,10 @@ pub struct Kernel {
     /// The types that programs are attached by, at their places, and nothing of the
     /// others: aya looks for those alone, and would hold all for 20 MiB.
     attachable: Vec<u8>,
+    /// What all was read from, for as long as this is needed: once the C library has
+    /// given back so much, it takes what is as large from its heap, where it stays.
+    #[expect(dead_code, reason = "it is only kept")]
+    types: Vec<u8>,
 }
 
 impl Kernel {
@@ -26,13 +30,14 @@ impl Kernel {
     /// They cannot be read, or lack what the probes need.
     pub fn running() -> Result<Self, ProbesError> {
         let bytes = fs::read(btf::KERNEL).map_err(ProbesError::Types)?;
-        let types = Btf::parse(&bytes).map_err(ProbesError::Btf)?;
+        let types = Btf::parse(&bytes, Offsets::types()).map_err(ProbesError::Btf)?;
         let offsets = Offsets::find(&types, Deciding::here()).map_err(ProbesError::Missing)?;
         let wanted: Vec<(String, Kind)> = programs::attachable().collect();
         let attachable = types.only(&wanted);
         Ok(Self {
             offsets,
             attachable,
+            types: bytes,
         })
     }
 

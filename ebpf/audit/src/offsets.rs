@@ -8,6 +8,9 @@ use crate::hierarchy::Deciding;
 /// Of a pointer, on every machine that there are probes for.
 const POINTER_BYTES: u32 = 8;
 
+/// The enumeration of controllers.
+const SUBSYSTEMS: &str = "cgroup_subsys_id";
+
 /// A value for each global of the probes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Offsets(Vec<(&'static str, u32)>);
@@ -42,6 +45,12 @@ impl Offsets {
         }
     }
 
+    /// The types that are looked at for them.
+    pub fn types() -> impl Iterator<Item = &'static str> {
+        let all = ALL.iter().map(|offset| offset.structure);
+        all.chain([SUBSYSTEMS, "css_set", "cgroup_subsys_state"])
+    }
+
     /// What a global is set to.
     #[must_use]
     pub fn get(&self, global: &str) -> Option<u32> {
@@ -68,7 +77,7 @@ impl Offsets {
 
 /// Where a css_set has the pointer to its state of a controller.
 fn state(btf: &Btf<'_>, controller: &str) -> Option<u32> {
-    let index = btf.enumerator("cgroup_subsys_id", &format!("{controller}_cgrp_id"))?;
+    let index = btf.enumerator(SUBSYSTEMS, &format!("{controller}_cgrp_id"))?;
     let array = btf.offset("css_set", "subsys")?;
     btf.offset("cgroup_subsys_state", "cgroup")?;
     array.checked_add(index.checked_mul(POINTER_BYTES)?)

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::io::{self, Read as _};
 use std::os::fd::{AsFd, BorrowedFd};
+use std::thread;
 
 use aya::maps::{MapData, PerCpuArray, RingBuf};
 use aya::programs::{Iter, ProgramError};
@@ -183,6 +184,10 @@ impl Probes {
         aside::with(|| Self::start_here(object, kernel, sizes, backend))
     }
 
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "it is the helper that must not have threads"
+    )]
     fn start_here(
         object: &[u8],
         kernel: &Kernel,
@@ -190,7 +195,6 @@ impl Probes {
         backend: Option<Backend>,
     ) -> Result<Self, ProbesError> {
         let wrong = |error: aya::EbpfError| ProbesError::Object(error.into());
-        let types = kernel.attachable()?;
         let mut loader = EbpfLoader::new();
         loader
             // The object has nothing for it to relocate.
@@ -205,7 +209,15 @@ impl Probes {
         for (global, value) in kernel.offsets.all() {
             loader.override_global(global, value, true);
         }
-        let mut ebpf = loader.load(object).map_err(wrong)?;
+        let (types, ebpf) = thread::scope(|scope| {
+            let types = scope.spawn(|| kernel.attachable());
+            let ebpf = loader.load(object).map_err(wrong);
+            let types = types
+                .join()
+                .unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+            (types, ebpf)
+        });
+        let (types, mut ebpf) = (types?, ebpf?);
         let backend = match programs::load(&mut ebpf, &types, backend) {
             Ok(backend) => backend,
             Err(refused) => {

@@ -1,5 +1,6 @@
 //! The programs of the probes: which there are, loading and attaching them.
 
+use std::cmp::Reverse;
 use std::fs;
 use std::io;
 use std::os::fd::{AsFd as _, AsRawFd as _};
@@ -145,15 +146,24 @@ pub(crate) fn load(
         None => {
             // Whether trampolines load is known by trying one.
             let first = FUNCTIONS.split_at(1).0;
-            match load_all(ebpf, types, &[first]) {
+            let tried = load_all(ebpf, types, &[first]);
+            // And whether this kernel has all the functions.
+            match tried.and_then(|()| load_all(ebpf, types, &[FUNCTIONS])) {
                 Ok(()) => Backend::Fentry,
-                Err(_) => Backend::Tracepoint,
+                Err(_) => {
+                    unload(ebpf, FUNCTIONS);
+                    Backend::Tracepoint
+                }
             }
         }
     };
     load_all(ebpf, types, &[ALWAYS, of(backend)])?;
     Ok(backend)
 }
+
+/// What the verifier takes longest for: first, so that no processor is left with one
+/// of them at the end.
+const LONGEST: [&str; 3] = ["task_newtask", ITERATOR, "sys_exit"];
 
 /// Loads programs on all processors: the verifier takes milliseconds for each.
 #[expect(
@@ -165,13 +175,18 @@ fn load_all(ebpf: &mut Ebpf, types: &Btf, programs: &[Programs]) -> Result<(), P
     for (name, _) in wanted() {
         ebpf.program(name).ok_or_else(|| no_program(name))?;
     }
-    let queue: Vec<(&'static str, Place, &mut Program)> = ebpf
+    let mut queue: Vec<(&'static str, Place, &mut Program)> = ebpf
         .programs_mut()
         .filter_map(|(name, program)| {
             let (name, place) = wanted().find(|(wanted, _)| *wanted == name)?;
             program.fd().is_err().then_some((*name, *place, program))
         })
         .collect();
+    // The last is taken first.
+    queue.sort_by_key(|(name, ..)| {
+        let place = LONGEST.iter().position(|one| one == name);
+        Reverse(place.unwrap_or(LONGEST.len()))
+    });
     let threads = thread::available_parallelism().map_or(1, |count| count.get().min(queue.len()));
     let queue = Mutex::new(queue);
     let work = || -> Result<(), ProbesError> {
@@ -195,6 +210,18 @@ fn load_all(ebpf: &mut Ebpf, types: &Btf, programs: &[Programs]) -> Result<(), P
             )
         })
     })
+}
+
+/// What was loaded of programs that are not used.
+fn unload(ebpf: &mut Ebpf, programs: Programs) {
+    for (name, _) in programs {
+        // It fails of those that were not loaded.
+        let _ = match ebpf.program_mut(name) {
+            Some(Program::FEntry(program)) => program.unload(),
+            Some(Program::FExit(program)) => program.unload(),
+            _ => Ok(()),
+        };
+    }
 }
 
 fn load_one(

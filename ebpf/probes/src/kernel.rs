@@ -1,7 +1,9 @@
 //! Reading the kernel's memory.
 
+use core::mem::MaybeUninit;
+
 use aya_ebpf::Global;
-use aya_ebpf::helpers::bpf_probe_read_kernel;
+use aya_ebpf::helpers::generated::bpf_probe_read_kernel;
 use nsexec_audit_abi::offsets::ABSENT;
 
 /// Something of the kernel's, of a type that the verifier may know.
@@ -42,15 +44,57 @@ pub(crate) fn load_at<T: Copy>(place: Object) -> T {
 }
 
 /// Copies what a pointer points to whose type the verifier does not know: one out
-/// of an array, or a void pointer. 0 where that faults.
+/// of an array, or a void pointer. 0 where that faults: the helper writes it, and
+/// nothing is decided here, as the verifier would go on twice.
 #[inline(always)]
-pub(crate) fn copy<T: Copy + Default>(place: Object) -> T {
-    // SAFETY: the helper fails on an address that cannot be read.
-    unsafe { bpf_probe_read_kernel(place.cast()) }.unwrap_or_default()
+pub(crate) fn copy<T: Copy>(place: Object) -> T {
+    let mut value = MaybeUninit::<T>::uninit();
+    // SAFETY: the helper writes all of it, whether or not the address can be read;
+    // every use is a number, or an address that is copied from in the same way.
+    unsafe {
+        bpf_probe_read_kernel(
+            value.as_mut_ptr().cast(),
+            size_of::<T>() as u32,
+            place.cast(),
+        );
+        value.assume_init()
+    }
 }
 
 /// Copies a member of such an object.
 #[inline(always)]
 pub(crate) fn copy_pointer(object: Object, offset: &Global<u32>) -> Object {
     copy::<u64>(at(object, offset)) as Object
+}
+
+/// How an object is read.
+#[derive(Clone, Copy)]
+pub(crate) enum By {
+    /// The verifier knows its type.
+    Type,
+    /// It does not, or would take long for it: see [`current`](crate::task::current).
+    Copy,
+}
+
+impl By {
+    #[inline(always)]
+    pub(crate) fn pointer(self, object: Object, offset: &Global<u32>) -> Object {
+        match self {
+            Self::Type => load(object, offset),
+            Self::Copy => copy_pointer(object, offset),
+        }
+    }
+
+    #[inline(always)]
+    pub(crate) fn value<T: Copy>(self, object: Object, offset: &Global<u32>) -> T {
+        self.value_at(at(object, offset))
+    }
+
+    #[inline(always)]
+    pub(crate) fn value_at<T: Copy>(self, place: Object) -> T {
+        match self {
+            Self::Type => load_at(place),
+            Self::Copy => copy(place),
+        }
+    }
 }

@@ -9,7 +9,7 @@ use nsexec_audit_abi::field::Reserved;
 use nsexec_audit_abi::parts::{Target, Vector};
 use nsexec_audit_abi::record::Namespace;
 
-use crate::kernel::Object;
+use crate::kernel::{By, Object};
 use crate::task::{Known, Places};
 use crate::{namespaces, ring, target, task, words};
 
@@ -117,7 +117,7 @@ unsafe fn fill(
     // namespaces that are not known.
     unsafe {
         task::read(current, &raw mut (*out).actor);
-        task::read_kin(parent, &raw mut (*out).parent);
+        task::read_kin(By::Type, parent, &raw mut (*out).parent);
         words::zero(&raw mut (*out).child);
         let call = &raw mut (*out).call;
         words::zero(call);

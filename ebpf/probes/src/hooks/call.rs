@@ -3,7 +3,7 @@
 use aya_ebpf::helpers::bpf_probe_read_user;
 use nsexec_audit_abi::code::{Hook, NAMESPACE_FLAGS, Notes, Syscall};
 
-use crate::kernel::Object;
+use crate::kernel::{By, Object};
 use crate::task::{Known, Places};
 use crate::{pending, ring, task};
 
@@ -62,14 +62,14 @@ fn read(arguments: u64) -> Option<u64> {
 #[inline(always)]
 pub(crate) fn caller() -> (Known, Object) {
     let current = Known::current();
-    (current, task::parent(current.task))
+    (current, task::parent(&current))
 }
 
 /// The same, of its beginning.
 #[inline(always)]
 pub(crate) fn places() -> (Object, Places) {
     let current = task::current();
-    (current, Places::of(current))
+    (current, Places::of(current, By::Type))
 }
 
 /// A call ends, in the caller.

@@ -8,7 +8,7 @@ use nsexec_audit_abi::field::Reserved;
 use nsexec_audit_abi::parts::{Header, Version};
 use nsexec_audit_abi::record::Snapshot;
 
-use crate::kernel::Object;
+use crate::kernel::{By, Object};
 use crate::task::Known;
 use crate::{namespaces, ring, task};
 
@@ -36,8 +36,8 @@ pub(crate) extern "C" fn iter_task(context: *const Context) -> i32 {
         return 0;
     }
     ring::count(hook, ring::seen);
-    let parent = task::parent(task);
     let task = Known::trusted(task);
+    let parent = task::parent(&task);
     let mut record = MaybeUninit::<Snapshot>::uninit();
     let out = record.as_mut_ptr();
     // SAFETY: it is a record, of which every field is written before it is used.
@@ -54,7 +54,7 @@ pub(crate) extern "C" fn iter_task(context: *const Context) -> i32 {
             boot_ns: ring::now(),
         });
         task::read(&task, &raw mut (*out).task);
-        task::read_kin(parent, &raw mut (*out).parent);
+        task::read_kin(By::Copy, parent, &raw mut (*out).parent);
         namespaces::read(&task.places, &raw mut (*out).vector);
         bpf_seq_write(file, out.cast(), size_of::<Snapshot>() as u32)
     } != 0;

@@ -6,7 +6,7 @@ use aya_ebpf::programs::BtfTracePointContext;
 use nsexec_audit_abi::code::{Hook, NAMESPACE_FLAGS, Syscall};
 use nsexec_audit_abi::record::{Fork, Namespace};
 
-use crate::kernel::{Object, load};
+use crate::kernel::{By, Object, load};
 use crate::offsets::TASK_PID;
 use crate::task::{Known, Places};
 use crate::{namespaces, pending, ring, task, words};
@@ -16,8 +16,8 @@ pub(crate) fn task_newtask(context: BtfTracePointContext) -> i32 {
     let child: Object = context.arg(0);
     let flags: u64 = context.arg(1);
     let current = Known::current();
-    let parent = task::parent(current.task);
-    let places = Places::of(child);
+    let parent = task::parent(&current);
+    let places = Places::of(child, By::Copy);
     let hook = Hook::TaskNewtask;
     ring::count(hook, ring::seen);
     if flags & NAMESPACE_FLAGS == 0 {
@@ -42,7 +42,7 @@ pub(crate) fn task_newtask(context: BtfTracePointContext) -> i32 {
         // SAFETY: the entry is a record, of which every field is written here.
         unsafe {
             task::read(&current, &raw mut (*out).actor);
-            task::read_kin(child, &raw mut (*out).child);
+            task::read_kin(By::Type, child, &raw mut (*out).child);
             namespaces::read(&places, &raw mut (*out).vector);
         }
         ring::submit(hook, entry);
@@ -68,8 +68,8 @@ unsafe fn write(
     // SAFETY: the caller's.
     unsafe {
         task::read(current, &raw mut (*out).actor);
-        task::read_kin(parent, &raw mut (*out).parent);
-        task::read_kin(child, &raw mut (*out).child);
+        task::read_kin(By::Type, parent, &raw mut (*out).parent);
+        task::read_kin(By::Type, child, &raw mut (*out).child);
         let call = &raw mut (*out).call;
         words::zero(call);
         (&raw mut (*call).flags).write(flags);
