@@ -34,7 +34,6 @@ pub(crate) fn read(task: Object, fd: i32, out: &mut Target) {
     }
     let inode = copy_pointer(file, &FILE_INODE);
     let magic: u64 = copy(at(copy_pointer(inode, &INODE_SB), &SB_MAGIC));
-    let number: u64 = copy(at(inode, &INODE_INO));
     match magic {
         NSFS => {
             let namespace = copy_pointer(inode, &INODE_PRIVATE);
@@ -52,7 +51,7 @@ pub(crate) fn read(task: Object, fd: i32, out: &mut Target) {
         PIDFS => {
             let pid = copy_pointer(inode, &INODE_PRIVATE);
             out.source = Source::Pidfd;
-            out.inum = number as u32;
+            out.inum = copy::<u64>(at(inode, &INODE_INO)) as u32;
             // Its number in the initial pid namespace.
             out.pid = copy(at(at(pid, &PID_NUMBERS), &UPID_NR));
         }
