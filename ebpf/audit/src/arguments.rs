@@ -14,6 +14,7 @@ use crate::container;
 use crate::filter::{Filter, TYPES};
 use crate::judge::Class;
 use crate::output;
+use crate::programs::Backend;
 use crate::rules::RULES;
 use crate::selftest::{EVENTS, MOST_EVENTS, TOGETHER};
 use crate::watch::OnLoss;
@@ -70,7 +71,7 @@ const fn letter(letter: char, flag: Flag) -> Flag {
 
 /// Every option, in the order of `--help`: the help, the manual and the completions
 /// come from it.
-pub const FLAGS: [Flag; 23] = [
+pub const FLAGS: [Flag; 24] = [
     flag(
         "format",
         Some("FORMAT"),
@@ -200,6 +201,12 @@ pub const FLAGS: [Flag; 23] = [
         &[],
         "load these probes, not those that were built in",
     ),
+    flag(
+        "backend",
+        Some("NAME"),
+        &["fentry", "tracepoint"],
+        "see calls with this one (left out: the best that loads)",
+    ),
     letter('h', flag("help", None, &[], "print this")),
     letter('V', flag("version", None, &[], "print the version")),
 ];
@@ -288,6 +295,8 @@ pub struct Verify {
 pub struct Run {
     /// Where the probes are; none: those that were built in.
     pub probes: Option<PathBuf>,
+    /// What sees the calls; none: the best that loads.
+    pub backend: Option<Backend>,
     /// Only the tasks that are there.
     pub snapshot: bool,
     pub format: Option<Format>,
@@ -330,6 +339,8 @@ pub struct Selftest {
     /// Where the probes are; none: those that were built in.
     pub probes: Option<PathBuf>,
     pub format: Format,
+    /// What sees the calls; none: the best that loads.
+    pub backend: Option<Backend>,
     /// Of the ring of namespaces, in bytes.
     pub ring: Option<u32>,
     /// How many calls are made.
@@ -387,6 +398,7 @@ pub fn read(words: impl IntoIterator<Item = OsString>) -> Result<Asked, String> 
             Arg::Short('h') | Arg::Long("help") => return Ok(Asked::Help),
             Arg::Short('V') | Arg::Long("version") => return Ok(Asked::Version),
             Arg::Long("probes") => run.probes = Some(parser.value().map_err(text)?.into()),
+            Arg::Long("backend") => run.backend = Some(backend(&value(&mut parser)?)?),
             Arg::Long("nsexec") => run.nsexec.push(parser.value().map_err(text)?.into()),
             Arg::Long("snapshot") => run.snapshot = true,
             Arg::Long("lineage") => run.filter.lineage = true,
@@ -533,6 +545,7 @@ fn tree(mut parser: lexopt::Parser) -> Result<Asked, String> {
 /// What stands after `selftest`.
 fn selftest(mut parser: lexopt::Parser) -> Result<Asked, String> {
     let (mut probes, mut shown, mut memory, mut events) = (None, None, None, None);
+    let mut asked = None;
     while let Some(word) = parser.next().map_err(|error| error.to_string())? {
         match word {
             Arg::Short('h') | Arg::Long("help") => return Ok(Asked::Help),
@@ -541,6 +554,9 @@ fn selftest(mut parser: lexopt::Parser) -> Result<Asked, String> {
                 probes = Some(PathBuf::from(file));
             }
             Arg::Long("format") if shown.is_none() => shown = Some(format(&mut parser)?),
+            Arg::Long("backend") if asked.is_none() => {
+                asked = Some(backend(&value(&mut parser)?)?);
+            }
             Arg::Long("ring") if memory.is_none() => {
                 memory = Some(ring(&value(&mut parser)?)?);
             }
@@ -553,12 +569,12 @@ fn selftest(mut parser: lexopt::Parser) -> Result<Asked, String> {
                     format!("--events {text:?}: a multiple of {TOGETHER}, up to {MOST_EVENTS}")
                 })?);
             }
-            Arg::Long(name @ ("probes" | "format" | "ring" | "events")) => {
+            Arg::Long(name @ ("probes" | "backend" | "format" | "ring" | "events")) => {
                 return Err(format!("--{name} is given twice; give it once"));
             }
             other => {
                 return Err(format!(
-                    "selftest: {}; it has --events, --ring, --format and --probes",
+                    "selftest: {}; it has --events, --ring, --backend, --format and --probes",
                     other.unexpected()
                 ));
             }
@@ -567,6 +583,7 @@ fn selftest(mut parser: lexopt::Parser) -> Result<Asked, String> {
     Ok(Asked::Selftest(Selftest {
         probes,
         format: shown.unwrap_or_default(),
+        backend: asked,
         ring: memory,
         events: events.unwrap_or(EVENTS),
     }))
@@ -635,6 +652,13 @@ fn size(text: &str) -> Result<u64, String> {
         .ok_or_else(|| {
             format!("--rotate {text:?}: a number of bytes, or with K, M or G; at least 4K")
         })
+}
+
+fn backend(text: &str) -> Result<Backend, String> {
+    Backend::named(text).ok_or_else(|| {
+        let names = Backend::ALL.map(Backend::name).join(" or ");
+        format!("--backend {text:?}: {names}")
+    })
 }
 
 /// As the kernel takes it.
@@ -780,6 +804,8 @@ mod tests {
         assert_eq!(run(&["--no-rule=join-host"]).no_rules, ["join-host"]);
         let words = |name: &str| FLAGS.iter().find(|flag| flag.long == name).unwrap().words;
         assert_eq!(words("no-rule"), RULES.map(|rule| rule.name));
+        assert_eq!(words("backend"), Backend::ALL.map(Backend::name));
+        assert_eq!(run(&["--backend=fentry"]).backend, Some(Backend::Fentry));
         assert_eq!(words("class"), Class::ALL.map(Class::name));
         assert_eq!(words("type"), TYPES.map(|(name, _)| name));
         assert!(
@@ -825,16 +851,31 @@ mod tests {
         let mut expected = Selftest {
             probes: None,
             format: Format::Text,
+            backend: None,
             ring: None,
             events: EVENTS,
         };
         assert_eq!(asked(&["selftest"]), Ok(Asked::Selftest(expected.clone())));
         expected.ring = Some(64 << 10);
         expected.events = 8;
+        expected.backend = Some(Backend::Tracepoint);
         expected.format = Format::Json;
-        let words = ["selftest", "--ring=64K", "--events=8", "--format=json"];
+        let words = [
+            "selftest",
+            "--ring=64K",
+            "--events=8",
+            "--format=json",
+            "--backend=tracepoint",
+        ];
         assert_eq!(asked(&words), Ok(Asked::Selftest(expected)));
-        for wrong in ["--events=0", "--events=6", "--events=100004", "--all", "x"] {
+        for wrong in [
+            "--events=0",
+            "--events=6",
+            "--events=100004",
+            "--backend=",
+            "--all",
+            "x",
+        ] {
             assert!(asked(&["selftest", wrong]).is_err(), "{wrong}");
         }
         assert!(asked(&["selftest", "--events=4", "--events=4"]).is_err());
@@ -911,6 +952,9 @@ mod tests {
             &["--ring=2K"],
             &["--ring=2G"],
             &["--on-loss=stop"],
+            &["--backend=kprobe"],
+            &["--backend=fentry,tracepoint"],
+            &["--backend=fentry", "--backend=fentry"],
             &["--health=0"],
         ] {
             assert!(asked(wrong).is_err(), "{wrong:?}");

@@ -18,6 +18,7 @@ pub struct Command {
 }
 
 const FORMATS: &[&str] = &["text", "json"];
+const BACKENDS: &[&str] = &["fentry", "tracepoint"];
 const PROBES: Flag = flag("probes", Some("FILE"), &[], "load these probes");
 
 /// Every command, in the order of `--help`: the help, the manual and the completions
@@ -64,6 +65,12 @@ pub const COMMANDS: [Command; 4] = [
                 Some("SIZE"),
                 &[],
                 "kernel memory for them (left out: 2M)",
+            ),
+            flag(
+                "backend",
+                Some("NAME"),
+                BACKENDS,
+                "fentry or tracepoint (left out: the best that loads)",
             ),
             flag(
                 "format",

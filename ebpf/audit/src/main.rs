@@ -16,6 +16,7 @@ use nsexec_audit::json;
 use nsexec_audit::lineage::{File, Process};
 use nsexec_audit::output::{self, Files, Output, Rotation};
 use nsexec_audit::probes::{self, Probes, Sizes};
+use nsexec_audit::programs::Backend;
 use nsexec_audit::report;
 use nsexec_audit::rules::Rules;
 use nsexec_audit::selftest;
@@ -74,7 +75,7 @@ fn run() -> Result<u8, Box<dyn Error>> {
     let waited_for = watch::waited_for(asked.output.is_some());
     let signals = watch::signals(&waited_for)?;
     let sizes = asked.ring.map_or(Sizes::DEFAULT, Sizes::of);
-    let mut probes = load(asked.probes.as_deref(), sizes)?;
+    let mut probes = load(asked.probes.as_deref(), sizes, asked.backend)?;
     let tasks = probes.snapshot()?;
     if asked.snapshot {
         for task in tasks {
@@ -252,7 +253,11 @@ fn make_page(asked: &arguments::Report, out: &mut dyn io::Write) -> Result<(), B
 }
 
 /// Puts the probes to work: those of this file, or those that were built in.
-fn load(file: Option<&Path>, sizes: Sizes) -> Result<Probes, Box<dyn Error>> {
+fn load(
+    file: Option<&Path>,
+    sizes: Sizes,
+    backend: Option<Backend>,
+) -> Result<Probes, Box<dyn Error>> {
     let read;
     let object = match file {
         Some(path) => {
@@ -264,11 +269,12 @@ fn load(file: Option<&Path>, sizes: Sizes) -> Result<Probes, Box<dyn Error>> {
              give --probes FILE",
         )?,
     };
-    Ok(Probes::start(object, &probes::running_kernel()?, sizes)?)
+    let kernel = probes::running_kernel()?;
+    Ok(Probes::start_with(object, &kernel, sizes, backend)?)
 }
 
 fn draw(asked: &arguments::Tree, out: &mut dyn io::Write) -> Result<(), Box<dyn Error>> {
-    let tasks = load(asked.probes.as_deref(), Sizes::DEFAULT)?.snapshot()?;
+    let tasks = load(asked.probes.as_deref(), Sizes::DEFAULT, None)?.snapshot()?;
     let tree = Tree::of(&tasks, &tree::look_up(&tasks));
     match asked.format {
         Format::Json => writeln!(out, "{}", tree.json())?,
@@ -283,7 +289,7 @@ fn draw(asked: &arguments::Tree, out: &mut dyn io::Write) -> Result<(), Box<dyn 
 /// Whether what happens is what is reported, and what it costs.
 fn test(asked: &arguments::Selftest, out: &mut dyn io::Write) -> Result<u8, Box<dyn Error>> {
     let sizes = asked.ring.map_or(Sizes::DEFAULT, Sizes::of);
-    let start = || load(asked.probes.as_deref(), sizes);
+    let start = || load(asked.probes.as_deref(), sizes, asked.backend);
     let mut report = selftest::run(&mut start()?, sizes.namespaces, asked.events)?;
     report.cost = cost::measure(start, sizes.namespaces)?;
     match asked.format {

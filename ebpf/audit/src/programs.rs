@@ -40,6 +40,12 @@ impl Backend {
             Self::Tracepoint => "tracepoint",
         }
     }
+
+    /// The one of this name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|one| one.name() == name)
+    }
 }
 
 /// iter/task, which is attached for each reading.

@@ -8,9 +8,10 @@ use std::process::{Command, Stdio};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use nsexec_audit::programs::Backend;
 use serde_json::Value;
 
-use support::{Sleeper, inum, object};
+use support::{Sleeper, inum, leave_out, object};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_nsexec-audit");
 
@@ -21,6 +22,7 @@ fn it_prints_a_join_and_then_the_sums() {
     }
     let target = Sleeper::new(&["--uts"]);
     let mut auditor = Command::new(PROGRAM)
+        .args(support::backend_option())
         .args(["--format", "json"])
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
@@ -75,6 +77,7 @@ fn a_program_is_followed_to_its_end_and_its_status_passed_on() {
     let noise = Sleeper::new(&["--uts"]);
     let script = "unshare --uts true; unshare --net sh -c 'exit 0'; exit 7";
     let output = Command::new(PROGRAM)
+        .args(support::backend_option())
         .args(["--format", "json", "--", "sh", "-c", script])
         .output()
         .unwrap();
@@ -94,6 +97,7 @@ fn a_program_is_followed_to_its_end_and_its_status_passed_on() {
     );
 
     let text = Command::new(PROGRAM)
+        .args(support::backend_option())
         .args(["--type", "net", "--", "sh", "-c", script])
         .output()
         .unwrap();
@@ -116,6 +120,7 @@ fn what_was_printed_is_verified_and_a_change_is_found() {
         return;
     }
     let output = Command::new(PROGRAM)
+        .args(support::backend_option())
         .args([
             "--format",
             "json",
@@ -172,4 +177,34 @@ fn a_file_that_is_no_object_is_refused() {
     assert!(!refused.status.success());
     assert!(refused.stdout.is_empty());
     assert!(refused.stderr.starts_with(b"nsexec-audit: "));
+}
+
+/// Nothing else is taken in its place.
+#[test]
+fn the_backend_that_is_asked_for_sees_the_calls() {
+    let test = "the_backend_that_is_asked_for_sees_the_calls";
+    if object(test).is_none() {
+        return;
+    }
+    for name in Backend::ALL.map(Backend::name) {
+        let output = Command::new(PROGRAM)
+            .args(["--format=json", "--backend", name, "--"])
+            .args(["unshare", "--uts", "true"])
+            .output()
+            .unwrap();
+        let errors = String::from_utf8(output.stderr).unwrap();
+        if output.status.code() == Some(125) && name == "fentry" {
+            assert!(errors.contains("the kernel does not take"), "{errors}");
+            leave_out(test, &format!("{name}: {}", errors.trim()));
+            continue;
+        }
+        assert!(output.status.success(), "{name}: {errors}");
+        let text = String::from_utf8(output.stdout).unwrap();
+        let lines: Vec<Value> = text
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect();
+        assert_eq!(lines.last().unwrap()["backend"], name);
+        assert!(lines.iter().any(|line| line["kind"] == "ns_create"));
+    }
 }

@@ -18,6 +18,7 @@ const PROGRAM: &str = env!("CARGO_BIN_EXE_nsexec-audit");
 /// What is told of a shell that runs `script`, whose arguments are `$0` and so on.
 fn told(options: &[&str], script: &str, arguments: &[&str]) -> Vec<Value> {
     let output = Command::new(PROGRAM)
+        .args(support::backend_option())
         .args(["--format", "json"])
         .args(options)
         .args(["--", "sh", "-e", "-c", script])

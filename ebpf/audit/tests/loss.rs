@@ -30,6 +30,7 @@ fn deaf(then: &str) -> String {
 
 fn run(options: &[&str], script: &str) -> Output {
     Command::new(PROGRAM)
+        .args(support::backend_option())
         .args(["--format=json", "--ring=4K"])
         .args(options)
         .args(["--", "sh", "-c", script])
@@ -114,6 +115,7 @@ fn a_loss_can_end_the_auditor_and_leaves_the_program_alone() {
                 : >$done; exit 7";
     let script = format!("auditor=$PPID done={}; {}", done.display(), deaf(then));
     let mut auditor = Command::new(PROGRAM)
+        .args(support::backend_option())
         .args(["--on-loss=fail", "--ring=4K", "--", "sh", "-c", &script])
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
@@ -139,6 +141,7 @@ fn a_loss_can_end_the_auditor_and_leaves_the_program_alone() {
 /// An auditor of this process, until it is told to end.
 fn auditor(options: &[&str]) -> Child {
     let mut auditor = Command::new(PROGRAM)
+        .args(support::backend_option())
         .args(options)
         .args(["--pid", &std::process::id().to_string()])
         .stdout(Stdio::null())

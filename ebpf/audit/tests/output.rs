@@ -94,6 +94,7 @@ fn lines(file: &str) -> Vec<Value> {
 
 fn run(options: &[&str], script: &str) -> Output {
     Command::new(PROGRAM)
+        .args(support::backend_option())
         .args(options)
         .args(["--", "sh", "-c", script])
         .output()
@@ -192,6 +193,7 @@ fn the_oldest_files_go_and_another_run_begins_a_chain_of_its_own() {
 /// An auditor of nothing but itself, and its errors.
 fn auditor(options: &[&str]) -> (Child, BufReader<ChildStderr>) {
     let mut auditor = Command::new(PROGRAM)
+        .args(support::backend_option())
         .args(options)
         .stdin(Stdio::null())
         .stdout(Stdio::null())

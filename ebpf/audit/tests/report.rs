@@ -65,6 +65,7 @@ fn run(directory: &Directory) -> Vec<Value> {
     let events = directory.file("events");
     let directory = directory.file("");
     let status = Command::new(PROGRAM)
+        .args(support::backend_option())
         .args(["--format", "json", "--lineage", "--output", &events, "--"])
         .args(["sh", "-c", SCENARIO, "sh"])
         .args([directory.trim_end_matches('/'), NAME, ARGUMENT])

@@ -73,6 +73,7 @@ fn wrong(root: &Value, schema: &Value, value: &Value, at: &str) -> Option<String
 fn held(script: &str, arguments: &[&str]) -> Vec<(String, Value)> {
     let schema: Value = serde_json::from_str(SCHEMA).unwrap();
     let output = Command::new(env!("CARGO_BIN_EXE_nsexec-audit"))
+        .args(support::backend_option())
         .args(["--format", "json", "--lineage", "--", "sh", "-c", script])
         .args(arguments)
         .output()

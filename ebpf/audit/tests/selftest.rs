@@ -14,6 +14,7 @@ const PROGRAM: &str = env!("CARGO_BIN_EXE_nsexec-audit");
 fn selftest(options: &[&str]) -> Value {
     let output = Command::new(PROGRAM)
         .args(["selftest", "--format=json"])
+        .args(support::backend_option())
         .args(options)
         .output()
         .unwrap();
@@ -61,6 +62,7 @@ fn what_does_not_fit_is_known_to_the_last_one() {
     assert!(held.iter().all(|one| one["holds"] == true), "{report}");
     let text = Command::new(PROGRAM)
         .args(["selftest", "--ring=64K", "--events=400"])
+        .args(support::backend_option())
         .output()
         .unwrap();
     let text = String::from_utf8(text.stdout).unwrap();

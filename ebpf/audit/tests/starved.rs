@@ -42,6 +42,7 @@ impl Auditor {
         let name = format!("nsexec-audit-{}-{test}", std::process::id());
         let lines = std::env::temp_dir().join(name);
         let started = Command::new(program)
+            .args(support::backend_option())
             .args(["--format", "json", "--lineage"])
             .stdin(Stdio::null())
             .stdout(File::create(&lines).unwrap())

@@ -16,6 +16,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use nsexec_audit::probes::{self, Probes, Sizes};
+use nsexec_audit::programs::Backend;
 use nsexec_audit_abi::Event;
 use nsexec_audit_abi::counters::{LINEAGE_RING, NAMESPACE_RING};
 use nsexec_audit_abi::parts::{SLOT_NAMES, Vector};
@@ -33,6 +34,25 @@ pub fn object(test: &str) -> Option<&'static [u8]> {
     };
     leave_out(test, reason);
     None
+}
+
+/// What is to see the calls, where it is not the best that loads.
+const BACKEND: &str = "NSEXEC_AUDIT_BACKEND";
+
+/// The backend that is asked for.
+pub fn backend() -> Option<Backend> {
+    let name = std::env::var_os(BACKEND)?;
+    let backend = name.to_str().and_then(Backend::named);
+    assert!(
+        backend.is_some(),
+        "{BACKEND} is {name:?}; fentry or tracepoint"
+    );
+    backend
+}
+
+/// The same, as an option of the program.
+pub fn backend_option() -> Option<String> {
+    backend().map(|backend| format!("--backend={}", backend.name()))
 }
 
 /// Counts a test that is left out.
@@ -81,9 +101,8 @@ impl Watched {
     pub fn with(test: &str, sizes: Sizes) -> Option<Self> {
         let object = object(test)?;
         let offsets = probes::running_kernel().unwrap();
-        let probes = Probes::start(object, &offsets, sizes).unwrap_or_else(|error| {
-            panic!("{error}");
-        });
+        let probes = Probes::start_with(object, &offsets, sizes, backend())
+            .unwrap_or_else(|error| panic!("{error}"));
         Some(Self {
             probes,
             seen: Vec::new(),
