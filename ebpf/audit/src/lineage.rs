@@ -182,7 +182,6 @@ impl Lineage {
                 gap
             }
             Event::Exec(record) => {
-                // At execve(2) the time namespace for children becomes the task's own.
                 let thread = Thread {
                     tid: record.old_tid,
                     ..thread(&record.actor)
@@ -284,13 +283,15 @@ impl Lineage {
         Some(gap)
     }
 
+    /// At execve(2) the time namespace for children becomes the task's own; Linux 6.1
+    /// leaves it where it is.
     fn check_exec(&self, thread: Thread, found: &Vector, at_ns: u64) -> Option<Gap> {
         let before = self.left(thread, at_ns)?;
-        let mut known = before;
+        let mut taken = before;
         if let (Some(time), Some(children)) = (place("time"), place("time_for_children")) {
-            copy_slot(&before, children, &mut known, time);
+            copy_slot(&before, children, &mut taken, time);
         }
-        Gap::between(known, *found)
+        Gap::between(before, *found).and_then(|_| Gap::between(taken, *found))
     }
 
     fn left_in(&mut self, thread: Thread, vector: Vector, since_ns: u64) {

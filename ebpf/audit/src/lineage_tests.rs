@@ -240,11 +240,12 @@ fn a_child_that_is_not_where_it_was_made_is_a_gap_of_its_own() {
 }
 
 #[test]
-fn an_exec_takes_the_time_namespace_for_children() {
+fn an_exec_takes_the_time_namespace_for_children_or_leaves_it() {
     let mut lineage = Lineage::new(Vec::new());
     let task = task(5, 1);
     let made = with(vector(1), "time_for_children", 90);
     lineage.see(&snapshot(task, Kin::NONE, made));
+    assert_eq!(lineage.see(&exec(task, b"/bin/true", made)), None);
     let taken = with(made, "time", 90);
     assert_eq!(lineage.see(&exec(task, b"/bin/true", taken)), None);
     let other = with(made, "time", 91);
