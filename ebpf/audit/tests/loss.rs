@@ -13,7 +13,6 @@ use nix::unistd::Pid;
 use nsexec_audit::probes::Sizes;
 use nsexec_audit::story::{Story, Told};
 use nsexec_audit_abi::Event;
-use nsexec_audit_abi::counters::{LINEAGE_RING, NAMESPACE_RING};
 use serde_json::Value;
 
 use support::{Sleeper, Watched, object};
@@ -250,13 +249,16 @@ fn a_change_that_was_lost_is_found_at_the_next_sign_of_its_task() {
         rejoin(20);
         let tid = lose(next);
         let mut told = Vec::new();
-        for ring in [NAMESPACE_RING, LINEAGE_RING] {
-            while let Some(event) = watched.probes.next(ring).unwrap() {
-                if let Event::Namespace(record) = &event {
-                    assert_ne!(record.actor.tid, tid, "it was not lost");
-                }
-                story.push(event);
+        // Whoever waits for a thread is woken before that is seen to end.
+        watched.find("end of the task", |event| match event {
+            Event::Exit(record) if record.actor.tid == tid => Some(()),
+            _ => None,
+        });
+        for event in watched.seen.drain(..) {
+            if let Event::Namespace(record) = &event {
+                assert_ne!(record.actor.tid, tid, "it was not lost");
             }
+            story.push(event);
         }
         let positions = watched.probes.positions().unwrap();
         let mut keep = |one| {
