@@ -150,10 +150,10 @@ pub(crate) fn load(
     let backend = match asked {
         Some(backend) => backend,
         None => {
-            // Whether trampolines load is known by trying one.
+            // Whether trampolines load is known by trying one, and whether there are
+            // all of the functions: without a 32-bit table there are not.
             let first = FUNCTIONS.split_at(1).0;
             let tried = load_all(ebpf, types, &[first]);
-            // And whether this kernel has all the functions.
             match tried.and_then(|()| load_all(ebpf, types, &[FUNCTIONS])) {
                 Ok(()) => Backend::Fentry,
                 Err(_) => {

@@ -262,13 +262,16 @@ static void one(char **words)
 #define COMPAT_UNSHARE 310
 #define COMPAT_SETNS 346
 
+/* What that table does not take of a register. */
+#define UPPER 0x4e53657800000000
+
 static long compat_call(long number, long first, long second)
 {
 	long result;
 
 	__asm__ volatile("int $0x80"
 			 : "=a"(result)
-			 : "a"(number), "b"(first), "c"(second)
+			 : "a"(number), "b"(first | UPPER), "c"(second | UPPER)
 			 : "memory", "r8", "r9", "r10", "r11");
 	if (result < 0)
 		errno = -result;

@@ -10,13 +10,15 @@ use super::call;
 use crate::kernel::{Object, load};
 use crate::offsets::{REGS_BX, REGS_CX, REGS_DI, REGS_SI};
 
-/// Beginning and end of a function that takes the registers of a system call.
+/// Beginning and end of a function that takes the registers of a system call. Of each
+/// it has as much as the kernel takes: `int $0x80` leaves the upper halves as they were.
 macro_rules! functions {
-    ($($function:literal: $enter:ident $exit:ident, $syscall:ident($first:ident, $second:ident);)+) => {$(
+    ($($function:literal: $enter:ident $exit:ident, $syscall:ident($word:ty: $first:ident, $second:ident);)+) => {$(
         #[fentry(function = $function)]
         pub(crate) fn $enter(context: FEntryContext) -> i32 {
             let registers: Object = context.arg(0);
-            let (first, second) = (load(registers, &$first), load(registers, &$second));
+            let first = u64::from(load::<$word>(registers, &$first));
+            let second = u64::from(load::<$word>(registers, &$second));
             call::begins(&call::places(), Syscall::$syscall, first, || second);
             0
         }
@@ -31,12 +33,12 @@ macro_rules! functions {
 }
 
 functions! {
-    "__x64_sys_setns": enter_setns exit_setns, Setns(REGS_DI, REGS_SI);
-    "__x64_sys_unshare": enter_unshare exit_unshare, Unshare(REGS_DI, REGS_SI);
-    "__x64_sys_clone": enter_clone exit_clone, Clone(REGS_DI, REGS_SI);
-    "__x64_sys_clone3": enter_clone3 exit_clone3, Clone3(REGS_DI, REGS_SI);
-    "__ia32_sys_setns": enter_setns_32 exit_setns_32, Setns(REGS_BX, REGS_CX);
-    "__ia32_sys_unshare": enter_unshare_32 exit_unshare_32, Unshare(REGS_BX, REGS_CX);
-    "__ia32_compat_sys_ia32_clone": enter_clone_32 exit_clone_32, Clone(REGS_BX, REGS_CX);
-    "__ia32_sys_clone3": enter_clone3_32 exit_clone3_32, Clone3(REGS_BX, REGS_CX);
+    "__x64_sys_setns": enter_setns exit_setns, Setns(u64: REGS_DI, REGS_SI);
+    "__x64_sys_unshare": enter_unshare exit_unshare, Unshare(u64: REGS_DI, REGS_SI);
+    "__x64_sys_clone": enter_clone exit_clone, Clone(u64: REGS_DI, REGS_SI);
+    "__x64_sys_clone3": enter_clone3 exit_clone3, Clone3(u64: REGS_DI, REGS_SI);
+    "__ia32_sys_setns": enter_setns_32 exit_setns_32, Setns(u32: REGS_BX, REGS_CX);
+    "__ia32_sys_unshare": enter_unshare_32 exit_unshare_32, Unshare(u32: REGS_BX, REGS_CX);
+    "__ia32_compat_sys_ia32_clone": enter_clone_32 exit_clone_32, Clone(u32: REGS_BX, REGS_CX);
+    "__ia32_sys_clone3": enter_clone3_32 exit_clone3_32, Clone3(u32: REGS_BX, REGS_CX);
 }
