@@ -6,7 +6,7 @@ use std::process::Command;
 use std::time::Instant;
 
 use crate::test::Tally;
-use crate::{aarch64, cargo, codegen, dist, docs, no_arguments, probes, setup, test, text};
+use crate::{aarch64, cargo, codegen, dist, docs, no_arguments, probes, setup, test, text, vm};
 
 pub(crate) fn run(arguments: &[OsString]) -> io::Result<()> {
     no_arguments(arguments)?;
@@ -38,6 +38,21 @@ pub(crate) fn run(arguments: &[OsString]) -> io::Result<()> {
     });
     if let (Some(tally), false) = (&mut tally, elsewhere) {
         tally.leave_out("aarch64: its compiler cannot be had here");
+    }
+    let mut on_debian = None;
+    steps.run("vm", || {
+        on_debian = Some(vm::check(&[])?);
+        Ok(())
+    });
+    if let (Some(tally), Some(on_debian)) = (&mut tally, &on_debian) {
+        match on_debian {
+            None => tally.leave_out("vm: an emulated machine cannot be had here"),
+            Some(there) => {
+                for line in there.left_out() {
+                    tally.leave_out(&format!("vm, {line}"));
+                }
+            }
+        }
     }
     steps.end(tally.as_ref())
 }

@@ -29,6 +29,15 @@ pub(crate) const AARCH64: Machine = Machine {
     patience: 120,
 };
 
+/// Emulated also where there is /dev/kvm: what is nested need not come up.
+pub(crate) const X86_64: Machine = Machine {
+    kernel: "linux-image-cloud-amd64",
+    emulator: setup::QEMU_X86_64,
+    arguments: &["-accel", "tcg", "-cpu", "max", "-smp", "2", "-m", "1024"],
+    console: "ttyS0",
+    patience: 600,
+};
+
 /// A machine, and the kernel that it boots.
 #[derive(Debug)]
 pub(crate) struct Ready {

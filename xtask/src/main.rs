@@ -35,6 +35,7 @@ mod setup;
 mod target;
 mod test;
 mod text;
+mod vm;
 
 struct Command {
     name: &'static str,
@@ -67,6 +68,12 @@ const COMMANDS: &[Command] = &[
         arguments: "",
         about: "build for aarch64, and run it on an emulated machine",
         run: aarch64::run,
+    },
+    Command {
+        name: "vm",
+        arguments: "[TEST PROGRAM]...",
+        about: "run the auditor's tests on Debian's kernel, in an emulated machine",
+        run: vm::run,
     },
     Command {
         name: "codegen",

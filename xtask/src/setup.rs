@@ -46,6 +46,7 @@ pub(crate) const PERF: Tool = tool("perf", "linux-perf");
 pub(crate) const PIP: Tool = tool("pip3", "python3-pip");
 pub(crate) const PKG_CONFIG: Tool = tool("pkg-config", "pkg-config");
 pub(crate) const QEMU_AARCH64: Tool = tool("qemu-system-aarch64", "qemu-system-arm");
+pub(crate) const QEMU_X86_64: Tool = tool("qemu-system-x86_64", "qemu-system-x86");
 pub(crate) const RUNC: Tool = tool("runc", "runc");
 /// The sources of the library of Debian's rustc-web.
 pub(crate) const RUST_SRC: Tool = tool(

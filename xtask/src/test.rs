@@ -84,7 +84,7 @@ pub(crate) struct Tally {
 }
 
 impl Tally {
-    fn read(&mut self, line: &str) {
+    pub(crate) fn read(&mut self, line: &str) {
         if let Some(name) = line
             .strip_prefix("test ")
             .and_then(|rest| rest.strip_suffix(" ... ok"))
@@ -122,13 +122,37 @@ impl Tally {
         self.left_out.push(line.to_owned());
     }
 
-    fn skipped(&self) -> usize {
+    /// Whether the programs that said it ended with success.
+    pub(crate) fn ended(self, all_ran: bool) -> Self {
+        Self { all_ran, ..self }
+    }
+
+    pub(crate) fn and(mut self, other: Self) -> Self {
+        self.passed += other.passed;
+        self.failed += other.failed;
+        self.ignored += other.ignored;
+        self.names.extend(other.names);
+        self.left_out.extend(other.left_out);
+        self.all_ran &= other.all_ran;
+        self
+    }
+
+    pub(crate) fn passed(&self) -> u32 {
+        self.passed
+    }
+
+    /// Each case that was left out: `name: reason`.
+    pub(crate) fn left_out(&self) -> &[String] {
+        &self.left_out
+    }
+
+    pub(crate) fn skipped(&self) -> usize {
         self.left_out.len() + usize::try_from(self.ignored).unwrap_or(usize::MAX)
     }
 
     /// A test program that could not be built or that died says nothing:
     /// that is one failure at least.
-    fn failures(&self) -> u32 {
+    pub(crate) fn failures(&self) -> u32 {
         if self.all_ran {
             self.failed
         } else {
