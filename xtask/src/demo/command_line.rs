@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::checks::Checks;
 use super::inside::{DOCKER_CAPABILITIES, Inside, TELL};
-use super::{Stage, process};
+use super::{Exec, Stage, process};
 
 /// Every type of namespace(7): those that are shared are equal in any case.
 const NAMESPACES: &[&str] = &["cgroup", "ipc", "mnt", "net", "pid", "time", "user", "uts"];
@@ -36,19 +36,22 @@ pub(crate) fn plan(stage: &Stage, checks: &mut Checks, pid: i32) {
 }
 
 /// The program runs in the target, with every layer in force.
-pub(crate) fn exec(stage: &Stage, checks: &mut Checks, pid: i32) {
+pub(crate) fn exec(stage: &Stage, checks: &mut Checks, pid: i32) -> Option<Exec> {
     checks.step(&format!(
         "nsexec -t {pid} -a --status-fd N -- /bin/sh -c ..."
     ));
-    let Some((ended, lines)) = checks.take("it ends", run_with_status(stage, pid)) else {
-        return;
-    };
+    let (ended, lines) = checks.take("it ends", run_with_status(stage, pid))?;
     checks.holds("it exits with 0", ended.status.success(), &ended.told());
     let inside = Inside::parse(&ended.output);
     inside.check(checks, pid, NAMESPACES);
     inside.status(checks, "NoNewPrivs", "1");
     inside.capabilities_within(checks, DOCKER_CAPABILITIES);
     report(checks, &lines);
+    Some(Exec {
+        what: "the command line",
+        helper: ended.pid,
+        namespaces: NAMESPACES,
+    })
 }
 
 /// The status is the program's own.

@@ -2,7 +2,7 @@
 //!
 //! A throw-away target and a real container are each entered both ways: through
 //! the command line, and through protocol A, with this program in the part of
-//! libcontainer's parent.
+//! libcontainer's parent. The auditor watches, and says what it saw.
 
 use std::ffi::OsString;
 use std::fs;
@@ -12,20 +12,33 @@ use std::path::{Path, PathBuf};
 use crate::container::Container;
 use crate::root::{self, Scratch};
 use crate::target::Target;
-use crate::{cargo, dist, no_arguments, setup, text};
+use crate::{cargo, dist, no_arguments, probes, setup, text};
 
+mod audit;
 mod checks;
 mod command_line;
 mod inside;
 mod process;
 mod protocol_a;
 
+use audit::Auditor;
 use checks::Checks;
 
 /// The program under test, and a directory for what it prints.
 pub(crate) struct Stage {
     nsexec: PathBuf,
     output: PathBuf,
+    /// None where it cannot be at work, which was said.
+    auditor: Option<PathBuf>,
+}
+
+/// An exec that was done, for the auditor to have seen.
+pub(crate) struct Exec {
+    what: &'static str,
+    /// The process that joined.
+    helper: u32,
+    /// The types that were asked for.
+    namespaces: &'static [&'static str],
 }
 
 pub(crate) fn run(arguments: &[OsString]) -> io::Result<()> {
@@ -39,13 +52,19 @@ pub(crate) fn run(arguments: &[OsString]) -> io::Result<()> {
     let busybox = setup::find(setup::BUSYBOX.program).unwrap_or_default();
 
     println!("{}", text::bold("== build"));
+    let mut checks = Checks::default();
+    let hindrance = audit::hindrance().or_else(|| Some(probes::build().err()?.to_string()));
+    if let Some(reason) = &hindrance {
+        checks.leave_out("what the auditor sees", reason);
+    }
     let nsexec = dist::build()?;
+    let auditor = nsexec.with_file_name("nsexec-audit");
     let scratch = Scratch::new(&cargo::scratch()?.join("demo"))?;
     let stage = Stage {
         nsexec,
         output: scratch.path().to_owned(),
+        auditor: hindrance.is_none().then_some(auditor),
     };
-    let mut checks = Checks::default();
 
     println!(
         "\n{}",
@@ -70,10 +89,18 @@ pub(crate) fn run(arguments: &[OsString]) -> io::Result<()> {
 }
 
 fn enter(stage: &Stage, checks: &mut Checks, pid: i32) {
+    let auditor = stage.auditor.as_ref().and_then(|program| {
+        checks.step("nsexec-audit --format json --ring 64M --nsexec dist/nsexec");
+        checks.take("it is at work", Auditor::start(stage, program))
+    });
     command_line::plan(stage, checks, pid);
-    command_line::exec(stage, checks, pid);
+    let by_command_line = command_line::exec(stage, checks, pid);
     command_line::status(stage, checks, pid);
-    protocol_a::exec(stage, checks, pid);
+    let by_protocol = protocol_a::exec(stage, checks, pid);
+    let execs: Vec<Exec> = by_command_line.into_iter().chain(by_protocol).collect();
+    if let Some(auditor) = auditor {
+        auditor.stop(checks, &execs, pid);
+    }
 }
 
 /// Why this machine or this user has no container to enter.

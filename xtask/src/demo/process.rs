@@ -18,6 +18,7 @@ const POLL: Duration = Duration::from_millis(2);
 
 /// What a process printed, and how it ended.
 pub(crate) struct Ended {
+    pub(crate) pid: u32,
     pub(crate) status: ExitStatus,
     pub(crate) output: String,
     pub(crate) errors: String,
@@ -42,6 +43,7 @@ pub(crate) fn run(stage: &Stage, command: &mut Command) -> io::Result<Ended> {
         .stderr(stderr)
         .spawn()?;
     Ok(Ended {
+        pid: child.id(),
         status: wait(&mut child)?,
         output: std::fs::read_to_string(output)?,
         errors: std::fs::read_to_string(errors)?,

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use super::checks::Checks;
 use super::inside::{DOCKER_CAPABILITIES, Inside, TELL};
-use super::{Stage, fresh, process};
+use super::{Exec, Stage, fresh, process};
 
 /// What protocol A joins.
 const NAMESPACES: &[&str] = &["ipc", "mnt", "net", "pid", "user", "uts"];
@@ -21,14 +21,12 @@ const NAMESPACES: &[&str] = &["ipc", "mnt", "net", "pid", "user", "uts"];
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The program runs in the target, as initConfig asks, beneath the ceiling.
-pub(crate) fn exec(stage: &Stage, checks: &mut Checks, pid: i32) {
+pub(crate) fn exec(stage: &Stage, checks: &mut Checks, pid: i32) -> Option<Exec> {
     checks.step(&format!(
         "protocol A: _LIBCONTAINER_INITPID={pid}, initConfig with /bin/sh -c ..."
     ));
     let config = init_config(&["/bin/sh", "-c", TELL]);
-    let Some(talk) = checks.take("the protocol is kept to", talk(stage, pid, &config)) else {
-        return;
-    };
+    let talk = checks.take("the protocol is kept to", talk(stage, pid, &config))?;
     checks.equal("no error comes back", &talk.answer.as_str(), &"");
     checks.equal(
         "the process is our child, and ends with 0",
@@ -39,6 +37,11 @@ pub(crate) fn exec(stage: &Stage, checks: &mut Checks, pid: i32) {
     inside.check(checks, pid, NAMESPACES);
     inside.status(checks, "CapEff", &format!("{DOCKER_CAPABILITIES:016x}"));
     inside.session_leader(checks);
+    Some(Exec {
+        what: "protocol A",
+        helper: talk.helper,
+        namespaces: NAMESPACES,
+    })
 }
 
 /// A program that is not there comes back as libcontainer's error.
@@ -61,6 +64,8 @@ pub(crate) fn refused(stage: &Stage, checks: &mut Checks, pid: i32) {
 }
 
 struct Talk {
+    /// The process that joined.
+    helper: u32,
     /// What came back after initConfig: nothing, or an error.
     answer: String,
     pid: i32,
@@ -105,6 +110,7 @@ fn talk(stage: &Stage, target: i32, config: &Value) -> io::Result<Talk> {
     // Waited for in any case: nobody else does.
     let end = process::wait_for_pid(pid)?;
     Ok(Talk {
+        helper: helper.id(),
         answer: answer?,
         pid,
         end,

@@ -1,0 +1,295 @@
+//! What the auditor sees of the execs, held to what they did.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::io::{self, BufRead, BufReader, Read};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStderr, Command, Stdio};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use serde_json::Value;
+
+use super::checks::Checks;
+use super::{Exec, Stage, fresh, process};
+use crate::{setup, text};
+
+const READY: &str = "nsexec-audit: the probes are at work\n";
+
+/// Others may be at work on the machine, and nothing is to be lost for that.
+const RING: &str = "64M";
+
+/// capability(7): CAP_PERFMON and CAP_BPF.
+const CAPABILITIES: u64 = 1 << 38 | 1 << 39;
+
+/// Why it cannot be started here, if it cannot.
+pub(crate) fn hindrance() -> Option<String> {
+    if !setup::is_root() {
+        return Some("it loads programs into the kernel, as root".to_owned());
+    }
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let effective = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
+    let effective = effective.and_then(|set| u64::from_str_radix(set.trim(), 16).ok());
+    if effective.is_none_or(|set| set & CAPABILITIES != CAPABILITIES) {
+        return Some("this root has no CAP_BPF and CAP_PERFMON".to_owned());
+    }
+    let types = "/sys/kernel/btf/vmlinux";
+    (!Path::new(types).exists()).then(|| format!("this kernel has no {types}"))
+}
+
+/// nsexec-audit at work; it is killed when this is dropped.
+pub(crate) struct Auditor {
+    child: Child,
+    /// Kept open: what it says at its end goes there.
+    errors: BufReader<ChildStderr>,
+    program: PathBuf,
+    lines: PathBuf,
+}
+
+impl Auditor {
+    /// Starts it; it sees all that happens after this.
+    pub(crate) fn start(stage: &Stage, program: &Path) -> io::Result<Self> {
+        let (lines, stdout) = fresh(stage, "audit")?;
+        let mut child = Command::new(program)
+            .args(["--format", "json", "--ring", RING, "--nsexec"])
+            .arg(&stage.nsexec)
+            .stdin(Stdio::null())
+            .stdout(stdout)
+            .stderr(Stdio::piped())
+            .spawn()?;
+        let errors = child.stderr.take();
+        let errors = errors.ok_or_else(|| io::Error::other("it has no standard error"))?;
+        let mut auditor = Self {
+            child,
+            errors: BufReader::new(errors),
+            program: program.to_owned(),
+            lines,
+        };
+        let mut said = String::new();
+        while !said.ends_with(READY) {
+            if auditor.errors.read_line(&mut said)? == 0 {
+                return Err(io::Error::other(said.trim_end().to_owned()));
+            }
+        }
+        Ok(auditor)
+    }
+
+    /// Stops it as ^C does, and checks what it printed of these execs, of a target
+    /// that is there still.
+    pub(crate) fn stop(mut self, checks: &mut Checks, execs: &[Exec], target: i32) {
+        checks.step("what nsexec-audit saw");
+        let Some(lines) = checks.take("it ends, and its lines are read", self.end()) else {
+            return;
+        };
+        for exec in execs {
+            joins(checks, exec, target, &lines);
+        }
+        let lost = lost(&lines);
+        checks.equal("nothing was lost", &lost.as_deref(), &Some(&[][..]));
+        let mut verify = Command::new(&self.program);
+        verify.arg("verify").arg(&self.lines).stdout(Stdio::null());
+        let whole = verify.status().is_ok_and(|status| status.success());
+        checks.holds(
+            &format!("{} lines are what was written, by their chain", lines.len()),
+            whole,
+            "nsexec-audit verify says no",
+        );
+    }
+
+    fn end(&mut self) -> io::Result<Vec<Value>> {
+        let pid = i32::try_from(self.child.id()).map_err(io::Error::other)?;
+        kill(Pid::from_raw(pid), Signal::SIGINT)?;
+        let status = process::wait(&mut self.child)?;
+        if !status.success() {
+            let mut said = String::new();
+            self.errors.read_to_string(&mut said)?;
+            return Err(io::Error::other(format!("{status}: {}", said.trim_end())));
+        }
+        let text = fs::read_to_string(&self.lines)?;
+        let lines: Result<_, _> = text.lines().map(serde_json::from_str).collect();
+        Ok(lines?)
+    }
+}
+
+impl Drop for Auditor {
+    fn drop(&mut self) {
+        // Both fail when it has ended already, which is all that is wanted.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The joins of one exec: all that were asked for, and known as nsexec's.
+fn joins(checks: &mut Checks, exec: &Exec, target: i32, lines: &[Value]) {
+    let own: Vec<&Value> = lines
+        .iter()
+        .filter(|line| line["actor"]["tgid"] == exec.helper && line["kind"] == "ns_join")
+        .collect();
+    for line in shown(&own).lines() {
+        println!("            {line}");
+    }
+    let Some(wanted) = checks.take("the target's namespaces", apart(target, exec.namespaces))
+    else {
+        return;
+    };
+    let names: Vec<&str> = wanted.keys().map(String::as_str).collect();
+    checks.equal(
+        &format!("{} was seen to join: {}", exec.what, names.join(" ")),
+        &joined(&own),
+        &wanted,
+    );
+    checks.holds(
+        "each join is known as nsexec's, by its file",
+        !own.is_empty() && own.iter().all(|line| line["actor"]["nsexec"].is_object()),
+        "one is not",
+    );
+}
+
+/// Of these types, those of which the target has another namespace than this
+/// process, by the slot that a join changes.
+fn apart(target: i32, namespaces: &[&str]) -> io::Result<BTreeMap<String, u64>> {
+    let mut apart = BTreeMap::new();
+    for name in namespaces {
+        let inum =
+            |of: &str| Ok::<_, io::Error>(fs::metadata(format!("/proc/{of}/ns/{name}"))?.ino());
+        let there = inum(&target.to_string())?;
+        if there != inum("self")? {
+            let _ = apart.insert(slot(name).to_owned(), there);
+        }
+    }
+    Ok(apart)
+}
+
+/// A process stays in its own pid namespace: only its children are in the other.
+fn slot(name: &str) -> &str {
+    match name {
+        "pid" => "pid_for_children",
+        other => other,
+    }
+}
+
+/// What was changed, and to which namespace.
+fn joined(lines: &[&Value]) -> BTreeMap<String, u64> {
+    let mut joined = BTreeMap::new();
+    for line in lines {
+        for name in words(&line["ns"]["changed"]) {
+            let inum = line["ns"]["after"][name][0].as_u64().unwrap_or_default();
+            let _ = joined.insert(name.to_owned(), inum);
+        }
+    }
+    // Of time, the join changes both slots.
+    let _ = joined.remove("time_for_children");
+    joined
+}
+
+/// Each place in which something is missing: a hook, a program or a ring, and how much;
+/// and each sum that is broken. `None`: the last line is not there.
+fn lost(lines: &[Value]) -> Option<Vec<String>> {
+    let health = lines.last().filter(|line| line["kind"] == "health")?;
+    let mut lost = BTreeSet::new();
+    for (hook, counters) in health["hooks"].as_object()? {
+        for name in ["ring_full", "pending_full"] {
+            if counters[name] != 0 {
+                lost.insert(format!("{hook}, {name}: {}", counters[name]));
+            }
+        }
+    }
+    for (program, missed) in health["missed"].as_object()? {
+        if *missed != 0 {
+            lost.insert(format!("{program}, missed: {missed}"));
+        }
+    }
+    lost.extend(words(&health["broken"]).into_iter().map(str::to_owned));
+    for (ring, by_cpu) in health["rings"].as_object()? {
+        for one in by_cpu.as_array()?.iter().filter(|one| one["lost"] != 0) {
+            lost.insert(format!("{ring}: {}", one["lost"]));
+        }
+    }
+    Some(lost.into_iter().collect())
+}
+
+/// A row a call: the process, the call, what it changed, its class and where it leads,
+/// and the policy that nsexec's arguments claim.
+fn shown(lines: &[&Value]) -> String {
+    let word = |value: &Value| value.as_str().unwrap_or("-").to_owned();
+    let rows: Vec<[String; 6]> = lines
+        .iter()
+        .map(|line| {
+            let op = &line["op"];
+            [
+                format!("{} {}", line["actor"]["tgid"], word(&line["actor"]["comm"])),
+                format!(
+                    "{}({})",
+                    word(&op["syscall"]),
+                    words(&op["flags"]).join("|")
+                ),
+                format!("-> {}", words(&line["ns"]["changed"]).join(" ")),
+                word(&line["class"]),
+                word(&line["crossed"]),
+                format!("policy {}", word(&line["actor"]["nsexec"]["policy"])),
+            ]
+        })
+        .collect();
+    text::aligned(&rows)
+}
+
+fn words(list: &Value) -> Vec<&str> {
+    let list = list.as_array().into_iter().flatten();
+    list.filter_map(Value::as_str).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::slice;
+
+    use serde_json::json;
+
+    use super::*;
+
+    fn join(changed: &[&str]) -> Value {
+        json!({
+            "kind": "ns_join", "class": "join_other", "crossed": "host->container",
+            "actor": { "tgid": 7, "comm": "nsexec", "nsexec": { "policy": "default" } },
+            "op": { "syscall": "setns", "flags": ["NEWUTS"] },
+            "ns": { "changed": changed, "after": { "uts": [5, 0], "time": [6, 0], "time_for_children": [6, 0] } },
+        })
+    }
+
+    #[test]
+    fn a_join_that_was_not_seen_is_missing() {
+        let (uts, time) = (join(&["uts"]), join(&["time", "time_for_children"]));
+        let right = BTreeMap::from([("time".to_owned(), 6), ("uts".to_owned(), 5)]);
+        assert_eq!(joined(&[&uts, &time]), right);
+        assert_ne!(joined(&[&uts]), right);
+        assert_eq!(
+            shown(&[&uts]),
+            "  7 nsexec  setns(NEWUTS)  -> uts  join_other  host->container  policy default\n"
+        );
+    }
+
+    #[test]
+    fn what_is_lost_is_told_and_so_is_an_end_that_is_missing() {
+        let whole = json!({
+            "kind": "health", "broken": [], "missed": { "p": 0 },
+            "hooks": { "a": { "ring_full": 0, "pending_full": 0 } },
+            "rings": { "b": [{ "sequence": 9, "lost": 0 }] },
+        });
+        let with = |pointer: &str, value: Value| {
+            let mut health = whole.clone();
+            *health.pointer_mut(pointer).unwrap() = value;
+            lost(&[health])
+        };
+        assert_eq!(lost(slice::from_ref(&whole)), Some(Vec::new()));
+        for (pointer, value, told) in [
+            ("/hooks/a/ring_full", json!(1), "a, ring_full: 1"),
+            ("/missed/p", json!(3), "p, missed: 3"),
+            ("/rings/b/0/lost", json!(2), "b: 2"),
+            ("/broken", json!(["a sum"]), "a sum"),
+        ] {
+            assert_eq!(with(pointer, value), Some(vec![told.to_owned()]));
+        }
+        assert_eq!(lost(&[]), None);
+        assert_eq!(lost(&[whole, join(&["uts"])]), None);
+    }
+}
