@@ -70,7 +70,7 @@ pub const COMMANDS: [Command; 4] = [
                 "backend",
                 Some("NAME"),
                 BACKENDS,
-                "fentry or tracepoint (left out: the best that loads)",
+                "see calls with this one (left out: the best)",
             ),
             flag(
                 "format",
