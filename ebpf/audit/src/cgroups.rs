@@ -77,6 +77,8 @@ pub struct Cgroups {
     /// What is not below a container is the host's.
     sees_root: bool,
     known: Recent<u64, Cgroup>,
+    /// The one that was asked for last, as most are asked for many times in a row.
+    last: Option<(u64, Cgroup)>,
     /// When they were all looked at, by CLOCK_BOOTTIME: what was there then and
     /// was not found is gone.
     searched_ns: u64,
@@ -93,6 +95,7 @@ impl Cgroups {
             hierarchy: Hierarchy::here(),
             sees_root: namespace.is_ok_and(|name| name == Path::new(FIRST_NAMESPACE)),
             known: Recent::new(MOST),
+            last: None,
             searched_ns: 0,
             again_ns: 0,
         }
@@ -115,8 +118,13 @@ impl Cgroups {
     /// is known; to be asked soon, before it is removed.
     pub fn of(&mut self, task: &Task, boot_ns: u64) -> Cgroup {
         let id = task.cgroup_id;
-        if let Some(known) = self.known.get(&id) {
+        if let Some((_, known)) = self.last.as_ref().filter(|(last, _)| *last == id) {
             return known.clone();
+        }
+        if let Some(known) = self.known.get(&id) {
+            let known = known.clone();
+            self.last = Some((id, known.clone()));
+            return known;
         }
         match id {
             // This kernel has none.

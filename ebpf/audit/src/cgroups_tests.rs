@@ -17,6 +17,7 @@ impl Machine {
         let directory = std::env::temp_dir().join(name);
         fs::create_dir(&directory).unwrap();
         let cgroups = Cgroups {
+            last: None,
             hierarchy: Hierarchy::at(&directory),
             sees_root: true,
             known: Recent::new(MOST),

@@ -3,27 +3,30 @@
 //! Two rings and every processor write on their own. What has been read is held
 //! back until nothing older can come any more.
 
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::VecDeque;
 
 use nsexec_audit_abi::Event;
+use nsexec_audit_abi::counters::NAMESPACE_RING;
 
 /// How much later than it happened an event may be read, in nanoseconds: a task
 /// that is preempted between taking its time and writing.
 pub const LATENESS_NS: u64 = 20_000_000;
 
-/// Most events that are held back: beyond it the oldest go, early or not.
-const MOST: usize = 1 << 16;
+/// Most events of each ring that are held back, first of namespaces and then of the
+/// lineage: beyond it the oldest go, early or not. Neither can take the other's room,
+/// or a fork would wait in its ring while what the child did is told.
+const MOST: [usize; 2] = [3 << 14, 1 << 14];
 
-/// Most events whose room is kept: 1 MiB.
-const SPARE: usize = 1 << 10;
+/// Most events whose room is kept: 8 MiB.
+const SPARE: usize = 1 << 13;
 
 /// Events that are held back.
 #[derive(Debug, Default)]
 pub struct Order {
-    held: BinaryHeap<Reverse<Held>>,
+    /// Those of each ring, from the oldest: a ring is nearly in order by itself.
+    held: [VecDeque<Held>; 2],
     /// Room that was used already: an event is too large to be quickly had room for.
-    #[expect(clippy::vec_box, reason = "the heap moves what it holds")]
+    #[expect(clippy::vec_box, reason = "the queues move what they hold")]
     spare: Vec<Box<Event>>,
     /// Keeps those of one moment in the order in which they came.
     count: u64,
@@ -37,35 +40,33 @@ struct Held {
     event: Box<Event>,
 }
 
-impl PartialEq for Held {
-    fn eq(&self, other: &Self) -> bool {
-        self.cmp(other).is_eq()
-    }
-}
-
-impl Eq for Held {}
-
-impl PartialOrd for Held {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for Held {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        (self.boot_ns, self.count).cmp(&(other.boot_ns, other.count))
+impl Held {
+    fn key(&self) -> (u64, u64) {
+        (self.boot_ns, self.count)
     }
 }
 
 impl Order {
-    /// Whether not more are held back than may be.
+    /// Whether another event of this ring can be held back: [`NAMESPACE_RING`] or the
+    /// other one.
     #[must_use]
-    pub fn has_room(&self) -> bool {
-        self.held.len() <= MOST
+    pub fn has_room(&self, ring: u32) -> bool {
+        let place = usize::from(ring != NAMESPACE_RING);
+        self.held.get(place).map(VecDeque::len) < MOST.get(place).copied()
+    }
+
+    fn is_full(&self) -> bool {
+        let both = self.held.iter().zip(MOST);
+        both.into_iter().any(|(held, most)| held.len() >= most)
     }
 
     /// Takes an event.
     pub fn push(&mut self, event: Event) {
+        let [namespaces, lineage] = &mut self.held;
+        let held = match event {
+            Event::Namespace(_) => namespaces,
+            _ => lineage,
+        };
         let boot_ns = event.header().boot_ns;
         self.newest_ns = self.newest_ns.max(boot_ns);
         let event = match self.spare.pop() {
@@ -75,19 +76,34 @@ impl Order {
             }
             None => Box::new(event),
         };
-        self.held.push(Reverse(Held {
-            boot_ns,
-            count: self.count,
-            event,
-        }));
+        let count = self.count;
         self.count += 1;
+        let new = Held {
+            boot_ns,
+            count,
+            event,
+        };
+        if held.back().is_none_or(|last| last.boot_ns <= boot_ns) {
+            held.push_back(new);
+        } else {
+            let place = held.partition_point(|one| one.boot_ns <= boot_ns);
+            held.insert(place, new);
+        }
+    }
+
+    /// The ring of the oldest event, and when that happened.
+    fn oldest(&self) -> Option<(usize, u64)> {
+        let fronts = self.held.iter().enumerate();
+        let fronts = fronts.filter_map(|(ring, held)| Some((ring, held.front()?)));
+        let (ring, oldest) = fronts.min_by_key(|(_, one)| one.key())?;
+        Some((ring, oldest.boot_ns))
     }
 
     /// The next event that nothing older can come before, as it is `now_ns`.
     pub fn pop(&mut self, now_ns: u64) -> Option<Box<Event>> {
-        let Reverse(oldest) = self.held.peek()?;
+        let (_, boot_ns) = self.oldest()?;
         let late = now_ns.max(self.newest_ns).saturating_sub(LATENESS_NS);
-        if oldest.boot_ns > late && self.has_room() {
+        if boot_ns > late && !self.is_full() {
             return None;
         }
         self.pop_any()
@@ -95,7 +111,9 @@ impl Order {
 
     /// The next event, when none is written any more.
     pub fn pop_any(&mut self) -> Option<Box<Event>> {
-        self.held.pop().map(|Reverse(held)| held.event)
+        let (ring, _) = self.oldest()?;
+        let Held { event, .. } = self.held.get_mut(ring)?.pop_front()?;
+        Some(event)
     }
 
     /// Takes the room of an event that was told.
@@ -108,8 +126,11 @@ impl Order {
 
 #[cfg(test)]
 mod tests {
+    use nsexec_audit_abi::code::Syscall;
+    use nsexec_audit_abi::counters::LINEAGE_RING;
+
     use super::*;
-    use crate::lineage::tests::{exit_of, task};
+    use crate::lineage::tests::{call, exit_of, namespace, task, vector};
 
     fn times(order: &mut Order, now_ns: u64) -> Vec<u64> {
         std::iter::from_fn(|| order.pop(now_ns))
@@ -147,13 +168,24 @@ mod tests {
     }
 
     #[test]
-    fn not_more_are_held_than_fit() {
+    fn not_more_are_held_than_fit_of_each_ring() {
         let mut order = Order::default();
-        for boot_ns in (0..).take(MOST + 1) {
+        let [namespaces, lineage] = MOST;
+        for boot_ns in (0..).take(lineage) {
+            assert!(order.has_room(LINEAGE_RING));
             order.push(exit_of(task(7, 1), boot_ns));
         }
-        assert!(!order.has_room());
+        assert!(!order.has_room(LINEAGE_RING) && order.has_room(NAMESPACE_RING));
         assert_eq!(times(&mut order, 0), [0]);
-        assert!(order.has_room());
+        assert!(order.has_room(LINEAGE_RING));
+        let call = namespace(task(7, 1), call(Syscall::Setns, 0), vector(1), vector(1));
+        for boot_ns in (0..).take(namespaces) {
+            assert!(order.has_room(NAMESPACE_RING));
+            let mut call = call;
+            call.header.boot_ns = boot_ns;
+            order.push(Event::Namespace(call));
+        }
+        assert!(!order.has_room(NAMESPACE_RING) && order.has_room(LINEAGE_RING));
+        assert_eq!(times(&mut order, 0), [0]);
     }
 }

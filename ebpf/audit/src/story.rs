@@ -172,11 +172,11 @@ impl Story {
         self.host.is_known()
     }
 
-    /// Whether another event can be held back. What is not read fills the ring, where
-    /// what does not fit is counted.
+    /// Whether another event of this ring can be held back. What is not read fills the
+    /// ring, where what does not fit is counted.
     #[must_use]
-    pub fn has_room(&self) -> bool {
-        self.order.has_room()
+    pub fn has_room(&self, ring: u32) -> bool {
+        self.order.has_room(ring)
     }
 
     /// Takes an event as it was read.

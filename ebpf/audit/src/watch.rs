@@ -42,6 +42,10 @@ pub fn waited_for(file: bool) -> SigSet {
 /// is told later than that anyway ([`LATENESS_NS`](crate::order::LATENESS_NS)).
 const REST: Duration = Duration::from_millis(2);
 
+/// A ring that brought so many events at once is read again without a rest: a few times
+/// as many are all that it has room for.
+const BUSY: usize = 512;
+
 /// Signals as something to wait for. From here on they end nothing by themselves.
 ///
 /// # Errors
@@ -96,22 +100,27 @@ struct Checks {
 }
 
 impl Checks {
-    /// As much as can be held back; `ended`: all that there is, since no more comes.
+    /// As much as can be held back, and how many that was; `ended`: all that there is,
+    /// since no more comes.
     fn read(
         &mut self,
         probes: &mut Probes,
         story: &mut Story,
         ended: bool,
-    ) -> Result<(), ProbesError> {
+    ) -> Result<usize, ProbesError> {
+        let mut count = 0;
+        // A fork is in its ring before what the child does is in the other: read after
+        // that, it is not missed.
         for ring in [NAMESPACE_RING, LINEAGE_RING] {
-            while (ended || story.has_room())
+            while (ended || story.has_room(ring))
                 && let Some(event) = probes.next(ring)?
             {
                 self.account.read(event.header());
                 story.push(event);
+                count += 1;
             }
         }
-        Ok(())
+        Ok(count)
     }
 
     /// While the probes are at work, and everything that was read is told.
@@ -192,9 +201,11 @@ pub fn run(
     };
     let mut losses = 0;
     let (mut failed, mut behind) = (false, false);
+    // How many events the last reading brought.
+    let mut last = 0;
     loop {
         let patience = if behind { 0 } else { PATIENCE };
-        if wait(probes, signals, patience)? && !behind {
+        if wait(probes, signals, patience)? && !behind && last < BUSY {
             std::thread::sleep(REST);
         }
         if let Some(program) = &mut program {
@@ -225,7 +236,7 @@ pub fn run(
             let left = program.filter(|_| status.is_none());
             return Ok(Ended { status, left });
         }
-        checks.read(probes, &mut teller.story, false)?;
+        last = checks.read(probes, &mut teller.story, false)?;
         behind = !teller.tell(false)?;
         if !behind {
             checks.look(probes, teller)?;

@@ -148,6 +148,48 @@ struct Told {
     said: u64,
 }
 
+/// An auditor that follows a program has to know who its children are before it is shown
+/// what they do, however much of that waits to be told.
+#[test]
+fn what_the_children_of_a_program_do_in_a_flood_is_told_or_said_to_be_lost() {
+    let test = "what_the_children_of_a_program_do_in_a_flood_is_told_or_said_to_be_lost";
+    const EACH: u64 = 100_000;
+    let (Some(driver), Some(_)) = (Driver::build(test), object(test)) else {
+        return;
+    };
+    let built = env!("CARGO_BIN_EXE_nsexec-audit");
+    let program = std::env::var_os(PROGRAM).unwrap_or_else(|| built.into());
+    let script = format!(
+        "flood() {{ \"$0\" load {EACH} $1 rejoin >/dev/null; }}
+         flood 0 & sleep 0.2; flood 1 & wait"
+    );
+    let output = Command::new(program)
+        .args(support::backend_option())
+        // All of it is read, and waits.
+        .args(["--ring", "64M", "--format", "json"])
+        .args(["--", "sh", "-c", &script])
+        .arg(driver.program())
+        .output();
+    let Ok(output) = output else {
+        leave_out(test, &format!("no auditor here, and {PROGRAM} names none"));
+        return;
+    };
+    assert!(output.status.success(), "{output:?}");
+    let text = String::from_utf8(output.stdout).unwrap();
+    let (mut told, mut lost) = (0, 0);
+    for line in text.lines() {
+        let line: Value = serde_json::from_str(line).unwrap();
+        match line["kind"].as_str().unwrap() {
+            "ns_noop" if line["actor"]["comm"] == "namespaces" => told += 1,
+            "lost" if line["ring"] == "namespaces" => lost += line["count"].as_u64().unwrap(),
+            _ => {}
+        }
+    }
+    println!("followed: {told} told, {lost} lost, of {}", 2 * EACH);
+    // Others on this machine may have lost some as well.
+    assert!(told <= 2 * EACH && told + lost >= 2 * EACH, "{told} {lost}");
+}
+
 #[test]
 fn what_a_stopped_auditor_does_not_read_it_says_it_has_lost() {
     let test = "what_a_stopped_auditor_does_not_read_it_says_it_has_lost";

@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::os::unix::process::ExitStatusExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -54,6 +54,10 @@ impl Driver {
             }
         }
         Some(driver)
+    }
+
+    pub fn program(&self) -> &Path {
+        &self.program
     }
 
     pub fn start(&self, words: &[&str]) -> Running {
