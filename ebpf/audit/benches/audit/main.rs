@@ -72,9 +72,11 @@ enum By {
     Auditor,
     /// Beneath this command.
     Tracer(&'static [&'static str]),
+    /// Beneath this one, which only counts.
+    Counter(&'static [&'static str]),
 }
 
-const WATCHERS: [Watcher; 5] = [
+const WATCHERS: [Watcher; 6] = [
     Watcher {
         name: "nobody watches",
         by: By::Nobody,
@@ -82,6 +84,18 @@ const WATCHERS: [Watcher; 5] = [
     Watcher {
         name: "nsexec-audit",
         by: By::Auditor,
+    },
+    // What the kernel takes of every call once any of them has a tracepoint.
+    Watcher {
+        name: "one tracepoint, counted by perf",
+        by: By::Counter(&[
+            "perf",
+            "stat",
+            "-a",
+            "-o/dev/null",
+            "-esyscalls:sys_enter_setns",
+            "--",
+        ]),
     },
     Watcher {
         name: "strace, with a filter",
@@ -219,7 +233,7 @@ fn watchers(load: &Load, processor: usize) -> (Vec<&'static Watcher>, Vec<(&'sta
     for watcher in &WATCHERS {
         let works = match watcher.by {
             By::Nobody | By::Auditor => Ok(()),
-            By::Tracer(command) => load
+            By::Tracer(command) | By::Counter(command) => load
                 .ready(
                     command,
                     Asked {
@@ -301,6 +315,7 @@ fn once(
     let (taken, count) = match watcher.by {
         By::Nobody => load.ready(&[], asked(call.often))?.go()?,
         By::Tracer(command) => load.ready(command, asked(call.seldom))?.go()?,
+        By::Counter(command) => load.ready(command, asked(call.often))?.go()?,
         By::Auditor => {
             let ready = load.ready(&[], asked(call.often))?;
             let auditor = Auditor::start(ready.pid(), &[])?;
