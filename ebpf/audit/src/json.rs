@@ -24,7 +24,13 @@ pub fn snapshot(record: &Snapshot) -> Value {
 /// What was counted, as one object. `at`: the two times; `ended`: the sums have to be
 /// equal.
 #[must_use]
-pub fn health(sample: &Sample, broken: &[Broken], at: (u64, i64), ended: bool) -> Value {
+pub fn health(
+    sample: &Sample,
+    broken: &[Broken],
+    forgotten: u64,
+    at: (u64, i64),
+    ended: bool,
+) -> Value {
     let hooks: Map<String, Value> = sample
         .counters
         .iter()
@@ -60,6 +66,7 @@ pub fn health(sample: &Sample, broken: &[Broken], at: (u64, i64), ended: bool) -
         "backend": sample.backend,
         "ended": ended,
         "broken": broken.iter().map(Broken::to_string).collect::<Vec<_>>(),
+        "forgotten": forgotten,
         "hooks": hooks,
         "missed": missed,
         "rings": { "namespaces": ring(namespaces), "lineage": ring(lineage) },

@@ -166,6 +166,12 @@ impl Story {
         &mut self.cgroups
     }
 
+    /// How many tasks were not remembered for want of room: of those no gap is found.
+    #[must_use]
+    pub fn forgotten(&self) -> u64 {
+        self.lineage.forgotten()
+    }
+
     /// Whether it is known which namespaces are the host's.
     #[must_use]
     pub fn knows_host(&self) -> bool {

@@ -254,7 +254,13 @@ impl Teller<'_> {
         if self.format == Format::Text {
             return Ok(());
         }
-        let health = json::health(sample, broken, self.story.now(), ended);
+        let health = json::health(
+            sample,
+            broken,
+            self.story.forgotten(),
+            self.story.now(),
+            ended,
+        );
         self.json(&health)
     }
 }

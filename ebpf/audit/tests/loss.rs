@@ -67,23 +67,30 @@ fn what_is_lost_at_the_very_end_is_told() {
     if object("what_is_lost_at_the_very_end_is_told").is_none() {
         return;
     }
-    let output = run(&[], &deaf("exit 7"));
-    assert_eq!(output.status.code(), Some(7), "{output:?}");
-    let lines = lines(&output);
-    let health = lines.last().unwrap();
-    assert_eq!(
-        (&health["kind"], &health["ended"]),
-        (&"health".into(), &true.into())
-    );
-    assert_eq!(health["broken"], serde_json::json!([]));
-    for ring in ["namespaces", "lineage"] {
-        assert!(counted(health, ring) > 0, "{ring}");
-        assert_eq!(told(&lines, ring), counted(health, ring), "{ring}");
+    // Where others on this machine do something after it, that tells of the loss.
+    for round in 1..=10 {
+        let output = run(&[], &deaf("exit 7"));
+        assert_eq!(output.status.code(), Some(7), "{output:?}");
+        let lines = lines(&output);
+        let health = lines.last().unwrap();
+        assert_eq!(
+            (&health["kind"], &health["ended"]),
+            (&"health".into(), &true.into())
+        );
+        assert_eq!(health["broken"], serde_json::json!([]));
+        for ring in ["namespaces", "lineage"] {
+            assert!(counted(health, ring) > 0, "{ring}");
+            assert_eq!(told(&lines, ring), counted(health, ring), "{ring}");
+        }
+        // By default it is told, and that is all.
+        assert!(lines.iter().all(|line| line["rule"] != "events-lost"));
+        let at_end = |line: &Value| line["kind"] == "lost" && line["backend"] == "positions";
+        if lines.iter().any(at_end) {
+            println!("end: what was lost is told, in round {round}");
+            return;
+        }
     }
-    let at_end = |line: &Value| line["kind"] == "lost" && line["backend"] == "positions";
-    assert!(lines.iter().any(at_end));
-    // By default it is told, and that is all.
-    assert!(lines.iter().all(|line| line["rule"] != "events-lost"));
+    panic!("in no round was something lost after the last event");
 }
 
 #[test]
