@@ -65,9 +65,10 @@ pub struct Host(Option<Vector>);
 
 impl Host {
     /// Those of a task that is the host's: a kernel thread, which never joins any.
+    /// Where none of them could be read, none is known.
     #[must_use]
     pub fn of(vector: &Vector) -> Self {
-        Self(Some(*vector))
+        Self(vector.inum.iter().any(|inum| *inum != 0).then_some(*vector))
     }
 
     /// Whether the slot's namespace is the host's.
@@ -233,6 +234,12 @@ mod tests {
         // 4 is the host's network namespace.
         let after = with(host, "uts", 4);
         assert_eq!(of(Syscall::Setns, 0, before, after, 0), Class::JoinOther);
+    }
+
+    #[test]
+    fn a_host_of_which_nothing_was_read_is_not_known() {
+        assert!(!Host::of(&Vector::NONE).is_known());
+        assert!(Host::of(&with(Vector::NONE, "net", 4)).is_known());
     }
 
     #[test]
