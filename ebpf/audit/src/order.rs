@@ -28,22 +28,13 @@ pub struct Order {
     /// Room that was used already: an event is too large to be quickly had room for.
     #[expect(clippy::vec_box, reason = "the queues move what they hold")]
     spare: Vec<Box<Event>>,
-    /// Keeps those of one moment in the order in which they came.
-    count: u64,
     newest_ns: u64,
 }
 
 #[derive(Debug)]
 struct Held {
     boot_ns: u64,
-    count: u64,
     event: Box<Event>,
-}
-
-impl Held {
-    fn key(&self) -> (u64, u64) {
-        (self.boot_ns, self.count)
-    }
 }
 
 impl Order {
@@ -76,13 +67,7 @@ impl Order {
             }
             None => Box::new(event),
         };
-        let count = self.count;
-        self.count += 1;
-        let new = Held {
-            boot_ns,
-            count,
-            event,
-        };
+        let new = Held { boot_ns, event };
         if held.back().is_none_or(|last| last.boot_ns <= boot_ns) {
             held.push_back(new);
         } else {
@@ -95,8 +80,9 @@ impl Order {
     fn oldest(&self) -> Option<(usize, u64)> {
         let fronts = self.held.iter().enumerate();
         let fronts = fronts.filter_map(|(ring, held)| Some((ring, held.front()?)));
-        let (ring, oldest) = fronts.min_by_key(|(_, one)| one.key())?;
-        Some((ring, oldest.boot_ns))
+        let fronts = fronts.map(|(ring, one)| (ring, one.boot_ns));
+        // Of one moment, that of the namespaces goes first.
+        fronts.min_by_key(|(_, boot_ns)| *boot_ns)
     }
 
     /// The next event that nothing older can come before, as it is `now_ns`.

@@ -244,43 +244,35 @@ impl Story {
             _ => program,
         };
         let program = program.as_deref();
-        let class = match event {
-            Event::Namespace(record) => Some(judge::class(record, &self.host)),
-            _ => None,
-        };
-        self.learn(event, class, &cgroup.place);
         let who = Who { program, cgroup };
+        let (boot, host) = (&self.boot, &self.host);
+        // Whose a namespace is, those say who live in it, which a runtime on its way
+        // does not.
         tell(match event {
             Event::Namespace(record) => {
-                let class = class.unwrap_or(Class::Noop);
-                let passage = self
-                    .owners
-                    .passage(record, class, &who.cgroup.place, &self.host);
-                let line = record::namespace(&self.boot, record, class, passage, who, &self.host);
+                let class = judge::class(record, host);
+                let (before, after) = (&record.before, &record.after);
+                let place = &who.cgroup.place;
+                if matches!(class, Class::Create | Class::Nested) {
+                    self.owners.made(before, after, place, host);
+                }
+                let passage = self.owners.passage(record, class, place, host);
+                let line = record::namespace(boot, record, class, passage, who, host);
                 Told::Namespace(Box::new(line), class)
             }
-            Event::Fork(fork) => Told::Lineage(Box::new(record::fork(&self.boot, fork, who))),
-            Event::Exec(exec) => Told::Lineage(Box::new(record::exec(&self.boot, exec, who))),
-            Event::Exit(exit) => Told::Lineage(Box::new(record::exit(&self.boot, exit, who))),
+            Event::Fork(fork) => {
+                if who.cgroup.place != Place::Host {
+                    self.owners.see(&fork.vector, &who.cgroup.place, host);
+                }
+                Told::Lineage(Box::new(record::fork(boot, fork, who)))
+            }
+            Event::Exec(exec) => {
+                self.owners.see(&exec.vector, &who.cgroup.place, host);
+                Told::Lineage(Box::new(record::exec(boot, exec, who)))
+            }
+            Event::Exit(exit) => Told::Lineage(Box::new(record::exit(boot, exit, who))),
             Event::Snapshot(_) => return Ok(()),
         })
-    }
-
-    /// Whose namespaces are: of who lives in them, which a runtime on its way does not.
-    fn learn(&mut self, event: &Event, class: Option<Class>, place: &Place) {
-        match event {
-            Event::Namespace(record) => {
-                if matches!(class, Some(Class::Create | Class::Nested)) {
-                    let (before, after) = (&record.before, &record.after);
-                    self.owners.made(before, after, place, &self.host);
-                }
-            }
-            Event::Exec(record) => self.owners.see(&record.vector, place, &self.host),
-            Event::Fork(record) if *place != Place::Host => {
-                self.owners.see(&record.vector, place, &self.host);
-            }
-            Event::Fork(_) | Event::Exit(_) | Event::Snapshot(_) => {}
-        }
     }
 
     fn gap(&self, event: &Event, cgroup: Cgroup, gap: &Gap) -> GapLine {
