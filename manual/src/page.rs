@@ -69,16 +69,14 @@ fn audit_options() -> Roff {
     }
     roff.control("SH", ["COMMANDS"]);
     for command in &audit_commands::COMMANDS {
-        roff.control("SS", [command.name]);
-        roff.text([
-            bold(format!("nsexec-audit {}", command.name)),
-            roman(" ["),
-            italic("OPTION"),
-            roman("...] "),
-            italic(command.operands),
-        ]);
-        roff.control("PP", []);
-        roff.text([roman(format!("{}.", capitalised(command.help)))]);
+        let call = format!("nsexec-audit {}", command.name);
+        command_head(
+            &mut roff,
+            command.name,
+            call,
+            command.operands,
+            command.help,
+        );
         for flag in command.options {
             audit_option(&mut roff, flag);
         }
@@ -89,7 +87,7 @@ fn audit_options() -> Roff {
 fn rules() -> Roff {
     let mut roff = Roff::new();
     for rule in audit_rules::RULES {
-        let severity = format!("{:?}", rule.severity).to_lowercase();
+        let severity = rule.severity.name();
         let tag = vec![
             bold(rule.name),
             roman(format!(" ({severity}, {})", rule.mitre)),
@@ -114,16 +112,14 @@ fn audit_option(roff: &mut Roff, flag: &audit::Flag) {
 fn commands() -> Roff {
     let mut roff = Roff::new();
     for command in &COMMANDS {
-        roff.control("SS", [command.name]);
-        roff.text([
-            bold(format!("nsexec-policy {}", command.name)),
-            roman(" ["),
-            italic("OPTION"),
-            roman("...] "),
-            italic(command.operands),
-        ]);
-        roff.control("PP", []);
-        roff.text([roman(format!("{}.", capitalised(command.help)))]);
+        let call = format!("nsexec-policy {}", command.name);
+        command_head(
+            &mut roff,
+            command.name,
+            call,
+            command.operands,
+            command.help,
+        );
         for flag in command.options {
             tagged(
                 &mut roff,
@@ -133,6 +129,14 @@ fn commands() -> Roff {
         }
     }
     roff
+}
+
+fn command_head(roff: &mut Roff, name: &str, call: String, operands: &str, help: &str) {
+    roff.control("SS", [name]);
+    let options = [roman(" ["), italic("OPTION"), roman("...] ")];
+    roff.text([vec![bold(call)], options.into(), vec![italic(operands)]].concat());
+    roff.control("PP", []);
+    roff.text([roman(format!("{}.", capitalised(help)))]);
 }
 
 fn flag_synopsis(flag: &Flag) -> Vec<Inline> {

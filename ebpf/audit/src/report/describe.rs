@@ -2,8 +2,6 @@
 
 use std::fmt::Write as _;
 
-use crate::rules::Severity;
-
 use super::html;
 use super::line::{Id, Namespace, Slots, Start};
 use super::run::{Event, Process, What, types};
@@ -75,15 +73,6 @@ fn status(status: i64) -> String {
     }
 }
 
-pub(super) fn severity(severity: Severity) -> &'static str {
-    match severity {
-        Severity::Low => "low",
-        Severity::Medium => "medium",
-        Severity::High => "high",
-        Severity::Critical => "critical",
-    }
-}
-
 /// The types of namespaces that an event is about.
 pub(super) fn about(what: &What) -> Vec<&'static str> {
     match what {
@@ -105,7 +94,7 @@ pub(super) fn process(process: &Process) -> String {
 /// One line: when, what, who and how.
 pub(super) fn summary(event: &Event, who: Option<&Process>) -> String {
     let name = match &event.what {
-        What::Alert(level, _) => format!("alert ({})", severity(*level)),
+        What::Alert(level, _) => format!("alert ({})", level.name()),
         what => what.name().to_owned(),
     };
     let who = who.map_or_else(String::new, |who| format!(", {}", process(who)));

@@ -8,7 +8,7 @@ use crate::rules::Severity;
 
 use super::html::{self, Text};
 use super::run::Run;
-use super::{describe, health, tables, timeline};
+use super::{health, tables, timeline};
 
 pub(super) const STYLE: &str = include_str!("report.css");
 pub(super) const SCRIPT: &str = include_str!("report.js");
@@ -291,22 +291,13 @@ fn tiles(out: &mut String, run: &Run) -> fmt::Result {
             tables::symbol(name)
         )
     };
-    let alerts: Vec<String> = [
-        Severity::Critical,
-        Severity::High,
-        Severity::Medium,
-        Severity::Low,
-    ]
-    .iter()
-    .filter_map(|severity| {
-        let count = run.alerts.get(severity)?;
-        Some(format!(
-            "{} {}",
-            html::number(*count),
-            describe::severity(*severity)
-        ))
-    })
-    .collect();
+    let worst_first = Severity::ALL.iter().rev();
+    let alerts: Vec<String> = worst_first
+        .filter_map(|severity| {
+            let count = run.alerts.get(severity)?;
+            Some(format!("{} {}", html::number(*count), severity.name()))
+        })
+        .collect();
     tile("alert", run.count("alert"), "alerts", &alerts.join(", "))?;
     for (class, text) in [
         (Class::JoinHost, "joined the host"),

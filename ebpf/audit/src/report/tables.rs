@@ -126,7 +126,7 @@ pub(super) fn alerts(out: &mut String, run: &Run) -> fmt::Result {
     )?;
     for (at, event, severity, alert) in alerts.iter().take(MAX_ROWS) {
         let process = owner_of(run, event);
-        let severity = describe::severity(*severity);
+        let severity = severity.name();
         write!(out, "<tr{}>", owner(process))?;
         when(out, run, event, *at)?;
         write!(
@@ -433,7 +433,7 @@ pub(super) fn events(out: &mut String, run: &Run) -> fmt::Result {
         )?;
         when(out, run, event, at)?;
         let shade = match &event.what {
-            What::Alert(severity, _) => format!(" {}", describe::severity(*severity)),
+            What::Alert(severity, _) => format!(" {}", severity.name()),
             _ => String::new(),
         };
         write!(

@@ -290,7 +290,7 @@ fn draw_mark(out: &mut String, run: &Run, scale: &Scale, mark: &Mark<'_>) -> fmt
     };
     let y = TOP + LANE * mark.lane + LANE / 2 + 2 - above;
     let shade = match &event.what {
-        What::Alert(severity, _) => format!(" {}", describe::severity(*severity)),
+        What::Alert(severity, _) => format!(" {}", severity.name()),
         _ => String::new(),
     };
     let mut title = describe::summary(event, process);
