@@ -8,15 +8,13 @@ use std::time::Duration;
 use lexopt::{Arg, ValueExt as _};
 
 use crate::cgroups::Name;
-use crate::chain;
-use crate::commands::{COMMANDS, Command};
+use crate::commands::{self, COMMANDS, Command, Report, Selftest, Tree, Verify};
 use crate::container;
 use crate::filter::{Filter, TYPES};
 use crate::judge::Class;
 use crate::output;
 use crate::programs::Backend;
 use crate::rules::RULES;
-use crate::selftest::{EVENTS, MOST_EVENTS, TOGETHER};
 use crate::watch::OnLoss;
 
 /// How often a line of health is written where nothing is said.
@@ -69,13 +67,17 @@ const fn letter(letter: char, flag: Flag) -> Flag {
     }
 }
 
+/// The words of `--format` and of `--backend`.
+pub(crate) const FORMATS: &[&str] = &["text", "json"];
+pub(crate) const BACKENDS: &[&str] = &["fentry", "tracepoint"];
+
 /// Every option, in the order of `--help`: the help, the manual and the completions
 /// come from it.
 pub const FLAGS: [Flag; 24] = [
     flag(
         "format",
         Some("FORMAT"),
-        &["text", "json"],
+        FORMATS,
         "lines for people (left out), or one JSON object a line",
     ),
     flag(
@@ -204,7 +206,7 @@ pub const FLAGS: [Flag; 24] = [
     flag(
         "backend",
         Some("NAME"),
-        &["fentry", "tracepoint"],
+        BACKENDS,
         "see calls with this one (left out: the best that loads)",
     ),
     letter('h', flag("help", None, &[], "print this")),
@@ -282,14 +284,6 @@ pub enum Format {
     Json,
 }
 
-/// What is verified.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Verify {
-    /// What the first file continues.
-    pub after: chain::Value,
-    pub files: Vec<PathBuf>,
-}
-
 /// What is watched, and how it is told.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Run {
@@ -325,37 +319,6 @@ pub struct Run {
     pub program: Vec<OsString>,
 }
 
-/// How what is there is drawn.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Tree {
-    /// Where the probes are; none: those that were built in.
-    pub probes: Option<PathBuf>,
-    pub format: Format,
-}
-
-/// How it is tested.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Selftest {
-    /// Where the probes are; none: those that were built in.
-    pub probes: Option<PathBuf>,
-    pub format: Format,
-    /// What sees the calls; none: the best that loads.
-    pub backend: Option<Backend>,
-    /// Of the ring of namespaces, in bytes.
-    pub ring: Option<u32>,
-    /// How many calls are made.
-    pub events: u32,
-}
-
-/// What the page is made from.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Report {
-    /// Each continues the one before.
-    pub files: Vec<PathBuf>,
-    /// Where the page goes; none: standard output.
-    pub output: Option<PathBuf>,
-}
-
 /// Reads a command line, without the program's name.
 ///
 /// # Errors
@@ -363,37 +326,15 @@ pub struct Report {
 pub fn read(words: impl IntoIterator<Item = OsString>) -> Result<Asked, String> {
     let words: Vec<OsString> = words.into_iter().collect();
     if let Some((first, rest)) = words.split_first()
-        && first == "verify"
+        && let Some(asked) = commands::read(first, rest)
     {
-        return verify(lexopt::Parser::from_args(rest));
-    }
-    if let Some((first, options)) = words.split_first()
-        && first == "tree"
-    {
-        return tree(lexopt::Parser::from_args(options));
-    }
-    if let Some((first, options)) = words.split_first()
-        && first == "selftest"
-    {
-        return selftest(lexopt::Parser::from_args(options));
-    }
-    if let Some((first, rest)) = words.split_first()
-        && first == "report"
-    {
-        return report(lexopt::Parser::from_args(rest));
+        return asked;
     }
     let mut parser = lexopt::Parser::from_args(words);
     let mut run = Run::default();
     let mut given: Vec<String> = Vec::new();
     let text = |error: lexopt::Error| error.to_string();
-    while let Some(word) = parser.next().map_err(text)? {
-        if let Arg::Long(name) = word {
-            let name = name.to_owned();
-            if name != "nsexec" && given.contains(&name) {
-                return Err(format!("--{name} is given twice; give it once"));
-            }
-            given.push(name);
-        }
+    while let Some(word) = next(&mut parser, &mut given)? {
         match word {
             Arg::Short('h') | Arg::Long("help") => return Ok(Asked::Help),
             Arg::Short('V') | Arg::Long("version") => return Ok(Asked::Version),
@@ -480,137 +421,23 @@ pub fn read(words: impl IntoIterator<Item = OsString>) -> Result<Asked, String> 
     Ok(Asked::Run(Box::new(run)))
 }
 
-/// What stands after `verify`.
-fn verify(mut parser: lexopt::Parser) -> Result<Asked, String> {
-    let (mut after, mut files) = (None, Vec::new());
-    while let Some(word) = parser.next().map_err(|error| error.to_string())? {
-        match word {
-            Arg::Short('h') | Arg::Long("help") => return Ok(Asked::Help),
-            Arg::Long("after") if after.is_some() => {
-                return Err("--after is given twice; give it once".to_owned());
-            }
-            Arg::Long("after") => {
-                let text = value(&mut parser)?;
-                let value = chain::parse(&text).ok_or_else(|| {
-                    format!("--after {text:?}: a chain value, 64 digits of 0-9 and a-f")
-                })?;
-                after = Some(value);
-            }
-            Arg::Value(file) => files.push(file.into()),
-            other => {
-                return Err(format!(
-                    "verify: {}; it has --after and files",
-                    other.unexpected()
-                ));
-            }
+/// The next word; an option that stands in `given` already is refused, but for
+/// `--nsexec`.
+pub(crate) fn next<'a>(
+    parser: &'a mut lexopt::Parser,
+    given: &mut Vec<String>,
+) -> Result<Option<Arg<'a>>, String> {
+    let word = parser.next().map_err(|error| error.to_string())?;
+    if let Some(Arg::Long(name)) = word {
+        if name != "nsexec" && given.iter().any(|one| one == name) {
+            return Err(format!("--{name} is given twice; give it once"));
         }
+        given.push(name.to_owned());
     }
-    if files.is_empty() {
-        return Err("verify: give one file or more".to_owned());
-    }
-    Ok(Asked::Verify(Verify {
-        after: after.unwrap_or(chain::BEGINNING),
-        files,
-    }))
+    Ok(word)
 }
 
-/// What stands after `tree`.
-fn tree(mut parser: lexopt::Parser) -> Result<Asked, String> {
-    let (mut probes, mut shown) = (None, None);
-    while let Some(word) = parser.next().map_err(|error| error.to_string())? {
-        match word {
-            Arg::Short('h') | Arg::Long("help") => return Ok(Asked::Help),
-            Arg::Long("probes") if probes.is_none() => {
-                let file = parser.value().map_err(|error| error.to_string())?;
-                probes = Some(PathBuf::from(file));
-            }
-            Arg::Long("format") if shown.is_none() => shown = Some(format(&mut parser)?),
-            Arg::Long(name @ ("probes" | "format")) => {
-                return Err(format!("--{name} is given twice; give it once"));
-            }
-            other => {
-                return Err(format!(
-                    "tree: {}; it has --format and --probes",
-                    other.unexpected()
-                ));
-            }
-        }
-    }
-    Ok(Asked::Tree(Tree {
-        probes,
-        format: shown.unwrap_or_default(),
-    }))
-}
-
-/// What stands after `selftest`.
-fn selftest(mut parser: lexopt::Parser) -> Result<Asked, String> {
-    let (mut probes, mut shown, mut memory, mut events) = (None, None, None, None);
-    let mut asked = None;
-    while let Some(word) = parser.next().map_err(|error| error.to_string())? {
-        match word {
-            Arg::Short('h') | Arg::Long("help") => return Ok(Asked::Help),
-            Arg::Long("probes") if probes.is_none() => {
-                let file = parser.value().map_err(|error| error.to_string())?;
-                probes = Some(PathBuf::from(file));
-            }
-            Arg::Long("format") if shown.is_none() => shown = Some(format(&mut parser)?),
-            Arg::Long("backend") if asked.is_none() => {
-                asked = Some(backend(&value(&mut parser)?)?);
-            }
-            Arg::Long("ring") if memory.is_none() => {
-                memory = Some(ring(&value(&mut parser)?)?);
-            }
-            Arg::Long("events") if events.is_none() => {
-                let text = value(&mut parser)?;
-                let count = number(&text).filter(|count: &u32| {
-                    (1..=MOST_EVENTS).contains(count) && count.is_multiple_of(TOGETHER)
-                });
-                events = Some(count.ok_or_else(|| {
-                    format!("--events {text:?}: a multiple of {TOGETHER}, up to {MOST_EVENTS}")
-                })?);
-            }
-            Arg::Long(name @ ("probes" | "backend" | "format" | "ring" | "events")) => {
-                return Err(format!("--{name} is given twice; give it once"));
-            }
-            other => {
-                return Err(format!(
-                    "selftest: {}; it has --events, --ring, --backend, --format and --probes",
-                    other.unexpected()
-                ));
-            }
-        }
-    }
-    Ok(Asked::Selftest(Selftest {
-        probes,
-        format: shown.unwrap_or_default(),
-        backend: asked,
-        ring: memory,
-        events: events.unwrap_or(EVENTS),
-    }))
-}
-
-/// What stands after `report`.
-fn report(mut parser: lexopt::Parser) -> Result<Asked, String> {
-    let mut report = Report::default();
-    while let Some(word) = parser.next().map_err(|error| error.to_string())? {
-        match word {
-            Arg::Short('h') | Arg::Long("help") => return Ok(Asked::Help),
-            Arg::Long("output") if report.output.is_none() => {
-                let file = parser.value().map_err(|error| error.to_string())?;
-                report.output = Some(PathBuf::from(file));
-            }
-            Arg::Long("output") => return Err("--output is given twice; give it once".to_owned()),
-            Arg::Value(file) => report.files.push(PathBuf::from(file)),
-            other => return Err(format!("report: {}; it has --output", other.unexpected())),
-        }
-    }
-    if report.files.is_empty() {
-        return Err("report: give one file or more, which --format json wrote".to_owned());
-    }
-    Ok(Asked::Report(report))
-}
-
-fn format(parser: &mut lexopt::Parser) -> Result<Format, String> {
+pub(crate) fn format(parser: &mut lexopt::Parser) -> Result<Format, String> {
     match value(parser)?.as_str() {
         "text" => Ok(Format::Text),
         "json" => Ok(Format::Json),
@@ -618,7 +445,7 @@ fn format(parser: &mut lexopt::Parser) -> Result<Format, String> {
     }
 }
 
-fn value(parser: &mut lexopt::Parser) -> Result<String, String> {
+pub(crate) fn value(parser: &mut lexopt::Parser) -> Result<String, String> {
     let value = parser.value().map_err(|error| error.to_string())?;
     value.string().map_err(|error| error.to_string())
 }
@@ -654,7 +481,7 @@ fn size(text: &str) -> Result<u64, String> {
         })
 }
 
-fn backend(text: &str) -> Result<Backend, String> {
+pub(crate) fn backend(text: &str) -> Result<Backend, String> {
     Backend::named(text).ok_or_else(|| {
         let names = Backend::ALL.map(Backend::name).join(" or ");
         format!("--backend {text:?}: {names}")
@@ -662,7 +489,7 @@ fn backend(text: &str) -> Result<Backend, String> {
 }
 
 /// As the kernel takes it.
-fn ring(text: &str) -> Result<u32, String> {
+pub(crate) fn ring(text: &str) -> Result<u32, String> {
     bytes(text)
         .filter(|size| size.is_power_of_two() && (4 << 10..=1 << 30).contains(size))
         .and_then(|size| u32::try_from(size).ok())
@@ -704,7 +531,7 @@ fn container(text: &str) -> Result<String, String> {
 }
 
 /// Digits and nothing else.
-fn number<T: std::str::FromStr>(text: &str) -> Option<T> {
+pub(crate) fn number<T: std::str::FromStr>(text: &str) -> Option<T> {
     let digits = text.bytes().all(|byte| byte.is_ascii_digit());
     text.parse().ok().filter(|_| digits)
 }
@@ -729,235 +556,5 @@ fn list<T: PartialEq>(
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn asked(words: &[&str]) -> Result<Asked, String> {
-        read(words.iter().map(Into::into))
-    }
-
-    fn run(words: &[&str]) -> Run {
-        match asked(words) {
-            Ok(Asked::Run(run)) => *run,
-            other => panic!("{words:?}: {other:?}"),
-        }
-    }
-
-    #[test]
-    fn options_are_taken_once() {
-        assert_eq!(run(&[]), Run::default());
-        assert_eq!(run(&["--probes", "f"]).probes, Some("f".into()));
-        assert!(run(&["--snapshot", "--probes=f"]).snapshot);
-        assert_eq!(asked(&["--help"]), Ok(Asked::Help));
-        assert_eq!(asked(&["-V"]), Ok(Asked::Version));
-        let all = run(&[
-            "--format=json",
-            "--duration",
-            "1.5",
-            "--class",
-            "denied,join_host",
-            "--type=net,mnt",
-            "--exe=nsexec",
-            "--cgroup=/a.slice/b",
-            "--container=4f79",
-            "--lineage",
-            "--nsexec=a",
-            "--nsexec=b",
-        ]);
-        assert_eq!(all.format, Some(Format::Json));
-        assert_eq!(all.duration, Some(Duration::from_millis(1500)));
-        assert_eq!(all.filter.classes, [Class::Denied, Class::JoinHost]);
-        assert_eq!(all.filter.slots, ["net", "mnt"]);
-        assert_eq!(all.nsexec.len(), 2);
-        assert_eq!(all.filter.cgroup, Some(Name::Path("/a.slice/b".into())));
-        assert_eq!(all.filter.container.as_deref(), Some("4f79"));
-        assert_eq!(run(&["--cgroup=12"]).filter.cgroup, Some(Name::Id(12)));
-        let mut files = Verify {
-            after: chain::BEGINNING,
-            files: vec!["a".into(), "b".into()],
-        };
-        assert_eq!(
-            asked(&["verify", "a", "b"]),
-            Ok(Asked::Verify(files.clone()))
-        );
-        files.after = chain::next(files.after, b"{}");
-        let value = chain::hex(files.after);
-        let words = ["verify", "--after", &value, "a", "b"];
-        assert_eq!(asked(&words), Ok(Asked::Verify(files)));
-        let output = run(&["--output=f", "--rotate=4096", "--keep=1"]);
-        assert_eq!((output.rotate, output.keep), (Some(4096), Some(1)));
-        let loss = run(&[
-            "--on-loss=fail",
-            "--health=5",
-            "--ring=64K",
-            "--alert-status",
-        ]);
-        assert_eq!((loss.on_loss, loss.ring), (OnLoss::Fail, Some(64 << 10)));
-        assert_eq!(loss.health, Some(Duration::from_secs(5)));
-        assert!(loss.alert_status);
-        for (text, size) in [("4K", 4 << 10), ("100M", 100 << 20), ("1G", 1 << 30)] {
-            assert_eq!(run(&["--output=f", "--rotate", text]).rotate, Some(size));
-        }
-        assert_eq!(run(&["--", "verify"]).program, ["verify"]);
-        let program = run(&["--all", "--", "sh", "-c", "--format"]);
-        assert_eq!(program.program, ["sh", "-c", "--format"]);
-        assert_eq!(run(&["--no-rule=join-host"]).no_rules, ["join-host"]);
-        let words = |name: &str| FLAGS.iter().find(|flag| flag.long == name).unwrap().words;
-        assert_eq!(words("no-rule"), RULES.map(|rule| rule.name));
-        assert_eq!(words("backend"), Backend::ALL.map(Backend::name));
-        assert_eq!(run(&["--backend=fentry"]).backend, Some(Backend::Fentry));
-        assert_eq!(words("class"), Class::ALL.map(Class::name));
-        assert_eq!(words("type"), TYPES.map(|(name, _)| name));
-        assert!(
-            help().lines().all(|line| line.chars().count() <= 80),
-            "{}",
-            help()
-        );
-        // Each that stands in the help is read.
-        for flag in FLAGS.iter().filter(|flag| flag.value.is_none()) {
-            let _ = asked(&[&format!("--{}", flag.long)])
-                .map_err(|why| assert!(!why.contains("--help"), "{why}"));
-        }
-        assert_eq!(run(&["true", "--format"]).program, ["true", "--format"]);
-    }
-
-    #[test]
-    fn tree_is_a_word_of_its_own_only_where_it_is_the_first() {
-        let tree = |probes: Option<&str>, format| {
-            Ok(Asked::Tree(Tree {
-                probes: probes.map(Into::into),
-                format,
-            }))
-        };
-        assert_eq!(asked(&["tree"]), tree(None, Format::Text));
-        let all = ["tree", "--format=json", "--probes", "f"];
-        assert_eq!(asked(&all), tree(Some("f"), Format::Json));
-        assert_eq!(asked(&["tree", "-h"]), Ok(Asked::Help));
-        assert_eq!(run(&["--", "tree"]).program, ["tree"]);
-        assert_eq!(run(&["--all", "tree", "-a"]).program, ["tree", "-a"]);
-        for wrong in [
-            &["tree", "tree"][..],
-            &["tree", "--all"],
-            &["tree", "--format=xml"],
-            &["tree", "--format=text", "--format=text"],
-            &["tree", "--probes=f", "--probes=f"],
-        ] {
-            assert!(asked(wrong).is_err(), "{wrong:?}");
-        }
-    }
-
-    #[test]
-    fn selftest_has_options_of_its_own() {
-        let mut expected = Selftest {
-            probes: None,
-            format: Format::Text,
-            backend: None,
-            ring: None,
-            events: EVENTS,
-        };
-        assert_eq!(asked(&["selftest"]), Ok(Asked::Selftest(expected.clone())));
-        expected.ring = Some(64 << 10);
-        expected.events = 8;
-        expected.backend = Some(Backend::Tracepoint);
-        expected.format = Format::Json;
-        let words = [
-            "selftest",
-            "--ring=64K",
-            "--events=8",
-            "--format=json",
-            "--backend=tracepoint",
-        ];
-        assert_eq!(asked(&words), Ok(Asked::Selftest(expected)));
-        for wrong in [
-            "--events=0",
-            "--events=6",
-            "--events=100004",
-            "--backend=",
-            "--all",
-            "x",
-        ] {
-            assert!(asked(&["selftest", wrong]).is_err(), "{wrong}");
-        }
-        assert!(asked(&["selftest", "--events=4", "--events=4"]).is_err());
-    }
-
-    #[test]
-    fn report_takes_files_and_where_the_page_goes() {
-        let report = |files: &[&str], output: Option<&str>| {
-            Ok(Asked::Report(Report {
-                files: files.iter().map(Into::into).collect(),
-                output: output.map(Into::into),
-            }))
-        };
-        assert_eq!(asked(&["report", "a"]), report(&["a"], None));
-        let all = ["report", "a", "--output=p", "--", "-b"];
-        assert_eq!(asked(&all), report(&["a", "-b"], Some("p")));
-        assert_eq!(asked(&["report", "--help"]), Ok(Asked::Help));
-        assert_eq!(run(&["--", "report"]).program, ["report"]);
-        for wrong in [
-            &["report"][..],
-            &["report", "--output", "p"],
-            &["report", "a", "--output"],
-            &["report", "a", "--output=p", "--output=q"],
-            &["report", "a", "--format=json"],
-        ] {
-            assert!(asked(wrong).is_err(), "{wrong:?}");
-        }
-    }
-
-    #[test]
-    fn anything_else_is_an_error() {
-        for wrong in [
-            &["--probes"][..],
-            &["--probes", "f", "--probes", "f"],
-            &["--snapshot", "--snapshot"],
-            &["--snapshot=yes"],
-            &["-x"],
-            &["--format", "xml"],
-            &["--duration", "0"],
-            &["--duration", "-1"],
-            &["--duration", "inf"],
-            &["--class", "join"],
-            &["--class", ""],
-            &["--class", "noop,noop"],
-            &["--no-rule", "join"],
-            &["--type", "cap"],
-            &["--pid", "0"],
-            &["--pid", "+1"],
-            &["--pid", "1", "true"],
-            &["--exe", ""],
-            &["--cgroup="],
-            &["--cgroup=0"],
-            &["--cgroup=-1"],
-            &["--cgroup=a.slice"],
-            &["--cgroup=/a/../b"],
-            &["--container="],
-            &["--container=docker/4f79"],
-            &["--container=*"],
-            &["--container=web", "--container=db"],
-            &["--all"],
-            &["verify"],
-            &["verify", "-x"],
-            &["verify", "--after", "0", "f"],
-            &["--rotate=4K"],
-            &["--keep=1"],
-            &["--output=f", "--rotate=4095"],
-            &["--output=f", "--rotate=4k"],
-            &["--output=f", "--rotate=K"],
-            &["--output=f", "--rotate=+4K"],
-            &["--output=f", "--rotate=17179869184G"],
-            &["--output=f", "--keep=0"],
-            &["--output=f", "--keep=1000"],
-            &["--ring=3K"],
-            &["--ring=2K"],
-            &["--ring=2G"],
-            &["--on-loss=stop"],
-            &["--backend=kprobe"],
-            &["--backend=fentry,tracepoint"],
-            &["--backend=fentry", "--backend=fentry"],
-            &["--health=0"],
-        ] {
-            assert!(asked(wrong).is_err(), "{wrong:?}");
-        }
-    }
-}
+#[path = "arguments_tests.rs"]
+mod tests;

@@ -1,8 +1,17 @@
 //! What else it does than watch: a word each, before all options.
 
+use std::ffi::{OsStr, OsString};
 use std::fmt::Write as _;
+use std::path::PathBuf;
 
-use crate::arguments::{Flag, flag};
+use lexopt::Arg;
+
+use crate::arguments::{
+    Asked, BACKENDS, FORMATS, Flag, Format, backend, flag, format, next, number, ring, value,
+};
+use crate::chain;
+use crate::programs::Backend;
+use crate::selftest::{EVENTS, MOST_EVENTS, TOGETHER};
 
 /// A command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,8 +26,12 @@ pub struct Command {
     pub options: &'static [Flag],
 }
 
-const FORMATS: &[&str] = &["text", "json"];
-const BACKENDS: &[&str] = &["fentry", "tracepoint"];
+const FORMAT: Flag = flag(
+    "format",
+    Some("FORMAT"),
+    FORMATS,
+    "for people (left out), or one JSON object",
+);
 const PROBES: Flag = flag("probes", Some("FILE"), &[], "load these probes");
 
 /// Every command, in the order of `--help`: the help, the manual and the completions
@@ -28,15 +41,7 @@ pub const COMMANDS: [Command; 4] = [
         name: "tree",
         operands: "",
         help: "draw which processes are in which namespaces and containers now",
-        options: &[
-            flag(
-                "format",
-                Some("FORMAT"),
-                FORMATS,
-                "for people (left out), or one JSON object",
-            ),
-            PROBES,
-        ],
+        options: &[FORMAT, PROBES],
     },
     Command {
         name: "verify",
@@ -72,12 +77,7 @@ pub const COMMANDS: [Command; 4] = [
                 BACKENDS,
                 "see calls with this one (left out: the best)",
             ),
-            flag(
-                "format",
-                Some("FORMAT"),
-                FORMATS,
-                "for people (left out), or one JSON object",
-            ),
+            FORMAT,
             PROBES,
         ],
     },
@@ -121,16 +121,190 @@ impl Command {
     }
 }
 
+/// What is verified.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Verify {
+    /// What the first file continues.
+    pub after: chain::Value,
+    pub files: Vec<PathBuf>,
+}
+
+/// How what is there is drawn.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tree {
+    /// Where the probes are; none: those that were built in.
+    pub probes: Option<PathBuf>,
+    pub format: Format,
+}
+
+/// How it is tested.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Selftest {
+    /// Where the probes are; none: those that were built in.
+    pub probes: Option<PathBuf>,
+    pub format: Format,
+    /// What sees the calls; none: the best that loads.
+    pub backend: Option<Backend>,
+    /// Of the ring of namespaces, in bytes.
+    pub ring: Option<u32>,
+    /// How many calls are made.
+    pub events: u32,
+}
+
+/// What the page is made from.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Report {
+    /// Each continues the one before.
+    pub files: Vec<PathBuf>,
+    /// Where the page goes; none: standard output.
+    pub output: Option<PathBuf>,
+}
+
+/// Reads what stands behind a command's name; none: it is not the name of one.
+pub(crate) fn read(name: &OsStr, rest: &[OsString]) -> Option<Result<Asked, String>> {
+    let read = match name.to_str()? {
+        "tree" => tree,
+        "verify" => verify,
+        "selftest" => selftest,
+        "report" => report,
+        _ => return None,
+    };
+    Some(read(lexopt::Parser::from_args(rest)))
+}
+
+/// What is said of a word that the command does not have.
+fn refused(name: &str, word: Arg<'_>) -> String {
+    let own = COMMANDS.iter().find(|command| command.name == name);
+    let options = own.into_iter().flat_map(|command| command.options);
+    let mut has: Vec<String> = options.map(|flag| format!("--{}", flag.long)).collect();
+    let operands = own.is_some_and(|command| !command.operands.is_empty());
+    has.extend(operands.then(|| "files".to_owned()));
+    let last = has.pop().unwrap_or_default();
+    let others = match has.as_slice() {
+        [] => String::new(),
+        others => format!("{} and ", others.join(", ")),
+    };
+    format!("{name}: {}; it has {others}{last}", word.unexpected())
+}
+
+/// What stands after `verify`.
+fn verify(mut parser: lexopt::Parser) -> Result<Asked, String> {
+    let (mut after, mut files) = (None, Vec::new());
+    let mut given = Vec::new();
+    while let Some(word) = next(&mut parser, &mut given)? {
+        match word {
+            Arg::Short('h') | Arg::Long("help") => return Ok(Asked::Help),
+            Arg::Long("after") => {
+                let text = value(&mut parser)?;
+                let value = chain::parse(&text).ok_or_else(|| {
+                    format!("--after {text:?}: a chain value, 64 digits of 0-9 and a-f")
+                })?;
+                after = Some(value);
+            }
+            Arg::Value(file) => files.push(file.into()),
+            other => return Err(refused("verify", other)),
+        }
+    }
+    if files.is_empty() {
+        return Err("verify: give one file or more".to_owned());
+    }
+    Ok(Asked::Verify(Verify {
+        after: after.unwrap_or(chain::BEGINNING),
+        files,
+    }))
+}
+
+/// What stands after `tree`.
+fn tree(mut parser: lexopt::Parser) -> Result<Asked, String> {
+    let (mut probes, mut shown) = (None, None);
+    let mut given = Vec::new();
+    while let Some(word) = next(&mut parser, &mut given)? {
+        match word {
+            Arg::Short('h') | Arg::Long("help") => return Ok(Asked::Help),
+            Arg::Long("probes") => {
+                let file = parser.value().map_err(|error| error.to_string())?;
+                probes = Some(PathBuf::from(file));
+            }
+            Arg::Long("format") => shown = Some(format(&mut parser)?),
+            other => return Err(refused("tree", other)),
+        }
+    }
+    Ok(Asked::Tree(Tree {
+        probes,
+        format: shown.unwrap_or_default(),
+    }))
+}
+
+/// What stands after `selftest`.
+fn selftest(mut parser: lexopt::Parser) -> Result<Asked, String> {
+    let (mut probes, mut shown, mut memory, mut events) = (None, None, None, None);
+    let mut asked = None;
+    let mut given = Vec::new();
+    while let Some(word) = next(&mut parser, &mut given)? {
+        match word {
+            Arg::Short('h') | Arg::Long("help") => return Ok(Asked::Help),
+            Arg::Long("probes") => {
+                let file = parser.value().map_err(|error| error.to_string())?;
+                probes = Some(PathBuf::from(file));
+            }
+            Arg::Long("format") => shown = Some(format(&mut parser)?),
+            Arg::Long("backend") => {
+                asked = Some(backend(&value(&mut parser)?)?);
+            }
+            Arg::Long("ring") => {
+                memory = Some(ring(&value(&mut parser)?)?);
+            }
+            Arg::Long("events") => {
+                let text = value(&mut parser)?;
+                let count = number(&text).filter(|count: &u32| {
+                    (1..=MOST_EVENTS).contains(count) && count.is_multiple_of(TOGETHER)
+                });
+                events = Some(count.ok_or_else(|| {
+                    format!("--events {text:?}: a multiple of {TOGETHER}, up to {MOST_EVENTS}")
+                })?);
+            }
+            other => return Err(refused("selftest", other)),
+        }
+    }
+    Ok(Asked::Selftest(Selftest {
+        probes,
+        format: shown.unwrap_or_default(),
+        backend: asked,
+        ring: memory,
+        events: events.unwrap_or(EVENTS),
+    }))
+}
+
+/// What stands after `report`.
+fn report(mut parser: lexopt::Parser) -> Result<Asked, String> {
+    let mut report = Report::default();
+    let mut given = Vec::new();
+    while let Some(word) = next(&mut parser, &mut given)? {
+        match word {
+            Arg::Short('h') | Arg::Long("help") => return Ok(Asked::Help),
+            Arg::Long("output") => {
+                let file = parser.value().map_err(|error| error.to_string())?;
+                report.output = Some(PathBuf::from(file));
+            }
+            Arg::Value(file) => report.files.push(PathBuf::from(file)),
+            other => return Err(refused("report", other)),
+        }
+    }
+    if report.files.is_empty() {
+        return Err("report: give one file or more, which --format json wrote".to_owned());
+    }
+    Ok(Asked::Report(report))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::arguments::{FLAGS, read};
-    use crate::selftest::{EVENTS, TOGETHER};
+    use crate::arguments::FLAGS;
 
     /// What is said of an option without a value.
     fn said(command: &str, long: &str) -> String {
         let words = [command.to_owned(), format!("--{long}")];
-        read(words.map(Into::into)).expect_err(long)
+        crate::arguments::read(words.map(Into::into)).expect_err(long)
     }
 
     #[test]

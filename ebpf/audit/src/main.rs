@@ -10,6 +10,7 @@ use std::time::Instant;
 use nix::sys::signal::SigSet;
 use nsexec_audit::arguments::{self, Asked, Format, Run};
 use nsexec_audit::chain::{self, Chained};
+use nsexec_audit::commands::{Report, Selftest, Tree as Drawn, Verify};
 use nsexec_audit::cost;
 use nsexec_audit::filter::Filtering;
 use nsexec_audit::json;
@@ -182,7 +183,7 @@ fn itself(tasks: &[Snapshot]) -> Process {
 }
 
 /// Each file continues the one before.
-fn verify(asked: &arguments::Verify, out: &mut dyn io::Write) -> io::Result<u8> {
+fn verify(asked: &Verify, out: &mut dyn io::Write) -> io::Result<u8> {
     let mut last = asked.after;
     for path in &asked.files {
         let name = path.display();
@@ -214,7 +215,7 @@ fn verify(asked: &arguments::Verify, out: &mut dyn io::Write) -> io::Result<u8> 
 
 /// Everything is read before anything is written; a page that is made anew can be read
 /// by its owner only, as what it is made from.
-fn make_page(asked: &arguments::Report, out: &mut dyn io::Write) -> Result<(), Box<dyn Error>> {
+fn make_page(asked: &Report, out: &mut dyn io::Write) -> Result<(), Box<dyn Error>> {
     let named = |path: &Path, error: io::Error| format!("{}: {error}", path.display());
     let mut files = Vec::new();
     let mut inputs = Vec::new();
@@ -273,7 +274,7 @@ fn load(
     Ok(Probes::start_with(object, &kernel, sizes, backend)?)
 }
 
-fn draw(asked: &arguments::Tree, out: &mut dyn io::Write) -> Result<(), Box<dyn Error>> {
+fn draw(asked: &Drawn, out: &mut dyn io::Write) -> Result<(), Box<dyn Error>> {
     let tasks = load(asked.probes.as_deref(), Sizes::DEFAULT, None)?.snapshot()?;
     let tree = Tree::of(&tasks, &tree::look_up(&tasks));
     match asked.format {
@@ -287,7 +288,7 @@ fn draw(asked: &arguments::Tree, out: &mut dyn io::Write) -> Result<(), Box<dyn 
 }
 
 /// Whether what happens is what is reported, and what it costs.
-fn test(asked: &arguments::Selftest, out: &mut dyn io::Write) -> Result<u8, Box<dyn Error>> {
+fn test(asked: &Selftest, out: &mut dyn io::Write) -> Result<u8, Box<dyn Error>> {
     let sizes = asked.ring.map_or(Sizes::DEFAULT, Sizes::of);
     let start = || load(asked.probes.as_deref(), sizes, asked.backend);
     let mut report = selftest::run(&mut start()?, sizes.namespaces, asked.events)?;
