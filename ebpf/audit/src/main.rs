@@ -15,6 +15,7 @@ use nsexec_audit::cost;
 use nsexec_audit::filter::Filtering;
 use nsexec_audit::json;
 use nsexec_audit::lineage::{File, Process};
+use nsexec_audit::lines;
 use nsexec_audit::output::{self, Files, Output, Rotation};
 use nsexec_audit::probes::{self, Probes, Sizes};
 use nsexec_audit::programs::Backend;
@@ -27,6 +28,7 @@ use nsexec_audit::text::Text;
 use nsexec_audit::tree::{self, Tree};
 use nsexec_audit::watch::{self, OnLoss, Terms, exit_code, say};
 use nsexec_audit_abi::record::Snapshot;
+use serde::Serialize;
 
 /// What else there is to tell, where there is no program's status.
 const ALERT: u8 = 3;
@@ -80,7 +82,7 @@ fn run() -> Result<u8, Box<dyn Error>> {
     let tasks = probes.snapshot()?;
     if asked.snapshot {
         for task in tasks {
-            writeln!(out, "{}", json::snapshot(&task))?;
+            line(&json::snapshot(&task), &mut out)?;
         }
         out.flush()?;
         return Ok(0);
@@ -274,11 +276,19 @@ fn load(
     Ok(Probes::start_with(object, &kernel, sizes, backend)?)
 }
 
+/// One line of JSON.
+fn line(value: &impl Serialize, out: &mut dyn io::Write) -> io::Result<()> {
+    let mut line = Vec::new();
+    lines::write(value, &mut line)?;
+    line.push(b'\n');
+    out.write_all(&line)
+}
+
 fn draw(asked: &Drawn, out: &mut dyn io::Write) -> Result<(), Box<dyn Error>> {
     let tasks = load(asked.probes.as_deref(), Sizes::DEFAULT, None)?.snapshot()?;
     let tree = Tree::of(&tasks, &tree::look_up(&tasks));
     match asked.format {
-        Format::Json => writeln!(out, "{}", tree.json())?,
+        Format::Json => line(&tree.json(), out)?,
         Format::Text => {
             let colour = io::stdout().is_terminal();
             out.write_all(tree.text(Text { colour }).as_bytes())?;
@@ -294,7 +304,7 @@ fn test(asked: &Selftest, out: &mut dyn io::Write) -> Result<u8, Box<dyn Error>>
     let mut report = selftest::run(&mut start()?, sizes.namespaces, asked.events)?;
     report.cost = cost::measure(start, sizes.namespaces)?;
     match asked.format {
-        Format::Json => writeln!(out, "{}", serde_json::to_string(&report)?)?,
+        Format::Json => line(&report, out)?,
         Format::Text => write!(out, "{report}")?,
     }
     out.flush()?;

@@ -3,7 +3,8 @@
 
 mod support;
 
-use std::process::Command;
+use std::io::Read as _;
+use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
 
@@ -97,6 +98,35 @@ fn a_process_in_new_namespaces_is_in_a_set_of_its_own() {
     assert!(line.starts_with(&format!("└─ {pid} sleep ")), "{line}");
     let parent = format!("(of {})", std::process::id());
     assert!(line.ends_with(&parent), "{line}");
+}
+
+/// A process names itself, and a terminal obeys U+009B.
+#[test]
+fn a_name_that_a_terminal_obeys_is_escaped() {
+    if object("a_name_that_a_terminal_obeys_is_escaped").is_none() {
+        return;
+    }
+    let mut shell = Command::new("sh")
+        .args([
+            "-c",
+            r"printf 'a\302\23331mb' > /proc/$$/comm; echo; read x",
+        ])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut named = [0];
+    shell.stdout.take().unwrap().read_exact(&mut named).unwrap();
+    let printed = [&["tree", "--format=json"][..], &["--snapshot"]].map(|words| {
+        let output = Command::new(PROGRAM).args(words).output().unwrap();
+        String::from_utf8(output.stdout).unwrap()
+    });
+    drop(shell.stdin.take());
+    shell.wait().unwrap();
+    for printed in printed {
+        assert!(printed.contains(r#""comm":"a\u009b31mb""#), "{printed}");
+        assert!(!printed.contains('\u{9b}'));
+    }
 }
 
 #[test]
