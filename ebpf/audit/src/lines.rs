@@ -5,45 +5,41 @@
 //! characters, and those that turn the direction of what is written, which make a
 //! text look like another one. They are escaped as well.
 
-use std::io;
+use std::fmt::Write as _;
 
 use serde::Serialize;
-use serde_json::Serializer;
-use serde_json::ser::Formatter;
 
 /// Writes a value behind what is there, without an end of line.
 ///
 /// # Errors
 /// It cannot be written as JSON.
 pub fn write(value: &impl Serialize, out: &mut Vec<u8>) -> serde_json::Result<()> {
-    value.serialize(&mut Serializer::with_formatter(out, Plain))
+    let start = out.len();
+    serde_json::to_writer(&mut *out, value)?;
+    // Most lines are ASCII. All bytes are looked at, which is quicker than to stop at one.
+    let plain = |so_far, byte: &u8| so_far & (*byte < 0x7f);
+    let written = out.get(start..).unwrap_or_default();
+    if !written.iter().fold(true, plain) {
+        let escaped = escaped(&String::from_utf8_lossy(written));
+        out.truncate(start);
+        out.extend_from_slice(escaped.as_bytes());
+    }
+    Ok(())
 }
 
-struct Plain;
-
-impl Formatter for Plain {
-    fn write_string_fragment<W: ?Sized + io::Write>(
-        &mut self,
-        out: &mut W,
-        fragment: &str,
-    ) -> io::Result<()> {
-        // All of them are looked at, which is quicker than to stop at one.
-        let plain = |so_far, byte| so_far & (byte < 0x7f);
-        if fragment.bytes().fold(true, plain) {
-            return out.write_all(fragment.as_bytes());
+/// JSON in which those characters stand in texts alone, since everything else in it
+/// is ASCII.
+fn escaped(json: &str) -> String {
+    let mut text = String::with_capacity(json.len());
+    for character in json.chars() {
+        if obeyed(character) {
+            // None of them is beyond U+FFFF, and writing to a String cannot fail.
+            let _ = write!(text, "\\u{:04x}", u32::from(character));
+        } else {
+            text.push(character);
         }
-        let mut rest = fragment;
-        while let Some(at) = rest.find(obeyed) {
-            let (before, from) = rest.split_at(at);
-            out.write_all(before.as_bytes())?;
-            let mut characters = from.chars();
-            let found = characters.next().unwrap_or_default();
-            // None of them is beyond U+FFFF.
-            write!(out, "\\u{:04x}", u32::from(found))?;
-            rest = characters.as_str();
-        }
-        out.write_all(rest.as_bytes())
     }
+    text
 }
 
 /// Whether a terminal does not just show it.
