@@ -69,7 +69,7 @@ impl Chained {
         let value = next(self.last, line);
         out.write_all(open)?;
         out.write_all(MEMBER)?;
-        out.write_all(hex(value).as_bytes())?;
+        out.write_all(&digits(value))?;
         out.write_all(END)?;
         out.write_all(b"\n")?;
         self.last = value;
@@ -182,12 +182,20 @@ fn digit(digit: u8) -> Option<u8> {
     }
 }
 
+/// The digits that it is written with.
+fn digits(value: Value) -> [u8; DIGITS] {
+    let digit = |number: u8| number + if number < 10 { b'0' } else { b'a' - 10 };
+    let mut digits = [0; DIGITS];
+    for (pair, byte) in digits.chunks_exact_mut(2).zip(value) {
+        pair.copy_from_slice(&[digit(byte >> 4), digit(byte & 0xf)]);
+    }
+    digits
+}
+
 /// As it is written.
 #[must_use]
 pub fn hex(value: Value) -> String {
-    let digit = |number: u8| char::from_digit(number.into(), 16);
-    let digits = value.iter().flat_map(|byte| [byte >> 4, byte & 0xf]);
-    digits.filter_map(digit).collect()
+    String::from_utf8_lossy(&digits(value)).into_owned()
 }
 
 impl fmt::Display for Wrong {

@@ -24,8 +24,9 @@ impl<K: Eq + Hash, V> Recent<K, V> {
     }
 
     pub(crate) fn get(&mut self, key: &K) -> Option<&V> {
-        if !self.recent.contains_key(key) {
-            let (key, value) = self.older.remove_entry(key)?;
+        if !self.older.is_empty()
+            && let Some((key, value)) = self.older.remove_entry(key)
+        {
             self.put(key, value);
         }
         self.recent.get(key)
