@@ -94,12 +94,12 @@ pub struct Gap {
 }
 
 impl Gap {
-    fn between(known: Vector, found: Vector) -> Option<Self> {
-        let differs = !SlotSet::differing(&known, &found).is_empty();
+    fn between(known: &Vector, found: &Vector) -> Option<Self> {
+        let differs = !SlotSet::differing(known, found).is_empty();
         differs.then_some(Self {
             of_child: false,
-            known,
-            found,
+            known: *known,
+            found: *found,
         })
     }
 
@@ -147,15 +147,15 @@ impl Lineage {
         let at_ns = event.header().boot_ns;
         match event {
             Event::Namespace(record) => {
+                let before = Some(&record.before);
                 let unseen = record.call.notes.has(Notes::BEGINNING_UNSEEN);
-                let gap = (!unseen)
-                    .then(|| self.check(thread(&record.actor), &record.before, at_ns))
-                    .flatten();
+                let before = before.filter(|_| !unseen);
+                let actor = thread(&record.actor);
                 if record.child == Kin::NONE {
-                    self.left_in(thread(&record.actor), record.after, at_ns);
-                } else {
-                    self.left_in(thread_of(&record.child), record.after, at_ns);
+                    return self.moved(actor, before, record.after, at_ns);
                 }
+                let gap = before.and_then(|before| self.check(actor, before, at_ns));
+                self.left_in(thread_of(&record.child), record.after, at_ns);
                 gap
             }
             Event::Fork(record) => {
@@ -267,7 +267,7 @@ impl Lineage {
     }
 
     fn check(&self, thread: Thread, found: &Vector, at_ns: u64) -> Option<Gap> {
-        Gap::between(self.left(thread, at_ns)?, *found)
+        Gap::between(&self.left(thread, at_ns)?, found)
     }
 
     /// Any other is where its parent is, but for the two namespaces that a task has for
@@ -278,7 +278,7 @@ impl Lineage {
         for slot in ["pid", "time"].into_iter().filter_map(place) {
             copy_slot(&known, slot, &mut found, slot);
         }
-        let gap = Gap::between(known, found)?;
+        let gap = Gap::between(&known, &found)?;
         self.left_in(parent, found, at_ns);
         Some(gap)
     }
@@ -291,7 +291,28 @@ impl Lineage {
         if let (Some(time), Some(children)) = (place("time"), place("time_for_children")) {
             copy_slot(&before, children, &mut taken, time);
         }
-        Gap::between(before, *found).and_then(|_| Gap::between(taken, *found))
+        Gap::between(&before, found).and_then(|_| Gap::between(&taken, found))
+    }
+
+    /// From where it is found, if that was seen, to another place.
+    fn moved(
+        &mut self,
+        thread: Thread,
+        found: Option<&Vector>,
+        vector: Vector,
+        at_ns: u64,
+    ) -> Option<Gap> {
+        let Some(known) = self.threads.get_mut(&thread) else {
+            self.left_in(thread, vector, at_ns);
+            return None;
+        };
+        let left = Known {
+            vector,
+            since_ns: at_ns,
+        };
+        let before = std::mem::replace(known, left);
+        let found = found.filter(|_| before.since_ns <= at_ns)?;
+        Gap::between(&before.vector, found)
     }
 
     fn left_in(&mut self, thread: Thread, vector: Vector, since_ns: u64) {
@@ -315,7 +336,7 @@ fn copy_slot(of: &Vector, from: usize, into: &mut Vector, to: usize) {
     }
 }
 
-fn thread(task: &Task) -> Thread {
+pub(crate) fn thread(task: &Task) -> Thread {
     Thread {
         tid: task.tid,
         start_ns: task.start_ns,
