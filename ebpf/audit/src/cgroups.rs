@@ -8,7 +8,7 @@ use std::fs::{self, File};
 use std::io::Read as _;
 use std::os::unix::fs::DirEntryExt as _;
 use std::path::{Path, PathBuf};
-use std::rc::Rc;
+use std::sync::Arc;
 
 use nsexec::procfs::cgroup;
 use nsexec_audit_abi::parts::Task;
@@ -41,7 +41,7 @@ const FIRST_NAMESPACE: &str = "cgroup:[4026531835]";
 pub struct Cgroup {
     pub place: Place,
     /// Its path in its hierarchy; none: it is not known.
-    pub path: Option<Rc<Path>>,
+    pub path: Option<Arc<Path>>,
 }
 
 /// As members of an object: `container`, `pod`. The host's has none.
@@ -217,7 +217,7 @@ impl Cgroups {
 
     fn place(&self, path: &Path) -> Place {
         match container::of_path(path) {
-            Some(container) => Place::Container(Rc::new(container)),
+            Some(container) => Place::Container(Arc::new(container)),
             None if self.sees_root => Place::Host,
             None => Place::Unknown,
         }

@@ -4,7 +4,7 @@
 //! the runtimes of an honest machine say, not a proof.
 
 use std::path::{Path, PathBuf};
-use std::rc::Rc;
+use std::sync::Arc;
 
 /// Who made a container.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -70,7 +70,7 @@ impl Container {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Place {
     Host,
-    Container(Rc<Container>),
+    Container(Arc<Container>),
     /// Its cgroup was gone before it was looked up, or cannot be seen: it is never
     /// taken for the host's.
     #[default]

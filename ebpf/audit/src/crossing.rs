@@ -3,7 +3,7 @@
 //! A namespace is whose the first process was that was seen to live in it; the
 //! host's are the host's.
 
-use std::rc::Rc;
+use std::sync::Arc;
 
 use nsexec_audit_abi::parts::{SLOT_NAMES, Vector};
 use nsexec_audit_abi::record::Namespace;
@@ -46,20 +46,20 @@ pub struct Passage {
     pub crossed_by: Option<&'static str>,
     /// Whose namespaces it is in now.
     #[serde(skip_serializing_if = "Option::is_none", serialize_with = "name")]
-    pub entered: Option<Rc<Container>>,
+    pub entered: Option<Arc<Container>>,
     /// Where it came from.
     #[serde(skip)]
     pub from: Place,
 }
 
-fn name<S: Serializer>(container: &Option<Rc<Container>>, to: S) -> Result<S::Ok, S::Error> {
+fn name<S: Serializer>(container: &Option<Arc<Container>>, to: S) -> Result<S::Ok, S::Error> {
     container.as_ref().map(|one| one.name()).serialize(to)
 }
 
 /// Whose each namespace is; none: the host's, though the host itself is not in it.
 #[derive(Debug)]
 pub struct Owners {
-    known: Recent<(usize, Id), Option<Rc<Container>>>,
+    known: Recent<(usize, Id), Option<Arc<Container>>>,
 }
 
 impl Default for Owners {
@@ -152,7 +152,7 @@ impl Owners {
         clippy::option_option,
         reason = "not known is not the same as the host's"
     )]
-    fn of(&mut self, slot: usize, id: Id) -> Option<Option<Rc<Container>>> {
+    fn of(&mut self, slot: usize, id: Id) -> Option<Option<Arc<Container>>> {
         self.known.get(&key(slot, id)).cloned()
     }
 }

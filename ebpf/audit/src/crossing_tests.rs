@@ -7,7 +7,7 @@ use crate::lineage::tests::{call, namespace, task, vector, with};
 
 fn place(path: &str) -> Place {
     let container = container::of_path(path.as_ref()).unwrap();
-    Place::Container(Rc::new(container))
+    Place::Container(Arc::new(container))
 }
 
 /// In namespaces of its own from this number on.

@@ -197,7 +197,7 @@ fn flag_of(slot: &str) -> Option<&'static str> {
 
 #[cfg(test)]
 mod tests {
-    use std::rc::Rc;
+    use std::sync::Arc;
 
     use super::*;
     use crate::container;
@@ -206,16 +206,16 @@ mod tests {
 
     fn at(path: &str) -> Cgroup {
         let place = match container::of_path(path.as_ref()) {
-            Some(container) => Place::Container(Rc::new(container)),
+            Some(container) => Place::Container(Arc::new(container)),
             None => Place::Host,
         };
         let path = Some(PathBuf::from(path).into());
         Cgroup { place, path }
     }
 
-    fn container(of: &Cgroup) -> Rc<Container> {
+    fn container(of: &Cgroup) -> Arc<Container> {
         match &of.place {
-            Place::Container(container) => Rc::clone(container),
+            Place::Container(container) => Arc::clone(container),
             other => panic!("{other:?}"),
         }
     }

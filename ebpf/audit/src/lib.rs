@@ -40,5 +40,6 @@ pub mod teller;
 pub mod text;
 pub mod tree;
 pub mod watch;
+pub mod writer;
 
 pub use offsets::Offsets;

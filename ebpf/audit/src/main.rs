@@ -2,6 +2,7 @@
 
 use std::error::Error;
 use std::io::{self, BufWriter, IsTerminal as _, Write as _};
+use std::os::fd::AsFd as _;
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitCode};
@@ -9,7 +10,7 @@ use std::time::Instant;
 
 use nix::sys::signal::SigSet;
 use nsexec_audit::arguments::{self, Asked, Format, Run};
-use nsexec_audit::chain::{self, Chained};
+use nsexec_audit::chain;
 use nsexec_audit::commands::{Report, Selftest, Tree as Drawn, Verify};
 use nsexec_audit::cost;
 use nsexec_audit::filter::Filtering;
@@ -27,6 +28,7 @@ use nsexec_audit::teller::{Counts, Teller};
 use nsexec_audit::text::Text;
 use nsexec_audit::tree::{self, Tree};
 use nsexec_audit::watch::{self, OnLoss, Terms, exit_code, say};
+use nsexec_audit::writer::{Lines, Writer};
 use nsexec_audit_abi::record::Snapshot;
 use serde::Serialize;
 
@@ -98,8 +100,15 @@ fn run() -> Result<u8, Box<dyn Error>> {
     }
     let mut filtering = Filtering::new(asked.filter.clone(), std::process::id());
     filtering.resolve(story.cgroups())?;
-    let (colour, output) = match &asked.output {
-        None => (io::stdout().is_terminal(), Output::Stream(&mut out)),
+    let (colour, out) = match &asked.output {
+        None => {
+            let stdout = std::fs::File::from(io::stdout().as_fd().try_clone_to_owned()?);
+            let buffered = BufWriter::with_capacity(1 << 16, stdout);
+            (
+                io::stdout().is_terminal(),
+                Output::Stream(Box::new(buffered)),
+            )
+        }
         Some(path) => {
             let rotation = Rotation {
                 size: asked.rotate,
@@ -109,21 +118,22 @@ fn run() -> Result<u8, Box<dyn Error>> {
         }
     };
     say("the probes are at work");
+    let format = asked.format.unwrap_or_default();
+    let writer = Writer::start(Lines {
+        format,
+        text: Text { colour },
+        beginning: story.beginning(),
+        out,
+    })?;
     let mut teller = Teller {
         story,
         rules: Rules::without(&asked.no_rules),
         filtering,
-        format: asked.format.unwrap_or_default(),
-        colour,
-        out: output,
-        chained: Chained::after(chain::BEGINNING),
+        writer,
         counts: Counts::default(),
         unseen: Vec::new(),
         own,
-        open: Vec::new(),
-        whole: Vec::new(),
     };
-    teller.begin()?;
     let program = match start(&asked, &waited_for)? {
         Started::Program(child) => {
             if !asked.all {
@@ -151,7 +161,7 @@ fn run() -> Result<u8, Box<dyn Error>> {
         alerts,
         broken,
     } = counts;
-    if teller.format == Format::Text || watched.is_err() {
+    if format == Format::Text || watched.is_err() {
         let broken = match broken {
             0 => String::new(),
             _ => format!(", {broken} sums that do not agree"),

@@ -35,13 +35,13 @@ pub struct Rotation {
 }
 
 /// Where lines go.
-pub enum Output<'a> {
+pub enum Output {
     /// Somewhere that cannot be rotated.
-    Stream(&'a mut dyn Write),
+    Stream(Box<dyn Write + Send>),
     Files(Files),
 }
 
-impl fmt::Debug for Output<'_> {
+impl fmt::Debug for Output {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Stream(_) => f.write_str("Stream"),
@@ -50,7 +50,7 @@ impl fmt::Debug for Output<'_> {
     }
 }
 
-impl Output<'_> {
+impl Output {
     /// Whether a line of so many bytes belongs into a new file.
     #[must_use]
     pub fn is_full(&self, length: usize) -> bool {

@@ -1,4 +1,4 @@
-use std::rc::Rc;
+use std::sync::Arc;
 
 use nsexec_audit_abi::Event;
 use nsexec_audit_abi::code::{Abi, Hook, Kind, Source, Syscall};
@@ -26,7 +26,7 @@ fn fired(events: Vec<Event>, off: &[&str]) -> Vec<&'static str> {
     }]);
     for (id, path) in [(C1, "/c1"), (C2, "/c2")] {
         let container = container::of_path(path.as_ref()).unwrap();
-        let place = Place::Container(Rc::new(container));
+        let place = Place::Container(Arc::new(container));
         story.cgroups().found(id, path.as_ref(), place);
     }
     for event in events {

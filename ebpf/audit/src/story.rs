@@ -9,13 +9,13 @@ use nsexec_audit_abi::code::{Hook, Kind};
 use nsexec_audit_abi::counters::Position;
 use nsexec_audit_abi::parts::Task;
 use nsexec_audit_abi::record::Snapshot;
+use serde::{Serialize, Serializer};
 
 use crate::cgroups::{Cgroup, Cgroups};
 use crate::container::Place;
 use crate::crossing::Owners;
 use crate::judge::{self, Class, Host};
 use crate::lineage::{File, Gap, Lineage, Process};
-use crate::lines;
 use crate::order::Order;
 use crate::record::{
     self, Boot, Envelope, GapLine, LineageLine, LostLine, NamespaceLine, StartLine, Who,
@@ -25,7 +25,7 @@ use crate::record::{
 pub(crate) const KTHREADD: u32 = 2;
 
 /// One thing that is told.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub enum Told {
     Namespace(Box<NamespaceLine>, Class),
     Gap(Box<GapLine>),
@@ -33,18 +33,30 @@ pub enum Told {
     Lost(LostLine),
 }
 
-impl Told {
-    /// As a line of JSON, without its end.
-    ///
-    /// # Errors
-    /// It cannot be written.
-    pub fn write_json(&self, out: &mut Vec<u8>) -> serde_json::Result<()> {
+/// As it stands in a line of JSON.
+impl Serialize for Told {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
         match self {
-            Self::Namespace(line, _) => lines::write(line, out),
-            Self::Gap(line) => lines::write(line, out),
-            Self::Lineage(line) => lines::write(line, out),
-            Self::Lost(line) => lines::write(line, out),
+            Self::Namespace(line, _) => line.serialize(to),
+            Self::Gap(line) => line.serialize(to),
+            Self::Lineage(line) => line.serialize(to),
+            Self::Lost(line) => line.serialize(to),
         }
+    }
+}
+
+/// What the first line of each file says.
+#[derive(Clone, Debug)]
+pub struct Beginning {
+    boot: Boot,
+    host: Host,
+}
+
+impl Beginning {
+    /// The first line of a file that begins now.
+    #[must_use]
+    pub fn line(&self) -> StartLine<'_> {
+        self.boot.start(&self.host, now_ns())
     }
 }
 
@@ -103,10 +115,11 @@ impl Story {
         })
     }
 
-    /// The first line: what the others are read with.
+    /// What the lines are read with.
     #[must_use]
-    pub fn start(&self) -> StartLine<'_> {
-        self.boot.start(&self.host, now_ns())
+    pub fn beginning(&self) -> Beginning {
+        let (boot, host) = (self.boot.clone(), self.host.clone());
+        Beginning { boot, host }
     }
 
     /// CLOCK_BOOTTIME in nanoseconds, and the time of day in milliseconds.
@@ -243,34 +256,36 @@ impl Story {
             Event::Exec(_) => self.lineage.program(process(event)).cloned(),
             _ => program,
         };
-        let program = program.as_deref();
-        let who = Who { program, cgroup };
         let (boot, host) = (&self.boot, &self.host);
+        let who = |cgroup| Who {
+            program: program.as_deref(),
+            cgroup,
+        };
         // Whose a namespace is, those say who live in it, which a runtime on its way
         // does not.
         tell(match event {
             Event::Namespace(record) => {
                 let class = judge::class(record, host);
                 let (before, after) = (&record.before, &record.after);
-                let place = &who.cgroup.place;
+                let place = &cgroup.place;
                 if matches!(class, Class::Create | Class::Nested) {
                     self.owners.made(before, after, place, host);
                 }
                 let passage = self.owners.passage(record, class, place, host);
-                let line = record::namespace(boot, record, class, passage, who, host);
+                let line = record::namespace(boot, record, class, passage, who(cgroup), host);
                 Told::Namespace(Box::new(line), class)
             }
             Event::Fork(fork) => {
-                if who.cgroup.place != Place::Host {
-                    self.owners.see(&fork.vector, &who.cgroup.place, host);
+                if cgroup.place != Place::Host {
+                    self.owners.see(&fork.vector, &cgroup.place, host);
                 }
-                Told::Lineage(Box::new(record::fork(boot, fork, who)))
+                Told::Lineage(Box::new(record::fork(boot, fork, who(cgroup))))
             }
             Event::Exec(exec) => {
-                self.owners.see(&exec.vector, &who.cgroup.place, host);
-                Told::Lineage(Box::new(record::exec(boot, exec, who)))
+                self.owners.see(&exec.vector, &cgroup.place, host);
+                Told::Lineage(Box::new(record::exec(boot, exec, who(cgroup))))
             }
-            Event::Exit(exit) => Told::Lineage(Box::new(record::exit(boot, exit, who))),
+            Event::Exit(exit) => Told::Lineage(Box::new(record::exit(boot, exit, who(cgroup)))),
             Event::Snapshot(_) => return Ok(()),
         })
     }

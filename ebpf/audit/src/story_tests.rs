@@ -28,7 +28,7 @@ fn told(story: &mut Story) -> Vec<(Value, Option<String>)> {
     let text = Text { colour: false };
     let keep = |told: Told| -> Result<(), std::convert::Infallible> {
         let mut line = Vec::new();
-        told.write_json(&mut line).unwrap();
+        crate::lines::write(&told, &mut line).unwrap();
         all.push((serde_json::from_slice(&line).unwrap(), text.line(&told)));
         Ok(())
     };
@@ -133,7 +133,7 @@ const CGROUP: u64 = u64::MAX - 1;
 
 fn in_container(story: &mut Story, path: &str) {
     let container = crate::container::of_path(path.as_ref()).unwrap();
-    let place = Place::Container(std::rc::Rc::new(container));
+    let place = Place::Container(std::sync::Arc::new(container));
     story.cgroups().found(CGROUP, path.as_ref(), place);
 }
 

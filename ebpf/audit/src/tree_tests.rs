@@ -1,4 +1,4 @@
-use std::rc::Rc;
+use std::sync::Arc;
 
 use nsexec_audit_abi::code::{Hook, Kind};
 use nsexec_audit_abi::parts::Kin;
@@ -71,7 +71,7 @@ impl Machine {
 }
 
 fn docker(digit: &str) -> Place {
-    Place::Container(Rc::new(Container {
+    Place::Container(Arc::new(Container {
         runtime: Runtime::Docker,
         id: digit.repeat(64),
         pod: None,
@@ -298,7 +298,7 @@ fn json_has_every_process_in_its_set() {
     let Place::Container(container) = docker("a") else {
         unreachable!("it is one");
     };
-    let place = Place::Container(Rc::new(Container {
+    let place = Place::Container(Arc::new(Container {
         pod: Some("uid".to_owned()),
         ..Container::clone(&container)
     }));

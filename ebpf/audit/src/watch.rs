@@ -124,7 +124,7 @@ impl Checks {
     }
 
     /// While the probes are at work, and everything that was read is told.
-    fn look(&mut self, probes: &Probes, teller: &mut Teller<'_>) -> Result<(), Box<dyn Error>> {
+    fn look(&mut self, probes: &Probes, teller: &mut Teller) -> Result<(), Box<dyn Error>> {
         let now = Instant::now();
         if now < self.check_at {
             return Ok(());
@@ -164,7 +164,7 @@ impl Checks {
     }
 
     /// Loudly; whether there was anything new.
-    fn complain(&mut self, broken: &[Broken], teller: &mut Teller<'_>) -> bool {
+    fn complain(&mut self, broken: &[Broken], teller: &mut Teller) -> bool {
         let mut news = false;
         for one in broken {
             if !self.told.contains(&one.identity) {
@@ -186,7 +186,7 @@ impl Checks {
 pub fn run(
     probes: &mut Probes,
     signals: &SignalFd,
-    teller: &mut Teller<'_>,
+    teller: &mut Teller,
     terms: Terms,
     mut program: Option<Child>,
 ) -> Result<Ended, Box<dyn Error>> {
@@ -216,7 +216,7 @@ pub fn run(
         while let Some(signal) = signals.read_signal()? {
             let number = i32::try_from(signal.ssi_signo).unwrap_or_default();
             if Signal::try_from(number) == Ok(Signal::SIGHUP) {
-                teller.rotate()?;
+                teller.writer.rotate()?;
             } else {
                 signalled |= program.is_none();
             }
@@ -232,7 +232,7 @@ pub fn run(
             checks.complain(&broken, teller);
             alert(teller, terms.on_loss, &mut losses)?;
             teller.health(&sample, &broken, true)?;
-            teller.out.finish()?;
+            teller.writer.finish()?;
             let left = program.filter(|_| status.is_none());
             return Ok(Ended { status, left });
         }
@@ -240,7 +240,7 @@ pub fn run(
         behind = !teller.tell(false)?;
         if !behind {
             checks.look(probes, teller)?;
-            teller.out.flush()?;
+            teller.writer.check()?;
         }
         let lossy = alert(teller, terms.on_loss, &mut losses)?;
         failed = lossy && terms.on_loss == OnLoss::Fail;
@@ -263,7 +263,7 @@ fn wait(probes: &Probes, signals: &SignalFd, patience: u8) -> nix::Result<bool> 
 }
 
 /// Whether more was lost than `known`, which is an alert where that is asked for.
-fn alert(teller: &mut Teller<'_>, on_loss: OnLoss, known: &mut u64) -> io::Result<bool> {
+fn alert(teller: &mut Teller, on_loss: OnLoss, known: &mut u64) -> io::Result<bool> {
     let losses = teller.counts.losses();
     let lossy = losses > *known;
     *known = losses;
