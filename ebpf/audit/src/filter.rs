@@ -7,7 +7,7 @@ use crate::cgroups::{Cgroup, Cgroups, Name};
 use crate::container::{Container, Place};
 use crate::crossing::Passage;
 use crate::judge::Class;
-use crate::record::ExecId;
+use crate::record::{ExecId, Flags};
 use crate::slots::SlotSet;
 use crate::story::Told;
 
@@ -98,7 +98,7 @@ impl Filtering {
                     && line.actor.tgid != self.own
                     && (classes.is_empty() || classes.contains(class))
                     && self.happens(&line.actor.cgroup, &line.passage)
-                    && self.changes(line.ns.changed, &line.op.flags)
+                    && self.changes(line.ns.changed, line.op.flags)
                     && self.executes(line.actor.exe.as_deref())
             }
             Told::Lineage(line) => {
@@ -154,7 +154,7 @@ impl Filtering {
         is_below && is_inside
     }
 
-    fn changes(&self, changed: SlotSet, flags: &[&str]) -> bool {
+    fn changes(&self, changed: SlotSet, flags: Flags) -> bool {
         let slots = &self.filter.slots;
         slots.is_empty()
             || slots.iter().any(|slot| {
@@ -162,7 +162,7 @@ impl Filtering {
                 changed
                     .names()
                     .any(|one| one.trim_end_matches("_for_children") == slot)
-                    || flags.iter().any(|one| Some(*one) == flag)
+                    || flags.names().any(|one| Some(one) == flag)
             })
     }
 

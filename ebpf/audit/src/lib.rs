@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 pub mod account;
+pub mod actors;
 pub mod arguments;
 mod aside;
 pub mod btf;

@@ -1,6 +1,7 @@
 //! The lines of JSON: docs/audit-event.schema.json says what each member means.
 
 use std::fmt;
+use std::sync::Arc;
 
 use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
@@ -9,6 +10,7 @@ use nsexec_audit_abi::code::{Notes, Source};
 use nsexec_audit_abi::parts::{Header, Kin, Task, UNSET, Vector};
 use nsexec_audit_abi::record::{Exec, Exit, Fork, Namespace};
 
+use crate::actors::Rendered;
 use crate::cgroups::Cgroup;
 use crate::crossing::Passage;
 use crate::judge::{self, Class, Host};
@@ -80,7 +82,7 @@ pub struct Op {
     pub syscall: &'static str,
     pub abi: &'static str,
     pub flags_raw: u64,
-    pub flags: Vec<&'static str>,
+    pub flags: Flags,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fd: Option<i32>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -88,8 +90,44 @@ pub struct Op {
     pub ret: i64,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub errno: Option<Errno>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub notes: Vec<&'static str>,
+    #[serde(skip_serializing_if = "Noted::is_empty")]
+    pub notes: Noted,
+}
+
+/// Flags, as an array of their names without CLONE_.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Flags(pub u64);
+
+impl Flags {
+    /// Those that have names.
+    pub fn names(self) -> impl Iterator<Item = &'static str> {
+        judge::flags(self.0)
+    }
+}
+
+impl Serialize for Flags {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_seq(self.names())
+    }
+}
+
+/// Notes, as an array of their names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Noted(pub Notes);
+
+impl Noted {
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0 == Notes::NONE
+    }
+}
+
+impl Serialize for Noted {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        let all = Notes::ALL.iter().filter(|(note, _)| self.0.has(*note));
+        to.collect_seq(all.map(|(_, name)| name))
+    }
 }
 
 /// What the descriptor was when the call began.
@@ -152,7 +190,7 @@ pub struct NamespaceLine {
     #[serde(flatten)]
     pub envelope: Envelope,
     pub class: &'static str,
-    pub actor: Actor,
+    pub actor: Arc<Rendered<Actor>>,
     pub parent: Named,
     pub op: Op,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -178,11 +216,11 @@ pub struct GapLine {
 }
 
 /// A fork, exec or exit.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Debug, Serialize)]
 pub struct LineageLine {
     #[serde(flatten)]
     pub envelope: Envelope,
-    pub actor: Actor,
+    pub actor: Rendered<Actor>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub parent: Option<Named>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -386,13 +424,11 @@ fn claimed(program: &Program) -> Claimed {
 pub fn op(record: &Namespace) -> Op {
     let call = &record.call;
     let target = &call.target;
-    let notes = Notes::ALL.iter();
-    let notes = notes.filter_map(|(note, name)| call.notes.has(*note).then_some(*name));
     Op {
         syscall: call.syscall.name(),
         abi: call.abi.name(),
         flags_raw: call.flags,
-        flags: judge::flags(call.flags).collect(),
+        flags: Flags(call.flags),
         fd: (call.fd >= 0).then_some(call.fd),
         target: (target.source != Source::None).then(|| TargetOf {
             source: target.source.name(),
@@ -403,7 +439,7 @@ pub fn op(record: &Namespace) -> Op {
         }),
         ret: call.ret,
         errno: (call.ret < 0).then(|| errno(call.ret)),
-        notes: notes.collect(),
+        notes: Noted(call.notes),
     }
 }
 
@@ -440,7 +476,7 @@ pub fn namespace(
     record: &Namespace,
     class: Class,
     passage: Passage,
-    who: Who<'_>,
+    actor: Arc<Rendered<Actor>>,
     host: &Host,
 ) -> NamespaceLine {
     let unseen = record.call.notes.has(Notes::BEGINNING_UNSEEN);
@@ -458,7 +494,7 @@ pub fn namespace(
     NamespaceLine {
         envelope: boot.envelope(class.kind(), &record.header),
         class: class.name(),
-        actor: actor(&record.actor, who.program, who.cgroup),
+        actor,
         parent: named(&record.parent),
         op: op(record),
         child: (record.child != Kin::NONE).then(|| named(&record.child)),
@@ -520,7 +556,7 @@ pub fn exit(boot: &Boot, record: &Exit, who: Who<'_>) -> LineageLine {
 fn lineage(boot: &Boot, header: &Header, task: &Task, who: Who<'_>) -> LineageLine {
     LineageLine {
         envelope: boot.envelope(header.kind.name(), header),
-        actor: actor(task, who.program, who.cgroup),
+        actor: Rendered::new(actor(task, who.program, who.cgroup)),
         parent: None,
         child: None,
         path: None,

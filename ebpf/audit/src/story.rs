@@ -11,6 +11,7 @@ use nsexec_audit_abi::parts::Task;
 use nsexec_audit_abi::record::Snapshot;
 use serde::{Serialize, Serializer};
 
+use crate::actors::Actors;
 use crate::cgroups::{Cgroup, Cgroups};
 use crate::container::Place;
 use crate::crossing::Owners;
@@ -69,6 +70,7 @@ pub struct Story {
     host: Host,
     cgroups: Cgroups,
     owners: Owners,
+    actors: Actors,
     /// How many events of a processor did not fit into a ring, when last told.
     lost: HashMap<(u32, Ring), u64>,
 }
@@ -111,6 +113,7 @@ impl Story {
             host: Host::default(),
             cgroups: Cgroups::here(),
             owners: Owners::default(),
+            actors: Actors::default(),
             lost: HashMap::new(),
         })
     }
@@ -272,7 +275,8 @@ impl Story {
                     self.owners.made(before, after, place, host);
                 }
                 let passage = self.owners.passage(record, class, place, host);
-                let line = record::namespace(boot, record, class, passage, who(cgroup), host);
+                let actor = self.actors.of(&record.actor, program.as_ref(), &cgroup);
+                let line = record::namespace(boot, record, class, passage, actor, host);
                 Told::Namespace(Box::new(line), class)
             }
             Event::Fork(fork) => {

@@ -71,7 +71,7 @@ impl Text {
             // Writing to a String cannot fail.
             let _ = write!(call, "[{}]", op.abi);
         }
-        let _ = write!(call, "({})", op.flags.join("|"));
+        let _ = write!(call, "({})", op.flags.names().collect::<Vec<_>>().join("|"));
         match &op.errno {
             Some(errno) => {
                 let _ = write!(call, " = {errno}");
