@@ -69,61 +69,61 @@ const fn rule(
     }
 }
 
-const JOIN_HOST: Rule = rule(
+static JOIN_HOST: Rule = rule(
     "join-host",
     Severity::Critical,
     "T1611",
     "a process came back into a namespace of the host",
 );
-const PIDFD_INIT: Rule = rule(
+static PIDFD_INIT: Rule = rule(
     "pidfd-of-init",
     Severity::High,
     "T1611",
     "namespaces were joined through a pidfd of the host's first process",
 );
-const JOIN_CONTAINER: Rule = rule(
+static JOIN_CONTAINER: Rule = rule(
     "join-container",
     Severity::High,
     "T1611",
     "a process of one container came into namespaces of another one",
 );
-const COMPAT_CALL: Rule = rule(
+static COMPAT_CALL: Rule = rule(
     "compat-call",
     Severity::High,
     "T1562",
     "a 32-bit call on a 64-bit machine: filters and probes often miss them",
 );
-const UNSEEN: Rule = rule(
+static UNSEEN: Rule = rule(
     "unseen-change",
     Severity::High,
     "T1562",
     "a task is in other namespaces than any probe saw it enter",
 );
-const USER_AND_NET: Rule = rule(
+static USER_AND_NET: Rule = rule(
     "user-and-net",
     Severity::Medium,
     "T1068",
     "an ordinary user made a user and a network namespace: the beginning of many exploits",
 );
-const NESTED: Rule = rule(
+static NESTED: Rule = rule(
     "nested-user",
     Severity::Medium,
     "T1068",
     "a user namespace more than three deep",
 );
-const DENIED_THEN: Rule = rule(
+static DENIED_THEN: Rule = rule(
     "denied-then-in",
     Severity::High,
     "T1611",
     "five joins or more were refused within ten seconds, and then one was not",
 );
-const FALSE_NAME: Rule = rule(
+static FALSE_NAME: Rule = rule(
     "false-name",
     Severity::Medium,
     "T1036",
     "it calls itself nsexec, and its file is not",
 );
-const TIME: Rule = rule(
+static TIME: Rule = rule(
     "time-namespace",
     Severity::Low,
     "T1070",
@@ -131,17 +131,17 @@ const TIME: Rule = rule(
 );
 
 /// Every rule, the gravest first.
-pub const RULES: [Rule; 10] = [
-    JOIN_HOST,
-    PIDFD_INIT,
-    JOIN_CONTAINER,
-    COMPAT_CALL,
-    UNSEEN,
-    DENIED_THEN,
-    USER_AND_NET,
-    NESTED,
-    FALSE_NAME,
-    TIME,
+pub static RULES: [&Rule; 10] = [
+    &JOIN_HOST,
+    &PIDFD_INIT,
+    &JOIN_CONTAINER,
+    &COMPAT_CALL,
+    &UNSEEN,
+    &DENIED_THEN,
+    &USER_AND_NET,
+    &NESTED,
+    &FALSE_NAME,
+    &TIME,
 ];
 
 /// How many refusals make a burst, within how long.
@@ -170,7 +170,7 @@ pub struct Alert {
 /// The rules that are switched on, and what they remember.
 #[derive(Debug)]
 pub struct Rules {
-    on: Vec<Rule>,
+    on: Vec<&'static Rule>,
     refused: HashMap<ExecId, VecDeque<u64>>,
 }
 
@@ -206,14 +206,14 @@ impl Rules {
 
     fn gap(&self, line: &GapLine) -> Vec<Alert> {
         self.alerts(
-            &[UNSEEN],
+            &[&UNSEEN],
             line.exec_id,
             line.tgid,
             (line.envelope.ts_boot_ns, line.envelope.ts_wall_ms),
         )
     }
 
-    fn namespace(&mut self, line: &NamespaceLine, class: Class) -> Vec<Rule> {
+    fn namespace(&mut self, line: &NamespaceLine, class: Class) -> Vec<&'static Rule> {
         let changed = |slot: &str| line.ns.changed.contains(slot);
         let joined = matches!(class, Class::JoinHost | Class::JoinOther);
         let made = matches!(class, Class::Create | Class::Nested);
@@ -222,27 +222,27 @@ impl Rules {
             target.is_some_and(|target| target.source == "pidfd" && target.pid == Some(1));
         let level = line.ns.user.as_ref().map_or(0, |user| user.level);
         let fires = [
-            (JOIN_HOST, class == Class::JoinHost),
-            (PIDFD_INIT, joined && of_init),
+            (&JOIN_HOST, class == Class::JoinHost),
+            (&PIDFD_INIT, joined && of_init),
             (
-                JOIN_CONTAINER,
+                &JOIN_CONTAINER,
                 line.passage.crossed == Some(Crossed::Between),
             ),
             (
-                COMPAT_CALL,
+                &COMPAT_CALL,
                 line.op.abi == "compat" && line.op.syscall != "unseen",
             ),
-            (DENIED_THEN, self.was_refused_before(line, class)),
+            (&DENIED_THEN, self.was_refused_before(line, class)),
             (
-                USER_AND_NET,
+                &USER_AND_NET,
                 made && changed("user") && changed("net") && line.actor.uid != 0,
             ),
-            (NESTED, made && level > DEEP),
+            (&NESTED, made && level > DEEP),
             (
-                FALSE_NAME,
+                &FALSE_NAME,
                 line.actor.comm == "nsexec" && line.actor.nsexec.is_none(),
             ),
-            (TIME, made && changed("time_for_children")),
+            (&TIME, made && changed("time_for_children")),
         ];
         fires
             .into_iter()
@@ -286,7 +286,13 @@ impl Rules {
         }
     }
 
-    fn alerts(&self, fired: &[Rule], exec_id: ExecId, tgid: u32, at: (u64, i64)) -> Vec<Alert> {
+    fn alerts(
+        &self,
+        fired: &[&'static Rule],
+        exec_id: ExecId,
+        tgid: u32,
+        at: (u64, i64),
+    ) -> Vec<Alert> {
         let on = fired.iter().filter(|rule| self.on.contains(rule));
         on.map(|rule| Alert {
             kind: "alert",
