@@ -209,34 +209,21 @@ impl Story {
     }
 
     /// Tells the next thing, with `tell`; false when nothing is to be told yet.
-    /// `ended`: no event comes any more.
-    ///
-    /// # Errors
-    /// What `tell` could not do.
-    pub fn tell<E>(
-        &mut self,
-        ended: bool,
-        tell: impl FnMut(Told) -> Result<(), E>,
-    ) -> Result<bool, E> {
-        let next = if ended {
-            self.order.pop_any()
-        } else {
-            self.order.pop(now_ns())
+    /// `now_ns`: the time by CLOCK_BOOTTIME; none: no event comes any more.
+    pub fn tell(&mut self, now_ns: Option<u64>, tell: impl FnMut(Told)) -> bool {
+        let next = match now_ns {
+            Some(now_ns) => self.order.pop(now_ns),
+            None => self.order.pop_any(),
         };
         let Some(event) = next else {
-            return Ok(false);
+            return false;
         };
-        let told = self.tell_of(&event, tell);
+        self.tell_of(&event, tell);
         self.order.reuse(event);
-        told?;
-        Ok(true)
+        true
     }
 
-    fn tell_of<E>(
-        &mut self,
-        event: &Event,
-        mut tell: impl FnMut(Told) -> Result<(), E>,
-    ) -> Result<(), E> {
+    fn tell_of(&mut self, event: &Event, mut tell: impl FnMut(Told)) {
         let header = event.header();
         let ring = ring(header.hook);
         if let Some(count) = self.newly_lost(header.cpu, ring, header.lost) {
@@ -245,7 +232,7 @@ impl Story {
                 envelope,
                 ring: ring.name(),
                 count,
-            }))?;
+            }));
         }
         // Of a process that ends, what it executed is still to be told.
         let program = self.lineage.program(process(event)).cloned();
@@ -253,7 +240,7 @@ impl Story {
         let gap = self.lineage.see(event);
         if let Some(gap) = gap {
             let line = self.gap(event, cgroup.clone(), &gap);
-            tell(Told::Gap(Box::new(line)))?;
+            tell(Told::Gap(Box::new(line)));
         }
         let program = match event {
             Event::Exec(_) => self.lineage.program(process(event)).cloned(),
@@ -290,8 +277,8 @@ impl Story {
                 Told::Lineage(Box::new(record::exec(boot, exec, who(cgroup))))
             }
             Event::Exit(exit) => Told::Lineage(Box::new(record::exit(boot, exit, who(cgroup)))),
-            Event::Snapshot(_) => return Ok(()),
-        })
+            Event::Snapshot(_) => return,
+        });
     }
 
     fn gap(&self, event: &Event, cgroup: Cgroup, gap: &Gap) -> GapLine {

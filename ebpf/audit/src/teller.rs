@@ -8,7 +8,7 @@ use crate::json;
 use crate::lineage::Process;
 use crate::record::{ExecId, MissedLine};
 use crate::rules::{Alert, Rules, Severity};
-use crate::story::{Story, Told};
+use crate::story::{Story, Told, now_ns};
 use crate::writer::{Line, Writer};
 
 /// How many events are told before the rings are looked at again: far fewer than fit
@@ -57,6 +57,7 @@ impl Teller {
     pub fn tell(&mut self, ended: bool) -> io::Result<bool> {
         let mut all = Vec::new();
         let mut more = true;
+        let now_ns = (!ended).then(now_ns);
         for _ in 0..BATCH {
             let Self {
                 story,
@@ -65,10 +66,9 @@ impl Teller {
                 counts,
                 ..
             } = self;
-            more = story.tell(ended, |told| {
+            more = story.tell(now_ns, |told| {
                 one(told, filtering, rules, counts, &mut all);
-                Ok::<(), io::Error>(())
-            })?;
+            });
             if !more {
                 break;
             }

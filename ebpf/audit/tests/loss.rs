@@ -268,11 +268,7 @@ fn a_change_that_was_lost_is_found_at_the_next_sign_of_its_task() {
             story.push(event);
         }
         let positions = watched.probes.positions().unwrap();
-        let mut keep = |one| {
-            told.push(one);
-            Ok::<(), ()>(())
-        };
-        while story.tell(true, &mut keep).unwrap() {}
+        while story.tell(None, |one| told.push(one)) {}
         told.extend(story.lost_until(&positions));
         let lost: u64 = told
             .iter()
