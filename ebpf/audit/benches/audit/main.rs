@@ -85,15 +85,16 @@ const WATCHERS: [Watcher; 6] = [
         name: "nsexec-audit",
         by: By::Auditor,
     },
-    // What the kernel takes of every call once any of them has a tracepoint.
+    // What the kernel takes of every call once the beginning and the end of any of them
+    // have a tracepoint.
     Watcher {
-        name: "one tracepoint, counted by perf",
+        name: "two tracepoints, counted by perf",
         by: By::Counter(&[
             "perf",
             "stat",
             "-a",
             "-o/dev/null",
-            "-esyscalls:sys_enter_setns",
+            "-esyscalls:sys_enter_setns,syscalls:sys_exit_setns",
             "--",
         ]),
     },
