@@ -132,7 +132,7 @@ struct Samples {
     times: Vec<Duration>,
 }
 
-/// What the auditor showed of itself.
+/// What the auditor showed of itself, on one processor.
 #[derive(Default)]
 struct Auditing {
     armed: Vec<Duration>,
@@ -165,6 +165,8 @@ struct Flood {
     options: &'static [&'static str],
     times: Vec<Duration>,
     books: Books,
+    /// On both processors, before the flood.
+    armed: Vec<Duration>,
     /// KiB
     peak: u64,
 }
@@ -199,7 +201,7 @@ fn main() -> io::Result<()> {
 
     let mut report = table::calls(&samples);
     report.push_str(&table::floods(&floods));
-    report.push_str(&table::auditing(&auditing));
+    report.push_str(&table::auditing(&auditing, &floods));
     for (name, reason) in &left_out {
         let _ = writeln!(report, "left out: {name}: {reason}");
     }
@@ -356,6 +358,7 @@ fn floods() -> [Flood; 4] {
         options,
         times: Vec::new(),
         books: Books::default(),
+        armed: Vec::new(),
         peak: 0,
     })
 }
@@ -372,6 +375,7 @@ impl Flood {
             },
         )?;
         let auditor = Auditor::start(ready.pid(), self.options)?;
+        self.armed.push(auditor.armed);
         let (taken, count) = ready.go()?;
         let done = auditor.stop("setns")?;
         let Memory { peak, .. } = done.memory;

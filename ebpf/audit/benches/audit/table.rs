@@ -1,6 +1,7 @@
 //! What was measured, beside its bounds.
 
 use std::fmt::Write as _;
+use std::time::Duration;
 
 use crate::samples::percentile;
 use crate::{Auditing, Books, By, FLOOD_RATE, Flood, Samples, WATCHERS};
@@ -104,7 +105,7 @@ pub(crate) fn floods(floods: &[Flood]) -> String {
 }
 
 /// The auditor itself.
-pub(crate) fn auditing(auditing: &Auditing) -> String {
+pub(crate) fn auditing(auditing: &Auditing, floods: &[Flood]) -> String {
     let mut out = format!(
         "\n{:<37}{:>10}{:>10}{:>9}{:>8}\n",
         "nsexec-audit", "min", "median", "bound", "ratio"
@@ -114,8 +115,11 @@ pub(crate) fn auditing(auditing: &Auditing) -> String {
         let against = against.unwrap_or_default();
         let _ = writeln!(out, "{name:<37}{min:>10.1}{median:>10.1}{against}");
     };
-    let armed = [0, 50].map(|percent| percentile(&auditing.armed, percent, MILLISECONDS));
-    row("from the spawn to at work, ms", armed, Some(ARMED));
+    let armed =
+        |times: &[Duration]| [0, 50].map(|percent| percentile(times, percent, MILLISECONDS));
+    let on_all: Vec<Duration> = floods.iter().flat_map(|one| one.armed.clone()).collect();
+    row("from the spawn to at work, ms", armed(&on_all), Some(ARMED));
+    row("  on one processor", armed(&auditing.armed), None);
     let mib = |kib: &[u64]| ends(kib.iter().map(|kib| precise(*kib) / 1024.0).collect());
     row(
         "resident when at work, MiB",
