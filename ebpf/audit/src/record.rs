@@ -216,11 +216,11 @@ pub struct GapLine {
 }
 
 /// A fork, exec or exit.
-#[derive(Debug, Serialize)]
+#[derive(Clone, Debug, Serialize)]
 pub struct LineageLine {
     #[serde(flatten)]
     pub envelope: Envelope,
-    pub actor: Rendered<Actor>,
+    pub actor: Actor,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub parent: Option<Named>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -556,7 +556,7 @@ pub fn exit(boot: &Boot, record: &Exit, who: Who<'_>) -> LineageLine {
 fn lineage(boot: &Boot, header: &Header, task: &Task, who: Who<'_>) -> LineageLine {
     LineageLine {
         envelope: boot.envelope(header.kind.name(), header),
-        actor: Rendered::new(actor(task, who.program, who.cgroup)),
+        actor: actor(task, who.program, who.cgroup),
         parent: None,
         child: None,
         path: None,
