@@ -338,16 +338,16 @@ pub fn read(words: impl IntoIterator<Item = OsString>) -> Result<Asked, String> 
         match word {
             Arg::Short('h') | Arg::Long("help") => return Ok(Asked::Help),
             Arg::Short('V') | Arg::Long("version") => return Ok(Asked::Version),
-            Arg::Long("probes") => run.probes = Some(parser.value().map_err(text)?.into()),
+            Arg::Long("probes") => run.probes = Some(file(&mut parser)?),
             Arg::Long("backend") => run.backend = Some(backend(&value(&mut parser)?)?),
-            Arg::Long("nsexec") => run.nsexec.push(parser.value().map_err(text)?.into()),
+            Arg::Long("nsexec") => run.nsexec.push(file(&mut parser)?),
             Arg::Long("snapshot") => run.snapshot = true,
             Arg::Long("lineage") => run.filter.lineage = true,
             Arg::Long("all") => run.all = true,
             Arg::Long("format") => {
                 run.format = Some(format(&mut parser)?);
             }
-            Arg::Long("output") => run.output = Some(parser.value().map_err(text)?.into()),
+            Arg::Long("output") => run.output = Some(file(&mut parser)?),
             Arg::Long("rotate") => run.rotate = Some(size(&value(&mut parser)?)?),
             Arg::Long("keep") => run.keep = Some(keep(&value(&mut parser)?)?),
             Arg::Long("duration") => {
@@ -443,6 +443,12 @@ pub(crate) fn format(parser: &mut lexopt::Parser) -> Result<Format, String> {
         "json" => Ok(Format::Json),
         other => Err(format!("--format {other:?}: text or json")),
     }
+}
+
+/// A path, which need not be UTF-8.
+pub(crate) fn file(parser: &mut lexopt::Parser) -> Result<PathBuf, String> {
+    let value = parser.value().map_err(|error| error.to_string())?;
+    Ok(value.into())
 }
 
 pub(crate) fn value(parser: &mut lexopt::Parser) -> Result<String, String> {

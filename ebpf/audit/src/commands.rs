@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use lexopt::Arg;
 
 use crate::arguments::{
-    Asked, BACKENDS, FORMATS, Flag, Format, backend, flag, format, next, number, ring, value,
+    Asked, BACKENDS, FORMATS, Flag, Format, backend, file, flag, format, next, number, ring, value,
 };
 use crate::chain;
 use crate::programs::Backend;
@@ -221,10 +221,7 @@ fn tree(mut parser: lexopt::Parser) -> Result<Asked, String> {
     while let Some(word) = next(&mut parser, &mut given)? {
         match word {
             Arg::Short('h') | Arg::Long("help") => return Ok(Asked::Help),
-            Arg::Long("probes") => {
-                let file = parser.value().map_err(|error| error.to_string())?;
-                probes = Some(PathBuf::from(file));
-            }
+            Arg::Long("probes") => probes = Some(file(&mut parser)?),
             Arg::Long("format") => shown = Some(format(&mut parser)?),
             other => return Err(refused("tree", other)),
         }
@@ -243,17 +240,10 @@ fn selftest(mut parser: lexopt::Parser) -> Result<Asked, String> {
     while let Some(word) = next(&mut parser, &mut given)? {
         match word {
             Arg::Short('h') | Arg::Long("help") => return Ok(Asked::Help),
-            Arg::Long("probes") => {
-                let file = parser.value().map_err(|error| error.to_string())?;
-                probes = Some(PathBuf::from(file));
-            }
+            Arg::Long("probes") => probes = Some(file(&mut parser)?),
             Arg::Long("format") => shown = Some(format(&mut parser)?),
-            Arg::Long("backend") => {
-                asked = Some(backend(&value(&mut parser)?)?);
-            }
-            Arg::Long("ring") => {
-                memory = Some(ring(&value(&mut parser)?)?);
-            }
+            Arg::Long("backend") => asked = Some(backend(&value(&mut parser)?)?),
+            Arg::Long("ring") => memory = Some(ring(&value(&mut parser)?)?),
             Arg::Long("events") => {
                 let text = value(&mut parser)?;
                 let count = number(&text).filter(|count: &u32| {
@@ -282,10 +272,7 @@ fn report(mut parser: lexopt::Parser) -> Result<Asked, String> {
     while let Some(word) = next(&mut parser, &mut given)? {
         match word {
             Arg::Short('h') | Arg::Long("help") => return Ok(Asked::Help),
-            Arg::Long("output") => {
-                let file = parser.value().map_err(|error| error.to_string())?;
-                report.output = Some(PathBuf::from(file));
-            }
+            Arg::Long("output") => report.output = Some(file(&mut parser)?),
             Arg::Value(file) => report.files.push(PathBuf::from(file)),
             other => return Err(refused("report", other)),
         }
