@@ -69,14 +69,8 @@ fn audit_options() -> Roff {
     }
     roff.control("SH", ["COMMANDS"]);
     for command in &audit_commands::COMMANDS {
-        let call = format!("nsexec-audit {}", command.name);
-        command_head(
-            &mut roff,
-            command.name,
-            call,
-            command.operands,
-            command.help,
-        );
+        let (name, operands, help) = (command.name, command.operands, command.help);
+        command_head(&mut roff, "nsexec-audit", name, operands, help);
         for flag in command.options {
             audit_option(&mut roff, flag);
         }
@@ -112,14 +106,8 @@ fn audit_option(roff: &mut Roff, flag: &audit::Flag) {
 fn commands() -> Roff {
     let mut roff = Roff::new();
     for command in &COMMANDS {
-        let call = format!("nsexec-policy {}", command.name);
-        command_head(
-            &mut roff,
-            command.name,
-            call,
-            command.operands,
-            command.help,
-        );
+        let (name, operands, help) = (command.name, command.operands, command.help);
+        command_head(&mut roff, "nsexec-policy", name, operands, help);
         for flag in command.options {
             tagged(
                 &mut roff,
@@ -131,7 +119,8 @@ fn commands() -> Roff {
     roff
 }
 
-fn command_head(roff: &mut Roff, name: &str, call: String, operands: &str, help: &str) {
+fn command_head(roff: &mut Roff, program: &str, name: &str, operands: &str, help: &str) {
+    let call = format!("{program} {name}");
     roff.control("SS", [name]);
     let options = [roman(" ["), italic("OPTION"), roman("...] ")];
     roff.text([vec![bold(call)], options.into(), vec![italic(operands)]].concat());
