@@ -5,7 +5,6 @@
 #![forbid(unsafe_code)]
 
 pub mod account;
-pub mod actors;
 pub mod arguments;
 mod aside;
 pub mod btf;
@@ -30,6 +29,8 @@ pub mod probes;
 pub mod programs;
 mod recent;
 pub mod record;
+pub mod rendered;
+pub mod repeated;
 pub mod report;
 pub mod rules;
 pub mod schema;

@@ -10,11 +10,12 @@ use nsexec_audit_abi::code::{Notes, Source};
 use nsexec_audit_abi::parts::{Header, Kin, Task, UNSET, Vector};
 use nsexec_audit_abi::record::{Exec, Exit, Fork, Namespace};
 
-use crate::actors::Rendered;
 use crate::cgroups::Cgroup;
 use crate::crossing::Passage;
 use crate::judge::{self, Class, Host};
 use crate::lineage::{File, Gap, Process, Program};
+use crate::rendered::Rendered;
+use crate::repeated::Parts;
 use crate::slots::{Chosen, Id, SlotSet};
 
 /// The version of the lines.
@@ -192,10 +193,10 @@ pub struct NamespaceLine {
     pub class: &'static str,
     pub actor: Arc<Rendered<Actor>>,
     pub parent: Named,
-    pub op: Op,
+    pub op: Arc<Rendered<Op>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub child: Option<Named>,
-    pub ns: Namespaces,
+    pub ns: Arc<Rendered<Namespaces>>,
     #[serde(flatten)]
     pub passage: Passage,
 }
@@ -469,16 +470,9 @@ pub fn namespaces(before: Option<&Vector>, after: &Vector, host: &Host) -> Names
     }
 }
 
-/// A change of namespaces as a line.
+/// Where a call has left whoever made it, or the task that it made.
 #[must_use]
-pub fn namespace(
-    boot: &Boot,
-    record: &Namespace,
-    class: Class,
-    passage: Passage,
-    actor: Arc<Rendered<Actor>>,
-    host: &Host,
-) -> NamespaceLine {
+pub fn namespaces_of(record: &Namespace, host: &Host) -> Namespaces {
     let unseen = record.call.notes.has(Notes::BEGINNING_UNSEEN);
     let mut ns = namespaces((!unseen).then_some(&record.before), &record.after, host);
     if !ns.changed.is_empty() {
@@ -491,12 +485,25 @@ pub fn namespace(
             parent: (record.user.parent_inum, record.user.parent_id),
         });
     }
+    ns
+}
+
+/// A change of namespaces as a line.
+#[must_use]
+pub fn namespace(
+    boot: &Boot,
+    record: &Namespace,
+    class: Class,
+    passage: Passage,
+    parts: Parts,
+) -> NamespaceLine {
+    let Parts { actor, op, ns } = parts;
     NamespaceLine {
         envelope: boot.envelope(class.kind(), &record.header),
         class: class.name(),
         actor,
         parent: named(&record.parent),
-        op: op(record),
+        op,
         child: (record.child != Kin::NONE).then(|| named(&record.child)),
         ns,
         passage,

@@ -24,6 +24,10 @@ impl SlotSet {
     /// from nothing.
     #[must_use]
     pub fn differing(one: &Vector, other: &Vector) -> Self {
+        // As most are, which is quickly seen of the whole.
+        if one == other {
+            return Self::default();
+        }
         let differs = |((_, one), (_, other)): &((usize, Id), (usize, Id))| {
             one.0 != 0 && other.0 != 0 && one != other
         };

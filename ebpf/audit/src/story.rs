@@ -11,7 +11,6 @@ use nsexec_audit_abi::parts::Task;
 use nsexec_audit_abi::record::Snapshot;
 use serde::{Serialize, Serializer};
 
-use crate::actors::Actors;
 use crate::cgroups::{Cgroup, Cgroups};
 use crate::container::Place;
 use crate::crossing::Owners;
@@ -21,6 +20,7 @@ use crate::order::Order;
 use crate::record::{
     self, Boot, Envelope, GapLine, LineageLine, LostLine, NamespaceLine, StartLine, Who,
 };
+use crate::repeated::Repeated;
 
 /// kthreadd: a kernel thread, which is in the first namespaces of all.
 pub(crate) const KTHREADD: u32 = 2;
@@ -70,7 +70,7 @@ pub struct Story {
     host: Host,
     cgroups: Cgroups,
     owners: Owners,
-    actors: Actors,
+    repeated: Repeated,
     /// How many events of a processor did not fit into a ring, when last told.
     lost: HashMap<(u32, Ring), u64>,
 }
@@ -113,7 +113,7 @@ impl Story {
             host: Host::default(),
             cgroups: Cgroups::here(),
             owners: Owners::default(),
-            actors: Actors::default(),
+            repeated: Repeated::default(),
             lost: HashMap::new(),
         })
     }
@@ -165,6 +165,8 @@ impl Story {
         for task in tasks {
             if task.task.tgid == KTHREADD {
                 self.host = Host::of(&task.vector);
+                // What was made ready says which are the host's.
+                self.repeated = Repeated::default();
             }
             self.lineage.see(&Event::Snapshot(*task));
         }
@@ -262,8 +264,9 @@ impl Story {
                     self.owners.made(before, after, place, host);
                 }
                 let passage = self.owners.passage(record, class, place, host);
-                let actor = self.actors.of(&record.actor, program.as_ref(), &cgroup);
-                let line = record::namespace(boot, record, class, passage, actor, host);
+                let program = program.as_ref();
+                let parts = self.repeated.parts(record, program, &cgroup, host);
+                let line = record::namespace(boot, record, class, passage, parts);
                 Told::Namespace(Box::new(line), class)
             }
             Event::Fork(fork) => {
