@@ -7,34 +7,26 @@ use std::collections::VecDeque;
 
 use nsexec_audit_abi::Event;
 use nsexec_audit_abi::counters::NAMESPACE_RING;
+use nsexec_audit_abi::record::Namespace;
 
 /// How much later than it happened an event may be read, in nanoseconds: a task
 /// that is preempted between taking its time and writing.
 pub const LATENESS_NS: u64 = 20_000_000;
 
 /// Most events of each ring that are held back, first of namespaces and then of the
-/// lineage: beyond it the oldest go, early or not. Neither can take the other's room,
-/// or a fork would wait in its ring while what the child did is told.
+/// lineage, some 25 MiB of each: beyond it the oldest go, early or not. Neither can
+/// take the other's room, or a fork would wait in its ring while what the child did is
+/// told.
 const MOST: [usize; 2] = [3 << 14, 1 << 14];
 
-/// Most events whose room is kept: 8 MiB.
-const SPARE: usize = 1 << 13;
-
-/// Events that are held back.
+/// Events that are held back, those of each ring from the oldest: a ring is nearly in
+/// order by itself. They lie one behind the other: by the time that one is told, it is
+/// in no cache, unless the processor saw it coming.
 #[derive(Debug, Default)]
 pub struct Order {
-    /// Those of each ring, from the oldest: a ring is nearly in order by itself.
-    held: [VecDeque<Held>; 2],
-    /// Room that was used already: an event is too large to be quickly had room for.
-    #[expect(clippy::vec_box, reason = "the queues move what they hold")]
-    spare: Vec<Box<Event>>,
+    namespaces: VecDeque<Namespace>,
+    lineage: VecDeque<Event>,
     newest_ns: u64,
-}
-
-#[derive(Debug)]
-struct Held {
-    boot_ns: u64,
-    event: Box<Event>,
 }
 
 impl Order {
@@ -42,71 +34,71 @@ impl Order {
     /// other one.
     #[must_use]
     pub fn has_room(&self, ring: u32) -> bool {
-        let place = usize::from(ring != NAMESPACE_RING);
-        self.held.get(place).map(VecDeque::len) < MOST.get(place).copied()
+        let [namespaces, lineage] = MOST;
+        if ring == NAMESPACE_RING {
+            self.namespaces.len() < namespaces
+        } else {
+            self.lineage.len() < lineage
+        }
     }
 
     fn is_full(&self) -> bool {
-        let both = self.held.iter().zip(MOST);
-        both.into_iter().any(|(held, most)| held.len() >= most)
+        let [namespaces, lineage] = MOST;
+        self.namespaces.len() >= namespaces || self.lineage.len() >= lineage
     }
 
     /// Takes an event.
     pub fn push(&mut self, event: Event) {
-        let [namespaces, lineage] = &mut self.held;
-        let held = match event {
-            Event::Namespace(_) => namespaces,
-            _ => lineage,
-        };
-        let boot_ns = event.header().boot_ns;
-        self.newest_ns = self.newest_ns.max(boot_ns);
-        let event = match self.spare.pop() {
-            Some(mut room) => {
-                *room = event;
-                room
+        self.newest_ns = self.newest_ns.max(event.header().boot_ns);
+        match event {
+            Event::Namespace(call) => {
+                insert(&mut self.namespaces, call, |call| call.header.boot_ns);
             }
-            None => Box::new(event),
-        };
-        let new = Held { boot_ns, event };
-        if held.back().is_none_or(|last| last.boot_ns <= boot_ns) {
-            held.push_back(new);
-        } else {
-            let place = held.partition_point(|one| one.boot_ns <= boot_ns);
-            held.insert(place, new);
+            other => insert(&mut self.lineage, other, |event| event.header().boot_ns),
         }
-    }
-
-    /// The ring of the oldest event, and when that happened.
-    fn oldest(&self) -> Option<(usize, u64)> {
-        let fronts = self.held.iter().enumerate();
-        let fronts = fronts.filter_map(|(ring, held)| Some((ring, held.front()?)));
-        let fronts = fronts.map(|(ring, one)| (ring, one.boot_ns));
-        // Of one moment, that of the namespaces goes first.
-        fronts.min_by_key(|(_, boot_ns)| *boot_ns)
     }
 
     /// The next event that nothing older can come before, as it is `now_ns`.
-    pub fn pop(&mut self, now_ns: u64) -> Option<Box<Event>> {
-        let (_, boot_ns) = self.oldest()?;
+    pub fn pop(&mut self, now_ns: u64) -> Option<Event> {
         let late = now_ns.max(self.newest_ns).saturating_sub(LATENESS_NS);
-        if boot_ns > late && !self.is_full() {
-            return None;
-        }
-        self.pop_any()
+        let most = if self.is_full() { u64::MAX } else { late };
+        self.pop_until(most)
     }
 
     /// The next event, when none is written any more.
-    pub fn pop_any(&mut self) -> Option<Box<Event>> {
-        let (ring, _) = self.oldest()?;
-        let Held { event, .. } = self.held.get_mut(ring)?.pop_front()?;
-        Some(event)
+    pub fn pop_any(&mut self) -> Option<Event> {
+        self.pop_until(u64::MAX)
     }
 
-    /// Takes the room of an event that was told.
-    pub fn reuse(&mut self, event: Box<Event>) {
-        if self.spare.len() < SPARE {
-            self.spare.push(event);
+    /// The oldest event, if it happened by then. Of one moment, that of the namespaces
+    /// goes first.
+    fn pop_until(&mut self, most_ns: u64) -> Option<Event> {
+        let call = self.namespaces.front().map(|call| call.header.boot_ns);
+        let other = self.lineage.front().map(|event| event.header().boot_ns);
+        let is_call = match (call, other) {
+            (Some(call), Some(other)) => call <= other,
+            (call, _) => call.is_some(),
+        };
+        let oldest = if is_call { call } else { other };
+        if oldest? > most_ns {
+            return None;
         }
+        if is_call {
+            self.namespaces.pop_front().map(Event::Namespace)
+        } else {
+            self.lineage.pop_front()
+        }
+    }
+}
+
+/// Behind all that are not younger.
+fn insert<T>(held: &mut VecDeque<T>, new: T, boot_ns: impl Fn(&T) -> u64) {
+    let new_ns = boot_ns(&new);
+    if held.back().is_none_or(|last| boot_ns(last) <= new_ns) {
+        held.push_back(new);
+    } else {
+        let place = held.partition_point(|one| boot_ns(one) <= new_ns);
+        held.insert(place, new);
     }
 }
 
@@ -145,7 +137,7 @@ mod tests {
             order.push(exit_of(task(tid, 1), 10));
         }
         let tids: Vec<u32> = std::iter::from_fn(|| order.pop_any())
-            .map(|event| match *event {
+            .map(|event| match event {
                 Event::Exit(exit) => exit.actor.tid,
                 _ => 0,
             })

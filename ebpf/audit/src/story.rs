@@ -221,7 +221,6 @@ impl Story {
             return false;
         };
         self.tell_of(&event, tell);
-        self.order.reuse(event);
         true
     }
 
