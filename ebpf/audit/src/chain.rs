@@ -7,7 +7,7 @@
 //! the last value, noted elsewhere, tells of that.
 
 use std::fmt;
-use std::io::{self, BufRead, Write};
+use std::io::{self, BufRead};
 
 use sha2::{Digest as _, Sha256};
 
@@ -54,25 +54,23 @@ impl Chained {
         self.last
     }
 
-    /// Writes `line`, one JSON object with at least one member and without an end
-    /// of line, with its chain value and an end of line.
+    /// Puts the chain value into `line`, one JSON object with at least one member and
+    /// without an end of line, and ends the line.
     ///
     /// # Errors
-    /// It cannot be written; InvalidInput: it is no such object.
-    pub fn write(&mut self, line: &[u8], out: &mut dyn Write) -> io::Result<()> {
-        let open = line
-            .strip_suffix(b"}")
-            .filter(|open| open.len() > 1 && !line.contains(&b'\n'));
-        let Some(open) = open else {
+    /// InvalidInput: it is no such object, and is left as it is.
+    pub fn end(&mut self, line: &mut Vec<u8>) -> io::Result<()> {
+        // All bytes are looked at, which is quicker than to stop at one.
+        let broken = line.iter().fold(false, |one, byte| one | (*byte == b'\n'));
+        if broken || line.len() <= 2 || !line.ends_with(b"}") {
             return Err(io::Error::from(io::ErrorKind::InvalidInput));
-        };
-        let value = next(self.last, line);
-        out.write_all(open)?;
-        out.write_all(MEMBER)?;
-        out.write_all(&digits(value))?;
-        out.write_all(END)?;
-        out.write_all(b"\n")?;
-        self.last = value;
+        }
+        self.last = next(self.last, line);
+        line.pop();
+        line.extend_from_slice(MEMBER);
+        line.extend_from_slice(&digits(self.last));
+        line.extend_from_slice(END);
+        line.push(b'\n');
         Ok(())
     }
 }
@@ -226,9 +224,15 @@ mod tests {
         let mut chained = Chained::after(BEGINNING);
         let mut file = Vec::new();
         for object in objects {
-            chained.write(object.as_bytes(), &mut file).unwrap();
+            file.extend(ended(&mut chained, object));
         }
         file
+    }
+
+    fn ended(chained: &mut Chained, object: &str) -> Vec<u8> {
+        let mut line = object.as_bytes().to_vec();
+        chained.end(&mut line).unwrap();
+        line
     }
 
     fn broken(file: &[u8]) -> Option<Break> {
@@ -256,9 +260,7 @@ mod tests {
         let first = written(&objects(3));
         let (count, last) = verify(&mut first.as_slice(), BEGINNING).unwrap().unwrap();
         assert_eq!(count, 3);
-        let mut second = Vec::new();
-        let line = b"{\"more\":1}";
-        Chained::after(last).write(line, &mut second).unwrap();
+        let second = ended(&mut Chained::after(last), "{\"more\":1}");
         assert!(verify(&mut second.as_slice(), last).unwrap().is_ok());
         assert_eq!(broken(&second).unwrap().wrong, Wrong::Value);
         assert_eq!(broken(&[first, second].concat()), None);
@@ -269,8 +271,7 @@ mod tests {
         let mut chained = Chained::after(next(BEGINNING, b"{}"));
         let before = chained.last();
         let start = format!("{{\"kind\":\"start\",\"continues\":\"{}\"}}", hex(before));
-        let mut file = Vec::new();
-        chained.write(start.as_bytes(), &mut file).unwrap();
+        let file = ended(&mut chained, &start);
         let wrong = |last| verify(&mut file.as_slice(), last).unwrap().err();
         assert_eq!(wrong(before), None);
         let after = Wrong::After(before);
@@ -298,9 +299,9 @@ mod tests {
     #[test]
     fn what_is_no_object_is_not_written() {
         for wrong in ["", "{", "}", "[1]", "{\"a\":\n1}", "1"] {
-            let mut file = Vec::new();
-            let refused = Chained::after(BEGINNING).write(wrong.as_bytes(), &mut file);
-            assert!(refused.is_err() && file.is_empty(), "{wrong:?}");
+            let mut line = wrong.as_bytes().to_vec();
+            let refused = Chained::after(BEGINNING).end(&mut line);
+            assert!(refused.is_err() && line == wrong.as_bytes(), "{wrong:?}");
         }
     }
 

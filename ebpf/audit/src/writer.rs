@@ -72,8 +72,7 @@ impl Writer {
         let mut writing = Writing {
             lines,
             chained: Chained::after(chain::BEGINNING),
-            open: Vec::new(),
-            whole: Vec::new(),
+            line: Vec::new(),
         };
         writing.begin()?;
         let (queue, messages) = sync_channel(MOST);
@@ -157,9 +156,8 @@ struct Writing {
     lines: Lines,
     /// Of the lines of JSON.
     chained: Chained,
-    /// Room for a line, before its end is known and whole.
-    open: Vec<u8>,
-    whole: Vec<u8>,
+    /// Room for one.
+    line: Vec<u8>,
 }
 
 impl Writing {
@@ -192,14 +190,14 @@ impl Writing {
     /// read with.
     fn begin(&mut self) -> io::Result<()> {
         match self.lines.format {
-            Format::Text => self.put(HEAD.as_bytes()),
+            Format::Text => self.put(&mut HEAD.as_bytes().to_vec()),
             Format::Json => {
                 let last = self.chained.last();
                 let mut start = self.lines.beginning.line();
                 start.continues = (last != chain::BEGINNING).then(|| chain::hex(last));
                 let mut line = Vec::new();
                 lines::write(&start, &mut line)?;
-                self.put(&line)
+                self.put(&mut line)
             }
         }
     }
@@ -213,7 +211,14 @@ impl Writing {
 
     fn write(&mut self, line: &Line) -> io::Result<()> {
         match self.lines.format {
-            Format::Json => self.json(line),
+            Format::Json => {
+                let mut json = std::mem::take(&mut self.line);
+                json.clear();
+                lines::write(line, &mut json)?;
+                self.line(&mut json)?;
+                self.line = json;
+                Ok(())
+            }
             Format::Text => {
                 let text = self.lines.text;
                 let line = match line {
@@ -222,38 +227,25 @@ impl Writing {
                     Line::Missed(line) => Some(text.missed(line)),
                     Line::Health(_) => None,
                 };
-                line.map_or(Ok(()), |line| self.line(line.as_bytes()))
+                line.map_or(Ok(()), |line| self.line(&mut line.into_bytes()))
             }
         }
     }
 
-    fn json(&mut self, value: &impl Serialize) -> io::Result<()> {
-        let mut line = std::mem::take(&mut self.open);
-        line.clear();
-        lines::write(value, &mut line)?;
-        self.line(&line)?;
-        self.open = line;
-        Ok(())
-    }
-
     /// One line without its end, in this file or, where it does not fit, the next.
-    fn line(&mut self, line: &[u8]) -> io::Result<()> {
+    fn line(&mut self, line: &mut Vec<u8>) -> io::Result<()> {
         if self.lines.out.is_full(line.len() + chain::ADDED) {
             self.rotate()?;
         }
         self.put(line)
     }
 
-    fn put(&mut self, line: &[u8]) -> io::Result<()> {
-        self.whole.clear();
+    fn put(&mut self, line: &mut Vec<u8>) -> io::Result<()> {
         match self.lines.format {
-            Format::Json => self.chained.write(line, &mut self.whole)?,
-            Format::Text => {
-                self.whole.extend_from_slice(line);
-                self.whole.push(b'\n');
-            }
+            Format::Json => self.chained.end(line)?,
+            Format::Text => line.push(b'\n'),
         }
-        self.lines.out.line(&self.whole)
+        self.lines.out.line(line)
     }
 }
 

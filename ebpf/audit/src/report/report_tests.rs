@@ -12,8 +12,9 @@ fn written(objects: &[Value]) -> Vec<u8> {
     let mut chained = Chained::after(BEGINNING);
     let mut file = Vec::new();
     for object in objects {
-        let line = serde_json::to_vec(object).unwrap();
-        chained.write(&line, &mut file).unwrap();
+        let mut line = serde_json::to_vec(object).unwrap();
+        chained.end(&mut line).unwrap();
+        file.extend(line);
     }
     file
 }
@@ -345,8 +346,9 @@ fn a_file_without_the_one_before_begins_in_the_middle() {
         with(start(), json!({ "continues": "07".repeat(32) })),
         health(),
     ] {
-        let line = serde_json::to_vec(&object).unwrap();
-        chained.write(&line, &mut file).unwrap();
+        let mut line = serde_json::to_vec(&object).unwrap();
+        chained.end(&mut line).unwrap();
+        file.extend(line);
     }
     let said = page(&read_one(&file).unwrap());
     assert!(said.contains("It begins in the middle.") && !said.contains("banner bad"));
