@@ -29,6 +29,15 @@ pub struct Teller {
     pub own: Process,
 }
 
+/// What is still to be told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Left {
+    Nothing,
+    More,
+    /// Whatever there is: first the writer has to catch up.
+    ForWriter,
+}
+
 /// Of what was told.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Counts {
@@ -49,12 +58,15 @@ impl Counts {
 }
 
 impl Teller {
-    /// Tells what can be told by now, at most [`BATCH`] events of it; whether that was
-    /// all. `ended`: no event comes any more.
+    /// Tells what can be told by now, at most [`BATCH`] events of it. `ended`: no event
+    /// comes any more, and it is waited for the writer.
     ///
     /// # Errors
     /// The output cannot be written.
-    pub fn tell(&mut self, ended: bool) -> io::Result<bool> {
+    pub fn tell(&mut self, ended: bool) -> io::Result<Left> {
+        if !ended && !self.writer.has_room() {
+            return Ok(Left::ForWriter);
+        }
         let mut all = Vec::new();
         let mut more = true;
         let now_ns = (!ended).then(now_ns);
@@ -74,7 +86,7 @@ impl Teller {
             }
         }
         self.write(all)?;
-        Ok(!more)
+        Ok(if more { Left::More } else { Left::Nothing })
     }
 
     fn write(&mut self, lines: Vec<Line>) -> io::Result<()> {

@@ -15,7 +15,7 @@ use nsexec_audit_abi::counters::{LINEAGE_RING, NAMESPACE_RING};
 use crate::account::{Account, Broken, Identity, Sample};
 use crate::probes::{Probes, ProbesError};
 use crate::story::Story;
-use crate::teller::Teller;
+use crate::teller::{Left, Teller};
 
 /// How long events may wait, in milliseconds.
 const PATIENCE: u8 = 20;
@@ -200,12 +200,19 @@ pub fn run(
         told: Vec::new(),
     };
     let mut losses = 0;
-    let (mut failed, mut behind) = (false, false);
+    let (mut failed, mut left) = (false, Left::Nothing);
     // How many events the last reading brought.
     let mut last = 0;
     loop {
-        let patience = if behind { 0 } else { PATIENCE };
-        if wait(probes, signals, patience)? && !behind && last < BUSY {
+        let patience = if left == Left::Nothing { PATIENCE } else { 0 };
+        let comes = wait(probes, signals, patience)?;
+        let rests = match left {
+            Left::Nothing => comes && last < BUSY,
+            Left::More => false,
+            // It is for the writer to have the processor.
+            Left::ForWriter => true,
+        };
+        if rests {
             std::thread::sleep(REST);
         }
         if let Some(program) = &mut program {
@@ -227,7 +234,7 @@ pub fn run(
             // Nothing is written from here on, so the sums have to agree.
             probes.stop();
             let (sample, broken) = checks.end(probes, &mut teller.story)?;
-            while !teller.tell(true)? {}
+            while teller.tell(true)? == Left::More {}
             teller.lost_until(&sample)?;
             checks.complain(&broken, teller);
             alert(teller, terms.on_loss, &mut losses)?;
@@ -237,9 +244,11 @@ pub fn run(
             return Ok(Ended { status, left });
         }
         last = checks.read(probes, &mut teller.story, false)?;
-        behind = !teller.tell(false)?;
-        if !behind {
+        left = teller.tell(false)?;
+        if left == Left::Nothing {
             checks.look(probes, teller)?;
+        }
+        if left != Left::More {
             teller.writer.check()?;
         }
         let lossy = alert(teller, terms.on_loss, &mut losses)?;

@@ -18,7 +18,8 @@ use crate::story::{Beginning, Told};
 use crate::text::{HEAD, Text};
 
 /// Most messages that wait to be written, of up to some hundred lines each: 5 MiB.
-/// Beyond it the rings wait, where what does not fit is counted.
+/// Beyond it events wait in their order, and then in the rings, where what does not
+/// fit is counted.
 const MOST: usize = 16;
 
 /// What becomes a line.
@@ -55,6 +56,8 @@ pub struct Writer {
     /// What was written. Whoever made it takes it apart again: memory that one thread
     /// takes and another gives back has both wait for each other.
     written: Receiver<Vec<Line>>,
+    /// How many messages of lines are not back yet.
+    under_way: usize,
     thread: Option<JoinHandle<io::Result<()>>>,
 }
 
@@ -83,8 +86,15 @@ impl Writer {
         Ok(Self {
             queue: Some(queue),
             written,
+            under_way: 0,
             thread: Some(thread),
         })
+    }
+
+    /// Whether lines are taken without waiting.
+    pub fn has_room(&mut self) -> bool {
+        self.under_way -= self.written.try_iter().count();
+        self.under_way < MOST
     }
 
     /// Takes lines, in their order. Waits where too many wait already.
@@ -93,7 +103,8 @@ impl Writer {
     /// What was taken before could not be written.
     pub fn lines(&mut self, lines: Vec<Line>) -> io::Result<()> {
         self.send(Message::Lines(lines))?;
-        self.written.try_iter().for_each(drop);
+        self.under_way += 1;
+        self.has_room();
         Ok(())
     }
 
@@ -317,6 +328,55 @@ mod tests {
             line["number"].as_u64()
         });
         assert_eq!(numbers.collect::<Vec<_>>(), (0..100).collect::<Vec<_>>());
+    }
+
+    /// Takes nothing before it is let go.
+    struct Stuck(Receiver<()>);
+
+    impl Write for Stuck {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            // An error: for good.
+            let _ = self.0.recv();
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn it_says_when_whoever_gives_more_would_wait() {
+        let (go, stuck) = channel();
+        // For the first line, which is written before the thread is there.
+        go.send(()).unwrap();
+        let mut writer = Writer::start(Lines {
+            format: Format::Json,
+            text: Text { colour: false },
+            beginning: Story::begin(Vec::new()).unwrap().beginning(),
+            out: Output::Stream(Box::new(Stuck(stuck))),
+        })
+        .unwrap();
+        let has_room: Vec<bool> = (0..=MOST)
+            .map(|number| {
+                let has_room = writer.has_room();
+                if has_room {
+                    writer.lines(vec![line(number)]).unwrap();
+                }
+                has_room
+            })
+            .collect();
+        // Before anything fails: its end is waited for.
+        drop(go);
+        assert!(
+            (0..)
+                .zip(&has_room)
+                .all(|(number, room)| *room == (number < MOST))
+        );
+        while !writer.has_room() {
+            std::thread::yield_now();
+        }
+        writer.finish().unwrap();
     }
 
     #[test]
