@@ -89,7 +89,7 @@ fn keep(best: &mut [f64; 2], place: usize, taken: f64) {
 
 fn empty(probes: &mut Probes) -> Result<(), ProbesError> {
     for ring in [NAMESPACE_RING, LINEAGE_RING] {
-        while probes.next(ring)?.is_some() {}
+        while probes.next(ring, drop)? {}
     }
     Ok(())
 }

@@ -58,30 +58,21 @@ impl Order {
         }
     }
 
-    /// The next event that nothing older can come before, as it is `now_ns`.
-    pub fn pop(&mut self, now_ns: u64) -> Option<Event> {
-        let late = now_ns.max(self.newest_ns).saturating_sub(LATENESS_NS);
-        let most = if self.is_full() { u64::MAX } else { late };
-        self.pop_until(most)
-    }
-
-    /// The next event, when none is written any more.
-    pub fn pop_any(&mut self) -> Option<Event> {
-        self.pop_until(u64::MAX)
-    }
-
-    /// The oldest event, if it happened by then. Of one moment, that of the namespaces
-    /// goes first.
-    fn pop_until(&mut self, most_ns: u64) -> Option<Event> {
+    /// The next event that nothing older can come before, as it is `now_ns`; none: no
+    /// event is written any more. Of one moment, that of the namespaces goes first.
+    pub fn pop(&mut self, now_ns: Option<u64>) -> Option<Event> {
         let call = self.namespaces.front().map(|call| call.header.boot_ns);
         let other = self.lineage.front().map(|event| event.header().boot_ns);
         let is_call = match (call, other) {
             (Some(call), Some(other)) => call <= other,
             (call, _) => call.is_some(),
         };
-        let oldest = if is_call { call } else { other };
-        if oldest? > most_ns {
-            return None;
+        let oldest_ns = if is_call { call } else { other }?;
+        if let Some(now_ns) = now_ns {
+            let late = now_ns.max(self.newest_ns).saturating_sub(LATENESS_NS);
+            if oldest_ns > late && !self.is_full() {
+                return None;
+            }
         }
         if is_call {
             self.namespaces.pop_front().map(Event::Namespace)
@@ -111,7 +102,7 @@ mod tests {
     use crate::lineage::tests::{call, exit_of, namespace, task, vector};
 
     fn times(order: &mut Order, now_ns: u64) -> Vec<u64> {
-        std::iter::from_fn(|| order.pop(now_ns))
+        std::iter::from_fn(|| order.pop(Some(now_ns)))
             .map(|event| event.header().boot_ns)
             .collect()
     }
@@ -127,7 +118,7 @@ mod tests {
         order.push(exit_of(task(7, 1), 25));
         assert_eq!(times(&mut order, 30 + LATENESS_NS), [25, 30]);
         order.push(exit_of(task(7, 1), 40));
-        assert!(order.pop_any().is_some() && order.pop_any().is_none());
+        assert!(order.pop(None).is_some() && order.pop(None).is_none());
     }
 
     #[test]
@@ -136,7 +127,7 @@ mod tests {
         for tid in 1..=50 {
             order.push(exit_of(task(tid, 1), 10));
         }
-        let tids: Vec<u32> = std::iter::from_fn(|| order.pop_any())
+        let tids: Vec<u32> = std::iter::from_fn(|| order.pop(None))
             .map(|event| match event {
                 Event::Exit(exit) => exit.actor.tid,
                 _ => 0,

@@ -251,22 +251,26 @@ impl Probes {
         self.backend
     }
 
-    /// Reads the next event of a ring, or none when it is empty now. `ring` is
-    /// [`NAMESPACE_RING`] or [`LINEAGE_RING`].
+    /// Gives the next event of a ring to `take`; false: the ring is empty now. `ring`
+    /// is [`NAMESPACE_RING`] or [`LINEAGE_RING`].
     ///
     /// # Errors
     /// What it holds is not a record: the probes are not those of this build.
-    pub fn next(&mut self, ring: u32) -> Result<Option<Event>, ProbesError> {
+    pub fn next(&mut self, ring: u32, take: impl FnOnce(Event)) -> Result<bool, ProbesError> {
         let [namespaces, lineage] = &mut self.rings;
         let ring = if ring == NAMESPACE_RING {
             namespaces
         } else {
             lineage
         };
-        match ring.next() {
-            None => Ok(None),
-            Some(bytes) => Event::decode(&bytes).map(Some).map_err(ProbesError::Record),
+        let Some(bytes) = ring.next() else {
+            return Ok(false);
+        };
+        match Event::decode(&bytes) {
+            Ok(event) => take(event),
+            Err(fault) => return Err(ProbesError::Record(fault)),
         }
+        Ok(true)
     }
 
     /// What becomes readable when the namespace ring is not empty any more. The

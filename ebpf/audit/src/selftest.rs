@@ -129,7 +129,7 @@ impl Reader {
         is_own: impl Fn(&Namespace) -> bool,
     ) -> Result<(), ProbesError> {
         for ring in [NAMESPACE_RING, LINEAGE_RING] {
-            while let Some(event) = probes.next(ring)? {
+            while probes.next(ring, |event| {
                 let header: &Header = event.header();
                 self.account.read(header);
                 if header.kind == Kind::Namespace {
@@ -140,7 +140,7 @@ impl Reader {
                 {
                     self.own.push(record);
                 }
-            }
+            })? {}
         }
         Ok(())
     }

@@ -213,14 +213,11 @@ impl Story {
     /// Tells the next thing, with `tell`; false when nothing is to be told yet.
     /// `now_ns`: the time by CLOCK_BOOTTIME; none: no event comes any more.
     pub fn tell(&mut self, now_ns: Option<u64>, tell: impl FnMut(Told)) -> bool {
-        let next = match now_ns {
-            Some(now_ns) => self.order.pop(now_ns),
-            None => self.order.pop_any(),
-        };
-        let Some(event) = next else {
+        // Looked at where it is: it is large.
+        let Some(event) = &self.order.pop(now_ns) else {
             return false;
         };
-        self.tell_of(&event, tell);
+        self.tell_of(event, tell);
         true
     }
 

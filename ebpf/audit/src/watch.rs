@@ -113,10 +113,11 @@ impl Checks {
         // that, it is not missed.
         for ring in [NAMESPACE_RING, LINEAGE_RING] {
             while (ended || story.has_room(ring))
-                && let Some(event) = probes.next(ring)?
+                && probes.next(ring, |event| {
+                    self.account.read(event.header());
+                    story.push(event);
+                })?
             {
-                self.account.read(event.header());
-                story.push(event);
                 count += 1;
             }
         }

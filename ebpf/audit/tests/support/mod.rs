@@ -112,9 +112,8 @@ impl Watched {
     /// Reads all that there is.
     pub fn drain(&mut self) {
         for ring in [NAMESPACE_RING, LINEAGE_RING] {
-            while let Some(event) = self.probes.next(ring).unwrap() {
-                self.seen.push(event);
-            }
+            let seen = &mut self.seen;
+            while self.probes.next(ring, |event| seen.push(event)).unwrap() {}
         }
     }
 
