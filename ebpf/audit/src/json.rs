@@ -21,13 +21,14 @@ pub fn snapshot(record: &Snapshot) -> Value {
     Value::Object(object)
 }
 
-/// What was counted, as one object. `at`: the two times; `ended`: the sums have to be
+/// What was counted, as one object. `nice`: of the thread that reads; `at`: the two times; `ended`: the sums have to be
 /// equal.
 #[must_use]
 pub fn health(
     sample: &Sample,
     broken: &[Broken],
     forgotten: u64,
+    nice: i32,
     at: (u64, i64),
     ended: bool,
 ) -> Value {
@@ -67,6 +68,7 @@ pub fn health(
         "ended": ended,
         "broken": broken.iter().map(Broken::to_string).collect::<Vec<_>>(),
         "forgotten": forgotten,
+        "nice": nice,
         "hooks": hooks,
         "missed": missed,
         "rings": { "namespaces": ring(namespaces), "lineage": ring(lineage) },

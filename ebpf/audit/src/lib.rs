@@ -25,6 +25,7 @@ pub mod lines;
 mod offsets;
 pub mod order;
 pub mod output;
+pub mod priority;
 pub mod probes;
 pub mod programs;
 mod recent;

@@ -6,6 +6,7 @@ use crate::account::{Broken, Sample, Why};
 use crate::filter::Filtering;
 use crate::json;
 use crate::lineage::Process;
+use crate::priority;
 use crate::record::{ExecId, MissedLine};
 use crate::rules::{Alert, Rules, Severity};
 use crate::story::{Story, Told, now_ns};
@@ -171,6 +172,7 @@ impl Teller {
             sample,
             broken,
             self.story.forgotten(),
+            priority::own(),
             self.story.now(),
             ended,
         );

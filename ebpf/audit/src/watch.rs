@@ -13,6 +13,7 @@ use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nsexec_audit_abi::counters::{LINEAGE_RING, NAMESPACE_RING};
 
 use crate::account::{Account, Broken, Identity, Sample};
+use crate::priority;
 use crate::probes::{Probes, ProbesError};
 use crate::story::Story;
 use crate::teller::{Left, Teller};
@@ -191,6 +192,8 @@ pub fn run(
     terms: Terms,
     mut program: Option<Child>,
 ) -> Result<Ended, Box<dyn Error>> {
+    // The program is there already, and keeps its own.
+    priority::raise();
     let mut status = None;
     let now = Instant::now();
     let mut checks = Checks {

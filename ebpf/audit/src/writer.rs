@@ -12,6 +12,7 @@ use crate::arguments::Format;
 use crate::chain::{self, Chained};
 use crate::lines;
 use crate::output::Output;
+use crate::priority;
 use crate::record::MissedLine;
 use crate::rules::Alert;
 use crate::story::{Beginning, Told};
@@ -173,6 +174,7 @@ struct Writing {
 
 impl Writing {
     fn run(mut self, messages: &Receiver<Message>, back: &Sender<Vec<Line>>) -> io::Result<()> {
+        priority::raise();
         loop {
             let message = match messages.try_recv() {
                 Ok(message) => message,

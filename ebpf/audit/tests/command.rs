@@ -8,6 +8,7 @@ use std::process::{Command, Stdio};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use nsexec_audit::priority;
 use nsexec_audit::programs::Backend;
 use serde_json::Value;
 
@@ -68,6 +69,20 @@ fn it_prints_a_join_and_then_the_sums() {
     assert!(setns["written"].as_u64().unwrap() >= 1);
 }
 
+/// Asked of a thread that ends with it.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the priority of the other tests is not to change"
+)]
+fn may_raise() -> bool {
+    let before = priority::own();
+    let thread = std::thread::spawn(|| {
+        priority::raise();
+        priority::own()
+    });
+    thread.join().unwrap() < before
+}
+
 /// As strace(1) has it: what comes from the program, and its exit status.
 #[test]
 fn a_program_is_followed_to_its_end_and_its_status_passed_on() {
@@ -75,7 +90,7 @@ fn a_program_is_followed_to_its_end_and_its_status_passed_on() {
         return;
     }
     let noise = Sleeper::new(&["--uts"]);
-    let script = "unshare --uts true; unshare --net sh -c 'exit 0'; exit 7";
+    let script = "unshare --uts true; unshare --net sh -c 'exit 0'; nice >&2; exit 7";
     let output = Command::new(PROGRAM)
         .args(support::backend_option())
         .args(["--format", "json", "--", "sh", "-c", script])
@@ -84,10 +99,18 @@ fn a_program_is_followed_to_its_end_and_its_status_passed_on() {
     drop(noise);
     assert_eq!(output.status.code(), Some(7), "{output:?}");
     let printed = String::from_utf8(output.stdout).unwrap();
-    let lines = printed
+    let lines: Vec<Value> = printed
         .lines()
-        .map(|line| serde_json::from_str::<Value>(line).unwrap());
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    // The auditor goes before it, where it may; the program is as it would be alone.
+    let said = String::from_utf8(output.stderr).unwrap();
+    let (own, raised) = (priority::own(), may_raise());
+    let nice = own - if raised { 4 } else { 0 };
+    assert_eq!(lines.last().unwrap()["nice"], nice);
+    assert!(said.lines().any(|line| line == own.to_string()), "{said}");
     let made: Vec<Value> = lines
+        .into_iter()
         .filter(|line| line["kind"] == "ns_create")
         .map(|line| line["ns"]["changed"].clone())
         .collect();

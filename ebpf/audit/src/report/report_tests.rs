@@ -37,7 +37,7 @@ fn start() -> Value {
 fn health() -> Value {
     json!({
         "kind": "health", "ts_boot_ns": 9, "ts_wall_ms": 9, "backend": "b", "ended": true,
-        "broken": [], "forgotten": 0, "missed": { "call": 0 },
+        "broken": [], "forgotten": 0, "nice": 0, "missed": { "call": 0 },
         "hooks": { "sys_exit_setns": { "seen": 1, "written": 1, "ring_full": 0 } },
         "rings": { "namespaces": [{ "sequence": 1, "lost": 0 }] },
     })
