@@ -96,7 +96,6 @@ struct Built {
 /// These files of the auditor's tests, and the program.
 fn built(tests: &[OsString]) -> io::Result<Vec<Built>> {
     let mut cargo = cargo::cargo(&["test", "--package", "nsexec-audit", "--no-run", "--locked"]);
-    cargo.args(["--profile", "vm"]);
     cargo.arg("--message-format=json-render-diagnostics");
     for test in tests {
         cargo.arg("--test").arg(test);

@@ -55,7 +55,7 @@ pub(super) fn fill(root: &Path, busybox: &Path, built: &[Built], runs: &[Run]) -
         let name = program.file_name().unwrap_or_default();
         fs::copy(&program, root.join("usr/bin").join(name))?;
         for library in libraries(&program)? {
-            copy(&library, root)?;
+            fs::copy(&library, beneath(root, &library)?)?;
         }
     }
     let driver = cargo::root().join(DRIVER);
@@ -72,7 +72,10 @@ pub(super) fn fill(root: &Path, busybox: &Path, built: &[Built], runs: &[Run]) -
     let programs = built.iter().filter(|built| !built.is_test);
     let tests = runs.iter().map(|run| &run.program);
     for program in programs.map(|built| &built.program).chain(tests) {
-        copy(program, root)?;
+        // What a debugger needs is most of it, and all lies in the machine's memory.
+        let mut strip = Command::new("objcopy");
+        strip.arg("--strip-all").arg(program);
+        install::done(strip.arg(beneath(root, program)?))?;
     }
     let lines = runs
         .iter()
@@ -101,13 +104,13 @@ fn library(line: &str) -> Option<PathBuf> {
     Some(PathBuf::from(path))
 }
 
-/// To the same path beneath `root`.
-fn copy(path: &Path, root: &Path) -> io::Result<()> {
+/// The same path there, with its directories.
+fn beneath(root: &Path, path: &Path) -> io::Result<PathBuf> {
     let place = root.join(path.strip_prefix("/").unwrap_or(path));
     if let Some(parent) = place.parent() {
         fs::create_dir_all(parent)?;
     }
-    fs::copy(path, place).map(drop)
+    Ok(place)
 }
 
 #[cfg(test)]
