@@ -18,16 +18,17 @@ const PROGRAMS: &[&str] = &[
 /// Changes namespaces in all ways that there are, for the tests.
 const DRIVER: &str = "ebpf/audit/tests/data/namespaces.c";
 
-/// What mounts and switches off.
+/// What mounts and switches off. What else [`fill`] takes is there then, too.
 ///
 /// # Errors
-/// There is none.
+/// Something cannot be had.
 pub(super) fn busybox() -> io::Result<PathBuf> {
-    let missing = setup::tools(&[setup::BUSYBOX])?;
+    let missing = setup::tools(&[setup::BUSYBOX, setup::GCC, setup::OBJCOPY])?;
+    if let Some(tool) = missing.first() {
+        return Err(io::Error::other(format!("there is no {}", tool.program)));
+    }
     let found = setup::find(setup::BUSYBOX.program);
-    found
-        .filter(|_| missing.is_empty())
-        .ok_or_else(|| io::Error::other("there is no static busybox"))
+    found.ok_or_else(|| io::Error::other("there is no busybox"))
 }
 
 pub(super) fn fill(root: &Path, busybox: &Path, built: &[Built], runs: &[Run]) -> io::Result<()> {
