@@ -14,10 +14,13 @@ use nsexec_audit_abi::record::Namespace;
 pub const LATENESS_NS: u64 = 20_000_000;
 
 /// Most events of each ring that are held back, first of namespaces and then of the
-/// lineage, some 25 MiB of each: beyond it the oldest go, early or not. Neither can
+/// lineage, up to 32 and 17 MiB: beyond it the oldest go, early or not. Neither can
 /// take the other's room, or a fork would wait in its ring while what the child did is
 /// told.
 const MOST: [usize; 2] = [3 << 14, 1 << 14];
+
+/// Most events of a ring whose room is kept when there is none.
+const KEPT: usize = 1 << 12;
 
 /// Events that are held back, those of each ring from the oldest: a ring is nearly in
 /// order by itself. They lie one behind the other: by the time that one is told, it is
@@ -75,11 +78,20 @@ impl Order {
             }
         }
         if is_call {
-            self.namespaces.pop_front().map(Event::Namespace)
+            take(&mut self.namespaces).map(Event::Namespace)
         } else {
-            self.lineage.pop_front()
+            take(&mut self.lineage)
         }
     }
+}
+
+/// The first one. A burst that is over gives its memory back.
+fn take<T>(held: &mut VecDeque<T>) -> Option<T> {
+    let first = held.pop_front();
+    if held.is_empty() {
+        held.shrink_to(KEPT);
+    }
+    first
 }
 
 /// Behind all that are not younger.

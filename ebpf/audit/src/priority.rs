@@ -2,7 +2,8 @@
 //!
 //! Whoever floods every processor with calls competes with the auditor for all of
 //! them, and what it does not come to read is lost. So the threads that read and
-//! write go before: it is the flood that becomes slower.
+//! write go before what is in the same task group: a session, a cpu cgroup. Between
+//! groups, their weights decide (sched(7)).
 
 use rustix::process::{getpriority_process, nice};
 

@@ -221,21 +221,23 @@ mod tests {
     }
 
     #[test]
-    fn tasks_are_told_apart() {
+    fn of_tasks_that_take_turns_each_has_its_own() {
         let mut repeated = Repeated::default();
         let host = Host::default();
-        let calls = [5, 6].map(|tid| {
-            namespace(
-                task(tid, 1),
-                call(Syscall::Setns, 0),
-                vector(1),
-                vector(tid),
-            )
-        });
-        for record in calls.iter().cycle().take(4) {
-            let parts = repeated.parts(record, None, &Cgroup::default(), &host);
-            assert_eq!(parts.actor.tid, record.actor.tid);
-            assert_eq!(parts.ns.after.of, record.after);
+        let mut both = || {
+            [5, 6].map(|tid| {
+                let call = call(Syscall::Setns, 0);
+                let record = namespace(task(tid, 1), call, vector(1), vector(tid));
+                let parts = repeated.parts(&record, None, &Cgroup::default(), &host);
+                assert_eq!(parts.actor.tid, tid);
+                assert_eq!(parts.ns.after.of, vector(tid));
+                parts
+            })
+        };
+        let (before, after) = (both(), both());
+        for (before, after) in before.iter().zip(&after) {
+            assert!(Arc::ptr_eq(&before.actor, &after.actor));
+            assert!(Arc::ptr_eq(&before.ns, &after.ns));
         }
     }
 }

@@ -213,7 +213,7 @@ impl Story {
     /// Tells the next thing, with `tell`; false when nothing is to be told yet.
     /// `now_ns`: the time by CLOCK_BOOTTIME; none: no event comes any more.
     pub fn tell(&mut self, now_ns: Option<u64>, tell: impl FnMut(Told)) -> bool {
-        // Looked at where it is: it is large.
+        // Looked at where it comes to lie: it is large.
         let Some(event) = &self.order.pop(now_ns) else {
             return false;
         };
@@ -332,4 +332,4 @@ pub(crate) fn now_ns() -> u64 {
 
 #[cfg(test)]
 #[path = "story_tests.rs"]
-mod tests;
+pub(crate) mod tests;

@@ -5,19 +5,23 @@ use super::*;
 use crate::lineage::tests::{call, exec, exit_of, kin, namespace, task, vector, with};
 use crate::text::Text;
 
-fn story() -> Story {
+/// A kernel thread, which is in the host's namespaces.
+fn host() -> Snapshot {
+    Snapshot {
+        header: crate::lineage::tests::header(Kind::Snapshot, Hook::IterTask, 0),
+        task: task(KTHREADD, 0),
+        parent: kin(&task(1, 1)),
+        vector: vector(1),
+    }
+}
+
+pub(crate) fn story() -> Story {
     let nsexec = vec![File {
         device: 8,
         inode: 42,
     }];
     let mut story = Story::begin(nsexec).unwrap();
-    let host = Snapshot {
-        header: crate::lineage::tests::header(Kind::Snapshot, Hook::IterTask, 0),
-        task: task(KTHREADD, 0),
-        parent: kin(&task(1, 1)),
-        vector: vector(1),
-    };
-    story.know(&[host]);
+    story.know(&[host()]);
     assert!(story.knows_host());
     story
 }
@@ -68,6 +72,20 @@ fn a_join_by_nsexec_is_told_with_what_it_claims() {
     );
     // An event takes at most so much, in the middle.
     assert!(json.to_string().len() <= 900, "{}", json.to_string().len());
+}
+
+#[test]
+fn what_was_made_ready_goes_once_it_is_known_which_is_the_host() {
+    let mut story = Story::begin(Vec::new()).unwrap();
+    let noop = namespace(task(6, 1), call(Syscall::Setns, 0), vector(1), vector(1));
+    let hosts = |story: &mut Story| {
+        story.push(Event::Namespace(noop));
+        let (line, _) = told(story).remove(0);
+        line["ns"]["host"].as_array().unwrap().len()
+    };
+    assert_eq!(hosts(&mut story), 0);
+    story.know(&[host()]);
+    assert_eq!(hosts(&mut story), 10);
 }
 
 #[test]

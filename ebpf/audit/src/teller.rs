@@ -202,3 +202,37 @@ fn one(
     lines.push(Line::Told(told));
     lines.extend(alerts.into_iter().map(Line::Alert));
 }
+
+#[cfg(test)]
+mod tests {
+    use nsexec_audit_abi::Event;
+    use nsexec_audit_abi::code::Syscall;
+
+    use super::*;
+    use crate::filter::Filter;
+    use crate::lineage::tests::{call, namespace, task, vector};
+    use crate::story::tests::story;
+    use crate::writer::tests::full;
+
+    #[test]
+    fn what_the_writer_has_no_room_for_stays_where_it_waits() {
+        let (writer, go) = full();
+        let own = task(1, 1);
+        let mut teller = Teller {
+            story: story(),
+            filtering: Filtering::new(Filter::default(), own.tgid),
+            rules: Rules::without(&[]),
+            writer,
+            counts: Counts::default(),
+            unseen: Vec::new(),
+            own: Process::of(&own),
+        };
+        let call = namespace(task(5, 1), call(Syscall::Setns, 0), vector(1), vector(1));
+        teller.story.push(Event::Namespace(call));
+        let (left, told) = (teller.tell(false).unwrap(), teller.counts.told);
+        drop(go);
+        assert_eq!((left, told), (Left::ForWriter, 0));
+        assert_eq!(teller.tell(true).unwrap(), Left::Nothing);
+        assert_eq!(teller.counts.told, 1);
+    }
+}

@@ -146,7 +146,23 @@ impl Checks {
         Ok(())
     }
 
-    /// Once the probes are detached: reads what is still on its way.
+    /// Once the probes are detached: the rings may have more than can be held back.
+    fn empty(&mut self, probes: &mut Probes, teller: &mut Teller) -> Result<(), Box<dyn Error>> {
+        loop {
+            let rings = [NAMESPACE_RING, LINEAGE_RING];
+            let has_room = rings.iter().all(|ring| teller.story.has_room(*ring));
+            let count = self.read(probes, &mut teller.story, false)?;
+            if has_room && count == 0 {
+                return Ok(());
+            }
+            if teller.tell(false)? == Left::ForWriter {
+                teller.writer.check()?;
+                std::thread::sleep(REST);
+            }
+        }
+    }
+
+    /// And what is still on its way to them.
     fn end(
         &mut self,
         probes: &mut Probes,
@@ -204,19 +220,19 @@ pub fn run(
         told: Vec::new(),
     };
     let mut losses = 0;
-    let (mut failed, mut left) = (false, Left::Nothing);
+    let (mut failed, mut left, mut rotate) = (false, Left::Nothing, false);
     // How many events the last reading brought.
     let mut last = 0;
     loop {
         let patience = if left == Left::Nothing { PATIENCE } else { 0 };
         let comes = wait(probes, signals, patience)?;
         let rests = match left {
-            Left::Nothing => comes && last < BUSY,
+            Left::Nothing => comes,
             Left::More => false,
             // It is for the writer to have the processor.
             Left::ForWriter => true,
         };
-        if rests {
+        if rests && last < BUSY {
             std::thread::sleep(REST);
         }
         if let Some(program) = &mut program {
@@ -227,7 +243,7 @@ pub fn run(
         while let Some(signal) = signals.read_signal()? {
             let number = i32::try_from(signal.ssi_signo).unwrap_or_default();
             if Signal::try_from(number) == Ok(Signal::SIGHUP) {
-                teller.writer.rotate()?;
+                rotate = true;
             } else {
                 signalled |= program.is_none();
             }
@@ -237,6 +253,10 @@ pub fn run(
         if ended {
             // Nothing is written from here on, so the sums have to agree.
             probes.stop();
+            checks.empty(probes, teller)?;
+            if rotate {
+                teller.writer.rotate()?;
+            }
             let (sample, broken) = checks.end(probes, &mut teller.story)?;
             while teller.tell(true)? == Left::More {}
             teller.lost_until(&sample)?;
@@ -254,6 +274,10 @@ pub fn run(
         }
         if left != Left::More {
             teller.writer.check()?;
+        }
+        if rotate && teller.writer.has_room() {
+            teller.writer.rotate()?;
+            rotate = false;
         }
         let lossy = alert(teller, terms.on_loss, &mut losses)?;
         failed = lossy && terms.on_loss == OnLoss::Fail;

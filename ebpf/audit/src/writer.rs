@@ -23,6 +23,10 @@ use crate::text::{HEAD, Text};
 /// fit is counted.
 const MOST: usize = 16;
 
+/// Room for what is told beside events once there are so many: a loss, an alert, the
+/// sums.
+const BESIDE: usize = 4;
+
 /// What becomes a line.
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
@@ -54,10 +58,10 @@ pub struct Lines {
 pub struct Writer {
     /// None once it was told to end.
     queue: Option<SyncSender<Message>>,
-    /// What was written. Whoever made it takes it apart again: memory that one thread
-    /// takes and another gives back has both wait for each other.
+    /// What was written, once for each message. Whoever made it takes it apart again:
+    /// memory that one thread takes and another gives back has both wait for each other.
     written: Receiver<Vec<Line>>,
-    /// How many messages of lines are not back yet.
+    /// How many messages are not done yet.
     under_way: usize,
     thread: Option<JoinHandle<io::Result<()>>>,
 }
@@ -79,7 +83,7 @@ impl Writer {
             line: Vec::new(),
         };
         writing.begin()?;
-        let (queue, messages) = sync_channel(MOST);
+        let (queue, messages) = sync_channel(MOST + BESIDE);
         let (back, written) = channel();
         let thread = std::thread::Builder::new()
             .name("writer".to_owned())
@@ -92,7 +96,7 @@ impl Writer {
         })
     }
 
-    /// Whether lines are taken without waiting.
+    /// Whether a message is taken without waiting.
     pub fn has_room(&mut self) -> bool {
         self.under_way -= self.written.try_iter().count();
         self.under_way < MOST
@@ -103,13 +107,11 @@ impl Writer {
     /// # Errors
     /// What was taken before could not be written.
     pub fn lines(&mut self, lines: Vec<Line>) -> io::Result<()> {
-        self.send(Message::Lines(lines))?;
-        self.under_way += 1;
-        self.has_room();
-        Ok(())
+        self.send(Message::Lines(lines))
     }
 
-    /// Begins another file with the next line; without a file, nothing.
+    /// Begins another file with the next line; without a file, nothing. Waits as
+    /// [`lines`](Self::lines).
     ///
     /// # Errors
     /// What was taken before could not be written.
@@ -119,7 +121,11 @@ impl Writer {
 
     fn send(&mut self, message: Message) -> io::Result<()> {
         match &self.queue {
-            Some(queue) if queue.send(message).is_ok() => Ok(()),
+            Some(queue) if queue.send(message).is_ok() => {
+                self.under_way += 1;
+                self.has_room();
+                Ok(())
+            }
             _ => self.failed(),
         }
     }
@@ -187,14 +193,16 @@ impl Writing {
                 }
                 Err(TryRecvError::Disconnected) => break,
             };
-            match message {
-                Message::Lines(lines) => {
-                    lines.iter().try_for_each(|line| self.write(line))?;
-                    // Nobody takes the last ones.
-                    let _ = back.send(lines);
+            let lines = match message {
+                Message::Lines(lines) => lines,
+                Message::Rotate => {
+                    self.rotate()?;
+                    Vec::new()
                 }
-                Message::Rotate => self.rotate()?,
-            }
+            };
+            lines.iter().try_for_each(|line| self.write(line))?;
+            // Nobody takes the last ones.
+            let _ = back.send(lines);
         }
         self.lines.out.finish()
     }
@@ -263,7 +271,7 @@ impl Writing {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use std::io::Write;
     use std::sync::{Arc, Mutex};
 
@@ -347,8 +355,9 @@ mod tests {
         }
     }
 
-    #[test]
-    fn it_says_when_whoever_gives_more_would_wait() {
+    /// With no room left, until what is returned is dropped. Its end is waited for: that
+    /// has to be dropped before anything fails.
+    pub(crate) fn full() -> (Writer, Sender<()>) {
         let (go, stuck) = channel();
         // For the first line, which is written before the thread is there.
         go.send(()).unwrap();
@@ -359,26 +368,33 @@ mod tests {
             out: Output::Stream(Box::new(Stuck(stuck))),
         })
         .unwrap();
-        let has_room: Vec<bool> = (0..=MOST)
-            .map(|number| {
-                let has_room = writer.has_room();
-                if has_room {
-                    writer.lines(vec![line(number)]).unwrap();
-                }
-                has_room
-            })
-            .collect();
-        // Before anything fails: its end is waited for.
+        for number in (0..).take_while(|number| *number < 2 * MOST) {
+            if !writer.has_room() {
+                break;
+            }
+            writer.lines(vec![line(number)]).unwrap();
+        }
+        (writer, go)
+    }
+
+    #[test]
+    fn it_says_when_whoever_gives_more_would_wait() {
+        let (mut writer, go) = full();
+        let taken = writer.under_way;
+        // The sums are told all the same, and a file is asked for.
+        for _ in 1..BESIDE {
+            writer.lines(vec![line(0)]).unwrap();
+        }
+        writer.rotate().unwrap();
+        let (all, has_room) = (writer.under_way, writer.has_room());
         drop(go);
-        assert!(
-            (0..)
-                .zip(&has_room)
-                .all(|(number, room)| *room == (number < MOST))
-        );
+        assert_eq!((taken, all, has_room), (MOST, MOST + BESIDE, false));
         while !writer.has_room() {
             std::thread::yield_now();
         }
         writer.finish().unwrap();
+        writer.has_room();
+        assert_eq!(writer.under_way, 0);
     }
 
     #[test]
