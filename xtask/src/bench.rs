@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::io;
 
 use crate::setup::{self, Tool};
-use crate::{cargo, text};
+use crate::{cargo, probes, text};
 
 struct Bench {
     name: &'static str,
@@ -54,6 +54,9 @@ pub(crate) fn run(arguments: &[OsString]) -> io::Result<()> {
     let (chosen, options) = chosen(arguments)?;
     for bench in chosen {
         setup::tools(bench.tools)?;
+        if bench.package == "nsexec-audit" {
+            probes::build()?;
+        }
         println!("{}", text::bold(&format!("== {}", bench.name)));
         let status = cargo::cargo(&["bench", "--package", bench.package])
             .args(["--bench", bench.name, "--"])
