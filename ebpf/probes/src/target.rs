@@ -7,7 +7,7 @@
 use nsexec_audit_abi::code::Source;
 use nsexec_audit_abi::parts::Target;
 
-use crate::kernel::{Object, at, copy, copy_pointer, has, load};
+use crate::kernel::{Beginning, Object, at, copy, copy_pointer, has, load};
 use crate::offsets::*;
 
 /// NSFS_MAGIC and PID_FS_MAGIC of linux/magic.h.
@@ -36,16 +36,17 @@ pub(crate) fn read(task: Object, fd: i32, out: &mut Target) {
     let magic: u64 = copy(at(copy_pointer(inode, &INODE_SB), &SB_MAGIC));
     match magic {
         NSFS => {
-            let namespace = copy_pointer(inode, &INODE_PRIVATE);
+            let namespace = Beginning::of(copy_pointer(inode, &INODE_PRIVATE));
             out.source = Source::Nsfs;
-            out.inum = copy(at(namespace, &NS_INUM));
+            out.inum = namespace.member(&NS_INUM);
             if has(&NS_ID) {
-                out.id = copy(at(namespace, &NS_ID));
+                out.id = namespace.member(&NS_ID);
             }
             if has(&NS_TYPE) {
-                out.flag = copy(at(namespace, &NS_TYPE));
+                out.flag = namespace.member(&NS_TYPE);
             } else if has(&NS_OPS_TYPE) {
-                out.flag = copy(at(copy_pointer(namespace, &NS_OPS), &NS_OPS_TYPE));
+                let operations = namespace.member::<u64>(&NS_OPS) as Object;
+                out.flag = copy(at(operations, &NS_OPS_TYPE));
             }
         }
         PIDFS => {
