@@ -4,6 +4,8 @@
 //! type from there on: all of it is copied. What was found is held to what the
 //! kernel says of it by the tests.
 
+use aya_ebpf::macros::map;
+use aya_ebpf::maps::Array;
 use nsexec_audit_abi::code::Source;
 use nsexec_audit_abi::parts::Target;
 
@@ -13,6 +15,27 @@ use crate::offsets::*;
 /// NSFS_MAGIC and PID_FS_MAGIC of linux/magic.h.
 const NSFS: u64 = 0x6e73_6673;
 const PIDFS: u64 = 0x5049_4446;
+
+/// The superblock of nsfs, once one was seen: there is one, which stays for as long as
+/// the kernel runs.
+#[map]
+static NSFS_SUPERBLOCK: Array<u64> = Array::with_max_entries(1, 0);
+
+/// The magic number of a file system.
+#[inline(always)]
+fn file_system(superblock: Object) -> u64 {
+    let known = NSFS_SUPERBLOCK.get_ptr_mut(0);
+    // SAFETY: a value of the map.
+    if known.is_some_and(|known| unsafe { known.read_volatile() } == superblock as u64) {
+        return NSFS;
+    }
+    let magic = copy(at(superblock, &SB_MAGIC));
+    if let (Some(known), NSFS) = (known, magic) {
+        // SAFETY: the same; whoever writes at once writes the same.
+        unsafe { known.write_volatile(superblock as u64) };
+    }
+    magic
+}
 
 /// Fills in what the descriptor of `task` is now; another thread may change it
 /// before the kernel looks.
@@ -33,8 +56,7 @@ pub(crate) fn read(task: Object, fd: i32, out: &mut Target) {
         return;
     }
     let inode = copy_pointer(file, &FILE_INODE);
-    let magic: u64 = copy(at(copy_pointer(inode, &INODE_SB), &SB_MAGIC));
-    match magic {
+    match file_system(copy_pointer(inode, &INODE_SB)) {
         NSFS => {
             let namespace = Beginning::of(copy_pointer(inode, &INODE_PRIVATE));
             out.source = Source::Nsfs;
