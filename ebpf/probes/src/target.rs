@@ -26,7 +26,9 @@ static NSFS_SUPERBLOCK: Array<u64> = Array::with_max_entries(1, 0);
 fn file_system(superblock: Object) -> u64 {
     let known = NSFS_SUPERBLOCK.get_ptr_mut(0);
     // SAFETY: a value of the map.
-    if known.is_some_and(|known| unsafe { known.read_volatile() } == superblock as u64) {
+    let is_known = known.is_some_and(|known| unsafe { known.read_volatile() } == superblock as u64);
+    // Null where it could not be read, which is what the map begins with.
+    if is_known && !superblock.is_null() {
         return NSFS;
     }
     let magic = copy(at(superblock, &SB_MAGIC));
