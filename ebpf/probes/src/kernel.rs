@@ -72,20 +72,32 @@ pub(crate) fn copy_pointer(object: Object, offset: &Global<u32>) -> Object {
 pub(crate) struct Beginning {
     object: Object,
     words: [u64; 5],
+    bytes: usize,
 }
 
 impl Beginning {
+    /// The object has at least as many bytes: beyond it nothing may be there, and what
+    /// faults is all zero.
     #[inline(always)]
-    pub(crate) fn of(object: Object) -> Self {
-        let words = copy(object);
-        Self { object, words }
+    pub(crate) fn of(object: Object, bytes: usize) -> Self {
+        let mut words = [0_u64; 5];
+        let bytes = bytes.min(size_of_val(&words));
+        // SAFETY: the helper writes at most the words, whether or not they can be read.
+        unsafe {
+            bpf_probe_read_kernel(words.as_mut_ptr().cast(), bytes as u32, object.cast());
+        }
+        Self {
+            object,
+            words,
+            bytes,
+        }
     }
 
     /// A member, wherever it is.
     #[inline(always)]
     pub(crate) fn member<T: Copy>(&self, offset: &Global<u32>) -> T {
         let place = offset.load() as usize;
-        if place + size_of::<T>() > size_of_val(&self.words) {
+        if place + size_of::<T>() > self.bytes {
             return copy(at(self.object, offset));
         }
         // SAFETY: it is within the words, which are numbers, as T is; the verifier

@@ -60,7 +60,9 @@ pub(crate) fn read(task: Object, fd: i32, out: &mut Target) {
     let inode = copy_pointer(file, &FILE_INODE);
     match file_system(copy_pointer(inode, &INODE_SB)) {
         NSFS => {
-            let namespace = Beginning::of(copy_pointer(inode, &INODE_PRIVATE));
+            // Before Linux 6.18 the structure is smaller, and can end its namespace.
+            let bytes = if has(&NS_ID) { 40 } else { 24 };
+            let namespace = Beginning::of(copy_pointer(inode, &INODE_PRIVATE), bytes);
             out.source = Source::Nsfs;
             out.inum = namespace.member(&NS_INUM);
             if has(&NS_ID) {
