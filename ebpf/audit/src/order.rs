@@ -19,7 +19,7 @@ pub const LATENESS_NS: u64 = 20_000_000;
 /// told.
 const MOST: [usize; 2] = [3 << 14, 1 << 14];
 
-/// Most events of a ring whose room is kept when there is none.
+/// Most events of a ring whose room is kept when there are few.
 const KEPT: usize = 1 << 12;
 
 /// Events that are held back, those of each ring from the oldest: a ring is nearly in
@@ -88,7 +88,7 @@ impl Order {
 /// The first one. A burst that is over gives its memory back.
 fn take<T>(held: &mut VecDeque<T>) -> Option<T> {
     let first = held.pop_front();
-    if held.is_empty() {
+    if held.len() < KEPT / 4 {
         held.shrink_to(KEPT);
     }
     first

@@ -268,16 +268,17 @@ pub fn run(
             return Ok(Ended { status, left });
         }
         last = checks.read(probes, &mut teller.story, false)?;
+        // Before what is told takes the room.
+        if rotate && teller.writer.has_room() {
+            teller.writer.rotate()?;
+            rotate = false;
+        }
         left = teller.tell(false)?;
         if left == Left::Nothing {
             checks.look(probes, teller)?;
         }
         if left != Left::More {
             teller.writer.check()?;
-        }
-        if rotate && teller.writer.has_room() {
-            teller.writer.rotate()?;
-            rotate = false;
         }
         let lossy = alert(teller, terms.on_loss, &mut losses)?;
         failed = lossy && terms.on_loss == OnLoss::Fail;
