@@ -303,10 +303,17 @@ impl Run {
                 }
             }
         }
-        for facts in std::mem::take(&mut self.events).values() {
-            self.event(facts);
-        }
+        self.unfinished();
         Ok(())
+    }
+
+    /// What no end came of. Where a rule of `never,task` keeps tasks out of auditing,
+    /// that is all: each record is an event by itself, and a domain is told of after
+    /// what it refused.
+    fn unfinished(&mut self) {
+        let events = std::mem::take(&mut self.events);
+        events.values().for_each(|facts| self.learn(facts));
+        events.values().for_each(|facts| self.event(facts));
     }
 
     /// What the policy's own filters say, and nothing else.
@@ -379,22 +386,26 @@ impl Run {
         }
     }
 
-    fn event(&mut self, facts: &[Fact]) {
-        let mut called = None;
+    /// Whose domains are told of.
+    fn learn(&mut self, facts: &[Fact]) {
         for fact in facts {
-            match fact {
-                Fact::Domain { domain, pid, .. } => {
-                    let stage = match *pid {
-                        pid if pid == self.own => Some(Stage::Ceiling),
-                        pid if pid == self.child => Some(Stage::Workload),
-                        _ => None,
-                    };
-                    self.domains.entry(*domain).or_insert(stage);
-                }
-                Fact::Syscall { pid, number, .. } => called = Some((*pid, *number)),
-                _ => {}
+            if let Fact::Domain { domain, pid, .. } = fact {
+                let stage = match *pid {
+                    pid if pid == self.own => Some(Stage::Ceiling),
+                    pid if pid == self.child => Some(Stage::Workload),
+                    _ => None,
+                };
+                self.domains.entry(*domain).or_insert(stage);
             }
         }
+    }
+
+    fn event(&mut self, facts: &[Fact]) {
+        self.learn(facts);
+        let called = facts.iter().find_map(|fact| match fact {
+            Fact::Syscall { pid, number, .. } => Some((*pid, *number)),
+            _ => None,
+        });
         if called.is_some_and(|(pid, _)| pid == self.own) {
             return;
         }
@@ -433,5 +444,39 @@ impl Run {
                 _ => {}
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_is_told_though_its_domain_is_named_after_it() {
+        let policy = crate::policy::builtin("strict").unwrap().unwrap();
+        let origin = Origin::Ships("strict".to_owned());
+        let refused = Fact::Denied {
+            domain: 7,
+            blockers: vec!["fs.make_reg".to_owned()],
+            object: b"/etc".to_vec(),
+        };
+        let made = Fact::Domain {
+            domain: 7,
+            pid: 22,
+            exe: b"/usr/bin/nsexec".to_vec(),
+        };
+        let mut run = Run {
+            why: origin.explains(&policy).unwrap(),
+            filters: Vec::new(),
+            own: 21,
+            child: 22,
+            known: BTreeSet::new(),
+            domains: BTreeMap::new(),
+            events: BTreeMap::from([(1, vec![refused]), (2, vec![made])]),
+            notes: Notes::new(),
+        };
+        run.unfinished();
+        let told = run.notes.table("strict");
+        assert!(told.contains("fs.make_reg /etc"), "{told}");
     }
 }
