@@ -113,8 +113,8 @@ const COMMANDS: &[Command] = &[
     },
     Command {
         name: "bench",
-        arguments: "[exec|join|compile] [--rounds N] [--save]",
-        about: "time an exec against nsenter(1), runc, crun and C; joins against nsexec.c; filters",
+        arguments: "[exec|join|compile|audit] [--rounds N] [--save]",
+        about: "time an exec against nsenter(1), runc, crun and C; joins against nsexec.c; filters; the auditor",
         run: bench::run,
     },
 ];
