@@ -70,9 +70,7 @@ pub(super) fn fill(root: &Path, busybox: &Path, built: &[Built], runs: &[Run]) -
         install::done(&mut gcc)?;
     }
     // The tests know the program by the path at which cargo put it.
-    let programs = built.iter().filter(|built| !built.is_test);
-    let tests = runs.iter().map(|run| &run.program);
-    for program in programs.map(|built| &built.program).chain(tests) {
+    for program in built.iter().map(|built| &built.program) {
         // What a debugger needs is most of it, and all lies in the machine's memory.
         let mut strip = Command::new("objcopy");
         strip.arg("--strip-all").arg(program);
