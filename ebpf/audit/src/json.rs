@@ -21,8 +21,8 @@ pub fn snapshot(record: &Snapshot) -> Value {
     Value::Object(object)
 }
 
-/// What was counted, as one object. `nice`: of the thread that reads; `at`: the two times; `ended`: the sums have to be
-/// equal.
+/// What was counted, as one object. `nice`: of the thread that reads; `at`: the two
+/// times; `ended`: the sums have to be equal.
 #[must_use]
 pub fn health(
     sample: &Sample,

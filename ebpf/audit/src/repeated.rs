@@ -152,6 +152,15 @@ mod tests {
             level: 1,
             ..first.user
         };
+        let made = Namespace {
+            after: moved,
+            ..first
+        };
+        let owned = Namespace { user, ..made };
+        let inside = Namespace {
+            before: moved,
+            ..owned
+        };
         let mut repeated = Repeated::default();
         // What is changed, and which of the three parts change with it.
         let mut last = repeated.parts(&first, Some(&one), &here, &host);
@@ -173,36 +182,9 @@ mod tests {
             (with_call(refused), None, &nowhere, [false, true, false]),
             (with_call(unseen), None, &nowhere, [false, true, true]),
             (first, None, &nowhere, [false, true, true]),
-            (
-                Namespace {
-                    after: moved,
-                    ..first
-                },
-                None,
-                &nowhere,
-                [false, false, true],
-            ),
-            (
-                Namespace {
-                    after: moved,
-                    user,
-                    ..first
-                },
-                None,
-                &nowhere,
-                [false, false, true],
-            ),
-            (
-                Namespace {
-                    before: moved,
-                    after: moved,
-                    user,
-                    ..first
-                },
-                None,
-                &nowhere,
-                [false, false, true],
-            ),
+            (made, None, &nowhere, [false, false, true]),
+            (owned, None, &nowhere, [false, false, true]),
+            (inside, None, &nowhere, [false, false, true]),
         ] {
             let next = repeated.parts(&record, program, cgroup, &host);
             let changed = [
