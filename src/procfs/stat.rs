@@ -39,6 +39,13 @@ impl Stat {
         self.flags & PF_KTHREAD != 0
     }
 
+    /// Whether its main thread has ended and was not reaped. Other threads of the
+    /// process may still run.
+    #[must_use]
+    pub fn is_zombie(&self) -> bool {
+        self.state == State::Zombie
+    }
+
     /// Whether it forked and has not executed anything since (PF_FORKNOEXEC);
     /// a zombie keeps what it had.
     #[must_use]

@@ -57,7 +57,10 @@ impl Memberships {
         };
         for namespace in Namespace::ALL {
             match named.get(&namespace) {
-                Some(source) => opened.join.push(open_source(namespace, source, target)?),
+                Some(source) => {
+                    let opened_source = open_source(namespace, source, target, procfs)?;
+                    opened.join.push(opened_source);
+                }
                 None if whole.contains(&namespace) => {
                     opened.add_unless_shared(namespace, target, procfs)?;
                 }
@@ -90,13 +93,19 @@ impl Memberships {
         let Some(target) = target else {
             return Err(no_target(namespace));
         };
-        let Some(fd) = of_target(namespace, target)? else {
-            self.missing.push(namespace);
-            return Ok(());
-        };
         let failed = |errno| Error::new(ErrorKind::System, "a namespace's inode").because(errno);
+        let own = match procfs.own_namespace(namespace.name()) {
+            Ok(own) => own,
+            // Only the caller's own directory shows which types the kernel
+            // lacks: that of the target lacks all of them once it has ended.
+            Err(Errno::ENOENT) => {
+                self.missing.push(namespace);
+                return Ok(());
+            }
+            Err(errno) => return Err(failed(errno)),
+        };
+        let fd = of_target(namespace, target)?;
         let stat = fstat(&fd).map_err(failed)?;
-        let own = procfs.own_namespace(namespace.name()).map_err(failed)?;
         if own == (stat.st_dev, stat.st_ino) {
             self.shared.push(namespace);
         } else {
@@ -154,14 +163,16 @@ fn open_source(
     namespace: Namespace,
     source: &NamespaceSource,
     target: Option<&Target>,
+    procfs: &Procfs,
 ) -> Result<Membership> {
     match source {
         NamespaceSource::Target => {
             let target = target.ok_or_else(|| no_target(namespace))?;
-            let fd = of_target(namespace, target)?.ok_or_else(|| {
+            if procfs.own_namespace(namespace.name()) == Err(Errno::ENOENT) {
                 let wrong = format!("this kernel has no {} namespaces", namespace.name());
-                Error::new(ErrorKind::Unsupported, wrong)
-            })?;
+                return Err(Error::new(ErrorKind::Unsupported, wrong));
+            }
+            let fd = of_target(namespace, target)?;
             membership(namespace, fd, true, &namespace.name())
         }
         NamespaceSource::File(path) => {
@@ -190,25 +201,24 @@ fn open_source(
     }
 }
 
-/// The target's namespace: by its pidfd, else through its directory; `None`
-/// when the kernel has no namespaces of this type.
-fn of_target(namespace: Namespace, target: &Target) -> Result<Option<OwnedFd>> {
-    match namespace::of_pidfd(target.pidfd(), namespace) {
-        Ok(fd) => return Ok(Some(fd)),
-        Err(Errno::EOPNOTSUPP) => return Ok(None),
-        Err(_) => {}
+/// The target's namespace: by its pidfd, else through its directory.
+///
+/// Both fail for a process whose main thread has ended, whatever its other
+/// threads do: the kernel keeps the namespaces of a thread, not of a process.
+fn of_target(namespace: Namespace, target: &Target) -> Result<OwnedFd> {
+    if let Ok(fd) = namespace::of_pidfd(target.pidfd(), namespace) {
+        return Ok(fd);
     }
     let name = format!("ns/{}", namespace.name());
     let path = CString::new(name.as_str()).unwrap_or_default();
-    match target.open(&path, OFlag::O_RDONLY) {
-        Ok(fd) => Ok(Some(fd)),
-        Err(Errno::ENOENT) => {
-            // No such type; or no such process any more.
-            target.still_there()?;
-            Ok(None)
+    target.open(&path, OFlag::O_RDONLY).map_err(|errno| {
+        if errno == Errno::ENOENT && target.main_thread_has_ended() {
+            let wrong = format!("the main thread of process {} has ended", target.pid());
+            return Error::new(ErrorKind::Target, wrong)
+                .right("give the pid of another process in the same namespaces");
         }
-        Err(errno) => Err(target.failed(&name, errno)),
-    }
+        target.failed(&name, errno)
+    })
 }
 
 fn open_path(path: &Path) -> Result<OwnedFd> {

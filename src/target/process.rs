@@ -87,6 +87,13 @@ impl Target {
         }
     }
 
+    /// Whether its main thread is a zombie while the process still exists, which
+    /// it does for as long as another thread of it runs.
+    pub(crate) fn main_thread_has_ended(&self) -> bool {
+        self.read("stat")
+            .is_ok_and(|text| stat::parse(&text).is_ok_and(|stat| stat.is_zombie()))
+    }
+
     /// Opens a file below its directory; follows links, magic ones included.
     pub(crate) fn open(&self, name: &CStr, flags: OFlag) -> std::result::Result<OwnedFd, Errno> {
         openat(
