@@ -246,24 +246,24 @@ impl Options {
         if let (Some(given), None) = (needs_target, target) {
             return Err(UsageFault::NoTarget(given.option));
         }
-        // What says where to go without a namespace.
+        // A target without a namespace letter means all of its namespaces,
+        // whatever other options stand beside it: the program must not run in
+        // the caller's namespaces because of an option about something else.
+        if self.has(Name::All) || (named.is_empty() && target.is_some()) {
+            named.retain(|_, source| *source != NamespaceSource::Target);
+            return Ok(Selection::All { except: named });
+        }
+        // Without a target, a new root or directory is a place to go as well.
         let elsewhere = [
             Name::Root,
             Name::WorkDir,
             Name::WorkDirInside,
-            Name::JoinCgroup,
-            Name::FollowContext,
             Name::Environment,
         ];
-        let alone = named.is_empty() && !elsewhere.into_iter().any(|name| self.has(name));
-        match (self.has(Name::All) || (alone && target.is_some()), alone) {
-            (true, _) => {
-                named.retain(|_, source| *source != NamespaceSource::Target);
-                Ok(Selection::All { except: named })
-            }
-            (false, true) => Err(UsageFault::Nothing),
-            (false, false) => Ok(Selection::Only(named)),
+        if named.is_empty() && !elsewhere.into_iter().any(|name| self.has(name)) {
+            return Err(UsageFault::Nothing);
         }
+        Ok(Selection::Only(named))
     }
 
     fn id(&self, name: Name) -> Result<Option<IdChoice>, UsageFault> {

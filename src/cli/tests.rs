@@ -93,7 +93,7 @@ fn namespaces_are_selected_as_nsenter_selects_them() {
         only("-t 1 -muin")[&Namespace::Mnt],
         NamespaceSource::File("uin".into())
     );
-    assert_eq!(only("-t 1 -r true").len(), 0);
+    assert_eq!(only("-r/f true").len(), 0);
     let all = Selection::All {
         except: BTreeMap::new(),
     };
@@ -104,6 +104,46 @@ fn namespaces_are_selected_as_nsenter_selects_them() {
         panic!()
     };
     assert_eq!(except.len(), 1);
+}
+
+/// An option that selects no namespace never changes which ones are joined: with
+/// a target, only a letter of a namespace does.
+#[test]
+fn with_a_target_only_a_namespace_letter_narrows_what_is_joined() {
+    let all = Selection::All {
+        except: BTreeMap::new(),
+    };
+    let mut forms = 0;
+    for known in options::all() {
+        if matches!(
+            known.name,
+            Name::Namespace(_) | Name::NetSocket | Name::Target
+        ) {
+            continue;
+        }
+        let values: &[&str] = match known.name {
+            Name::SetUid | Name::SetGid => &["=7", "=follow"],
+            Name::PreserveFds | Name::SeccompFd | Name::StatusFd => &["=5"],
+            Name::Policy => &["=strict"],
+            _ => match known.value {
+                options::Value::None => &[""],
+                options::Value::Attached(_) => &["", "=/x"],
+                options::Value::Required(_) => &["=/x"],
+            },
+        };
+        for value in values {
+            let line = format!("-t 7 --{}{value} -- true", known.long);
+            match read(words(&line)) {
+                Ok(Command::Run(request) | Command::DryRun(request)) => {
+                    assert_eq!(request.namespaces, all, "{line}");
+                    forms += 1;
+                }
+                Ok(Command::Help | Command::Version | Command::Features) => {}
+                Err(fault) => panic!("{line}: {fault:?}"),
+            }
+        }
+    }
+    assert!(forms >= 20, "{forms}");
 }
 
 #[test]
@@ -180,7 +220,7 @@ fn what_is_wrong_is_named() {
             UsageFault::Alone(option("keep-caps"), "--user"),
         ),
         (
-            "-t 1 -r --user-parent",
+            "-r/f --user-parent",
             UsageFault::Alone(option("user-parent"), "a namespace"),
         ),
         ("-n true", UsageFault::NoTarget(net)),

@@ -1,0 +1,104 @@
+//! The program runs where the request says, or it does not run.
+#![allow(clippy::unwrap_used, reason = "in a test, a panic is how it fails")]
+
+mod support;
+
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Stdio};
+
+use support::{NSEXEC, Target, fail, succeed, temporary_directory};
+
+/// A process in namespaces of its own whose main thread has ended. It is pid 1 of
+/// its pid namespace.
+struct LeaderEnded {
+    unshare: Child,
+    pid: String,
+}
+
+impl LeaderEnded {
+    fn new() -> Self {
+        let directory = temporary_directory("leader");
+        let program = directory.join("leader_ends");
+        let mut gcc = Command::new("gcc");
+        gcc.args(["-O1", "-static", "-pthread", "-o"]).arg(&program);
+        gcc.arg(concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/tests/data/leader_ends.c"
+        ));
+        succeed(gcc);
+        let mut unshare = Command::new("unshare")
+            .args(["--mount", "--uts", "--ipc", "--net", "--pid", "--fork"])
+            .arg("--kill-child")
+            .arg(&program)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut ready = String::new();
+        let stdout = unshare.stdout.take().unwrap();
+        BufReader::new(stdout).read_line(&mut ready).unwrap();
+        assert_eq!(ready, "ready\n");
+        std::fs::remove_dir_all(directory).unwrap();
+        let children = format!("/proc/{0}/task/{0}/children", unshare.id());
+        let pid = std::fs::read_to_string(children).unwrap().trim().to_owned();
+        // The thread that printed the line ends right after it.
+        while !std::fs::read_to_string(format!("/proc/{pid}/stat"))
+            .unwrap()
+            .contains(") Z ")
+        {
+            std::thread::sleep(std::time::Duration::from_millis(1));
+        }
+        Self { unshare, pid }
+    }
+}
+
+impl Drop for LeaderEnded {
+    fn drop(&mut self) {
+        let _ = self.unshare.kill();
+        let _ = self.unshare.wait();
+    }
+}
+
+/// The kernel shows no namespace of such a process. That is no reason to believe
+/// that the kernel has no namespaces, and to run the program outside of all.
+#[test]
+fn a_target_whose_main_thread_has_ended_is_refused() {
+    if support::left_out_without_root("a_target_whose_main_thread_has_ended_is_refused") {
+        return;
+    }
+    let target = LeaderEnded::new();
+    for policy in ["default", "strict", "admin"] {
+        for letters in [&[][..], &["-a"], &["-n"], &["-m", "-p"]] {
+            let mut command = Command::new(NSEXEC);
+            command.args(["-t", &target.pid, "--policy", policy]);
+            command.args(letters).args(["--", "echo", "ran"]);
+            let message = fail(command, 125);
+            let expected = format!("the main thread of process {} has ended", target.pid);
+            assert!(message.contains(&expected), "{letters:?}: {message}");
+        }
+    }
+}
+
+/// An option that is not about namespaces must not cancel the joins.
+#[test]
+fn options_beside_the_target_cancel_no_join() {
+    if support::left_out_without_root("options_beside_the_target_cancel_no_join") {
+        return;
+    }
+    let target = Target::new();
+    for options in [
+        &["-c"][..],
+        &["-e"],
+        &["-W", "/"],
+        &["-w"],
+        &["-w=/"],
+        &["-r"],
+        &["-r=/"],
+        &["--env=K=V"],
+        &["-S", "1000", "-G", "1000", "-w"],
+    ] {
+        let mut command = target.nsexec(options);
+        command.args(["--", "/bin/hostname"]);
+        assert_eq!(succeed(command), "target\n", "{options:?}");
+    }
+}
