@@ -46,21 +46,27 @@ impl Log {
     /// One line, if its level is asked for. A pipe that nobody reads keeps no
     /// stage from its work.
     pub(super) fn line(&self, level: Level, text: Arguments<'_>) {
-        let Some(pipe) = &self.pipe else {
-            return;
-        };
-        if level > self.level {
-            return;
+        if level <= self.level {
+            let _ = self.write(level, text);
         }
-        let mut buffer = [0; MAX_LINE];
+    }
+
+    /// Whether the pipe took the line.
+    fn write(&self, level: Level, text: Arguments<'_>) -> bool {
         let own = i32::try_from(std::process::id()).ok().and_then(Pid::new);
-        let Some(own) = own else {
-            return;
+        let (Some(pipe), Some(own)) = (&self.pipe, own) else {
+            return false;
         };
+        let mut buffer = [0; MAX_LINE];
         let mut line = Line::begin(&mut buffer, level, self.stage, own);
         let _ = line.write_fmt(text);
         let line = line.finish();
-        while nix::unistd::write(pipe, line) == Err(Errno::EINTR) {}
+        loop {
+            match nix::unistd::write(pipe, line) {
+                Err(Errno::EINTR) => {}
+                written => return written == Ok(line.len()),
+            }
+        }
     }
 
     /// As a line of the level `debug`.
@@ -68,12 +74,11 @@ impl Log {
         self.line(Level::Debug, format_args!("{text}"));
     }
 
-    /// Tells why this process ends, and ends it. Without a pipe it is told on
-    /// standard error.
+    /// Writes why this process ends, and ends it. The runtime makes its error of this
+    /// line, so that no level leaves it out; standard error gets it when there is no
+    /// pipe, and when the pipe does not take it.
     pub(super) fn fatal(&self, error: &Error) -> ! {
-        if self.pipe.is_some() {
-            self.line(Level::Fatal, format_args!("{error}"));
-        } else {
+        if !self.write(Level::Fatal, format_args!("{error}")) {
             tell_fatal(error);
         }
         exit_now(1)

@@ -1,7 +1,8 @@
-//! What the stages say to one another. A stage that ends closes its side, so that
-//! none waits for one that is dead.
+//! The messages between the stages. The end of a stage's process closes its side, so
+//! that no stage waits for one that is dead.
 
 use std::io::{IoSlice, IoSliceMut};
+use std::mem::ManuallyDrop;
 use std::os::fd::{AsRawFd, OwnedFd};
 
 use nix::cmsg_space;
@@ -15,8 +16,13 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::request::Pid;
 
 /// One end; CLOEXEC.
+///
+/// A drop leaves it open. Stage 0 takes the end of file for the death of a stage, and
+/// kills what is left of it: a stage that fails and closed its end on the way out of
+/// its functions would die before it has written its cause. So the end stays open
+/// until the process ends, unless [`Self::close`] closes it.
 #[derive(Debug)]
-pub(super) struct Channel(OwnedFd);
+pub(super) struct Channel(ManuallyDrop<OwnedFd>);
 
 /// What is said.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,7 +79,13 @@ impl Channel {
         let pair = socketpair(AddressFamily::Unix, kind, None, SockFlag::SOCK_CLOEXEC);
         let (one, other) =
             pair.map_err(|errno| Error::new(ErrorKind::System, "a socket pair").because(errno))?;
-        Ok((Self(one), Self(other)))
+        Ok((Self(ManuallyDrop::new(one)), Self(ManuallyDrop::new(other))))
+    }
+
+    /// Closes this end: for a process that is not its stage, and for a stage that has
+    /// succeeded.
+    pub(super) fn close(self) {
+        drop(ManuallyDrop::into_inner(self.0));
     }
 
     /// Says something, and hands a descriptor over with it.
@@ -189,10 +201,19 @@ mod tests {
     fn a_side_that_has_ended_is_known_at_once() {
         let (one, other) = Channel::pair().unwrap();
         one.send(Message::MapIds, None).unwrap();
-        drop(other);
+        other.close();
         assert!(one.receive().unwrap().is_none());
         assert_eq!(one.send(Message::MapIds, None), Err(Errno::EPIPE));
         assert!(one.ask(Message::MapIds, None).is_err());
+    }
+
+    #[test]
+    fn a_side_that_is_dropped_stays_open() {
+        let one = {
+            let (one, _dropped) = Channel::pair().unwrap();
+            one
+        };
+        assert_eq!(one.send(Message::MapIds, None), Ok(()));
     }
 
     #[test]
@@ -204,10 +225,10 @@ mod tests {
             [9; 8],
             [3, 0, 0, 0, 0, 0, 0, 0],
         ] {
-            nix::unistd::write(&one.0, &wrong).unwrap();
+            nix::unistd::write(&*one.0, &wrong).unwrap();
             assert_eq!(other.receive().unwrap_err(), Errno::EPROTO);
         }
-        nix::unistd::write(&one.0, &[1]).unwrap();
+        nix::unistd::write(&*one.0, &[1]).unwrap();
         assert_eq!(other.receive().unwrap_err(), Errno::EPROTO);
     }
 }

@@ -68,7 +68,7 @@ impl Child {
         log.debug("spawn stage-2");
         match clone(Parentage::Sibling).map_err(system("unable to spawn stage-2"))? {
             Side::Parent { child, pidfd } => {
-                drop(self.init);
+                self.init.close();
                 let told = self
                     .parent
                     .ask(Message::Started(child), Some(&pidfd))
@@ -85,7 +85,7 @@ impl Child {
                 }
             }
             Side::Child => {
-                drop(self.parent);
+                self.parent.close();
                 log.enter(Stage::Init);
                 Init {
                     parent: self.init,

@@ -42,6 +42,7 @@ impl Init {
         self.callers.put_back(dumpable)?;
         self.parent.send(Message::Finished, None).map_err(gone)?;
         log.debug("=> nsexec container setup complete");
+        self.parent.close();
         Ok(())
     }
 }

@@ -112,7 +112,9 @@ impl Prepared {
         let (init_side, init) = Channel::pair()?;
         match clone(Parentage::Sibling).map_err(system)? {
             Side::Parent { child: pid, pidfd } => {
-                drop((child, init, self.memberships));
+                child.close();
+                init.close();
+                drop(self.memberships);
                 log.enter(Stage::Parent);
                 parent::Parent {
                     pipe: self.pipe,
@@ -126,7 +128,9 @@ impl Prepared {
                 .run(log)
             }
             Side::Child => {
-                drop((child_side, init_side, self.pipe, self.procfs));
+                child_side.close();
+                init_side.close();
+                drop((self.pipe, self.procfs));
                 log.enter(Stage::Child);
                 child::Child {
                     parent: child,

@@ -1,0 +1,114 @@
+//! A stage that fails: its cause reaches the runtime, each time.
+#![allow(clippy::unwrap_used, reason = "in a test, a panic is how it fails")]
+
+mod support;
+
+use std::collections::BTreeSet;
+
+use nix::errno::Errno;
+use nix::sys::wait::waitpid;
+use nsexec::procfs::id_map;
+use nsexec::request::Namespace;
+use nsexec::wire::netlink::{Bootstrap, Mapping};
+use nsexec::wire::ns_paths;
+use support::protocol_b::{Exec, Outcome, nothing};
+use support::runtime::{Link, runtime};
+
+/// How often each stage fails, with a log pipe and without; the environment variable
+/// NSEXEC_FAILURES chooses another number. A stage whose end of the channel closed
+/// before it wrote its cause lost one cause in three.
+const FAILURES: u32 = 1000;
+
+/// A message that a stage cannot carry out, and the cause that it writes.
+struct Case {
+    stage: &'static str,
+    bootstrap: Bootstrap,
+    cause: &'static str,
+}
+
+fn cases() -> [Case; 3] {
+    let map = || {
+        Some(Mapping {
+            map: id_map::parse(b"0 0 1\n").unwrap(),
+            tool: None,
+        })
+    };
+    let new_user_namespace = |uid_map, gid_map| Bootstrap {
+        create: BTreeSet::from([Namespace::User]),
+        uid_map,
+        gid_map,
+        ..nothing()
+    };
+    [
+        Case {
+            stage: "nsexec-1",
+            // setns(2): a process cannot join the user namespace that it is in.
+            bootstrap: Bootstrap {
+                join: ns_paths::parse(b"user:/proc/self/ns/user").unwrap(),
+                ..nothing()
+            },
+            cause: "the user namespace cannot be joined: EINVAL",
+        },
+        Case {
+            stage: "nsexec-1",
+            // No user is mapped.
+            bootstrap: new_user_namespace(None, map()),
+            cause: "failed to become root in user namespace: EINVAL",
+        },
+        Case {
+            stage: "nsexec-2",
+            // No group is mapped.
+            bootstrap: new_user_namespace(map(), None),
+            cause: "setgid failed: EINVAL",
+        },
+    ]
+}
+
+#[test]
+fn the_cause_of_each_failure_reaches_the_runtime() {
+    if support::left_out_without_root("the_cause_of_each_failure_reaches_the_runtime") {
+        return;
+    }
+    let times = match std::env::var("NSEXEC_FAILURES") {
+        Ok(number) => number.parse().unwrap(),
+        Err(_) => FAILURES,
+    };
+    for case in cases() {
+        let (mut on_pipe, mut on_stderr) = (0, 0);
+        for _ in 0..times {
+            let outcome = fail(&case, |exec| exec);
+            on_pipe += u32::from(outcome.log.iter().any(|(level, message)| {
+                level == "fatal" && is_of(message, case.stage) && message.contains(case.cause)
+            }));
+            let outcome = fail(&case, Exec::unlogged);
+            let line = format!("FATAL: {}", case.cause);
+            on_stderr += u32::from(outcome.stderr.lines().any(|one| one.starts_with(&line)));
+        }
+        println!(
+            "{}, {}: {on_pipe} of {times} on the log pipe, {on_stderr} of {times} on standard error",
+            case.stage, case.cause
+        );
+        assert_eq!((on_pipe, on_stderr), (times, times), "{}", case.cause);
+    }
+    // Level 0 leaves out every line but the cause.
+    let outcome = fail(&cases()[0], |exec| exec.set("_LIBCONTAINER_LOGLEVEL", "0"));
+    assert!(outcome.log.iter().all(|(level, _)| level == "fatal"));
+    assert!(outcome.fatal()[0].contains(cases()[0].cause), "{outcome:?}");
+}
+
+fn fail(case: &Case, how: impl FnOnce(Exec) -> Exec) -> Outcome {
+    let outcome = how(Exec::new(runtime(Link::Static), &case.bootstrap)).run();
+    assert_eq!(outcome.stage0.code(), Some(1), "{outcome:?}");
+    // Stages 1 and 2: children of this process, which has no others.
+    loop {
+        match waitpid(None, None) {
+            Ok(_) => {}
+            Err(Errno::ECHILD) => return outcome,
+            Err(errno) => panic!("{errno}"),
+        }
+    }
+}
+
+fn is_of(message: &str, stage: &str) -> bool {
+    message.starts_with(&format!("{stage}["))
+}
