@@ -1,10 +1,11 @@
 //! A [`Request`]: what the caller means, whichever way it was written.
 
 use std::collections::BTreeMap;
-use std::ffi::CString;
+use std::ffi::{CString, OsStr};
 use std::fmt;
 use std::num::NonZeroU64;
 use std::os::fd::RawFd;
+use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
 /// A process id in the caller's pid namespace: 1 to 2^31 - 1.
@@ -169,6 +170,36 @@ pub enum PolicyChoice {
     File(PathBuf),
 }
 
+/// The longest name of a built-in policy: it stands in status lines and errors.
+pub const MAX_POLICY_NAME: usize = 64;
+
+/// The longest path of a policy: PATH_MAX without its NUL, limits.h.
+pub const MAX_POLICY_PATH: usize = 4095;
+
+impl PolicyChoice {
+    /// Reads the name or the path of a policy. It is a path if it has a `/` or
+    /// ends with `.toml`, else a name: lower-case letters, digits and `-`, which
+    /// is not the first, at most [`MAX_POLICY_NAME`].
+    ///
+    /// This is the one rule: `--policy` of the command line, that of protocol A
+    /// and /etc/nsexec.toml have it in common.
+    ///
+    /// `None`: `value` is neither.
+    #[must_use]
+    pub fn read(value: &[u8]) -> Option<Self> {
+        if value.contains(&b'/') || value.ends_with(b".toml") {
+            let path = value.len() <= MAX_POLICY_PATH && !value.contains(&0);
+            return path.then(|| Self::File(PathBuf::from(OsStr::from_bytes(value))));
+        }
+        let plain = |byte: &u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-');
+        let name = (1..=MAX_POLICY_NAME).contains(&value.len())
+            && !value.starts_with(b"-")
+            && value.iter().all(plain);
+        let text = std::str::from_utf8(value).ok().filter(|_| name)?;
+        Some(Self::Named(text.to_owned()))
+    }
+}
+
 /// What a caller of the command line means. Built by [`Request::new`] and
 /// by assigning fields.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -248,5 +279,47 @@ impl Request {
             status_fd: None,
             program,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_policy_is_a_name_or_a_file() {
+        for file in [
+            "a.toml",
+            "/etc/nsexec/p",
+            "./p",
+            "..//x",
+            "-x.toml",
+            ".toml",
+            "/",
+        ] {
+            let read = PolicyChoice::read(file.as_bytes());
+            assert_eq!(read, Some(PolicyChoice::File(PathBuf::from(file))));
+        }
+        for name in ["default", "a", "7-x"] {
+            let read = PolicyChoice::read(name.as_bytes());
+            assert_eq!(read, Some(PolicyChoice::Named(name.to_owned())));
+        }
+        for wrong in [
+            "", "Strict", "a b", "a.b", "a_b", "-", "--policy", "-x", "a\0", "ä", "/a\0b",
+        ] {
+            assert_eq!(PolicyChoice::read(wrong.as_bytes()), None, "{wrong:?}");
+        }
+        assert_eq!(PolicyChoice::read(b"a\xff"), None);
+        assert!(PolicyChoice::read(b"/a\xff").is_some());
+    }
+
+    #[test]
+    fn names_and_paths_are_bounded() {
+        let name = "a".repeat(MAX_POLICY_NAME);
+        assert!(PolicyChoice::read(name.as_bytes()).is_some());
+        assert_eq!(PolicyChoice::read(format!("{name}a").as_bytes()), None);
+        let path = format!("/{}", "a".repeat(MAX_POLICY_PATH - 1));
+        assert!(PolicyChoice::read(path.as_bytes()).is_some());
+        assert_eq!(PolicyChoice::read(format!("{path}a").as_bytes()), None);
     }
 }

@@ -21,8 +21,6 @@ use crate::request::{
 pub const MAX_PRESERVED: u64 = 1024;
 /// The greatest number of a descriptor.
 const MAX_DESCRIPTOR: u64 = 0x7fff_ffff;
-/// The longest name of a policy.
-pub const MAX_POLICY_NAME: usize = 64;
 
 /// The command that `written` asks for.
 ///
@@ -340,7 +338,7 @@ impl Options {
         else {
             return Ok(PolicyChoice::Configured);
         };
-        policy(value).ok_or_else(|| wrong_text(option, value))
+        PolicyChoice::read(value.as_bytes()).ok_or_else(|| wrong_text(option, value))
     }
 
     fn program(&self, words: Vec<OsString>) -> Result<Vec<CString>, UsageFault> {
@@ -360,22 +358,6 @@ impl Options {
         let string = |word: OsString| CString::new(word.into_vec()).map_err(|_| UsageFault::Word);
         words.into_iter().map(string).collect()
     }
-}
-
-/// A policy by name, or a file: what has a `/` in it, or ends in `.toml`.
-#[must_use]
-pub fn policy(value: &OsStr) -> Option<PolicyChoice> {
-    let bytes = value.as_bytes();
-    if bytes.contains(&0) {
-        return None;
-    }
-    if bytes.contains(&b'/') || bytes.ends_with(b".toml") {
-        return Some(PolicyChoice::File(PathBuf::from(value)));
-    }
-    let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-    let name = value.to_str()?;
-    let right = (1..=MAX_POLICY_NAME).contains(&name.len()) && name.bytes().all(plain);
-    right.then(|| PolicyChoice::Named(name.to_owned()))
 }
 
 /// `FILE`, `:NSID`, or nothing: the target's.

@@ -31,3 +31,4 @@ pub(crate) mod protocol_a;
 pub(crate) mod seccomp_fd;
 pub(crate) mod status;
 pub(crate) mod supervise;
+pub(crate) mod trusted_file;

@@ -14,11 +14,10 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 
 use nix::errno::Errno;
-use nix::fcntl::{OFlag, OpenHow, ResolveFlag, open, openat2};
-use nix::sys::stat::Mode;
 
 use super::filters;
-use super::policy_choice::{Loaded, Origin, directory_of, refuse_others_file};
+use super::policy_choice::{Loaded, Origin};
+use super::trusted_file::TrustedDirectory;
 use crate::error::{Error, ErrorKind, Result};
 use crate::policy::capability::{Capability, CapabilitySet};
 use crate::policy::manifest::FileName;
@@ -52,12 +51,8 @@ const NOBODY: u32 = 65534;
 pub(crate) fn compile(manifest: &Path) -> Result<Loaded> {
     let display = manifest.display().to_string();
     let system = |errno| Error::new(ErrorKind::System, "the policy's compiler").because(errno);
-    let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC | OFlag::O_NOCTTY | OFlag::O_NONBLOCK;
-    let file = open(manifest, flags, Mode::empty()).map_err(|errno| {
-        Error::new(ErrorKind::Policy, format!("the policy {display}")).because(errno)
-    })?;
-    refuse_others_file(&file, manifest)?;
-    let text = read_all(file, MAX_FILE, &display)?;
+    let (directory, name) = TrustedDirectory::of(manifest)?;
+    let text = read_all(directory.file(&name)?, MAX_FILE, &display)?;
     let context = context()?;
     let (ours, theirs) = UnixStream::pair()
         .map_err(|error| Error::new(ErrorKind::System, "the policy's compiler").because(error))?;
@@ -68,14 +63,14 @@ pub(crate) fn compile(manifest: &Path) -> Result<Loaded> {
         }
         Side::Parent { child, pidfd } => {
             drop(theirs);
-            let answer = serve(ours, manifest, text);
+            let answer = serve(ours, &display, &directory, text);
             let _ = pidfd::send_signal(std::os::fd::AsFd::as_fd(&pidfd), libc::SIGKILL);
             while !matches!(
                 change(child, Patience::Wait),
                 Ok(Some(Change::Exited(_) | Change::Signaled(_))) | Err(Errno::ECHILD)
             ) {}
             let (policy, text) = answer?;
-            let directory = directory_of(manifest);
+            let directory = directory.name().to_owned();
             Ok(Loaded {
                 policy,
                 origin: Origin::Files {
@@ -194,12 +189,12 @@ impl Files for Asking {
 /// The parent: hands files over until the answer comes.
 fn serve(
     mut line: UnixStream,
-    manifest: &Path,
+    display: &str,
+    directory: &TrustedDirectory,
     text: Vec<u8>,
 ) -> Result<(ResolvedPolicy, PolicyText)> {
-    let display = manifest.display().to_string();
     let mut all = PolicyText {
-        name: display.clone(),
+        name: display.to_owned(),
         manifest: text,
         files: Vec::new(),
     };
@@ -215,7 +210,7 @@ fn serve(
             b'F' => {
                 let name = std::str::from_utf8(&content).ok().and_then(FileName::new);
                 let name = name.ok_or_else(broken)?;
-                let sent = match open_beside(manifest, &name)? {
+                let sent = match directory.file_beneath(Path::new(name.as_str()))? {
                     Some(file) => {
                         let text = read_all(file, MAX_FILE, &name.as_str())?;
                         let sent = send(&mut line, b'C', &text);
@@ -248,25 +243,6 @@ fn serve(
         ErrorKind::Policy,
         format!("the policy {display} names too many files"),
     ))
-}
-
-/// A file in the manifest's directory, and nowhere else.
-fn open_beside(manifest: &Path, name: &FileName) -> Result<Option<OwnedFd>> {
-    let directory = directory_of(manifest);
-    let failed = |errno| Error::new(ErrorKind::Policy, name.as_str().to_owned()).because(errno);
-    let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
-    let directory = open(&directory, flags, Mode::empty()).map_err(failed)?;
-    let how = OpenHow::new()
-        .flags(OFlag::O_RDONLY | OFlag::O_CLOEXEC | OFlag::O_NOCTTY | OFlag::O_NONBLOCK)
-        .resolve(ResolveFlag::RESOLVE_BENEATH | ResolveFlag::RESOLVE_NO_MAGICLINKS);
-    match openat2(&directory, name.as_str(), how) {
-        Ok(file) => {
-            refuse_others_file(&file, Path::new(name.as_str()))?;
-            Ok(Some(file))
-        }
-        Err(Errno::ENOENT) => Ok(None),
-        Err(errno) => Err(failed(errno)),
-    }
 }
 
 /// A message: its kind, its length, its content.

@@ -3,15 +3,11 @@
 //! Built-in policies are constants. One from a file is parsed and compiled by
 //! a process without power ([`super::policy_child`]).
 
-use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
-use nix::errno::Errno;
-use nix::fcntl::{OFlag, open};
-use nix::sys::stat::{Mode, fstat};
 use serde::Deserialize;
 
-use super::{filters, policy_child};
+use super::{filters, policy_child, trusted_file};
 use crate::error::{Error, ErrorKind, Result};
 use crate::policy::resolved::ResolvedPolicy;
 use crate::policy::text::PolicyText;
@@ -85,14 +81,14 @@ impl Origin {
 /// # Errors
 /// `Policy`: there is none of this name, or it is wrong.
 pub(crate) fn load(choice: &PolicyChoice, door: Door) -> Result<Loaded> {
-    match choice {
+    let chosen = match choice {
+        PolicyChoice::Configured => &configured(door)?,
+        given => given,
+    };
+    match chosen {
         PolicyChoice::Named(name) => builtin(name),
         PolicyChoice::File(path) => policy_child::compile(path),
-        PolicyChoice::Configured => match configured(door)? {
-            Some(name) if name.contains('/') => policy_child::compile(Path::new(&name)),
-            Some(name) => builtin(&name),
-            None => builtin(door.default_policy()),
-        },
+        PolicyChoice::Configured => builtin(door.default_policy()),
     }
 }
 
@@ -137,49 +133,35 @@ struct Configuration {
     libcontainer_policy: Option<String>,
 }
 
-fn configured(door: Door) -> Result<Option<String>> {
-    let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC | OFlag::O_NOCTTY | OFlag::O_NONBLOCK;
-    let file = match open(CONFIGURATION, flags, Mode::empty()) {
-        Ok(file) => file,
-        Err(Errno::ENOENT) => return Ok(None),
-        Err(errno) => return Err(Error::new(ErrorKind::Policy, CONFIGURATION).because(errno)),
+/// What the configuration chooses; [`PolicyChoice::Configured`]: nothing.
+fn configured(door: Door) -> Result<PolicyChoice> {
+    let file = Path::new(CONFIGURATION);
+    let Some(file) = trusted_file::open_if_there(file)? else {
+        return Ok(PolicyChoice::Configured);
     };
-    refuse_others_file(&file, Path::new(CONFIGURATION))?;
     let text = read_all(file, MAX_CONFIGURATION, &CONFIGURATION)?;
-    let text = String::from_utf8(text)
-        .map_err(|error| Error::new(ErrorKind::Policy, CONFIGURATION).because(error))?;
-    let configuration: Configuration = toml::from_str(&text)
-        .map_err(|error| Error::new(ErrorKind::Policy, CONFIGURATION).because(error))?;
-    Ok(match door {
-        Door::CommandLine => configuration.policy,
-        Door::ProtocolA => configuration.libcontainer_policy,
-    })
-}
-
-/// Whoever can write a policy decides what programs may do.
-///
-/// # Errors
-/// `Safety`: the file is not root's or the caller's, or others may write to it.
-pub(crate) fn refuse_others_file(file: &OwnedFd, path: &Path) -> Result<()> {
-    let stat = fstat(file).map_err(|errno| {
-        Error::new(ErrorKind::Policy, path.display().to_string()).because(errno)
-    })?;
-    let owned = stat.st_uid == 0 || stat.st_uid == nix::unistd::geteuid().as_raw();
-    if !owned || stat.st_mode & 0o022 != 0 {
-        let wrong = format!(
-            "{}: others than its owner decide what it says",
-            path.display()
-        );
-        return Err(Error::new(ErrorKind::Safety, wrong)
-            .right("let it belong to root or the caller, and be writable for its owner alone"));
-    }
-    Ok(())
-}
-
-/// The directory of a manifest, for the files that it names.
-pub(crate) fn directory_of(manifest: &Path) -> PathBuf {
-    match manifest.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent.to_path_buf(),
-        _ => PathBuf::from("."),
+    let wrong = || Error::new(ErrorKind::Policy, CONFIGURATION);
+    let text = String::from_utf8(text).map_err(|error| wrong().because(error))?;
+    let configuration: Configuration =
+        toml::from_str(&text).map_err(|error| wrong().because(error))?;
+    let (key, value) = match door {
+        Door::CommandLine => ("policy", configuration.policy),
+        Door::ProtocolA => ("libcontainer_policy", configuration.libcontainer_policy),
+    };
+    let Some(value) = value else {
+        return Ok(PolicyChoice::Configured);
+    };
+    match PolicyChoice::read(value.as_bytes()) {
+        // A relative path would mean another file in each directory.
+        Some(PolicyChoice::File(path)) if !path.is_absolute() => {
+            let wrong = format!("{CONFIGURATION}: {key} = {value:?} is a relative path");
+            Err(Error::new(ErrorKind::Policy, wrong).right("give an absolute path"))
+        }
+        Some(choice) => Ok(choice),
+        None => {
+            let wrong = format!("{CONFIGURATION}: {key} = {value:?} is no policy");
+            Err(Error::new(ErrorKind::Policy, wrong)
+                .right("give a name in a-z, 0-9 and -, or an absolute path"))
+        }
     }
 }

@@ -3,20 +3,11 @@
 //! Places ([`Fault::span`]) count the bytes of the arguments as
 //! `/proc/PID/cmdline` has them: each with a NUL behind it.
 
-use std::ffi::OsStr;
 use std::fmt;
 use std::ops::Range;
-use std::os::unix::ffi::OsStrExt;
-use std::path::PathBuf;
 
 use crate::error::Fault;
-use crate::request::PolicyChoice;
-
-/// Longest name of a built-in policy: it stands in status lines and errors.
-pub const MAX_POLICY_NAME: usize = 64;
-
-/// Longest path of a policy: PATH_MAX without its NUL, limits.h.
-pub const MAX_POLICY_PATH: usize = 4095;
+use crate::request::{MAX_POLICY_NAME, MAX_POLICY_PATH, PolicyChoice};
 
 /// Why arguments are not protocol A's, and what would be right.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,7 +51,8 @@ pub fn parse<'a>(
             value.map(|value| (value, span.end - value.len()..span.end))
         };
         if let Some((value, span)) = value {
-            choice = policy(value).map_err(|reason| Fault::new(span, reason))?;
+            let wrong = Fault::new(span, Reason::Policy);
+            choice = PolicyChoice::read(value).ok_or(wrong)?;
             next = arguments.next();
         }
     }
@@ -70,30 +62,6 @@ pub fn parse<'a>(
     match next {
         None => Ok(choice),
         Some((_, span)) => Err(Fault::new(span, Reason::Unexpected)),
-    }
-}
-
-/// The policy that the value of `--policy` chooses: a file when it has a `/` or
-/// ends with `.toml`, else the name of a built-in: lower-case letters, digits
-/// and `-`, which is not the first, at most [`MAX_POLICY_NAME`].
-///
-/// # Errors
-/// [`Reason::Policy`]: it is neither.
-pub fn policy(value: &[u8]) -> Result<PolicyChoice, Reason> {
-    let file = value.contains(&b'/') || value.ends_with(b".toml");
-    if file {
-        let path = value.len() <= MAX_POLICY_PATH && !value.contains(&0);
-        let path = path.then(|| PathBuf::from(OsStr::from_bytes(value)));
-        return path.map(PolicyChoice::File).ok_or(Reason::Policy);
-    }
-    let name = (1..=MAX_POLICY_NAME).contains(&value.len())
-        && !value.starts_with(b"-")
-        && value
-            .iter()
-            .all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-'));
-    match std::str::from_utf8(value) {
-        Ok(value) if name => Ok(PolicyChoice::Named(value.to_owned())),
-        _ => Err(Reason::Policy),
     }
 }
 
@@ -136,6 +104,8 @@ impl fmt::Display for Reason {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::ffi::OsStrExt;
+
     use super::*;
 
     use proptest::prelude::*;
@@ -195,41 +165,6 @@ mod tests {
         ] {
             assert_eq!(reason(arguments), Reason::Unexpected, "{arguments:?}");
         }
-    }
-
-    #[test]
-    fn a_policy_is_a_name_or_a_file() {
-        for file in [
-            "a.toml",
-            "/etc/nsexec/p",
-            "./p",
-            "..//x",
-            "-x.toml",
-            ".toml",
-            "/",
-        ] {
-            assert_eq!(
-                policy(file.as_bytes()),
-                Ok(PolicyChoice::File(PathBuf::from(file)))
-            );
-        }
-        for wrong in [
-            "", "Strict", "a b", "a.b", "a_b", "-", "--policy", "a\0", "ä", "/a\0b",
-        ] {
-            assert_eq!(policy(wrong.as_bytes()), Err(Reason::Policy), "{wrong:?}");
-        }
-        assert_eq!(policy(b"a\xff"), Err(Reason::Policy));
-        assert!(policy(b"/a\xff").is_ok());
-    }
-
-    #[test]
-    fn names_and_paths_are_bounded() {
-        let name = "a".repeat(MAX_POLICY_NAME);
-        assert!(policy(name.as_bytes()).is_ok());
-        assert_eq!(policy(format!("{name}a").as_bytes()), Err(Reason::Policy));
-        let path = format!("/{}", "a".repeat(MAX_POLICY_PATH - 1));
-        assert!(policy(path.as_bytes()).is_ok());
-        assert_eq!(policy(format!("{path}a").as_bytes()), Err(Reason::Policy));
     }
 
     #[test]
