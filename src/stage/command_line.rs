@@ -8,7 +8,8 @@ use nix::fcntl::OFlag;
 use nix::unistd::pipe2;
 
 use super::ceiling::Ceiling;
-use super::exec::{CapabilityPlan, Credentials, ExecLabel, Image, Line, Listening, WorkDir};
+use super::exec::{CapabilityPlan, Credentials, Image, Line, Listening, WorkDir};
+use super::exec_label::ExecLabel;
 use super::explain::{Audited, Explained, Explainer};
 use super::failure::{Failure, Step};
 use super::join::{self, Inside};
@@ -193,7 +194,7 @@ impl Plan {
             capabilities,
             exec_label: self
                 .context
-                .map(|label| exec_label(&procfs, label))
+                .map(|context| ExecLabel::selinux(&procfs, context))
                 .transpose()?,
             no_new_privs: policy.process.no_new_privs,
             dies_with_parent: !request.no_fork,
@@ -492,14 +493,6 @@ fn read_environment(file: OwnedFd) -> Result<Variables> {
     })?;
     let bytes = |(key, value): (CString, CString)| (key.into_bytes(), value.into_bytes());
     Ok(Variables::from_pairs(parsed.into_iter().map(bytes)))
-}
-
-fn exec_label(procfs: &Procfs, label: Vec<u8>) -> Result<ExecLabel> {
-    Ok(ExecLabel {
-        procfs: procfs.duplicate()?,
-        file: c"thread-self/attr/exec",
-        label,
-    })
 }
 
 /// Before the helper is undumpable: its files in /proc are its user's still.

@@ -10,6 +10,7 @@ use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, OpenHow, ResolveFlag, openat2};
 use nix::sys::stat::{Mode, SFlag, fstat, fstatat};
 
+use super::exec_label::ExecLabel;
 use super::explain::{self, Audited};
 use super::failure::{Failure, Step};
 use crate::landlock::ruleset::Domain;
@@ -97,17 +98,6 @@ pub(crate) enum CapabilityPlan {
         /// Inheritable and ambient: only where it was asked for.
         ambient: CapabilitySet,
     },
-}
-
-/// A label for the next execve, proc_pid_attr(5).
-#[derive(Debug)]
-pub(crate) struct ExecLabel {
-    /// The procfs directory: a path into the target's own /proc could lead
-    /// anywhere (CVE-2019-16884, CVE-2025-52881).
-    pub(crate) procfs: OwnedFd,
-    /// Below it.
-    pub(crate) file: &'static CStr,
-    pub(crate) label: Vec<u8>,
 }
 
 /// An adjustment to write, proc_pid_oom_score_adj(5).
@@ -372,7 +362,7 @@ impl Image {
 
     fn label(&self) -> Result<(), Failure> {
         match &self.exec_label {
-            Some(label) => label.write().map_err(|e| Failure::new(Step::ExecLabel, e)),
+            Some(label) => label.write(),
             None => Ok(()),
         }
     }
@@ -436,12 +426,6 @@ fn hung_up(fd: BorrowedFd<'_>) -> bool {
         || fd
             .revents()
             .is_some_and(|events| events.contains(PollFlags::POLLHUP))
-}
-
-impl ExecLabel {
-    fn write(&self) -> Result<(), Errno> {
-        write_file(&self.procfs, self.file, &self.label)
-    }
 }
 
 impl OomScoreAdj {

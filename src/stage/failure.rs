@@ -39,8 +39,10 @@ pub(crate) enum Step {
     Uid,
     /// capset(2), PR_SET_KEEPCAPS, PR_CAP_AMBIENT
     Capabilities,
-    /// Writing the label for the next execve.
-    ExecLabel,
+    /// Writing the AppArmor profile for the next execve.
+    AppArmorLabel,
+    /// Writing the SELinux context for the next execve.
+    SelinuxLabel,
     /// Looking for the program.
     LookUp,
     /// PR_SET_NO_NEW_PRIVS
@@ -66,7 +68,7 @@ pub(crate) enum Step {
 }
 
 impl Step {
-    const ALL: [Self; 26] = [
+    const ALL: [Self; 27] = [
         Self::Leave,
         Self::Session,
         Self::Terminal,
@@ -81,7 +83,8 @@ impl Step {
         Self::Gid,
         Self::Uid,
         Self::Capabilities,
-        Self::ExecLabel,
+        Self::AppArmorLabel,
+        Self::SelinuxLabel,
         Self::LookUp,
         Self::NoNewPrivs,
         Self::DeathSignal,
@@ -161,7 +164,16 @@ impl Step {
                 Some("it has to be mapped in the user namespace"),
             ),
             Self::Capabilities => (LockDown, "the capabilities cannot be set", None),
-            Self::ExecLabel => (LockDown, "the label of the program cannot be set", None),
+            Self::AppArmorLabel => (
+                LockDown,
+                "the AppArmor label of the program cannot be set",
+                Some("name a profile that is loaded; AppArmor has to be on (lsm=)"),
+            ),
+            Self::SelinuxLabel => (
+                LockDown,
+                "the SELinux label of the program cannot be set",
+                Some("SELinux has to be on (lsm=), with a policy that knows the label"),
+            ),
             Self::LookUp => (
                 NotFound,
                 "no such program",

@@ -18,6 +18,7 @@ pub(crate) mod ceiling;
 pub(crate) mod clean;
 pub(crate) mod command_line;
 pub(crate) mod exec;
+pub(crate) mod exec_label;
 pub(crate) mod explain;
 pub(crate) mod failure;
 pub(crate) mod filters;

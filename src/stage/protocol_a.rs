@@ -13,7 +13,8 @@ use nix::sys::stat::{Mode, SFlag, fstat};
 use nix::unistd::pipe2;
 
 use super::ceiling::Ceiling;
-use super::exec::{CapabilityPlan, Credentials, ExecLabel, Image, Line, OomScoreAdj, WorkDir};
+use super::exec::{CapabilityPlan, Credentials, Image, Line, OomScoreAdj, WorkDir};
+use super::exec_label::ExecLabel;
 use super::explain::Audited;
 use super::failure::{Failure, Step};
 use super::filters;
@@ -471,21 +472,16 @@ fn oom_score_adj(procfs: &Procfs, now: &[u8], wanted: i16) -> Result<Option<OomS
 }
 
 fn exec_label(procfs: &Procfs, config: &InitConfig) -> Result<Option<ExecLabel>> {
-    let label = match (&config.apparmor_profile, &config.process_label) {
-        (None, None) => return Ok(None),
-        (Some(profile), None) => [b"exec ", profile.as_bytes()].concat(),
-        (None, Some(label)) => label.as_bytes().to_vec(),
+    match (&config.apparmor_profile, &config.process_label) {
+        (None, None) => Ok(None),
+        (Some(profile), None) => ExecLabel::apparmor(procfs, profile.as_bytes()).map(Some),
+        (None, Some(context)) => ExecLabel::selinux(procfs, context.as_bytes().to_vec()).map(Some),
         (Some(_), Some(_)) => {
             let wrong = "initConfig has both an AppArmor profile and an SELinux label";
-            return Err(Error::new(ErrorKind::Protocol, wrong)
-                .right("a kernel runs with one of the two: leave the other empty"));
+            Err(Error::new(ErrorKind::Protocol, wrong)
+                .right("a kernel runs with one of the two: leave the other empty"))
         }
-    };
-    Ok(Some(ExecLabel {
-        procfs: procfs.duplicate()?,
-        file: c"thread-self/attr/exec",
-        label,
-    }))
+    }
 }
 
 /// One line on standard error.
