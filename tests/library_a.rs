@@ -3,6 +3,9 @@
 
 mod support;
 
+use std::io::Write as _;
+use std::net::Shutdown;
+use std::os::unix::net::UnixStream;
 use std::process::Command;
 
 use nix::pty::openpty;
@@ -135,6 +138,29 @@ fn the_write_end_of_a_pipe_is_enough_for_the_pid() {
         matches!(ended, nix::sys::wait::WaitStatus::Exited(_, 7)),
         "{ended:?}"
     );
+}
+
+/// libcontainer creates a container with the same library linked: its first process
+/// has a pipe as well, and no message of protocol B comes on it.
+#[test]
+fn the_first_process_of_a_container_is_the_runtimes_at_once() {
+    for link in Link::ALL {
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        let mut command = Command::new(runtime(link));
+        command
+            .env_clear()
+            .env("_LIBCONTAINER_INITPIPE", "3")
+            .env("_LIBCONTAINER_INITTYPE", "standard");
+        support::protocol_a::hand_over(&mut command, vec![theirs.into()]);
+        (&ours).write_all(REST.as_bytes()).unwrap();
+        ours.shutdown(Shutdown::Write).unwrap();
+        let output = command.output().unwrap();
+        assert_eq!(output.status.code(), Some(7), "{link:?}: {output:?}");
+        assert_eq!(output.stderr, b"", "{link:?}");
+        let state = State::read(&String::from_utf8_lossy(&output.stdout));
+        assert_eq!(state.get("rest"), REST, "{link:?}");
+        assert_ne!(state.get("name"), "runc:[2:INIT]", "{link:?}");
+    }
 }
 
 #[test]

@@ -205,6 +205,14 @@ fn wrong_variables_are_errors_and_nothing_is_written() {
         assert_eq!(outcome.helper.code(), Some(1), "{outcome:?}");
         assert!(outcome.stderr.contains(key), "{outcome:?}");
     }
+    // libcontainer has one InitPath for both, and nsexec creates no container.
+    let mut exec = Exec::into(target.pid());
+    exec.unset("_LIBCONTAINER_INITPID");
+    exec.set("_LIBCONTAINER_INITTYPE", "standard");
+    let outcome = exec.run_config(&shell("echo started"));
+    assert_eq!(outcome.helper.code(), Some(1), "{outcome:?}");
+    let message = "is the first process of a container, and nsexec only joins";
+    assert!(outcome.stderr.contains(message), "{outcome:?}");
     let mut exec = Exec::into(pid.parse().unwrap());
     exec.unset("_LIBCONTAINER_INITTYPE");
     assert_success(&exec.run_config(&shell("true")));

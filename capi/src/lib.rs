@@ -21,7 +21,9 @@ static LEADING_NUL: AtomicBool = AtomicBool::new(false);
 ///
 /// Call it from a constructor, before the program has a second thread. It speaks
 /// protocol A of runc's libcontainer (2015) when `_LIBCONTAINER_INITPID` is set,
-/// protocol B (runc 1.2 and later) when only `_LIBCONTAINER_INITPIPE` is. In the
+/// protocol B (runc 1.2 and later) when only `_LIBCONTAINER_INITPIPE` is. A
+/// libcontainer of 2015 that creates a container (`_LIBCONTAINER_INITTYPE=standard`,
+/// and neither `_LIBCONTAINER_LOGPIPE` nor `_LIBCONTAINER_SYNCPIPE`) names none. In the
 /// processes that only serve the protocol, and when something is wrong, it does
 /// not return: they end, with 0 or 1.
 // SAFETY: no other symbol of this name is in a program that links libnsexec.

@@ -39,8 +39,10 @@ pub struct Options {
 /// runtime takes over; at once where it asks for nothing.
 ///
 /// `_LIBCONTAINER_INITPID` makes it protocol A, `_LIBCONTAINER_INITPIPE` without
-/// it protocol B. What goes wrong is told as the protocol tells it, and ends the
-/// process with 1.
+/// it protocol B, unless `_LIBCONTAINER_INITTYPE=standard` comes without
+/// `_LIBCONTAINER_LOGPIPE` and `_LIBCONTAINER_SYNCPIPE`: libcontainer of 2015 creates
+/// a container, which it does by itself. What goes wrong is told as the protocol tells
+/// it, and ends the process with 1.
 ///
 /// The process has to have one thread, and no other may be started meanwhile.
 pub fn enter(options: Options) {

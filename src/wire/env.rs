@@ -85,6 +85,8 @@ pub enum Reason {
     Pipe,
     /// Set, and not to `setns`.
     Type,
+    /// `standard`, with a pipe and without a pid: the first process of a container.
+    Create,
     /// No absolute path of at most [`MAX_CONSOLE_PATH`] bytes.
     Console,
     /// A variable of protocol B.
@@ -180,6 +182,11 @@ impl<'a> Written<'a> {
         if let Some(fault) = self.protocol_b.or(self.wrong) {
             return Err(fault);
         }
+        if let (None, Some(kind)) = (&pid, &kind)
+            && kind.text == b"standard"
+        {
+            return Err(kind.fault(Reason::Create));
+        }
         let missing = |variable| Fault::new(0..self.length, Reason::Missing(variable));
         let pid = pid.ok_or_else(|| missing(Variable::Pid))?;
         let pipe = pipe.ok_or_else(|| missing(Variable::Pipe))?;
@@ -226,6 +233,12 @@ impl fmt::Display for Reason {
             Self::Type => write!(
                 f,
                 "{} is not \"setns\"; nsexec joins containers, it does not create them",
+                Variable::Type.name()
+            ),
+            Self::Create => write!(
+                f,
+                "{}=standard without {pid} is the first process of a container, and nsexec only joins; \
+                 give nsexec as InitPath to a factory that loads containers, and create them through another",
                 Variable::Type.name()
             ),
             Self::Console => write!(
@@ -318,6 +331,19 @@ mod tests {
     fn one_of_pid_and_pipe_is_not_enough() {
         assert_eq!(reason(&[(PID, "1")]), Reason::Missing(Variable::Pipe));
         assert_eq!(reason(&[(PIPE, "3")]), Reason::Missing(Variable::Pid));
+    }
+
+    #[test]
+    fn the_first_process_of_a_container_is_named_as_what_it_is() {
+        assert_eq!(reason(&[(PIPE, "3"), (TYPE, "standard")]), Reason::Create);
+        assert_eq!(
+            reason(&[(PIPE, "3"), (TYPE, "setns")]),
+            Reason::Missing(Variable::Pid)
+        );
+        assert_eq!(
+            reason(&[(PID, "1"), (PIPE, "3"), (TYPE, "standard")]),
+            Reason::Type
+        );
     }
 
     #[test]

@@ -23,10 +23,20 @@ pub enum Variable {
     LogPipe,
     /// `_LIBCONTAINER_LOGLEVEL`
     LogLevel,
+    /// `_LIBCONTAINER_SYNCPIPE`: the runtime's own; only whether it is set counts.
+    SyncPipe,
+    /// `_LIBCONTAINER_INITTYPE`: the runtime's own, `standard` or `setns`.
+    Type,
 }
 
 impl Variable {
-    const ALL: [Self; 3] = [Self::Pipe, Self::LogPipe, Self::LogLevel];
+    const ALL: [Self; 5] = [
+        Self::Pipe,
+        Self::LogPipe,
+        Self::LogLevel,
+        Self::SyncPipe,
+        Self::Type,
+    ];
 
     /// Its name in the environment.
     #[must_use]
@@ -35,6 +45,8 @@ impl Variable {
             Self::Pipe => "_LIBCONTAINER_INITPIPE",
             Self::LogPipe => "_LIBCONTAINER_LOGPIPE",
             Self::LogLevel => "_LIBCONTAINER_LOGLEVEL",
+            Self::SyncPipe => "_LIBCONTAINER_SYNCPIPE",
+            Self::Type => "_LIBCONTAINER_INITTYPE",
         }
     }
 }
@@ -54,7 +66,7 @@ pub enum Reason {
 #[derive(Clone, Debug, Default)]
 pub struct Environment<'a> {
     /// By [`Variable`].
-    values: [Option<(&'a [u8], Range<usize>)>; 3],
+    values: [Option<(&'a [u8], Range<usize>)>; Variable::ALL.len()],
     repeated: Option<Fault<Reason>>,
 }
 
@@ -95,9 +107,19 @@ impl<'a> Environment<'a> {
     }
 
     /// Whether this is protocol B at all.
+    ///
+    /// The first process of a container of libcontainer's in 2015 has a pipe as well,
+    /// and no message comes on it: its nsexec.c returned at once. It has the type
+    /// `standard`, and none of the pipes that a runtime with protocol B adds.
     #[must_use]
     pub fn asks(&self) -> bool {
-        self.value(Variable::Pipe).is_some()
+        let is_set = |variable| self.value(variable).is_some();
+        let standard = self.value(Variable::Type).map(|(text, _)| text) == Some(b"standard");
+        let of_2015 = standard
+            && !is_set(Variable::LogPipe)
+            && !is_set(Variable::SyncPipe)
+            && self.repeated.is_none();
+        is_set(Variable::Pipe) && !of_2015
     }
 
     /// Where to log.
@@ -179,6 +201,8 @@ mod tests {
     const PIPE: &str = "_LIBCONTAINER_INITPIPE";
     const LOG: &str = "_LIBCONTAINER_LOGPIPE";
     const LEVEL: &str = "_LIBCONTAINER_LOGLEVEL";
+    const SYNC: &str = "_LIBCONTAINER_SYNCPIPE";
+    const TYPE: &str = "_LIBCONTAINER_INITTYPE";
 
     fn of<'a>(pairs: &'a [(&'a str, &'a str)]) -> Environment<'a> {
         Environment::collect(pairs.iter().map(|(k, v)| (k.as_bytes(), v.as_bytes())))
@@ -189,6 +213,21 @@ mod tests {
         for pairs in [&[][..], &[(LOG, "4")], &[(PIPE, "")], &[("INITPIPE", "3")]] {
             assert!(!of(pairs).asks());
             assert_eq!(of(pairs).pipe(), Ok(None));
+        }
+    }
+
+    #[test]
+    fn the_first_process_of_2015_is_not_protocol_b() {
+        assert!(!of(&[(PIPE, "3"), (TYPE, "standard")]).asks());
+        assert!(!of(&[(PIPE, "3"), (TYPE, "standard"), (LOG, ""), (SYNC, "")]).asks());
+        for pairs in [
+            &[(PIPE, "3")][..],
+            &[(PIPE, "3"), (TYPE, "setns")],
+            &[(PIPE, "3"), (TYPE, "standard"), (LOG, "4")],
+            &[(PIPE, "3"), (TYPE, "standard"), (SYNC, "4")],
+            &[(PIPE, "3"), (TYPE, "standard"), (TYPE, "setns")],
+        ] {
+            assert!(of(pairs).asks(), "{pairs:?}");
         }
     }
 
@@ -247,6 +286,8 @@ mod tests {
             (Variable::Pipe, PIPE),
             (Variable::LogPipe, LOG),
             (Variable::LogLevel, LEVEL),
+            (Variable::SyncPipe, SYNC),
+            (Variable::Type, TYPE),
         ] {
             let pairs = [(PIPE, "3"), (name, "4"), (name, "4")];
             let fault = of(&pairs).log().unwrap_err();
