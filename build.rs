@@ -65,8 +65,9 @@ mod seccomp {
 
 /// The policies that ship: each a manifest in `policies/`, and no manifest
 /// there is another.
-const NAMES: [&str; 5] = [
+const NAMES: [&str; 6] = [
     "default",
+    "net",
     "strict",
     "admin",
     "libcontainer",

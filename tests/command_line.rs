@@ -614,7 +614,7 @@ fn capabilities_of_a_user_namespace_are_kept_on_request() {
     };
     let none = "0000000000000000";
     assert_eq!(ambient(&[]), format!("CapEff:\t{none}\nCapAmb:\t{none}\n"));
-    let kept = "00000000a80425fb";
+    let kept = "00000000a00425fb";
     assert_eq!(
         ambient(&["--keep-caps"]),
         format!("CapEff:\t{kept}\nCapAmb:\t{kept}\n")

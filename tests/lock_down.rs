@@ -94,7 +94,8 @@ fn state(target: &Target, options: &[&str]) -> std::collections::BTreeMap<String
 }
 
 const NONE: &str = "0000000000000000";
-const DOCKER: &str = "00000000a80425fb";
+/// Docker's capabilities without CAP_MKNOD.
+const DOCKER: &str = "00000000a00425fb";
 
 #[test]
 fn the_program_has_what_its_policy_gives_and_no_more() {
@@ -215,6 +216,50 @@ fn the_ceiling_refuses_what_a_joined_program_must_not_do() {
     succeed(target.nsexec(mounts));
     let reboot = ["-a", "--policy", "admin", "--", "reboot", "-f"];
     assert!(!run(target.nsexec(reboot)).status.success());
+}
+
+#[test]
+fn default_makes_no_node_of_a_device() {
+    if support::left_out_without_root("default_makes_no_node_of_a_device") {
+        return;
+    }
+    let target = Target::new();
+    let make = |policy: &str, node: &str| {
+        let script = format!("mknod /tmp/{policy} {node} && rm /tmp/{policy}");
+        let words = ["-a", "--policy", policy, "--", "sh", "-c", script.as_str()];
+        run(target.nsexec(words)).status.success()
+    };
+    // A loop device of the host, and its memory.
+    for node in ["b 7 0", "c 1 1"] {
+        assert!(make("admin", node), "the control makes {node}");
+        for policy in ["default", "net", "strict"] {
+            assert!(!make(policy, node), "{policy} makes {node}");
+        }
+    }
+    assert!(make("default", "p"), "a FIFO is no device");
+}
+
+#[test]
+fn net_configures_the_targets_network_and_default_does_not() {
+    if support::left_out_without_root("net_configures_the_targets_network_and_default_does_not") {
+        return;
+    }
+    let target = Target::new();
+    let set = |policy: &str, state: &str| {
+        let words = [
+            "-n", "--policy", policy, "--", "busybox", "ip", "link", "set",
+        ];
+        let mut command = target.nsexec(words);
+        command.args(["dev", "lo", state]);
+        run(command)
+    };
+    let refused = set("default", "up");
+    assert!(!refused.status.success());
+    assert!(text(&refused.stderr).contains("not permitted"));
+    for state in ["up", "down"] {
+        let done = set("net", state);
+        assert!(done.status.success(), "{}", text(&done.stderr));
+    }
 }
 
 #[test]

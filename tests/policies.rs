@@ -196,7 +196,7 @@ fn the_kernel_answers_as_the_policies_mean() {
     let target = Target::new();
     install(&target);
     let words = words(Arch::native().unwrap());
-    for name in ["default", "strict", "admin"] {
+    for name in ["default", "net", "strict", "admin"] {
         let mut command = target.nsexec(["-a", "--policy", name, "--", "/bin/probe"]);
         command.args(&words);
         compare(name, &succeed(command));
@@ -217,6 +217,7 @@ fn the_kernel_answers_as_the_policies_mean() {
 fn every_shipped_policy_has_been_executed() {
     let executed = [
         "default",
+        "net",
         "strict",
         "admin",
         "libcontainer",

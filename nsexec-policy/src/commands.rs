@@ -171,10 +171,10 @@ pub fn help() -> String {
         let _ = writeln!(text, "  {synopsis:<18} {}", command.help);
     }
     text.push_str(
-        "\nNAME is a policy that ships: default, strict, admin, libcontainer,\n\
-         libcontainer-privileged. FILE is a manifest, a seccomp profile or Landlock\n\
-         rules; - is standard input. COMMAND --help has a command's options; -V\n\
-         prints the version.\n\n\
+        "\nNAME is a policy that ships: default, net, strict, admin,\n\
+         libcontainer, libcontainer-privileged. FILE is a manifest, a seccomp profile\n\
+         or Landlock rules; - is standard input. COMMAND --help has a command's\n\
+         options; -V prints the version.\n\n\
          Exit status: 0 fine, or equal; 1 wrong, or different; 2 could not be done.\n",
     );
     text

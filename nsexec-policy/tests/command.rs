@@ -150,7 +150,7 @@ fn what_is_wrong_has_its_place_and_its_line() {
     ]);
     assert_eq!(status, 1);
     let place = format!(
-        "{}:13:3: no capability is named \"CAP_KIL\"",
+        "{}:16:3: no capability is named \"CAP_KIL\"",
         files.path("manifest.toml")
     );
     assert!(err.contains(&place), "{err}");
@@ -417,7 +417,7 @@ fn a_command_line_that_is_wrong_is_trouble() {
     assert!(wrong(&["check", "-x"]).contains("no option -x"));
     assert!(wrong(&["check", "/no/such.toml"]).contains("/no/such.toml"));
     assert!(wrong(&["check", "--as", "thing", "/dev/null"]).contains("policy, seccomp, landlock"));
-    assert!(wrong(&["show", "nothing"]).contains("default, strict, admin"));
+    assert!(wrong(&["show", "nothing"]).contains("default, net, strict, admin"));
     assert!(wrong(&["show", "default", "strict"]).contains("one policy"));
     assert!(wrong(&["show", "--bpf", "--json", "default"]).contains("exclude"));
     assert!(wrong(&["show", "--bpf", "--bpf", "default"]).contains("twice"));

@@ -282,7 +282,7 @@ pub const OPTIONS: [Option; 31] = {
             Name::Policy,
             "policy",
             Required("NAME|FILE"),
-            "default, strict, admin, or a manifest",
+            "default, net, strict, admin, or a manifest",
         ),
         long_only(
             Name::SeccompFd,

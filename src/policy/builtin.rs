@@ -61,7 +61,8 @@ pub fn builtin_context(arch: Arch) -> Context {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::policy::resolved::{Capabilities, Environment, Layer, Require};
+    use crate::policy::capability::Capability;
+    use crate::policy::resolved::{Capabilities, Environment, Layer, Process, Require};
 
     fn policy(name: &str) -> ResolvedPolicy {
         builtin(name).expect("ships").expect("decodes")
@@ -73,6 +74,7 @@ mod tests {
             BUILTIN_NAMES,
             [
                 "default",
+                "net",
                 "strict",
                 "admin",
                 "libcontainer",
@@ -101,14 +103,44 @@ mod tests {
     }
 
     #[test]
-    fn default_gives_docker_s_fourteen_capabilities() {
+    fn default_gives_docker_s_capabilities_without_mknod() {
         let process = policy("default").process;
         let Capabilities::Keep(set) = process.capabilities else {
             panic!("{:?}", process.capabilities);
         };
-        assert_eq!(set.bits(), 0xa804_25fb, "Docker's CapEff");
+        let mknod = 1 << 27;
+        assert_eq!(set.bits() | mknod, 0xa804_25fb, "Docker's CapEff");
         assert!(process.no_new_privs);
         assert!(matches!(process.environment, Environment::Login { .. }));
+    }
+
+    /// The device cgroup of the target is what keeps a runtime's programs from the
+    /// host's devices, and no policy can promise that.
+    #[test]
+    fn no_policy_names_a_capability_to_make_device_nodes() {
+        let mknod = Capability::from_name("CAP_MKNOD").expect("a name");
+        for name in BUILTIN_NAMES {
+            match policy(name).process.capabilities {
+                Capabilities::Keep(set) => assert!(!set.contains(mknod), "{name}"),
+                Capabilities::Inherit | Capabilities::InitConfig => {}
+            }
+        }
+    }
+
+    #[test]
+    fn net_is_default_and_the_administration_of_a_network() {
+        let (net, default) = (policy("net"), policy("default"));
+        let admin = Capability::from_name("CAP_NET_ADMIN").expect("a name");
+        let Capabilities::Keep(set) = default.process.capabilities else {
+            panic!("{:?}", default.process.capabilities);
+        };
+        let process = Process {
+            capabilities: Capabilities::Keep(set.with(admin)),
+            ..default.process
+        };
+        assert_eq!(net.process, process);
+        assert_eq!(net.ceiling, default.ceiling);
+        assert_eq!(net.workload.seccomp, default.workload.seccomp);
     }
 
     #[test]

@@ -50,7 +50,8 @@ impl Notes {
             let _ = writeln!(
                 text,
                 "nsexec: neither a filter nor Landlock of the policy {policy} refused anything; \
-                 what failed may lack a capability, or permission by owner and mode"
+                 what failed may lack a capability (to configure a network: --policy net), or \
+                 permission by owner and mode"
             );
         } else {
             let _ = writeln!(text, "nsexec: refused under the policy {policy}:");
