@@ -51,9 +51,13 @@ pub(crate) fn library_from(built: &Path, prefix: &Path, binutils: &str) -> io::R
     let scratch = cargo::scratch()?;
     let (joined, kept) = (scratch.join("joined.o"), scratch.join("nsexec.o"));
     let names: Vec<&str> = EXPORTS.lines().collect();
-    // One object of all: its inner names can then be made its own.
+    // One object of all: its inner names can then be made its own. Its section groups
+    // are dissolved: a linker keeps one group of each name in a program, and would bind
+    // another Rust library's DW.ref.rust_eh_personality to the one in here, whose symbol
+    // is this object's own.
     let mut link = Command::new(format!("{binutils}ld"));
-    link.args(["-r", "--gc-sections", "--whole-archive"])
+    link.args(["-r", "--force-group-allocation", "--gc-sections"])
+        .arg("--whole-archive")
         .arg(built)
         .arg("-o")
         .arg(&joined);
@@ -91,7 +95,7 @@ pub(crate) fn library_from(built: &Path, prefix: &Path, binutils: &str) -> io::R
              Name: nsexec\n\
              Description: joins namespaces before a container runtime starts\n\
              Version: {}\n\
-             Libs: -L${{libdir}} -lnsexec\n\
+             Libs: -L${{libdir}} -lnsexec -static-libgcc\n\
              Cflags: -I${{includedir}}\n",
             prefix.display(),
             env!("CARGO_PKG_VERSION")

@@ -1,0 +1,11 @@
+//! A second static library in Rust, for a program that links libnsexec as well. It
+//! catches a panic, which takes the unwinding tables of its own standard library.
+#![crate_type = "staticlib"]
+
+/// 7, once it has caught a panic.
+// SAFETY: no other symbol of this name is in the program.
+#[unsafe(no_mangle)]
+pub extern "C" fn beside() -> std::ffi::c_int {
+    std::panic::set_hook(Box::new(|_| {}));
+    std::panic::catch_unwind(|| panic!("to be caught")).map_or(7, |()| 0)
+}
