@@ -150,7 +150,7 @@ fn by_id(procfs: &Procfs) -> std::result::Result<(), Errno> {
 }
 
 fn landlock_rows() -> Vec<Feature> {
-    let version = landlock::abi().unwrap_or(0);
+    let version = landlock::support().map_or(0, landlock::Support::abi);
     let row = |name, abi: u8, without| Feature {
         name,
         since: abi::kernel(abi.into()),

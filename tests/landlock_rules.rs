@@ -184,3 +184,110 @@ fn each_path_of_a_variable_is_granted() {
     let denied = execute("denied");
     assert_eq!(denied.status.code(), Some(126), "{}", text(&denied.stderr));
 }
+
+/// What a hostile target puts in the place of a device that `strict` and `default`
+/// grant rights on: a script, the path, and what the plan says of it.
+const LIES: [(&str, &str, &str); 8] = [
+    (
+        "umount /dev/pts; rmdir /dev/pts; ln -s / /dev/pts",
+        "/dev/pts",
+        "symbolic link",
+    ),
+    (
+        "umount /dev/pts; rmdir /dev/pts; ln -s .. /dev/pts",
+        "/dev/pts",
+        "symbolic link",
+    ),
+    ("umount /dev/pts", "/dev/pts", "not a devpts"),
+    (
+        "umount /dev/pts; mount --bind / /dev/pts",
+        "/dev/pts",
+        "not a devpts",
+    ),
+    (
+        "umount /dev/null; rm /dev/null; ln -s /etc/group /dev/null",
+        "/dev/null",
+        "symbolic link",
+    ),
+    (
+        "umount /dev/null; mount --bind /etc/group /dev/null",
+        "/dev/null",
+        "device 1:3",
+    ),
+    (
+        "umount /dev/full; rm /dev/full; mknod /dev/full c 1 1",
+        "/dev/full",
+        "device 1:7",
+    ),
+    (
+        "mkdir /other; mount --move /dev /other; rmdir /dev; ln -s other /dev",
+        "/dev/null",
+        "symbolic link",
+    ),
+];
+
+#[test]
+fn a_target_does_not_choose_what_is_granted() {
+    if support::left_out_without_root("a_target_does_not_choose_what_is_granted") {
+        return;
+    }
+    for (script, path, said) in LIES {
+        let target = Target::with_script(script);
+        let write = |policy: &str| {
+            let script = "echo written >>/etc/group";
+            let words = ["-a", "--policy", policy, "--", "sh", "-c", script];
+            run(target.nsexec(words)).status.success()
+        };
+        let group = || fs::read_to_string(target.root().join("etc/group")).unwrap();
+        assert!(!write("strict"), "{script}");
+        assert!(!group().contains("written"), "{script}");
+        assert!(write("admin"), "the control: {script}");
+        assert!(group().contains("written"), "{script}");
+
+        let plan = succeed(target.nsexec(["-a", "--policy", "strict", "--dry-run", "--", "true"]));
+        let plan: Value = serde_json::from_str(&plan).unwrap();
+        let refused = &plan["layers"]["workload"]["landlock"]["not_granted"];
+        let of_path = |entry: &&Value| entry["path"] == path;
+        let entry = refused.as_array().unwrap().iter().find(of_path);
+        let reason = entry.expect("the path")["reason"].as_str().unwrap();
+        let expected = said.replace("not a devpts", "not a devpts file system");
+        assert!(reason.contains(&expected), "{script}: {reason}");
+    }
+}
+
+/// `default` lets device ioctls through on terminals alone.
+#[test]
+fn a_device_under_the_name_of_a_terminal_gets_no_ioctl() {
+    let name = "a_device_under_the_name_of_a_terminal_gets_no_ioctl";
+    if support::left_out_without_root(name) {
+        return;
+    }
+    let target = Target::with_script("umount /dev/tty; rm /dev/tty; mknod /dev/tty c 1 7");
+    let plan = succeed(target.nsexec(["-a", "--dry-run", "--", "true"]));
+    let plan: Value = serde_json::from_str(&plan).unwrap();
+    let landlock = &plan["layers"]["workload"]["landlock"];
+    let refused = landlock["not_granted"].as_array().unwrap();
+    let paths: Vec<&str> = refused
+        .iter()
+        .filter_map(|entry| entry["path"].as_str())
+        .collect();
+    // The second is a link in this target, to a file in /dev/pts: no loss.
+    assert_eq!(paths, ["/dev/tty", "/dev/ptmx"]);
+    assert_eq!(landlock["absent"], json!([]));
+
+    let ioctl = |policy: &str| {
+        let script = "stty -F /dev/tty 2>&1";
+        let words = ["-a", "--policy", policy, "--", "sh", "-c", script];
+        text(&run(target.nsexec(words)).stdout)
+    };
+    assert!(
+        ioctl("default").contains("Permission denied"),
+        "{}",
+        ioctl("default")
+    );
+    assert!(
+        ioctl("admin").contains("nappropriate ioctl"),
+        "{}",
+        ioctl("admin")
+    );
+}

@@ -2,4 +2,5 @@
 //! kernel, with the status of each right.
 
 pub(crate) mod abi;
+mod place;
 pub(crate) mod ruleset;

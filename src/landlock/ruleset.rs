@@ -10,13 +10,12 @@ use landlock::{
     RulesetAttr, RulesetCreated, RulesetCreatedAttr, RulesetError, Scope,
 };
 use nix::errno::Errno;
-use nix::sys::stat::{SFlag, fstat};
 
 use super::abi::{self, Kind};
+use super::place::Place;
 use crate::error::{Error, ErrorKind, Result};
 use crate::policy::resolved::{LandlockRules, LogFlag, Require, Right};
-use crate::sys::landlock::restrict_self;
-use crate::target::directory;
+use crate::sys::landlock::{Support, restrict_self};
 
 /// A domain that is ready to be entered.
 #[derive(Debug)]
@@ -71,34 +70,37 @@ pub(crate) struct DomainStatus {
     pub(crate) dropped_log: Vec<(LogFlag, String)>,
     /// Paths of rules that are not there: nothing is granted for them.
     pub(crate) absent: Vec<String>,
+    /// Paths of rules where something else lies than their name stands for, and
+    /// what it is: nothing is granted for them either.
+    pub(crate) not_granted: Vec<(String, String)>,
 }
 
-/// Builds the ruleset of `rules` on `root`, for a kernel with this ABI version.
+/// Builds the ruleset of `rules` on `root`. [`require`] has been asked before.
 ///
 /// # Errors
-/// `Unsupported`: the kernel lacks a right that the policy requires.
-pub(crate) fn build(rules: &LandlockRules, root: &OwnedFd, kernel: u32) -> Result<Built> {
-    if kernel < u32::from(Right::Refer.abi()) {
-        return match &rules.require {
-            Require::BestEffort { reason } => Ok(Built::Dropped {
-                reason: reason.clone(),
-            }),
-            Require::Full => Err(lacks("Landlock", u32::from(Right::Refer.abi()), kernel)),
-        };
+/// `LockDown`: the kernel refuses the ruleset.
+pub(crate) fn build(rules: &LandlockRules, root: &OwnedFd, kernel: Support) -> Result<Built> {
+    let abi = kernel.abi().min(abi::NEWEST);
+    if abi < u32::from(Right::Refer.abi())
+        && let Require::BestEffort { reason } = &rules.require
+    {
+        let reason = format!("{}; the policy lets it go: {reason}", what_there_is(kernel));
+        return Ok(Built::Dropped { reason });
     }
-    let mut status = known(rules, kernel)?;
+    let mut status = known(rules, abi);
     let mut ruleset = create(&status.handled)?;
     for rule in &rules.beneath {
         let wanted = rule
             .rights
             .iter()
             .filter(|right| status.handled.contains(right));
-        let found = directory::handle(root, &rule.path).map_err(|errno| {
-            Error::new(ErrorKind::LockDown, rule.path.display().to_string()).because(errno)
-        })?;
-        match found {
-            Some(path) => ruleset = grant(ruleset, path, wanted.copied())?,
-            None => status.absent.push(rule.path.display().to_string()),
+        let name = || rule.path.display().to_string();
+        match Place::open(root, &rule.path)? {
+            Place::Found { path, is_directory } => {
+                ruleset = grant(ruleset, path, is_directory, wanted.copied())?;
+            }
+            Place::Absent => status.absent.push(name()),
+            Place::Other(reason) => status.not_granted.push((name(), reason)),
         }
     }
     for rule in &rules.ports {
@@ -120,7 +122,7 @@ pub(crate) fn build(rules: &LandlockRules, root: &OwnedFd, kernel: u32) -> Resul
     let domain = Domain {
         ruleset: descriptor(ruleset)?,
         flags: flags(&status.log),
-        kernel,
+        kernel: abi,
     };
     Ok(Built::Domain(domain, status))
 }
@@ -131,30 +133,108 @@ fn flags(log: &[LogFlag]) -> u32 {
 }
 
 /// What of `rules` a kernel with this ABI version knows.
-fn known(rules: &LandlockRules, kernel: u32) -> Result<DomainStatus> {
+fn known(rules: &LandlockRules, kernel: u32) -> DomainStatus {
     let mut status = DomainStatus::default();
     for handled in &rules.handled {
         let right = handled.right;
         match &handled.require {
             _ if u32::from(right.abi()) <= kernel => status.handled.push(right),
             Require::BestEffort { reason } => status.dropped.push((right, reason.clone())),
-            Require::Full => return Err(lacks(right.name(), u32::from(right.abi()), kernel)),
+            // `require` refuses these.
+            Require::Full => {}
         }
     }
     for asked in &rules.log {
-        let (flag, since) = (asked.flag, u32::from(LogFlag::ABI));
         match &asked.require {
-            _ if since <= kernel => status.log.push(flag),
-            Require::BestEffort { reason } => status.dropped_log.push((flag, reason.clone())),
-            Require::Full => return Err(lacks(flag.name(), since, kernel)),
+            _ if u32::from(LogFlag::ABI) <= kernel => status.log.push(asked.flag),
+            Require::BestEffort { reason } => {
+                status.dropped_log.push((asked.flag, reason.clone()));
+            }
+            Require::Full => {}
         }
     }
-    Ok(status)
+    status
+}
+
+/// Refuses a policy that requires what this kernel lacks, and names all of it.
+///
+/// # Errors
+/// `Unsupported`: the kernel lacks a layer, right or log flag that is required.
+pub(crate) fn require<'a>(
+    layers: impl Iterator<Item = &'a LandlockRules>,
+    kernel: Support,
+) -> Result<()> {
+    let abi = kernel.abi();
+    let mut missing: Vec<(u32, &'static str)> = Vec::new();
+    let mut add = |since: u8, what: &'static str| {
+        let lacked = (u32::from(since), what);
+        if lacked.0 > abi && !missing.contains(&lacked) {
+            missing.push(lacked);
+        }
+    };
+    for rules in layers {
+        let dropped = abi < u32::from(Right::Refer.abi()) && rules.require != Require::Full;
+        if dropped {
+            continue;
+        }
+        // A domain without it forbids every rename and link across directories.
+        add(Right::Refer.abi(), Right::Refer.name());
+        for handled in rules.handled.iter().filter(|h| h.require == Require::Full) {
+            add(handled.right.abi(), handled.right.name());
+        }
+        for asked in rules
+            .log
+            .iter()
+            .filter(|asked| asked.require == Require::Full)
+        {
+            add(LogFlag::ABI, asked.flag.name());
+        }
+    }
+    missing.sort_unstable();
+    let Some((newest, _)) = missing.last() else {
+        return Ok(());
+    };
+    let linux = abi::kernel(*newest);
+    let list: Vec<String> = missing
+        .iter()
+        .map(|(since, what)| format!("{what} (Linux {})", abi::kernel(*since)))
+        .collect();
+    let wrong = format!(
+        "the policy requires of Landlock {}; {}",
+        list.join(", "),
+        what_there_is(kernel)
+    );
+    let right = match kernel {
+        Support::Abi(_) => format!("use Linux {linux} or later"),
+        Support::SwitchedOff => {
+            format!("add landlock to lsm= of the kernel's command line, on Linux {linux} or later")
+        }
+        Support::NotBuilt => {
+            format!("use Linux {linux} or later with CONFIG_SECURITY_LANDLOCK")
+        }
+    };
+    Err(Error::new(ErrorKind::Unsupported, wrong)
+        .right(format!("{right}, or a policy that lets it go")))
+}
+
+/// The kernel's Landlock, in words.
+fn what_there_is(kernel: Support) -> String {
+    match kernel {
+        Support::Abi(version) => {
+            let linux = abi::kernel(version);
+            format!("this kernel has Landlock ABI {version} (Linux {linux})")
+        }
+        Support::SwitchedOff => {
+            "this kernel has Landlock and does not use it: lsm= does not name it".to_owned()
+        }
+        Support::NotBuilt => "this kernel has no Landlock".to_owned(),
+    }
 }
 
 /// A ruleset that handles every right the kernel knows and grants none: the
 /// supervisor's. Without the signal scope, which would part it from its child.
-pub(crate) fn deny_all(kernel: u32) -> Result<Option<Domain>> {
+pub(crate) fn deny_all(kernel: Support) -> Result<Option<Domain>> {
+    let kernel = kernel.abi().min(abi::NEWEST);
     if kernel < 1 {
         return Ok(None);
     }
@@ -208,13 +288,11 @@ fn create(rights: &[Right]) -> Result<RulesetCreated> {
 fn grant(
     ruleset: RulesetCreated,
     path: OwnedFd,
+    is_directory: bool,
     rights: impl Iterator<Item = Right>,
 ) -> Result<RulesetCreated> {
-    let stat = fstat(path.as_fd())
-        .map_err(|errno| Error::new(ErrorKind::LockDown, "a path of a rule").because(errno))?;
-    let directory = SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT == SFlag::S_IFDIR;
     let rights: BitFlags<AccessFs> = rights
-        .filter(|right| directory || abi::applies_to_file(*right))
+        .filter(|right| is_directory || abi::applies_to_file(*right))
         .filter_map(|right| match abi::kind(right) {
             Kind::Fs(right) => Some(right),
             _ => None,
@@ -234,16 +312,6 @@ fn refused(error: RulesetError) -> Error {
         "the kernel refuses the Landlock ruleset",
     )
     .because(error)
-}
-
-fn lacks(what: &str, since: u32, kernel: u32) -> Error {
-    let wrong =
-        format!("the policy requires {what} (Landlock ABI {since}), this kernel has ABI {kernel}");
-    let right = format!(
-        "use Linux {} or later, or a policy that lets it go",
-        abi::kernel(since)
-    );
-    Error::new(ErrorKind::Unsupported, wrong).right(right)
 }
 
 #[cfg(test)]
@@ -275,23 +343,80 @@ mod tests {
         let best_effort = Require::BestEffort {
             reason: reason.clone(),
         };
-        for require in [&Require::Full, &best_effort] {
-            let status = known(&rules(require), 7).expect("known");
+        for wanted in [&Require::Full, &best_effort] {
+            let rules = rules(wanted);
+            require([&rules].into_iter(), Support::Abi(7)).expect("ABI 7 has them");
+            let status = known(&rules, 7);
             assert_eq!(
                 (status.log.as_slice(), status.dropped_log),
                 (flags.as_slice(), vec![])
             );
         }
-        let refused = known(&rules(&Require::Full), 6).expect_err("unknown");
+        let refused = require([&rules(&Require::Full)].into_iter(), Support::Abi(6));
+        let refused = refused.expect_err("unknown");
         assert_eq!(refused.kind(), ErrorKind::Unsupported);
         assert_eq!(
             refused.to_string(),
-            "the policy requires new_exec_on (Landlock ABI 7), this kernel has ABI 6; \
-             use Linux 6.15 or later, or a policy that lets it go"
+            "the policy requires of Landlock new_exec_on (Linux 6.15), subdomains_off (Linux \
+             6.15); this kernel has Landlock ABI 6 (Linux 6.12); use Linux 6.15 or later, or a \
+             policy that lets it go"
         );
-        let status = known(&rules(&best_effort), 6).expect("lets them go");
+        let rules = rules(&best_effort);
+        require([&rules].into_iter(), Support::Abi(6)).expect("lets them go");
+        let status = known(&rules, 6);
         assert_eq!(status.log, []);
         assert_eq!(status.dropped_log, flags.map(|flag| (flag, reason.clone())));
         assert_eq!(status.handled, [Right::Execute], "nothing else is touched");
+    }
+
+    fn of(name: &str, kernel: Support) -> Result<()> {
+        let policy = crate::policy::builtin(name);
+        let policy = policy.expect("ships").expect("decodes");
+        let layers = [&policy.ceiling.landlock, &policy.workload.landlock];
+        let layers = layers.into_iter().filter_map(|layer| layer.enforced());
+        require(layers, kernel)
+    }
+
+    #[test]
+    fn all_that_strict_misses_is_named_at_once() {
+        let message = |kernel| {
+            let refused = of("strict", kernel).expect_err("strict lets nothing go");
+            refused.to_string()
+        };
+        assert_eq!(
+            message(Support::Abi(1)),
+            "the policy requires of Landlock refer (Linux 5.19), truncate (Linux 6.2), bind_tcp \
+             (Linux 6.7), connect_tcp (Linux 6.7), ioctl_dev (Linux 6.10), abstract_unix_socket \
+             (Linux 6.12), signal (Linux 6.12); this kernel has Landlock ABI 1 (Linux 5.13); use \
+             Linux 6.12 or later, or a policy that lets it go"
+        );
+        assert!(!message(Support::Abi(4)).contains("bind_tcp"));
+        let off = message(Support::SwitchedOff);
+        assert!(off.contains("lsm= does not name it; add landlock to lsm="));
+        let none = message(Support::NotBuilt);
+        assert!(none.contains("no Landlock; use Linux 6.12 or later with CONFIG_SECURITY"));
+        of("strict", Support::Abi(6)).expect("all of it");
+    }
+
+    #[test]
+    fn default_runs_everywhere_and_says_what_the_kernel_has() {
+        let policy = crate::policy::builtin("default");
+        let policy = policy.expect("ships").expect("decodes");
+        let rules = policy.workload.landlock.enforced().expect("rules");
+        let root = crate::target::directory::own_root().expect("a root");
+        for (kernel, words) in [
+            (Support::NotBuilt, "this kernel has no Landlock;"),
+            (Support::SwitchedOff, "lsm= does not name it;"),
+            (
+                Support::Abi(1),
+                "this kernel has Landlock ABI 1 (Linux 5.13);",
+            ),
+        ] {
+            of("default", kernel).expect("lets Landlock go");
+            match build(rules, &root, kernel).expect("an answer") {
+                Built::Dropped { reason } => assert!(reason.contains(words), "{reason}"),
+                Built::Domain(..) => panic!("{kernel:?} has no REFER"),
+            }
+        }
     }
 }

@@ -3,11 +3,10 @@
 use std::os::fd::OwnedFd;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::landlock::abi;
 use crate::landlock::ruleset::{self, Built, Domain, DomainStatus};
 use crate::policy::resolved::{self, LandlockRules, Layer, ResolvedPolicy};
 use crate::seccomp::program::Program;
-use crate::sys::landlock as kernel;
+use crate::sys::landlock::{self as kernel, Support};
 
 /// The sandbox layers, ready to be put in force.
 #[derive(Debug)]
@@ -47,14 +46,15 @@ pub(crate) enum Status<T> {
 impl Layers {
     /// Builds every layer of `policy` on `root`.
     pub(crate) fn build(policy: &ResolvedPolicy, root: &OwnedFd) -> Result<Self> {
-        let kernel = kernel::abi().map_err(|errno| {
+        let kernel = kernel::support().map_err(|errno| {
             Error::new(ErrorKind::LockDown, "the kernel's Landlock version").because(errno)
         })?;
-        let abi = kernel.min(abi::NEWEST);
+        let layers = [&policy.ceiling.landlock, &policy.workload.landlock];
+        ruleset::require(layers.into_iter().filter_map(Layer::enforced), kernel)?;
         Ok(Self {
-            ceiling: Stage::build(&policy.ceiling, root, abi)?,
-            workload: Stage::build(&policy.workload, root, abi)?,
-            supervisor: ruleset::deny_all(abi)?,
+            ceiling: Stage::build(&policy.ceiling, root, kernel)?,
+            workload: Stage::build(&policy.workload, root, kernel)?,
+            supervisor: ruleset::deny_all(kernel)?,
         })
     }
 }
@@ -69,7 +69,7 @@ impl Stage {
         }
     }
 
-    fn build(layers: &resolved::Layers, root: &OwnedFd, abi: u32) -> Result<Self> {
+    fn build(layers: &resolved::Layers, root: &OwnedFd, kernel: Support) -> Result<Self> {
         let (program, seccomp) = match &layers.seccomp {
             Layer::Enforce(program) => (
                 Some(program.clone()),
@@ -82,7 +82,7 @@ impl Stage {
                 },
             ),
         };
-        let (domain, landlock) = build_landlock(&layers.landlock, root, abi)?;
+        let (domain, landlock) = build_landlock(&layers.landlock, root, kernel)?;
         let status = StageStatus { seccomp, landlock };
         Ok(Self {
             seccomp: program,
@@ -95,7 +95,7 @@ impl Stage {
 fn build_landlock(
     layer: &Layer<LandlockRules>,
     root: &OwnedFd,
-    abi: u32,
+    kernel: Support,
 ) -> Result<(Option<Domain>, Status<DomainStatus>)> {
     let rules = match layer {
         Layer::Enforce(rules) => rules,
@@ -108,7 +108,7 @@ fn build_landlock(
             ));
         }
     };
-    Ok(match ruleset::build(rules, root, abi)? {
+    Ok(match ruleset::build(rules, root, kernel)? {
         Built::Domain(domain, status) => (Some(domain), Status::InForce(status)),
         Built::Dropped { reason } => (None, Status::Dropped { reason }),
     })

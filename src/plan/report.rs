@@ -168,5 +168,8 @@ fn domain_value(domain: &DomainStatus) -> Value {
         "log": log,
         "dropped": rights.chain(flags).collect::<Vec<Value>>(),
         "absent": domain.absent,
+        "not_granted": domain.not_granted.iter()
+            .map(|(path, reason)| json!({ "path": path, "reason": reason }))
+            .collect::<Vec<Value>>(),
     })
 }

@@ -8,9 +8,29 @@ use nix::errno::Errno;
 
 use super::check;
 
-/// The kernel's Landlock ABI version; 0 when it has no Landlock, or has it
-/// switched off.
-pub(crate) fn abi() -> Result<u32, Errno> {
+/// The Landlock of this kernel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Support {
+    /// It is in force, with this ABI version: 1 or more.
+    Abi(u32),
+    /// It is built in, and not in force: lsm= at boot does not name it.
+    SwitchedOff,
+    /// The kernel has none.
+    NotBuilt,
+}
+
+impl Support {
+    /// The ABI version; 0 where there is none.
+    pub(crate) fn abi(self) -> u32 {
+        match self {
+            Self::Abi(version) => version,
+            Self::SwitchedOff | Self::NotBuilt => 0,
+        }
+    }
+}
+
+/// Asks the kernel for its Landlock.
+pub(crate) fn support() -> Result<Support, Errno> {
     /// LANDLOCK_CREATE_RULESET_VERSION
     const VERSION: u32 = 1;
     let none = std::ptr::null::<libc::c_void>();
@@ -18,8 +38,11 @@ pub(crate) fn abi() -> Result<u32, Errno> {
     let version =
         check(unsafe { libc::syscall(libc::SYS_landlock_create_ruleset, none, 0_usize, VERSION) });
     match version {
-        Ok(version) => u32::try_from(version).map_err(|_| Errno::EOVERFLOW),
-        Err(Errno::ENOSYS | Errno::EOPNOTSUPP) => Ok(0),
+        Ok(version) => u32::try_from(version)
+            .map(Support::Abi)
+            .map_err(|_| Errno::EOVERFLOW),
+        Err(Errno::EOPNOTSUPP) => Ok(Support::SwitchedOff),
+        Err(Errno::ENOSYS) => Ok(Support::NotBuilt),
         Err(errno) => Err(errno),
     }
 }

@@ -114,17 +114,16 @@ fn cannot_open(path: &Path, errno: Errno) -> Error {
     Error::new(ErrorKind::Target, format!("directory {}", path.display())).because(errno)
 }
 
-/// Opens a path inside the root as a handle only; `None` when nothing is there.
-pub(crate) fn handle(root: &OwnedFd, path: &Path) -> std::result::Result<Option<OwnedFd>, Errno> {
+/// Opens a path inside the root as a handle only, where no component of it is a
+/// symbolic link (ELOOP).
+pub(crate) fn handle_without_links(
+    root: &OwnedFd,
+    path: &Path,
+) -> std::result::Result<OwnedFd, Errno> {
     let how = OpenHow::new()
         .flags(OFlag::O_PATH | OFlag::O_CLOEXEC)
-        .resolve(ResolveFlag::RESOLVE_IN_ROOT | ResolveFlag::RESOLVE_NO_MAGICLINKS);
-    match openat2(root, path, how) {
-        Ok(fd) => Ok(Some(fd)),
-        // ELOOP: through a magic link, which is refused: as good as not there.
-        Err(Errno::ENOENT | Errno::ENOTDIR | Errno::ELOOP | Errno::EACCES) => Ok(None),
-        Err(errno) => Err(errno),
-    }
+        .resolve(ResolveFlag::RESOLVE_IN_ROOT | ResolveFlag::RESOLVE_NO_SYMLINKS);
+    openat2(root, path, how)
 }
 
 /// Opens a regular file inside the root for reading; `None` when there is none.

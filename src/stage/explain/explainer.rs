@@ -69,7 +69,7 @@ fn serve(
             None
         }
     };
-    if landlock::abi().is_ok_and(|abi| abi < u32::from(LogFlag::ABI)) {
+    if landlock::support().is_ok_and(|landlock| landlock.abi() < u32::from(LogFlag::ABI)) {
         notes.remark("what Landlock refuses cannot be told: that takes Linux 6.15");
     }
     // The table is written while the helper waits for the end of this pipe.

@@ -1,0 +1,150 @@
+//! A path that rules grant rights beneath, held to what its name stands for.
+//!
+//! The target decides what lies at a path of its root. A symbolic link there, or
+//! another device under a known name, would have a policy grant rights on files
+//! that it does not mean. So a place is opened without following any link, and
+//! what is found is held to the name; where the two differ, nothing is granted.
+
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
+
+use nix::errno::Errno;
+use nix::sys::stat::{SFlag, fstat, major, minor};
+use nix::sys::statfs::{DEVPTS_SUPER_MAGIC, fstatfs};
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::target::directory;
+
+/// What is at the path of a rule.
+#[derive(Debug)]
+pub(crate) enum Place {
+    /// What its name stands for.
+    Found {
+        path: OwnedFd,
+        /// Whether rights of directories can be granted.
+        is_directory: bool,
+    },
+    /// Nothing.
+    Absent,
+    /// Something else: nothing is granted, for this reason.
+    Other(String),
+}
+
+/// What the name of a path in /dev stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Meaning {
+    /// A character device: major and minor number.
+    Device(u64, u64),
+    /// The root of a devpts file system: terminals and nothing else.
+    Devpts,
+}
+
+/// Documentation/admin-guide/devices.txt of Linux: the numbers are fixed.
+const KNOWN: [(&str, Meaning); 17] = [
+    ("/dev/console", Meaning::Device(5, 1)),
+    ("/dev/full", Meaning::Device(1, 7)),
+    ("/dev/fuse", Meaning::Device(10, 229)),
+    ("/dev/kmsg", Meaning::Device(1, 11)),
+    ("/dev/kvm", Meaning::Device(10, 232)),
+    ("/dev/loop-control", Meaning::Device(10, 237)),
+    ("/dev/net/tun", Meaning::Device(10, 200)),
+    ("/dev/null", Meaning::Device(1, 3)),
+    ("/dev/ptmx", Meaning::Device(5, 2)),
+    ("/dev/pts", Meaning::Devpts),
+    ("/dev/pts/ptmx", Meaning::Device(5, 2)),
+    ("/dev/random", Meaning::Device(1, 8)),
+    ("/dev/tty", Meaning::Device(5, 0)),
+    ("/dev/uinput", Meaning::Device(10, 223)),
+    ("/dev/urandom", Meaning::Device(1, 9)),
+    ("/dev/vhost-net", Meaning::Device(10, 238)),
+    ("/dev/zero", Meaning::Device(1, 5)),
+];
+
+impl Place {
+    /// Opens `path` inside `root`, as a handle.
+    ///
+    /// # Errors
+    /// `LockDown`: the kernel says neither what is there nor that nothing is.
+    pub(crate) fn open(root: &OwnedFd, path: &Path) -> Result<Self> {
+        let failed =
+            |errno| Error::new(ErrorKind::LockDown, path.display().to_string()).because(errno);
+        let found = match directory::handle_without_links(root, path) {
+            Ok(found) => found,
+            Err(Errno::ENOENT | Errno::ENOTDIR | Errno::EACCES) => return Ok(Self::Absent),
+            Err(Errno::ELOOP) => {
+                return Ok(Self::Other("a symbolic link lies on the way".to_owned()));
+            }
+            Err(errno) => return Err(failed(errno)),
+        };
+        let stat = fstat(&found).map_err(failed)?;
+        let kind = SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT;
+        let number = (major(stat.st_rdev), minor(stat.st_rdev));
+        let is_directory = kind == SFlag::S_IFDIR;
+        let is_node = kind == SFlag::S_IFCHR || kind == SFlag::S_IFBLK;
+        let wrong = match meaning(path) {
+            Some(Meaning::Device(major, minor)) => {
+                let same = kind == SFlag::S_IFCHR && number == (major, minor);
+                (!same).then(|| format!("it is not the character device {major}:{minor}"))
+            }
+            Some(Meaning::Devpts) => {
+                let file_system = fstatfs(found.as_fd()).map_err(failed)?;
+                let same = is_directory && file_system.filesystem_type() == DEVPTS_SUPER_MAGIC;
+                (!same).then(|| "it is not a devpts file system".to_owned())
+            }
+            None if is_node => {
+                let (major, minor) = number;
+                Some(format!(
+                    "it is the device {major}:{minor}, and no fixed number belongs to this name"
+                ))
+            }
+            None => None,
+        };
+        Ok(match wrong {
+            Some(reason) => Self::Other(reason),
+            None => Self::Found {
+                path: found,
+                is_directory,
+            },
+        })
+    }
+}
+
+fn meaning(path: &Path) -> Option<Meaning> {
+    let known = KNOWN.iter().find(|(name, _)| path == Path::new(name));
+    known.map(|(_, meaning)| *meaning)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn this_machines_devices_are_what_their_names_stand_for() {
+        let root = directory::own_root().expect("a root");
+        for name in ["/dev/null", "/dev/zero", "/dev/full", "/dev/urandom"] {
+            let place = Place::open(&root, Path::new(name)).expect("an answer");
+            assert!(matches!(place, Place::Found { .. }), "{name}: {place:?}");
+        }
+        for name in ["/", "/etc", "/etc/passwd"] {
+            let place = Place::open(&root, Path::new(name)).expect("an answer");
+            assert!(matches!(place, Place::Found { .. }), "{name}: {place:?}");
+        }
+    }
+
+    #[test]
+    fn links_on_the_way_and_at_the_end_are_not_followed() {
+        let root = directory::own_root().expect("a root");
+        for name in ["/proc/self", "/proc/self/status", "/proc/self/cwd"] {
+            let place = Place::open(&root, Path::new(name)).expect("an answer");
+            assert!(matches!(place, Place::Other(_)), "{name}: {place:?}");
+        }
+        let place = Place::open(&root, Path::new("/proc/no such file")).expect("an answer");
+        assert!(matches!(place, Place::Absent), "{place:?}");
+    }
+
+    #[test]
+    fn the_names_of_devices_are_plain_and_stand_once_in_order() {
+        assert!(KNOWN.is_sorted_by(|a, b| a.0 < b.0));
+        assert!(KNOWN.iter().all(|(name, _)| name.starts_with("/dev/")));
+    }
+}
