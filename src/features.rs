@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::os::fd::AsFd;
 
 use nix::errno::Errno;
-use nix::fcntl::{OFlag, OpenHow, openat2};
+use nix::fcntl::{OFlag, OpenHow};
 
 use crate::error::Result;
 use crate::landlock::abi;
@@ -13,6 +13,7 @@ use crate::policy::resolved::{LogFlag, Right};
 use crate::request::{Namespace, Pid};
 use crate::sys::{landlock, mount, namespace, pidfd};
 use crate::target::Procfs;
+use crate::target::lookup::open_inside;
 
 /// One row.
 struct Feature {
@@ -87,7 +88,7 @@ fn probe(procfs: &Procfs) -> Vec<Feature> {
     };
     let in_root = || {
         let how = OpenHow::new().flags(OFlag::O_PATH | OFlag::O_CLOEXEC);
-        openat2(nix::fcntl::AT_FDCWD, c"/", how).map(drop)
+        open_inside(nix::fcntl::AT_FDCWD, c"/", how).map(drop)
     };
     let mut features = vec![
         row(

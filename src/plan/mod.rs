@@ -10,13 +10,15 @@ pub(crate) mod report;
 use std::os::fd::OwnedFd;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::policy::resolved::ResolvedPolicy;
-use crate::request::{Namespace, Request};
+use crate::policy::resolved::{Environment, ResolvedPolicy};
+use crate::request::{Namespace, Request, Selection};
 use crate::stage::own_file::OwnFile;
 use crate::stage::policy_choice::Origin;
 use crate::stage::seccomp_fd::AddedFilters;
 use crate::target::directory::{self, ProgramRoot};
-use crate::target::{Memberships, Procfs, Target, cgroup};
+use crate::target::procfs_root::{MAX_FILE, read_all};
+use crate::target::regular_file::Mounts;
+use crate::target::{Memberships, Procfs, RootFile, Target, cgroup};
 use layers::Layers;
 
 /// Everything that an exec needs, opened and decided.
@@ -35,8 +37,8 @@ pub struct Plan {
     pub(crate) work_dir: Option<OwnedFd>,
     /// `None` until the root is there (see [`ProgramRoot::AfterJoin`]).
     pub(crate) layers: Option<Layers>,
-    /// passwd(5) of the program's root.
-    pub(crate) passwd: Option<OwnedFd>,
+    /// passwd(5) and group(5) of the program's root.
+    pub(crate) accounts: Accounts,
     pub(crate) target_environment: Option<OwnedFd>,
     pub(crate) cgroups: Vec<OwnedFd>,
     pub(crate) credentials: credentials::Choice,
@@ -79,12 +81,18 @@ impl Plan {
         )?;
         let root = ProgramRoot::open(&request, target.as_ref(), &memberships)?;
         let work_dir = directory::open_work_dir(&request, target.as_ref(), &memberships, &root)?;
-        let (layers, passwd) = match root.directory() {
-            Some(root) => (
-                Some(Layers::build(&policy, root)?),
-                directory::regular_file(root, PASSWD)?,
-            ),
-            None => (None, None),
+        let layers = root.directory().map(|root| Layers::build(&policy, root));
+        let layers = layers.transpose()?;
+        let accounts = match (root.directory(), &target) {
+            (None, _) => Accounts::UNNEEDED,
+            (Some(root), Some(target)) => {
+                let mounts = || target.read("mountinfo");
+                Accounts::open(root, &request, &policy, &procfs, &mounts)?
+            }
+            (Some(root), None) => {
+                let mounts = || own_mounts(&procfs);
+                Accounts::open(root, &request, &policy, &procfs, &mounts)?
+            }
         };
         let target_environment = match (&target, request.target_environment) {
             (Some(target), true) => Some(target.open_file("environ")?),
@@ -114,7 +122,7 @@ impl Plan {
             root,
             work_dir,
             layers,
-            passwd,
+            accounts,
             target_environment,
             cgroups,
             credentials,
@@ -125,8 +133,61 @@ impl Plan {
     }
 }
 
-/// passwd(5), below the program's root.
-pub(crate) const PASSWD: &std::ffi::CStr = c"etc/passwd";
+/// The files that say who a user is, those of them that are needed.
+#[derive(Debug)]
+pub(crate) struct Accounts {
+    pub(crate) passwd: RootFile,
+    pub(crate) group: RootFile,
+}
+
+impl Accounts {
+    /// None is needed, or the root is not there yet.
+    const UNNEEDED: Self = Self {
+        passwd: RootFile::Unneeded,
+        group: RootFile::Unneeded,
+    };
+
+    /// Opens what `request` and `policy` need: for HOME, USER and SHELL, and in
+    /// protocol A for the user that initConfig will name.
+    pub(crate) fn open(
+        root: &OwnedFd,
+        request: &Request,
+        policy: &ResolvedPolicy,
+        procfs: &Procfs,
+        mounts: Mounts<'_>,
+    ) -> Result<Self> {
+        let open = |path| RootFile::open(root, path, procfs, mounts);
+        if matches!(request.namespaces, Selection::ProtocolA) {
+            return Ok(Self {
+                passwd: open(c"etc/passwd")?,
+                group: open(c"etc/group")?,
+            });
+        }
+        match &policy.process.environment {
+            Environment::Login { .. } if !request.target_environment => Ok(Self {
+                passwd: open(c"etc/passwd")?,
+                group: RootFile::Unneeded,
+            }),
+            _ => Ok(Self::UNNEEDED),
+        }
+    }
+
+    /// What has to be said of them.
+    pub(crate) fn warnings(&self) -> impl Iterator<Item = &str> {
+        [&self.passwd, &self.group]
+            .into_iter()
+            .filter_map(|file| file.warning())
+    }
+}
+
+/// The mounts of this process's own mount namespace.
+pub(crate) fn own_mounts(procfs: &Procfs) -> Result<Vec<u8>> {
+    let what = "/proc/self/mountinfo";
+    let file = procfs
+        .open_file(c"self/mountinfo")
+        .map_err(|errno| Error::new(ErrorKind::System, what).because(errno))?;
+    read_all(file, MAX_FILE, &what)
+}
 
 /// A number that the caller has not opened would let one of the helper's own
 /// through (runc had this).

@@ -81,6 +81,7 @@ impl Plan {
                 &self.added_filters,
             ),
             "program": program,
+            "warnings": self.accounts.warnings().collect::<Vec<_>>(),
         })
     }
 

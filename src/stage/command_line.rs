@@ -14,6 +14,7 @@ use super::explain::{Audited, Explained, Explainer};
 use super::failure::{Failure, Step};
 use super::join::{self, Inside};
 use super::policy_choice::{self, Door};
+use super::protocol_a::warn;
 use super::status::StatusLines;
 use super::supervise::{Ended, Start, Supervisor};
 use super::{clean, filters, own_file, seccomp_fd};
@@ -21,7 +22,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::landlock::ruleset::Domain;
 use crate::plan::environment::{self, Account, Variables};
 use crate::plan::layers::Layers;
-use crate::plan::{PASSWD, Plan, report};
+use crate::plan::{self, Accounts, Plan, report};
 use crate::policy::capability::{Capability, CapabilitySet};
 use crate::policy::resolved::Capabilities;
 use crate::procfs::environ;
@@ -33,7 +34,7 @@ use crate::sys::process::exit_now;
 use crate::sys::signal::{self, CallersMask};
 use crate::target::directory::{self, ProgramRoot};
 use crate::target::procfs_root::{MAX_FILE, read_all};
-use crate::target::{Memberships, Procfs};
+use crate::target::{Memberships, Procfs, RootFile};
 use crate::userdb::{self, passwd};
 
 impl Plan {
@@ -101,16 +102,14 @@ impl Plan {
         };
         join::join(to_join, inside)?;
 
-        let (layers, passwd, root) = match (self.layers, root) {
-            (Some(layers), root) => (layers, self.passwd, root),
+        let (layers, accounts, root) = match (self.layers, root) {
+            (Some(layers), root) => (layers, self.accounts, root),
             (None, _) => {
                 let root = directory::own_root()?;
                 let layers = Layers::build(&policy, &root)?;
-                (
-                    layers,
-                    directory::regular_file(&root, PASSWD)?,
-                    ProgramRoot::Own(root),
-                )
+                let mounts = || plan::own_mounts(&procfs);
+                let accounts = Accounts::open(&root, &request, &policy, &procfs, &mounts)?;
+                (layers, accounts, ProgramRoot::Own(root))
             }
         };
         let capabilities = capabilities(policy.process.capabilities, &policy, request.keep_caps)?;
@@ -155,7 +154,10 @@ impl Plan {
             .credentials
             .uid
             .unwrap_or_else(|| nix::unistd::geteuid().as_raw());
-        let account = account(passwd, uid)?;
+        for warning in accounts.warnings() {
+            warn(warning);
+        }
+        let account = account(accounts.passwd, uid)?;
         let target_environment = self.target_environment.map(read_environment).transpose()?;
         let caller = Variables::of_caller();
         let variables = environment::compose(
@@ -461,11 +463,8 @@ fn work_dir(
     }
 }
 
-fn account(passwd: Option<OwnedFd>, uid: u32) -> Result<Account> {
-    let Some(file) = passwd else {
-        return Ok(Account::unknown());
-    };
-    let text = read_all(file, userdb::MAX_FILE, &"/etc/passwd of the program's root")?;
+fn account(passwd: RootFile, uid: u32) -> Result<Account> {
+    let text = passwd.read(userdb::MAX_FILE)?;
     let found = passwd::by_uid(&text, uid)
         .map_err(|fault| Error::new(ErrorKind::Target, format!("/etc/passwd: {fault}")))?;
     let unknown = Account::unknown();

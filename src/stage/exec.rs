@@ -7,7 +7,7 @@ use std::ffi::{CStr, CString};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, IntoRawFd, OwnedFd, RawFd};
 
 use nix::errno::Errno;
-use nix::fcntl::{AtFlags, OFlag, OpenHow, ResolveFlag, openat2};
+use nix::fcntl::{AtFlags, OFlag, OpenHow, ResolveFlag};
 use nix::sys::stat::{Mode, SFlag, fstat, fstatat};
 
 use super::exec_label::ExecLabel;
@@ -22,6 +22,7 @@ use crate::sys::descriptor::{self, Range};
 use crate::sys::exec::{StringArray, execve};
 use crate::sys::signal::CallersMask;
 use crate::sys::{process, seccomp};
+use crate::target::lookup::open_inside;
 
 /// The program to become, with everything that makes its process.
 #[derive(Debug)]
@@ -216,7 +217,7 @@ impl Image {
         let work_dir = |errno| Failure::new(Step::WorkDir, errno);
         let root = nix::fcntl::open(c"/", OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty())
             .map_err(work_dir)?;
-        let directory = openat2(&root, path.as_c_str(), how).map_err(work_dir)?;
+        let directory = open_inside(&root, path.as_c_str(), how).map_err(work_dir)?;
         nix::unistd::fchdir(&directory).map_err(work_dir)?;
         verify_work_dir()
     }

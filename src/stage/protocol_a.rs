@@ -20,9 +20,9 @@ use super::failure::{Failure, Step};
 use super::filters;
 use super::join::{self, Inside};
 use crate::error::{Error, ErrorKind, Result};
-use crate::plan::Plan;
 use crate::plan::environment::{self, Variables};
 use crate::plan::layers::Stage;
+use crate::plan::{Accounts, Plan};
 use crate::policy::capability::Capability;
 use crate::policy::needs;
 use crate::policy::resolved::Process;
@@ -35,7 +35,7 @@ use crate::sys::process::exit_now;
 use crate::sys::signal::{self, CallersMask};
 use crate::sys::{credentials, descriptor, pidfd, terminal};
 use crate::target::Procfs;
-use crate::target::directory::{self, ProgramRoot};
+use crate::target::directory::ProgramRoot;
 use crate::target::procfs_root::read_all;
 use crate::userdb::{self, Identity};
 use crate::wire::generic_error;
@@ -128,6 +128,7 @@ pub(crate) fn run(
         memberships,
         root,
         layers,
+        accounts,
         target,
         ..
     } = plan;
@@ -160,6 +161,7 @@ pub(crate) fn run(
             let child = Child {
                 procfs,
                 root,
+                accounts,
                 process: policy.process,
                 workload: layers.workload,
                 oom_score_adj,
@@ -224,6 +226,8 @@ fn own_oom_score_adj(procfs: &Procfs) -> Result<Vec<u8>> {
 struct Child {
     procfs: Procfs,
     root: ProgramRoot,
+    /// Opened before the join, with everything else of the target.
+    accounts: Accounts,
     process: Process,
     workload: Stage,
     /// The helper's own, as the kernel prints it.
@@ -285,7 +289,7 @@ impl Child {
         let config = init_config::parse(&received.text)
             .map_err(|fault| Error::new(ErrorKind::Protocol, format!("initConfig: {fault}")))?;
         self.check_passed_files(config.passed_files)?;
-        let identity = self.identity(&config)?;
+        let identity = Self::identity(self.accounts, &config)?;
         let mut variables = Variables::from_pairs(
             config
                 .env
@@ -350,17 +354,12 @@ impl Child {
     }
 
     /// The user, from the passwd and group files of the program's root.
-    fn identity(&self, config: &InitConfig) -> Result<Identity> {
-        let root = self
-            .root
-            .directory()
-            .ok_or_else(|| Error::new(ErrorKind::System, "the program's root is not open"))?;
-        let read = |path, limit| match directory::regular_file(root, path)? {
-            Some(file) => read_all(file, limit, &path.to_string_lossy()),
-            None => Ok(Vec::new()),
-        };
-        let passwd = read(c"etc/passwd", userdb::MAX_FILE)?;
-        let group = read(c"etc/group", userdb::MAX_FILE)?;
+    fn identity(accounts: Accounts, config: &InitConfig) -> Result<Identity> {
+        for warning in accounts.warnings() {
+            warn(warning);
+        }
+        let passwd = accounts.passwd.read(userdb::MAX_FILE)?;
+        let group = accounts.group.read(userdb::MAX_FILE)?;
         let (uid, gid) = (
             nix::unistd::getuid().as_raw(),
             nix::unistd::getgid().as_raw(),
@@ -482,6 +481,15 @@ fn exec_label(procfs: &Procfs, config: &InitConfig) -> Result<Option<ExecLabel>>
                 .right("a kernel runs with one of the two: leave the other empty"))
         }
     }
+}
+
+/// One line on standard error about something that does not keep the program
+/// from being started.
+pub(crate) fn warn(warning: &str) {
+    tell(&Error::new(
+        ErrorKind::Target,
+        format!("warning: {warning}"),
+    ));
 }
 
 /// One line on standard error.

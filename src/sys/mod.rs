@@ -20,6 +20,7 @@ pub(crate) mod pidfd;
 pub(crate) mod process;
 pub(crate) mod seccomp;
 pub(crate) mod signal;
+pub(crate) mod statx;
 pub(crate) mod terminal;
 pub(crate) mod wait;
 

@@ -1,13 +1,13 @@
 //! The program's root and working directory, and files below its root.
 
-use std::ffi::CStr;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 
 use nix::errno::Errno;
-use nix::fcntl::{OFlag, OpenHow, ResolveFlag, open, openat2};
-use nix::sys::stat::{Mode, SFlag, fstat};
+use nix::fcntl::{OFlag, OpenHow, ResolveFlag, open};
+use nix::sys::stat::Mode;
 
+use super::lookup::open_inside;
 use super::{Memberships, Target};
 use crate::error::{Error, ErrorKind, Result};
 use crate::request::{Directory, Namespace, Request, WorkDir};
@@ -106,7 +106,7 @@ fn beneath(base: &OwnedFd, path: &Path) -> Result<OwnedFd> {
     let how = OpenHow::new()
         .flags(OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC)
         .resolve(ResolveFlag::RESOLVE_IN_ROOT | ResolveFlag::RESOLVE_NO_MAGICLINKS);
-    openat2(base, path, how)
+    open_inside(base, path, how)
         .map_err(|errno| cannot_open(path, errno).right("it is looked up inside the target's root"))
 }
 
@@ -123,25 +123,5 @@ pub(crate) fn handle_without_links(
     let how = OpenHow::new()
         .flags(OFlag::O_PATH | OFlag::O_CLOEXEC)
         .resolve(ResolveFlag::RESOLVE_IN_ROOT | ResolveFlag::RESOLVE_NO_SYMLINKS);
-    openat2(root, path, how)
-}
-
-/// Opens a regular file inside the root for reading; `None` when there is none.
-pub(crate) fn regular_file(root: &OwnedFd, path: &CStr) -> Result<Option<OwnedFd>> {
-    let how = OpenHow::new()
-        .flags(OFlag::O_RDONLY | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK | OFlag::O_NOCTTY)
-        .resolve(ResolveFlag::RESOLVE_IN_ROOT | ResolveFlag::RESOLVE_NO_MAGICLINKS);
-    let name = path.to_string_lossy();
-    match openat2(root, path, how) {
-        Ok(file) => {
-            let stat = fstat(&file)
-                .map_err(|errno| Error::new(ErrorKind::System, name.clone()).because(errno))?;
-            let kind = SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT;
-            Ok((kind == SFlag::S_IFREG).then_some(file))
-        }
-        Err(Errno::ENOENT | Errno::ENOTDIR | Errno::ELOOP | Errno::EACCES | Errno::ENXIO) => {
-            Ok(None)
-        }
-        Err(errno) => Err(Error::new(ErrorKind::Target, name).because(errno)),
-    }
+    open_inside(root, path, how)
 }

@@ -3,10 +3,13 @@
 
 pub(crate) mod cgroup;
 pub(crate) mod directory;
+pub(crate) mod lookup;
 pub(crate) mod namespace;
 pub(crate) mod process;
 pub(crate) mod procfs_root;
+pub(crate) mod regular_file;
 
 pub(crate) use namespace::{Membership, Memberships};
 pub(crate) use process::Target;
 pub(crate) use procfs_root::Procfs;
+pub(crate) use regular_file::RootFile;

@@ -56,10 +56,19 @@ impl Procfs {
 
     /// Opens a file below it, read-only.
     pub(crate) fn open_file(&self, path: &CStr) -> std::result::Result<OwnedFd, Errno> {
+        self.open_with(path, OFlag::O_RDONLY)
+    }
+
+    /// Opens a file below it, with these flags and O_CLOEXEC.
+    pub(crate) fn open_with(
+        &self,
+        path: &CStr,
+        flags: OFlag,
+    ) -> std::result::Result<OwnedFd, Errno> {
         openat(
             &self.directory,
             path,
-            OFlag::O_RDONLY | OFlag::O_CLOEXEC,
+            flags | OFlag::O_CLOEXEC,
             Mode::empty(),
         )
     }

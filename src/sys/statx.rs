@@ -1,0 +1,53 @@
+//! statx(2), for what the kernel knows of a file without asking anybody.
+
+use std::os::fd::{AsRawFd, BorrowedFd};
+
+use nix::errno::Errno;
+use nix::sys::stat::SFlag;
+
+use super::check;
+
+/// What the kernel knows of an open file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Known {
+    /// The type: one of S_IFREG, S_IFDIR and so on.
+    pub(crate) kind: SFlag,
+    /// The mount that the file was opened through, as mountinfo has it. It stays
+    /// this mount's as long as the file is open.
+    pub(crate) mount: u64,
+}
+
+/// Reads type and mount of `file`, which may be a handle only (O_PATH).
+///
+/// AT_STATX_DONT_SYNC: a process or a machine that serves the file system is not
+/// asked, and so cannot keep the caller waiting.
+///
+/// # Errors
+/// EOPNOTSUPP: the kernel does not say one of the two (before Linux 5.8).
+pub(crate) fn known(file: BorrowedFd<'_>) -> Result<Known, Errno> {
+    let flags = libc::AT_EMPTY_PATH | libc::AT_STATX_DONT_SYNC;
+    let mask = libc::STATX_TYPE | libc::STATX_MNT_ID;
+    let mut found = std::mem::MaybeUninit::<libc::statx>::zeroed();
+    // SAFETY: statx reads one string, a literal here, and writes one statx,
+    // which is what the last argument points to.
+    check(unsafe {
+        libc::syscall(
+            libc::SYS_statx,
+            file.as_raw_fd(),
+            c"".as_ptr(),
+            flags,
+            mask,
+            found.as_mut_ptr(),
+        )
+    })?;
+    // SAFETY: assume_init needs a valid value: of integers alone, all of which
+    // were zeroed, any is.
+    let found = unsafe { found.assume_init() };
+    if found.stx_mask & mask != mask {
+        return Err(Errno::EOPNOTSUPP);
+    }
+    Ok(Known {
+        kind: SFlag::from_bits_truncate(found.stx_mode.into()) & SFlag::S_IFMT,
+        mount: found.stx_mnt_id,
+    })
+}

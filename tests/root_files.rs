@@ -1,0 +1,272 @@
+//! Files of the target that nsexec reads: only regular ones are opened, whatever
+//! lies there, and nothing is waited for.
+#![allow(clippy::unwrap_used, reason = "in a test, a panic is how it fails")]
+
+mod support;
+
+use std::fs::{self, File};
+use std::os::fd::OwnedFd;
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use command_fds::{CommandFdExt, FdMapping};
+use serde_json::json;
+use support::protocol_a::{Exec, assert_success, shell};
+use support::{Target, leave_out, left_out_without_root, succeed, text, trace};
+
+/// Runs a command that has to end by itself; a bound against a hang.
+#[track_caller]
+fn ends(mut command: Command) -> Output {
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let begun = Instant::now();
+    while child.try_wait().unwrap().is_none() {
+        if begun.elapsed() > Duration::from_secs(30) {
+            child.kill().unwrap();
+            let output = child.wait_with_output().unwrap();
+            panic!("it hangs: {command:?}: {}", text(&output.stderr));
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    child.wait_with_output().unwrap()
+}
+
+/// HOME under the default policy, and what is said about passwd.
+#[track_caller]
+fn home(target: &Target) -> (String, String) {
+    let output = ends(target.nsexec(["-a", "--", "/bin/sh", "-c", "echo $HOME"]));
+    assert!(output.status.success(), "{output:?}");
+    (text(&output.stdout), text(&output.stderr))
+}
+
+#[test]
+fn what_is_no_regular_file_is_not_opened() {
+    if left_out_without_root("what_is_no_regular_file_is_not_opened") {
+        return;
+    }
+    for (script, kind) in [
+        ("mknod /etc/passwd c 1 5", "a character device"),
+        ("mknod /etc/passwd b 7 0", "a block device"),
+        ("mkfifo /etc/passwd", "a FIFO"),
+        ("mkdir /etc/passwd", "a directory"),
+        ("ln -s /dev/zero /etc/passwd", "a character device"),
+    ] {
+        let target = Target::with_script(&format!("rm /etc/passwd; {script}"));
+        let (home, said) = home(&target);
+        assert_eq!(home, "/\n", "{script}");
+        assert_eq!(
+            said,
+            format!(
+                "nsexec: warning: /etc/passwd of the program's root is not read: it is {kind} \
+                 and no regular file\n"
+            )
+        );
+        // Looked up as a handle, and nothing else.
+        let calls = trace::trace(&target, &["-a", "--", "/bin/true"]);
+        let opened: Vec<&String> = calls
+            .iter()
+            .map(|(_, call)| call)
+            .filter(|call| trace::name(call).starts_with("open"))
+            .filter(|call| call.contains("etc/passwd") || call.contains("self/fd/"))
+            .collect();
+        assert!(!opened.is_empty());
+        assert!(
+            opened.iter().all(|call| call.contains("O_PATH")),
+            "{script}: {opened:#?}"
+        );
+    }
+}
+
+/// The same in protocol A, where a pipe that is opened for reading lets whoever
+/// writes to it go on.
+#[test]
+fn a_fifo_in_place_of_passwd_or_group_is_not_opened_for_a_runtime() {
+    if left_out_without_root("a_fifo_in_place_of_passwd_or_group_is_not_opened_for_a_runtime") {
+        return;
+    }
+    for file in ["passwd", "group"] {
+        let script = format!("rm /etc/{file}; mkfifo /etc/{file};");
+        let target = Target::with_script(&script);
+        let fifo = target.root().join("etc").join(file);
+        let mut writer = Command::new("sh")
+            .args(["-c", "echo opened > $0"])
+            .arg(&fifo)
+            .spawn()
+            .unwrap();
+        let mut config = shell("echo ran");
+        config["user"] = json!("0");
+        let outcome = Exec::into(target.pid()).run_config(&config);
+        assert_success(&outcome);
+        assert_eq!(outcome.stdout, "ran\n");
+        assert!(outcome.stderr.contains("it is a FIFO"), "{outcome:?}");
+        let opened = writer.try_wait().unwrap();
+        writer.kill().unwrap();
+        writer.wait().unwrap();
+        assert_eq!(opened, None, "{file} was opened");
+    }
+}
+
+/// Nothing of the target is looked up once the helper has joined it.
+#[test]
+fn a_runtimes_helper_opens_passwd_and_group_before_the_join() {
+    if left_out_without_root("a_runtimes_helper_opens_passwd_and_group_before_the_join") {
+        return;
+    }
+    let target = Target::new();
+    let directory = support::temporary_directory("before");
+    let log = directory.join("log");
+    let mut exec = Exec::into(target.pid());
+    exec.program = "/usr/bin/strace".into();
+    let log_name = log.to_str().unwrap().to_owned();
+    // -D: the helper is this test's child, as libcontainer's is libcontainer's.
+    exec.arguments = [
+        "-D",
+        "-f",
+        "-q",
+        "-o",
+        &log_name,
+        "--",
+        support::NSEXEC,
+        "init",
+    ]
+    .map(str::to_owned)
+    .into();
+    let mut config = shell("echo $HOME; grep Groups: /proc/self/status");
+    config["user"] = json!("ann");
+    config["env"] = json!(["PATH=/bin"]);
+    let outcome = exec.run_config(&config);
+    assert!(outcome.stdout.starts_with("/home/ann\n"), "{outcome:?}");
+    let begun = Instant::now();
+    let calls = loop {
+        let calls = fs::read_to_string(&log).unwrap();
+        // The helper and its sibling.
+        if calls.matches("+++ exited").count() >= 2 {
+            break calls;
+        }
+        assert!(begun.elapsed() < Duration::from_secs(30), "{calls}");
+        std::thread::sleep(Duration::from_millis(10));
+    };
+    fs::remove_dir_all(directory).unwrap();
+    let of = |word: &str| calls.lines().position(|call| call.contains(word)).unwrap();
+    let last = |word: &str| {
+        let mut lines = calls.lines().collect::<Vec<_>>().into_iter();
+        lines.rposition(|call| call.contains(word)).unwrap()
+    };
+    for file in ["etc/passwd", "etc/group"] {
+        assert!(last(file) < of("setns("), "{file}: {calls}");
+    }
+}
+
+/// Mounts a file system that nobody serves: whoever asks it something waits for
+/// ever, or until the descriptor is closed.
+fn hanging_file_system(target: &Target, place: &str, mode: &str) -> Option<OwnedFd> {
+    let device = match File::options().read(true).write(true).open("/dev/fuse") {
+        Ok(device) => OwnedFd::from(device),
+        Err(error) => {
+            leave_out("hanging_file_system", &format!("/dev/fuse: {error}"));
+            return None;
+        }
+    };
+    let mut mount = Command::new("nsenter");
+    let options = format!("fd=3,rootmode={mode},user_id=0,group_id=0,allow_other");
+    mount.args(["-t", &target.pid().to_string(), "-m", "-r", "/bin/busybox"]);
+    mount.args(["mount", "-t", "fuse", "-o", &options, "nobody", place]);
+    let mapping = FdMapping {
+        parent_fd: device.try_clone().unwrap(),
+        child_fd: 3,
+    };
+    mount.fd_mappings(vec![mapping]).unwrap();
+    succeed(mount);
+    Some(device)
+}
+
+#[test]
+fn a_file_system_that_never_answers_is_not_asked() {
+    if left_out_without_root("a_file_system_that_never_answers_is_not_asked") {
+        return;
+    }
+    for (script, place, mode) in [
+        ("", "/etc", "40000"),
+        ("", "/etc/passwd", "100444"),
+        // By a link, out and back in.
+        (
+            "mkdir /tmp/f; ln -s /tmp/f/../f/passwd /etc/new; mv /etc/new /etc/passwd",
+            "/tmp/f",
+            "40000",
+        ),
+    ] {
+        let target = Target::with_script(script);
+        let Some(device) = hanging_file_system(&target, place, mode) else {
+            return;
+        };
+        let (home, said) = home(&target);
+        // Whoever waits now, waits no longer.
+        drop(device);
+        assert_eq!(home, "/\n");
+        assert_eq!(
+            said,
+            "nsexec: warning: /etc/passwd of the program's root is not read: it lies on a file \
+             system of the type fuse, which a process or another machine serves\n",
+            "{place}"
+        );
+    }
+}
+
+#[test]
+fn mounts_and_links_inside_the_root_are_followed() {
+    if left_out_without_root("mounts_and_links_inside_the_root_are_followed") {
+        return;
+    }
+    for script in [
+        "mount --bind /etc/passwd /etc/passwd",
+        "mount --bind /etc /etc",
+        "cp /etc/passwd /tmp/p; mount --bind /tmp/p /etc/passwd",
+        "mkdir /m; mount -t tmpfs m /m; mkdir -p /m/a/b; mv /etc/passwd /m/a/b/p;
+         ln -s ../../../../m/./a/b/../b//p /etc/passwd",
+        "mkdir /m; mount -t tmpfs m /m; mv /etc/passwd /m/p; ln -s /m/p /m/q; ln -s /m/q /etc/passwd",
+        "mkdir /m; mount -t tmpfs m /m; mv /etc/passwd /m/p; ln -s ../m/p /etc/passwd",
+    ] {
+        let target = Target::with_script(script);
+        assert_eq!(
+            home(&target),
+            ("/root\n".to_owned(), String::new()),
+            "{script}"
+        );
+    }
+    for (script, says) in [
+        ("rm /etc/passwd", ""),
+        ("mount -t tmpfs m /etc", ""),
+        (
+            "mkdir /m; mount -t tmpfs m /m; ln -s l /m/l; rm /etc/passwd; ln -s /m/l /etc/passwd",
+            "too many links",
+        ),
+        (
+            "rm /etc/passwd; ln -s /proc/1/root/etc/group /etc/passwd",
+            "",
+        ),
+        (
+            "mkdir /m; mount -t tmpfs m /m; rm /etc/passwd; ln -s /m/.. /etc/passwd",
+            "",
+        ),
+    ] {
+        let target = Target::with_script(script);
+        let (home, said) = home(&target);
+        assert_eq!(home, "/\n", "{script}");
+        assert!(said.contains(says), "{script}: {said}");
+        assert_eq!(said.is_empty(), says.is_empty(), "{script}: {said}");
+    }
+}
+
+/// What is not needed is not read: whatever lies there is no reason to refuse.
+#[test]
+fn passwd_is_left_alone_where_nothing_needs_it() {
+    if left_out_without_root("passwd_is_left_alone_where_nothing_needs_it") {
+        return;
+    }
+    let target = Target::with_script("rm /etc/passwd; mkfifo /etc/passwd;");
+    for options in [&["-a", "--policy", "admin"][..], &["-a", "-e"]] {
+        let calls = trace::trace(&target, &[options, &["--", "/bin/true"]].concat());
+        let touched = calls.iter().find(|(_, call)| call.contains("etc/passwd"));
+        assert_eq!(touched, None, "{options:?}");
+    }
+}
