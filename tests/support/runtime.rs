@@ -26,10 +26,14 @@ impl Link {
 }
 
 /// Where libnsexec is installed for the tests: by `cargo xtask install`, as
-/// anybody would install it.
+/// anybody would install it. On a machine without cargo, NSEXEC_TEST_LIBRARY names
+/// the place.
 pub fn prefix() -> &'static Path {
     static PREFIX: OnceLock<PathBuf> = OnceLock::new();
     PREFIX.get_or_init(|| {
+        if let Some(prefix) = std::env::var_os("NSEXEC_TEST_LIBRARY") {
+            return PathBuf::from(prefix);
+        }
         let prefix = Path::new(env!("CARGO_TARGET_TMPDIR")).join(env!("CARGO_CRATE_NAME"));
         let mut install = Command::new(env!("CARGO"));
         install

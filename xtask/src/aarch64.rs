@@ -11,6 +11,8 @@ use crate::{cargo, install, no_arguments, progress, setup};
 
 const TRIPLE: &str = "aarch64-unknown-linux-gnu";
 const GCC: &str = "aarch64-linux-gnu-gcc";
+/// The package that depends on the newest kernel.
+const KERNEL: &str = "linux-image-cloud-arm64:arm64";
 
 pub(crate) fn run(arguments: &[OsString]) -> io::Result<()> {
     no_arguments(arguments)?;
@@ -72,7 +74,7 @@ pub(crate) fn check() -> io::Result<Option<usize>> {
     std::fs::copy(runtime, root.join("runtime"))?;
     std::fs::copy(built.join("nsexec"), root.join("nsexec"))?;
     let mut shown = String::new();
-    AARCH64.fetch()?.run(&root, &scratch, |line| {
+    AARCH64.fetch(KERNEL)?.run(&root, &scratch, |line| {
         shown.push_str(line);
         shown.push('\n');
     })?;

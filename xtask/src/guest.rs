@@ -12,8 +12,6 @@ use crate::setup::{self, Tool};
 /// A kind of machine.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Machine {
-    /// The package that depends on the newest kernel, with its architecture.
-    kernel: &'static str,
     emulator: Tool,
     arguments: &'static [&'static str],
     console: &'static str,
@@ -22,7 +20,6 @@ pub(crate) struct Machine {
 }
 
 pub(crate) const AARCH64: Machine = Machine {
-    kernel: "linux-image-cloud-arm64:arm64",
     emulator: setup::QEMU_AARCH64,
     arguments: &["-machine", "virt", "-cpu", "cortex-a72", "-m", "512"],
     console: "ttyAMA0",
@@ -33,7 +30,6 @@ pub(crate) const AARCH64: Machine = Machine {
 /// take turns in one thread: else QEMU 7.2 and 8.0 can execute what the kernel has patched,
 /// as it does for each probe that is attached, and it dies of that (`int3: 0000`).
 pub(crate) const X86_64: Machine = Machine {
-    kernel: "linux-image-cloud-amd64",
     emulator: setup::QEMU_X86_64,
     arguments: &[
         "-accel",
@@ -49,66 +45,119 @@ pub(crate) const X86_64: Machine = Machine {
     patience: 600,
 };
 
+/// The same with a root of Debian's, and a compiler, in its memory.
+pub(crate) const X86_64_WITH_ROOT: Machine = Machine {
+    arguments: &[
+        "-accel",
+        "tcg,thread=single",
+        "-cpu",
+        "max",
+        "-smp",
+        "2",
+        "-m",
+        "3072",
+    ],
+    patience: 3 * 60 * 60,
+    ..X86_64
+};
+
 /// A machine, and the kernel that it boots.
 #[derive(Debug)]
 pub(crate) struct Ready {
     machine: Machine,
     kernel: PathBuf,
+    /// What lies under the files that it is run with, as a cpio archive.
+    base: Option<PathBuf>,
+    /// More of the kernel's command line.
+    command_line: String,
 }
 
 impl Machine {
-    /// Fetches what it takes to emulate it.
+    /// With this kernel.
+    pub(crate) fn with(self, kernel: PathBuf) -> Ready {
+        Ready {
+            machine: self,
+            kernel,
+            base: None,
+            command_line: String::new(),
+        }
+    }
+
+    /// Fetches the programs that emulate it.
+    ///
+    /// # Errors
+    /// They cannot be had here.
+    pub(crate) fn emulator(self) -> io::Result<()> {
+        match setup::tools(&[self.emulator, setup::CPIO])?.first() {
+            Some(tool) => Err(io::Error::other(format!("there is no {}", tool.program))),
+            None => Ok(()),
+        }
+    }
+
+    /// Fetches what it takes to emulate it, and the newest kernel that `package`
+    /// depends on.
     ///
     /// # Errors
     /// What cannot be had here.
-    pub(crate) fn fetch(self) -> io::Result<Ready> {
-        if let Some(tool) = setup::tools(&[self.emulator, setup::CPIO])?.first() {
-            return Err(io::Error::other(format!("there is no {}", tool.program)));
-        }
-        Ok(Ready {
-            machine: self,
-            kernel: self.kernel()?,
-        })
-    }
-
-    /// The kernel's file, kept in cargo's own home.
-    fn kernel(self) -> io::Result<PathBuf> {
-        let package =
-            said(Command::new("apt-cache").args(["depends", "--important", self.kernel]))?;
-        let package = package
-            .lines()
-            .find_map(|line| line.trim().strip_prefix("Depends: "))
-            .ok_or_else(|| io::Error::other(format!("apt knows no {}", self.kernel)))?;
-        let directory = setup::home()?
-            .join("nsexec-guests")
-            .join(package.replace(':', "-"));
-        let boot = directory.join("boot");
-        if !boot.is_dir() {
-            fs::create_dir_all(&directory)?;
-            progress::quietly(
-                &format!("apt-get download {package}"),
-                Command::new("sh")
-                    .args([
-                        "-c",
-                        "apt-get -q download \"$0\" && dpkg-deb -x ./*.deb . && rm ./*.deb",
-                    ])
-                    .arg(package)
-                    .current_dir(&directory),
-            )?;
-        }
-        let mut kernels = fs::read_dir(&boot)?
-            .filter_map(Result::ok)
-            .map(|entry| entry.path());
-        kernels
-            .find(|path| {
-                path.file_name()
-                    .is_some_and(|name| name.as_encoded_bytes().starts_with(b"vmlinuz-"))
-            })
-            .ok_or_else(|| io::Error::other(format!("{} holds no kernel", boot.display())))
+    pub(crate) fn fetch(self, package: &str) -> io::Result<Ready> {
+        self.emulator()?;
+        Ok(self.with(kernel(package)?))
     }
 }
 
+/// The kernel's file, kept in cargo's own home.
+fn kernel(meta: &str) -> io::Result<PathBuf> {
+    let package = said(Command::new("apt-cache").args(["depends", "--important", meta]))?;
+    let package = package
+        .lines()
+        .find_map(|line| line.trim().strip_prefix("Depends: "))
+        .ok_or_else(|| io::Error::other(format!("apt knows no {meta}")))?;
+    let directory = setup::home()?
+        .join("nsexec-guests")
+        .join(package.replace(':', "-"));
+    let boot = directory.join("boot");
+    if !boot.is_dir() {
+        fs::create_dir_all(&directory)?;
+        progress::quietly(
+            &format!("apt-get download {package}"),
+            Command::new("sh")
+                .args([
+                    "-c",
+                    "apt-get -q download \"$0\" && dpkg-deb -x ./*.deb . && rm ./*.deb",
+                ])
+                .arg(package)
+                .current_dir(&directory),
+        )?;
+    }
+    let mut kernels = fs::read_dir(&boot)?
+        .filter_map(Result::ok)
+        .map(|entry| entry.path());
+    kernels
+        .find(|path| {
+            path.file_name()
+                .is_some_and(|name| name.as_encoded_bytes().starts_with(b"vmlinuz-"))
+        })
+        .ok_or_else(|| io::Error::other(format!("{} holds no kernel", boot.display())))
+}
+
 impl Ready {
+    /// On top of the files of a cpio archive.
+    pub(crate) fn on(self, base: PathBuf) -> Self {
+        Self {
+            base: Some(base),
+            ..self
+        }
+    }
+
+    /// With more on the kernel's command line.
+    pub(crate) fn command_line(self, more: &str) -> Self {
+        let command_line = more.to_owned();
+        Self {
+            command_line,
+            ..self
+        }
+    }
+
     /// Boots it with what `root` holds, of which `/init` is the first process, and
     /// tells each line of its console until it is switched off.
     ///
@@ -121,7 +170,7 @@ impl Ready {
         mut tell: impl FnMut(&str),
     ) -> io::Result<()> {
         let image = scratch.join("guest.cpio");
-        pack(root, &image)?;
+        pack(self.base.as_deref(), root, &image)?;
         let Machine {
             emulator,
             arguments,
@@ -142,7 +191,10 @@ impl Ready {
             .arg("-initrd")
             .arg(&image)
             .arg("-append")
-            .arg(format!("console={console} quiet panic=-1"))
+            .arg(format!(
+                "console={console} quiet panic=-1 {}",
+                self.command_line
+            ))
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::inherit())
@@ -174,12 +226,16 @@ pub(crate) fn empty(scratch: &Path) -> io::Result<PathBuf> {
     Ok(root)
 }
 
-/// Packs a directory as an initramfs.
-fn pack(root: &Path, image: &Path) -> io::Result<()> {
+/// Packs a directory as an initramfs, after the archive `base`.
+fn pack(base: Option<&Path>, root: &Path, image: &Path) -> io::Result<()> {
+    let mut file = fs::File::create(image)?;
+    if let Some(base) = base {
+        io::copy(&mut fs::File::open(base)?, &mut file)?;
+    }
     let status = Command::new("sh")
-        .args(["-c", "find . | cpio --quiet -o -H newc"])
+        .args(["-c", "find . | cpio --quiet -o -H newc -R 0:0"])
         .current_dir(root)
-        .stdout(fs::File::create(image)?)
+        .stdout(file)
         .status()?;
     if status.success() {
         Ok(())

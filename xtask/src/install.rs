@@ -39,7 +39,8 @@ pub(crate) fn run(arguments: &[OsString]) -> io::Result<()> {
     Ok(())
 }
 
-fn library(prefix: &Path) -> io::Result<()> {
+/// Builds libnsexec and installs it, with its header and its pkg-config file.
+pub(crate) fn library(prefix: &Path) -> io::Result<()> {
     if let Some(tool) = setup::tools(&[setup::OBJCOPY])?.first() {
         return Err(io::Error::other(format!("{} is needed", tool.program)));
     }

@@ -20,6 +20,7 @@ mod cargo;
 mod ci;
 mod codegen;
 mod container;
+mod debian;
 mod demo;
 mod dist;
 mod docs;
@@ -71,8 +72,8 @@ const COMMANDS: &[Command] = &[
     },
     Command {
         name: "vm",
-        arguments: "[TEST PROGRAM]...",
-        about: "run the auditor's tests on Debian's kernel, in an emulated machine",
+        arguments: "[--all | --kernel NAME] [TEST PROGRAM]...",
+        about: "run the auditor's tests on Debian's kernel, in an emulated machine; --all: the helper's, on four",
         run: vm::run,
     },
     Command {

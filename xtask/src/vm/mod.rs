@@ -11,10 +11,14 @@ use std::time::Instant;
 
 use serde_json::Value;
 
+use crate::debian::Apt;
 use crate::guest::{self, X86_64};
 use crate::test::Tally;
 use crate::{cargo, probes, text};
 
+pub(crate) mod helper;
+pub(crate) mod kernels;
+pub(crate) mod record;
 mod report;
 mod root;
 
@@ -26,7 +30,24 @@ const BACKENDS: &[&str] = &["fentry", "tracepoint"];
 /// The files of tests that are held to the kernel, unless others are asked for.
 const TESTS: &[&str] = &["begin", "churn", "compat", "loss", "matrix", "races"];
 
+/// The kernel that the auditor's tests are run on.
+const KERNEL: &str = "linux-image-6.1.0-";
+
 pub(crate) fn run(arguments: &[OsString]) -> io::Result<()> {
+    let words: Vec<&str> = arguments.iter().filter_map(|word| word.to_str()).collect();
+    let (kernels, tests) = match words.as_slice() {
+        ["--all", tests @ ..] => (kernels::KERNELS.iter().collect(), tests),
+        ["--kernel", name, tests @ ..] => (helper::named(&[name])?, tests),
+        _ => return auditor(arguments),
+    };
+    let tests: Vec<OsString> = tests.iter().map(OsString::from).collect();
+    match helper::check(&kernels, &tests)? {
+        Some(_) => Ok(()),
+        None => Err(io::Error::other("the machine cannot be had here")),
+    }
+}
+
+fn auditor(arguments: &[OsString]) -> io::Result<()> {
     match check(arguments)? {
         Some(_) => Ok(()),
         None => Err(io::Error::other("the machine cannot be had here")),
@@ -40,9 +61,10 @@ pub(crate) fn check(wanted: &[OsString]) -> io::Result<Option<Tally>> {
         println!("left out: the tests are built for another machine than x86_64");
         return Ok(None);
     }
-    let tools = X86_64
-        .fetch()
-        .and_then(|ready| Ok((ready, root::busybox()?)));
+    let tools = X86_64.emulator().and_then(|()| {
+        let kernel = Apt::open()?.kernel(KERNEL)?;
+        Ok((X86_64.with(kernel), root::busybox()?))
+    });
     let (machine, busybox) = match tools {
         Ok(tools) => tools,
         Err(error) => {

@@ -1,0 +1,257 @@
+//! The helper's tests on other kernels than this machine's: `cargo xtask vm --all`.
+
+use std::ffi::OsString;
+use std::fs;
+use std::io;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Instant;
+
+use serde_json::Value;
+
+use super::kernels::{KERNELS, Kernel};
+use super::record::{Record, Seen};
+use super::{Built, artifact};
+use crate::debian::Apt;
+use crate::guest::{self, X86_64_WITH_ROOT};
+use crate::test::Tally;
+use crate::{cargo, install, setup, text};
+
+/// What the tests execute.
+const PACKAGES: &[&str] = &[
+    "acl",
+    "apparmor",
+    "attr",
+    "bash",
+    "binutils",
+    "busybox-static",
+    "coreutils",
+    "crun",
+    "dash",
+    "diffutils",
+    "findutils",
+    "gcc",
+    "grep",
+    "hostname",
+    "iproute2",
+    "keyutils",
+    "libc6-dev",
+    "libcap2-bin",
+    "mount",
+    "perl-base",
+    "pkg-config",
+    "procps",
+    "runc",
+    "sed",
+    "strace",
+    "tar",
+    "util-linux",
+    "util-linux-extra",
+];
+
+/// Where the library is installed there, for the tests that link with it.
+const LIBRARY: &str = "target/xtask/guest-library";
+
+/// Runs these test programs, or all, on these kernels; `None`: what it takes cannot be
+/// had here, which was printed.
+///
+/// # Errors
+/// A test failed, or a declared absence is none.
+pub(crate) fn check(
+    kernels: &[&'static Kernel],
+    wanted: &[OsString],
+) -> io::Result<Option<Vec<(Seen, Tally)>>> {
+    if std::env::consts::ARCH != "x86_64" {
+        println!("left out: the tests are built for another machine than x86_64");
+        return Ok(None);
+    }
+    let tools = X86_64_WITH_ROOT.emulator().and_then(|()| {
+        if let Some(tool) = setup::tools(&[setup::GCC, setup::OBJCOPY])?.first() {
+            return Err(io::Error::other(format!("there is no {}", tool.program)));
+        }
+        let apt = Apt::open()?;
+        let base = apt.root(PACKAGES)?;
+        Ok((apt, base))
+    });
+    let (apt, base) = match tools {
+        Ok(tools) => tools,
+        Err(error) => {
+            println!("left out: {error}");
+            return Ok(None);
+        }
+    };
+    let built = built(wanted)?;
+    let programs: Vec<String> = built
+        .iter()
+        .filter(|built| built.is_test)
+        .map(|built| built.name.clone())
+        .collect();
+    let scratch = cargo::scratch()?;
+    let root = guest::empty(&scratch)?;
+    fill(&root, &built)?;
+    let mut seen = Vec::new();
+    let mut wrong = Vec::new();
+    for kernel in kernels {
+        println!("{}", text::bold(&format!("== Linux {}", kernel.name)));
+        let machine = X86_64_WITH_ROOT
+            .with(apt.kernel(kernel.package)?)
+            .on(base.clone())
+            .command_line(kernel.command_line);
+        let started = Instant::now();
+        let mut record = Record::new(kernel, &programs);
+        let ran = machine.run(&root, &scratch, |line| {
+            if let Some(shown) = record.read(line, started.elapsed()) {
+                println!("{shown}");
+            }
+        });
+        println!("\n{}", text::aligned(&record.table()));
+        let (one, tally, faults) = record.end();
+        println!("Linux {}, {}: {tally}\n", one.name, one.release);
+        wrong.extend(
+            faults
+                .into_iter()
+                .map(|fault| format!("Linux {}: {fault}", kernel.name)),
+        );
+        if let Err(error) = ran {
+            wrong.push(format!("Linux {}: {error}", kernel.name));
+        }
+        seen.push((one, tally));
+    }
+    if wrong.is_empty() {
+        Ok(Some(seen))
+    } else {
+        Err(io::Error::other(wrong.join("\n")))
+    }
+}
+
+/// The kernels with these names.
+///
+/// # Errors
+/// One has none of them.
+pub(crate) fn named(names: &[&str]) -> io::Result<Vec<&'static Kernel>> {
+    let find = |name: &&str| {
+        KERNELS
+            .iter()
+            .find(|kernel| kernel.name == *name)
+            .ok_or_else(|| io::Error::other(format!("no kernel {name:?} is known")))
+    };
+    names.iter().map(find).collect()
+}
+
+/// These files of the helper's tests, and the program.
+fn built(tests: &[OsString]) -> io::Result<Vec<Built>> {
+    let mut cargo = cargo::cargo(&["test", "--package", "nsexec", "--no-run", "--locked"]);
+    cargo.arg("--message-format=json-render-diagnostics");
+    for test in tests {
+        cargo.arg("--test").arg(test);
+    }
+    if tests.is_empty() {
+        cargo.args(["--test", "*"]);
+    }
+    let output = cargo.stderr(Stdio::inherit()).output()?;
+    if !output.status.success() {
+        return Err(io::Error::other(format!("cargo test: {}", output.status)));
+    }
+    let lines = String::from_utf8_lossy(&output.stdout);
+    let messages = lines
+        .lines()
+        .filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let mut built: Vec<Built> = messages.filter_map(|message| artifact(&message)).collect();
+    built.retain(|built| built.is_test || built.name == "nsexec");
+    built.sort_by(|one, other| one.name.cmp(&other.name));
+    Ok(built)
+}
+
+/// The tests, the tree that they were built from, and the library.
+fn fill(root: &Path, built: &[Built]) -> io::Result<()> {
+    let tree = cargo::root();
+    for file in tracked(&tree)? {
+        let from = tree.join(&file);
+        if from.is_file() {
+            fs::copy(&from, beneath(root, &from)?)?;
+        }
+    }
+    let library = tree.join(LIBRARY);
+    if built.iter().any(|built| built.name.starts_with("library")) {
+        install::library(&library)?;
+        copy_tree(root, &library)?;
+    }
+    for built in built {
+        let mut strip = Command::new("objcopy");
+        strip.arg("--strip-all").arg(&built.program);
+        install::done(strip.arg(beneath(root, &built.program)?))?;
+    }
+    // Both are where the tests write.
+    for directory in ["target/tmp", "target/debug"] {
+        fs::create_dir_all(beneath(root, &tree.join(directory).join("x"))?.with_file_name(""))?;
+    }
+    let tests: String = built
+        .iter()
+        .filter(|built| built.is_test)
+        .map(|built| format!("{} {}\n", built.name, built.program.display()))
+        .collect();
+    let helper = built
+        .iter()
+        .find(|built| built.name == "nsexec" && !built.is_test)
+        .ok_or_else(|| io::Error::other("cargo built no nsexec"))?;
+    fs::create_dir_all(root.join("vm"))?;
+    fs::write(root.join("vm/tests"), tests)?;
+    fs::write(
+        root.join("vm/environment"),
+        format!(
+            "NSEXEC={}\nTREE={}\nexport NSEXEC_TEST_LIBRARY={}\n",
+            helper.program.display(),
+            tree.display(),
+            library.display()
+        ),
+    )?;
+    for (name, script) in [
+        ("init", include_str!("helper_init.sh")),
+        ("vm/run", include_str!("helper_run.sh")),
+    ] {
+        let path = root.join(name);
+        fs::write(&path, script)?;
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755))?;
+    }
+    Ok(())
+}
+
+fn tracked(tree: &Path) -> io::Result<Vec<PathBuf>> {
+    let output = Command::new("git")
+        .args([
+            "ls-files",
+            "-z",
+            "--cached",
+            "--others",
+            "--exclude-standard",
+        ])
+        .current_dir(tree)
+        .output()?;
+    if !output.status.success() {
+        return Err(io::Error::other(format!("git ls-files: {}", output.status)));
+    }
+    let names = String::from_utf8_lossy(&output.stdout).into_owned();
+    Ok(names.split_terminator('\0').map(PathBuf::from).collect())
+}
+
+fn copy_tree(root: &Path, directory: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(directory)? {
+        let path = entry?.path();
+        if path.is_dir() {
+            copy_tree(root, &path)?;
+        } else {
+            fs::copy(&path, beneath(root, &path)?)?;
+        }
+    }
+    Ok(())
+}
+
+/// The same path there, with its directories.
+fn beneath(root: &Path, path: &Path) -> io::Result<PathBuf> {
+    let place = root.join(path.strip_prefix("/").unwrap_or(path));
+    if let Some(parent) = place.parent() {
+        fs::create_dir_all(parent)?;
+    }
+    Ok(place)
+}

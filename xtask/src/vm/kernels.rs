@@ -1,0 +1,106 @@
+//! The kernels that the helper's tests are run on, and what each of them lacks: it is
+//! declared here, and a declaration that does not hold is a failure.
+
+use std::collections::BTreeMap;
+
+/// A kernel of Debian's.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Kernel {
+    /// As `--kernel` names it.
+    pub(crate) name: &'static str,
+    /// What its package's name begins with.
+    pub(super) package: &'static str,
+    /// More of its command line.
+    pub(super) command_line: &'static str,
+    /// Rows of `nsexec --features` that say "no", and names of [`ABSENCES`].
+    pub(super) lacks: &'static [&'static str],
+}
+
+pub(crate) const KERNELS: &[Kernel] = &[
+    Kernel {
+        name: "5.10",
+        package: "linux-image-5.10.0-",
+        command_line: "",
+        lacks: &[],
+    },
+    Kernel {
+        name: "6.1",
+        package: "linux-image-6.1.0-",
+        command_line: "",
+        lacks: &[],
+    },
+    // `bpf` answers for attr/exec here, before AppArmor is asked.
+    Kernel {
+        name: "6.12",
+        package: "linux-image-6.12.",
+        command_line: "lsm=landlock,lockdown,yama,bpf,apparmor",
+        lacks: &[],
+    },
+    // SELinux without a policy accepts any label.
+    Kernel {
+        name: "newest",
+        package: "linux-binary-",
+        command_line: "lsm=landlock,lockdown,yama,selinux,bpf",
+        lacks: &[],
+    },
+];
+
+/// Something that is absent, and the tests, or cases of tests, that are left out for it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Absence {
+    pub(super) name: &'static str,
+    /// `PROGRAM::TEST`, or `PROGRAM::TEST, CASE`.
+    tests: &'static [&'static str],
+}
+
+pub(super) const ABSENCES: &[Absence] = &[];
+
+/// Absent from the machine with every kernel.
+pub(super) const NOWHERE: &[&str] = &[];
+
+impl Kernel {
+    /// The tests that are left out with this kernel, each with the absence that it is
+    /// left out for; of these test programs alone.
+    pub(super) fn left_out(&self, programs: &[String]) -> BTreeMap<&'static str, &'static str> {
+        let absent = ABSENCES.iter().filter(|absence| {
+            self.lacks.contains(&absence.name) || NOWHERE.contains(&absence.name)
+        });
+        let is_run = |test: &str| {
+            let program = test.split("::").next().unwrap_or_default();
+            programs.iter().any(|run| run == program)
+        };
+        absent
+            .flat_map(|absence| absence.tests.iter().map(|test| (*test, absence.name)))
+            .filter(|(test, _)| is_run(test))
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_tests_that_are_declared_exist() {
+        for absence in ABSENCES {
+            for test in absence.tests {
+                let (program, name) = test.split_once("::").unwrap_or_default();
+                let name = name.split(", ").next().unwrap_or_default();
+                let file = crate::cargo::root().join(format!("tests/{program}.rs"));
+                let source = std::fs::read_to_string(&file).unwrap_or_default();
+                assert!(source.contains(&format!("fn {name}()")), "{test}");
+            }
+        }
+    }
+
+    #[test]
+    fn each_absence_is_somewhere() {
+        for absence in ABSENCES {
+            let lacks = |kernel: &Kernel| kernel.lacks.contains(&absence.name);
+            assert!(
+                KERNELS.iter().any(lacks) || NOWHERE.contains(&absence.name),
+                "{absence:?}"
+            );
+        }
+    }
+}

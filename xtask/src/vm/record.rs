@@ -1,0 +1,334 @@
+//! What the console of a machine shows of the helper's tests, held to what is declared.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use super::kernels::Kernel;
+use crate::test::Tally;
+
+/// A row of `nsexec --features`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Feature {
+    pub(crate) name: String,
+    pub(crate) since: String,
+    pub(crate) is_there: bool,
+    pub(crate) without: String,
+}
+
+/// What was seen of a kernel.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Seen {
+    pub(crate) name: String,
+    pub(crate) release: String,
+    /// The security modules, as the kernel lists them.
+    pub(crate) modules: String,
+    pub(crate) features: Vec<Feature>,
+    pub(crate) passed: u32,
+    /// `PROGRAM::TEST`, with what is absent.
+    pub(crate) left_out: BTreeMap<String, String>,
+}
+
+/// The console, read so far.
+#[derive(Debug)]
+pub(super) struct Record {
+    kernel: &'static Kernel,
+    programs: Vec<String>,
+    seen: Seen,
+    rows: Vec<Row>,
+    /// Not as it should be.
+    faults: Vec<String>,
+    is_done: bool,
+}
+
+/// A test program.
+#[derive(Debug)]
+struct Row {
+    tally: Tally,
+    began: Duration,
+    lasted: Option<Duration>,
+    left_out: BTreeSet<String>,
+    tests: u32,
+    failed: u32,
+}
+
+impl Record {
+    pub(super) fn new(kernel: &'static Kernel, programs: &[String]) -> Self {
+        Self {
+            kernel,
+            programs: programs.to_vec(),
+            seen: Seen {
+                name: kernel.name.to_owned(),
+                ..Seen::default()
+            },
+            rows: Vec::new(),
+            faults: Vec::new(),
+            is_done: false,
+        }
+    }
+
+    /// Takes a line of the console, `now` after it was switched on; the text to show.
+    pub(super) fn read(&mut self, line: &str, now: Duration) -> Option<String> {
+        let Some(said) = line.strip_prefix("vm: ") else {
+            return Some(line.to_owned());
+        };
+        let (word, rest) = said.split_once(' ').unwrap_or((said, ""));
+        match (word, self.rows.last_mut()) {
+            ("release", _) => self.seen.release = rest.to_owned(),
+            ("modules", _) => self.seen.modules = rest.to_owned(),
+            ("feature", _) => {
+                self.seen.features.extend(feature(rest));
+                return None;
+            }
+            ("begins", _) => {
+                self.rows.push(Row {
+                    tally: Tally::default(),
+                    began: now,
+                    lasted: None,
+                    left_out: BTreeSet::new(),
+                    tests: 0,
+                    failed: 0,
+                });
+                return Some(format!("== {rest}"));
+            }
+            ("test", Some(row)) => {
+                let (outcome, test) = rest.split_once(' ').unwrap_or_default();
+                row.tests += 1;
+                row.tally.read(&format!("test {test} ... {outcome}"));
+                if outcome != "ok" {
+                    row.failed += 1;
+                    return Some(format!("{outcome} {test}"));
+                }
+                return None;
+            }
+            ("left", Some(row)) if rest.starts_with("out ") => {
+                let line = rest.strip_prefix("out ").unwrap_or_default();
+                row.left_out.insert(line.to_owned());
+            }
+            ("ended", Some(row)) => {
+                let lasted = now.saturating_sub(row.began);
+                row.lasted = Some(lasted);
+                row.count();
+                let is_good = rest == "with 0" && row.failed == 0 && row.tests > 0;
+                let name = self.programs.get(self.rows.len() - 1);
+                if !is_good {
+                    let name = name.map_or("?", String::as_str);
+                    self.faults.push(format!("{name}: {rest}"));
+                }
+                return Some(format!("   {:.1} s", lasted.as_secs_f64()));
+            }
+            ("done", _) => {
+                self.is_done = true;
+                return None;
+            }
+            _ => {}
+        }
+        Some(said.to_owned())
+    }
+
+    pub(super) fn table(&self) -> Vec<[String; 5]> {
+        let head = ["test program", "passed", "failed", "left out", "seconds"];
+        let mut table = vec![head.map(str::to_owned)];
+        for (name, row) in self.programs.iter().zip(&self.rows) {
+            table.push([
+                name.clone(),
+                row.passed().to_string(),
+                row.failed.to_string(),
+                row.left_out.len().to_string(),
+                row.lasted.map_or("did not end".to_owned(), |lasted| {
+                    format!("{:7.1}", lasted.as_secs_f64())
+                }),
+            ]);
+        }
+        table
+    }
+
+    /// What was seen, its sum, and each fault.
+    pub(super) fn end(mut self) -> (Seen, Tally, Vec<String>) {
+        let ended = self.rows.iter().filter(|row| row.lasted.is_some()).count();
+        if !self.is_done || ended != self.programs.len() {
+            self.faults.push(format!(
+                "the machine stopped early: {ended} of {} test programs ended",
+                self.programs.len()
+            ));
+        }
+        self.compare_features();
+        self.compare_left_out();
+        self.seen.passed = self.rows.iter().map(Row::passed).sum();
+        let is_good = self.faults.is_empty();
+        let tallies = self.rows.into_iter().map(|row| row.tally.ended(true));
+        let sum = tallies.fold(Tally::default().ended(is_good), Tally::and);
+        (self.seen, sum, self.faults)
+    }
+
+    /// Each row of `--features` says what is declared.
+    fn compare_features(&mut self) {
+        if self.seen.features.is_empty() {
+            self.faults
+                .push("nsexec --features printed no row".to_owned());
+        }
+        for Feature { name, is_there, .. } in &self.seen.features {
+            let is_declared = self.kernel.lacks.contains(&name.as_str());
+            match (is_there, is_declared) {
+                (true, true) => self.faults.push(format!(
+                    "{name:?} is declared absent, and this kernel has it"
+                )),
+                (false, false) => self
+                    .faults
+                    .push(format!("{name:?} is absent, and not declared")),
+                _ => {}
+            }
+        }
+    }
+
+    /// The tests that left themselves out are those that are declared.
+    fn compare_left_out(&mut self) {
+        let ended: Vec<String> = self
+            .programs
+            .iter()
+            .zip(&self.rows)
+            .filter(|(_, row)| row.lasted.is_some())
+            .map(|(name, _)| name.clone())
+            .collect();
+        let mut declared = self.kernel.left_out(&ended);
+        for (program, row) in self.programs.iter().zip(&self.rows) {
+            for line in &row.left_out {
+                let (name, reason) = line.split_once(": ").unwrap_or((line, ""));
+                let test = format!("{program}::{name}");
+                match declared.remove(test.as_str()) {
+                    Some(absence) => {
+                        self.seen.left_out.insert(test, absence.to_owned());
+                    }
+                    None if self.seen.left_out.contains_key(&test) => {}
+                    None => self.faults.push(format!(
+                        "{test} was left out, which is not declared: {reason}"
+                    )),
+                }
+            }
+        }
+        for (test, absence) in declared {
+            self.faults.push(format!(
+                "{test} is declared to be left out ({absence}), and it ran"
+            ));
+        }
+    }
+}
+
+impl Row {
+    /// Into the tally, which subtracts the tests that left themselves out.
+    fn count(&mut self) {
+        let passed = self.tests - self.failed;
+        let line = format!("test result: . {passed} passed; {} failed", self.failed);
+        self.tally.read(&line);
+        for line in &self.left_out {
+            self.tally.leave_out(line);
+        }
+    }
+
+    fn passed(&self) -> u32 {
+        let whole = |line: &&String| !line.split(": ").next().unwrap_or_default().contains(", ");
+        let left_out = self.left_out.iter().filter(whole).count();
+        let left_out = u32::try_from(left_out).unwrap_or(u32::MAX);
+        (self.tests - self.failed).saturating_sub(left_out)
+    }
+}
+
+/// `NAME  SINCE  yes  WITHOUT`, with two blanks at least between the columns; the
+/// shell of the machine has made one of them: they are found from the end of NAME.
+fn feature(row: &str) -> Option<Feature> {
+    let words: Vec<&str> = row.split_whitespace().collect();
+    let is_version = |word: &&str| word.starts_with(|c: char| c.is_ascii_digit());
+    let at = words.iter().position(|word| is_version(word))?;
+    let name = words.get(..at)?.join(" ");
+    let since = (*words.get(at)?).to_owned();
+    let rest = words.get(at + 1..)?;
+    let (is_there, rest) = match rest {
+        ["yes", rest @ ..] => (true, rest),
+        ["no", rest @ ..] | ["not", "for", "you", rest @ ..] => (false, rest),
+        _ => return None,
+    };
+    Some(Feature {
+        name,
+        since,
+        is_there,
+        without: rest.join(" "),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    static KERNEL: Kernel = Kernel {
+        name: "test",
+        package: "",
+        command_line: "",
+        lacks: &["Landlock: log flags"],
+    };
+
+    const GOOD: &[&str] = &[
+        "vm: release 6.1.0",
+        "vm: modules capability,landlock",
+        "vm: feature feature  since   here        without it",
+        "vm: feature openat2 5.6 yes refused",
+        "vm: feature Landlock: log flags  6.15    no   as the policy says, flag by flag",
+        "vm: begins bad_input",
+        "vm: test ok a",
+        "vm: test ok b",
+        "vm: ended with 0",
+        "vm: done",
+    ];
+
+    fn record(lines: &[&str]) -> (Seen, Tally, Vec<String>) {
+        let mut record = Record::new(&KERNEL, &["bad_input".to_owned()]);
+        for (second, line) in (0..).zip(lines) {
+            record.read(line, Duration::from_secs(second));
+        }
+        record.end()
+    }
+
+    fn with(line: &str, other: &str) -> Vec<String> {
+        let lines: Vec<&str> = GOOD
+            .iter()
+            .map(|known| if *known == line { other } else { known })
+            .filter(|line| !line.is_empty())
+            .collect();
+        record(&lines).2
+    }
+
+    #[test]
+    fn a_good_run_is_counted() {
+        let (seen, tally, faults) = record(GOOD);
+        assert!(faults.is_empty(), "{faults:?}");
+        assert_eq!((seen.release.as_str(), seen.passed), ("6.1.0", 2));
+        assert_eq!(tally.to_string(), "2 passed, 0 failed, 0 skipped");
+        let [openat2, flags] = seen.features.as_slice() else {
+            panic!("{seen:?}");
+        };
+        assert!(openat2.is_there && openat2.without == "refused");
+        assert_eq!(
+            (flags.name.as_str(), flags.since.as_str(), flags.is_there),
+            ("Landlock: log flags", "6.15", false)
+        );
+    }
+
+    #[test]
+    fn each_deviation_is_a_fault() {
+        for (line, other) in [
+            ("vm: test ok b", "vm: test failed b"),
+            ("vm: ended with 0", "vm: ended with 101"),
+            ("vm: ended with 0", ""),
+            ("vm: done", ""),
+            // A test that leaves itself out without a declaration.
+            ("vm: ended with 0", "vm: left out b: no reason"),
+            // A feature that is absent and not declared, and the other way round.
+            (
+                "vm: feature openat2 5.6 yes refused",
+                "vm: feature openat2 5.6 no refused",
+            ),
+            (GOOD[4], "vm: feature Landlock: log flags 6.15 yes -"),
+        ] {
+            assert!(!with(line, other).is_empty(), "{line} -> {other}");
+        }
+        assert!(!record(&[]).2.is_empty());
+    }
+}
