@@ -237,7 +237,7 @@ impl Row {
 fn feature(row: &str) -> Option<Feature> {
     let words: Vec<&str> = row.split_whitespace().collect();
     let is_version = |word: &&str| word.starts_with(|c: char| c.is_ascii_digit());
-    let at = words.iter().position(|word| is_version(word))?;
+    let at = words.iter().position(is_version)?;
     let name = words.get(..at)?.join(" ");
     let since = (*words.get(at)?).to_owned();
     let rest = words.get(at + 1..)?;
