@@ -257,7 +257,7 @@ fn a_root_can_be_given_without_a_mount_namespace() {
         succeed(command),
         "/\nbin\ndev\netc\nhome\nold\nproc\nroot\ntmp\ntarget\n"
     );
-    let mut outside = target.nsexec(["-r", "-w=/usr", "--", "/bin/true"]);
+    let mut outside = target.nsexec(["-u", "-r", "-w=/usr", "--", "/bin/true"]);
     outside.current_dir("/");
     let message = fail(outside, 125);
     assert!(message.contains("outside the program's root"), "{message}");
@@ -502,17 +502,22 @@ fn dry_run_changes_nothing_and_says_what_would_be_done() {
     let target = Target::new();
     let plan = succeed(target.nsexec(["-a", "--dry-run", "--", "touch", "/tmp/made"]));
     let plan: serde_json::Value = serde_json::from_str(&plan).unwrap();
-    let joined: Vec<&str> = plan["namespaces"]["join"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|member| member["type"].as_str().unwrap())
-        .collect();
-    assert_eq!(joined, ["cgroup", "ipc", "uts", "net", "pid", "mnt"]);
-    assert_eq!(
-        plan["namespaces"]["shared"],
-        serde_json::json!(["time", "user"])
-    );
+    for (name, action) in [
+        ("cgroup", "join"),
+        ("ipc", "join"),
+        ("uts", "join"),
+        ("net", "join"),
+        ("pid", "join"),
+        ("mnt", "join"),
+        ("time", "shared"),
+        ("user", "shared"),
+    ] {
+        let decision = &plan["namespaces"][name];
+        assert_eq!(decision["action"], action, "{name}");
+        let link = target.namespace(name);
+        let inode = decision["inode"].as_u64().unwrap();
+        assert_eq!(link, format!("{name}:[{inode}]"));
+    }
     assert_eq!(plan["target"]["pid"], target.pid());
     assert_eq!(plan["policy"], "default");
     assert_eq!(plan["layers"]["ceiling"]["seccomp"]["in_force"], true);

@@ -60,7 +60,7 @@ struct Run {
 struct Log {
     /// How often each process made each call.
     calls: BTreeMap<(String, String), usize>,
-    /// How often each of LAYERS succeeded.
+    /// How often each of LAYERS succeeded; of setns, how many namespaces it joined.
     layers: BTreeMap<&'static str, usize>,
     /// The program was executed.
     started: bool,
@@ -98,7 +98,12 @@ impl Log {
             if let Some(layer) = LAYERS.into_iter().find(|layer| whole.starts_with(layer))
                 && succeeded
             {
-                *log.layers.entry(layer).or_default() += 1;
+                // One setns(2) joins one namespace, or all.
+                let count = match layer {
+                    "setns" => whole.matches("CLONE_NEW").count(),
+                    _ => 1,
+                };
+                *log.layers.entry(layer).or_default() += count;
             }
             if name == "execve" && pid != helper && succeeded {
                 log.started = true;

@@ -102,3 +102,36 @@ fn options_beside_the_target_cancel_no_join() {
         assert_eq!(succeed(command), "target\n", "{options:?}");
     }
 }
+
+/// A target that shares the caller's mount namespace may have a root of its own.
+/// Its namespace is requested, so its root is meant as well.
+#[test]
+fn a_chroot_in_the_callers_mount_namespace_is_the_programs_root() {
+    if support::left_out_without_root(
+        "a_chroot_in_the_callers_mount_namespace_is_the_programs_root",
+    ) {
+        return;
+    }
+    let root = temporary_directory("chroot");
+    std::fs::create_dir(root.join("bin")).unwrap();
+    std::fs::copy("/bin/busybox", root.join("bin/busybox")).unwrap();
+    let mut target = Command::new("chroot")
+        .arg(&root)
+        .args(["/bin/busybox", "sleep", "1000"])
+        .stdin(Stdio::null())
+        .spawn()
+        .unwrap();
+    let pid = target.id().to_string();
+    while std::fs::read_link(format!("/proc/{pid}/root")).unwrap() != root {
+        std::thread::sleep(std::time::Duration::from_millis(1));
+    }
+    for letters in [&[][..], &["-a"]] {
+        let mut command = Command::new(NSEXEC);
+        command.args(["-t", &pid]).args(letters);
+        command.args(["--", "/bin/busybox", "ls", "/"]);
+        assert_eq!(succeed(command), "bin\n", "{letters:?}");
+    }
+    target.kill().unwrap();
+    target.wait().unwrap();
+    std::fs::remove_dir_all(root).unwrap();
+}

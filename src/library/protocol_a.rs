@@ -32,11 +32,13 @@ pub(super) fn enter(asked: &ProtocolA, options: Options) -> Result<()> {
         inode: None,
     };
     let target = Target::pin(&procfs, id)?;
-    let memberships = Memberships::open(&Selection::ProtocolA, false, Some(&target), &procfs)?;
+    let memberships =
+        Memberships::open(&Selection::ProtocolA, false, false, Some(&target), &procfs)?;
     target.still_there()?;
-    drop((target, procfs));
+    drop(procfs);
     clean::set_undumpable()?;
-    join::join(memberships.join, Inside::Root)?;
+    join::join(memberships.into_joins(), Some(target.pidfd()), Inside::Root)?;
+    drop(target);
     if options.ceiling {
         ceiling::enforce()?;
     }

@@ -76,6 +76,7 @@ impl Plan {
         let memberships = Memberships::open(
             &request.namespaces,
             request.user_parent,
+            request.no_fork,
             target.as_ref(),
             &procfs,
         )?;

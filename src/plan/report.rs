@@ -8,7 +8,9 @@ use crate::landlock::ruleset::DomainStatus;
 use crate::policy::resolved::{Capabilities, Environment, ResolvedPolicy};
 use crate::request::{Directory, WorkDir};
 use crate::stage::seccomp_fd::AddedFilters;
+use crate::target::Memberships;
 use crate::target::directory::ProgramRoot;
+use crate::target::namespace::Decision;
 
 impl Plan {
     /// The plan as one JSON object: what would be done.
@@ -22,21 +24,6 @@ impl Plan {
             .target
             .as_ref()
             .map(|target| json!({ "pid": target.pid().get(), "inode": target.inode() }));
-        let joined: Vec<Value> = self
-            .memberships
-            .join
-            .iter()
-            .map(|member| {
-                json!({
-                    "type": member.namespace.name(),
-                    "inode": member.inode,
-                    "of": if member.of_target { "target" } else { "file" },
-                })
-            })
-            .collect();
-        let names = |list: &[crate::request::Namespace]| -> Vec<&str> {
-            list.iter().map(|namespace| namespace.name()).collect()
-        };
         let program: Vec<String> = self
             .request
             .program
@@ -46,11 +33,7 @@ impl Plan {
         json!({
             "event": "plan",
             "target": target,
-            "namespaces": {
-                "join": joined,
-                "shared": names(&self.memberships.shared),
-                "missing": names(&self.memberships.missing),
-            },
+            "namespaces": namespaces(&self.memberships),
             "root": match self.root {
                 ProgramRoot::Own(_) => "caller",
                 ProgramRoot::Other(_) if self.request.root.is_some() => "option",
@@ -96,6 +79,28 @@ impl Plan {
             },
         }
     }
+}
+
+/// What happens to each type: `join`, `shared`, `not-requested` or `unsupported`.
+fn namespaces(memberships: &Memberships) -> Value {
+    let decisions = memberships.decisions().map(|(namespace, decision)| {
+        let (action, of) = match decision {
+            Decision::Join(join) if join.of_target => ("join", Some("target")),
+            Decision::Join(_) => ("join", Some("file")),
+            Decision::Shared(_) => ("shared", None),
+            Decision::NotRequested(_) => ("not-requested", None),
+            Decision::Unsupported => ("unsupported", None),
+        };
+        let mut value = json!({ "action": action });
+        if let Some(expected) = decision.expected() {
+            value["inode"] = json!(expected.inode);
+        }
+        if let Some(of) = of {
+            value["of"] = json!(of);
+        }
+        (namespace.name().to_owned(), value)
+    });
+    Value::Object(decisions.collect())
 }
 
 fn environment_name(environment: &Environment) -> &'static str {

@@ -34,7 +34,7 @@ use crate::sys::process::exit_now;
 use crate::sys::signal::{self, CallersMask};
 use crate::target::directory::{self, ProgramRoot};
 use crate::target::procfs_root::{MAX_FILE, read_all};
-use crate::target::{Memberships, Procfs, RootFile};
+use crate::target::{Procfs, RootFile, Target};
 use crate::userdb::{self, passwd};
 
 impl Plan {
@@ -87,6 +87,7 @@ impl Plan {
             policy,
             procfs,
             memberships,
+            target,
             root,
             explains,
             ..
@@ -94,13 +95,17 @@ impl Plan {
         // In the namespaces of the caller, and not under the ceiling.
         let explained = explains.map(|origin| Explained::start(&policy, origin));
         let explained = explained.transpose()?;
-        let Memberships { join: to_join, .. } = memberships;
         let inside = if request.preserve_credentials {
             Inside::Same
         } else {
             Inside::Root
         };
-        join::join(to_join, inside)?;
+        join::join(
+            memberships.into_joins(),
+            target.as_ref().map(Target::pidfd),
+            inside,
+        )?;
+        drop(target);
 
         let (layers, accounts, root) = match (self.layers, root) {
             (Some(layers), root) => (layers, self.accounts, root),

@@ -1,13 +1,13 @@
 //! Step 4: all namespaces asked for, or an error and no exec.
 
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 
 use nix::errno::Errno;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::request::Namespace;
 use crate::sys::{credentials, namespace, process};
-use crate::target::Membership;
+use crate::target::Join;
 
 /// Who a process is once it has joined a user namespace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,42 +20,67 @@ pub(crate) enum Inside {
     User0,
 }
 
-/// Joins, in three passes: all but user as far as the caller's privileges
-/// reach; user, and user and group 0 inside it; then the rest, which its
-/// privileges reach.
+/// Joins all namespaces of `joins`.
+///
+/// Where all are the target's, one setns(2) on `target`, its pidfd, joins them as
+/// they are at one moment. Where the kernel refuses that, and where some were
+/// named otherwise, they are joined one by one: those that the caller's
+/// privileges reach; the user namespace; then those that the privileges in it
+/// reach. Either way the caller compares what was joined with what was opened.
 ///
 /// # Errors
 /// `Join`: some namespace could not be joined; the process is then good for
 /// nothing but to end.
-pub(crate) fn join(memberships: Vec<Membership>, inside: Inside) -> Result<()> {
-    let (user, others): (Vec<_>, Vec<_>) = memberships
+pub(crate) fn join(joins: Vec<Join>, target: Option<BorrowedFd<'_>>, inside: Inside) -> Result<()> {
+    let joins_user = joins.iter().any(|join| join.namespace == Namespace::User);
+    if joins_user && inside == Inside::Root {
+        // Where the user namespace denies setgroups, this is the last chance.
+        let _ = credentials::set_groups(&[]);
+    }
+    let Some(target) = target.filter(|_| joins.iter().all(|join| join.of_target)) else {
+        return one_by_one(joins, inside);
+    };
+    if joins.is_empty() {
+        return Ok(());
+    }
+    match namespace::set_all(target, joins.iter().map(|join| join.namespace)) {
+        Ok(()) if joins_user => become_inside(inside),
+        Ok(()) => Ok(()),
+        // The kernel knows no such call, or refuses one of the namespaces: which
+        // one, and whether it can be joined in another order, shows one by one.
+        Err(Errno::EINVAL | Errno::EPERM) => one_by_one(joins, inside),
+        Err(errno) => {
+            let wrong = "the target's namespaces cannot be joined";
+            Err(Error::new(ErrorKind::Join, wrong).because(errno))
+        }
+    }
+}
+
+fn one_by_one(joins: Vec<Join>, inside: Inside) -> Result<()> {
+    let (user, others): (Vec<_>, Vec<_>) = joins
         .into_iter()
-        .partition(|member| member.namespace == Namespace::User);
+        .partition(|join| join.namespace == Namespace::User);
     let user = user.into_iter().next();
     let mut rest = Vec::new();
-    for member in others {
-        match namespace::set(member.fd.as_fd(), member.namespace) {
+    for join in others {
+        match namespace::set(join.fd.as_fd(), join.namespace) {
             Ok(()) => {}
-            Err(Errno::EPERM) if user.is_some() => rest.push(member),
-            Err(errno) => return Err(failed(&member, errno)),
+            Err(Errno::EPERM) if user.is_some() => rest.push(join),
+            Err(errno) => return Err(failed(&join, errno)),
         }
     }
     if let Some(user) = user {
-        join_user(&user, inside)?;
+        namespace::set(user.fd.as_fd(), Namespace::User).map_err(|errno| failed(&user, errno))?;
+        become_inside(inside)?;
     }
-    for member in rest {
-        namespace::set(member.fd.as_fd(), member.namespace)
-            .map_err(|errno| failed(&member, errno))?;
+    for join in rest {
+        namespace::set(join.fd.as_fd(), join.namespace).map_err(|errno| failed(&join, errno))?;
     }
     Ok(())
 }
 
-fn join_user(user: &Membership, inside: Inside) -> Result<()> {
-    if inside == Inside::Root {
-        // Where the user namespace denies setgroups, this is the last chance.
-        let _ = credentials::set_groups(&[]);
-    }
-    namespace::set(user.fd.as_fd(), Namespace::User).map_err(|errno| failed(user, errno))?;
+/// Right after the user namespace was joined.
+fn become_inside(inside: Inside) -> Result<()> {
     match inside {
         Inside::Same => {}
         Inside::Root => become_root_inside()?,
@@ -91,10 +116,10 @@ fn become_root_inside() -> Result<()> {
     Ok(())
 }
 
-fn failed(member: &Membership, errno: Errno) -> Error {
-    let wrong = format!("the {} namespace cannot be joined", member.namespace.name());
+fn failed(join: &Join, errno: Errno) -> Error {
+    let wrong = format!("the {} namespace cannot be joined", join.namespace.name());
     let error = Error::new(ErrorKind::Join, wrong).because(errno);
-    match (errno, member.namespace) {
+    match (errno, join.namespace) {
         (Errno::EPERM, Namespace::User) => {
             error.right("this takes CAP_SYS_ADMIN in it: be its owner, or the owner's root")
         }

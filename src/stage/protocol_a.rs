@@ -34,9 +34,9 @@ use crate::sys::exec::StringArray;
 use crate::sys::process::exit_now;
 use crate::sys::signal::{self, CallersMask};
 use crate::sys::{credentials, descriptor, pidfd, terminal};
-use crate::target::Procfs;
 use crate::target::directory::ProgramRoot;
 use crate::target::procfs_root::read_all;
+use crate::target::{Procfs, Target};
 use crate::userdb::{self, Identity};
 use crate::wire::generic_error;
 use crate::wire::init_config::{self, InitConfig};
@@ -141,9 +141,13 @@ pub(crate) fn run(
     if let Some(target) = &target {
         target.still_there()?;
     }
-    drop(target);
     let oom_score_adj = own_oom_score_adj(&procfs)?;
-    join::join(memberships.join, Inside::Root)?;
+    join::join(
+        memberships.into_joins(),
+        target.as_ref().map(Target::pidfd),
+        Inside::Root,
+    )?;
+    drop(target);
     let ceiling = Ceiling {
         no_new_privs: policy.process.no_new_privs,
         landlock: layers.ceiling.landlock,

@@ -52,6 +52,24 @@ pub(crate) fn set(fd: BorrowedFd<'_>, namespace: Namespace) -> Result<(), Errno>
     Ok(())
 }
 
+/// Moves this process into all of these namespaces of another process, in one step
+/// (Linux 5.8): either all of them, as they are at one moment, or none.
+///
+/// # Errors
+/// EINVAL: before Linux 5.8; or one of them cannot be joined by this process.
+/// EPERM: this process lacks the right to join one of them. ESRCH: the process,
+/// or its main thread, has ended.
+pub(crate) fn set_all(
+    process: BorrowedFd<'_>,
+    namespaces: impl Iterator<Item = Namespace>,
+) -> Result<(), Errno> {
+    let flags = namespaces.fold(0, |flags, namespace| flags | clone_flag(namespace));
+    // SAFETY: setns takes two integers. It changes the whole process, which is
+    // single-threaded.
+    check(unsafe { libc::syscall(libc::SYS_setns, process.as_raw_fd(), flags) })?;
+    Ok(())
+}
+
 /// The process's namespace, without /proc.
 ///
 /// # Errors

@@ -15,18 +15,28 @@ pub(crate) struct Known {
     /// The mount that the file was opened through, as mountinfo has it. It stays
     /// this mount's as long as the file is open.
     pub(crate) mount: u64,
+    /// Major and minor number of the file system's device.
+    pub(crate) device: (u32, u32),
+    pub(crate) inode: u64,
 }
 
-/// Reads type and mount of `file`, which may be a handle only (O_PATH).
+impl Known {
+    /// Whether both are one file, reached through one mount.
+    pub(crate) fn is_same_place(&self, other: &Self) -> bool {
+        (self.mount, self.device, self.inode) == (other.mount, other.device, other.inode)
+    }
+}
+
+/// Reads type, mount and inode of `file`, which may be a handle only (O_PATH).
 ///
 /// AT_STATX_DONT_SYNC: a process or a machine that serves the file system is not
 /// asked, and so cannot keep the caller waiting.
 ///
 /// # Errors
-/// EOPNOTSUPP: the kernel does not say one of the two (before Linux 5.8).
+/// EOPNOTSUPP: the kernel does not report one of these (before Linux 5.8).
 pub(crate) fn known(file: BorrowedFd<'_>) -> Result<Known, Errno> {
     let flags = libc::AT_EMPTY_PATH | libc::AT_STATX_DONT_SYNC;
-    let mask = libc::STATX_TYPE | libc::STATX_MNT_ID;
+    let mask = libc::STATX_TYPE | libc::STATX_INO | libc::STATX_MNT_ID;
     let mut found = std::mem::MaybeUninit::<libc::statx>::zeroed();
     // SAFETY: statx reads one string, a literal here, and writes one statx,
     // which is what the last argument points to.
@@ -49,5 +59,7 @@ pub(crate) fn known(file: BorrowedFd<'_>) -> Result<Known, Errno> {
     Ok(Known {
         kind: SFlag::from_bits_truncate(found.stx_mode.into()) & SFlag::S_IFMT,
         mount: found.stx_mnt_id,
+        device: (found.stx_dev_major, found.stx_dev_minor),
+        inode: found.stx_ino,
     })
 }

@@ -1,6 +1,6 @@
 //! The program's root and working directory, and files below its root.
 
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
 use nix::errno::Errno;
@@ -11,6 +11,7 @@ use super::lookup::open_inside;
 use super::{Memberships, Target};
 use crate::error::{Error, ErrorKind, Result};
 use crate::request::{Directory, Namespace, Request, WorkDir};
+use crate::sys::statx;
 
 /// The directory that the program sees as `/`.
 #[derive(Debug)]
@@ -31,7 +32,8 @@ impl ProgramRoot {
         target: Option<&Target>,
         memberships: &Memberships,
     ) -> Result<Self> {
-        let joined = memberships.joins(Namespace::Mnt);
+        let targets = memberships.is_targets(Namespace::Mnt);
+        let joined = targets || memberships.joins(Namespace::Mnt);
         match &request.root {
             Some(Directory::Target) => Ok(Self::Other(link(target, "root")?)),
             Some(Directory::Path(path)) if joined => {
@@ -39,12 +41,23 @@ impl ProgramRoot {
                 Ok(Self::Other(beneath(&base, path)?))
             }
             Some(Directory::Path(path)) => Ok(Self::Other(own(path)?)),
-            None if memberships.joins_targets(Namespace::Mnt) => {
-                Ok(Self::Other(link(target, "root")?))
-            }
+            // A target in the caller's mount namespace may have a root of its own:
+            // it is a chroot then.
+            None if targets => Self::unless_own(link(target, "root")?),
             None if joined => Ok(Self::AfterJoin),
             None => Ok(Self::Own(own_root()?)),
         }
+    }
+
+    fn unless_own(root: OwnedFd) -> Result<Self> {
+        let own = own_root()?;
+        let failed = |errno| Error::new(ErrorKind::System, "the root directory").because(errno);
+        let known = |root: &OwnedFd| statx::known(root.as_fd()).map_err(failed);
+        Ok(if known(&own)?.is_same_place(&known(&root)?) {
+            Self::Own(own)
+        } else {
+            Self::Other(root)
+        })
     }
 
     /// The opened directory, if there is one yet.
@@ -68,7 +81,9 @@ pub(crate) fn open_work_dir(
     };
     match (directory, root) {
         (Directory::Target, _) => link(target, "cwd").map(Some),
-        (Directory::Path(path), ProgramRoot::Other(base)) if memberships.joins(Namespace::Mnt) => {
+        (Directory::Path(path), ProgramRoot::Other(base))
+            if memberships.joins(Namespace::Mnt) || memberships.is_targets(Namespace::Mnt) =>
+        {
             beneath(base, path).map(Some)
         }
         (Directory::Path(path), _) => own(path).map(Some),

@@ -9,7 +9,7 @@ pub(crate) mod process;
 pub(crate) mod procfs_root;
 pub(crate) mod regular_file;
 
-pub(crate) use namespace::{Membership, Memberships};
+pub(crate) use namespace::{Join, Memberships};
 pub(crate) use process::Target;
 pub(crate) use procfs_root::Procfs;
 pub(crate) use regular_file::RootFile;

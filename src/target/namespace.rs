@@ -1,4 +1,5 @@
-//! The namespaces to join, each as an open descriptor of a known type.
+//! The decision about each type of namespace, and the namespaces to join, each as
+//! an open descriptor of a known type.
 
 use std::collections::BTreeMap;
 use std::ffi::CString;
@@ -15,118 +16,205 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::request::{Namespace, NamespaceSource, Selection};
 use crate::sys::{namespace, pidfd};
 
+/// The identity of a namespace: its device and inode number in nsfs. No other
+/// namespace has it for as long as a descriptor or a process holds this one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Identity {
+    pub(crate) device: u64,
+    pub(crate) inode: u64,
+}
+
 /// A namespace to join.
 #[derive(Debug)]
-pub(crate) struct Membership {
+pub(crate) struct Join {
     pub(crate) namespace: Namespace,
     pub(crate) fd: OwnedFd,
-    /// Its inode number in nsfs.
-    pub(crate) inode: u64,
+    pub(crate) identity: Identity,
     /// It is the target's, and was not named as a file or by an id.
     pub(crate) of_target: bool,
 }
 
-/// What becomes of each namespace.
+/// What happens to the program's namespace of one type. There is no fifth case.
 #[derive(Debug)]
-pub(crate) struct Memberships {
-    pub(crate) join: Vec<Membership>,
-    /// Those that the caller shares already.
-    pub(crate) shared: Vec<Namespace>,
-    /// Those that the kernel does not have.
-    pub(crate) missing: Vec<Namespace>,
+pub(crate) enum Decision {
+    /// It is joined.
+    Join(Join),
+    /// It is requested, and the program is in it already: this one.
+    Shared(Identity),
+    /// It is not requested: the program stays in this one.
+    NotRequested(Identity),
+    /// The kernel has no namespaces of this type: the caller's own
+    /// /proc/self/ns lacks it. Nothing else leads to this.
+    Unsupported,
 }
 
+impl Decision {
+    /// The namespace that the program has to be in; `None` only where the kernel
+    /// has no namespaces of this type.
+    pub(crate) fn expected(&self) -> Option<Identity> {
+        match self {
+            Self::Join(join) => Some(join.identity),
+            Self::Shared(identity) | Self::NotRequested(identity) => Some(*identity),
+            Self::Unsupported => None,
+        }
+    }
+}
+
+/// The decision about each type of namespace.
+#[derive(Debug)]
+pub(crate) struct Memberships {
+    /// One for each of [`Namespace::ALL`], in that order.
+    decisions: Vec<(Namespace, Decision)>,
+}
+
+/// How often a target that changes its namespaces while they are opened is
+/// looked at again before the exec is refused.
+const ATTEMPTS: u32 = 10;
+
 impl Memberships {
-    /// Opens the namespaces of `selection`.
+    /// Opens the namespaces of `selection` for a program that is a child of this
+    /// process, or, with `no_fork`, this process itself.
+    ///
+    /// The target's namespaces are opened one after the other. A target that
+    /// changes one meanwhile would be joined half before and half after; so they
+    /// are looked at a second time, and opened again if one has changed.
+    ///
+    /// # Errors
+    /// `Target`: the target is not there, or changes its namespaces faster than
+    /// they can be opened. `Unsupported`: the kernel lacks a type that was named.
     pub(crate) fn open(
         selection: &Selection,
         user_parent: bool,
+        no_fork: bool,
         target: Option<&Target>,
         procfs: &Procfs,
     ) -> Result<Self> {
-        let mut opened = Self {
-            join: Vec::new(),
-            shared: Vec::new(),
-            missing: Vec::new(),
-        };
+        for _ in 0..ATTEMPTS {
+            let mut opened = Self::open_once(selection, no_fork, target, procfs)?;
+            if opened.are_still_the_targets(target)? {
+                if user_parent {
+                    opened.join_owner()?;
+                }
+                return Ok(opened);
+            }
+        }
+        let pid = target.map_or(0, |target| target.pid().get());
+        let wrong = format!("process {pid} changes its namespaces while they are opened");
+        Err(Error::new(ErrorKind::Target, wrong).right("try again once it has settled"))
+    }
+
+    fn open_once(
+        selection: &Selection,
+        no_fork: bool,
+        target: Option<&Target>,
+        procfs: &Procfs,
+    ) -> Result<Self> {
         let none = BTreeMap::new();
         let (whole, named): (&[Namespace], _) = match selection {
             Selection::All { except } => (&Namespace::ALL, except),
             Selection::ProtocolA => (&PROTOCOL_A, &none),
             Selection::Only(named) => (&[], named),
         };
+        let mut decisions = Vec::with_capacity(Namespace::ALL.len());
         for namespace in Namespace::ALL {
-            match named.get(&namespace) {
-                Some(source) => {
-                    let opened_source = open_source(namespace, source, target, procfs)?;
-                    opened.join.push(opened_source);
+            let own = Own::look_up(namespace, no_fork, procfs)?;
+            let name = namespace.name();
+            let decision = match (named.get(&namespace), own) {
+                (Some(_), Own::Unsupported) => {
+                    let wrong = format!("this kernel has no {name} namespaces");
+                    return Err(Error::new(ErrorKind::Unsupported, wrong));
                 }
-                None if whole.contains(&namespace) => {
-                    opened.add_unless_shared(namespace, target, procfs)?;
+                (Some(source), _) => Decision::Join(open_source(namespace, source, target)?),
+                (None, Own::Unsupported) => Decision::Unsupported,
+                (None, own) if whole.contains(&namespace) => {
+                    let join = open_source(namespace, &NamespaceSource::Target, target)?;
+                    match own {
+                        Own::This(own) if own == join.identity => Decision::Shared(own),
+                        _ => Decision::Join(join),
+                    }
                 }
-                None => {}
+                (None, Own::This(own)) => Decision::NotRequested(own),
+                (None, Own::NotYet) => {
+                    let wrong = format!("the next child begins a {name} namespace of its own");
+                    return Err(Error::new(ErrorKind::Usage, wrong)
+                        .right("start nsexec from a child of the process that unshared it"));
+                }
+            };
+            decisions.push((namespace, decision));
+        }
+        Ok(Self { decisions })
+    }
+
+    /// Whether the target is still in all of the namespaces that were opened.
+    fn are_still_the_targets(&self, target: Option<&Target>) -> Result<bool> {
+        let Some(target) = target else {
+            return Ok(true);
+        };
+        for (namespace, decision) in &self.decisions {
+            let seen = match decision {
+                Decision::Join(join) if join.of_target => join.identity,
+                Decision::Shared(identity) => *identity,
+                _ => continue,
+            };
+            if identity(&of_target(*namespace, target)?)? != seen {
+                return Ok(false);
             }
         }
-        if user_parent {
-            opened.join_owner()?;
-        }
-        Ok(opened)
+        Ok(true)
+    }
+
+    pub(crate) fn decisions(&self) -> impl Iterator<Item = (Namespace, &Decision)> {
+        self.decisions
+            .iter()
+            .map(|(namespace, decision)| (*namespace, decision))
+    }
+
+    fn of(&self, namespace: Namespace) -> Option<&Decision> {
+        let mut decisions = self.decisions();
+        decisions
+            .find(|(known, _)| *known == namespace)
+            .map(|(_, decision)| decision)
+    }
+
+    /// The namespaces to join, which are used up by that.
+    pub(crate) fn into_joins(self) -> Vec<Join> {
+        let decisions = self.decisions.into_iter();
+        decisions
+            .filter_map(|(_, decision)| match decision {
+                Decision::Join(join) => Some(join),
+                _ => None,
+            })
+            .collect()
+    }
+
+    fn joins_of(&self) -> impl Iterator<Item = &Join> {
+        self.decisions().filter_map(|(_, decision)| match decision {
+            Decision::Join(join) => Some(join),
+            _ => None,
+        })
     }
 
     pub(crate) fn joins(&self, namespace: Namespace) -> bool {
-        self.join.iter().any(|member| member.namespace == namespace)
+        matches!(self.of(namespace), Some(Decision::Join(_)))
     }
 
-    /// Whether the namespace of this type is joined and is the target's own.
-    pub(crate) fn joins_targets(&self, namespace: Namespace) -> bool {
-        self.join
-            .iter()
-            .any(|member| member.namespace == namespace && member.of_target)
-    }
-
-    fn add_unless_shared(
-        &mut self,
-        namespace: Namespace,
-        target: Option<&Target>,
-        procfs: &Procfs,
-    ) -> Result<()> {
-        let Some(target) = target else {
-            return Err(no_target(namespace));
-        };
-        let failed = |errno| Error::new(ErrorKind::System, "a namespace's inode").because(errno);
-        let own = match procfs.own_namespace(namespace.name()) {
-            Ok(own) => own,
-            // Only the caller's own directory shows which types the kernel
-            // lacks: that of the target lacks all of them once it has ended.
-            Err(Errno::ENOENT) => {
-                self.missing.push(namespace);
-                return Ok(());
-            }
-            Err(errno) => return Err(failed(errno)),
-        };
-        let fd = of_target(namespace, target)?;
-        let stat = fstat(&fd).map_err(failed)?;
-        if own == (stat.st_dev, stat.st_ino) {
-            self.shared.push(namespace);
-        } else {
-            self.join.push(Membership {
-                namespace,
-                fd,
-                inode: stat.st_ino,
-                of_target: true,
-            });
+    /// Whether the program ends up in the target's namespace of this type because
+    /// that was requested: it is joined, or shared already.
+    pub(crate) fn is_targets(&self, namespace: Namespace) -> bool {
+        match self.of(namespace) {
+            Some(Decision::Join(join)) => join.of_target,
+            Some(Decision::Shared(_)) => true,
+            _ => false,
         }
-        Ok(())
     }
 
     /// `--user-parent`: the user namespace that owns the first of the others,
     /// or the parent of the one that is joined.
     fn join_owner(&mut self) -> Result<()> {
         let of = self
-            .join
-            .iter()
-            .find(|member| member.namespace == Namespace::User);
-        let Some(of) = of.or_else(|| self.join.first()) else {
+            .joins_of()
+            .find(|join| join.namespace == Namespace::User);
+        let Some(of) = of.or_else(|| self.joins_of().next()) else {
             return Err(
                 Error::new(ErrorKind::Usage, "--user-parent: no namespace is joined")
                     .right("name the namespace whose owner is meant"),
@@ -141,11 +229,48 @@ impl Memberships {
                 .because(errno)
                 .right("it is out of reach when it is not beneath the caller's")
         })?;
-        let owner = membership(Namespace::User, fd, false, &"--user-parent")?;
-        self.join
-            .retain(|member| member.namespace != Namespace::User);
-        self.join.push(owner);
+        let owner = check(Namespace::User, fd, false, &"--user-parent")?;
+        let user = self
+            .decisions
+            .iter_mut()
+            .find(|(namespace, _)| *namespace == Namespace::User);
+        if let Some((_, decision)) = user {
+            *decision = Decision::Join(owner);
+        }
         Ok(())
+    }
+}
+
+/// The namespace of one type that the program is in if nothing is joined.
+enum Own {
+    /// The kernel has no namespaces of this type.
+    Unsupported,
+    This(Identity),
+    /// One that does not exist yet: the next child of this process begins it.
+    NotYet,
+}
+
+impl Own {
+    /// A child is born into the pid and time namespaces that its parent has set
+    /// for its children, which need not be the parent's own (pid_namespaces(7)).
+    fn look_up(namespace: Namespace, no_fork: bool, procfs: &Procfs) -> Result<Self> {
+        let look_up = |name: &str| match procfs.own_namespace(name) {
+            Ok(own) => Ok(Some(own)),
+            Err(Errno::ENOENT) => Ok(None),
+            Err(errno) => {
+                let what = format!("/proc/self/ns/{name}");
+                Err(Error::new(ErrorKind::System, what).because(errno))
+            }
+        };
+        let Some(own) = look_up(namespace.name())? else {
+            return Ok(Self::Unsupported);
+        };
+        let for_children = match (namespace, no_fork) {
+            (Namespace::Pid, false) => "pid_for_children",
+            (Namespace::Time, false) => "time_for_children",
+            _ => return Ok(Self::This(own)),
+        };
+        Ok(look_up(for_children)?.map_or(Self::NotYet, Self::This))
     }
 }
 
@@ -163,21 +288,14 @@ fn open_source(
     namespace: Namespace,
     source: &NamespaceSource,
     target: Option<&Target>,
-    procfs: &Procfs,
-) -> Result<Membership> {
+) -> Result<Join> {
     match source {
         NamespaceSource::Target => {
             let target = target.ok_or_else(|| no_target(namespace))?;
-            if procfs.own_namespace(namespace.name()) == Err(Errno::ENOENT) {
-                let wrong = format!("this kernel has no {} namespaces", namespace.name());
-                return Err(Error::new(ErrorKind::Unsupported, wrong));
-            }
             let fd = of_target(namespace, target)?;
-            membership(namespace, fd, true, &namespace.name())
+            check(namespace, fd, true, &namespace.name())
         }
-        NamespaceSource::File(path) => {
-            membership(namespace, open_path(path)?, false, &path.display())
-        }
+        NamespaceSource::File(path) => check(namespace, open_path(path)?, false, &path.display()),
         NamespaceSource::Id(id) => {
             let fd = namespace::by_id(id.get()).map_err(|errno| {
                 Error::new(
@@ -187,7 +305,7 @@ fn open_source(
                 .because(errno)
                 .right("by its id alone, a namespace is opened from Linux 6.19 on")
             })?;
-            membership(namespace, fd, false, id)
+            check(namespace, fd, false, id)
         }
         NamespaceSource::Socket(number) => {
             let target = target.ok_or_else(|| no_target(namespace))?;
@@ -196,7 +314,7 @@ fn open_source(
             let socket = pidfd::duplicate(target.pidfd(), *number).map_err(failed)?;
             let fd = namespace::of_socket(socket.as_fd())
                 .map_err(|errno| failed(errno).right("give the number of a socket"))?;
-            membership(namespace, fd, false, &wrong)
+            check(namespace, fd, false, &wrong)
         }
     }
 }
@@ -229,12 +347,12 @@ fn open_path(path: &Path) -> Result<OwnedFd> {
 }
 
 /// Makes sure that `fd` is a namespace, and of this type.
-fn membership(
+fn check(
     namespace: Namespace,
     fd: OwnedFd,
     of_target: bool,
     name: &dyn std::fmt::Display,
-) -> Result<Membership> {
+) -> Result<Join> {
     /// NSFS_MAGIC, linux/magic.h.
     const NSFS_MAGIC: FsType = FsType(0x6e73_6673);
     let failed = |errno| Error::new(ErrorKind::System, format!("{name}")).because(errno);
@@ -255,12 +373,22 @@ fn membership(
         let wrong = format!("{name} is a namespace of the type {other}, not {wanted}");
         return Err(Error::new(ErrorKind::Target, wrong));
     }
-    let inode = fstat(&fd).map_err(failed)?.st_ino;
-    Ok(Membership {
+    let identity = identity(&fd)?;
+    Ok(Join {
         namespace,
         fd,
-        inode,
+        identity,
         of_target,
+    })
+}
+
+/// The identity of the namespace that `fd` is.
+pub(crate) fn identity(fd: &OwnedFd) -> Result<Identity> {
+    let stat = fstat(fd)
+        .map_err(|errno| Error::new(ErrorKind::System, "a namespace's inode").because(errno))?;
+    Ok(Identity {
+        device: stat.st_dev,
+        inode: stat.st_ino,
     })
 }
 

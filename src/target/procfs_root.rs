@@ -9,6 +9,7 @@ use nix::fcntl::{OFlag, open, openat, readlinkat};
 use nix::sys::stat::Mode;
 use nix::sys::statfs::{PROC_SUPER_MAGIC, fstatfs};
 
+use super::namespace::Identity;
 use crate::error::{Error, ErrorKind, Result};
 
 /// A procfs that shows the caller's own pid namespace.
@@ -89,12 +90,18 @@ impl Procfs {
         openat(&self.directory, path, flags, Mode::empty())
     }
 
-    /// Device and inode number of one of the caller's namespaces.
-    pub(crate) fn own_namespace(&self, name: &str) -> std::result::Result<(u64, u64), Errno> {
-        let path = format!("self/ns/{name}");
-        let stat =
-            nix::sys::stat::fstatat(&self.directory, path.as_str(), nix::fcntl::AtFlags::empty())?;
-        Ok((stat.st_dev, stat.st_ino))
+    /// The identity of one of the caller's namespaces.
+    pub(crate) fn own_namespace(&self, name: &str) -> std::result::Result<Identity, Errno> {
+        self.namespace(&format!("self/ns/{name}"))
+    }
+
+    /// The identity of the namespace that a link below it leads to.
+    pub(crate) fn namespace(&self, path: &str) -> std::result::Result<Identity, Errno> {
+        let stat = nix::sys::stat::fstatat(&self.directory, path, nix::fcntl::AtFlags::empty())?;
+        Ok(Identity {
+            device: stat.st_dev,
+            inode: stat.st_ino,
+        })
     }
 }
 

@@ -37,7 +37,7 @@ impl Child {
     pub(super) fn run(self, log: &mut Log) -> Result<()> {
         let _ = process::set_name(c"runc:[1:CHILD]");
         let joins = !self.bootstrap.join.is_empty();
-        join::join(self.memberships.join, Inside::User0)?;
+        join::join(self.memberships.into_joins(), None, Inside::User0)?;
         let mut rest = self.bootstrap.create.clone();
         if rest.remove(&Namespace::User) {
             log.debug("unshare user namespace");
