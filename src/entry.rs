@@ -109,7 +109,7 @@ fn through_protocol_a(asked: &env::ProtocolA) -> Result<()> {
     };
     let mut request = Request::new(target, Vec::new());
     request.namespaces = Selection::ProtocolA;
-    let plan = Plan::of(request, policy, own_file, procfs, handed_over)?;
+    let plan = Plan::of(request, policy, own_file, procfs)?;
     protocol_a::run(plan, pipe, console, handed_over)
 }
 

@@ -1,6 +1,6 @@
 //! A [`Request`]: what the caller means, whichever way it was written.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{CString, OsStr};
 use std::fmt;
 use std::num::NonZeroU64;
@@ -234,8 +234,8 @@ pub struct Request {
     pub follow_context: bool,
     /// Become the program instead of starting it and waiting for it.
     pub no_fork: bool,
-    /// Descriptors 3 to 3 + N - 1 are handed to the program.
-    pub preserve_fds: u32,
+    /// Descriptors that the program gets under the same numbers, each from 3 on.
+    pub preserve_fds: BTreeSet<RawFd>,
     /// The policy.
     pub policy: PolicyChoice,
     /// Tell on standard error what was refused, by which layer and rule.
@@ -272,7 +272,7 @@ impl Request {
             join_cgroup: false,
             follow_context: false,
             no_fork: false,
-            preserve_fds: 0,
+            preserve_fds: BTreeSet::new(),
             policy: PolicyChoice::Configured,
             explain: false,
             seccomp_fds: Vec::new(),

@@ -365,12 +365,16 @@ fn descriptors_that_give_nothing_are_refused() {
     let filter = || file(&bytes(&[ALLOW]));
     let (_read, write) = nix::unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC).unwrap();
     let cases: [(Vec<OwnedFd>, &[&str], &str); 7] = [
-        (vec![], &["--seccomp-fd", "3"], "--seccomp-fd 3: EBADF"),
+        (
+            vec![],
+            &["--seccomp-fd", "3"],
+            "--seccomp-fd 3: descriptor 3 is not open",
+        ),
         // A copy of the first must not pass for the second.
         (
             vec![filter()],
             &["--seccomp-fd", "3", "--seccomp-fd", "4"],
-            "--seccomp-fd 4: EBADF",
+            "--seccomp-fd 4: descriptor 4 is not open",
         ),
         (vec![write], &["--seccomp-fd", "3"], "open for reading"),
         (

@@ -1,6 +1,6 @@
 //! What written options mean together.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{CString, OsStr, OsString};
 use std::os::fd::RawFd;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -47,6 +47,7 @@ pub fn command(written: Written) -> Result<Command, UsageFault> {
     let target = options.target()?;
     let namespaces = options.selection(target)?;
     let (target_environment, environment) = options.environment()?;
+    let descriptors = options.descriptors()?;
     let request = Request {
         target,
         user_parent: options.has(Name::UserParent),
@@ -61,15 +62,11 @@ pub fn command(written: Written) -> Result<Command, UsageFault> {
         join_cgroup: options.has(Name::JoinCgroup),
         follow_context: options.has(Name::FollowContext),
         no_fork: options.has(Name::NoFork),
-        preserve_fds: options
-            .number(Name::PreserveFds, 0, MAX_PRESERVED)?
-            .unwrap_or(0),
+        preserve_fds: descriptors.preserved,
         policy: options.policy()?,
         explain: options.has(Name::Explain),
-        seccomp_fds: options.seccomp_fds()?,
-        status_fd: options
-            .number(Name::StatusFd, 0, MAX_DESCRIPTOR)?
-            .and_then(|fd| i32::try_from(fd).ok()),
+        seccomp_fds: descriptors.programs,
+        status_fd: descriptors.status,
         namespaces,
         program,
     };
@@ -83,6 +80,15 @@ pub fn command(written: Written) -> Result<Command, UsageFault> {
 }
 
 struct Options(Vec<Given>);
+
+/// The descriptors that a command line declares.
+#[derive(Debug, Default)]
+struct Descriptors {
+    status: Option<RawFd>,
+    preserved: BTreeSet<RawFd>,
+    /// In the order of the options.
+    programs: Vec<RawFd>,
+}
 
 impl Options {
     fn given(&self, name: Name) -> Option<&Given> {
@@ -132,30 +138,10 @@ impl Options {
         Ok(())
     }
 
-    /// The descriptors of added filters, which are nobody else's.
-    fn seccomp_fds(&self) -> Result<Vec<RawFd>, UsageFault> {
+    /// Every descriptor that is declared, each with one use.
+    fn descriptors(&self) -> Result<Descriptors, UsageFault> {
         let mut taken: Vec<(u32, &'static Known)> = Vec::new();
-        if let Some(given) = self.given(Name::StatusFd)
-            && let Some(number) = self.number(Name::StatusFd, 0, MAX_DESCRIPTOR)?
-        {
-            taken.push((number, given.option));
-        }
-        let preserved = self.number(Name::PreserveFds, 0, MAX_PRESERVED)?;
-        if let Some(given) = self.given(Name::PreserveFds) {
-            let numbers = 3..3 + preserved.unwrap_or(0);
-            taken.extend(numbers.map(|number| (number, given.option)));
-        }
-        let mut fds = Vec::new();
-        for Given { option, value } in &self.0 {
-            let (Name::SeccompFd, Some(value)) = (option.name, value) else {
-                continue;
-            };
-            // 0, 1 and 2 are the program's.
-            let number = number::number(value.as_bytes(), 3, MAX_DESCRIPTOR)
-                .map_err(|fault| wrong_number(option, value, fault))?;
-            let (Ok(number), Ok(fd)) = (u32::try_from(number), RawFd::try_from(number)) else {
-                return Err(wrong_text(option, value));
-            };
+        let mut take = |number: u32, option: &'static Known| {
             if let Some((_, owner)) = taken.iter().find(|(taken, _)| *taken == number) {
                 return Err(UsageFault::Descriptor {
                     option,
@@ -164,9 +150,44 @@ impl Options {
                 });
             }
             taken.push((number, option));
-            fds.push(fd);
+            RawFd::try_from(number).map_err(|_| UsageFault::Word)
+        };
+        let mut found = Descriptors::default();
+        if let Some(given) = self.given(Name::StatusFd)
+            && let Some(number) = self.number(Name::StatusFd, 0, MAX_DESCRIPTOR)?
+        {
+            found.status = Some(take(number, given.option)?);
         }
-        Ok(fds)
+        if let Some(given) = self.given(Name::PreserveFds)
+            && let Some(count) = self.number(Name::PreserveFds, 0, MAX_PRESERVED)?
+        {
+            for number in 3..3 + count {
+                found.preserved.insert(take(number, given.option)?);
+            }
+        }
+        for Given { option, value } in &self.0 {
+            let Some(value) = value else { continue };
+            let numbers = match option.name {
+                Name::PreserveFd => {
+                    let count = usize::try_from(MAX_PRESERVED).unwrap_or(usize::MAX);
+                    number::list(value.as_bytes(), 3, MAX_DESCRIPTOR, count)
+                }
+                // 0, 1 and 2 are the program's.
+                Name::SeccompFd => number::number(value.as_bytes(), 3, MAX_DESCRIPTOR)
+                    .map(|number| BTreeSet::from([number])),
+                _ => continue,
+            };
+            for number in numbers.map_err(|fault| wrong_number(option, value, fault))? {
+                let number = u32::try_from(number).map_err(|_| wrong_text(option, value))?;
+                let fd = take(number, option)?;
+                if option.name == Name::PreserveFd {
+                    found.preserved.insert(fd);
+                } else {
+                    found.programs.push(fd);
+                }
+            }
+        }
+        Ok(found)
     }
 
     fn refuse_what_needs_more(&self, request: &Request) -> Result<(), UsageFault> {

@@ -1,6 +1,7 @@
 //! Numbers and ids, read strictly: decimal digits alone, nothing before, between
 //! or after them. What does not parse is an error, never 0 (CVE-2026-30892).
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::num::NonZeroU64;
 
@@ -16,6 +17,10 @@ pub enum Reason {
     Digit,
     /// A leading zero, which other readers take for octal.
     LeadingZero,
+    /// A number of a list that stands in it before.
+    Twice,
+    /// A list of more numbers than this.
+    TooMany(usize),
     /// Outside these bounds.
     Range {
         /// The least that is taken.
@@ -78,6 +83,41 @@ pub fn target(text: &[u8]) -> Result<TargetId, Fault<Reason>> {
     })
 }
 
+/// `N` or `N-M`, or several of them with commas between: numbers from `least` to
+/// `most`, each once, at most `count` of them.
+///
+/// # Errors
+/// Which of them is wrong, and why.
+pub fn list(
+    text: &[u8],
+    least: u64,
+    most: u64,
+    count: usize,
+) -> Result<BTreeSet<u64>, Fault<Reason>> {
+    let mut numbers = BTreeSet::new();
+    let mut start = 0;
+    for part in text.split(|byte| *byte == b',') {
+        let span = start..start + part.len();
+        let mut ends = part.splitn(2, |byte| *byte == b'-');
+        let begin = ends.next().unwrap_or_default();
+        let first = at(begin, start, least, most)?;
+        let last = match ends.next() {
+            Some(end) => at(end, start + begin.len() + 1, first, most)?,
+            None => first,
+        };
+        for number in first..=last {
+            if !numbers.insert(number) {
+                return Err(Fault::new(span, Reason::Twice));
+            }
+            if numbers.len() > count {
+                return Err(Fault::new(span, Reason::TooMany(count)));
+            }
+        }
+        start = span.end + 1;
+    }
+    Ok(numbers)
+}
+
 /// The greatest user or group id: 2^32 - 1 means "no change" to the kernel.
 pub const MAX_ID: u32 = u32::MAX - 1;
 
@@ -99,6 +139,8 @@ impl fmt::Display for Reason {
             Self::Empty => f.write_str("a number is missing"),
             Self::Digit => f.write_str("only decimal digits make a number"),
             Self::LeadingZero => f.write_str("a number has no leading zero"),
+            Self::Twice => f.write_str("a number is in the list twice"),
+            Self::TooMany(count) => write!(f, "more than {count} numbers"),
             Self::Range { least, most } => write!(f, "it has to be from {least} to {most}"),
         }
     }
@@ -144,6 +186,31 @@ mod tests {
             (good.pid.get(), good.inode),
             (i32::MAX, NonZeroU64::new(u64::MAX))
         );
+    }
+
+    #[test]
+    fn lists_are_strict() {
+        let read = |text: &str| list(text.as_bytes(), 3, 4000, 1024);
+        let numbers = |text: &str| read(text).unwrap().into_iter().collect::<Vec<_>>();
+        assert_eq!(numbers("63"), [63]);
+        assert_eq!(numbers("63,3"), [3, 63]);
+        assert_eq!(numbers("9,20-22,10-10"), [9, 10, 20, 21, 22]);
+        assert_eq!(numbers("3-1026").len(), 1024);
+        let reason = |text: &str| read(text).unwrap_err().reason;
+        assert_eq!(reason("3-1027"), Reason::TooMany(1024));
+        for text in ["", ",", "3,", ",3", "3,,4", "-3", "3-", "-", "3-,4"] {
+            assert_eq!(reason(text), Reason::Empty, "{text:?}");
+        }
+        for text in ["3 4", "3, 4", "3-5-7", "+3", "3;4", "x"] {
+            assert_eq!(reason(text), Reason::Digit, "{text:?}");
+        }
+        for text in ["3,3", "3-5,4", "4,3-5"] {
+            assert_eq!(reason(text), Reason::Twice, "{text}");
+        }
+        for text in ["2", "4001", "5-3", "3-4001"] {
+            assert!(matches!(reason(text), Reason::Range { .. }), "{text}");
+        }
+        assert_eq!(read("10,20-2x").unwrap_err().span, 7..8);
     }
 
     #[test]

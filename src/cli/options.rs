@@ -39,6 +39,8 @@ pub enum Name {
     FollowContext,
     /// `--preserve-fds`
     PreserveFds,
+    /// `--preserve-fd`
+    PreserveFd,
     /// `--policy`
     Policy,
     /// `--seccomp-fd`
@@ -110,7 +112,7 @@ const fn long_only(name: Name, long: &'static str, value: Value, help: &'static 
 }
 
 /// Every option, in the order of `--help`.
-pub const OPTIONS: [Option; 31] = {
+pub const OPTIONS: [Option; 32] = {
     use Value::{Attached, None, Required};
     let ns = Attached("FILE");
     [
@@ -277,6 +279,12 @@ pub const OPTIONS: [Option; 31] = {
             "preserve-fds",
             Required("N"),
             "hand descriptors 3 to 3+N-1 over",
+        ),
+        long_only(
+            Name::PreserveFd,
+            "preserve-fd",
+            Required("LIST"),
+            "hand these over: 63, or 9,20-22",
         ),
         long_only(
             Name::Policy,

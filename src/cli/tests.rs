@@ -33,7 +33,7 @@ fn every_option_of_the_table_is_taken_in_both_forms() {
     for known in options::all() {
         let value = match known.name {
             Name::Target | Name::SetUid | Name::SetGid | Name::NetSocket => "7",
-            Name::PreserveFds | Name::SeccompFd | Name::StatusFd => "5",
+            Name::PreserveFds | Name::PreserveFd | Name::SeccompFd | Name::StatusFd => "5",
             Name::Policy => "strict",
             _ => "/x",
         };
@@ -123,7 +123,7 @@ fn with_a_target_only_a_namespace_letter_narrows_what_is_joined() {
         }
         let values: &[&str] = match known.name {
             Name::SetUid | Name::SetGid => &["=7", "=follow"],
-            Name::PreserveFds | Name::SeccompFd | Name::StatusFd => &["=5"],
+            Name::PreserveFds | Name::PreserveFd | Name::SeccompFd | Name::StatusFd => &["=5"],
             Name::Policy => &["=strict"],
             _ => match known.value {
                 options::Value::None => &[""],
@@ -187,7 +187,7 @@ fn values_mean_what_they_say() {
         })
         .collect();
     assert_eq!(entries, [("A", Some("b=c")), ("D", None)]);
-    assert_eq!(request.preserve_fds, 2);
+    assert_eq!(request.preserve_fds.into_iter().collect::<Vec<_>>(), [3, 4]);
     assert_eq!(request.policy, PolicyChoice::File("./p.toml".into()));
     assert_eq!(request.status_fd, Some(9));
     assert_eq!(request.seccomp_fds, [7, 5]);
@@ -256,6 +256,11 @@ fn what_is_wrong_is_named() {
         "-t 1 -S root",
         "-t 1 -G 4294967295",
         "-t 1 --preserve-fds 1025",
+        "-t 1 --preserve-fd 2",
+        "-t 1 --preserve-fd 5-4",
+        "-t 1 --preserve-fd 3,",
+        "-t 1 --preserve-fd 3-1027",
+        "-t 1 --preserve-fd 4,4",
         "-t 1 --status-fd -1",
         "-t 1 --seccomp-fd 0",
         "-t 1 --seccomp-fd 2",
@@ -276,21 +281,76 @@ fn what_is_wrong_is_named() {
 
 #[test]
 fn a_descriptor_of_a_filter_is_nobody_elses() {
-    let taken = |owner, number| UsageFault::Descriptor {
-        option: option("seccomp-fd"),
+    let taken = |long, owner, number| UsageFault::Descriptor {
+        option: option(long),
         number,
         owner: option(owner),
     };
-    for (line, owner, number) in [
-        ("-t 1 --seccomp-fd 5 --seccomp-fd 5", "seccomp-fd", 5),
-        ("-t 1 --seccomp-fd 6 --status-fd 6", "status-fd", 6),
-        ("-t 1 --status-fd 6 --seccomp-fd 6", "status-fd", 6),
-        ("-t 1 --seccomp-fd 3 --preserve-fds 1", "preserve-fds", 3),
-        ("-t 1 --preserve-fds 9 --seccomp-fd 11", "preserve-fds", 11),
+    for (line, option, owner, number) in [
+        (
+            "-t 1 --seccomp-fd 5 --seccomp-fd 5",
+            "seccomp-fd",
+            "seccomp-fd",
+            5,
+        ),
+        (
+            "-t 1 --seccomp-fd 6 --status-fd 6",
+            "seccomp-fd",
+            "status-fd",
+            6,
+        ),
+        (
+            "-t 1 --status-fd 6 --seccomp-fd 6",
+            "seccomp-fd",
+            "status-fd",
+            6,
+        ),
+        (
+            "-t 1 --seccomp-fd 3 --preserve-fds 1",
+            "seccomp-fd",
+            "preserve-fds",
+            3,
+        ),
+        (
+            "-t 1 --preserve-fds 9 --seccomp-fd 11",
+            "seccomp-fd",
+            "preserve-fds",
+            11,
+        ),
+        (
+            "-t 1 --preserve-fd 9,11 --seccomp-fd 11",
+            "seccomp-fd",
+            "preserve-fd",
+            11,
+        ),
+        (
+            "-t 1 --seccomp-fd 11 --preserve-fd 10-12",
+            "preserve-fd",
+            "seccomp-fd",
+            11,
+        ),
+        (
+            "-t 1 --preserve-fds 2 --preserve-fd 4",
+            "preserve-fd",
+            "preserve-fds",
+            4,
+        ),
+        (
+            "-t 1 --preserve-fds 2 --status-fd 4",
+            "preserve-fds",
+            "status-fd",
+            4,
+        ),
+        (
+            "-t 1 --preserve-fd 63 --status-fd 63",
+            "preserve-fd",
+            "status-fd",
+            63,
+        ),
     ] {
-        assert_eq!(fault(line), taken(owner, number), "{line}");
+        assert_eq!(fault(line), taken(option, owner, number), "{line}");
     }
-    let line = "-t 1 --preserve-fds 8 --status-fd 5 --seccomp-fd 11 --seccomp-fd 12";
+    let line = "-t 1 --preserve-fds 8 --status-fd 13 --seccomp-fd 11 --seccomp-fd 12";
     assert_eq!(request(line).seccomp_fds, [11, 12]);
     assert_eq!(
         fault("-t 1 --seccomp-fd 3 --explain"),
@@ -306,7 +366,11 @@ fn a_descriptor_of_a_filter_is_nobody_elses() {
 fn bounds_are_bounds() {
     let greatest = request("-t 1 --seccomp-fd 3 --seccomp-fd 2147483647");
     assert_eq!(greatest.seccomp_fds, [3, i32::MAX]);
-    assert_eq!(request("-t 1 --preserve-fds 1024").preserve_fds, 1024);
+    assert_eq!(request("-t 1 --preserve-fds 1024").preserve_fds.len(), 1024);
+    assert_eq!(
+        request("-t 1 --preserve-fd 3-1026").preserve_fds.len(),
+        1024
+    );
 }
 
 #[test]

@@ -14,6 +14,7 @@ use crate::policy::resolved::{Environment, ResolvedPolicy};
 use crate::request::{Namespace, Request, Selection};
 use crate::stage::own_file::OwnFile;
 use crate::stage::policy_choice::Origin;
+use crate::stage::preserved::Preserved;
 use crate::stage::seccomp_fd::AddedFilters;
 use crate::target::directory::{self, ProgramRoot};
 use crate::target::procfs_root::{MAX_FILE, read_all};
@@ -47,6 +48,7 @@ pub struct Plan {
     pub(crate) explains: Option<Origin>,
     /// Besides the policy's.
     pub(crate) added_filters: AddedFilters,
+    pub(crate) preserved: Preserved,
 }
 
 impl Plan {
@@ -59,16 +61,14 @@ impl Plan {
         policy: ResolvedPolicy,
         own_file: OwnFile,
         procfs: Procfs,
-        handed_over: u32,
     ) -> Result<Self> {
-        if request.preserve_fds > 0 && !policy.preserve_fds {
+        if !request.preserve_fds.is_empty() && !policy.preserve_fds {
             let wrong = format!(
-                "--preserve-fds: the policy {} hands no descriptors over",
+                "--preserve-fds, --preserve-fd: the policy {} hands no descriptors over",
                 policy.name
             );
             return Err(Error::new(ErrorKind::Policy, wrong).right("use one with [fds] preserve"));
         }
-        check_preserved(request.preserve_fds, handed_over)?;
         let target = request
             .target
             .map(|id| Target::pin(&procfs, id))
@@ -130,6 +130,7 @@ impl Plan {
             context,
             explains: None,
             added_filters: AddedFilters::none(),
+            preserved: Preserved::none(),
         })
     }
 }
@@ -188,20 +189,6 @@ pub(crate) fn own_mounts(procfs: &Procfs) -> Result<Vec<u8>> {
         .open_file(c"self/mountinfo")
         .map_err(|errno| Error::new(ErrorKind::System, what).because(errno))?;
     read_all(file, MAX_FILE, &what)
-}
-
-/// A number that the caller has not opened would let one of the helper's own
-/// through (runc had this).
-fn check_preserved(wanted: u32, handed_over: u32) -> Result<()> {
-    if wanted <= handed_over {
-        return Ok(());
-    }
-    let wrong = format!(
-        "--preserve-fds {wanted}: descriptor {} is not open",
-        3 + handed_over
-    );
-    Err(Error::new(ErrorKind::Usage, wrong)
-        .right(format!("at most {handed_over} can be given here")))
 }
 
 /// The target's SELinux context, for the program.

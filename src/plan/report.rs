@@ -52,7 +52,7 @@ impl Plan {
                 environment_name(&self.policy.process.environment)
             },
             "cgroups": self.cgroups.len(),
-            "descriptors": 3 + self.request.preserve_fds,
+            "descriptors": (0..=2).chain(self.request.preserve_fds.iter().copied()).collect::<Vec<_>>(),
             "fork": !self.request.no_fork,
             "explain": self.request.explain,
             "own_file": self.own_file.name(),

@@ -30,6 +30,9 @@ pub(crate) fn make_standard_descriptors_valid() -> Result<()> {
     Ok(())
 }
 
+/// The first descriptor above standard input, output and error.
+pub(crate) const FIRST: std::os::fd::RawFd = 3;
+
 /// How many descriptors from 3 on are open, without a gap: what the caller can
 /// have handed over. Asked before the helper opens any of its own.
 pub(crate) fn count_handed_over() -> u32 {

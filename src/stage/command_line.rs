@@ -14,10 +14,11 @@ use super::explain::{Audited, Explained, Explainer};
 use super::failure::{Failure, Step};
 use super::join::{self, Inside};
 use super::policy_choice::{self, Door};
+use super::preserved::Declared;
 use super::protocol_a::warn;
 use super::status::StatusLines;
 use super::supervise::{Ended, Start, Supervisor};
-use super::{clean, filters, own_file, seccomp_fd};
+use super::{clean, filters, own_file};
 use crate::error::{Error, ErrorKind, Result};
 use crate::landlock::ruleset::Domain;
 use crate::plan::environment::{self, Account, Variables};
@@ -46,8 +47,10 @@ impl Plan {
     /// Any [`ErrorKind`] but `NotFound`, `NotExecutable` and `Join`; `Safety`
     /// where [`crate::protect_own_file`] was not called.
     pub fn prepare(request: Request) -> Result<Self> {
-        let handed_over = clean::count_handed_over();
-        let programs = seccomp_fd::HandedOver::take(&request.seccomp_fds)?;
+        let Declared {
+            preserved,
+            programs,
+        } = Declared::take(&request)?;
         let procfs = Procfs::open()?;
         let own_file = own_file::status(&procfs)?;
         clean::make_fit(&procfs)?;
@@ -63,7 +66,8 @@ impl Plan {
         Ok(Self {
             explains,
             added_filters,
-            ..Self::of(request, policy, own_file, procfs, handed_over)?
+            preserved,
+            ..Self::of(request, policy, own_file, procfs)?
         })
     }
 
@@ -215,7 +219,7 @@ impl Plan {
                 .collect(),
             audited,
             listening,
-            preserved: request.preserve_fds,
+            preserved: self.preserved,
             mask: Some(mask),
             candidates,
             argv: StringArray::new(arguments),

@@ -10,9 +10,11 @@ use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, OpenHow, ResolveFlag};
 use nix::sys::stat::{Mode, SFlag, fstat, fstatat};
 
+use super::clean::FIRST;
 use super::exec_label::ExecLabel;
 use super::explain::{self, Audited};
 use super::failure::{Failure, Step};
+use super::preserved::Preserved;
 use crate::landlock::ruleset::Domain;
 use crate::policy::capability::{Capability, CapabilitySet};
 use crate::policy::resolved::Rlimit;
@@ -47,8 +49,8 @@ pub(crate) struct Image {
     pub(crate) audited: Audited,
     /// Loaded last, when refusals are explained.
     pub(crate) listening: Option<Listening>,
-    /// Descriptors 3 to 3 + N - 1 cross execve.
-    pub(crate) preserved: u32,
+    /// These descriptors cross execve as well as 0, 1 and 2.
+    pub(crate) preserved: Preserved,
     pub(crate) mask: Option<CallersMask>,
     /// Where the program may lie, in the order of PATH.
     pub(crate) candidates: Vec<CString>,
@@ -385,22 +387,32 @@ impl Image {
     /// line to the explainer, stay open until then, for what comes after this.
     fn close_descriptors(&self, report: RawFd, control: Option<RawFd>) -> Result<(), Failure> {
         let failed = |errno| Failure::new(Step::Descriptors, errno);
-        for fd in (3..).take(usize::try_from(self.preserved).unwrap_or(usize::MAX)) {
-            descriptor::set_close_on_exec(fd, false).map_err(failed)?;
+        for fd in self.preserved.numbers() {
+            descriptor::set_close_on_exec(*fd, false).map_err(failed)?;
         }
-        let control = control.unwrap_or(report);
-        let mut first = 3 + self.preserved;
-        for kept in [report.min(control), report.max(control)] {
-            let kept = u32::try_from(kept).map_err(|_| failed(Errno::EBADF))?;
-            if kept < 3 + self.preserved {
-                return Err(failed(Errno::EBUSY));
-            }
+        let own = [report, control.unwrap_or(report)];
+        if own.iter().any(|fd| self.preserved.contains(*fd)) {
+            return Err(failed(Errno::EBUSY));
+        }
+        // Closes each range between two descriptors that stay.
+        let number = |fd: RawFd| u32::try_from(fd).map_err(|_| failed(Errno::EBADF));
+        let mut first = FIRST;
+        loop {
+            let own = own.into_iter().filter(|fd| *fd >= first);
+            let Some(kept) = own.chain(self.preserved.next(first)).min() else {
+                break;
+            };
             if kept > first {
-                descriptor::close_range(first, kept - 1, Range::Close).map_err(failed)?;
+                descriptor::close_range(number(first)?, number(kept)? - 1, Range::Close)
+                    .map_err(failed)?;
             }
-            first = kept + 1;
+            // Past the greatest number there is nothing left to close.
+            first = match kept.checked_add(1) {
+                Some(next) => next,
+                None => return Ok(()),
+            };
         }
-        descriptor::close_range(first, u32::MAX, Range::Close).map_err(failed)
+        descriptor::close_range(number(first)?, u32::MAX, Range::Close).map_err(failed)
     }
 }
 

@@ -28,6 +28,7 @@ mod own_calls;
 pub(crate) mod own_file;
 pub(crate) mod policy_child;
 pub(crate) mod policy_choice;
+pub(crate) mod preserved;
 pub(crate) mod protocol_a;
 pub(crate) mod seccomp_fd;
 pub(crate) mod status;

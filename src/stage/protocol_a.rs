@@ -19,6 +19,7 @@ use super::explain::Audited;
 use super::failure::{Failure, Step};
 use super::filters;
 use super::join::{self, Inside};
+use super::preserved::Preserved;
 use crate::error::{Error, ErrorKind, Result};
 use crate::plan::environment::{self, Variables};
 use crate::plan::layers::Stage;
@@ -292,7 +293,7 @@ impl Child {
         }
         let config = init_config::parse(&received.text)
             .map_err(|fault| Error::new(ErrorKind::Protocol, format!("initConfig: {fault}")))?;
-        self.check_passed_files(config.passed_files)?;
+        let preserved = self.passed_files(config.passed_files)?;
         let identity = Self::identity(self.accounts, &config)?;
         let mut variables = Variables::from_pairs(
             config
@@ -334,7 +335,7 @@ impl Child {
             seccomp,
             audited: Audited::AsEver,
             listening: None,
-            preserved: config.passed_files,
+            preserved,
             mask: Some(self.mask),
             candidates,
             argv: StringArray::new(config.args),
@@ -345,16 +346,15 @@ impl Child {
 
     /// Descriptors 3 to 3 + N - 1 are the caller's; one that was not open when
     /// the helper began would be one of the helper's own.
-    fn check_passed_files(&self, count: u32) -> Result<()> {
-        if count <= self.handed_over {
-            return Ok(());
-        }
-        let wrong = format!(
-            "passed_files_count {count}: descriptor {} was not passed",
-            3 + self.handed_over
-        );
-        Err(Error::new(ErrorKind::Protocol, wrong)
-            .right("count the files that were passed, from descriptor 3 on"))
+    fn passed_files(&self, count: u32) -> Result<Preserved> {
+        Preserved::counted(count, self.handed_over).ok_or_else(|| {
+            let wrong = format!(
+                "passed_files_count {count}: descriptor {} was not passed",
+                3 + self.handed_over
+            );
+            Error::new(ErrorKind::Protocol, wrong)
+                .right("count the files that were passed, from descriptor 3 on")
+        })
     }
 
     /// The user, from the passwd and group files of the program's root.

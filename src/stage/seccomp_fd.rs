@@ -34,8 +34,8 @@ pub(crate) struct Programs(Vec<(RawFd, Filter)>);
 pub(crate) struct AddedFilters(Vec<(RawFd, Filter)>);
 
 impl HandedOver {
-    /// Copies the descriptors. Called before the helper has any of its own, which
-    /// a number could mean.
+    /// Copies the descriptors, which [`super::preserved::Declared::take`] has
+    /// seen to be open.
     ///
     /// # Errors
     /// `Usage`: there is none of this number.
@@ -45,10 +45,6 @@ impl HandedOver {
                 .because(errno)
                 .right("give the number of an open descriptor")
         };
-        // All of them first: a copy gets the lowest number that is free.
-        if let Some(closed) = numbers.iter().find(|number| !descriptor::is_open(**number)) {
-            return Err(wrong(*closed, Errno::EBADF));
-        }
         let copy = |number: &RawFd| {
             let copy = descriptor::duplicate_number(*number);
             copy.map(|copy| (*number, copy))

@@ -1,0 +1,120 @@
+//! Descriptors that the caller declares: those that cross execve, and those
+//! that the helper reads or writes.
+//!
+//! A number that the caller has not opened would mean one of the helper's own
+//! descriptors a moment later (runc handed one over that way, CVE-2024-21626).
+//! So all declared numbers are looked at together, before the helper opens
+//! anything, and a number has one use.
+
+use std::collections::BTreeSet;
+use std::os::fd::RawFd;
+
+use super::clean;
+use super::seccomp_fd::HandedOver;
+use crate::error::{Error, ErrorKind, Result};
+use crate::request::Request;
+use crate::sys::descriptor;
+
+/// What a request declares, seen to be open before the helper opened anything.
+#[derive(Debug)]
+pub(crate) struct Declared {
+    pub(crate) preserved: Preserved,
+    /// Copies of the descriptors that filters are read from.
+    pub(crate) programs: HandedOver,
+}
+
+impl Declared {
+    /// Looks at every declared number. Called before the helper opens anything.
+    ///
+    /// # Errors
+    /// `Usage`: a number is not open, is declared twice, or is not above 2 where
+    /// it has to be.
+    pub(crate) fn take(request: &Request) -> Result<Self> {
+        let status = request.status_fd.iter().map(|fd| ("--status-fd", *fd));
+        let preserved = request.preserve_fds.iter();
+        let preserved = preserved.map(|fd| ("--preserve-fd", *fd));
+        let programs = request.seccomp_fds.iter().map(|fd| ("--seccomp-fd", *fd));
+        let mut seen = BTreeSet::new();
+        for (option, fd) in status.chain(preserved).chain(programs) {
+            let wrong = format!("{option} {fd}");
+            if !descriptor::is_open(fd) {
+                let wrong = format!("{wrong}: descriptor {fd} is not open");
+                return Err(Error::new(ErrorKind::Usage, wrong)
+                    .right("give the number of a descriptor that the caller has open"));
+            }
+            if fd <= 2 && option != "--status-fd" {
+                return Err(Error::new(ErrorKind::Usage, wrong)
+                    .right("0, 1 and 2 are the program's: give a number from 3 on"));
+            }
+            if !seen.insert(fd) {
+                let wrong = format!("{wrong}: the descriptor has another use already");
+                return Err(Error::new(ErrorKind::Usage, wrong)
+                    .right("give each use a descriptor of its own"));
+            }
+        }
+        Ok(Self {
+            preserved: Preserved(request.preserve_fds.iter().copied().collect()),
+            programs: HandedOver::take(&request.seccomp_fds)?,
+        })
+    }
+}
+
+/// Descriptors that cross execve under their numbers, in ascending order, each
+/// from 3 on and none of the helper's own.
+#[derive(Debug)]
+pub(crate) struct Preserved(Vec<RawFd>);
+
+impl Preserved {
+    /// No descriptor but 0, 1 and 2.
+    pub(crate) fn none() -> Self {
+        Self(Vec::new())
+    }
+
+    /// 3 and the following, `count` in number, of the `handed_over` that
+    /// [`clean::count_handed_over`] found.
+    ///
+    /// `None`: there are not as many.
+    pub(crate) fn counted(count: u32, handed_over: u32) -> Option<Self> {
+        let count = usize::try_from(count).ok().filter(|_| count <= handed_over);
+        count.map(|count| Self((clean::FIRST..).take(count).collect()))
+    }
+
+    pub(crate) fn numbers(&self) -> &[RawFd] {
+        &self.0
+    }
+
+    pub(crate) fn contains(&self, fd: RawFd) -> bool {
+        self.0.binary_search(&fd).is_ok()
+    }
+
+    /// The least of them from `first` on.
+    pub(crate) fn next(&self, first: RawFd) -> Option<RawFd> {
+        self.0
+            .get(self.0.partition_point(|fd| *fd < first))
+            .copied()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn at_most_as_many_are_counted_as_were_handed_over() {
+        let counted = Preserved::counted(2, 3).expect("there are as many");
+        assert_eq!(counted.numbers(), [3, 4]);
+        assert!(Preserved::counted(3, 3).is_some());
+        assert!(Preserved::counted(4, 3).is_none());
+        assert!(Preserved::counted(1, 0).is_none());
+    }
+
+    #[test]
+    fn the_next_one_is_found() {
+        let preserved = Preserved(vec![3, 10, 11, 63]);
+        for (first, next) in [(3, Some(3)), (4, Some(10)), (11, Some(11)), (64, None)] {
+            assert_eq!(preserved.next(first), next);
+        }
+        assert!(preserved.contains(63) && !preserved.contains(62));
+        assert_eq!(Preserved::none().next(3), None);
+    }
+}

@@ -1,0 +1,158 @@
+//! Descriptors that a command line declares: the program gets those that are
+//! handed over, under their numbers, and no declaration reaches one of the
+//! helper's own.
+#![allow(clippy::unwrap_used, reason = "in a test, a panic is how it fails")]
+
+mod support;
+
+use std::fs;
+use std::process::Command;
+
+use support::{Target, fail, succeed};
+
+/// Runs `command` with /dev/null under each of these numbers, and no other.
+fn with_open(command: &Command, numbers: &[i32]) -> Command {
+    let closed: String = (3..100).map(|number| format!("{number}<&- ")).collect();
+    let opened: String = numbers
+        .iter()
+        .map(|number| format!("{number}</dev/null "))
+        .collect();
+    let mut bash = Command::new("bash");
+    bash.args([
+        "-c",
+        &format!("exec {closed}; exec {opened}; exec \"$@\""),
+        "bash",
+    ])
+    .arg(command.get_program())
+    .args(command.get_args());
+    bash
+}
+
+/// The numbers that the program has open.
+fn listed(target: &Target, declared: &[&str], open: &[i32]) -> Command {
+    let mut command = target.nsexec(["-a"]);
+    command
+        .args(declared)
+        .args(["--", "sh", "-c", "ls /proc/$$/fd; true"]);
+    with_open(&command, open)
+}
+
+#[test]
+fn descriptors_cross_under_their_numbers_whatever_the_gaps() {
+    if support::left_out_without_root("descriptors_cross_under_their_numbers_whatever_the_gaps") {
+        return;
+    }
+    let target = Target::new();
+    for (declared, open, seen) in [
+        (&["--preserve-fd", "63"][..], &[63][..], &[63][..]),
+        (&["--preserve-fd", "10,63"], &[10, 63], &[10, 63]),
+        (&["--preserve-fd", "63,10"], &[9, 10, 11, 63, 64], &[10, 63]),
+        (
+            &["--preserve-fd", "5-7,9"],
+            &[3, 5, 6, 7, 8, 9],
+            &[5, 6, 7, 9],
+        ),
+        (&["--preserve-fd=1000"], &[1000], &[1000]),
+        (
+            &["--preserve-fds=2", "--preserve-fd=9"],
+            &[3, 4, 5, 9],
+            &[3, 4, 9],
+        ),
+        (&[], &[3, 10, 63], &[]),
+    ] {
+        let listed = succeed(listed(&target, declared, open));
+        let mut listed: Vec<u32> = listed.lines().map(|fd| fd.parse().unwrap()).collect();
+        listed.sort_unstable();
+        assert_eq!(listed, [&[0, 1, 2], seen].concat(), "{declared:?}");
+    }
+    // As bash hands over what `<(...)` and `exec 9>lock` open.
+    let mut command = Command::new("bash");
+    let script = "exec 9>/dev/null; \"$0\" -t \"$1\" --preserve-fd 9,63 -- \
+                  sh -c 'cat /proc/self/fd/63; echo x >&9' 63< <(echo through)";
+    command
+        .args(["-c", script, support::NSEXEC])
+        .arg(target.pid().to_string());
+    assert_eq!(succeed(command), "through\n");
+}
+
+#[test]
+fn a_policy_that_hands_nothing_over_refuses_a_list_too() {
+    if support::left_out_without_root("a_policy_that_hands_nothing_over_refuses_a_list_too") {
+        return;
+    }
+    let target = Target::new();
+    let declared = ["--policy", "strict", "--preserve-fd", "10"];
+    let message = fail(listed(&target, &declared, &[10]), 125);
+    assert!(
+        message.contains("strict hands no descriptors over"),
+        "{message}"
+    );
+}
+
+#[test]
+fn a_number_that_the_caller_has_not_opened_is_refused() {
+    if support::left_out_without_root("a_number_that_the_caller_has_not_opened_is_refused") {
+        return;
+    }
+    let target = Target::new();
+    // The helper's own descriptors have small numbers. 4 and 8 are open.
+    for number in (3..20).filter(|number| ![4, 8].contains(number)) {
+        for option in ["--status-fd", "--seccomp-fd", "--preserve-fd"] {
+            let declared = [option, &number.to_string()];
+            let message = fail(listed(&target, &declared, &[4, 8]), 125);
+            let says = format!("{option} {number}: descriptor {number} is not open");
+            assert!(message.contains(&says), "{message}");
+        }
+    }
+    let message = fail(listed(&target, &["--preserve-fd", "4-8"], &[4, 8]), 125);
+    assert!(message.contains("descriptor 5 is not open"), "{message}");
+    for option in ["--status-fd", "--seccomp-fd", "--preserve-fd"] {
+        let message = fail(listed(&target, &[option, "2147483647"], &[]), 125);
+        assert!(message.contains("is not open"), "{message}");
+    }
+}
+
+#[test]
+fn a_descriptor_has_one_use() {
+    if support::left_out_without_root("a_descriptor_has_one_use") {
+        return;
+    }
+    let target = Target::new();
+    for declared in [
+        ["--status-fd=5", "--preserve-fd=5"],
+        ["--status-fd=5", "--preserve-fds=3"],
+        ["--status-fd=5", "--seccomp-fd=5"],
+        ["--seccomp-fd=5", "--preserve-fd=4-6"],
+        ["--preserve-fds=3", "--preserve-fd=5"],
+    ] {
+        let message = fail(listed(&target, &declared, &[3, 4, 5, 6]), 125);
+        assert!(message.contains(" 5: that descriptor is --"), "{message}");
+        for option in declared {
+            let (name, _) = option.split_once('=').unwrap();
+            assert!(message.contains(name), "{declared:?}: {message}");
+        }
+    }
+}
+
+#[test]
+fn status_lines_reach_the_callers_descriptor_and_not_the_program() {
+    if support::left_out_without_root(
+        "status_lines_reach_the_callers_descriptor_and_not_the_program",
+    ) {
+        return;
+    }
+    let target = Target::new();
+    let directory = support::temporary_directory("status");
+    let file = directory.join("lines");
+    let mut command = target.nsexec(["-a", "--status-fd", "40", "--preserve-fd", "41", "--"]);
+    command.args(["sh", "-c", "ls /proc/$$/fd; true"]);
+    let script = format!("exec \"$@\" 40>{} 41</dev/null", file.display());
+    let mut bash = Command::new("bash");
+    bash.args(["-c", &script, "bash", support::NSEXEC])
+        .args(command.get_args());
+    let listed = succeed(bash);
+    let lines = fs::read_to_string(file).unwrap();
+    fs::remove_dir_all(directory).unwrap();
+    assert_eq!(listed, "0\n1\n2\n41\n");
+    assert!(lines.contains("\"exited\""), "{lines}");
+}
