@@ -11,6 +11,7 @@ use crate::error::Result;
 use crate::landlock::abi;
 use crate::policy::resolved::{LogFlag, Right};
 use crate::request::{Namespace, Pid};
+use crate::sys::descriptor::{self, Range};
 use crate::sys::{landlock, mount, namespace, pidfd};
 use crate::target::Procfs;
 use crate::target::lookup::open_inside;
@@ -92,12 +93,31 @@ fn probe(procfs: &Procfs) -> Vec<Feature> {
     };
     let mut features = vec![
         row(
-            "pidfd_open",
+            "pidfd_open(2)",
             "5.3",
             pidfd.as_ref().map(drop).map_err(|e| *e),
-            "refused",
+            "nsexec refuses",
         ),
-        row("openat2", "5.6", in_root(), "refused"),
+        row("openat2(2)", "5.6", in_root(), "nsexec refuses"),
+        row(
+            "time namespaces",
+            "5.6",
+            of_namespace(procfs, "time"),
+            "-a leaves them out, -T is refused",
+        ),
+        row(
+            "close_range(2) with CLOEXEC",
+            "5.11",
+            // A range that no descriptor can be in.
+            descriptor::close_range(u32::MAX, u32::MAX, Range::CloseOnExec),
+            "descriptors are marked one by one",
+        ),
+        row(
+            "detached read-only mounts",
+            "5.12",
+            clone_mount(),
+            "a sealed copy in memory, or a read-only mount",
+        ),
         row(
             "pidfd inode numbers",
             "6.9",
@@ -109,18 +129,6 @@ fn probe(procfs: &Procfs) -> Vec<Feature> {
             "6.11",
             of_pidfd(Namespace::Uts),
             "through /proc/PID/ns, with the same meaning",
-        ),
-        row(
-            "time namespaces",
-            "5.6",
-            of_namespace(procfs, "time"),
-            "-a leaves them out, -T is refused",
-        ),
-        row(
-            "detached read-only mounts",
-            "5.12",
-            clone_mount(),
-            "a sealed copy in memory, or a read-only mount",
         ),
         row(
             "namespaces by id alone",
@@ -166,32 +174,33 @@ fn landlock_rows() -> Vec<Feature> {
         row(
             "Landlock: execute",
             Right::Execute.abi(),
-            "as the policy says: refused, or left out",
+            "default, net and libcontainer leave Landlock out; strict refuses",
         ),
         row(
             "Landlock: refer",
             Right::Refer.abi(),
-            "the layer is left out where the policy lets it go",
+            "default, net and libcontainer leave Landlock out; strict refuses",
         ),
         row(
-            "Landlock: TCP",
-            Right::BindTcp.abi(),
-            "as the policy says, right by right",
+            "Landlock: truncate",
+            Right::Truncate.abi(),
+            "strict refuses",
         ),
+        row("Landlock: TCP", Right::BindTcp.abi(), "strict refuses"),
         row(
             "Landlock: device ioctls",
             Right::IoctlDev.abi(),
-            "as the policy says, right by right",
+            "default, net and libcontainer drop the right; strict refuses",
         ),
         row(
             "Landlock: scopes",
             Right::ScopeSignal.abi(),
-            "as the policy says, right by right",
+            "default, net and libcontainer drop the right; strict refuses",
         ),
         row(
             "Landlock: log flags",
             LogFlag::ABI,
-            "as the policy says, flag by flag",
+            "a policy that asks for them is refused; --explain cannot report Landlock",
         ),
     ]
 }

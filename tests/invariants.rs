@@ -67,11 +67,14 @@ fn h1_nothing_of_the_target_is_opened_before_the_policy_is_compiled() {
 /// H2: PID:INODE names one process for as long as the system runs.
 #[test]
 fn h2_a_recycled_pid_is_an_error() {
-    if support::left_out_without_root("h2_a_recycled_pid_is_an_error") {
+    const NAME: &str = "h2_a_recycled_pid_is_an_error";
+    if support::left_out_without_root(NAME)
+        || support::features::left_out_without("pidfd inode numbers", NAME)
+    {
         return;
     }
     let target = Target::new();
-    let (pid, inode) = (target.pid(), target.inode());
+    let (pid, inode) = (target.pid(), target.inode().unwrap());
     let with = |specification: String| {
         let mut command = Command::new(NSEXEC);
         command
@@ -88,7 +91,10 @@ fn h2_a_recycled_pid_is_an_error() {
 /// 400, a pid is given again after a hundred processes.
 #[test]
 fn h2_holds_while_pids_are_given_again() {
-    if support::left_out_without_root("h2_holds_while_pids_are_given_again") {
+    const NAME: &str = "h2_holds_while_pids_are_given_again";
+    if support::left_out_without_root(NAME)
+        || support::features::left_out_without("pidfd inode numbers", NAME)
+    {
         return;
     }
     let directory = temporary_directory("recycle");

@@ -7,11 +7,10 @@ mod support;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
-use std::process::Command;
 
 use serde_json::{Value, json};
 use support::trace::{name, trace};
-use support::{NSEXEC, Target, run, succeed, temporary_directory, text};
+use support::{Target, run, succeed, temporary_directory, text};
 
 const MANIFEST: &str = r#"
 seccomp = "filter.json"
@@ -89,21 +88,8 @@ impl Drop for Policy {
 
 /// Log flags take Landlock ABI 7.
 fn left_out(test: &str) -> bool {
-    if support::left_out_without_root(test) {
-        return true;
-    }
-    let mut features = Command::new(NSEXEC);
-    features.arg("--features");
-    let features = succeed(features);
-    let flags = features
-        .lines()
-        .find(|line| line.starts_with("Landlock: log flags"))
-        .expect("a row");
-    let missing = !flags.contains("yes");
-    if missing {
-        support::leave_out(test, "this kernel has no Landlock log flags (Linux 6.15)");
-    }
-    missing
+    support::left_out_without_root(test)
+        || support::features::left_out_without("Landlock: log flags", test)
 }
 
 /// The flags with which the helper, and any other process of an exec, enters

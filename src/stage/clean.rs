@@ -59,11 +59,17 @@ fn close_on_exec_above_standard() -> Result<()> {
         .map_err(|errno| Error::new(ErrorKind::System, "close_range").because(errno))
 }
 
+/// Marks the descriptors that /proc/self/fd lists. RLIMIT_NOFILE is no bound to
+/// them: it can be lowered below an open one, and can be raised to millions.
 fn one_by_one() -> std::result::Result<(), Errno> {
-    let (limit, _) = nix::sys::resource::getrlimit(nix::sys::resource::Resource::RLIMIT_NOFILE)?;
-    let limit = i32::try_from(limit).unwrap_or(i32::MAX);
-    for fd in (3..limit).filter(|fd| descriptor::is_open(*fd)) {
-        descriptor::set_close_on_exec(fd, true)?;
+    let errno = |error: std::io::Error| error.raw_os_error().map_or(Errno::EIO, Errno::from_raw);
+    for entry in std::fs::read_dir("/proc/self/fd").map_err(errno)? {
+        let name = entry.map_err(errno)?.file_name();
+        let fd = name.to_str().and_then(|name| name.parse().ok());
+        match fd.ok_or(Errno::EPROTO)? {
+            0..=2 => {}
+            fd => descriptor::set_close_on_exec(fd, true)?,
+        }
     }
     Ok(())
 }

@@ -17,7 +17,7 @@ use crate::sys::pidfd;
 #[derive(Debug)]
 pub(crate) struct Target {
     pid: Pid,
-    inode: u64,
+    inode: Option<u64>,
     pidfd: OwnedFd,
     /// /proc/PID: of this process, not of a later one with its pid.
     directory: OwnedFd,
@@ -53,7 +53,7 @@ impl Target {
             })?;
         let target = Self {
             pid,
-            inode: inode.unwrap_or(0),
+            inode,
             pidfd,
             directory,
         };
@@ -66,8 +66,8 @@ impl Target {
         self.pid
     }
 
-    /// Its inode number in pidfs; 0 before Linux 6.9.
-    pub(crate) fn inode(&self) -> u64 {
+    /// Its inode number in pidfs; `None` before Linux 6.9.
+    pub(crate) fn inode(&self) -> Option<u64> {
         self.inode
     }
 

@@ -10,6 +10,7 @@
 )]
 
 pub mod cgroup;
+pub mod features;
 pub mod left_out;
 pub mod protocol_a;
 pub mod protocol_b;
@@ -186,11 +187,11 @@ impl Target {
         succeed(self.nsexec(["-a", "--", "sh", "-c", script]))
     }
 
-    /// The file of a pid that this target knows by another number.
-    pub fn inode(&self) -> u64 {
+    /// Its inode number in pidfs; `None` on a kernel where processes have none.
+    pub fn inode(&self) -> Option<u64> {
         let planned = succeed(self.nsexec(["-a", "--dry-run"]));
         let plan: serde_json::Value = serde_json::from_str(&planned).expect("JSON");
-        plan["target"]["inode"].as_u64().expect("an inode number")
+        plan["target"]["inode"].as_u64()
     }
 }
 

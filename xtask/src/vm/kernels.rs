@@ -21,20 +21,42 @@ pub(crate) const KERNELS: &[Kernel] = &[
         name: "5.10",
         package: "linux-image-5.10.0-",
         command_line: "",
-        lacks: &[],
+        lacks: &[
+            "close_range(2) with CLOEXEC",
+            "detached read-only mounts",
+            "pidfd inode numbers",
+            "namespaces by pidfd",
+            "namespaces by id alone",
+            "Landlock: execute",
+            "Landlock: refer",
+            "Landlock: truncate",
+            "Landlock: TCP",
+            "Landlock: device ioctls",
+            "Landlock: scopes",
+            "Landlock: log flags",
+        ],
     },
     Kernel {
         name: "6.1",
         package: "linux-image-6.1.0-",
         command_line: "",
-        lacks: &[],
+        lacks: &[
+            "pidfd inode numbers",
+            "namespaces by pidfd",
+            "namespaces by id alone",
+            "Landlock: truncate",
+            "Landlock: TCP",
+            "Landlock: device ioctls",
+            "Landlock: scopes",
+            "Landlock: log flags",
+        ],
     },
     // `bpf` answers for attr/exec here, before AppArmor is asked.
     Kernel {
         name: "6.12",
         package: "linux-image-6.12.",
         command_line: "lsm=landlock,lockdown,yama,bpf,apparmor",
-        lacks: &[],
+        lacks: &["namespaces by id alone", "Landlock: log flags"],
     },
     // SELinux without a policy accepts any label.
     Kernel {
@@ -53,7 +75,24 @@ pub(super) struct Absence {
     tests: &'static [&'static str],
 }
 
-pub(super) const ABSENCES: &[Absence] = &[];
+pub(super) const ABSENCES: &[Absence] = &[
+    Absence {
+        name: "pidfd inode numbers",
+        tests: &[
+            "invariants::h2_a_recycled_pid_is_an_error",
+            "invariants::h2_holds_while_pids_are_given_again",
+        ],
+    },
+    Absence {
+        name: "Landlock: log flags",
+        tests: &[
+            "landlock_rules::an_explained_run_is_logged_whatever_the_policy_says",
+            "landlock_rules::each_path_of_a_variable_is_granted",
+            "landlock_rules::log_flags_reach_the_kernel",
+            "landlock_rules::the_plan_tells_of_log_flags",
+        ],
+    },
+];
 
 /// Absent from the machine with every kernel.
 pub(super) const NOWHERE: &[&str] = &[];

@@ -1,0 +1,88 @@
+//! What a kernel lacks: the table of it, and what nsexec does without it.
+#![allow(clippy::unwrap_used, reason = "in a test, a panic is how it fails")]
+
+mod support;
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use support::features::{self, features};
+use support::{NSEXEC, Target, run, succeed, temporary_directory, text};
+
+#[test]
+fn the_readme_has_each_row_of_features_and_no_other() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md");
+    let readme = fs::read_to_string(path).unwrap();
+    let (_, section) = readme.split_once("\n## Kernels\n").unwrap();
+    let table = section
+        .lines()
+        .skip_while(|line| !line.starts_with("|---"))
+        .skip(1);
+    let rows: Vec<Vec<String>> = table
+        .take_while(|line| line.starts_with('|'))
+        .map(|line| {
+            let cells = line.trim_matches('|').split('|');
+            cells.map(|cell| cell.trim().replace('`', "")).collect()
+        })
+        .collect();
+    let features: Vec<Vec<String>> = features()
+        .into_iter()
+        .map(|feature| vec![feature.name, feature.since, feature.without])
+        .collect();
+    assert_eq!(rows, features);
+}
+
+/// RLIMIT_NOFILE can be in the millions, and can be lowered below what is open.
+#[test]
+fn descriptors_are_marked_as_they_are_listed_where_close_range_cannot() {
+    const NAME: &str = "descriptors_are_marked_as_they_are_listed_where_close_range_cannot";
+    if support::left_out_without_root(NAME) {
+        return;
+    }
+    let target = Target::new();
+    let directory = temporary_directory("close-range");
+    let log = directory.join("log");
+    // Linux before 5.11 answers EINVAL; the number is above the limit.
+    let script = "exec 200</dev/null; ulimit -Sn 100; ulimit -Hn 10000; ulimit -Sn 10000; \
+                  exec strace -qq -o \"$0\" -e trace=close_range,fcntl \
+                  -e inject=close_range:error=EINVAL:when=1 -- \"$@\"";
+    let mut command = Command::new("bash");
+    command.args(["-c", script]).arg(&log).arg(NSEXEC);
+    command
+        .args(["-t", &target.pid().to_string(), "-a", "--", "true"])
+        .stdin(Stdio::null());
+    let output = run(command);
+    let calls = fs::read_to_string(&log).unwrap();
+    fs::remove_dir_all(directory).unwrap();
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let first: Vec<&str> = calls
+        .lines()
+        .skip_while(|line| !line.contains("INJECTED"))
+        .skip(1)
+        .take_while(|line| line.starts_with("fcntl("))
+        .collect();
+    assert!(
+        first
+            .iter()
+            .any(|call| call.contains("fcntl(200, F_SETFD, FD_CLOEXEC)")),
+        "{calls}"
+    );
+    assert!(first.len() < 500, "{} calls", first.len());
+}
+
+#[test]
+fn a_target_without_an_inode_number_has_null_in_the_plan() {
+    if support::left_out_without_root("a_target_without_an_inode_number_has_null_in_the_plan") {
+        return;
+    }
+    let target = Target::new();
+    let planned = succeed(target.nsexec(["-a", "--dry-run", "--", "true"]));
+    let plan: serde_json::Value = serde_json::from_str(&planned).unwrap();
+    let inode = &plan["target"]["inode"];
+    if features::has("pidfd inode numbers") {
+        assert!(inode.as_u64().is_some_and(|inode| inode > 0), "{inode}");
+    } else {
+        assert!(inode.is_null(), "{inode}");
+    }
+}

@@ -1,0 +1,53 @@
+//! What this kernel has, as `nsexec --features` finds out.
+
+use std::process::Command;
+
+use super::{NSEXEC, leave_out, succeed};
+
+/// A row of `nsexec --features`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Feature {
+    pub name: String,
+    /// The first kernel.
+    pub since: String,
+    pub is_there: bool,
+    /// What is done without it.
+    pub without: String,
+}
+
+/// All rows.
+pub fn features() -> Vec<Feature> {
+    let mut command = Command::new(NSEXEC);
+    command.arg("--features");
+    let printed = succeed(command);
+    let mut lines = printed.lines();
+    let head = lines.next().expect("a head");
+    let at = |column: &str| head.find(column).expect("a column");
+    let (since, here, without) = (at("since"), at("here"), at("without it"));
+    let row = |line: &str| Feature {
+        name: line[..since].trim().to_owned(),
+        since: line[since..here].trim().to_owned(),
+        is_there: line[here..without].trim() == "yes",
+        without: line[without..].trim().to_owned(),
+    };
+    lines.map(row).collect()
+}
+
+/// Whether this kernel has the feature of that name.
+#[track_caller]
+pub fn has(name: &str) -> bool {
+    let row = features().into_iter().find(|feature| feature.name == name);
+    row.unwrap_or_else(|| panic!("--features has no {name:?}"))
+        .is_there
+}
+
+/// Whether a test has to be left out, since this kernel lacks a feature.
+/// xtask/src/vm/kernels.rs declares it for each kernel.
+#[track_caller]
+pub fn left_out_without(name: &str, test: &str) -> bool {
+    let missing = !has(name);
+    if missing {
+        leave_out(test, &format!("this kernel lacks {name}"));
+    }
+    missing
+}
