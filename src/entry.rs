@@ -16,6 +16,7 @@ use crate::stage::protocol_a::{self, InitPipe};
 use crate::stage::supervise::Ended;
 use crate::sys::{process, signal};
 use crate::target::Procfs;
+use crate::wire::runtime_text::ForRuntime;
 use crate::wire::{argv, env};
 
 /// Runs nsexec as a program; the value is the exit status.
@@ -34,11 +35,19 @@ pub fn main() -> u8 {
         .map(|(key, value)| (key.as_bytes(), value.as_bytes()));
     match env::recognise(pairs) {
         Ok(None) => through_command_line(),
-        Ok(Some(request)) => finish(through_protocol_a(&request), |_| 1),
-        Err(fault) => finish(
-            Err(Error::new(ErrorKind::Protocol, fault.to_string())),
-            |_| 1,
-        ),
+        Ok(Some(request)) => finish_for_runtime(through_protocol_a(&request)),
+        Err(fault) => finish_for_runtime(Err(Error::new(ErrorKind::Protocol, fault.to_string()))),
+    }
+}
+
+/// 0, or the error on standard error and 1.
+fn finish_for_runtime(result: Result<()>) -> u8 {
+    match result {
+        Ok(()) => 0,
+        Err(error) => {
+            protocol_a::tell(&ForRuntime(&error));
+            1
+        }
     }
 }
 

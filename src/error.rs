@@ -117,6 +117,16 @@ impl Error {
         self
     }
 
+    /// What was wrong, without the failure underneath.
+    pub(crate) fn wrong(&self) -> &str {
+        &self.0.wrong
+    }
+
+    /// What would be right.
+    pub(crate) fn hint(&self) -> Option<&str> {
+        self.0.right.as_deref()
+    }
+
     /// What kind of failure this is.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {

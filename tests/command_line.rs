@@ -285,7 +285,7 @@ fn exit_statuses_are_those_of_env() {
     ] {
         let message = fail(target.nsexec(["-a", "--", program]), status);
         assert!(
-            message.starts_with(&format!("nsexec: {program}: ")),
+            message.starts_with(&format!("nsexec: exec: {program:?}: ")),
             "{message}"
         );
     }

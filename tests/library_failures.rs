@@ -90,6 +90,11 @@ fn the_cause_of_each_failure_reaches_the_runtime() {
         );
         assert_eq!((on_pipe, on_stderr), (times, times), "{}", case.cause);
     }
+    // Whom the runtime shows it has no command line of nsexec.
+    let outcome = fail(&cases()[0], |exec| exec);
+    for (_, message) in &outcome.log {
+        assert!(!message.contains(" -"), "{message}");
+    }
     // Level 0 leaves out every line but the cause.
     let outcome = fail(&cases()[0], |exec| exec.set("_LIBCONTAINER_LOGLEVEL", "0"));
     assert!(outcome.log.iter().all(|(level, _)| level == "fatal"));

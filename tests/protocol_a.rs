@@ -325,18 +325,41 @@ fn programs_are_looked_up_in_the_containers_path() {
         return;
     }
     let target = Target::with_script(
-        "mkdir /tmp/own; printf '#!/bin/sh\\necho own' > /tmp/own/tool; chmod +x /tmp/own/tool; touch /tmp/plain;",
+        "mkdir /tmp/own; printf '#!/bin/sh\\necho own' > /tmp/own/tool; chmod +x /tmp/own/tool; touch /tmp/plain; printf '#!/no/such\\n' > /tmp/orphan; chmod +x /tmp/orphan;",
     );
     let mut config = config(&["tool"]);
     config["env"] = json!(["PATH=/nowhere:/tmp/own"]);
     let outcome = Exec::into(target.pid()).run_config(&config);
     assert_success(&outcome);
     assert_eq!(outcome.stdout, "own\n");
-    for program in ["unexistent", "/no/such", "/tmp/plain", "/tmp"] {
+    // By these texts, engines tell "not found" from "not executable".
+    for (program, text) in [
+        (
+            "unexistent",
+            "exec: \"unexistent\": executable file not found in $PATH",
+        ),
+        (
+            "/no/such",
+            "exec: \"/no/such\": stat /no/such: no such file or directory",
+        ),
+        ("/tmp/plain", "exec: \"/tmp/plain\": permission denied"),
+        ("/tmp", "exec: \"/tmp\": permission denied"),
+        (
+            "/tmp/orphan",
+            "exec: \"/tmp/orphan\": no such file or directory",
+        ),
+    ] {
         let outcome = Exec::into(target.pid()).run_config(&support::protocol_a::config(&[program]));
         assert_exited(&outcome, 1);
-        assert!(outcome.message().starts_with(program), "{outcome:?}");
+        assert!(outcome.message().starts_with(text), "{outcome:?}");
+        assert!(outcome.stderr.contains(text), "{outcome:?}");
     }
+    let mut elsewhere = support::protocol_a::config(&["true"]);
+    elsewhere["cwd"] = json!("/no/such");
+    let outcome = Exec::into(target.pid()).run_config(&elsewhere);
+    assert_exited(&outcome, 1);
+    let message = outcome.message();
+    assert!(message.contains("no such file or directory"), "{message}");
 }
 
 #[test]

@@ -12,6 +12,7 @@ use crate::sys::descriptor;
 use crate::sys::process::exit_now;
 use crate::wire::env_b::LogTarget;
 use crate::wire::log_line::{Level, Line, MAX_LINE, Stage};
+use crate::wire::runtime_text::ForRuntime;
 
 /// Where this process tells what it does.
 #[derive(Debug)]
@@ -78,7 +79,7 @@ impl Log {
     /// line, so that no level leaves it out; standard error gets it when there is no
     /// pipe, and when the pipe does not take it.
     pub(super) fn fatal(&self, error: &Error) -> ! {
-        if !self.write(Level::Fatal, format_args!("{error}")) {
+        if !self.write(Level::Fatal, format_args!("{}", ForRuntime(error))) {
             tell_fatal(error);
         }
         exit_now(1)
@@ -87,6 +88,6 @@ impl Log {
 
 /// The line on standard error when there is no log pipe (yet).
 pub(super) fn tell_fatal(error: &Error) {
-    let line = format!("FATAL: {error}\n");
+    let line = format!("FATAL: {}\n", ForRuntime(error));
     let _ = nix::unistd::write(descriptor::standard(2), line.as_bytes());
 }

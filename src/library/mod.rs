@@ -21,6 +21,7 @@ use crate::stage::protocol_a::tell;
 use crate::sys::descriptor;
 use crate::sys::process::{self, exit_now};
 use crate::sys::signal::{self, CallersMask};
+use crate::wire::runtime_text::ForRuntime;
 use crate::wire::{env, env_b};
 
 /// What a runtime chooses.
@@ -59,12 +60,12 @@ pub fn enter(options: Options) {
             Ok(None) => {}
             Ok(Some(asked)) => {
                 if let Err(error) = protocol_a::enter(&asked, options) {
-                    tell(&error);
+                    tell(&ForRuntime(&error));
                     exit_now(1);
                 }
             }
             Err(error) => {
-                tell(&error);
+                tell(&ForRuntime(&error));
                 exit_now(1);
             }
         }

@@ -176,7 +176,7 @@ impl Step {
             ),
             Self::LookUp => (
                 NotFound,
-                "no such program",
+                "not found",
                 Some("give a path, or a name that PATH leads to"),
             ),
             Self::NoNewPrivs => (LockDown, "no_new_privs cannot be set", None),
@@ -259,21 +259,28 @@ impl Failure {
             (Step::LookUp, errno) if errno != Errno::ENOENT => ErrorKind::NotExecutable,
             _ => kind,
         };
-        let wrong = match (found, self.errno) {
-            (true, Errno::ENOENT) if self.step == Step::Execute => {
-                format!("{program}: the program's interpreter is not there, or not executable")
+        // Engines choose 126 or 127 by these texts, which are libcontainer's.
+        let reason = match (self.step, self.errno) {
+            (Step::LookUp, Errno::ENOENT) if program.contains('/') => {
+                Some(format!("stat {program}: no such file or directory"))
             }
-            (true, Errno::EACCES) => format!("{program}: permission to execute it is denied"),
-            (true, Errno::ENOEXEC) => format!("{program}: not a format that the kernel executes"),
-            (true, Errno::ENOENT) => format!("{program}: {wrong}"),
-            (true, _) => format!("{program}: cannot be executed"),
-            (false, _) => wrong.to_owned(),
+            (Step::LookUp, Errno::ENOENT) => Some("executable file not found in $PATH".to_owned()),
+            (Step::Execute, Errno::ENOENT) => Some(
+                "no such file or directory: its interpreter is not there, or not executable"
+                    .to_owned(),
+            ),
+            (_, Errno::EACCES) => Some("permission denied".to_owned()),
+            (_, Errno::ENOEXEC) => Some("exec format error".to_owned()),
+            _ => None,
         };
-        let error = Error::new(kind, wrong);
-        let error = if self.step == Step::WorkDirOutside || (found && self.errno == Errno::ENOENT) {
-            error
-        } else {
-            error.because(self.errno)
+        let error = match (found, reason) {
+            (true, Some(reason)) => Error::new(kind, format!("exec: {program:?}: {reason}")),
+            (true, None) => {
+                let wrong = format!("exec: {program:?}: it cannot be executed");
+                Error::new(kind, wrong).because(self.errno)
+            }
+            (false, _) if self.step == Step::WorkDirOutside => Error::new(kind, wrong),
+            (false, _) => Error::new(kind, wrong).because(self.errno),
         };
         let right = match (self.step, self.errno) {
             (Step::Seccomp, Errno::EACCES) => {
@@ -312,6 +319,7 @@ impl fmt::Display for Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wire::runtime_text::ForRuntime;
 
     #[test]
     fn every_step_comes_back_from_its_record() {
@@ -336,6 +344,60 @@ mod tests {
             Failure::from_bytes([0, 0, 1, 0, 1, 0, 0, 0, 0, 0, 0, 0]),
             None
         );
+    }
+
+    #[test]
+    fn engines_find_libcontainers_texts() {
+        for (step, errno, program, text) in [
+            (
+                Step::LookUp,
+                Errno::ENOENT,
+                "tool",
+                "exec: \"tool\": executable file not found in $PATH; \
+                 give a path, or a name that PATH leads to",
+            ),
+            (
+                Step::LookUp,
+                Errno::ENOENT,
+                "/bin/tool",
+                "exec: \"/bin/tool\": stat /bin/tool: no such file or directory; \
+                 give a path, or a name that PATH leads to",
+            ),
+            (
+                Step::LookUp,
+                Errno::EACCES,
+                "/etc/passwd",
+                "exec: \"/etc/passwd\": permission denied",
+            ),
+            (
+                Step::Execute,
+                Errno::EACCES,
+                "/bin/tool",
+                "exec: \"/bin/tool\": permission denied",
+            ),
+            (
+                Step::Execute,
+                Errno::ENOENT,
+                "/bin/script",
+                "exec: \"/bin/script\": no such file or directory: \
+                 its interpreter is not there, or not executable",
+            ),
+            (
+                Step::Execute,
+                Errno::ENOEXEC,
+                "/bin/tool",
+                "exec: \"/bin/tool\": exec format error",
+            ),
+            (
+                Step::Execute,
+                Errno::ELOOP,
+                "a\"b",
+                "exec: \"a\\\"b\": it cannot be executed: ELOOP: too many symbolic links encountered",
+            ),
+        ] {
+            let error = Failure::new(step, errno).into_error(program);
+            assert_eq!(ForRuntime(&error).to_string(), text);
+        }
     }
 
     #[test]

@@ -41,6 +41,7 @@ use crate::target::{Procfs, Target};
 use crate::userdb::{self, Identity};
 use crate::wire::generic_error;
 use crate::wire::init_config::{self, InitConfig};
+use crate::wire::runtime_text::ForRuntime;
 
 /// The pipe to libcontainer: a socket, or the write end of a pipe.
 #[derive(Debug)]
@@ -258,13 +259,14 @@ impl Child {
         drop(ready);
         if !pipe.readable {
             let wrong = "no initConfig can be read: _LIBCONTAINER_INITPIPE is for writing only";
-            tell(&Error::new(ErrorKind::Protocol, wrong));
+            tell(&ForRuntime(&Error::new(ErrorKind::Protocol, wrong)));
             exit_now(1);
         }
         let received = match receive(&pipe.file) {
             Ok(received) => received,
             Err(errno) => {
-                tell(&Error::new(ErrorKind::Protocol, "initConfig").because(errno));
+                let error = Error::new(ErrorKind::Protocol, "initConfig").because(errno);
+                tell(&ForRuntime(&error));
                 exit_now(1);
             }
         };
@@ -277,7 +279,7 @@ impl Child {
             Ok((image, program)) => image.become_program(&line).into_error(&program),
             Err(error) => error,
         };
-        tell(&error);
+        tell(&ForRuntime(&error));
         let message = answer(&error);
         let _ = nix::unistd::write(&line.report, &message);
         exit_now(1)
@@ -444,9 +446,8 @@ fn own_filter(config: &libcontainer::Config) -> Result<Program> {
     let resolved = libcontainer::resolve_libcontainer_2015(config, arch)
         .map_err(|reason| failed(reason.to_string()))?;
     for name in resolved.skipped {
-        tell(&failed(format!(
-            "{name} is no system call here, and is passed over"
-        )));
+        let skipped = failed(format!("{name} is no system call here, and is passed over"));
+        tell(&ForRuntime(&skipped));
     }
     if let Some(call) = needs::denied_to_workload(&resolved.profile, arch) {
         return Err(failed(format!(
@@ -459,7 +460,8 @@ fn own_filter(config: &libcontainer::Config) -> Result<Program> {
 /// The error as libcontainer's JSON.
 fn answer(error: &Error) -> Vec<u8> {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-    generic_error::generic_error(now.unwrap_or_default(), error.to_string().as_bytes())
+    let message = ForRuntime(error).to_string();
+    generic_error::generic_error(now.unwrap_or_default(), message.as_bytes())
 }
 
 /// What is to be written; `None`: it has the value already.
@@ -497,7 +499,7 @@ pub(crate) fn warn(warning: &str) {
 }
 
 /// One line on standard error.
-pub(crate) fn tell(error: &Error) {
+pub(crate) fn tell(error: &dyn std::fmt::Display) {
     let line = format!("nsexec: {error}\n");
     let _ = nix::unistd::write(descriptor::standard(2), line.as_bytes());
 }

@@ -27,5 +27,6 @@ pub mod ns_paths;
 pub mod oom_score_adj;
 pub mod path;
 pub mod pid_report;
+pub(crate) mod runtime_text;
 mod seccomp_config;
 pub mod time_offsets;
