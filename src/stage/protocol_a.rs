@@ -5,6 +5,7 @@
 //! by a process that can do no harm yet.
 
 use std::ffi::CString;
+use std::mem::ManuallyDrop;
 use std::os::fd::{AsFd, OwnedFd};
 
 use nix::errno::Errno;
@@ -276,7 +277,12 @@ impl Child {
             leave: None,
         };
         let error = match self.prepare(received) {
-            Ok((image, program)) => image.become_program(&line).into_error(&program),
+            Ok((image, program)) => {
+                // Its descriptors are closed by the last step before execve; to drop it
+                // would close them again.
+                let image = ManuallyDrop::new(image);
+                image.become_program(&line).into_error(&program)
+            }
             Err(error) => error,
         };
         tell(&ForRuntime(&error));
