@@ -210,7 +210,8 @@ pub struct Request {
     pub target: Option<TargetId>,
     /// Which namespaces are joined.
     pub namespaces: Selection,
-    /// Join the user namespace that owns the first of the selected ones.
+    /// Join the parent of the selected user namespace in its place, else the parent
+    /// of the target's; without a target, the owner of the first selected one.
     pub user_parent: bool,
     /// The program's user id.
     pub uid: Option<IdChoice>,

@@ -553,20 +553,90 @@ fn help_version_and_features_are_printed() {
     assert!(features.contains("Landlock"), "{features}");
 }
 
+/// A process in a user namespace in a user namespace, with a network namespace
+/// that belongs to the inner one.
+struct Grandchild {
+    unshare: std::process::Child,
+    pid: String,
+    /// The outer user namespace.
+    parent: String,
+}
+
+impl Grandchild {
+    fn new() -> Self {
+        let script = "readlink /proc/self/ns/user; \
+                      exec unshare -Urn --fork --kill-child sh -c 'echo ready; exec sleep 1000'";
+        let mut unshare = Command::new("unshare")
+            .args(["-Ur", "sh", "-c", script])
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut lines = std::io::BufReader::new(unshare.stdout.take().unwrap());
+        let mut line = || {
+            let mut line = String::new();
+            std::io::BufRead::read_line(&mut lines, &mut line).unwrap();
+            line.trim_end().to_owned()
+        };
+        let parent = line();
+        assert_eq!(line(), "ready");
+        let children = format!("/proc/{0}/task/{0}/children", unshare.id());
+        let pid = fs::read_to_string(children).unwrap().trim().to_owned();
+        Self {
+            unshare,
+            pid,
+            parent,
+        }
+    }
+
+    fn namespace(&self, name: &str) -> String {
+        let link = fs::read_link(format!("/proc/{}/ns/{name}", self.pid)).unwrap();
+        link.to_string_lossy().into_owned()
+    }
+}
+
+impl Drop for Grandchild {
+    fn drop(&mut self) {
+        let _ = self.unshare.kill();
+        let _ = self.unshare.wait();
+    }
+}
+
 #[test]
-fn the_owner_of_a_namespace_can_be_joined() {
-    if support::left_out_without_root("the_owner_of_a_namespace_can_be_joined") {
+fn the_parent_of_a_user_namespace_can_be_joined() {
+    if support::left_out_without_root("the_parent_of_a_user_namespace_can_be_joined") {
         return;
     }
-    let target = Target::with_user_namespace();
+    let target = Grandchild::new();
+    let (pid, net) = (target.pid.as_str(), target.namespace("net"));
+    let (user, net_file) = (
+        format!("--user=/proc/{pid}/ns/user"),
+        format!("--net=/proc/{pid}/ns/net"),
+    );
     let script = "readlink /proc/self/ns/user /proc/self/ns/net; id -u";
-    let seen = succeed(target.nsexec(["-n", "--user-parent", "--", "/bin/sh", "-c", script]));
-    let expected = [
-        target.namespace("user"),
-        target.namespace("net"),
-        "0".to_owned(),
-    ];
-    assert_eq!(seen.lines().collect::<Vec<_>>(), expected);
+    for (options, owner) in [
+        (&["-t", pid, "-n"][..], &target.parent),
+        (&["-t", pid, "-n", "-U"], &target.parent),
+        (&["-t", pid, "-a"], &target.parent),
+        (&[&net_file, &user], &target.parent),
+        // Without a target, the owner of the namespace that is given.
+        (&[&net_file], &target.namespace("user")),
+    ] {
+        let mut command = Command::new(NSEXEC);
+        command
+            .args(options)
+            .args(["--user-parent", "--", "/bin/sh", "-c", script]);
+        let seen = succeed(command);
+        let expected = [owner.as_str(), &net, "0"];
+        assert_eq!(seen.lines().collect::<Vec<_>>(), expected, "{options:?}");
+    }
+    // The parent is the caller's own.
+    let target = Target::with_user_namespace();
+    let message = fail(target.nsexec(["-n", "--user-parent", "--", "true"]), 125);
+    assert!(
+        message.contains("leave -U and --user-parent out"),
+        "{message}"
+    );
 }
 
 #[test]
@@ -638,4 +708,72 @@ fn a_namespace_that_no_id_names_is_refused_with_the_reason() {
     let message = fail(command, 125);
     assert!(message.contains("no namespace with the id 1"), "{message}");
     assert!(message.contains("from Linux 6.19 on"), "{message}");
+}
+
+#[test]
+fn capabilities_are_kept_of_a_joined_user_namespace_only() {
+    if support::left_out_without_root("capabilities_are_kept_of_a_joined_user_namespace_only") {
+        return;
+    }
+    let target = Target::new();
+    for policy in ["default", "admin", "strict"] {
+        let options = ["-a", "--policy", policy, "-S", "1000", "--keep-caps"];
+        let message = fail(target.nsexec([&options[..], &["--", "true"]].concat()), 125);
+        assert!(
+            message.contains("--keep-caps: no user namespace"),
+            "{message}"
+        );
+    }
+    let message = fail(
+        target.nsexec(["-n", "-S", "1000", "--keep-caps", "--", "true"]),
+        125,
+    );
+    assert!(message.contains("--keep-caps"), "{message}");
+}
+
+#[test]
+fn a_context_without_selinux_is_a_warning() {
+    let test = "a_context_without_selinux_is_a_warning";
+    if support::left_out_without_root(test) {
+        return;
+    }
+    if std::path::Path::new("/sys/fs/selinux/enforce").exists() {
+        support::leave_out(test, "this kernel runs with SELinux");
+        return;
+    }
+    let target = Target::new();
+    let output = run(target.nsexec(["-Z", "--", "hostname"]));
+    assert_eq!(text(&output.stdout), "target\n");
+    assert!(output.status.success());
+    let said = text(&output.stderr);
+    assert!(said.contains("warning: -Z does nothing"), "{said}");
+}
+
+#[test]
+fn what_nsenters_users_write_by_mistake_is_answered() {
+    if support::left_out_without_root("what_nsenters_users_write_by_mistake_is_answered") {
+        return;
+    }
+    let target = Target::new();
+    let pid = target.pid().to_string();
+    for (words, says) in [
+        (&["-mt", &pid][..], "write the letters apart"),
+        (&["-t", &pid, "-muinp"], "the namespace file uinp: ENOENT"),
+        (
+            &["-t", &pid, "--foo"],
+            "there is no option --foo; see --help",
+        ),
+        (&["-t", &pid, "--polcy=x"], "did you mean --policy?"),
+        (&["-t", &pid, "-N", "99"], "descriptor 99 of process"),
+        (&["-t", &pid, "-N", "99"], "is not open"),
+        (&["-t", &pid, "-N", "99"], "/fd lists those that are"),
+    ] {
+        let mut command = Command::new(NSEXEC);
+        command
+            .args(words)
+            .args(["--", "true"])
+            .stdin(Stdio::null());
+        let message = fail(command, 125);
+        assert!(message.contains(says), "{words:?}: {message}");
+    }
 }

@@ -97,11 +97,12 @@ fn metavar(option: &Known) -> &'static str {
     }
 }
 
-/// The option whose name is at most two letters away.
+/// The option whose name is at most two letters away, of which at most one in
+/// three is wrong: half a name in common is chance.
 fn nearest(name: &str) -> Option<&'static Known> {
     let distance = |option: &&'static Known| distance(name.as_bytes(), option.long.as_bytes());
     let option = options::all().min_by_key(distance)?;
-    (distance(&option) <= 2).then_some(option)
+    (distance(&option) <= (name.len() / 3).min(2)).then_some(option)
 }
 
 /// How many letters have to be put in, taken out or changed (Levenshtein).

@@ -125,7 +125,6 @@ impl Options {
             (Name::NetSocket, Name::Namespace(Namespace::Net)),
             (Name::SetUid, Name::PreserveCredentials),
             (Name::SetGid, Name::PreserveCredentials),
-            (Name::UserParent, Name::Namespace(Namespace::User)),
             (Name::StatusFd, Name::NoFork),
             (Name::Explain, Name::NoFork),
             // Rules are told from a policy's text, and a program has none.

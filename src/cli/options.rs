@@ -190,7 +190,7 @@ pub const OPTIONS: [Option; 32] = {
             Name::UserParent,
             "user-parent",
             None,
-            "user namespace that owns the joined one",
+            "parent of the (target's) user namespace",
         ),
         option(
             Name::Namespace(Namespace::Time),

@@ -104,10 +104,16 @@ impl Plan {
             _ => Vec::new(),
         };
         let joins_user = memberships.joins(Namespace::User);
+        if request.keep_caps && !joins_user {
+            let wrong = "--keep-caps: no user namespace is joined, and the caller's own \
+                         capabilities are not handed to another user";
+            return Err(Error::new(ErrorKind::Usage, wrong)
+                .right("leave it out, or join a user namespace with -U"));
+        }
         let credentials =
             credentials::Choice::make(&request, &policy.process, joins_user, target.as_ref())?;
         let context = match (&target, request.follow_context) {
-            (Some(target), true) => Some(security_context(target)?),
+            (Some(target), true) => security_context(target)?,
             _ => None,
         };
         if let Some(target) = &target {
@@ -191,8 +197,9 @@ pub(crate) fn own_mounts(procfs: &Procfs) -> Result<Vec<u8>> {
     read_all(file, MAX_FILE, &what)
 }
 
-/// The target's SELinux context, for the program.
-fn security_context(target: &Target) -> Result<Vec<u8>> {
+/// The target's SELinux context, for the program; `None`: this kernel runs
+/// without SELinux.
+fn security_context(target: &Target) -> Result<Option<Vec<u8>>> {
     let unsupported = |error: Error| {
         Error::new(
             ErrorKind::Unsupported,
@@ -203,9 +210,9 @@ fn security_context(target: &Target) -> Result<Vec<u8>> {
     };
     let enabled = std::path::Path::new("/sys/fs/selinux/enforce").exists();
     if !enabled {
-        let wrong = "-Z: this kernel runs without SELinux";
-        return Err(Error::new(ErrorKind::Unsupported, wrong).right("leave -Z out"));
+        return Ok(None);
     }
     let context = target.read("attr/current").map_err(unsupported)?;
-    Ok(context.strip_suffix(&[0]).unwrap_or(&context).to_vec())
+    let context = context.strip_suffix(&[0]).unwrap_or(&context);
+    Ok(Some(context.to_vec()))
 }

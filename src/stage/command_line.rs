@@ -27,7 +27,7 @@ use crate::plan::{self, Accounts, Plan, report};
 use crate::policy::capability::{Capability, CapabilitySet};
 use crate::policy::resolved::Capabilities;
 use crate::procfs::environ;
-use crate::request::{self, Request};
+use crate::request::{self, Directory, Namespace, Request};
 use crate::sys::clone::{Parentage, Side, clone};
 use crate::sys::credentials;
 use crate::sys::exec::StringArray;
@@ -99,6 +99,7 @@ impl Plan {
         // In the namespaces of the caller, and not under the ceiling.
         let explained = explains.map(|origin| Explained::start(&policy, origin));
         let explained = explained.transpose()?;
+        let enters_mounts = memberships.joins(Namespace::Mnt);
         let inside = if request.preserve_credentials {
             Inside::Same
         } else {
@@ -111,14 +112,17 @@ impl Plan {
         )?;
         drop(target);
 
-        let (layers, accounts, root) = match (self.layers, root) {
-            (Some(layers), root) => (layers, self.accounts, root),
+        let (layers, accounts, root, opened) = match (self.layers, root) {
+            (Some(layers), root) => (layers, self.accounts, root, self.work_dir),
             (None, _) => {
-                let root = directory::own_root()?;
-                let layers = Layers::build(&policy, &root)?;
+                let (root, opened) = directory::after_join(&request, self.work_dir)?;
+                let directory = root.directory().ok_or_else(|| {
+                    Error::new(ErrorKind::System, "the program's root is not open")
+                })?;
+                let layers = Layers::build(&policy, directory)?;
                 let mounts = || plan::own_mounts(&procfs);
-                let accounts = Accounts::open(&root, &request, &policy, &procfs, &mounts)?;
-                (layers, accounts, ProgramRoot::Own(root))
+                let accounts = Accounts::open(directory, &request, &policy, &procfs, &mounts)?;
+                (layers, accounts, root, opened)
             }
         };
         let capabilities = capabilities(policy.process.capabilities, &policy, request.keep_caps)?;
@@ -166,6 +170,9 @@ impl Plan {
         for warning in accounts.warnings() {
             warn(warning);
         }
+        if request.follow_context && self.context.is_none() {
+            warn("-Z does nothing: this kernel runs without SELinux");
+        }
         let account = account(accounts.passwd, uid)?;
         let target_environment = self.target_environment.map(read_environment).transpose()?;
         let caller = Variables::of_caller();
@@ -187,11 +194,17 @@ impl Plan {
             }),
             _ => None,
         };
+        let directory = match &request.work_dir {
+            request::WorkDir::Before(Directory::Path(path)) | request::WorkDir::After(path) => {
+                Some(path.to_string_lossy().into_owned())
+            }
+            _ => None,
+        };
         let image = Image {
             rlimits: policy.process.rlimits,
             umask: policy.process.umask,
             oom_score_adj: None,
-            work_dir: work_dir(request.work_dir, self.work_dir, &root)?,
+            work_dir: work_dir(request.work_dir, opened, &root, enters_mounts)?,
             root: match root {
                 ProgramRoot::Other(root) => Some(root),
                 ProgramRoot::Own(_) | ProgramRoot::AfterJoin => None,
@@ -229,7 +242,7 @@ impl Plan {
         if request.no_fork {
             // Its own pid, where the files are: in the caller's pid namespace.
             move_to_cgroups(&self.cgroups, std::process::id())?;
-            return Err(become_without_fork(&image).into_error(&program));
+            return Err(become_without_fork(&image).into_error_in(&program, directory.as_deref()));
         }
         let parent = Parent {
             procfs,
@@ -239,6 +252,7 @@ impl Plan {
             status,
             mask,
             explainer,
+            directory,
         };
         parent.start(image, &program)
     }
@@ -254,6 +268,8 @@ struct Parent {
     status: Option<serde_json::Value>,
     mask: CallersMask,
     explainer: Option<Explainer>,
+    /// The working directory that was requested, for messages.
+    directory: Option<String>,
 }
 
 impl Parent {
@@ -312,7 +328,9 @@ impl Parent {
             go.map_err(|errno| Error::new(ErrorKind::System, "the child").because(errno))?;
             match supervisor.wait_for_start(explainer.map(Explainer::end))? {
                 Start::Executed => {}
-                Start::Failed(failure) => return Err(failure.into_error(program)),
+                Start::Failed(failure) => {
+                    return Err(failure.into_error_in(program, self.directory.as_deref()));
+                }
                 Start::Ended => {
                     let wrong = format!("{program}: ended before it was started");
                     return Err(Error::new(ErrorKind::System, wrong));
@@ -448,6 +466,7 @@ fn work_dir(
     wanted: request::WorkDir,
     opened: Option<OwnedFd>,
     root: &ProgramRoot,
+    enters_mounts: bool,
 ) -> Result<WorkDir> {
     use std::os::unix::ffi::OsStrExt;
     match (wanted, opened) {
@@ -460,13 +479,17 @@ fn work_dir(
         }
         (_, Some(directory)) => Ok(WorkDir::Opened(directory)),
         (_, None) => match root {
+            ProgramRoot::Other(_) if !enters_mounts => {
+                Ok(WorkDir::CallersIfInside(directory::own_directory().ok()))
+            }
             ProgramRoot::Other(root) => {
                 let root = root.try_clone().map_err(|error| {
                     Error::new(ErrorKind::System, "a descriptor cannot be copied").because(error)
                 })?;
                 Ok(WorkDir::Opened(root))
             }
-            // The caller's; or, after setns(2), the root of the mount namespace.
+            ProgramRoot::Own(_) if !enters_mounts => Ok(WorkDir::Callers),
+            // After setns(2), the root of the mount namespace.
             ProgramRoot::Own(_) | ProgramRoot::AfterJoin => Ok(WorkDir::Keep),
         },
     }

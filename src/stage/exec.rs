@@ -21,7 +21,7 @@ use crate::policy::resolved::Rlimit;
 use crate::seccomp::program::Program;
 use crate::sys::credentials::{self, CapabilityState};
 use crate::sys::descriptor::{self, Range};
-use crate::sys::exec::{StringArray, execve};
+use crate::sys::exec::{self, StringArray, execve};
 use crate::sys::signal::CallersMask;
 use crate::sys::{process, seccomp};
 use crate::target::lookup::open_inside;
@@ -69,13 +69,29 @@ pub(crate) struct Listening {
 /// The working directory.
 #[derive(Debug)]
 pub(crate) enum WorkDir {
-    /// As it is.
+    /// The caller's, whatever it is: the program keeps the caller's root and mount
+    /// namespace, and has nothing that the caller had not.
+    Callers,
+    /// The caller's if it lies inside the program's root, else the root. `None`:
+    /// it could not be opened.
+    CallersIfInside(Option<OwnedFd>),
+    /// As it is after the joins.
     Keep,
     /// This one, entered with the helper's credentials.
     Opened(OwnedFd),
     /// A path inside the program's root, entered with the program's
     /// credentials.
     Path(CString),
+}
+
+impl WorkDir {
+    /// The path that is entered by name, for messages.
+    pub(crate) fn path(&self) -> Option<std::borrow::Cow<'_, str>> {
+        match self {
+            Self::Path(path) => Some(path.to_string_lossy()),
+            _ => None,
+        }
+    }
 }
 
 /// Users and groups; `None`: as they are.
@@ -203,8 +219,16 @@ impl Image {
                 nix::unistd::fchdir(directory).map_err(|e| Failure::new(Step::WorkDir, e))?;
                 verify_work_dir()
             }
+            WorkDir::CallersIfInside(directory) => {
+                let entered = directory.as_ref().map(nix::unistd::fchdir);
+                if entered == Some(Ok(())) && verify_work_dir().is_ok() {
+                    return Ok(());
+                }
+                nix::unistd::chdir(c"/").map_err(|e| Failure::new(Step::WorkDir, e))?;
+                verify_work_dir()
+            }
             WorkDir::Keep => verify_work_dir(),
-            WorkDir::Path(_) => Ok(()),
+            WorkDir::Callers | WorkDir::Path(_) => Ok(()),
         }
     }
 
@@ -314,8 +338,22 @@ impl Image {
         } else {
             permitted
         };
+        // From here on, what is looked up is found or not as the program would
+        // find it: execve gives root its permitted set, and another user the
+        // ambient set. What is needed to load the layers is no power over files.
+        let programs = if nix::unistd::geteuid().is_root() {
+            permitted
+        } else {
+            ambient
+        };
+        let effective = if self.loads_as_admin() {
+            let admin = CapabilitySet::EMPTY.with(Capability::SYS_ADMIN);
+            programs.union(admin.intersection(held))
+        } else {
+            programs
+        };
         credentials::set_capabilities(CapabilityState {
-            effective: held,
+            effective,
             permitted: held,
             inheritable: ambient,
         })
@@ -343,19 +381,13 @@ impl Image {
         !self.no_new_privs && (self.landlock.is_some() || !self.seccomp.is_empty())
     }
 
-    /// The first candidate that is a file with an execute bit, as
-    /// exec.LookPath and execvp(3) choose.
+    /// The first candidate that the program's user may execute, as execvp(3)
+    /// chooses.
     fn look_up(&self) -> Result<&CStr, Failure> {
         let mut reason = Errno::ENOENT;
         for candidate in &self.candidates {
-            match fstatat(nix::fcntl::AT_FDCWD, candidate.as_c_str(), AtFlags::empty()) {
-                Ok(stat) => {
-                    let kind = SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT;
-                    if kind == SFlag::S_IFREG && stat.st_mode & 0o111 != 0 {
-                        return Ok(candidate);
-                    }
-                    reason = Errno::EACCES;
-                }
+            match executable(candidate) {
+                Ok(()) => return Ok(candidate),
                 Err(Errno::ENOENT | Errno::ENOTDIR) => {}
                 Err(errno) => reason = errno,
             }
@@ -413,6 +445,20 @@ impl Image {
             };
         }
         descriptor::close_range(number(first)?, u32::MAX, Range::Close).map_err(failed)
+    }
+}
+
+/// Fails for what is no file, and what the effective user may not execute.
+fn executable(path: &CStr) -> Result<(), Errno> {
+    let stat = fstatat(nix::fcntl::AT_FDCWD, path, AtFlags::empty())?;
+    if SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT != SFlag::S_IFREG {
+        return Err(Errno::EACCES);
+    }
+    match exec::may_execute(path) {
+        // A ceiling that does not list faccessat2. execve(2) decides then.
+        Err(Errno::ENOSYS | Errno::EPERM) if stat.st_mode & 0o111 != 0 => Ok(()),
+        Err(Errno::ENOSYS | Errno::EPERM) => Err(Errno::EACCES),
+        answer => answer,
     }
 }
 

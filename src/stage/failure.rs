@@ -251,6 +251,22 @@ impl Failure {
         })
     }
 
+    /// As [`Self::into_error`], with `directory` as the working directory that was
+    /// requested.
+    pub(crate) fn into_error_in(self, program: &str, directory: Option<&str>) -> Error {
+        let (kind, wrong, right) = self.step.words();
+        match (self.step, directory) {
+            (Step::WorkDir | Step::WorkDirOutside, Some(directory)) => {
+                let error = Error::new(kind, format!("{directory}: {wrong}"));
+                match right {
+                    Some(right) => error.right(right),
+                    None => error.because(self.errno),
+                }
+            }
+            _ => self.into_error(program),
+        }
+    }
+
     /// The failure as an error, with `program` as what was to be executed.
     pub(crate) fn into_error(self, program: &str) -> Error {
         let (kind, wrong, right) = self.step.words();

@@ -127,7 +127,7 @@ fn failed(join: &Join, errno: Errno) -> Error {
             "this takes CAP_SYS_ADMIN in the user namespace that owns it: join that with -U",
         ),
         (Errno::EINVAL, Namespace::User) => {
-            error.right("the caller is in it already: leave -U out")
+            error.right("the caller is in it already: leave -U and --user-parent out")
         }
         (Errno::EINVAL, Namespace::Pid) => {
             error.right("only descendants of the caller's pid namespace can be joined")

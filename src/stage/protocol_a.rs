@@ -281,7 +281,8 @@ impl Child {
                 // Its descriptors are closed by the last step before execve; to drop it
                 // would close them again.
                 let image = ManuallyDrop::new(image);
-                image.become_program(&line).into_error(&program)
+                let failure = image.become_program(&line);
+                failure.into_error_in(&program, image.work_dir.path().as_deref())
             }
             Err(error) => error,
         };

@@ -44,6 +44,27 @@ pub(crate) fn execve(path: &CStr, argv: &StringArray, envp: &StringArray) -> Err
     Errno::last()
 }
 
+/// Whether the effective user may execute the file at `path`, with the effective
+/// capabilities (faccessat2(2), Linux 5.8).
+///
+/// # Errors
+/// EACCES: it may not.
+pub(crate) fn may_execute(path: &CStr) -> Result<(), Errno> {
+    // The system call and not the C library's function, which may start a
+    // process for AT_EACCESS.
+    // SAFETY: faccessat2 reads a string, which a CStr is, and takes integers.
+    super::check(unsafe {
+        libc::syscall(
+            libc::SYS_faccessat2,
+            libc::AT_FDCWD,
+            path.as_ptr(),
+            libc::X_OK,
+            libc::AT_EACCESS,
+        )
+    })?;
+    Ok(())
+}
+
 unsafe extern "C" {
     /// environ(7), as the C library keeps it.
     safe static environ: EnvironmentPointer;

@@ -20,8 +20,8 @@ pub(crate) enum ProgramRoot {
     Own(OwnedFd),
     /// To be entered with chroot(2).
     Other(OwnedFd),
-    /// The root of a mount namespace that is given as a file: it can only be
-    /// opened after the join.
+    /// The root of a mount namespace that is given as a file, or a directory in
+    /// it: it can only be opened after the join, by [`after_join`].
     AfterJoin,
 }
 
@@ -36,10 +36,11 @@ impl ProgramRoot {
         let joined = targets || memberships.joins(Namespace::Mnt);
         match &request.root {
             Some(Directory::Target) => Ok(Self::Other(link(target, "root")?)),
-            Some(Directory::Path(path)) if joined => {
+            Some(Directory::Path(path)) if targets => {
                 let base = link(target, "root")?;
                 Ok(Self::Other(beneath(&base, path)?))
             }
+            Some(Directory::Path(_)) if joined => Ok(Self::AfterJoin),
             Some(Directory::Path(path)) => Ok(Self::Other(own(path)?)),
             // A target in the caller's mount namespace may have a root of its own:
             // it is a chroot then.
@@ -69,6 +70,24 @@ impl ProgramRoot {
     }
 }
 
+/// Root and working directory in a mount namespace that was given as a file, once
+/// it is joined. `opened`: the working directory, if it was opened before.
+pub(crate) fn after_join(
+    request: &Request,
+    opened: Option<OwnedFd>,
+) -> Result<(ProgramRoot, Option<OwnedFd>)> {
+    let own = own_root()?;
+    let root = match &request.root {
+        Some(Directory::Path(path)) => ProgramRoot::Other(beneath(&own, path)?),
+        _ => ProgramRoot::Own(own),
+    };
+    let opened = match (&request.work_dir, root.directory()) {
+        (WorkDir::Before(Directory::Path(path)), Some(base)) => Some(beneath(base, path)?),
+        _ => opened,
+    };
+    Ok((root, opened))
+}
+
 /// The opened working directory; `None`: the root, or a path for later.
 pub(crate) fn open_work_dir(
     request: &Request,
@@ -86,6 +105,8 @@ pub(crate) fn open_work_dir(
         {
             beneath(base, path).map(Some)
         }
+        // Looked up in the mount namespace that is not joined yet.
+        (Directory::Path(_), ProgramRoot::AfterJoin) => Ok(None),
         (Directory::Path(path), _) => own(path).map(Some),
     }
 }
@@ -109,6 +130,11 @@ fn link(target: Option<&Target>, name: &str) -> Result<OwnedFd> {
 /// This process's root.
 pub(crate) fn own_root() -> Result<OwnedFd> {
     own(Path::new("/"))
+}
+
+/// This process's working directory, which may have been deleted.
+pub(crate) fn own_directory() -> Result<OwnedFd> {
+    own(Path::new("."))
 }
 
 fn own(path: &Path) -> Result<OwnedFd> {

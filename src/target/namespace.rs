@@ -93,7 +93,7 @@ impl Memberships {
             let mut opened = Self::open_once(selection, no_fork, target, procfs)?;
             if opened.are_still_the_targets(target)? {
                 if user_parent {
-                    opened.join_owner()?;
+                    opened.join_parent(target)?;
                 }
                 return Ok(opened);
             }
@@ -208,23 +208,30 @@ impl Memberships {
         }
     }
 
-    /// `--user-parent`: the user namespace that owns the first of the others,
-    /// or the parent of the one that is joined.
-    fn join_owner(&mut self) -> Result<()> {
-        let of = self
+    /// `--user-parent`: the parent of the user namespace that is selected, in its
+    /// place; else the parent of the target's; without a target, the user
+    /// namespace that owns the first namespace that is given (nsenter(1) takes the
+    /// same, but needs a target).
+    fn join_parent(&mut self, target: Option<&Target>) -> Result<()> {
+        let selected = self
             .joins_of()
             .find(|join| join.namespace == Namespace::User);
-        let Some(of) = of.or_else(|| self.joins_of().next()) else {
-            return Err(
-                Error::new(ErrorKind::Usage, "--user-parent: no namespace is joined")
-                    .right("name the namespace whose owner is meant"),
-            );
+        let (owner, of) = match (selected, target) {
+            (Some(user), _) => (namespace::owner(user.fd.as_fd()), "user"),
+            (None, Some(target)) => {
+                let user = of_target(Namespace::User, target)?;
+                (namespace::owner(user.as_fd()), "target's user")
+            }
+            (None, None) => {
+                let first = self.joins_of().next().ok_or_else(|| {
+                    Error::new(ErrorKind::Usage, "--user-parent: no namespace is joined")
+                        .right("name the namespace whose owner is meant")
+                })?;
+                (namespace::owner(first.fd.as_fd()), first.namespace.name())
+            }
         };
-        let fd = namespace::owner(of.fd.as_fd()).map_err(|errno| {
-            let wrong = format!(
-                "the user namespace above the {} namespace",
-                of.namespace.name()
-            );
+        let fd = owner.map_err(|errno| {
+            let wrong = format!("--user-parent: the user namespace above the {of} namespace");
             Error::new(ErrorKind::Join, wrong)
                 .because(errno)
                 .right("it is out of reach when it is not beneath the caller's")
@@ -311,7 +318,12 @@ fn open_source(
             let target = target.ok_or_else(|| no_target(namespace))?;
             let wrong = format!("descriptor {number} of process {}", target.pid());
             let failed = |errno| Error::new(ErrorKind::Target, wrong.clone()).because(errno);
-            let socket = pidfd::duplicate(target.pidfd(), *number).map_err(failed)?;
+            let socket =
+                pidfd::duplicate(target.pidfd(), *number).map_err(|errno| match errno {
+                    Errno::EBADF => Error::new(ErrorKind::Target, format!("{wrong} is not open"))
+                        .right(format!("/proc/{}/fd lists those that are", target.pid())),
+                    errno => failed(errno),
+                })?;
             let fd = namespace::of_socket(socket.as_fd())
                 .map_err(|errno| failed(errno).right("give the number of a socket"))?;
             check(namespace, fd, false, &wrong)
@@ -342,8 +354,20 @@ fn of_target(namespace: Namespace, target: &Target) -> Result<OwnedFd> {
 fn open_path(path: &Path) -> Result<OwnedFd> {
     // NONBLOCK: a FIFO in its place must not hang the helper.
     let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
-    open(path, flags, Mode::empty())
-        .map_err(|errno| Error::new(ErrorKind::Target, path.display().to_string()).because(errno))
+    open(path, flags, Mode::empty()).map_err(|errno| {
+        let name = path.to_string_lossy();
+        let error = Error::new(ErrorKind::Target, format!("the namespace file {name}"));
+        let error = error.because(errno);
+        // `-mt PID`, as other programs let letters be joined.
+        let letters = !name.is_empty() && name.chars().all(|letter| letter.is_ascii_alphabetic());
+        if errno == Errno::ENOENT && letters {
+            return error.right(
+                "what is attached to the letter of a namespace is a file: write the \
+                 letters apart, such as -m -t PID",
+            );
+        }
+        error
+    })
 }
 
 /// Makes sure that `fd` is a namespace, and of this type.

@@ -1,0 +1,99 @@
+//! Which file the program is, and which directory: as the program's user would
+//! find them, and not as the helper could.
+#![allow(clippy::unwrap_used, reason = "in a test, a panic is how it fails")]
+
+mod support;
+
+use support::{Target, fail, succeed};
+
+/// `first/program` is root's alone, `closed/program` lies in a directory that is
+/// root's alone, `last/program` is for all.
+const SCRIPT: &str = r#"
+    for name in first closed last; do
+        mkdir /tmp/$name
+        printf '#!/bin/sh\necho %s\n' $name > /tmp/$name/program
+        chmod 755 /tmp/$name /tmp/$name/program
+    done
+    chmod 700 /tmp/closed /tmp/first/program
+    mkdir /tmp/noexec /tmp/directory /tmp/directory/program
+    mount -t tmpfs -o noexec none /tmp/noexec
+    cp /tmp/last/program /tmp/noexec/program
+"#;
+
+const ANN: [&str; 4] = ["-S", "1000", "-G", "1000"];
+
+#[test]
+fn the_look_up_goes_on_past_what_the_user_cannot_execute() {
+    if support::left_out_without_root("the_look_up_goes_on_past_what_the_user_cannot_execute") {
+        return;
+    }
+    let target = Target::with_script(SCRIPT);
+    for policy in ["default", "admin", "strict"] {
+        let found = |options: &[&str], path: &str| {
+            let mut command = target.nsexec(["-a", "--policy", policy]);
+            command.args(options);
+            command
+                .arg(format!("--env=PATH={path}"))
+                .args(["--", "program"]);
+            command
+        };
+        for first in [
+            "/tmp/first",
+            "/tmp/closed",
+            "/tmp/noexec",
+            "/tmp/directory",
+            "/none",
+        ] {
+            let path = format!("{first}:/tmp/last");
+            assert_eq!(succeed(found(&ANN, &path)), "last\n", "{policy} {path}");
+        }
+        assert_eq!(succeed(found(&[], "/tmp/first:/tmp/last")), "first\n");
+        let message = fail(found(&ANN, "/none:/tmp/first"), 126);
+        assert!(
+            message.contains("permission to execute it is denied"),
+            "{message}"
+        );
+        fail(found(&ANN, "/tmp/closed:/none"), 126);
+        fail(found(&ANN, "/none"), 127);
+    }
+}
+
+#[test]
+fn a_path_is_executed_with_the_programs_rights() {
+    if support::left_out_without_root("a_path_is_executed_with_the_programs_rights") {
+        return;
+    }
+    let target = Target::with_script(SCRIPT);
+    for path in ["/tmp/first/program", "/tmp/closed/program"] {
+        let mut command = target.nsexec(["-a"]);
+        command.args(ANN).args(["--", path]);
+        let message = fail(command, 126);
+        assert!(message.contains(path), "{message}");
+        succeed(target.nsexec(["-a", "--", path]));
+    }
+    // With the capabilities that the policy names, which the program keeps.
+    let user = Target::build(&support::Build {
+        user_namespace: true,
+        script: SCRIPT.replace("mount", ": mount").to_owned(),
+        ..support::Build::default()
+    });
+    let mut command = user.nsexec(["-a", "--keep-caps"]);
+    command.args(ANN).args(["--", "/tmp/closed/program"]);
+    assert_eq!(succeed(command), "closed\n");
+}
+
+#[test]
+fn the_directory_is_entered_with_the_programs_rights() {
+    if support::left_out_without_root("the_directory_is_entered_with_the_programs_rights") {
+        return;
+    }
+    let target = Target::with_script(SCRIPT);
+    let enter = |options: &[&str]| {
+        let mut command = target.nsexec(["-a", "-W", "/tmp/closed"]);
+        command.args(options).args(["--", "pwd"]);
+        command
+    };
+    assert_eq!(succeed(enter(&[])), "/tmp/closed\n");
+    let message = fail(enter(&ANN), 125);
+    assert!(message.contains("/tmp/closed"), "{message}");
+}
