@@ -292,6 +292,37 @@ fn landlock_lets_programs_outside_the_root_not_execute() {
     fs::remove_dir_all(directory).unwrap();
 }
 
+/// Landlock's rule for ptrace access: README names it.
+#[test]
+fn under_a_domain_the_files_of_the_targets_processes_are_out_of_reach() {
+    let name = "under_a_domain_the_files_of_the_targets_processes_are_out_of_reach";
+    if support::left_out_without_root(name) {
+        return;
+    }
+    let target = Target::new();
+    let open = |policy: &str, script: &str| {
+        let words = ["-a", "--policy", policy, "--", "sh", "-c", script];
+        let output = run(target.nsexec(words));
+        (output.status.success(), text(&output.stderr))
+    };
+    for script in [
+        "cat /proc/1/fd/0",
+        "cat /proc/1/environ",
+        "ls /proc/1/root/",
+        "ls /proc/1/cwd/",
+        "cat /proc/1/exe >/dev/null",
+    ] {
+        assert!(open("admin", script).0, "the control: {script}");
+        for policy in ["default", "net", "strict"] {
+            let (done, message) = open(policy, script);
+            assert!(
+                !done && message.contains("Permission denied"),
+                "{policy}: {script}: {message}"
+            );
+        }
+    }
+}
+
 #[test]
 fn strict_reads_and_does_not_write() {
     if support::left_out_without_root("strict_reads_and_does_not_write") {

@@ -7,8 +7,8 @@ use nsexec::policy::landlock_file::{self, Landlock};
 use nsexec::policy::manifest::Stage;
 use nsexec::policy::resolve::Parts;
 use nsexec::policy::resolved::{
-    Capabilities, Environment, HandledRight, LandlockRules, Layer, Layers, Process, Require,
-    ResolvedPolicy,
+    Capabilities, Environment, HandledRight, Keyring, LandlockRules, Layer, Layers, Process,
+    Require, ResolvedPolicy,
 };
 use nsexec::seccomp::oci::{self, Conditional, Context, Want};
 use nsexec::seccomp::profile::Profile;
@@ -360,6 +360,14 @@ pub(crate) fn process_lines(process: &Process, preserve_fds: bool) -> Vec<(&'sta
         ("capabilities", capabilities),
         ("no_new_privs", yes(process.no_new_privs)),
         ("the caller's groups", kept(process.keep_groups)),
+        (
+            "session keyring",
+            match process.keyring {
+                Keyring::New => "a new one",
+                Keyring::Caller => "the caller's",
+            }
+            .to_owned(),
+        ),
         (
             "rlimits",
             if rlimits.is_empty() {

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::Plan;
 use super::layers::{StageStatus, Status};
 use crate::landlock::ruleset::DomainStatus;
-use crate::policy::resolved::{Capabilities, Environment, ResolvedPolicy};
+use crate::policy::resolved::{Capabilities, Environment, Keyring, ResolvedPolicy};
 use crate::request::{Directory, WorkDir};
 use crate::stage::seccomp_fd::AddedFilters;
 use crate::target::Memberships;
@@ -127,6 +127,10 @@ fn process(policy: &ResolvedPolicy) -> Value {
     json!({
         "capabilities": capabilities,
         "no_new_privs": process.no_new_privs,
+        "keyring": match process.keyring {
+            Keyring::New => "new",
+            Keyring::Caller => "caller",
+        },
         "rlimits": process.rlimits.len(),
         "umask": process.umask.map(|umask| format!("{umask:03o}")),
         "oom_score_adj": process.oom_score_adj,

@@ -233,6 +233,8 @@ pub struct Process {
     pub no_new_privs: bool,
     /// Whether supplementary groups of the caller stay.
     pub keep_groups: bool,
+    /// Which session keyring the program has, session-keyring(7).
+    pub keyring: Keyring,
     /// setrlimit(2), in this order.
     pub rlimits: Vec<Rlimit>,
     /// umask(2); `None`: the caller's.
@@ -241,6 +243,16 @@ pub struct Process {
     pub oom_score_adj: Option<i16>,
     /// The environment.
     pub environment: Environment,
+}
+
+/// A session keyring.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Keyring {
+    /// A new one, with no key in it.
+    New,
+    /// The caller's, with its keys.
+    Caller,
 }
 
 /// What the program may hold at the most.

@@ -18,7 +18,7 @@ use super::preserved::Declared;
 use super::protocol_a::warn;
 use super::status::StatusLines;
 use super::supervise::{Ended, Start, Supervisor};
-use super::{clean, filters, own_file};
+use super::{clean, filters, keyring, own_file};
 use crate::error::{Error, ErrorKind, Result};
 use crate::landlock::ruleset::Domain;
 use crate::plan::environment::{self, Account, Variables};
@@ -105,6 +105,7 @@ impl Plan {
         } else {
             Inside::Root
         };
+        keyring::renew(policy.process.keyring)?;
         join::join(
             memberships.into_joins(),
             target.as_ref().map(Target::pidfd),

@@ -6,7 +6,7 @@
 //! | 1 | `clean` | descriptors, dumpable flag, privileges, one thread |
 //! | 2 | `policy_choice` | the policy, compiled apart where it is a file |
 //! | 3 | [`crate::plan`] | everything of the target, opened |
-//! | 4 | `join` | all namespaces, or an error |
+//! | 4 | `keyring`, `join` | the caller's keys left behind; all namespaces, or an error |
 //! | 5 | `ceiling` | the lock-down before clone |
 //! | 6 | `command_line`, `protocol_a` | clone, and what goes on between the two sides |
 //! | 7 | `supervise` | the parent, with the least that it takes |
@@ -23,6 +23,7 @@ pub(crate) mod explain;
 pub(crate) mod failure;
 pub(crate) mod filters;
 pub(crate) mod join;
+pub(crate) mod keyring;
 #[cfg(test)]
 mod own_calls;
 pub(crate) mod own_file;

@@ -20,6 +20,7 @@ use super::explain::Audited;
 use super::failure::{Failure, Step};
 use super::filters;
 use super::join::{self, Inside};
+use super::keyring;
 use super::preserved::Preserved;
 use crate::error::{Error, ErrorKind, Result};
 use crate::plan::environment::{self, Variables};
@@ -145,6 +146,7 @@ pub(crate) fn run(
         target.still_there()?;
     }
     let oom_score_adj = own_oom_score_adj(&procfs)?;
+    keyring::renew(policy.process.keyring)?;
     join::join(
         memberships.into_joins(),
         target.as_ref().map(Target::pidfd),

@@ -12,6 +12,7 @@ pub(crate) mod clone;
 pub(crate) mod credentials;
 pub(crate) mod descriptor;
 pub(crate) mod exec;
+pub(crate) mod keyring;
 pub(crate) mod landlock;
 pub(crate) mod mount;
 pub(crate) mod namespace;

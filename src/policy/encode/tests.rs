@@ -2,7 +2,9 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::policy::capability::CapabilitySet;
-use crate::policy::resolved::{AskedLogFlag, BeneathRule, HandledRight, LogFlag, PortRule, Rlimit};
+use crate::policy::resolved::{
+    AskedLogFlag, BeneathRule, HandledRight, Keyring, LogFlag, PortRule, Rlimit,
+};
 use crate::seccomp::program::{Instruction, Program};
 
 fn reason() -> String {
@@ -60,6 +62,7 @@ fn policy() -> ResolvedPolicy {
             capabilities: Capabilities::Keep(CapabilitySet::from_bits(1 << 40 | 1)),
             no_new_privs: true,
             keep_groups: false,
+            keyring: Keyring::New,
             rlimits: vec![Rlimit {
                 resource: 15,
                 soft: 5,
@@ -419,12 +422,12 @@ fn a_policy() -> impl Strategy<Value = ResolvedPolicy> {
             prop::option::of(0..=0o777_u32),
             prop::option::of(-1000..=1000_i16),
         ),
-        any::<[bool; 3]>(),
+        any::<[bool; 4]>(),
     )
         .prop_map(|(name, program, outer, inner, process, numbers, flags)| {
             let (capabilities, environment, rlimits) = process;
             let (umask, oom_score_adj) = numbers;
-            let [no_new_privs, keep_groups, preserve_fds] = flags;
+            let [no_new_privs, keep_groups, preserve_fds, caller_keyring] = flags;
             ResolvedPolicy {
                 name,
                 ceiling: Layers {
@@ -439,6 +442,11 @@ fn a_policy() -> impl Strategy<Value = ResolvedPolicy> {
                     capabilities,
                     no_new_privs,
                     keep_groups,
+                    keyring: if caller_keyring {
+                        Keyring::Caller
+                    } else {
+                        Keyring::New
+                    },
                     rlimits,
                     umask,
                     oom_score_adj,

@@ -13,7 +13,9 @@ use super::{
 use crate::error::Fault;
 use crate::json::{Object, object};
 use crate::policy::capability::{Capability, CapabilitySet};
-use crate::policy::resolved::{Capabilities, Environment, LogFlag, Process, Right, Rlimit};
+use crate::policy::resolved::{
+    Capabilities, Environment, Keyring, LogFlag, Process, Right, Rlimit,
+};
 
 /// The names of RLIMIT_*, by number, getrlimit(2).
 const RESOURCES: [&str; 16] = [
@@ -72,11 +74,19 @@ struct WrittenProcess {
     capabilities: Spanned<WrittenCapabilities>,
     no_new_privs: bool,
     keep_groups: bool,
+    keyring: Option<WrittenKeyring>,
     rlimits: Option<Spanned<Vec<Object<WrittenRlimit>>>>,
     umask: Option<Spanned<i64>>,
     oom_score_adj: Option<Spanned<i64>>,
     #[serde(deserialize_with = "object")]
     environment: WrittenEnvironment,
+}
+
+#[derive(Clone, Copy, Deserialize)]
+#[serde(rename_all = "lowercase", expecting = "\"new\" or \"caller\"")]
+enum WrittenKeyring {
+    New,
+    Caller,
 }
 
 /// A word, or a list of names.
@@ -275,6 +285,11 @@ impl WrittenProcess {
             capabilities: capabilities(&self.capabilities)?,
             no_new_privs: self.no_new_privs,
             keep_groups: self.keep_groups,
+            // Left out, it is the one that hands nothing over.
+            keyring: match self.keyring {
+                None | Some(WrittenKeyring::New) => Keyring::New,
+                Some(WrittenKeyring::Caller) => Keyring::Caller,
+            },
             rlimits: self.rlimits()?,
             umask: match &self.umask {
                 None => None,
