@@ -49,10 +49,7 @@ fn the_look_up_goes_on_past_what_the_user_cannot_execute() {
         }
         assert_eq!(succeed(found(&[], "/tmp/first:/tmp/last")), "first\n");
         let message = fail(found(&ANN, "/none:/tmp/first"), 126);
-        assert!(
-            message.contains("permission to execute it is denied"),
-            "{message}"
-        );
+        assert!(message.contains("denied"), "{message}");
         fail(found(&ANN, "/tmp/closed:/none"), 126);
         fail(found(&ANN, "/none"), 127);
     }
