@@ -1,0 +1,14 @@
+//! Repetition, less of it on a slow machine.
+
+/// NSEXEC_TEST_SHARE=N: tests that repeat run each Nth repetition. An emulated machine
+/// takes twenty times as long for each.
+pub fn share() -> usize {
+    let share = std::env::var("NSEXEC_TEST_SHARE").ok();
+    let share = share.map(|share| share.parse().expect("NSEXEC_TEST_SHARE: a number"));
+    share.unwrap_or(1).max(1)
+}
+
+/// Each Nth of `all`, and the first.
+pub fn of<T>(all: impl Iterator<Item = T>) -> impl Iterator<Item = T> {
+    all.step_by(share())
+}
