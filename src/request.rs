@@ -105,6 +105,19 @@ pub enum NamespaceSource {
     Socket(RawFd),
 }
 
+/// Whether refusals are reported, and from where.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Explain {
+    /// They are not.
+    No,
+    /// The calls that a filter refuses; what Landlock refuses and what a filter
+    /// kills only where the kernel audits already.
+    AsAudited,
+    /// All of these. Auditing is switched on while the program runs, for the whole
+    /// machine; every process that is made until the machine restarts pays for it.
+    SwitchAuditingOn,
+}
+
 /// Which namespaces are joined.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Selection {
@@ -239,8 +252,8 @@ pub struct Request {
     pub preserve_fds: BTreeSet<RawFd>,
     /// The policy.
     pub policy: PolicyChoice,
-    /// Tell on standard error what was refused, by which layer and rule.
-    pub explain: bool,
+    /// Report on standard error what was refused, by which layer and rule.
+    pub explain: Explain,
     /// A program of classic BPF is read from each of these descriptors and added
     /// to the policy's filters, beneath the program's own. Each is 3 or more,
     /// stands here once, and is neither `status_fd` nor handed over; refusals of
@@ -275,7 +288,7 @@ impl Request {
             no_fork: false,
             preserve_fds: BTreeSet::new(),
             policy: PolicyChoice::Configured,
-            explain: false,
+            explain: Explain::No,
             seccomp_fds: Vec::new(),
             status_fd: None,
             program,

@@ -76,6 +76,7 @@ impl UsageFault {
                 options::Name::Policy => {
                     "give a name in a-z, 0-9 and -, or a file with a / in its path".to_owned()
                 }
+                options::Name::Explain => "give --explain or --explain=audit".to_owned(),
                 options::Name::Environment => "give --env=NAME or --env=NAME=VALUE".to_owned(),
                 _ => format!("give {}", metavar(option)),
             },

@@ -12,8 +12,8 @@ use super::fault::UsageFault;
 use super::number;
 use super::options::{Name, Option as Known};
 use crate::request::{
-    Directory, EnvironmentEntry, IdChoice, Namespace, NamespaceSource, PolicyChoice, Request,
-    Selection, TargetId, WorkDir,
+    Directory, EnvironmentEntry, Explain, IdChoice, Namespace, NamespaceSource, PolicyChoice,
+    Request, Selection, TargetId, WorkDir,
 };
 
 /// The most descriptors that can be handed over: what poll(2) and select(2)
@@ -64,7 +64,7 @@ pub fn command(written: Written) -> Result<Command, UsageFault> {
         no_fork: options.has(Name::NoFork),
         preserve_fds: descriptors.preserved,
         policy: options.policy()?,
-        explain: options.has(Name::Explain),
+        explain: options.explain()?,
         seccomp_fds: descriptors.programs,
         status_fd: descriptors.status,
         namespaces,
@@ -348,6 +348,20 @@ impl Options {
             }
         }
         Ok((targets, entries))
+    }
+
+    fn explain(&self) -> Result<Explain, UsageFault> {
+        match self.given(Name::Explain) {
+            None => Ok(Explain::No),
+            Some(Given { value: None, .. }) => Ok(Explain::AsAudited),
+            Some(Given {
+                option,
+                value: Some(value),
+            }) => match value.as_bytes() {
+                b"audit" => Ok(Explain::SwitchAuditingOn),
+                _ => Err(wrong_text(option, value)),
+            },
+        }
     }
 
     fn policy(&self) -> Result<PolicyChoice, UsageFault> {

@@ -313,8 +313,8 @@ pub const OPTIONS: [Option; 32] = {
         long_only(
             Name::Explain,
             "explain",
-            None,
-            "tell what was refused, and by which rule",
+            Attached("audit"),
+            "report what was refused, by which rule",
         ),
         long_only(
             Name::Features,

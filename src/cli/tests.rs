@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::cli::{arguments, options, read};
-use crate::request::Pid;
+use crate::request::{Explain, Pid};
 
 fn words(line: &str) -> Vec<OsString> {
     line.split(' ')
@@ -35,6 +35,7 @@ fn every_option_of_the_table_is_taken_in_both_forms() {
             Name::Target | Name::SetUid | Name::SetGid | Name::NetSocket => "7",
             Name::PreserveFds | Name::PreserveFd | Name::SeccompFd | Name::StatusFd => "5",
             Name::Policy => "strict",
+            Name::Explain => "audit",
             _ => "/x",
         };
         let takes = known.value != options::Value::None;
@@ -125,6 +126,7 @@ fn with_a_target_only_a_namespace_letter_narrows_what_is_joined() {
             Name::SetUid | Name::SetGid => &["=7", "=follow"],
             Name::PreserveFds | Name::PreserveFd | Name::SeccompFd | Name::StatusFd => &["=5"],
             Name::Policy => &["=strict"],
+            Name::Explain => &["", "=audit"],
             _ => match known.value {
                 options::Value::None => &[""],
                 options::Value::Attached(_) => &["", "=/x"],
@@ -398,6 +400,24 @@ fn each_fault_says_what_would_be_right() {
             (fault.to_string().as_str(), fault.right().as_deref()),
             (wrong, Some(right))
         );
+    }
+}
+
+#[test]
+fn auditing_is_switched_on_where_the_option_has_that_value_alone() {
+    for (line, explain) in [
+        ("-t 7 true", Explain::No),
+        ("-t 7 --explain true", Explain::AsAudited),
+        ("-t 7 --explain=audit true", Explain::SwitchAuditingOn),
+    ] {
+        match read(words(line)) {
+            Ok(Command::Run(request)) => assert_eq!(request.explain, explain, "{line}"),
+            other => panic!("{line}: {other:?}"),
+        }
+    }
+    for value in ["", "audi", "on", "audit,", "Audit"] {
+        let line = format!("-t 7 --explain={value} true");
+        assert!(read(words(&line)).is_err(), "{line}");
     }
 }
 

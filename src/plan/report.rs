@@ -6,7 +6,7 @@ use super::Plan;
 use super::layers::{StageStatus, Status};
 use crate::landlock::ruleset::DomainStatus;
 use crate::policy::resolved::{Capabilities, Environment, Keyring, ResolvedPolicy};
-use crate::request::{Directory, WorkDir};
+use crate::request::{Directory, Explain, WorkDir};
 use crate::stage::seccomp_fd::AddedFilters;
 use crate::target::Memberships;
 use crate::target::directory::ProgramRoot;
@@ -54,7 +54,8 @@ impl Plan {
             "cgroups": self.cgroups.len(),
             "descriptors": (0..=2).chain(self.request.preserve_fds.iter().copied()).collect::<Vec<_>>(),
             "fork": !self.request.no_fork,
-            "explain": self.request.explain,
+            "explain": self.request.explain != Explain::No,
+            "switches_auditing_on": self.request.explain == Explain::SwitchAuditingOn,
             "own_file": self.own_file.name(),
             "policy": self.policy.name,
             "process": process(&self.policy),

@@ -27,7 +27,7 @@ use crate::plan::{self, Accounts, Plan, report};
 use crate::policy::capability::{Capability, CapabilitySet};
 use crate::policy::resolved::Capabilities;
 use crate::procfs::environ;
-use crate::request::{self, Directory, Namespace, Request};
+use crate::request::{self, Directory, Explain, Namespace, Request};
 use crate::sys::clone::{Parentage, Side, clone};
 use crate::sys::credentials;
 use crate::sys::exec::StringArray;
@@ -62,7 +62,7 @@ impl Plan {
             adjust_oom_score(adjust)?;
         }
         clean::set_undumpable()?;
-        let explains = request.explain.then_some(loaded.origin);
+        let explains = (request.explain != Explain::No).then_some(loaded.origin);
         Ok(Self {
             explains,
             added_filters,
@@ -97,7 +97,7 @@ impl Plan {
             ..
         } = self;
         // In the namespaces of the caller, and not under the ceiling.
-        let explained = explains.map(|origin| Explained::start(&policy, origin));
+        let explained = explains.map(|origin| Explained::start(request.explain, &policy, origin));
         let explained = explained.transpose()?;
         let enters_mounts = memberships.joins(Namespace::Mnt);
         let inside = if request.preserve_credentials {

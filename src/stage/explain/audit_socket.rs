@@ -1,5 +1,4 @@
-//! The kernel's audit records, while a program is explained: auditing is
-//! switched on when it is off, and off again at the end.
+//! The kernel's audit records, while a program is explained.
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
@@ -18,6 +17,14 @@ const MAX_DATAGRAM: usize = 16 * 1024;
 /// What may be waiting while the program is quicker than its explanation.
 const BUFFER: usize = 1 << 20;
 
+/// Whether there are records to read.
+#[derive(Debug)]
+pub(super) enum Opened {
+    Listening(AuditSocket),
+    /// Auditing is off, and was not to be switched on.
+    Off,
+}
+
 /// A listener to audit records.
 #[derive(Debug)]
 pub(super) struct AuditSocket {
@@ -26,13 +33,14 @@ pub(super) struct AuditSocket {
 }
 
 impl AuditSocket {
-    /// Listens, with auditing on.
+    /// Listens. Auditing that is off is switched on if `switch_on` says so, until
+    /// [`AuditSocket::restore`].
     ///
     /// # Errors
     /// EPERM: no CAP_AUDIT_READ or CAP_AUDIT_CONTROL in the initial user
     /// namespace, or not in the initial pid namespace. EPROTONOSUPPORT: a kernel
     /// without auditing.
-    pub(super) fn open() -> Result<Self, Errno> {
+    pub(super) fn open(switch_on: bool) -> Result<Opened, Errno> {
         let socket = socket(
             AddressFamily::Netlink,
             SockType::Raw,
@@ -49,10 +57,13 @@ impl AuditSocket {
         };
         let status = own.ask(&audit::get_status(), audit::GET)?;
         if audit::enabled(&status).ok_or(Errno::EPROTO)? == 0 {
+            if !switch_on {
+                return Ok(Opened::Off);
+            }
             own.ask(&audit::set_enabled(1), audit::ANSWER)?;
             own.switched_on = true;
         }
-        Ok(own)
+        Ok(Opened::Listening(own))
     }
 
     /// What was waiting: a datagram; `None` when nothing is.

@@ -8,14 +8,14 @@ use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::Word;
-use super::audit_socket::AuditSocket;
+use super::audit_socket::{AuditSocket, Opened};
 use super::notes::Notes;
 use crate::error::{Error, ErrorKind, Result};
 use crate::policy::capability::{Capability, CapabilitySet};
 use crate::policy::manifest::Stage;
 use crate::policy::resolved::{Layer, LogFlag, ResolvedPolicy};
 use crate::policy::why::{Arguments, Why};
-use crate::request::Pid;
+use crate::request::{Explain, Pid};
 use crate::seccomp::interpret::{Call, run_stacked};
 use crate::seccomp::notify;
 use crate::seccomp::program::Program;
@@ -34,14 +34,19 @@ const LATE: u16 = 50;
 /// printed; after that the kernel answers them ENOSYS.
 const MAX_ROUNDS: u32 = 10_000;
 
+/// Kinds of refusals that only audit records report.
+const LANDLOCK: &str = "what Landlock refused";
+const KILLED: &str = "what a filter killed";
+
 /// Explains until the control pipe ends.
 pub(super) fn explain(
+    explain: Explain,
     control: OwnedFd,
     done: OwnedFd,
     policy: &ResolvedPolicy,
     origin: &Origin,
 ) -> ! {
-    let told = serve(&control, done, policy, origin);
+    let told = serve(explain, &control, done, policy, origin);
     let text = match told {
         Ok(text) => text,
         Err(error) => format!("nsexec: --explain: {error}\n"),
@@ -52,26 +57,15 @@ pub(super) fn explain(
 }
 
 fn serve(
+    explain: Explain,
     control: &OwnedFd,
     done: OwnedFd,
     policy: &ResolvedPolicy,
     origin: &Origin,
 ) -> Result<String> {
+    refuse_without_tracing()?;
     let mut notes = Notes::new();
-    let mut audit = match AuditSocket::open() {
-        Ok(audit) => Some(audit),
-        Err(errno) => {
-            notes.remark(&format!(
-                "what Landlock refuses and what filters kill cannot be told here: audit records: {}; \
-                 this takes CAP_AUDIT_CONTROL and CAP_AUDIT_READ on the host",
-                errno.desc()
-            ));
-            None
-        }
-    };
-    if landlock::support().is_ok_and(|landlock| landlock.abi() < u32::from(LogFlag::ABI)) {
-        notes.remark("what Landlock refuses cannot be told: that takes Linux 6.15");
-    }
+    let mut audit = listen(explain, has_domain(policy), &mut notes)?;
     // The table is written while the helper waits for the end of this pipe.
     let watched =
         give_up_power(control, &done, audit.as_ref()).and_then(|()| take_listener(control, &done));
@@ -106,12 +100,71 @@ fn serve(
     Ok(text)
 }
 
+/// Where yama lets nobody trace, nobody can take the listener either.
+fn refuse_without_tracing() -> Result<()> {
+    let scope = std::fs::read("/proc/sys/kernel/yama/ptrace_scope").unwrap_or_default();
+    if lets_nobody_trace(&scope) {
+        let wrong = "the program's filter cannot be listened to: kernel.yama.ptrace_scope is 3";
+        return Err(Error::new(ErrorKind::Unsupported, wrong)
+            .right("restart the machine with a lower one; it is not lowered while it runs"));
+    }
+    Ok(())
+}
+
+fn lets_nobody_trace(scope: &[u8]) -> bool {
+    scope.trim_ascii() == b"3"
+}
+
+/// Whether the program runs in a Landlock domain of the policy's.
+fn has_domain(policy: &ResolvedPolicy) -> bool {
+    let layers = [&policy.ceiling.landlock, &policy.workload.landlock];
+    let enforced = layers.into_iter().any(|layer| layer.enforced().is_some());
+    enforced && landlock::support().is_ok_and(|landlock| landlock.abi() > 0)
+}
+
+/// Listens to audit records, and notes what is not reported without them.
+///
+/// # Errors
+/// `Unsupported`: auditing was to be switched on, and that is refused.
+fn listen(explain: Explain, has_domain: bool, notes: &mut Notes) -> Result<Option<AuditSocket>> {
+    let takes = "this takes CAP_AUDIT_CONTROL and CAP_AUDIT_READ on the host";
+    let switch_on = explain == Explain::SwitchAuditingOn;
+    let why = match AuditSocket::open(switch_on) {
+        Ok(Opened::Listening(audit)) => {
+            if has_domain
+                && landlock::support()
+                    .is_ok_and(|landlock| landlock.abi() < u32::from(LogFlag::ABI))
+            {
+                notes.unknown(LANDLOCK, "Linux before 6.15 does not report it");
+            }
+            return Ok(Some(audit));
+        }
+        Ok(Opened::Off) => "kernel auditing is off; --explain=audit switches it on, \
+                            for the whole machine, while the program runs"
+            .to_owned(),
+        Err(errno) if switch_on => {
+            let wrong = "auditing cannot be switched on";
+            return Err(Error::new(ErrorKind::Unsupported, wrong)
+                .because(errno)
+                .right(takes));
+        }
+        Err(errno) => format!("audit records: {}; {takes}", errno.desc()),
+    };
+    if has_domain {
+        notes.unknown(LANDLOCK, &why);
+    }
+    notes.unknown(KILLED, &why);
+    Ok(None)
+}
+
 fn restore(audit: Option<&mut AuditSocket>, notes: &mut Notes) {
     match audit.map(AuditSocket::restore) {
         None | Some(Ok(true)) => {}
-        Some(Ok(false)) => notes.remark(
-            "auditing was switched off meanwhile: some of what Landlock refused may be missing",
-        ),
+        Some(Ok(false)) => {
+            let why = "auditing was switched off while the program ran";
+            notes.unknown("some of what Landlock refused", why);
+            notes.unknown("some of what a filter killed", why);
+        }
         Some(Err(errno)) => notes.remark(&format!(
             "auditing was off and could not be switched off again: {}; auditctl -e 0 does that",
             errno.desc()
@@ -349,10 +402,9 @@ impl Run {
             Ok(Some(datagram)) => datagram,
             Ok(None) => return,
             Err(errno) => {
-                self.notes.remark(&format!(
-                    "some of the kernel's audit records were lost: {}",
-                    errno.desc()
-                ));
+                let why = format!("audit records were lost: {}", errno.desc());
+                self.notes.unknown("some of what Landlock refused", &why);
+                self.notes.unknown("some of what a filter killed", &why);
                 return;
             }
         };
@@ -450,6 +502,14 @@ impl Run {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_the_highest_ptrace_scope_lets_nobody_trace() {
+        assert!(lets_nobody_trace(b"3\n"));
+        for scope in [&b""[..], b"0\n", b"1\n", b"2\n"] {
+            assert!(!lets_nobody_trace(scope), "{scope:?}");
+        }
+    }
 
     #[test]
     fn a_refusal_is_told_though_its_domain_is_named_after_it() {

@@ -4,7 +4,9 @@
 //! Refusals stay refusals. The filters notify where they would answer with an
 //! errno, and the explainer answers with that errno; it never lets a call
 //! through that they deny. Without it the kernel answers ENOSYS. Landlock's
-//! refusals, and what filters kill, are audited by the kernel.
+//! refusals, and what filters kill, come from the kernel's audit records: those are
+//! read where auditing is on, and it is switched on for `--explain=audit` alone. Where
+//! they are not read, the report names what it does not know.
 //!
 //! | who | does |
 //! |---|---|
@@ -25,7 +27,7 @@ use nix::unistd::pipe2;
 use super::policy_choice::Origin;
 use crate::error::{Error, ErrorKind, Result};
 use crate::policy::resolved::ResolvedPolicy;
-use crate::request::Pid;
+use crate::request::{Explain, Pid};
 use crate::seccomp::notify;
 use crate::seccomp::program::Program;
 use crate::sys::clone::{Parentage, Side, clone};
@@ -77,7 +79,11 @@ impl Explainer {
     ///
     /// # Errors
     /// `Unsupported`: it cannot take the listener out of the child here.
-    pub(crate) fn start(policy: &ResolvedPolicy, origin: &Origin) -> Result<Self> {
+    pub(crate) fn start(
+        explain: Explain,
+        policy: &ResolvedPolicy,
+        origin: &Origin,
+    ) -> Result<Self> {
         let system = |errno: Errno| Error::new(ErrorKind::System, "the explainer").because(errno);
         let (control_end, control) = pipe2(OFlag::O_CLOEXEC).map_err(system)?;
         let (done, done_end) = pipe2(OFlag::O_CLOEXEC).map_err(system)?;
@@ -86,7 +92,7 @@ impl Explainer {
         match clone(Parentage::Own).map_err(system)? {
             Side::Child => {
                 drop((control, done));
-                explainer::explain(control_end, done_end, policy, origin)
+                explainer::explain(explain, control_end, done_end, policy, origin)
             }
             Side::Parent { .. } => {
                 drop((control_end, done_end));
@@ -156,10 +162,10 @@ impl Explained {
     ///
     /// # Errors
     /// As [`Notifying::new`] and [`Explainer::start`].
-    pub(crate) fn start(policy: &ResolvedPolicy, origin: Origin) -> Result<Self> {
+    pub(crate) fn start(explain: Explain, policy: &ResolvedPolicy, origin: Origin) -> Result<Self> {
         Ok(Self {
             filters: Notifying::new(policy)?,
-            explainer: Explainer::start(policy, &origin)?,
+            explainer: Explainer::start(explain, policy, &origin)?,
         })
     }
 }

@@ -13,6 +13,8 @@ pub(super) struct Notes {
     noted: Vec<(Refusal, u64)>,
     /// Different from all that are kept.
     beyond: u64,
+    /// Kinds of refusals that the table may lack, and why: `(why, kinds)`.
+    unknown: Vec<(String, Vec<&'static str>)>,
     /// Things that the reader has to know to trust the table.
     remarks: Vec<String>,
 }
@@ -22,6 +24,7 @@ impl Notes {
         Self {
             noted: Vec::new(),
             beyond: 0,
+            unknown: Vec::new(),
             remarks: Vec::new(),
         }
     }
@@ -36,6 +39,15 @@ impl Notes {
         }
     }
 
+    /// Refusals of this kind are not all reported.
+    pub(super) fn unknown(&mut self, kind: &'static str, why: &str) {
+        match self.unknown.iter_mut().find(|(known, _)| known == why) {
+            Some((_, kinds)) if kinds.contains(&kind) => {}
+            Some((_, kinds)) => kinds.push(kind),
+            None => self.unknown.push((why.to_owned(), vec![kind])),
+        }
+    }
+
     /// Says something once.
     pub(super) fn remark(&mut self, text: &str) {
         if !self.remarks.iter().any(|known| known == text) {
@@ -47,9 +59,15 @@ impl Notes {
     pub(super) fn table(&self, policy: &str) -> String {
         let mut text = String::new();
         if self.noted.is_empty() {
+            // Nothing is claimed of a kind that is not reported.
+            let claim = if self.unknown.is_empty() {
+                format!("neither a filter nor Landlock of the policy {policy} refused anything")
+            } else {
+                format!("no filter of the policy {policy} answered a call with an error")
+            };
             let _ = writeln!(
                 text,
-                "nsexec: neither a filter nor Landlock of the policy {policy} refused anything; \
+                "nsexec: {claim}; \
                  what failed may lack a capability (to configure a network: --policy net), or \
                  permission by owner and mode"
             );
@@ -85,6 +103,10 @@ impl Notes {
         }
         if self.beyond > 0 {
             let _ = writeln!(text, "nsexec: {} more refusals are left out", self.beyond);
+        }
+        for (why, kinds) in &self.unknown {
+            let kinds = kinds.join(", and ");
+            let _ = writeln!(text, "nsexec: not reported is {kinds}: {}", printable(why));
         }
         for remark in &self.remarks {
             let _ = writeln!(text, "nsexec: {}", printable(remark));
@@ -127,6 +149,29 @@ mod tests {
                seccomp  a.json:2 (default)  mount() = EPERM (2 times)  CAP_SYS_ADMIN (a.json:9)\n  \
                seccomp  a.json:2 (default)  a?[2Jb                     CAP_SYS_ADMIN (a.json:9)\n\
              nsexec: once\n"
+        );
+    }
+
+    #[test]
+    fn nothing_is_claimed_of_a_kind_that_is_not_reported() {
+        let mut notes = Notes::new();
+        assert!(notes.table("p").contains("neither a filter nor Landlock"));
+        notes.unknown("what Landlock refused", "auditing is off");
+        notes.unknown("what a filter killed", "auditing is off");
+        notes.unknown("what Landlock refused", "auditing is off");
+        assert_eq!(
+            notes.table("p"),
+            "nsexec: no filter of the policy p answered a call with an error; what failed may \
+             lack a capability (to configure a network: --policy net), or permission by owner and \
+             mode\n\
+             nsexec: not reported is what Landlock refused, and what a filter killed: \
+             auditing is off\n"
+        );
+        notes.refused(refusal("mount() = EPERM"));
+        let table = notes.table("p");
+        assert!(
+            table.contains("mount()") && table.contains("not reported is"),
+            "{table}"
         );
     }
 
