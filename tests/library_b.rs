@@ -426,6 +426,141 @@ fn lines_are_logged_from_the_level_that_is_asked_for() {
     }
 }
 
+/// The lines that people look for in `runc --debug`, in order within each stage.
+#[test]
+fn each_step_is_in_the_debug_log() {
+    if support::left_out_without_root("each_step_is_in_the_debug_log") {
+        return;
+    }
+    let target = Target::new();
+    let map = || {
+        Some(Mapping {
+            map: id_map::parse(b"0 0 5\n").unwrap(),
+            tool: None,
+        })
+    };
+    let offsets = "boottime 86400 0\n";
+    let bootstrap = Bootstrap {
+        create: BTreeSet::from([Namespace::User, Namespace::Mnt, Namespace::Time]),
+        uid_map: map(),
+        gid_map: map(),
+        oom_score_adj: Some(100),
+        time_offsets: Some(time_offsets::parse(offsets.as_bytes()).unwrap()),
+        ..joining(target.pid(), &["ipc", "uts"])
+    };
+    let outcome = Exec::new(runtime(Link::Static), &bootstrap).run();
+    assert_taken_over(&outcome);
+    let [stage1, stage2] = pids(&outcome.report);
+    let setns = |name: &str, flag: &str| {
+        let path = format!("/proc/{}/ns/{name}", target.pid());
+        format!("setns({flag}) into {name} namespace (with path {path})")
+    };
+    for (tag, lines) in [
+        (
+            "nsexec",
+            vec![
+                "=> nsexec container setup".to_owned(),
+                "update /proc/self/oom_score_adj to '100'".to_owned(),
+                "set process as non-dumpable".to_owned(),
+            ],
+        ),
+        (
+            "nsexec-0",
+            vec![
+                "~> nsexec stage-0".to_owned(),
+                "spawn stage-1".to_owned(),
+                "-> stage-1 synchronisation loop".to_owned(),
+                "stage-1 requested userns mappings".to_owned(),
+                format!("update /proc/{stage1}/uid_map to '0 0 5\n'"),
+                format!("update /proc/{stage1}/gid_map to '0 0 5\n'"),
+                "stage-1 requested timens offsets to be configured".to_owned(),
+                format!("update /proc/{stage1}/timens_offsets to '{offsets}'"),
+                "stage-1 requested pid to be forwarded".to_owned(),
+                format!("forward stage-1 ({stage1}) and stage-2 ({stage2}) pids to runc"),
+                "stage-1 complete".to_owned(),
+                "<- stage-1 synchronisation loop".to_owned(),
+                "-> stage-2 synchronisation loop".to_owned(),
+                "signalling stage-2 to run".to_owned(),
+                "stage-2 complete".to_owned(),
+                "<- stage-2 synchronisation loop".to_owned(),
+                "<~ nsexec stage-0".to_owned(),
+            ],
+        ),
+        (
+            "nsexec-1",
+            vec![
+                "~> nsexec stage-1".to_owned(),
+                setns("ipc", "0x8000000"),
+                setns("uts", "0x4000000"),
+                "unshare user namespace".to_owned(),
+                "temporarily set process as dumpable".to_owned(),
+                "request stage-0 to map user namespace".to_owned(),
+                "re-set process as non-dumpable".to_owned(),
+                "unshare remaining namespaces".to_owned(),
+                "request stage-0 to write timens offsets".to_owned(),
+                "spawn stage-2".to_owned(),
+                format!("request stage-0 to forward stage-2 pid ({stage2})"),
+                "signal completion to stage-0".to_owned(),
+                "<~ nsexec stage-1".to_owned(),
+            ],
+        ),
+        (
+            "nsexec-2",
+            vec![
+                "~> nsexec stage-2".to_owned(),
+                "signal completion to stage-0".to_owned(),
+                "<= nsexec container setup".to_owned(),
+                "booting up go runtime ...".to_owned(),
+            ],
+        ),
+    ] {
+        let of_stage = outcome.log.iter().filter_map(|(_, message)| {
+            let (who, text) = message.split_once("]: ")?;
+            let (stage, _) = who.split_once('[')?;
+            (stage == tag && !text.starts_with("affinity")).then_some(text)
+        });
+        assert_eq!(of_stage.collect::<Vec<_>>(), lines, "{tag}");
+    }
+}
+
+/// A map of the most ranges is longer than a page of 4 KiB, and fits one of 64 KiB:
+/// the kernel decides, and the error says how long it was.
+#[test]
+fn a_map_that_a_page_does_not_hold_is_refused_by_its_length() {
+    if support::left_out_without_root("a_map_that_a_page_does_not_hold_is_refused_by_its_length") {
+        return;
+    }
+    let lines: String = (0..340)
+        .map(|id| format!("{} {} 1\n", id, 1_000_000_000 + id))
+        .collect();
+    let map = |lines: &str| {
+        Some(Mapping {
+            map: id_map::parse(lines.as_bytes()).unwrap(),
+            tool: None,
+        })
+    };
+    let bootstrap = Bootstrap {
+        create: BTreeSet::from([Namespace::User]),
+        uid_map: map(&lines),
+        gid_map: map("0 0 1\n"),
+        ..nothing()
+    };
+    let outcome = Exec::new(runtime(Link::Static), &bootstrap).run();
+    let mut page = Command::new("getconf");
+    page.arg("PAGE_SIZE");
+    let page: usize = succeed(page).trim().parse().unwrap();
+    if lines.len() < page {
+        assert_taken_over(&outcome);
+    } else {
+        let why = format!(
+            "uid_map with {} bytes: EINVAL: invalid argument; the kernel takes a map that is \
+             shorter than a page",
+            lines.len()
+        );
+        assert_refused(&outcome, &why);
+    }
+}
+
 #[test]
 fn runc_1_1_is_told_that_its_message_can_come() {
     let exec = || Exec::new(runtime(Link::Static), &nothing());

@@ -1,25 +1,26 @@
 //! The lines that are written to `/proc/PID/{uid,gid}_map`, user_namespaces(7):
 //! `inside outside length` and a newline for each range.
 //!
-//! The grammar is that of the file when it is read, [`crate::procfs::id_map`];
-//! a write has a limit of its own, and has to map something.
+//! The grammar is that of the file when it is read, [`crate::procfs::id_map`]; a
+//! write has to map something. The kernel takes a map in one write that is shorter
+//! than a page, of 4 to 64 KiB: only the kernel that runs can refuse one for that.
 
 use std::fmt;
 
 use crate::error::Fault;
 use crate::procfs::id_map::{self, IdMap};
 
-/// Longest text, in bytes. The kernel takes a map in one write that is shorter
-/// than a page, user_namespaces(7); 4096 bytes are the smallest page.
-pub const MAX_BYTES: usize = 4095;
+/// Longest text, in bytes: the most ranges, as the kernel prints them.
+pub const MAX_BYTES: usize = id_map::MAX_BYTES;
+
+/// What a page has at least, in bytes: a map that is shorter fits each kernel.
+pub const SMALLEST_PAGE: usize = 4096;
 
 /// Why lines are no map, and what would be right.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reason {
     /// No line.
     Empty,
-    /// More than [`MAX_BYTES`].
-    TooLong(usize),
     /// Lines that the kernel would not take.
     Map(id_map::Reason),
 }
@@ -27,17 +28,11 @@ pub enum Reason {
 /// The map that `text` asks for; it maps at least one id.
 ///
 /// # Errors
-/// There is no line, there are too many bytes for one write, or the first line
-/// that the kernel would not take.
+/// There is no line, there are more bytes than [`MAX_BYTES`], or the first line that
+/// the kernel would not take.
 pub fn parse(text: &[u8]) -> Result<IdMap, Fault<Reason>> {
     if text.is_empty() {
         return Err(Fault::new(0..0, Reason::Empty));
-    }
-    if text.len() > MAX_BYTES {
-        return Err(Fault::new(
-            MAX_BYTES..text.len(),
-            Reason::TooLong(text.len()),
-        ));
     }
     id_map::parse(text).map_err(|fault| Fault::new(fault.span, Reason::Map(fault.reason)))
 }
@@ -56,10 +51,6 @@ impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Empty => f.write_str("an id map without a line; it has one for each range"),
-            Self::TooLong(length) => write!(
-                f,
-                "an id map of {length} bytes; the kernel takes {MAX_BYTES} at the most in its one write"
-            ),
             Self::Map(reason) => reason.fmt(f),
         }
     }
@@ -112,15 +103,14 @@ mod tests {
     }
 
     #[test]
-    fn a_write_is_shorter_than_a_page() {
-        let line = |id: u32| format!("{id} {id} 1\n");
-        let mut text: String = (10_000..10_291).map(line).collect();
-        // 291 lines of 14 bytes, and one that fills what is left.
-        text.push_str(&format!("0{:>18} 1\n", 0));
-        assert_eq!(text.len(), MAX_BYTES + 1);
-        assert_eq!(refused(&text), (Reason::TooLong(MAX_BYTES + 1), "\n"));
-        let fits = text.replacen("  ", " ", 1);
-        assert!(parse(fits.as_bytes()).is_ok());
+    fn a_map_of_the_most_ranges_is_taken_however_small_a_page_is() {
+        let line = |id: usize| format!("{id:>10} {id:>10} {:>10}\n", 1);
+        let text: String = (0..id_map::MAX_RANGES).map(line).collect();
+        assert_eq!(text.len(), MAX_BYTES);
+        assert!(parse(text.as_bytes()).is_ok());
+        let longer = format!("{text}\n");
+        let reason = Reason::Map(id_map::Reason::TooLong(MAX_BYTES + 1));
+        assert_eq!(refused(&longer), (reason, "\n"));
     }
 
     proptest! {

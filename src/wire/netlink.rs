@@ -49,7 +49,7 @@ const ATTRIBUTE_HEADER: usize = 4;
 /// The flags of the message: NLM_F_REQUEST.
 const REQUEST: u16 = 1;
 
-/// Longest message, in bytes, about 49 kB: every attribute once, with the longest
+/// Longest message, in bytes, about 63 kB: every attribute once, with the longest
 /// value that has a meaning. So nothing is refused for its length alone, and a
 /// length from outside makes nobody allocate more than that.
 pub const MAX_MESSAGE: usize = HEADER

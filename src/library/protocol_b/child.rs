@@ -19,7 +19,7 @@ use crate::sys::credentials;
 use crate::sys::process::{self, exit_now};
 use crate::target::Memberships;
 use crate::wire::clone_flags;
-use crate::wire::log_line::Stage;
+use crate::wire::log_line::{Level, Stage};
 use crate::wire::netlink::Bootstrap;
 
 #[derive(Debug)]
@@ -36,7 +36,16 @@ impl Child {
     /// Returns in stage 2 alone.
     pub(super) fn run(self, log: &mut Log) -> Result<()> {
         let _ = process::set_name(c"runc:[1:CHILD]");
+        log.debug("~> nsexec stage-1");
         let joins = !self.bootstrap.join.is_empty();
+        for joined in &self.bootstrap.join {
+            let flag = clone_flags::print(&BTreeSet::from([joined.namespace]));
+            let (name, path) = (joined.namespace.name(), joined.path.to_string_lossy());
+            log.line(
+                Level::Debug,
+                format_args!("setns({flag:#x}) into {name} namespace (with path {path})"),
+            );
+        }
         join::join(self.memberships.into_joins(), None, Inside::User0)?;
         let mut rest = self.bootstrap.create.clone();
         if rest.remove(&Namespace::User) {
@@ -44,10 +53,13 @@ impl Child {
             unshare_user()?;
             // Undumpable, /proc/self would be out of stage 0's reach.
             if joins {
+                log.debug("temporarily set process as dumpable");
                 set_dumpable()?;
             }
+            log.debug("request stage-0 to map user namespace");
             self.parent.ask(Message::MapIds, None)?;
             if joins {
+                log.debug("re-set process as non-dumpable");
                 clean::set_undumpable()?;
             }
             credentials::set_uid(0).map_err(system("failed to become root in user namespace"))?;
@@ -57,6 +69,7 @@ impl Child {
             unshare(flags(&rest)).map_err(system("failed to unshare remaining namespaces"))?;
         }
         if self.bootstrap.time_offsets.is_some() {
+            log.debug("request stage-0 to write timens offsets");
             self.parent.ask(Message::SetTimeOffsets, None)?;
         }
         if joins {
@@ -69,15 +82,23 @@ impl Child {
         match clone(Parentage::Sibling).map_err(system("unable to spawn stage-2"))? {
             Side::Parent { child, pidfd } => {
                 self.init.close();
+                log.line(
+                    Level::Debug,
+                    format_args!("request stage-0 to forward stage-2 pid ({child})"),
+                );
                 let told = self
                     .parent
                     .ask(Message::Started(child), Some(&pidfd))
                     .and_then(|()| {
+                        log.debug("signal completion to stage-0");
                         let sent = self.parent.send(Message::Finished, None);
                         sent.map_err(system("stage 0 is not there"))
                     });
                 match told {
-                    Ok(()) => exit_now(0),
+                    Ok(()) => {
+                        log.debug("<~ nsexec stage-1");
+                        exit_now(0)
+                    }
                     Err(error) => {
                         kill(&pidfd);
                         Err(error)

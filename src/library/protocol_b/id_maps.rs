@@ -5,8 +5,9 @@ use std::fmt;
 
 use nix::errno::Errno;
 
-use super::parent::write_of;
+use super::parent::update_failed;
 use crate::error::{Error, ErrorKind, Result};
+use crate::library::log::Log;
 use crate::request::Pid;
 use crate::sys::clone::{Parentage, Side, clone};
 use crate::sys::descriptor::{self, Range};
@@ -15,7 +16,8 @@ use crate::sys::process::exit_now;
 use crate::sys::signal::CallersMask;
 use crate::sys::wait::{Change, Patience, change};
 use crate::target::Procfs;
-use crate::wire::id_map_lines;
+use crate::wire::id_map_lines::{self, SMALLEST_PAGE};
+use crate::wire::log_line::Level;
 use crate::wire::netlink::{Bootstrap, Mapping};
 
 /// Maps the ids of `process`, as the message says.
@@ -24,6 +26,7 @@ pub(super) fn write(
     process: Pid,
     bootstrap: &Bootstrap,
     mask: CallersMask,
+    log: &Log,
 ) -> Result<()> {
     if bootstrap.rootless_euid && !bootstrap.setgroups {
         deny_setgroups(procfs, process)?;
@@ -33,7 +36,7 @@ pub(super) fn write(
         ("gid_map", &bootstrap.gid_map),
     ] {
         if let Some(mapping) = mapping {
-            write_map(procfs, process, file, mapping, mask)?;
+            write_map(procfs, process, file, mapping, mask, log)?;
         }
     }
     Ok(())
@@ -58,15 +61,33 @@ fn write_map(
     file: &str,
     mapping: &Mapping,
     mask: CallersMask,
+    log: &Log,
 ) -> Result<()> {
     let path = format!("{process}/{file}");
     let lines = id_map_lines::print(&mapping.map);
+    log.line(
+        Level::Debug,
+        format_args!("update /proc/{path} to '{lines}'"),
+    );
     let c_path = CString::new(path.as_str()).unwrap_or_default();
     match (procfs.write(&c_path, lines.as_bytes()), &mapping.tool) {
         (Ok(()), _) => Ok(()),
         // It takes privileges that newuidmap(1) has.
-        (Err(Errno::EPERM), Some(tool)) => run(tool, process, &lines, mask),
-        (Err(_), _) => write_of(procfs, &path, &lines),
+        (Err(Errno::EPERM), Some(tool)) => {
+            let name = tool.to_string_lossy();
+            log.line(
+                Level::Debug,
+                format_args!("update /proc/{path} got -EPERM (trying {name})"),
+            );
+            run(tool, process, &lines, mask)
+        }
+        (Err(Errno::EINVAL), _) if lines.len() >= SMALLEST_PAGE => {
+            let wrong = format!("failed to update /proc/{path} with {} bytes", lines.len());
+            Err(Error::new(ErrorKind::System, wrong)
+                .because(Errno::EINVAL)
+                .right("the kernel takes a map that is shorter than a page"))
+        }
+        (Err(errno), _) => Err(update_failed(&path, errno)),
     }
 }
 

@@ -21,6 +21,7 @@ impl Init {
     /// Returns to the runtime.
     pub(super) fn run(self, log: &Log) -> Result<()> {
         let _ = process::set_name(c"runc:[2:INIT]");
+        log.debug("~> nsexec stage-2");
         let system = |wrong: &'static str| {
             move |errno: Errno| Error::new(ErrorKind::System, wrong).because(errno)
         };
@@ -40,8 +41,10 @@ impl Init {
         // what comes after that is told to nobody.
         let dumpable = self.joins.then_some(0);
         self.callers.put_back(dumpable)?;
+        log.debug("signal completion to stage-0");
         self.parent.send(Message::Finished, None).map_err(gone)?;
-        log.debug("=> nsexec container setup complete");
+        log.debug("<= nsexec container setup");
+        log.debug("booting up go runtime ...");
         self.parent.close();
         Ok(())
     }

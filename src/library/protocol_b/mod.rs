@@ -85,6 +85,10 @@ impl Prepared {
         let bootstrap = message::read(&pipe)?;
         if let Some(score) = bootstrap.oom_score_adj {
             let text = score.to_string();
+            log.line(
+                Level::Debug,
+                format_args!("update /proc/self/oom_score_adj to '{text}'"),
+            );
             procfs
                 .write(c"self/oom_score_adj", text.as_bytes())
                 .map_err(|errno| {
@@ -94,6 +98,7 @@ impl Prepared {
         }
         let memberships = open_namespaces(&bootstrap, &procfs)?;
         if !bootstrap.join.is_empty() {
+            log.debug("set process as non-dumpable");
             clean::set_undumpable()?;
         }
         Ok(Self {
@@ -110,12 +115,14 @@ impl Prepared {
         let system = |errno| Error::new(ErrorKind::System, "unable to clone").because(errno);
         let (child_side, child) = Channel::pair()?;
         let (init_side, init) = Channel::pair()?;
+        log.enter(Stage::Parent);
+        log.debug("~> nsexec stage-0");
+        log.debug("spawn stage-1");
         match clone(Parentage::Sibling).map_err(system)? {
             Side::Parent { child: pid, pidfd } => {
                 child.close();
                 init.close();
                 drop(self.memberships);
-                log.enter(Stage::Parent);
                 parent::Parent {
                     pipe: self.pipe,
                     bootstrap: self.bootstrap,

@@ -1,7 +1,6 @@
 //! Stage 0: does for stage 1 what takes the runtime's privileges, reports the
 //! pids, and ends once stage 2 stands on its own.
 
-use std::fmt;
 use std::os::fd::OwnedFd;
 
 use nix::errno::Errno;
@@ -14,6 +13,7 @@ use crate::request::Pid;
 use crate::sys::process::{self, exit_now};
 use crate::sys::signal::CallersMask;
 use crate::target::Procfs;
+use crate::wire::log_line::Level;
 use crate::wire::netlink::Bootstrap;
 use crate::wire::pid_report::{MAX_REPORT, pid_report};
 
@@ -35,7 +35,10 @@ impl Parent {
         let _ = process::set_name(c"runc:[0:PARENT]");
         let mut stage2 = None;
         match self.serve(log, &mut stage2) {
-            Ok(()) => exit_now(0),
+            Ok(()) => {
+                log.debug("<~ nsexec stage-0");
+                exit_now(0)
+            }
             Err(error) => {
                 kill(&self.stage1.1);
                 if let Some(stage2) = &stage2 {
@@ -48,6 +51,7 @@ impl Parent {
 
     /// `stage2` is its pidfd, once there is one.
     fn serve(&self, log: &Log, stage2: &mut Option<OwnedFd>) -> Result<()> {
+        log.debug("-> stage-1 synchronisation loop");
         loop {
             let (message, descriptor) = self
                 .child
@@ -57,15 +61,20 @@ impl Parent {
             match message {
                 Message::MapIds => {
                     log.debug("stage-1 requested userns mappings");
-                    id_maps::write(&self.procfs, self.stage1.0, &self.bootstrap, self.mask)?;
+                    let stage1 = self.stage1.0;
+                    id_maps::write(&self.procfs, stage1, &self.bootstrap, self.mask, log)?;
                 }
-                Message::SetTimeOffsets => self.set_time_offsets()?,
+                Message::SetTimeOffsets => {
+                    log.debug("stage-1 requested timens offsets to be configured");
+                    self.set_time_offsets(log)?;
+                }
                 Message::Started(pid) => {
+                    log.debug("stage-1 requested pid to be forwarded");
                     let descriptor = descriptor.ok_or_else(|| lost(1))?;
                     if stage2.replace(descriptor).is_some() {
                         return Err(lost(1));
                     }
-                    self.report(pid)?;
+                    self.report(pid, log)?;
                 }
                 Message::Finished if stage2.is_some() => break,
                 Message::Finished | Message::Done => return Err(lost(1)),
@@ -74,7 +83,10 @@ impl Parent {
                 .send(Message::Done, None)
                 .map_err(|errno| lost(1).because(errno))?;
         }
-        log.debug("stage-1 is complete");
+        log.debug("stage-1 complete");
+        log.debug("<- stage-1 synchronisation loop");
+        log.debug("-> stage-2 synchronisation loop");
+        log.debug("signalling stage-2 to run");
         self.init
             .send(Message::Done, None)
             .map_err(|errno| lost(2).because(errno))?;
@@ -83,11 +95,17 @@ impl Parent {
             Ok(_) => return Err(lost(2)),
             Err(errno) => return Err(lost(2).because(errno)),
         }
-        log.debug("stage-2 is complete");
+        log.debug("stage-2 complete");
+        log.debug("<- stage-2 synchronisation loop");
         Ok(())
     }
 
-    fn report(&self, stage2: Pid) -> Result<()> {
+    fn report(&self, stage2: Pid, log: &Log) -> Result<()> {
+        let stage1 = self.stage1.0;
+        log.line(
+            Level::Debug,
+            format_args!("forward stage-1 ({stage1}) and stage-2 ({stage2}) pids to runc"),
+        );
         let failed = |errno| {
             Error::new(
                 ErrorKind::Protocol,
@@ -96,31 +114,33 @@ impl Parent {
             .because(errno)
         };
         let mut buffer = [0; MAX_REPORT];
-        let report = pid_report(&mut buffer, self.stage1.0, stage2);
+        let report = pid_report(&mut buffer, stage1, stage2);
         match nix::unistd::write(&self.pipe, report).map_err(failed)? {
             written if written == report.len() => Ok(()),
             _ => Err(failed(Errno::EIO)),
         }
     }
 
-    fn set_time_offsets(&self) -> Result<()> {
+    fn set_time_offsets(&self, log: &Log) -> Result<()> {
         let Some(offsets) = &self.bootstrap.time_offsets else {
             return Err(lost(1));
         };
         let path = format!("{}/timens_offsets", self.stage1.0);
-        write_of(&self.procfs, &path, offsets)
+        log.line(
+            Level::Debug,
+            format_args!("update /proc/{path} to '{offsets}'"),
+        );
+        let c_path = std::ffi::CString::new(path.as_str()).unwrap_or_default();
+        self.procfs
+            .write(&c_path, offsets.to_string().as_bytes())
+            .map_err(|errno| update_failed(&path, errno))
     }
 }
 
-/// Writes a file of a process beneath /proc, in one write.
-pub(super) fn write_of(procfs: &Procfs, path: &str, text: &dyn fmt::Display) -> Result<()> {
-    let c_path = std::ffi::CString::new(path).unwrap_or_default();
-    procfs
-        .write(&c_path, text.to_string().as_bytes())
-        .map_err(|errno| {
-            let wrong = format!("failed to update /proc/{path}");
-            Error::new(ErrorKind::System, wrong).because(errno)
-        })
+/// A file of a process beneath /proc was not written.
+pub(super) fn update_failed(path: &str, errno: Errno) -> Error {
+    let wrong = format!("failed to update /proc/{path}");
+    Error::new(ErrorKind::System, wrong).because(errno)
 }
 
 /// A stage ended, or said what it never says.
