@@ -38,12 +38,14 @@ void nsexec_set_ceiling(void);
 void nsexec_send_leading_nul(void);
 
 /*
- The string with everything escaped that JSON wants escaped: a new one, to be
- freed with free(3), or the same one when there is nothing to escape or no
- memory. For runc's own unit test of its nsexec.c.
+ Escapes in a string what JSON wants escaped. It returns the same string when there
+ is nothing to escape; else a new one, to be freed with free(3), and frees the one
+ that it was given, as runc's function of this name does. Without memory it ends the
+ process with 1. For runc's own unit test of its nsexec.c.
 
  # Safety
- `string` is a C string, which nobody changes meanwhile.
+ `string` is a C string from malloc(3), which nobody changes meanwhile, and which
+ nobody uses afterwards unless it is returned.
  */
 char *escape_json_string(char *string);
 

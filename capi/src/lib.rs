@@ -54,28 +54,31 @@ pub extern "C" fn nsexec_send_leading_nul() {
     LEADING_NUL.store(true, Ordering::Relaxed);
 }
 
-/// The string with everything escaped that JSON wants escaped: a new one, to be
-/// freed with free(3), or the same one when there is nothing to escape or no
-/// memory. For runc's own unit test of its nsexec.c.
+/// Escapes in a string what JSON wants escaped. It returns the same string when there
+/// is nothing to escape; else a new one, to be freed with free(3), and frees the one
+/// that it was given, as runc's function of this name does. Without memory it ends the
+/// process with 1. For runc's own unit test of its nsexec.c.
 ///
 /// # Safety
-/// `string` is a C string, which nobody changes meanwhile.
+/// `string` is a C string from malloc(3), which nobody changes meanwhile, and which
+/// nobody uses afterwards unless it is returned.
 // SAFETY: no other symbol of this name is in a program that links libnsexec.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn escape_json_string(string: *mut c_char) -> *mut c_char {
     // SAFETY: from_ptr needs a C string; the caller promises one.
     let text = unsafe { CStr::from_ptr(string) }.to_bytes();
-    let escaped: Vec<u8> = text
-        .iter()
-        .flat_map(|byte| Escaped::of(*byte).as_bytes().to_vec())
-        .collect();
+    let mut escaped = Vec::with_capacity(text.len());
+    for byte in text {
+        escaped.extend_from_slice(Escaped::of(*byte).as_bytes());
+    }
     if escaped.len() == text.len() {
         return string;
     }
     // SAFETY: malloc takes a number, which is not 0.
     let copy: *mut u8 = unsafe { libc::malloc(escaped.len() + 1) }.cast();
     if copy.is_null() {
-        return string;
+        // SAFETY: _exit takes any number, and does not return.
+        unsafe { libc::_exit(1) };
     }
     // SAFETY: the memory is new, so that it overlaps nothing, and one byte longer
     // than what is copied.
@@ -84,6 +87,9 @@ pub unsafe extern "C" fn escape_json_string(string: *mut c_char) -> *mut c_char 
     let end = unsafe { copy.add(escaped.len()) };
     // SAFETY: write needs room for one byte, which is there.
     unsafe { end.write(0) };
+    // SAFETY: free needs memory from malloc that is not used any more; the caller
+    // promises both.
+    unsafe { libc::free(string.cast()) };
     copy.cast()
 }
 

@@ -15,18 +15,53 @@ fn strings_are_escaped_in_a_copy_or_returned_as_they_are() {
         ("\u{8}\n\r\t\u{c}", "\\b\\n\\r\\t\\f"),
         ("\u{1}\u{1f}\u{7f}", "\\u0001\\u001f\\u007f"),
     ] {
-        let given = CString::new(text).expect("no NUL").into_raw();
-        // SAFETY: it is a C string, and this is the only thread that has it.
+        let text_in_c = CString::new(text).expect("no NUL");
+        // SAFETY: strdup reads a C string, which this is.
+        let given = unsafe { libc::strdup(text_in_c.as_ptr()) };
+        assert!(!given.is_null());
+        // SAFETY: it is a C string from malloc, which only this thread has, and only
+        // until here unless it is returned.
         let made = unsafe { escape_json_string(given) };
         // SAFETY: what is returned is a C string.
         let found = unsafe { CStr::from_ptr(made) };
         assert_eq!(found.to_str(), Ok(escaped), "{text:?}");
         assert_eq!(made == given, text == escaped, "{text:?}");
-        if made != given {
-            // SAFETY: a copy comes from malloc, and is not used any more.
-            unsafe { libc::free(made.cast()) };
-        }
-        // SAFETY: it came from into_raw, and was not changed.
-        drop(unsafe { CString::from_raw(given) });
+        // SAFETY: it comes from malloc either way, and is not used any more.
+        unsafe { libc::free(made.cast()) };
     }
+}
+
+/// A caller that has only what is returned cannot free the string that it gave.
+#[test]
+fn the_string_that_a_copy_replaces_is_freed() {
+    const CALLS: usize = 64;
+    const LENGTH: usize = 1 << 18;
+    let data = || {
+        let status = std::fs::read_to_string("/proc/self/status").expect("/proc is mounted");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmData:"));
+        let kilobytes = line.and_then(|line| line.trim().strip_suffix(" kB"));
+        kilobytes
+            .and_then(|number| number.trim().parse().ok())
+            .unwrap_or(0_usize)
+            * 1024
+    };
+    let text = CString::new(format!("\"{}", "x".repeat(LENGTH))).expect("no NUL");
+    let call = || {
+        // SAFETY: strdup reads a C string, which this is.
+        let given = unsafe { libc::strdup(text.as_ptr()) };
+        assert!(!given.is_null());
+        // SAFETY: it is a C string from malloc, which nobody uses after this.
+        let made = unsafe { escape_json_string(given) };
+        // SAFETY: it comes from malloc, and is not used any more.
+        unsafe { libc::free(made.cast()) };
+    };
+    // What the allocator keeps for itself.
+    call();
+    let before = data();
+    assert!(before > 0);
+    for _ in 0..CALLS {
+        call();
+    }
+    let grown = data().saturating_sub(before);
+    assert!(grown < CALLS * LENGTH / 2, "{grown} bytes in {CALLS} calls");
 }
