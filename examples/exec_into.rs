@@ -26,7 +26,10 @@ fn main() -> ExitCode {
     };
     match exec_into(pid, program) {
         Ok(Ended::Exited(status)) => ExitCode::from(u8::try_from(status).unwrap_or(125)),
-        Ok(Ended::Signaled(number)) => ExitCode::from(u8::try_from(128 + number).unwrap_or(125)),
+        Ok(Ended::Signaled(number) | Ended::Interrupted(number)) => {
+            ExitCode::from(u8::try_from(128 + number).unwrap_or(125))
+        }
+        Ok(_) => ExitCode::from(125),
         Err(error) => ExitCode::from(error.exit_status()),
     }
 }

@@ -14,7 +14,8 @@ use crate::stage::own_file::{self, protect_own_file};
 use crate::stage::policy_choice::{self, Door};
 use crate::stage::protocol_a::{self, InitPipe};
 use crate::stage::supervise::Ended;
-use crate::sys::{process, signal};
+use crate::sys::process;
+use crate::sys::signal::{self, CallersSignals};
 use crate::target::Procfs;
 use crate::wire::runtime_text::ForRuntime;
 use crate::wire::{argv, env};
@@ -67,6 +68,13 @@ fn through_command_line() -> u8 {
         Ok(command) => command,
         Err(error) => return finish(Err(error), Error::exit_status),
     };
+    if matches!(
+        command,
+        Command::Help | Command::Version | Command::Features
+    ) {
+        // Nothing is executed that would get them back.
+        let _ = CallersSignals::take();
+    }
     let shown = match command {
         Command::Help => show(&cli::help()),
         Command::Version => show(&format!("nsexec {}\n", env!("CARGO_PKG_VERSION"))),
@@ -77,7 +85,7 @@ fn through_command_line() -> u8 {
         Command::Run(request) => {
             match prepare(*request).and_then(Plan::execute) {
                 Ok(Ended::Exited(status)) => return u8::try_from(status & 0xff).unwrap_or(125),
-                Ok(Ended::Signaled(number)) => {
+                Ok(Ended::Signaled(number) | Ended::Interrupted(number)) => {
                     signal::die_of(number);
                     // A signal that does not end a process, as a shell shows it.
                     return u8::try_from(128 + number).unwrap_or(125);
@@ -100,6 +108,8 @@ fn through_protocol_a(asked: &env::ProtocolA) -> Result<()> {
     let choice = argv::parse(words.iter().map(|word| word.as_bytes()))
         .map_err(|fault| Error::new(ErrorKind::Usage, fault.to_string()))?;
     protect_own_file()?;
+    let caller = CallersSignals::take()
+        .map_err(|errno| Error::new(ErrorKind::System, "signals").because(errno))?;
     let handed_over = clean::count_handed_over();
     let procfs = Procfs::open()?;
     let own_file = own_file::status(&procfs)?;
@@ -119,7 +129,7 @@ fn through_protocol_a(asked: &env::ProtocolA) -> Result<()> {
     let mut request = Request::new(target, Vec::new());
     request.namespaces = Selection::ProtocolA;
     let plan = Plan::of(request, policy, own_file, procfs)?;
-    protocol_a::run(plan, pipe, console, handed_over)
+    protocol_a::run(plan, pipe, console, handed_over, caller)
 }
 
 /// Writes to standard output; a reader that has gone away is no error of ours.

@@ -336,32 +336,6 @@ fn signals_sent_to_nsexec_reach_the_program() {
 }
 
 #[test]
-fn nsexec_stops_and_goes_on_with_the_program() {
-    if support::left_out_without_root("nsexec_stops_and_goes_on_with_the_program") {
-        return;
-    }
-    let target = Target::new();
-    let script = "echo one; kill -STOP $$; echo two";
-    let mut child = target
-        .nsexec(["-a", "--", "sh", "-c", script])
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let pid = nix::unistd::Pid::from_raw(child.id().try_into().unwrap());
-    let flags = nix::sys::wait::WaitPidFlag::WUNTRACED;
-    let stopped = nix::sys::wait::waitpid(pid, Some(flags)).unwrap();
-    assert!(
-        matches!(stopped, nix::sys::wait::WaitStatus::Stopped(..)),
-        "{stopped:?}"
-    );
-    nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGCONT).unwrap();
-    let mut seen = String::new();
-    std::io::Read::read_to_string(&mut child.stdout.take().unwrap(), &mut seen).unwrap();
-    assert_eq!(seen, "one\ntwo\n");
-    assert!(child.wait().unwrap().success());
-}
-
-#[test]
 fn the_program_ends_with_nsexec() {
     if support::left_out_without_root("the_program_ends_with_nsexec") {
         return;

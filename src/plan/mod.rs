@@ -16,6 +16,8 @@ use crate::stage::own_file::OwnFile;
 use crate::stage::policy_choice::Origin;
 use crate::stage::preserved::Preserved;
 use crate::stage::seccomp_fd::AddedFilters;
+use crate::stage::status::StatusLines;
+use crate::sys::signal::CallersSignals;
 use crate::target::directory::{self, ProgramRoot};
 use crate::target::procfs_root::{MAX_FILE, read_all};
 use crate::target::regular_file::Mounts;
@@ -49,6 +51,10 @@ pub struct Plan {
     /// Besides the policy's.
     pub(crate) added_filters: AddedFilters,
     pub(crate) preserved: Preserved,
+    /// Where `--status-fd` reports it.
+    pub(crate) lines: Option<StatusLines>,
+    /// The caller's; `None`: not taken yet.
+    pub(crate) signals: Option<CallersSignals>,
 }
 
 impl Plan {
@@ -137,6 +143,8 @@ impl Plan {
             explains: None,
             added_filters: AddedFilters::none(),
             preserved: Preserved::none(),
+            lines: None,
+            signals: None,
         })
     }
 }

@@ -6,5 +6,6 @@ pub(crate) mod decimal;
 pub mod environ;
 pub mod id_map;
 pub mod mountinfo;
+pub mod pending;
 pub mod stat;
 pub mod status;

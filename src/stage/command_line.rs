@@ -16,8 +16,9 @@ use super::join::{self, Inside};
 use super::policy_choice::{self, Door};
 use super::preserved::Declared;
 use super::protocol_a::warn;
+use super::signals::Session;
 use super::status::StatusLines;
-use super::supervise::{Ended, Start, Supervisor};
+use super::supervise::{Ended, Start, Starting, Supervisor};
 use super::{clean, filters, keyring, own_file};
 use crate::error::{Error, ErrorKind, Result};
 use crate::landlock::ruleset::Domain;
@@ -32,7 +33,8 @@ use crate::sys::clone::{Parentage, Side, clone};
 use crate::sys::credentials;
 use crate::sys::exec::StringArray;
 use crate::sys::process::exit_now;
-use crate::sys::signal::{self, CallersMask};
+use crate::sys::signal::CallersSignals;
+use crate::sys::{process, terminal};
 use crate::target::directory::{self, ProgramRoot};
 use crate::target::procfs_root::{MAX_FILE, read_all};
 use crate::target::{Procfs, RootFile, Target};
@@ -41,16 +43,36 @@ use crate::userdb::{self, passwd};
 impl Plan {
     /// Opens what the request names and decides how it is done. Changes nothing
     /// but this process: descriptors above 2 become CLOEXEC, it becomes
-    /// undumpable, and takes the policy's oom_score_adj.
+    /// undumpable, and takes the policy's oom_score_adj; SIGPIPE is ignored,
+    /// SIGCHLD is not, and nothing blocks SIGHUP, SIGINT and SIGTERM. The program
+    /// gets the caller's signals back.
     ///
     /// # Errors
     /// Any [`ErrorKind`] but `NotFound`, `NotExecutable` and `Join`; `Safety`
     /// where [`crate::protect_own_file`] was not called.
     pub fn prepare(request: Request) -> Result<Self> {
+        let declared = Declared::take(&request)?;
+        let mut lines = request.status_fd.map(StatusLines::open).transpose()?;
+        let signals = CallersSignals::take()
+            .map_err(|errno| Error::new(ErrorKind::System, "signals").because(errno))?;
+        match Self::open(request, declared) {
+            Ok(plan) => Ok(Self {
+                lines,
+                signals: Some(signals),
+                ..plan
+            }),
+            Err(error) => {
+                lines.iter_mut().for_each(|lines| lines.failed(&error));
+                Err(error)
+            }
+        }
+    }
+
+    fn open(request: Request, declared: Declared) -> Result<Self> {
         let Declared {
             preserved,
             programs,
-        } = Declared::take(&request)?;
+        } = declared;
         let procfs = Procfs::open()?;
         let own_file = own_file::status(&procfs)?;
         clean::make_fit(&procfs)?;
@@ -74,14 +96,32 @@ impl Plan {
     /// Joins, locks this process down, starts the program, waits for it.
     ///
     /// This process joins the namespaces and goes under the ceiling itself, for
-    /// good: call it in a process that is there for that.
+    /// good, closes its standard input and output, and blocks its signals: call
+    /// it in a process that is there for that. Until the program runs, a signal
+    /// ends it as by default.
     ///
     /// # Errors
     /// Whatever kept the program from being started; it did not start then.
-    pub fn execute(self) -> Result<Ended> {
-        let started = self.request.status_fd.map(StatusLines::open).transpose()?;
-        if let Some(lines) = &started {
-            lines.write(&self.to_value())?;
+    pub fn execute(mut self) -> Result<Ended> {
+        let mut lines = self.lines.take();
+        let signals = self.signals.take();
+        let signals = signals.map_or_else(CallersSignals::take, Ok);
+        let signals =
+            signals.map_err(|errno| Error::new(ErrorKind::System, "signals").because(errno))?;
+        let ended = self.run(&mut lines, signals);
+        if let Err(error) = &ended {
+            // A reader that does not read, here or of standard error, must not
+            // keep the helper from ending.
+            let _ = signals.obey();
+            lines.iter_mut().for_each(|lines| lines.failed(error));
+        }
+        ended
+    }
+
+    fn run(self, lines: &mut Option<StatusLines>, signals: CallersSignals) -> Result<Ended> {
+        let plan = lines.is_some().then(|| self.to_value());
+        if let (Some(lines), Some(plan)) = (&mut *lines, plan) {
+            lines.write(&plan)?;
         }
         if let Some(target) = &self.target {
             target.still_there()?;
@@ -136,7 +176,7 @@ impl Plan {
             ceiling.log_all();
             workload.log_all();
         }
-        let status = started.is_some().then(|| {
+        let status = lines.is_some().then(|| {
             report::layers(
                 Some(&ceiling.status),
                 Some(&workload.status),
@@ -186,8 +226,6 @@ impl Plan {
         );
         let (program, arguments) = environment::arguments(&request.program, &variables);
         let candidates = environment::candidates(&program, &variables);
-        let mask = signal::block_all()
-            .map_err(|errno| Error::new(ErrorKind::System, "signals").because(errno))?;
         let listening = match (&explainer, last_filter) {
             (Some(explainer), Some(filter)) => Some(Listening {
                 filter,
@@ -234,7 +272,7 @@ impl Plan {
             audited,
             listening,
             preserved: self.preserved,
-            mask: Some(mask),
+            signals,
             candidates,
             argv: StringArray::new(arguments),
             envp: StringArray::new(variables.into_strings()),
@@ -249,13 +287,13 @@ impl Plan {
             procfs,
             cgroups: self.cgroups,
             supervisor,
-            lines: started,
             status,
-            mask,
+            signals,
+            session: Session::choose(),
             explainer,
             directory,
         };
-        parent.start(image, &program)
+        parent.start(image, &program, lines)
     }
 }
 
@@ -264,27 +302,25 @@ struct Parent {
     procfs: Procfs,
     cgroups: Vec<OwnedFd>,
     supervisor: Option<Domain>,
-    lines: Option<StatusLines>,
     /// What the status lines say of the layers.
     status: Option<serde_json::Value>,
-    mask: CallersMask,
+    signals: CallersSignals,
+    session: Session,
     explainer: Option<Explainer>,
     /// The working directory that was requested, for messages.
     directory: Option<String>,
 }
 
 impl Parent {
-    fn start(self, image: Image, program: &str) -> Result<Ended> {
-        let pipe = || {
-            pipe2(OFlag::O_CLOEXEC)
-                .map_err(|errno| Error::new(ErrorKind::System, "a pipe").because(errno))
-        };
-        let (report, report_end) = pipe()?;
-        let (leave_end, leave) = pipe()?;
+    fn start(self, image: Image, program: &str, lines: &mut Option<StatusLines>) -> Result<Ended> {
+        let system =
+            |what: &'static str| move |errno| Error::new(ErrorKind::System, what).because(errno);
+        let (report, report_end) = pipe2(OFlag::O_CLOEXEC).map_err(system("a pipe"))?;
+        let (leave_end, leave) = pipe2(OFlag::O_CLOEXEC).map_err(system("a pipe"))?;
         let filter = filters::supervisor()?;
-        let side = clone(Parentage::Own)
-            .map_err(|errno| Error::new(ErrorKind::System, "clone").because(errno))?;
-        let (child, pidfd) = match side {
+        // From here on they are read: the child must not outlive its parent.
+        self.signals.block().map_err(system("signals"))?;
+        let (child, pidfd) = match clone(Parentage::Own).map_err(system("clone"))? {
             Side::Child => {
                 // Nothing of the parent's stays open in the child.
                 drop((
@@ -292,7 +328,7 @@ impl Parent {
                     leave,
                     self.cgroups,
                     self.supervisor,
-                    self.lines,
+                    lines.take(),
                     self.procfs,
                     self.explainer,
                 ));
@@ -300,62 +336,69 @@ impl Parent {
                     report: report_end,
                     leave: Some(leave_end),
                 };
-                child(&image, &line)
+                child(&image, &line, self.session)
             }
             Side::Parent { child, pidfd } => (child, pidfd),
         };
-        drop((report_end, leave_end, image));
-        let stat = self
-            .procfs
-            .open_file(&crate::target::process::path(child, "stat"));
-        let state = self
-            .procfs
-            .open_file(&crate::target::process::path(child, "status"));
-        let opened = stat.and_then(|stat| Ok((stat, state?)));
-        let (stat, state) = opened.map_err(|errno| {
-            Error::new(ErrorKind::System, format!("/proc/{child}")).because(errno)
-        })?;
-        let supervisor = Supervisor::new(child, pidfd, report, stat)?;
+        drop((leave_end, image));
+        // Were it open here, the child's report would never end.
+        nix::unistd::close(report_end).map_err(system("the child's end of the report"))?;
+        let open = |name| {
+            let path = crate::target::process::path(child, name);
+            let failed = |errno| {
+                Error::new(ErrorKind::System, format!("/proc/{child}/{name}")).because(errno)
+            };
+            self.procfs.open_file(&path).map_err(failed)
+        };
+        let (stat, state) = (open("stat")?, open("status")?);
+        drop(self.procfs);
+        let mut supervisor = Supervisor::new(
+            (child, pidfd),
+            Starting { report, stat },
+            state,
+            self.session,
+            lines.take(),
+        )?;
+        let explainer = self.explainer.as_ref();
         let ready = move_to_cgroups(&self.cgroups, child.get().unsigned_abs()).and_then(|()| {
             drop(self.cgroups);
-            supervisor.lock_down(self.supervisor.as_ref(), &filter)
+            let mut others = vec![leave.as_fd()];
+            others.extend(explainer.iter().flat_map(|e| e.descriptors()));
+            supervisor.lock_down(self.supervisor, &filter, &others)
         });
-        let explainer = self.explainer.as_ref();
         let ended = ready.and_then(|()| {
             if let Some(explainer) = explainer {
                 explainer.watch(child)?;
             }
-            let go = nix::unistd::write(&leave, &[1]);
-            go.map_err(|errno| Error::new(ErrorKind::System, "the child").because(errno))?;
+            nix::unistd::write(&leave, &[1]).map_err(system("the child"))?;
             match supervisor.wait_for_start(explainer.map(Explainer::end))? {
                 Start::Executed => {}
                 Start::Failed(failure) => {
                     return Err(failure.into_error_in(program, self.directory.as_deref()));
                 }
+                Start::Interrupted(signal) => return Ok(Ended::Interrupted(signal)),
                 Start::Ended => {
                     let wrong = format!("{program}: ended before it was started");
                     return Err(Error::new(ErrorKind::System, wrong));
                 }
             }
             drop(leave);
-            if let (Some(lines), Some(status)) = (&self.lines, &self.status) {
-                lines.started(child, status, &state)?;
+            if let Some(layers) = &self.status {
+                supervisor.report_start(layers);
             }
             supervisor.wait_for_end()
         });
-        match &ended {
-            Ok(ended) => {
-                if let Some(lines) = &self.lines {
-                    lines.ended(*ended)?;
-                }
-            }
-            Err(_) => supervisor.kill(),
+        if matches!(ended, Err(_) | Ok(Ended::Interrupted(_))) {
+            supervisor.kill();
+        }
+        // From here on nothing may cost the status that is known.
+        if let Ok(ended) = ended {
+            let _ = supervisor.report_end(ended, program);
         }
         if let Some(explainer) = self.explainer {
-            explainer.finish();
+            let _ = supervisor.wait_for_explainer(explainer.finish().as_fd());
         }
-        // A failure to restore leaves signals blocked in a process that ends.
-        let _ = self.mask.restore();
+        *lines = supervisor.into_lines();
         ended
     }
 }
@@ -376,16 +419,28 @@ fn move_to_cgroups(cgroups: &[OwnedFd], pid: u32) -> Result<()> {
 }
 
 /// The child: waits for leave, and becomes the program.
-fn child(image: &Image, line: &Line) -> ! {
-    let mut byte = [0];
-    let leave = line.leave.as_ref().map(AsFd::as_fd);
-    let failure = match leave.map(|leave| nix::unistd::read(leave, &mut byte)) {
-        Some(Ok(1)) => image.become_program(line),
-        // The parent ended: there is nobody to tell.
-        _ => Failure::new(Step::Leave, Errno::EPIPE),
+fn child(image: &Image, line: &Line, session: Session) -> ! {
+    let failure = match prepare_to_leave(line, session) {
+        Ok(()) => image.become_program(line),
+        Err(failure) => failure,
     };
     let _ = nix::unistd::write(&line.report, &failure.to_bytes());
     exit_now(125)
+}
+
+fn prepare_to_leave(line: &Line, session: Session) -> std::result::Result<(), Failure> {
+    // A change of credentials clears it: `Image` sets it again.
+    process::set_killed_with_parent().map_err(|e| Failure::new(Step::DeathSignal, e))?;
+    if session == Session::Own {
+        terminal::new_session().map_err(|e| Failure::new(Step::Session, e))?;
+    }
+    let mut byte = [0];
+    let leave = line.leave.as_ref().map(AsFd::as_fd);
+    match leave.map(|leave| nix::unistd::read(leave, &mut byte)) {
+        Some(Ok(1)) => Ok(()),
+        // The parent ended: there is nobody to tell.
+        _ => Err(Failure::new(Step::Leave, Errno::EPIPE)),
+    }
 }
 
 fn become_without_fork(image: &Image) -> Failure {

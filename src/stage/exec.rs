@@ -22,7 +22,7 @@ use crate::seccomp::program::Program;
 use crate::sys::credentials::{self, CapabilityState};
 use crate::sys::descriptor::{self, Range};
 use crate::sys::exec::{self, StringArray, execve};
-use crate::sys::signal::CallersMask;
+use crate::sys::signal::CallersSignals;
 use crate::sys::{process, seccomp};
 use crate::target::lookup::open_inside;
 
@@ -51,7 +51,8 @@ pub(crate) struct Image {
     pub(crate) listening: Option<Listening>,
     /// These descriptors cross execve as well as 0, 1 and 2.
     pub(crate) preserved: Preserved,
-    pub(crate) mask: Option<CallersMask>,
+    /// The caller's.
+    pub(crate) signals: CallersSignals,
     /// Where the program may lie, in the order of PATH.
     pub(crate) candidates: Vec<CString>,
     pub(crate) argv: StringArray,
@@ -165,9 +166,9 @@ impl Image {
                 .enter()
                 .map_err(|e| Failure::new(Step::Landlock, e))?;
         }
-        if let Some(mask) = &self.mask {
-            mask.restore().map_err(|e| Failure::new(Step::Signals, e))?;
-        }
+        self.signals
+            .give_back()
+            .map_err(|e| Failure::new(Step::Signals, e))?;
         let control = self.listening.as_ref().map(|last| last.control.as_raw_fd());
         self.close_descriptors(line.report.as_raw_fd(), control)?;
         for filter in &self.seccomp {

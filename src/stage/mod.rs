@@ -32,6 +32,7 @@ pub(crate) mod policy_choice;
 pub(crate) mod preserved;
 pub(crate) mod protocol_a;
 pub(crate) mod seccomp_fd;
+pub(crate) mod signals;
 pub(crate) mod status;
 pub(crate) mod supervise;
 pub(crate) mod trusted_file;

@@ -10,8 +10,9 @@ pub(crate) const SUPERVISOR: &[&str] = &[
     "close",
     "waitid",
     "ppoll",
-    "poll",
     "pidfd_send_signal",
+    // Of who sent a signal.
+    "getpgid",
     // To stop, and to end by the program's signal.
     "getpid",
     "kill",

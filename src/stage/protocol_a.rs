@@ -10,6 +10,7 @@ use std::os::fd::{AsFd, OwnedFd};
 
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl, open};
+use nix::poll::PollFlags;
 use nix::sys::stat::{Mode, SFlag, fstat};
 use nix::unistd::pipe2;
 
@@ -22,6 +23,7 @@ use super::filters;
 use super::join::{self, Inside};
 use super::keyring;
 use super::preserved::Preserved;
+use super::signals::Signals;
 use crate::error::{Error, ErrorKind, Result};
 use crate::plan::environment::{self, Variables};
 use crate::plan::layers::Stage;
@@ -29,13 +31,14 @@ use crate::plan::{Accounts, Plan};
 use crate::policy::capability::Capability;
 use crate::policy::needs;
 use crate::policy::resolved::Process;
+use crate::request::Pid;
 use crate::seccomp::compile::compile;
 use crate::seccomp::libcontainer;
 use crate::seccomp::program::Program;
 use crate::sys::clone::{Parentage, Side, clone};
 use crate::sys::exec::StringArray;
 use crate::sys::process::exit_now;
-use crate::sys::signal::{self, CallersMask};
+use crate::sys::signal::{self, CallersSignals};
 use crate::sys::{credentials, descriptor, pidfd, terminal};
 use crate::target::directory::ProgramRoot;
 use crate::target::procfs_root::read_all;
@@ -125,6 +128,7 @@ pub(crate) fn run(
     pipe: InitPipe,
     console: Option<OwnedFd>,
     handed_over: u32,
+    caller: CallersSignals,
 ) -> Result<()> {
     let Plan {
         policy,
@@ -162,7 +166,7 @@ pub(crate) fn run(
     ceiling.enforce()?;
     let system =
         |what: &'static str| move |errno: Errno| Error::new(ErrorKind::System, what).because(errno);
-    let mask = signal::block_all().map_err(system("signals"))?;
+    caller.block().map_err(system("signals"))?;
     let (ready, ready_end) = pipe2(OFlag::O_CLOEXEC).map_err(system("a pipe"))?;
     match clone(Parentage::Sibling).map_err(system("clone"))? {
         Side::Child => {
@@ -174,7 +178,7 @@ pub(crate) fn run(
                 process: policy.process,
                 workload: layers.workload,
                 oom_score_adj,
-                mask,
+                signals: caller,
                 // The pipe comes right after the files that are passed.
                 handed_over: handed_over.min(pipe.before),
             };
@@ -182,16 +186,39 @@ pub(crate) fn run(
         }
         Side::Parent { child, pidfd } => {
             drop(ready_end);
-            let reported = wait_until_ready(&ready).and_then(|()| {
-                pipe.write(&generic_error::pid_line(child))
-                    .map_err(system(PID))
-            });
-            if reported.is_err() {
+            let reported = report_pid(child, &ready, &pipe);
+            if !matches!(reported, Ok(None)) {
                 let _ = pidfd::send_signal(pidfd.as_fd(), libc::SIGKILL);
+                let _ = caller.obey();
             }
-            reported
+            match reported? {
+                None => Ok(()),
+                Some(signal) => {
+                    signal::die_of(signal);
+                    let wrong = format!("{PID}: signal {signal}");
+                    Err(Error::new(ErrorKind::System, wrong))
+                }
+            }
         }
     }
+}
+
+/// Reports the pid once the child is ready, unless a signal ends the helper
+/// first: this one.
+fn report_pid(child: Pid, ready: &OwnedFd, pipe: &InitPipe) -> Result<Option<i32>> {
+    let failed = |errno| Error::new(ErrorKind::System, PID).because(errno);
+    let signals = Signals::open().map_err(failed)?;
+    let until = |fd, events| signals.until_ready(fd, events).map_err(failed);
+    if let Some(signal) = until(ready.as_fd(), PollFlags::POLLIN)? {
+        return Ok(Some(signal));
+    }
+    wait_until_ready(ready)?;
+    if let Some(signal) = until(pipe.file.as_fd(), PollFlags::POLLOUT)? {
+        return Ok(Some(signal));
+    }
+    pipe.write(&generic_error::pid_line(child))
+        .map_err(failed)?;
+    Ok(None)
 }
 
 /// What a failure to report the pid says.
@@ -241,7 +268,7 @@ struct Child {
     workload: Stage,
     /// The helper's own, as the kernel prints it.
     oom_score_adj: Vec<u8>,
-    mask: CallersMask,
+    signals: CallersSignals,
     /// How many descriptors from 3 on the caller handed over.
     handed_over: u32,
 }
@@ -260,6 +287,8 @@ impl Child {
             }
         }
         drop(ready);
+        // Whoever knows the pid can end it while it waits.
+        let _ = self.signals.obey();
         if !pipe.readable {
             let wrong = "no initConfig can be read: _LIBCONTAINER_INITPIPE is for writing only";
             tell(&ForRuntime(&Error::new(ErrorKind::Protocol, wrong)));
@@ -347,7 +376,7 @@ impl Child {
             audited: Audited::AsEver,
             listening: None,
             preserved,
-            mask: Some(self.mask),
+            signals: self.signals,
             candidates,
             argv: StringArray::new(config.args),
             envp: StringArray::new(variables.into_strings()),

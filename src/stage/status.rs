@@ -1,7 +1,11 @@
-//! `--status-fd`: JSON lines about what was planned, started and ended.
+//! `--status-fd`: JSON lines about what was planned, started, ended and failed.
+//!
+//! docs/status.schema.json says what stands in them.
 
-use std::os::fd::{OwnedFd, RawFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
 
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use serde_json::{Value, json};
 
 use super::supervise::Ended;
@@ -10,10 +14,21 @@ use crate::procfs::status::{self, Seccomp};
 use crate::request::Pid;
 use crate::sys::descriptor;
 
-/// Where the lines go. A reader that has gone away does not end the program:
-/// signals are blocked while it is supervised, and EPIPE is passed over.
+/// Where the lines go.
+///
+/// A reader that leaves, or was never there, changes nothing for the program:
+/// SIGPIPE is ignored, and EPIPE ends the lines and nothing else. A reader that
+/// does not read keeps the helper waiting, but not from signals: while the
+/// program runs, lines wait here, and are written where there is room.
 #[derive(Debug)]
-pub(crate) struct StatusLines(OwnedFd);
+pub(crate) struct StatusLines {
+    fd: OwnedFd,
+    waiting: Vec<u8>,
+}
+
+/// PIPE_BUF, pipe(7): what a pipe takes without waiting once poll(2) says that
+/// there is room.
+const AT_ONCE: usize = 4096;
 
 impl StatusLines {
     /// Takes a copy of the caller's descriptor.
@@ -23,62 +38,119 @@ impl StatusLines {
                 .because(errno)
                 .right("give the number of an open descriptor")
         })?;
-        Ok(Self(copy))
+        Ok(Self {
+            fd: copy,
+            waiting: Vec::new(),
+        })
     }
 
-    pub(crate) fn write(&self, value: &Value) -> Result<()> {
-        let mut line = value.to_string();
-        line.push('\n');
-        let mut left = line.as_bytes();
-        while !left.is_empty() {
-            match nix::unistd::write(&self.0, left) {
-                Ok(written) => left = left.get(written..).unwrap_or_default(),
-                Err(nix::errno::Errno::EINTR) => {}
-                Err(nix::errno::Errno::EPIPE) => return Ok(()),
+    /// Writes a line, however long the reader takes. Signals must not be
+    /// blocked: they end the helper while it waits.
+    ///
+    /// # Errors
+    /// `System`: the descriptor takes no lines; a reader that left is no error.
+    pub(crate) fn write(&mut self, value: &Value) -> Result<()> {
+        self.push(value);
+        while !self.waiting.is_empty() {
+            match nix::unistd::write(&self.fd, &self.waiting) {
+                Ok(written) => drop(self.waiting.drain(..written)),
+                Err(Errno::EINTR) => {}
+                Err(Errno::EPIPE) => self.waiting.clear(),
+                // The caller's end is non-blocking.
+                Err(Errno::EAGAIN) => {
+                    let mut fds = [PollFd::new(self.fd.as_fd(), PollFlags::POLLOUT)];
+                    let _ = poll(&mut fds, PollTimeout::NONE);
+                }
                 Err(errno) => {
-                    return Err(Error::new(ErrorKind::System, "--status-fd").because(errno));
+                    return Err(Error::new(ErrorKind::System, "--status-fd")
+                        .because(errno)
+                        .right("give a descriptor that is open for writing"));
                 }
             }
         }
         Ok(())
     }
 
-    /// The program runs: what was asked for, and what the kernel says of it.
-    pub(crate) fn started(&self, pid: Pid, layers: &Value, state: &OwnedFd) -> Result<()> {
-        let mut buffer = [0; 8192];
-        let read = nix::sys::uio::pread(state, &mut buffer, 0);
-        let text = buffer.get(..read.unwrap_or(0)).unwrap_or_default();
-        // A program that has ended already has no state left to tell.
-        let observed = status::parse(text).ok().map(|status| {
-            json!({
-                "uid": status.uids.effective,
-                "gid": status.gids.effective,
-                "no_new_privs": status.no_new_privs,
-                "seccomp": match status.seccomp {
-                    Seccomp::Disabled => 0,
-                    Seccomp::Strict => 1,
-                    Seccomp::Filter => 2,
-                },
-                "seccomp_filters": status.seccomp_filters,
-                "cap_inheritable": format!("{:016x}", status.inheritable.bits()),
-                "cap_permitted": format!("{:016x}", status.permitted.bits()),
-                "cap_effective": format!("{:016x}", status.effective.bits()),
-                "cap_bounding": format!("{:016x}", status.bounding.bits()),
-                "cap_ambient": format!("{:016x}", status.ambient.bits()),
-            })
-        });
-        self.write(&json!({
-            "event": "started",
-            "pid": pid.get(),
-            "layers": layers,
-            "observed": observed,
-        }))
+    /// Adds a line to those that wait.
+    pub(crate) fn push(&mut self, value: &Value) {
+        self.waiting.extend_from_slice(value.to_string().as_bytes());
+        self.waiting.push(b'\n');
     }
 
-    pub(crate) fn ended(&self, ended: Ended) -> Result<()> {
-        self.write(&match ended {
-            Ended::Exited(status) => json!({ "event": "exited", "status": status }),
-            Ended::Signaled(signal) => json!({ "event": "exited", "signal": signal }),
+    /// Whether lines wait for room.
+    pub(crate) fn wait(&self) -> bool {
+        !self.waiting.is_empty()
+    }
+
+    /// Writes what it takes without waiting, once poll(2) says that there is
+    /// room. What fails ends the lines: it must not cost the exit status.
+    pub(crate) fn write_some(&mut self) {
+        let some = self.waiting.get(..AT_ONCE).unwrap_or(&self.waiting);
+        match nix::unistd::write(&self.fd, some) {
+            Ok(written) => drop(self.waiting.drain(..written)),
+            Err(Errno::EINTR | Errno::EAGAIN) => {}
+            Err(_) => self.waiting.clear(),
+        }
+    }
+
+    /// Something kept the program from being started.
+    pub(crate) fn failed(&mut self, error: &Error) {
+        let line = json!({
+            "event": "failed",
+            "kind": error.kind().name(),
+            "message": error.to_string(),
+            "status": error.exit_status(),
+        });
+        // The error itself is what the caller has to hear.
+        let _ = self.write(&line);
+    }
+}
+
+impl AsFd for StatusLines {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}
+
+/// The program runs: what was asked for, and what the kernel says of it.
+pub(crate) fn started(pid: Pid, layers: &Value, state: &[u8]) -> Value {
+    // A program that has ended already has no state left to tell.
+    let observed = status::parse(state).ok().map(|status| {
+        json!({
+            "uid": status.uids.effective,
+            "gid": status.gids.effective,
+            "no_new_privs": status.no_new_privs,
+            "seccomp": match status.seccomp {
+                Seccomp::Disabled => 0,
+                Seccomp::Strict => 1,
+                Seccomp::Filter => 2,
+            },
+            "seccomp_filters": status.seccomp_filters,
+            "cap_inheritable": format!("{:016x}", status.inheritable.bits()),
+            "cap_permitted": format!("{:016x}", status.permitted.bits()),
+            "cap_effective": format!("{:016x}", status.effective.bits()),
+            "cap_bounding": format!("{:016x}", status.bounding.bits()),
+            "cap_ambient": format!("{:016x}", status.ambient.bits()),
         })
+    });
+    json!({
+        "event": "started",
+        "pid": pid.get(),
+        "layers": layers,
+        "observed": observed,
+    })
+}
+
+/// The program ended, or a signal ended the helper.
+pub(crate) fn ended(ended: Ended, program: &str) -> Value {
+    match ended {
+        Ended::Exited(status) => json!({ "event": "exited", "status": status }),
+        Ended::Signaled(signal) => json!({ "event": "exited", "signal": signal }),
+        Ended::Interrupted(signal) => json!({
+            "event": "failed",
+            "kind": "interrupted",
+            "message": format!("{program}: signal {signal} ended nsexec"),
+            "signal": signal,
+        }),
     }
 }

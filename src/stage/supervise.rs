@@ -1,31 +1,44 @@
 //! Step 7: the parent of the program, with nothing left but what it takes to
-//! wait, to pass signals on, and to tell.
+//! wait, to pass signals on, and to report.
+//!
+//! It never waits for one thing alone: signals are read in every wait, so that
+//! SIGTERM, SIGINT and SIGHUP end it whatever the program, the target or the
+//! reader of the status lines do.
 
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::time::Duration;
 
 use nix::errno::Errno;
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::signal::SigSet;
-use nix::sys::signalfd::{SfdFlags, SignalFd};
+use nix::poll::{PollFd, PollFlags, ppoll};
+use nix::sys::time::TimeSpec;
+use serde_json::Value;
 
 use super::failure::Failure;
+use super::signals::{Deed, Received, Session, Signals};
+use super::status::{self, StatusLines};
 use crate::error::{Error, ErrorKind, Result};
 use crate::landlock::ruleset::Domain;
 use crate::policy::capability::{Capability, CapabilitySet};
+use crate::procfs::pending::{self, Taking};
 use crate::procfs::stat;
 use crate::request::Pid;
 use crate::seccomp::program::Program;
 use crate::sys::credentials::{self, CapabilityState};
+use crate::sys::descriptor;
 use crate::sys::wait::{Change, Patience, change};
 use crate::sys::{pidfd, process, seccomp, signal};
 
-/// How the program ended.
+/// How it ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Ended {
-    /// With this exit status.
+    /// The program exited, with this status.
     Exited(i32),
-    /// By this signal.
+    /// This signal ended the program.
     Signaled(i32),
+    /// This signal was sent to the helper, and ends it: the program was not
+    /// started, or it could not take the signal and was killed.
+    Interrupted(i32),
 }
 
 /// What became of the child before it was the program.
@@ -33,41 +46,105 @@ pub enum Ended {
 pub(crate) enum Start {
     /// It executed the program.
     Executed,
-    /// It failed, and said at what.
+    /// It failed, and reported at what.
     Failed(Failure),
     /// It ended without a word: killed from outside.
     Ended,
+    /// This signal ends the helper.
+    Interrupted(i32),
 }
+
+/// How often it is looked at whether the program takes a signal that was passed
+/// on, and how long it may take from one look to the next. One that waits in the
+/// kernel without an end never takes it.
+const LOOKS: u8 = 3;
+const PATIENCE: TimeSpec = TimeSpec::from_duration(Duration::from_millis(200));
+/// How long the helper waits for each of the others, the child, the reader of
+/// its lines, the explainer, once a signal wants its end: with the looks at the
+/// program less than a second.
+const LAST: TimeSpec = TimeSpec::from_duration(Duration::from_millis(100));
+/// How long the helper leaves a program that ended to whoever traces it.
+const TRACED: TimeSpec = TimeSpec::from_duration(Duration::from_millis(50));
 
 /// The child, and what the parent holds towards it.
 #[derive(Debug)]
 pub(crate) struct Supervisor {
     child: Pid,
     pidfd: OwnedFd,
+    /// Until the program runs.
+    starting: Option<Starting>,
+    /// /proc/CHILD/status, opened before the lock-down.
+    state: OwnedFd,
+    signals: Signals,
+    session: Session,
+    lines: Option<StatusLines>,
+    /// A signal was received whose sender wants an end.
+    asked: bool,
+}
+
+/// Where the child tells whether it became the program.
+#[derive(Debug)]
+pub(crate) struct Starting {
     /// EOF or a failure record.
-    report: OwnedFd,
+    pub(crate) report: OwnedFd,
     /// /proc/CHILD/stat, opened before the lock-down.
-    stat: OwnedFd,
-    signals: SignalFd,
+    pub(crate) stat: OwnedFd,
+}
+
+/// What is waited for, besides signals and room for status lines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Awaited {
+    /// The child's report, or its end.
+    Report,
+    /// The child's end.
+    Child,
+    /// The explainer's end.
+    Explainer,
+}
+
+/// What a wait ended with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Woken {
+    By(Awaited),
+    /// A signal is there to be read.
+    Signal,
+    /// Lines were written.
+    Lines,
+    /// The time is over.
+    Time,
 }
 
 impl Supervisor {
     /// Signals are blocked already; from here on they are read.
-    pub(crate) fn new(child: Pid, pidfd: OwnedFd, report: OwnedFd, stat: OwnedFd) -> Result<Self> {
-        let signals = SignalFd::with_flags(&SigSet::all(), SfdFlags::SFD_CLOEXEC)
-            .map_err(|errno| Error::new(ErrorKind::System, "signalfd").because(errno))?;
+    pub(crate) fn new(
+        (child, pidfd): (Pid, OwnedFd),
+        starting: Starting,
+        state: OwnedFd,
+        session: Session,
+        lines: Option<StatusLines>,
+    ) -> Result<Self> {
+        let signals = Signals::open().map_err(|errno| system("signalfd", errno))?;
         Ok(Self {
             child,
             pidfd,
-            report,
-            stat,
+            starting: Some(starting),
+            state,
             signals,
+            session,
+            lines,
+            asked: false,
         })
     }
 
     /// Gives up what waiting does not take: every capability but CAP_KILL, the
-    /// file system, TCP, abstract sockets, all but a few system calls.
-    pub(crate) fn lock_down(&self, domain: Option<&Domain>, filter: &Program) -> Result<()> {
+    /// file system, TCP, abstract sockets, all but a few system calls, and every
+    /// descriptor but its own, `others` and standard error.
+    pub(crate) fn lock_down(
+        &self,
+        domain: Option<Domain>,
+        filter: &Program,
+        others: &[BorrowedFd<'_>],
+    ) -> Result<()> {
         let failed = |layer: &'static str| {
             move |errno: Errno| {
                 let wrong = format!("the helper's own {layer} cannot be put in force");
@@ -93,68 +170,95 @@ impl Supervisor {
         process::set_undumpable().map_err(failed("dumpable flag"))?;
         if let Some(domain) = domain {
             domain.enter().map_err(failed("Landlock domain"))?;
+            drop(domain);
         }
+        self.close_all_but(others).map_err(failed("descriptors"))?;
         seccomp::load(filter).map_err(failed("seccomp filter"))
+    }
+
+    /// What the caller handed over is the program's alone: what that closes is at
+    /// its end. No value of this process owns one of those that are closed.
+    fn close_all_but(&self, others: &[BorrowedFd<'_>]) -> std::result::Result<(), Errno> {
+        let mut kept = vec![2, self.pidfd.as_raw_fd(), self.state.as_raw_fd()];
+        kept.push(self.signals.as_fd().as_raw_fd());
+        kept.extend(self.lines.iter().map(|lines| lines.as_fd().as_raw_fd()));
+        if let Some(starting) = &self.starting {
+            kept.extend([starting.report.as_raw_fd(), starting.stat.as_raw_fd()]);
+        }
+        kept.extend(others.iter().map(AsRawFd::as_raw_fd));
+        descriptor::close_all_but(&kept)
     }
 
     /// Waits until the child is the program, or is not going to be. Where there
     /// is an explainer, the child waits for it: it must not have ended.
-    pub(crate) fn wait_for_start(&self, explainer: Option<BorrowedFd<'_>>) -> Result<Start> {
+    pub(crate) fn wait_for_start(&mut self, explainer: Option<BorrowedFd<'_>>) -> Result<Start> {
         let mut record = [0; Failure::LENGTH];
         let mut filled = 0;
-        loop {
-            self.wait_for_report(explainer)?;
-            let Some(rest) = record.get_mut(filled..) else {
-                break;
-            };
-            match nix::unistd::read(&self.report, rest) {
-                Ok(0) => break,
-                Ok(read) => filled += read,
-                Err(Errno::EINTR) => {}
-                Err(errno) => return Err(system("the report of the child", errno)),
-            }
-            if filled == record.len() {
-                break;
+        let awaited = [Awaited::Report, Awaited::Child, Awaited::Explainer];
+        while let Some(rest) = record.get_mut(filled..).filter(|rest| !rest.is_empty()) {
+            match self.wait(&awaited, explainer, None)? {
+                Woken::By(Awaited::Report) => match self.read_report(rest)? {
+                    0 => break,
+                    read => filled += read,
+                },
+                // It ended, and somebody else holds an end of the report.
+                Woken::By(Awaited::Child) => break,
+                Woken::By(Awaited::Explainer) => {
+                    return Err(Error::new(
+                        ErrorKind::System,
+                        "the explainer ended before the program was started",
+                    ));
+                }
+                Woken::Signal => {
+                    if let Some(signal) = self.signal_before_start()? {
+                        return Ok(Start::Interrupted(signal));
+                    }
+                }
+                Woken::Lines | Woken::Time => {}
             }
         }
         match filled {
-            0 if self.has_executed()? => Ok(Start::Executed),
+            0 if self.has_executed()? => {
+                self.starting = None;
+                Ok(Start::Executed)
+            }
             Failure::LENGTH => Ok(Failure::from_bytes(record).map_or(Start::Ended, Start::Failed)),
             _ => Ok(Start::Ended),
         }
     }
 
-    /// Until there is something to read, signals are passed on.
-    fn wait_for_report(&self, explainer: Option<BorrowedFd<'_>>) -> Result<()> {
+    /// How many bytes of the child's report were read; 0: it ends there.
+    fn read_report(&self, into: &mut [u8]) -> Result<usize> {
+        let Some(starting) = &self.starting else {
+            return Ok(0);
+        };
         loop {
-            let mut fds = [
-                PollFd::new(self.report.as_fd(), PollFlags::POLLIN),
-                PollFd::new(self.signals.as_fd(), PollFlags::POLLIN),
-                // Told of its hang-up alone; without one, the report once more.
-                PollFd::new(explainer.unwrap_or(self.report.as_fd()), PollFlags::empty()),
-            ];
-            wait(&mut fds)?;
-            let [report, signals, explainer] = fds;
-            if report.any() != Some(false) {
-                return Ok(());
-            }
-            if explainer.any() != Some(false) {
-                return Err(Error::new(
-                    ErrorKind::System,
-                    "the explainer ended before the program was started",
-                ));
-            }
-            if signals.any() == Some(true) {
-                self.pass_signal()?;
+            match nix::unistd::read(&starting.report, into) {
+                Err(Errno::EINTR) => {}
+                read => return read.map_err(|errno| system("the report of the child", errno)),
             }
         }
+    }
+
+    /// The signal that ends the helper, when one was received.
+    fn signal_before_start(&mut self) -> Result<Option<i32>> {
+        let Some(received) = self.receive()? else {
+            return Ok(None);
+        };
+        if received.stops() {
+            stop_by(received.number)?;
+        }
+        Ok(received.ends_before_start().then_some(received.number))
     }
 
     /// The end of the report is the same for execve and for death; the flag
     /// PF_FORKNOEXEC tells which it was, on a zombie too.
     fn has_executed(&self) -> Result<bool> {
+        let Some(starting) = &self.starting else {
+            return Ok(true);
+        };
         let mut buffer = [0; 4096];
-        let read = nix::sys::uio::pread(&self.stat, &mut buffer, 0)
+        let read = nix::sys::uio::pread(&starting.stat, &mut buffer, 0)
             .map_err(|errno| system("the state of the child", errno))?;
         let text = buffer.get(..read).unwrap_or_default();
         let stat = stat::parse(text).map_err(|fault| {
@@ -166,37 +270,168 @@ impl Supervisor {
         Ok(!stat.is_forked_without_exec())
     }
 
+    /// Reports that the program runs.
+    pub(crate) fn report_start(&mut self, layers: &Value) {
+        let line = status::started(self.child, layers, &self.read_state());
+        self.lines.iter_mut().for_each(|lines| lines.push(&line));
+    }
+
     /// Waits for the program's end; stops and goes on with it.
-    pub(crate) fn wait_for_end(&self) -> Result<Ended> {
+    pub(crate) fn wait_for_end(&mut self) -> Result<Ended> {
+        // A signal that was passed on, and how often it is looked for yet.
+        let mut passed: Option<(i32, u8)> = None;
         loop {
             if let Some(ended) = self.look_at_child()? {
                 return Ok(ended);
             }
-            let mut fds = [PollFd::new(self.signals.as_fd(), PollFlags::POLLIN)];
-            wait(&mut fds)?;
-            self.pass_signal()?;
+            match self.wait(&[Awaited::Child], None, passed.map(|_| PATIENCE))? {
+                Woken::By(_) => {
+                    if let Some(ended) = self.look_at_child()? {
+                        return Ok(ended);
+                    }
+                    // Whoever traces it has to wait for it first.
+                    self.wait(&[], None, Some(TRACED))?;
+                }
+                Woken::Signal => {
+                    if let Some(received) = self.receive()? {
+                        self.deal_with(received)?;
+                        if received.asks_for_end() {
+                            passed = Some((received.number, LOOKS));
+                        }
+                    }
+                }
+                Woken::Time => {
+                    passed = match passed {
+                        None => None,
+                        Some((signal, left)) => match self.taking(signal) {
+                            Taking::Taken => None,
+                            Taking::Soon => Some((signal, left)),
+                            Taking::Stuck if left > 1 => Some((signal, left - 1)),
+                            Taking::Stuck => return Ok(Ended::Interrupted(signal)),
+                        },
+                    };
+                }
+                Woken::Lines => {}
+            }
         }
     }
 
-    /// Ends the child, for good.
+    /// Writes the last status line, and what waits before it. A reader that
+    /// does not read keeps the helper from ending, until a signal comes.
+    pub(crate) fn report_end(&mut self, ended: Ended, program: &str) -> Result<()> {
+        let line = status::ended(ended, program);
+        self.lines.iter_mut().for_each(|lines| lines.push(&line));
+        self.asked |= matches!(ended, Ended::Interrupted(_));
+        while self.lines.as_ref().is_some_and(StatusLines::wait) {
+            match self.wait(&[], None, self.asked.then_some(LAST))? {
+                Woken::Signal => {
+                    self.receive()?;
+                }
+                Woken::Time => break,
+                Woken::By(_) | Woken::Lines => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits for the end of the explainer's pipe, until a signal comes.
+    pub(crate) fn wait_for_explainer(&mut self, end: BorrowedFd<'_>) -> Result<()> {
+        loop {
+            let time = self.asked.then_some(LAST);
+            match self.wait(&[Awaited::Explainer], Some(end), time)? {
+                Woken::Signal => {
+                    self.receive()?;
+                }
+                Woken::By(_) | Woken::Time => return Ok(()),
+                Woken::Lines => {}
+            }
+        }
+    }
+
+    /// The lines, for whoever reports what failed.
+    pub(crate) fn into_lines(self) -> Option<StatusLines> {
+        self.lines
+    }
+
+    /// Ends the child, for good. One that waits in the kernel without an end is
+    /// left to its SIGKILL, which ends it before it executes anything.
     pub(crate) fn kill(&self) {
         // ESRCH: it ended already.
         let _ = pidfd::send_signal(self.pidfd.as_fd(), libc::SIGKILL);
-        while !matches!(
-            change(self.child, Patience::Wait),
-            Ok(Some(Change::Exited(_) | Change::Signaled(_))) | Err(Errno::ECHILD)
-        ) {}
+        if self.starting.is_none() && self.session == Session::Own {
+            let _ = signal::send_to_group(self.child, libc::SIGKILL);
+        }
+        let mut fds = [PollFd::new(self.pidfd.as_fd(), PollFlags::POLLIN)];
+        let _ = ppoll(&mut fds, Some(LAST), None);
+        let _ = change(self.child, Patience::Look);
+    }
+
+    /// Waits for one of these, for a signal, and for room for the status lines.
+    fn wait(
+        &mut self,
+        awaited: &[Awaited],
+        explainer: Option<BorrowedFd<'_>>,
+        time: Option<TimeSpec>,
+    ) -> Result<Woken> {
+        let report = self
+            .starting
+            .as_ref()
+            .map(|starting| starting.report.as_fd());
+        let mut fds = Vec::with_capacity(5);
+        let mut woken = Vec::with_capacity(5);
+        for one in awaited {
+            let (fd, events) = match one {
+                Awaited::Report => (report, PollFlags::POLLIN),
+                Awaited::Child => (Some(self.pidfd.as_fd()), PollFlags::POLLIN),
+                // Its hang-up alone.
+                Awaited::Explainer => (explainer, PollFlags::empty()),
+            };
+            if let Some(fd) = fd {
+                fds.push(PollFd::new(fd, events));
+                woken.push(Woken::By(*one));
+            }
+        }
+        fds.push(PollFd::new(self.signals.as_fd(), PollFlags::POLLIN));
+        woken.push(Woken::Signal);
+        if let Some(lines) = self.lines.as_ref().filter(|lines| lines.wait()) {
+            fds.push(PollFd::new(lines.as_fd(), PollFlags::POLLOUT));
+            woken.push(Woken::Lines);
+        }
+        let ready = match ppoll(&mut fds, time, None) {
+            Ok(0) => Some(Woken::Time),
+            Ok(_) => {
+                let ready = fds
+                    .iter()
+                    .zip(woken)
+                    .find(|(fd, _)| fd.any() != Some(false));
+                ready.map(|(_, woken)| woken)
+            }
+            Err(Errno::EINTR) => None,
+            Err(errno) => return Err(system("poll", errno)),
+        };
+        if ready == Some(Woken::Lines) {
+            self.lines.iter_mut().for_each(StatusLines::write_some);
+        }
+        Ok(ready.unwrap_or(Woken::Lines))
+    }
+
+    fn receive(&mut self) -> Result<Option<Received>> {
+        let received = self.signals.next();
+        let received = received.map_err(|errno| system("reading signals", errno))?;
+        self.asked |= received.is_some_and(Received::asks_for_end);
+        Ok(received)
     }
 
     fn look_at_child(&self) -> Result<Option<Ended>> {
         match change(self.child, Patience::Look) {
             Ok(Some(Change::Exited(status))) => Ok(Some(Ended::Exited(status))),
             Ok(Some(Change::Signaled(signal))) => Ok(Some(Ended::Signaled(signal))),
-            Ok(Some(Change::Stopped)) => {
-                // Stopped with the program, so that the caller's shell sees it;
-                // the shell's SIGCONT reaches this process, and is passed on.
-                signal::stop_self().map_err(|errno| system("stopping", errno))?;
-                self.send(libc::SIGCONT)?;
+            Ok(Some(Change::Stopped(signal))) => {
+                // The caller's shell sees it, and continues both: its SIGCONT is
+                // received, and passed on.
+                if let Some(signal) = self.session.stops_with(signal) {
+                    stop_by(signal)?;
+                }
                 Ok(None)
             }
             Ok(None) | Err(Errno::EINTR) => Ok(None),
@@ -204,23 +439,17 @@ impl Supervisor {
         }
     }
 
-    /// Passes a signal on that somebody sent to the helper. What the terminal
-    /// sends (SIGINT, SIGTSTP, ...) has reached the program as well: both are in
-    /// the foreground process group.
-    fn pass_signal(&self) -> Result<()> {
-        let received = match self.signals.read_signal() {
-            Ok(Some(received)) => received,
-            Ok(None) | Err(Errno::EINTR | Errno::EAGAIN) => return Ok(()),
-            Err(errno) => return Err(system("reading signals", errno)),
-        };
-        let Ok(number) = i32::try_from(received.ssi_signo) else {
-            return Ok(());
-        };
-        let from_process = received.ssi_code <= 0;
-        if number == libc::SIGCHLD || number == libc::SIGCONT || !from_process {
-            return Ok(());
+    fn deal_with(&self, received: Received) -> Result<()> {
+        match received.deed(self.session) {
+            Deed::Nothing => Ok(()),
+            Deed::Pass => self.send(received.number),
+            Deed::PassToGroup => self.send_to_group(received.number),
+            Deed::Stop => {
+                self.send_to_group(libc::SIGSTOP)?;
+                stop_by(received.number)?;
+                self.send_to_group(libc::SIGCONT)
+            }
         }
-        self.send(number)
     }
 
     fn send(&self, number: i32) -> Result<()> {
@@ -228,6 +457,34 @@ impl Supervisor {
             Ok(()) | Err(Errno::ESRCH) => Ok(()),
             Err(errno) => Err(system("passing a signal on", errno)),
         }
+    }
+
+    /// The program leads a session of its own, and so a process group.
+    fn send_to_group(&self, number: i32) -> Result<()> {
+        match signal::send_to_group(self.child, number) {
+            Ok(()) => Ok(()),
+            Err(_) => self.send(number),
+        }
+    }
+
+    /// Whether the program took a signal that was passed on. A state that cannot
+    /// be read is that of a program that is gone.
+    fn taking(&self, signal: i32) -> Taking {
+        pending::parse(&self.read_state()).map_or(Taking::Taken, |pending| pending.taking(signal))
+    }
+
+    /// /proc/CHILD/status; empty once it was waited for.
+    fn read_state(&self) -> Vec<u8> {
+        let mut text = Vec::new();
+        let mut chunk = [0; 4096];
+        while text.len() <= crate::procfs::status::MAX_BYTES {
+            let offset = i64::try_from(text.len()).unwrap_or(i64::MAX);
+            match nix::sys::uio::pread(&self.state, &mut chunk, offset) {
+                Ok(0) | Err(_) => break,
+                Ok(read) => text.extend(chunk.iter().take(read)),
+            }
+        }
+        text
     }
 }
 
@@ -247,11 +504,9 @@ fn drop_bounding_set() -> std::result::Result<(), Errno> {
     Ok(())
 }
 
-fn wait(fds: &mut [PollFd<'_>]) -> Result<()> {
-    match poll(fds, PollTimeout::NONE) {
-        Ok(_) | Err(Errno::EINTR) => Ok(()),
-        Err(errno) => Err(system("poll", errno)),
-    }
+/// Stops the helper.
+fn stop_by(number: i32) -> Result<()> {
+    signal::stop_by(number).map_err(|errno| system("stopping", errno))
 }
 
 fn system(what: &'static str, errno: Errno) -> Error {

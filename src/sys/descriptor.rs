@@ -30,6 +30,24 @@ pub(crate) fn close_range(first: u32, last: u32, range: Range) -> Result<(), Err
     Ok(())
 }
 
+/// Closes every open descriptor but those of `kept`; the contract is that of
+/// closing in [`close_range`].
+pub(crate) fn close_all_but(kept: &[RawFd]) -> Result<(), Errno> {
+    let numbers = kept.iter().map(|fd| u32::try_from(*fd));
+    let mut kept = numbers
+        .collect::<Result<Vec<u32>, _>>()
+        .map_err(|_| Errno::EBADF)?;
+    kept.sort_unstable();
+    let mut first = 0;
+    for kept in kept {
+        if first < kept {
+            close_range(first, kept - 1, Range::Close)?;
+        }
+        first = kept + 1;
+    }
+    close_range(first, u32::MAX, Range::Close)
+}
+
 /// Whether a descriptor of this number is open.
 pub(crate) fn is_open(fd: RawFd) -> bool {
     // SAFETY: F_GETFD takes integers only.

@@ -1,7 +1,7 @@
-//! Signal dispositions, and ending or stopping like another process.
+//! Signal dispositions and masks, and ending or stopping like another process.
 
 use nix::errno::Errno;
-use nix::sys::signal::{SigSet, SigmaskHow, sigprocmask};
+use nix::sys::signal::{SigSet, SigmaskHow, Signal, sigprocmask};
 
 /// The signals that were blocked before [`block_all`].
 #[derive(Clone, Copy, Debug)]
@@ -9,20 +9,116 @@ pub(crate) struct CallersMask(SigSet);
 
 /// Blocks every signal that can be.
 pub(crate) fn block_all() -> Result<CallersMask, Errno> {
-    let mut before = SigSet::empty();
-    sigprocmask(
-        SigmaskHow::SIG_SETMASK,
-        Some(&SigSet::all()),
-        Some(&mut before),
-    )?;
-    Ok(CallersMask(before))
+    set_mask(&SigSet::all()).map(CallersMask)
 }
 
 impl CallersMask {
     /// Puts the caller's mask back.
     pub(crate) fn restore(&self) -> Result<(), Errno> {
-        sigprocmask(SigmaskHow::SIG_SETMASK, Some(&self.0), None)
+        set_mask(&self.0)?;
+        Ok(())
     }
+}
+
+/// Sets the mask, and returns the one before.
+fn set_mask(mask: &SigSet) -> Result<SigSet, Errno> {
+    let mut before = SigSet::empty();
+    sigprocmask(SigmaskHow::SIG_SETMASK, Some(mask), Some(&mut before))?;
+    Ok(before)
+}
+
+/// What a process does with a signal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Disposition {
+    Default,
+    Ignored,
+    /// A handler, which execve resets.
+    Handled,
+}
+
+/// The signals as the caller handed them over: the program gets them back.
+///
+/// A caller may ignore SIGCHLD, and then nobody hears how the program ended; it
+/// may leave SIGPIPE at its default, and then a reader that leaves ends the
+/// helper; it may block SIGTERM, and then nothing ends the helper.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct CallersSignals {
+    mask: SigSet,
+    child: Disposition,
+    pipe: Disposition,
+}
+
+/// Each of them ends the helper, whatever the caller blocks.
+const OBEYED: [Signal; 3] = [Signal::SIGHUP, Signal::SIGINT, Signal::SIGTERM];
+
+impl CallersSignals {
+    /// Remembers them, and sets what the helper needs: SIGCHLD at its default,
+    /// SIGPIPE ignored, SIGHUP, SIGINT and SIGTERM not blocked. A signal that
+    /// the caller ignores stays ignored, as nohup(1) means it.
+    pub(crate) fn take() -> Result<Self, Errno> {
+        let mut mask = SigSet::empty();
+        sigprocmask(SigmaskHow::SIG_SETMASK, None, Some(&mut mask))?;
+        let caller = Self {
+            mask,
+            child: set_disposition(libc::SIGCHLD, Disposition::Default)?,
+            pipe: set_disposition(libc::SIGPIPE, Disposition::Ignored)?,
+        };
+        caller.obey()?;
+        Ok(caller)
+    }
+
+    /// Blocks every signal that can be, to be read from a descriptor.
+    pub(crate) fn block(&self) -> Result<(), Errno> {
+        set_mask(&SigSet::all())?;
+        Ok(())
+    }
+
+    /// Unblocks what the caller did not block, and the signals that end the
+    /// helper.
+    pub(crate) fn obey(&self) -> Result<(), Errno> {
+        let mut mask = self.mask;
+        OBEYED.into_iter().for_each(|signal| mask.remove(signal));
+        set_mask(&mask)?;
+        Ok(())
+    }
+
+    /// Gives the caller's signals back, in the process that becomes the program.
+    pub(crate) fn give_back(&self) -> Result<(), Errno> {
+        for (signal, disposition) in [(libc::SIGCHLD, self.child), (libc::SIGPIPE, self.pipe)] {
+            if disposition != Disposition::Handled {
+                set_disposition(signal, disposition)?;
+            }
+        }
+        set_mask(&self.mask)?;
+        Ok(())
+    }
+}
+
+/// Sets a disposition, and returns the one before. A handler is not set.
+fn set_disposition(signal: i32, disposition: Disposition) -> Result<Disposition, Errno> {
+    let action = match disposition {
+        Disposition::Ignored => libc::SIG_IGN,
+        Disposition::Default | Disposition::Handled => libc::SIG_DFL,
+    };
+    // SAFETY: signal takes integers here: neither SIG_IGN nor SIG_DFL is a
+    // function that would run in a signal handler's context.
+    let before = unsafe { libc::signal(signal, action) };
+    match before {
+        libc::SIG_ERR => Err(Errno::last()),
+        libc::SIG_DFL => Ok(Disposition::Default),
+        libc::SIG_IGN => Ok(Disposition::Ignored),
+        _ => Ok(Disposition::Handled),
+    }
+}
+
+/// Whether this process ignores the signal.
+pub(crate) fn is_ignored(signal: i32) -> bool {
+    // SAFETY: sigaction is plain data, for which all zeros is a value.
+    let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
+    // SAFETY: sigaction reads nothing, as the new action is null, and writes one
+    // sigaction, which outlives the call.
+    let read = unsafe { libc::sigaction(signal, std::ptr::null(), &raw mut action) };
+    read == 0 && action.sa_sigaction == libc::SIG_IGN
 }
 
 /// Ends this process by `signal`, as another one was ended by it, and without a
@@ -30,19 +126,33 @@ impl CallersMask {
 pub(crate) fn die_of(signal: i32) {
     // A failure of any of these leaves the exit status, which the caller sets.
     let _ = super::process::set_rlimit(RLIMIT_CORE, 0, 0);
-    // SAFETY: SIG_DFL is no function of ours that could be called in a signal
-    // handler's context.
-    unsafe { libc::signal(signal, libc::SIG_DFL) };
+    let _ = set_disposition(signal, Disposition::Default);
     let _ = send_to_self(signal);
-    let _ = sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::empty()), None);
+    // This signal alone: another one that waits would be taken for it.
+    let _ = set_mask(&all_but(signal));
 }
 
 /// RLIMIT_CORE, asm-generic/resource.h.
 const RLIMIT_CORE: u8 = 4;
 
-/// Stops this process until it gets SIGCONT.
-pub(crate) fn stop_self() -> Result<(), Errno> {
-    send_to_self(libc::SIGSTOP)
+/// Stops this process by `signal`, which is blocked, until it gets SIGCONT. The
+/// kernel's own rules hold: SIGTSTP, SIGTTIN and SIGTTOU stop nobody who ignores
+/// them, and no process group that has no shell to continue it.
+pub(crate) fn stop_by(signal: i32) -> Result<(), Errno> {
+    send_to_self(signal)?;
+    let blocked = set_mask(&all_but(signal))?;
+    set_mask(&blocked)?;
+    Ok(())
+}
+
+/// Every signal but one, real-time ones included.
+fn all_but(signal: i32) -> SigSet {
+    let mut mask: libc::sigset_t = *SigSet::all().as_ref();
+    // SAFETY: sigdelset writes one sigset_t, which outlives the call; a number
+    // that is no signal is an error, and the set stays as it is.
+    unsafe { libc::sigdelset(&raw mut mask, signal) };
+    // SAFETY: from_sigset_t_unchecked needs an initialised set, which it is.
+    unsafe { SigSet::from_sigset_t_unchecked(mask) }
 }
 
 fn send_to_self(signal: i32) -> Result<(), Errno> {
@@ -50,5 +160,13 @@ fn send_to_self(signal: i32) -> Result<(), Errno> {
     let pid = unsafe { libc::getpid() };
     // SAFETY: kill takes integers only.
     Errno::result(unsafe { libc::kill(pid, signal) })?;
+    Ok(())
+}
+
+/// Sends `signal` to every process of the group that `leader` leads: a child
+/// that was not waited for yet, so that its number means no other group.
+pub(crate) fn send_to_group(leader: crate::request::Pid, signal: i32) -> Result<(), Errno> {
+    // SAFETY: kill takes integers only.
+    Errno::result(unsafe { libc::kill(-leader.get(), signal) })?;
     Ok(())
 }

@@ -11,8 +11,8 @@ pub(crate) enum Change {
     Exited(i32),
     /// This signal ended it.
     Signaled(i32),
-    /// A signal stopped it.
-    Stopped,
+    /// This signal stopped it.
+    Stopped(i32),
 }
 
 /// Whether to wait for a change, or to look for one.
@@ -43,7 +43,7 @@ pub(crate) fn change(child: Pid, patience: Patience) -> Result<Option<Change>, E
     Ok(match info.si_code {
         libc::CLD_EXITED => Some(Change::Exited(status)),
         libc::CLD_KILLED | libc::CLD_DUMPED => Some(Change::Signaled(status)),
-        libc::CLD_STOPPED | libc::CLD_TRAPPED => Some(Change::Stopped),
+        libc::CLD_STOPPED | libc::CLD_TRAPPED => Some(Change::Stopped(status)),
         _ => None,
     })
 }

@@ -198,7 +198,12 @@ impl Target {
 
 impl Drop for Target {
     fn drop(&mut self) {
-        // --kill-child takes the target with it.
+        // --kill-child takes the target with it, unless that changed its user.
+        // As long as unshare(1) has not waited for it, its pid is its own.
+        if matches!(self.unshare.try_wait(), Ok(None)) {
+            let target = nix::unistd::Pid::from_raw(self.pid);
+            let _ = nix::sys::signal::kill(target, nix::sys::signal::Signal::SIGKILL);
+        }
         let _ = self.unshare.kill();
         let _ = self.unshare.wait();
         let _ = fs::remove_dir_all(&self.directory);

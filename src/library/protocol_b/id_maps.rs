@@ -120,7 +120,7 @@ fn run(tool: &CStr, process: Pid, lines: &str, mask: CallersMask) -> Result<()> 
             Ok(Some(Change::Signaled(signal))) => {
                 return Err(failed(&format_args!("signal {signal}")));
             }
-            Ok(Some(Change::Stopped) | None) | Err(Errno::EINTR) => {}
+            Ok(Some(Change::Stopped(_)) | None) | Err(Errno::EINTR) => {}
             Err(errno) => return Err(failed(&errno)),
         }
     }

@@ -22,7 +22,7 @@ use crate::seccomp::program::Program;
 use crate::stage::filters;
 use crate::stage::policy_choice::Origin;
 use crate::sys::credentials::{self, CapabilityState};
-use crate::sys::descriptor::{self, Range};
+use crate::sys::descriptor;
 use crate::sys::notify::{Answer, Notification, answer, receive};
 use crate::sys::{landlock, pidfd, process, seccomp};
 use crate::wire::audit::{self, Fact};
@@ -185,20 +185,9 @@ fn programs(policy: &ResolvedPolicy) -> Vec<Program> {
 fn give_up_power(control: &OwnedFd, done: &OwnedFd, audit: Option<&AuditSocket>) -> Result<()> {
     let failed = |errno: Errno| Error::new(ErrorKind::LockDown, "its own lock-down").because(errno);
     let filter = filters::explainer()?;
-    let fd = |fd: i32| u32::try_from(fd).map_err(|_| failed(Errno::EBADF));
-    let mut kept = vec![fd(control.as_raw_fd())?, fd(done.as_raw_fd())?, 2];
-    if let Some(audit) = audit {
-        kept.push(fd(audit.as_fd().as_raw_fd())?);
-    }
-    kept.sort_unstable();
-    let mut first = 0;
-    for kept in kept {
-        if first < kept {
-            descriptor::close_range(first, kept - 1, Range::Close).map_err(failed)?;
-        }
-        first = kept + 1;
-    }
-    descriptor::close_range(first, u32::MAX, Range::Close).map_err(failed)?;
+    let mut kept = vec![control.as_raw_fd(), done.as_raw_fd(), 2];
+    kept.extend(audit.map(|audit| audit.as_fd().as_raw_fd()));
+    descriptor::close_all_but(&kept).map_err(failed)?;
     process::set_undumpable().map_err(failed)?;
     process::set_no_new_privs().map_err(failed)?;
     credentials::clear_ambient_set().map_err(failed)?;

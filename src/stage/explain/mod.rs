@@ -112,17 +112,19 @@ impl Explainer {
         Ok(())
     }
 
-    /// Waits until it has told what it knows.
-    pub(crate) fn finish(self) {
-        drop(self.control);
-        // It says nothing more; this is its end.
-        let mut nothing = [0];
-        while nix::unistd::read(&self.done, &mut nothing) == Err(Errno::EINTR) {}
+    /// Lets it report what it knows. The descriptor is hung up when it has.
+    pub(crate) fn finish(self) -> OwnedFd {
+        self.done
     }
 
     /// Hung up when the explainer has ended.
     pub(crate) fn end(&self) -> BorrowedFd<'_> {
         self.done.as_fd()
+    }
+
+    /// What the helper holds of it.
+    pub(crate) fn descriptors(&self) -> [BorrowedFd<'_>; 2] {
+        [self.control.as_fd(), self.done.as_fd()]
     }
 
     /// For the child: where it tells the number of the listener.

@@ -1,0 +1,128 @@
+//! Whether a process takes its signals, from `/proc/PID/status`,
+//! proc_pid_status(5).
+
+/// What became of a signal that a process was sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Taking {
+    /// It was taken, or it is blocked.
+    Taken,
+    /// The process runs, and is about to take it.
+    Soon,
+    /// The process waits all the same, where a signal wakes one that can be
+    /// woken: it waits in the kernel, or is frozen, stopped or held by a tracer.
+    Stuck,
+}
+
+/// The signals of a process, bit N - 1 for signal N.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pending {
+    /// `SigPnd` and `ShdPnd`: sent, and not taken yet.
+    pending: u64,
+    /// `SigBlk`: those that the main thread blocks.
+    blocked: u64,
+    /// `State`: it neither runs nor has ended.
+    waits: bool,
+}
+
+impl Pending {
+    /// What became of `signal`.
+    #[must_use]
+    pub fn taking(self, signal: i32) -> Taking {
+        let shift = u32::try_from(signal - 1).ok();
+        let bit = shift.and_then(|shift| 1_u64.checked_shl(shift));
+        if self.pending & !self.blocked & bit.unwrap_or(0) == 0 {
+            Taking::Taken
+        } else if self.waits {
+            Taking::Stuck
+        } else {
+            Taking::Soon
+        }
+    }
+}
+
+/// The signals of the process that `text` describes; `None`: one of the lines is
+/// missing, stands twice, or is not what it has to be.
+#[must_use]
+pub fn parse(text: &[u8]) -> Option<Pending> {
+    let [mut own, mut shared, mut blocked] = [None; 3];
+    let mut waits = None;
+    for line in text.split(|byte| *byte == b'\n') {
+        for (name, value) in [
+            (b"SigPnd:\t", &mut own),
+            (b"ShdPnd:\t", &mut shared),
+            (b"SigBlk:\t", &mut blocked),
+        ] {
+            if let Some(digits) = line.strip_prefix(name)
+                && value.replace(set(digits)?).is_some()
+            {
+                return None;
+            }
+        }
+        if let Some([state, ..]) = line.strip_prefix(b"State:\t")
+            && waits.replace(!b"RZX".contains(state)).is_some()
+        {
+            return None;
+        }
+    }
+    Some(Pending {
+        pending: own? | shared?,
+        blocked: blocked?,
+        waits: waits?,
+    })
+}
+
+/// Sixteen hexadecimal digits.
+fn set(digits: &[u8]) -> Option<u64> {
+    if digits.len() != 16 || !digits.iter().all(u8::is_ascii_hexdigit) {
+        return None;
+    }
+    u64::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const STOPPED: &str = "Name:\tsleep\nState:\tT (stopped)\nSigQ:\t2/1\n\
+        SigPnd:\t0000000000000002\nShdPnd:\t0000000000004000\nSigBlk:\t0000000000000002\n\
+        SigIgn:\t0000000000000000\nSigCgt:\t8000000000000000\n";
+
+    #[test]
+    fn a_process_is_stuck_with_a_signal_that_it_does_not_block() {
+        let stopped = parse(STOPPED.as_bytes()).expect("a state and three sets");
+        assert_eq!(stopped.taking(libc::SIGTERM), Taking::Stuck);
+        assert_eq!(stopped.taking(libc::SIGINT), Taking::Taken, "it is blocked");
+        assert_eq!(
+            stopped.taking(libc::SIGHUP),
+            Taking::Taken,
+            "it was not sent"
+        );
+        for no_signal in [0, -1, 65] {
+            assert_eq!(stopped.taking(no_signal), Taking::Taken);
+        }
+    }
+
+    #[test]
+    fn a_process_that_runs_or_has_ended_is_not_stuck() {
+        for state in ["R (running)", "Z (zombie)", "X (dead)"] {
+            let text = STOPPED.replace("T (stopped)", state);
+            let process = parse(text.as_bytes()).expect("a state and three sets");
+            assert_eq!(process.taking(libc::SIGTERM), Taking::Soon, "{state}");
+        }
+    }
+
+    #[test]
+    fn a_text_without_each_line_once_says_nothing() {
+        for wrong in [
+            "",
+            &STOPPED.replace("SigPnd", "Sigpnd"),
+            &STOPPED.replace("State:\tT (stopped)", "State:\t"),
+            &STOPPED.replace("0000000000004000", "000000000000400"),
+            &STOPPED.replace("0000000000004000", "+000000000004000"),
+            &format!("{STOPPED}SigBlk:\t0000000000000000\n"),
+            &format!("{STOPPED}State:\tR (running)\n"),
+        ] {
+            assert_eq!(parse(wrong.as_bytes()), None, "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,314 @@
+//! What the supervisor does with each signal that it receives.
+//!
+//! The program shares the helper's session where a terminal is on 0, 1 or 2, so
+//! that job control works; then the terminal's signals reach it directly. Else
+//! it has a session of its own, so that `kill(0, SIGKILL)` in it does not end
+//! the caller's script; then everything goes through the helper.
+
+use std::io::IsTerminal;
+use std::os::fd::{AsFd, BorrowedFd};
+
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::signal::SigSet;
+use nix::sys::signalfd::{SfdFlags, SignalFd, siginfo};
+use nix::unistd::{Pid, getpgid, getpgrp, getpid, getsid};
+
+use crate::sys::signal;
+
+/// The session of the program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Session {
+    /// Its own: no terminal is on 0, 1 or 2.
+    Own,
+    /// The helper's.
+    Shared {
+        /// The helper leads its process group: a shell with job control made it
+        /// a job, and continues it.
+        leads_group: bool,
+        /// The helper leads its session: the end of the terminal is told to it
+        /// alone, and nobody continues it.
+        leads_session: bool,
+    },
+}
+
+impl Session {
+    /// Where the program is to be.
+    pub(crate) fn choose() -> Self {
+        let terminal = std::io::stdin().is_terminal()
+            || std::io::stdout().is_terminal()
+            || std::io::stderr().is_terminal();
+        if !terminal {
+            return Self::Own;
+        }
+        Self::Shared {
+            leads_group: getpgrp() == getpid(),
+            leads_session: getsid(None) == Ok(getpid()),
+        }
+    }
+
+    /// The signal that stops the helper after the program was stopped by
+    /// `signal`; `None`: it goes on, since nobody would continue it.
+    pub(crate) fn stops_with(self, signal: i32) -> Option<i32> {
+        let Self::Shared {
+            leads_group,
+            leads_session,
+        } = self
+        else {
+            return None;
+        };
+        match signal {
+            libc::SIGTSTP | libc::SIGTTIN | libc::SIGTTOU => Some(signal),
+            // A shell in there suspended itself. SIGTSTP, and not SIGSTOP: it
+            // stops nobody whom no shell would continue.
+            libc::SIGSTOP if leads_group && !leads_session => Some(libc::SIGTSTP),
+            _ => None,
+        }
+    }
+}
+
+/// Who sent a signal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Sender {
+    /// The terminal, a timer, a limit.
+    Kernel,
+    /// The helper, by what it did: SIGPIPE.
+    Helper,
+    /// A process of the helper's process group: perhaps it signalled all of it.
+    Group,
+    /// Any other process, also one that ended meanwhile.
+    Other,
+}
+
+/// A signal that the supervisor received.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Received {
+    pub(crate) number: i32,
+    sender: Sender,
+}
+
+/// What is done with it while the program runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Deed {
+    Nothing,
+    /// The program gets it.
+    Pass,
+    /// Every process of the program's process group gets it.
+    PassToGroup,
+    /// The program's process group and the helper stop.
+    Stop,
+}
+
+/// The signals of the helper, from a descriptor.
+#[derive(Debug)]
+pub(crate) struct Signals {
+    fd: SignalFd,
+    own: Pid,
+    group: Pid,
+}
+
+impl Signals {
+    /// Of this process, which blocks them all.
+    pub(crate) fn open() -> Result<Self, Errno> {
+        Ok(Self {
+            fd: SignalFd::with_flags(
+                &SigSet::all(),
+                SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK,
+            )?,
+            own: getpid(),
+            group: getpgrp(),
+        })
+    }
+
+    /// The next one; `None`: none waits.
+    pub(crate) fn next(&self) -> Result<Option<Received>, Errno> {
+        match self.fd.read_signal() {
+            Ok(Some(info)) => Ok(i32::try_from(info.ssi_signo).ok().map(|number| Received {
+                number,
+                sender: self.sender(&info),
+            })),
+            Ok(None) | Err(Errno::EINTR | Errno::EAGAIN) => Ok(None),
+            Err(errno) => Err(errno),
+        }
+    }
+
+    /// Waits until `fd` is ready for one of `events`, or a signal is there that
+    /// ends the helper: this one.
+    pub(crate) fn until_ready(
+        &self,
+        fd: BorrowedFd<'_>,
+        events: PollFlags,
+    ) -> Result<Option<i32>, Errno> {
+        loop {
+            let signals = PollFd::new(self.as_fd(), PollFlags::POLLIN);
+            let mut fds = [signals, PollFd::new(fd, events)];
+            match poll(&mut fds, PollTimeout::NONE) {
+                Ok(_) | Err(Errno::EINTR) => {}
+                Err(errno) => return Err(errno),
+            }
+            if let Some(received) = self.next()?.filter(|one| one.ends_before_start()) {
+                return Ok(Some(received.number));
+            }
+            let [_, fd] = fds;
+            if fd.any() != Some(false) {
+                return Ok(None);
+            }
+        }
+    }
+
+    fn sender(&self, info: &siginfo) -> Sender {
+        // SI_USER is 0; SI_QUEUE, SI_TKILL and the like are less.
+        if info.ssi_code > 0 {
+            return Sender::Kernel;
+        }
+        match i32::try_from(info.ssi_pid) {
+            // 0: in a pid namespace that is not below the helper's.
+            Ok(0) | Err(_) => Sender::Other,
+            Ok(pid) if pid == self.own.as_raw() => Sender::Helper,
+            Ok(pid) if getpgid(Some(Pid::from_raw(pid))) == Ok(self.group) => Sender::Group,
+            Ok(_) => Sender::Other,
+        }
+    }
+}
+
+impl AsFd for Signals {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}
+
+impl Received {
+    /// What is done with it while the program runs.
+    ///
+    /// In a shared session the terminal's signals have reached the program. One
+    /// of SIGINT, SIGQUIT and SIGTSTP from the helper's own process group was
+    /// sent to all of it, as those are (timeout(1), `kill 0`); SIGTERM and the
+    /// others may be for the helper alone (`kill $!` in a script), and one that
+    /// arrives twice is better than one that never does.
+    pub(crate) fn deed(self, session: Session) -> Deed {
+        use libc::{SIGCHLD, SIGCONT, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTSTP, SIGTTIN};
+        use libc::{SIGTTOU, SIGURG, SIGWINCH};
+        match (self.number, self.sender, session) {
+            (SIGCHLD | SIGURG, ..) | (_, Sender::Helper, _) => Deed::Nothing,
+            (SIGCONT | SIGTTIN | SIGTTOU | SIGWINCH, Sender::Kernel, _) => Deed::Nothing,
+            (
+                SIGINT | SIGQUIT | SIGTSTP,
+                Sender::Kernel | Sender::Group,
+                Session::Shared { .. },
+            ) => Deed::Nothing,
+            (SIGHUP, Sender::Kernel, Session::Shared { leads_session, .. }) if !leads_session => {
+                Deed::Nothing
+            }
+            (SIGTSTP, _, Session::Own) => Deed::Stop,
+            (SIGINT | SIGQUIT | SIGTERM, _, Session::Own)
+            | (SIGHUP, Sender::Kernel, Session::Own) => Deed::PassToGroup,
+            _ => Deed::Pass,
+        }
+    }
+
+    /// Whether it ends the helper before the program runs: what every signal
+    /// does that is not ignored, but for a few.
+    pub(crate) fn ends_before_start(self) -> bool {
+        use libc::{SIGCHLD, SIGCONT, SIGURG, SIGWINCH};
+        match self.number {
+            SIGCHLD | SIGCONT | SIGURG | SIGWINCH => false,
+            _ if self.stops() || self.sender == Sender::Helper => false,
+            number => !signal::is_ignored(number),
+        }
+    }
+
+    /// Whether it stops a process.
+    pub(crate) fn stops(self) -> bool {
+        matches!(self.number, libc::SIGTSTP | libc::SIGTTIN | libc::SIGTTOU)
+    }
+
+    /// Whether the sender wants an end, and waits for it.
+    pub(crate) fn asks_for_end(self) -> bool {
+        use libc::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
+        matches!(self.number, SIGHUP | SIGINT | SIGQUIT | SIGTERM)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use libc::{SIGCHLD, SIGCONT, SIGHUP, SIGINT, SIGKILL, SIGPIPE, SIGSTOP, SIGTERM, SIGTSTP};
+    use libc::{SIGTTIN, SIGUSR1, SIGWINCH};
+
+    const JOB: Session = Session::Shared {
+        leads_group: true,
+        leads_session: false,
+    };
+    const MEMBER: Session = Session::Shared {
+        leads_group: false,
+        leads_session: false,
+    };
+    const LEADER: Session = Session::Shared {
+        leads_group: true,
+        leads_session: true,
+    };
+
+    fn deed(number: i32, sender: Sender, session: Session) -> Deed {
+        Received { number, sender }.deed(session)
+    }
+
+    #[test]
+    fn what_has_reached_the_program_is_not_passed_again() {
+        for sender in [Sender::Kernel, Sender::Group] {
+            assert_eq!(deed(SIGINT, sender, JOB), Deed::Nothing);
+            assert_eq!(deed(SIGTSTP, sender, JOB), Deed::Nothing);
+            assert_eq!(deed(SIGINT, sender, Session::Own), Deed::PassToGroup);
+        }
+        assert_eq!(deed(SIGINT, Sender::Other, JOB), Deed::Pass);
+        assert_eq!(deed(SIGHUP, Sender::Kernel, JOB), Deed::Nothing);
+    }
+
+    #[test]
+    fn what_may_be_for_the_helper_alone_is_never_lost() {
+        assert_eq!(deed(SIGTERM, Sender::Group, JOB), Deed::Pass);
+        assert_eq!(deed(SIGUSR1, Sender::Group, MEMBER), Deed::Pass);
+        assert_eq!(deed(SIGHUP, Sender::Kernel, LEADER), Deed::Pass);
+        assert_eq!(
+            deed(SIGHUP, Sender::Kernel, Session::Own),
+            Deed::PassToGroup
+        );
+        assert_eq!(deed(SIGHUP, Sender::Other, Session::Own), Deed::Pass);
+        assert_eq!(
+            deed(libc::SIGALRM, Sender::Kernel, Session::Own),
+            Deed::Pass
+        );
+        assert_eq!(deed(SIGCONT, Sender::Other, Session::Own), Deed::Pass);
+    }
+
+    #[test]
+    fn what_the_helper_caused_is_its_own() {
+        for session in [JOB, MEMBER, LEADER, Session::Own] {
+            assert_eq!(deed(SIGPIPE, Sender::Helper, session), Deed::Nothing);
+            assert_eq!(deed(SIGCHLD, Sender::Other, session), Deed::Nothing);
+            assert_eq!(deed(SIGCONT, Sender::Kernel, session), Deed::Nothing);
+            assert_eq!(deed(SIGWINCH, Sender::Kernel, session), Deed::Nothing);
+        }
+    }
+
+    #[test]
+    fn the_helper_stops_only_where_somebody_continues_it() {
+        assert_eq!(JOB.stops_with(SIGTSTP), Some(SIGTSTP));
+        assert_eq!(MEMBER.stops_with(SIGTTIN), Some(SIGTTIN));
+        assert_eq!(JOB.stops_with(SIGSTOP), Some(SIGTSTP));
+        assert_eq!(MEMBER.stops_with(SIGSTOP), None);
+        assert_eq!(LEADER.stops_with(SIGSTOP), None);
+        assert_eq!(Session::Own.stops_with(SIGSTOP), None);
+        assert_eq!(Session::Own.stops_with(SIGTSTP), None);
+        assert_eq!(deed(SIGTSTP, Sender::Other, Session::Own), Deed::Stop);
+    }
+
+    #[test]
+    fn before_the_start_a_signal_does_what_it_does_by_default() {
+        let ends = |number| {
+            let sender = Sender::Other;
+            Received { number, sender }.ends_before_start()
+        };
+        assert!(ends(SIGTERM) && ends(SIGINT) && ends(SIGHUP) && ends(SIGUSR1) && ends(SIGKILL));
+        assert!(!ends(SIGCHLD) && !ends(SIGCONT) && !ends(SIGTSTP) && !ends(SIGWINCH));
+    }
+}

@@ -1,0 +1,427 @@
+//! The helper beside its program: signals, dispositions, sessions, stops, and
+//! the readers of what it reports.
+#![allow(clippy::unwrap_used, reason = "in a test, a panic is how it fails")]
+
+mod support;
+
+use std::fs;
+use std::io::{BufRead, BufReader, Read};
+use std::os::fd::OwnedFd;
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use serde_json::Value;
+use support::protocol_a::hand_over;
+use support::{NSEXEC, Target, fail, run, succeed, text};
+
+/// A helper whose program was seen to run: it printed `ready`.
+struct Running {
+    helper: Child,
+    stdout: BufReader<ChildStdout>,
+}
+
+impl Running {
+    fn start(mut command: Command) -> Self {
+        let mut helper = command.stdout(Stdio::piped()).spawn().unwrap();
+        let stdout = BufReader::new(helper.stdout.take().unwrap());
+        let mut running = Self { helper, stdout };
+        assert_eq!(running.line(), "ready\n");
+        running
+    }
+
+    fn line(&mut self) -> String {
+        let mut line = String::new();
+        self.stdout.read_line(&mut line).unwrap();
+        line
+    }
+
+    fn pid(&self) -> Pid {
+        Pid::from_raw(self.helper.id().try_into().unwrap())
+    }
+
+    fn signal(&self, signal: Signal) {
+        kill(self.pid(), signal).unwrap();
+    }
+
+    /// The program, in the test's pid namespace.
+    fn program(&self) -> Pid {
+        let pid = self.helper.id();
+        let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap();
+        Pid::from_raw(children.trim().parse().unwrap())
+    }
+
+    /// The rest of what the program prints, and how the helper ends.
+    fn end(mut self) -> (String, ExitStatus) {
+        let status = wait(&mut self.helper);
+        let mut rest = String::new();
+        self.stdout.read_to_string(&mut rest).unwrap();
+        (rest, status)
+    }
+}
+
+/// The helper's end; a hang is a failure, and not the test's own.
+#[track_caller]
+fn wait(helper: &mut Child) -> ExitStatus {
+    let end = Instant::now() + Duration::from_secs(20);
+    loop {
+        if let Some(status) = helper.try_wait().unwrap() {
+            return status;
+        }
+        if Instant::now() > end {
+            helper.kill().unwrap();
+            helper.wait().unwrap();
+            panic!("no end after 20 seconds");
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+#[track_caller]
+fn eventually(what: &str, mut look: impl FnMut() -> bool) {
+    let end = Instant::now() + Duration::from_secs(20);
+    while !look() {
+        assert!(Instant::now() < end, "{what}: not after 20 seconds");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// The letter of its state in /proc/PID/stat.
+fn state(pid: Pid) -> Option<char> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    stat.rsplit_once(") ")?.1.chars().next()
+}
+
+/// A pipe that no other test's children inherit.
+fn pipe() -> nix::Result<(OwnedFd, OwnedFd)> {
+    nix::unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC)
+}
+
+/// A script under bash(1), which starts `nsexec ARGUMENTS` where it says NSEXEC.
+fn bash(script: &str, target: &Target) -> Command {
+    let mut command = Command::new("bash");
+    let nsexec = format!("{NSEXEC} -t {} -a --", target.pid());
+    command.args(["-c", &script.replace("NSEXEC", &nsexec)]);
+    command.stdin(Stdio::null());
+    command
+}
+
+#[test]
+fn a_caller_that_ignores_sigchld_gets_the_status() {
+    if support::left_out_without_root("a_caller_that_ignores_sigchld_gets_the_status") {
+        return;
+    }
+    let target = Target::new();
+    for program in ["exit 7", "sleep 0.2; exit 7"] {
+        let mut ignoring = Command::new("env");
+        ignoring.args(["--ignore-signal=CHLD", NSEXEC, "-t"]);
+        ignoring.args([&target.pid().to_string(), "-a", "--", "sh", "-c", program]);
+        let mut helper = ignoring.stdin(Stdio::null()).spawn().unwrap();
+        assert_eq!(wait(&mut helper).code(), Some(7), "{program}");
+    }
+}
+
+#[test]
+fn the_program_gets_the_callers_dispositions_and_mask() {
+    if support::left_out_without_root("the_program_gets_the_callers_dispositions_and_mask") {
+        return;
+    }
+    let target = Target::new();
+    let cases: [(&[&str], u64, u64); 3] = [
+        (&[], 0, 0),
+        // CHLD 17, PIPE 13, HUP 1
+        (&["--ignore-signal=CHLD", "--ignore-signal=HUP"], 0, 0x10001),
+        (
+            &["--ignore-signal=PIPE", "--block-signal=TERM"],
+            0x4000,
+            0x1000,
+        ),
+    ];
+    for (options, blocked, ignored) in cases {
+        for fork in [None, Some("-F")] {
+            let mut command = Command::new("env");
+            // Whatever started the tests, the caller begins with the defaults.
+            command.arg("--default-signal").args(options);
+            command.args([NSEXEC, "-t", &target.pid().to_string(), "-u"]);
+            // Not through a shell, which sets dispositions of its own.
+            command
+                .args(fork)
+                .args(["--", "/bin/grep", "-E", "SigBlk|SigIgn"]);
+            command.arg("/proc/self/status");
+            let sets: Vec<u64> = succeed(command)
+                .lines()
+                .map(|line| u64::from_str_radix(line.split_once('\t').unwrap().1, 16).unwrap())
+                // Those that env(1) can set: not the C library's own and real-time ones.
+                .map(|set| set & 0x7fff_ffff)
+                .collect();
+            assert_eq!(sets, [blocked, ignored], "{options:?} {fork:?}");
+        }
+    }
+}
+
+#[test]
+fn a_signal_that_the_caller_blocks_ends_the_helper() {
+    if support::left_out_without_root("a_signal_that_the_caller_blocks_ends_the_helper") {
+        return;
+    }
+    let target = Target::new();
+    let mut command = Command::new("env");
+    command.args(["--block-signal=TERM", NSEXEC, "--seccomp-fd", "3", "-t"]);
+    command.args([&target.pid().to_string(), "-a", "--", "true"]);
+    // A filter that never comes.
+    let (pipe, end) = pipe().unwrap();
+    hand_over(&mut command, vec![pipe]);
+    let mut helper = command.spawn().unwrap();
+    std::thread::sleep(Duration::from_millis(300));
+    kill(
+        Pid::from_raw(helper.id().try_into().unwrap()),
+        Signal::SIGTERM,
+    )
+    .unwrap();
+    assert_eq!(wait(&mut helper).signal(), Some(15));
+    drop(end);
+}
+
+#[test]
+fn a_program_that_is_stopped_and_continued_inside_does_not_stop_the_helper() {
+    if support::left_out_without_root(
+        "a_program_that_is_stopped_and_continued_inside_does_not_stop_the_helper",
+    ) {
+        return;
+    }
+    let target = Target::new();
+    for signal in ["STOP", "TSTP"] {
+        let script = format!("echo ready; (sleep 0.3; kill -CONT $$) & kill -{signal} $$; exit 4");
+        let running = Running::start(target.nsexec(["-a", "--", "sh", "-c", &script]));
+        assert_eq!(running.end().1.code(), Some(4), "{signal}");
+    }
+}
+
+#[test]
+fn a_stopped_program_is_continued_through_the_helper() {
+    if support::left_out_without_root("a_stopped_program_is_continued_through_the_helper") {
+        return;
+    }
+    let target = Target::new();
+    let script = "echo ready; kill -STOP $$; echo on; exit 5";
+    let running = Running::start(target.nsexec(["-a", "--", "sh", "-c", script]));
+    let program = running.program();
+    eventually("the program's stop", || state(program) == Some('T'));
+    running.signal(Signal::SIGCONT);
+    let (rest, status) = running.end();
+    assert_eq!((rest.as_str(), status.code()), ("on\n", Some(5)));
+}
+
+#[test]
+fn a_kill_of_its_own_group_does_not_end_the_callers_script() {
+    if support::left_out_without_root("a_kill_of_its_own_group_does_not_end_the_callers_script") {
+        return;
+    }
+    let target = Target::new();
+    let script = "NSEXEC sh -c 'kill -KILL 0'; echo survived $?";
+    let output = run(bash(script, &target));
+    assert_eq!(text(&output.stdout), "survived 137\n");
+}
+
+#[test]
+fn a_signal_to_the_whole_job_arrives_once() {
+    if support::left_out_without_root("a_signal_to_the_whole_job_arrives_once") {
+        return;
+    }
+    let target = Target::new();
+    let counts = "n=0; trap 'n=$((n+1))' INT; echo ready; i=0; \
+                  while [ $i -lt 20 ]; do sleep 0.05; i=$((i+1)); done; echo $n";
+    // By its process group, as a shell with job control signals a job.
+    let mut setsid = Command::new("setsid");
+    setsid.args([NSEXEC, "-t", &target.pid().to_string(), "-a", "--"]);
+    let running = Running::start({
+        setsid.args(["sh", "-c", counts]).stdin(Stdio::null());
+        setsid
+    });
+    std::thread::sleep(Duration::from_millis(200));
+    kill(Pid::from_raw(-running.pid().as_raw()), Signal::SIGINT).unwrap();
+    assert_eq!(running.end().0, "1\n");
+    // By a member of it.
+    let script = format!(
+        "trap '' INT; NSEXEC sh -c \"{}\" & sleep 0.5; kill -INT 0; wait",
+        { counts.replace('$', "\\$") }
+    );
+    let mut member = Command::new("setsid");
+    let nsexec = format!(
+        "env --default-signal=INT {NSEXEC} -t {} -a --",
+        target.pid()
+    );
+    member.args(["bash", "-c", &script.replace("NSEXEC", &nsexec)]);
+    member.stdin(Stdio::null());
+    assert_eq!(succeed(member), "ready\n1\n");
+}
+
+#[test]
+fn what_ends_the_helper_ends_what_the_program_started() {
+    if support::left_out_without_root("what_ends_the_helper_ends_what_the_program_started") {
+        return;
+    }
+    let target = Target::new();
+    let script = "echo ready; sleep 1000; exit 3";
+    for (signal, number) in [(Signal::SIGTERM, 15), (Signal::SIGINT, 2)] {
+        let mut command = target.nsexec(["-a", "--", "sh", "-c", script]);
+        command.stderr(Stdio::null());
+        let running = Running::start(command);
+        running.signal(signal);
+        let (_, status) = running.end();
+        assert_eq!(status.signal(), Some(number), "{signal}");
+    }
+}
+
+/// The events that a command reported, and how it ended.
+fn events(mut command: Command) -> (Vec<Value>, ExitStatus) {
+    let (lines, end) = pipe().unwrap();
+    hand_over(&mut command, vec![end]);
+    let mut helper = command.spawn().unwrap();
+    drop(command);
+    let mut told = String::new();
+    fs::File::from(lines).read_to_string(&mut told).unwrap();
+    let parse = |line: &str| serde_json::from_str(line).unwrap();
+    (told.lines().map(parse).collect(), wait(&mut helper))
+}
+
+#[test]
+fn a_reader_that_is_gone_changes_nothing() {
+    if support::left_out_without_root("a_reader_that_is_gone_changes_nothing") {
+        return;
+    }
+    let target = Target::new();
+    let command = |script: &str, end: OwnedFd| {
+        let mut command = target.nsexec(["-a", "--status-fd", "3", "--", "sh", "-c", script]);
+        hand_over(&mut command, vec![end]);
+        command
+    };
+    // Never there.
+    let (reader, end) = pipe().unwrap();
+    drop(reader);
+    let output = run(command("echo ran; exit 9", end));
+    assert_eq!(text(&output.stdout), "ran\n");
+    assert_eq!(output.status.code(), Some(9));
+    // It leaves while the program runs.
+    let (reader, end) = pipe().unwrap();
+    let running = Running::start(command("echo ready; sleep 0.3; echo on; exit 9", end));
+    drop(reader);
+    let (rest, status) = running.end();
+    assert_eq!((rest.as_str(), status.code()), ("on\n", Some(9)));
+}
+
+#[test]
+fn a_descriptor_that_takes_no_lines_is_refused_before_the_start() {
+    if support::left_out_without_root(
+        "a_descriptor_that_takes_no_lines_is_refused_before_the_start",
+    ) {
+        return;
+    }
+    let target = Target::new();
+    let mut command = target.nsexec(["-a", "--status-fd", "3", "--", "echo", "ran"]);
+    hand_over(
+        &mut command,
+        vec![fs::File::open("/dev/null").unwrap().into()],
+    );
+    let message = fail(command, 125);
+    assert!(message.contains("--status-fd: EBADF"), "{message}");
+    assert!(message.contains("open for writing"), "{message}");
+    // A full device takes none either, and costs no status once it is full later.
+    let mut command = target.nsexec(["-a", "--status-fd", "3", "--", "echo", "ran"]);
+    let full = fs::OpenOptions::new()
+        .write(true)
+        .open("/dev/full")
+        .unwrap();
+    hand_over(&mut command, vec![full.into()]);
+    assert!(fail(command, 125).contains("--status-fd: ENOSPC"));
+}
+
+#[test]
+fn a_failure_is_an_event_with_its_kind_and_status() {
+    if support::left_out_without_root("a_failure_is_an_event_with_its_kind_and_status") {
+        return;
+    }
+    let target = Target::with_script("printf x > /tmp/plain;");
+    let target = target.pid().to_string();
+    let cases: [(&[&str], &str, i32, usize); 4] = [
+        (
+            &["-t", &target, "-a", "--", "no-such-program"],
+            "not-found",
+            127,
+            2,
+        ),
+        (
+            &["-t", &target, "-a", "--", "/tmp/plain"],
+            "not-executable",
+            126,
+            2,
+        ),
+        (&["-t", "4194303", "-a", "--", "true"], "target", 125, 1),
+        (
+            &["-t", &target, "--policy", "/nowhere.toml", "--", "true"],
+            "policy",
+            125,
+            1,
+        ),
+    ];
+    for (arguments, kind, status, count) in cases {
+        let mut command = Command::new(NSEXEC);
+        command.args(["--status-fd", "3"]).args(arguments);
+        command.stdin(Stdio::null()).stderr(Stdio::piped());
+        let (events, ended) = events(command);
+        assert_eq!(events.len(), count, "{events:?}");
+        let failed = events.last().unwrap();
+        assert_eq!(failed["event"], "failed", "{failed}");
+        assert_eq!(failed["kind"], kind, "{failed}");
+        assert_eq!(failed["status"], status, "{failed}");
+        assert!(!failed["message"].as_str().unwrap().is_empty());
+        assert_eq!(ended.code(), Some(status));
+    }
+}
+
+#[test]
+fn the_supervisor_holds_five_descriptors() {
+    if support::left_out_without_root("the_supervisor_holds_five_descriptors") {
+        return;
+    }
+    let target = Target::new();
+    let mut command = target.nsexec(["-a", "--status-fd", "3", "--"]);
+    command.args(["sh", "-c", "echo ready; exec sleep 1000"]);
+    let (lines, end) = pipe().unwrap();
+    hand_over(&mut command, vec![end]);
+    let running = Running::start(command);
+    // The last line but one is written once the program runs.
+    let mut lines = BufReader::new(fs::File::from(lines));
+    for _ in 0..2 {
+        lines.read_line(&mut String::new()).unwrap();
+    }
+    let directory = format!("/proc/{}/fd", running.pid());
+    let mut open: Vec<String> = fs::read_dir(directory)
+        .unwrap()
+        .map(|entry| {
+            let entry = entry.unwrap();
+            let link = fs::read_link(entry.path()).unwrap();
+            if entry.file_name() == "2" {
+                "standard error".to_owned()
+            } else if link.to_string_lossy().starts_with("pipe:") {
+                "the status lines".to_owned()
+            } else {
+                link.to_string_lossy().into_owned()
+            }
+        })
+        .collect();
+    open.sort();
+    let mut expected = [
+        &format!("/proc/{}/status", running.program()),
+        "standard error",
+        "the status lines",
+        "anon_inode:[pidfd]",
+        "anon_inode:[signalfd]",
+    ];
+    expected.sort_unstable();
+    running.signal(Signal::SIGTERM);
+    running.end();
+    assert_eq!(open, expected);
+}
