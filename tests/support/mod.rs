@@ -43,6 +43,15 @@ pub fn left_out_without_root(test: &str) -> bool {
     !root
 }
 
+/// Whether a test that builds with cargo has to be left out.
+pub fn left_out_without_cargo(test: &str) -> bool {
+    let missing = !Path::new(env!("CARGO")).exists();
+    if missing {
+        leave_out(test, "there is no cargo, which builds for it");
+    }
+    missing
+}
+
 /// How a target is made.
 #[derive(Clone, Debug)]
 pub struct Build {

@@ -23,7 +23,7 @@ ip link set lo up
 chmod 755 / && chmod 1777 /tmp
 
 . /vm/environment
-export NSEXEC_LEFT_OUT=/run/left-out RUST_BACKTRACE=0 NSEXEC_TEST_AUDITING=1 NSEXEC_TEST_SHARE=10
+export NSEXEC_LEFT_OUT=/run/left-out RUST_BACKTRACE=0 NSEXEC_TEST_AUDITING=1 NSEXEC_TEST_SHARE=10 NSEXEC_FAILURES=20
 cd "$TREE" || say "no $TREE"
 
 say "release $(uname -r)"

@@ -77,6 +77,21 @@ pub(super) struct Absence {
 
 pub(super) const ABSENCES: &[Absence] = &[
     Absence {
+        name: "a Go compiler",
+        tests: &[
+            "library_go::a_runtime_in_go_takes_over_however_it_is_built",
+            "library_go::the_packages_own_tests_pass",
+            "library_go::elsewhere_it_builds_and_does_nothing",
+        ],
+    },
+    Absence {
+        name: "cargo",
+        tests: &[
+            "library_b::a_panic_ends_the_process_without_a_way_back_into_c",
+            "library_link::it_links_beside_another_rust_library_in_each_mode_and_order",
+        ],
+    },
+    Absence {
         name: "pidfd inode numbers",
         tests: &[
             "invariants::h2_a_recycled_pid_is_an_error",
@@ -96,7 +111,7 @@ pub(super) const ABSENCES: &[Absence] = &[
 ];
 
 /// Absent from the machine with every kernel.
-pub(super) const NOWHERE: &[&str] = &[];
+pub(super) const NOWHERE: &[&str] = &["a Go compiler", "cargo"];
 
 impl Kernel {
     /// The tests that are left out with this kernel, each with the absence that it is
