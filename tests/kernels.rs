@@ -86,3 +86,47 @@ fn a_target_without_an_inode_number_has_null_in_the_plan() {
         assert!(inode.is_null(), "{inode}");
     }
 }
+
+/// What `default` lets go is named on a terminal, and never in the middle of a script's
+/// output.
+#[test]
+fn a_layer_that_is_let_go_is_named_on_a_terminal_alone() {
+    const NAME: &str = "a_layer_that_is_let_go_is_named_on_a_terminal_alone";
+    if support::left_out_without_root(NAME) {
+        return;
+    }
+    let target = Target::new();
+    let directory = temporary_directory("let-go");
+    let nsexec = || {
+        let mut command = Command::new("strace");
+        // As a kernel answers whose lsm= does not name Landlock.
+        command
+            .args(["-qq", "-e", "trace=landlock_create_ruleset"])
+            .args(["-e", "inject=landlock_create_ruleset:error=EOPNOTSUPP"])
+            .arg("-o")
+            .arg(directory.join("log"))
+            .args(["--", NSEXEC, "-t", &target.pid().to_string(), "-a"])
+            .args(["--", "true"])
+            .stdin(Stdio::null());
+        command
+    };
+    let piped = run(nsexec());
+    assert!(piped.status.success(), "{}", text(&piped.stderr));
+    assert_eq!(text(&piped.stderr), "");
+
+    let pty = nix::pty::openpty(None, None).unwrap();
+    let mut command = nsexec();
+    command.stderr(pty.slave);
+    assert!(command.status().unwrap().success());
+    drop(command);
+    let mut seen = [0; 1024];
+    let length = nix::unistd::read(&pty.master, &mut seen).unwrap();
+    let seen = text(&seen[..length]);
+    assert!(
+        seen.contains(
+            "on this kernel the ceiling has no Landlock domain; the program has no Landlock domain"
+        ),
+        "{seen}"
+    );
+    fs::remove_dir_all(directory).unwrap();
+}

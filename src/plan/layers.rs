@@ -59,6 +59,36 @@ impl Layers {
     }
 }
 
+impl Layers {
+    /// What the policy asks for and lets go on this kernel, as a list for people;
+    /// `None`: it lets nothing go.
+    pub(crate) fn let_go(&self) -> Option<String> {
+        let stages = [
+            ("the ceiling", &self.ceiling),
+            ("the program", &self.workload),
+        ];
+        let all: Vec<String> = stages
+            .into_iter()
+            .filter_map(|(name, stage)| let_go(name, &stage.status.landlock))
+            .collect();
+        (!all.is_empty()).then(|| all.join("; "))
+    }
+}
+
+fn let_go(stage: &str, landlock: &Status<DomainStatus>) -> Option<String> {
+    match landlock {
+        Status::Dropped { .. } => Some(format!("{stage} has no Landlock domain")),
+        Status::InForce(domain) => {
+            let rights = domain.dropped.iter().map(|(right, _)| right.name());
+            let flags = domain.dropped_log.iter().map(|(flag, _)| flag.name());
+            let names: Vec<&str> = rights.chain(flags).collect();
+            let text = format!("{stage}'s Landlock domain lacks {}", names.join(", "));
+            (!names.is_empty()).then_some(text)
+        }
+        Status::None { .. } => None,
+    }
+}
+
 impl Stage {
     /// Audit is told of all that the domain denies, whatever the policy says.
     pub(crate) fn log_all(&mut self) {
@@ -112,4 +142,33 @@ fn build_landlock(
         Built::Domain(domain, status) => (Some(domain), Status::InForce(status)),
         Built::Dropped { reason } => (None, Status::Dropped { reason }),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::resolved::{LogFlag, Right};
+
+    #[test]
+    fn what_a_policy_lets_go_is_named() {
+        let reason = || "a test".to_owned();
+        let dropped = Status::Dropped { reason: reason() };
+        let nothing = Some("the program has no Landlock domain");
+        assert_eq!(let_go("the program", &dropped).as_deref(), nothing);
+        let partly = Status::InForce(DomainStatus {
+            dropped: vec![(Right::IoctlDev, reason())],
+            dropped_log: vec![(LogFlag::NewExecOn, reason())],
+            ..DomainStatus::default()
+        });
+        assert_eq!(
+            let_go("the ceiling", &partly).as_deref(),
+            Some("the ceiling's Landlock domain lacks ioctl_dev, new_exec_on")
+        );
+        for whole in [
+            Status::InForce(DomainStatus::default()),
+            Status::None { reason: reason() },
+        ] {
+            assert_eq!(let_go("the program", &whole), None);
+        }
+    }
 }

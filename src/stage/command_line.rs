@@ -1,6 +1,7 @@
 //! Steps 4 to 8 for the command line: join, ceiling, clone, and both sides.
 
 use std::ffi::CString;
+use std::io::IsTerminal;
 use std::os::fd::{AsFd, OwnedFd};
 
 use nix::errno::Errno;
@@ -167,6 +168,14 @@ impl Plan {
             }
         };
         let capabilities = capabilities(policy.process.capabilities, &policy, request.keep_caps)?;
+        // A person reads it; a script reads --status-fd, and its program's errors are
+        // mixed with nothing.
+        if let (Some(let_go), true) = (layers.let_go(), std::io::stderr().is_terminal()) {
+            warn(&format!(
+                "on this kernel {let_go} (policy {}; --dry-run says why)",
+                policy.name
+            ));
+        }
         let Layers {
             mut ceiling,
             mut workload,

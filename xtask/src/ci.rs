@@ -6,6 +6,7 @@ use std::process::Command;
 use std::time::Instant;
 
 use crate::test::Tally;
+use crate::vm::helper;
 use crate::{aarch64, cargo, codegen, dist, docs, no_arguments, probes, setup, test, text, vm};
 
 pub(crate) fn run(arguments: &[OsString]) -> io::Result<()> {
@@ -50,6 +51,26 @@ pub(crate) fn run(arguments: &[OsString]) -> io::Result<()> {
             Some(there) => {
                 for line in there.left_out() {
                     tally.leave_out(&format!("vm, {line}"));
+                }
+            }
+        }
+    }
+    let mut on_others = None;
+    steps.run("vm, helper", || {
+        let (kernels, tests) = helper::for_change()?;
+        let ran = helper::check(&kernels, &tests)?;
+        let verdict = ran.as_ref().map_or(Ok(()), helper::Ran::verdict);
+        on_others = Some(ran);
+        verdict
+    });
+    if let (Some(tally), Some(on_others)) = (&mut tally, &on_others) {
+        match on_others {
+            None => tally.leave_out("vm, helper: an emulated machine cannot be had here"),
+            Some(ran) => {
+                for (seen, there) in ran.seen.iter().zip(&ran.tallies) {
+                    for line in there.left_out() {
+                        tally.leave_out(&format!("vm, Linux {}, {line}", seen.name));
+                    }
                 }
             }
         }

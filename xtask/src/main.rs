@@ -72,7 +72,7 @@ const COMMANDS: &[Command] = &[
     },
     Command {
         name: "vm",
-        arguments: "[--all | --kernel NAME] [TEST PROGRAM]...",
+        arguments: "[(--all | --kernel NAME) [--save]] [TEST PROGRAM]...",
         about: "run the auditor's tests on Debian's kernel, in an emulated machine; --all: the helper's, on four",
         run: vm::run,
     },

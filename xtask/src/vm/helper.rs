@@ -53,15 +53,34 @@ const PACKAGES: &[&str] = &[
 /// Where the library is installed there, for the tests that link with it.
 const LIBRARY: &str = "target/xtask/guest-library";
 
+/// What came of the tests.
+#[derive(Debug)]
+pub(crate) struct Ran {
+    pub(crate) seen: Vec<Seen>,
+    /// Of each kernel.
+    pub(crate) tallies: Vec<Tally>,
+    /// Each test that failed, and each absence that is not as it is declared.
+    faults: Vec<String>,
+}
+
+impl Ran {
+    /// # Errors
+    /// There were faults.
+    pub(crate) fn verdict(&self) -> io::Result<()> {
+        if self.faults.is_empty() {
+            Ok(())
+        } else {
+            Err(io::Error::other(self.faults.join("\n")))
+        }
+    }
+}
+
 /// Runs these test programs, or all, on these kernels; `None`: what it takes cannot be
 /// had here, which was printed.
 ///
 /// # Errors
-/// A test failed, or a declared absence is none.
-pub(crate) fn check(
-    kernels: &[&'static Kernel],
-    wanted: &[OsString],
-) -> io::Result<Option<Vec<(Seen, Tally)>>> {
+/// The tests cannot be built, or a kernel not be had.
+pub(crate) fn check(kernels: &[&'static Kernel], wanted: &[OsString]) -> io::Result<Option<Ran>> {
     if std::env::consts::ARCH != "x86_64" {
         println!("left out: the tests are built for another machine than x86_64");
         return Ok(None);
@@ -90,8 +109,11 @@ pub(crate) fn check(
     let scratch = cargo::scratch()?;
     let root = guest::empty(&scratch)?;
     fill(&root, &built)?;
-    let mut seen = Vec::new();
-    let mut wrong = Vec::new();
+    let mut all = Ran {
+        seen: Vec::new(),
+        tallies: Vec::new(),
+        faults: Vec::new(),
+    };
     for kernel in kernels {
         println!("{}", text::bold(&format!("== Linux {}", kernel.name)));
         let machine = X86_64_WITH_ROOT
@@ -108,21 +130,56 @@ pub(crate) fn check(
         println!("\n{}", text::aligned(&record.table()));
         let (one, tally, faults) = record.end();
         println!("Linux {}, {}: {tally}\n", one.name, one.release);
-        wrong.extend(
+        all.faults.extend(
             faults
                 .into_iter()
                 .map(|fault| format!("Linux {}: {fault}", kernel.name)),
         );
         if let Err(error) = ran {
-            wrong.push(format!("Linux {}: {error}", kernel.name));
+            all.faults.push(format!("Linux {}: {error}", kernel.name));
         }
-        seen.push((one, tally));
+        all.seen.push(one);
+        all.tallies.push(tally);
     }
-    if wrong.is_empty() {
-        Ok(Some(seen))
-    } else {
-        Err(io::Error::other(wrong.join("\n")))
-    }
+    Ok(Some(all))
+}
+
+/// The tests that every change is held to: those of what differs between kernels. All
+/// of them take half an hour a kernel.
+const FOR_CHANGE: &[&str] = &[
+    "kernels",
+    "labels",
+    "landlock_rules",
+    "lock_down",
+    "own_file",
+];
+/// The kernel that every change is tested on; another one takes turns.
+const ALWAYS: &str = "6.1";
+
+/// The kernels and the test programs for the commit that is checked out: the same ones
+/// for the same commit.
+///
+/// # Errors
+/// There is no git.
+pub(crate) fn for_change() -> io::Result<(Vec<&'static Kernel>, Vec<OsString>)> {
+    let output = Command::new("git")
+        .args(["rev-parse", "--short=7", "HEAD"])
+        .current_dir(cargo::root())
+        .output()?;
+    let commit = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+    let (always, others): (Vec<_>, Vec<_>) =
+        KERNELS.iter().partition(|kernel| kernel.name == ALWAYS);
+    let turn = usize::from_str_radix(&commit, 16)
+        .map_err(|_| io::Error::other(format!("git rev-parse: {commit:?}")))?;
+    let other = others.get(turn % others.len().max(1)).copied();
+    let kernels: Vec<&Kernel> = always.into_iter().chain(other).collect();
+    let names: Vec<&str> = kernels.iter().map(|kernel| kernel.name).collect();
+    println!(
+        "for {commit}: {} on Linux {}; cargo xtask vm --all runs all tests on all kernels",
+        FOR_CHANGE.join(", "),
+        names.join(" and ")
+    );
+    Ok((kernels, FOR_CHANGE.iter().map(OsString::from).collect()))
 }
 
 /// The kernels with these names.

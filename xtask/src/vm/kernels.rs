@@ -63,7 +63,7 @@ pub(crate) const KERNELS: &[Kernel] = &[
         name: "newest",
         package: "linux-binary-",
         command_line: "lsm=landlock,lockdown,yama,selinux,bpf",
-        lacks: &[],
+        lacks: &["AppArmor"],
     },
 ];
 
@@ -76,6 +76,13 @@ pub(super) struct Absence {
 }
 
 pub(super) const ABSENCES: &[Absence] = &[
+    Absence {
+        name: "AppArmor",
+        tests: &[
+            "labels::a_confined_target_is_entered_under_the_profile_of_initconfig",
+            "labels::the_program_runs_under_the_apparmor_profile_of_initconfig",
+        ],
+    },
     Absence {
         name: "a Go compiler",
         tests: &[

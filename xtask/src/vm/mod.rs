@@ -21,6 +21,7 @@ pub(crate) mod kernels;
 pub(crate) mod record;
 mod report;
 mod root;
+pub(crate) mod seen;
 
 use report::Report;
 
@@ -35,16 +36,23 @@ const KERNEL: &str = "linux-image-6.1.0-";
 
 pub(crate) fn run(arguments: &[OsString]) -> io::Result<()> {
     let words: Vec<&str> = arguments.iter().filter_map(|word| word.to_str()).collect();
-    let (kernels, tests) = match words.as_slice() {
-        ["--all", tests @ ..] => (kernels::KERNELS.iter().collect(), tests),
-        ["--kernel", name, tests @ ..] => (helper::named(&[name])?, tests),
+    let (kernels, rest) = match words.as_slice() {
+        ["--all", rest @ ..] => (kernels::KERNELS.iter().collect(), rest),
+        ["--kernel", name, rest @ ..] => (helper::named(&[name])?, rest),
         _ => return auditor(arguments),
     };
+    let (is_saved, tests) = match rest {
+        ["--save", tests @ ..] => (true, tests),
+        tests => (false, tests),
+    };
     let tests: Vec<OsString> = tests.iter().map(OsString::from).collect();
-    match helper::check(&kernels, &tests)? {
-        Some(_) => Ok(()),
-        None => Err(io::Error::other("the machine cannot be had here")),
+    let Some(ran) = helper::check(&kernels, &tests)? else {
+        return Err(io::Error::other("the machine cannot be had here"));
+    };
+    if is_saved {
+        seen::save(&ran.seen)?;
     }
+    ran.verdict()
 }
 
 fn auditor(arguments: &[OsString]) -> io::Result<()> {
