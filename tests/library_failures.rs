@@ -13,11 +13,11 @@ use nsexec::wire::netlink::{Bootstrap, Mapping};
 use nsexec::wire::ns_paths;
 use support::protocol_b::{Exec, Outcome, nothing};
 use support::runtime::{Link, runtime};
+use support::share::share;
 
-/// How often each stage fails, with a log pipe and without; the environment variable
-/// NSEXEC_FAILURES chooses another number. A stage whose end of the channel closed
-/// before it wrote its cause lost one cause in three.
-const FAILURES: u32 = 1000;
+/// How often each stage fails, with a log pipe and without. A stage whose end of the
+/// channel closed before it wrote its cause lost at least one cause in three.
+const FAILURES: usize = 1000;
 
 /// A message that a stage cannot carry out, and the cause that it writes.
 struct Case {
@@ -69,20 +69,17 @@ fn the_cause_of_each_failure_reaches_the_runtime() {
     if support::left_out_without_root("the_cause_of_each_failure_reaches_the_runtime") {
         return;
     }
-    let times = match std::env::var("NSEXEC_FAILURES") {
-        Ok(number) => number.parse().unwrap(),
-        Err(_) => FAILURES,
-    };
+    let times = FAILURES / share();
     for case in cases() {
         let (mut on_pipe, mut on_stderr) = (0, 0);
         for _ in 0..times {
             let outcome = fail(&case, |exec| exec);
-            on_pipe += u32::from(outcome.log.iter().any(|(level, message)| {
+            on_pipe += usize::from(outcome.log.iter().any(|(level, message)| {
                 level == "fatal" && is_of(message, case.stage) && message.contains(case.cause)
             }));
             let outcome = fail(&case, Exec::unlogged);
             let line = format!("FATAL: {}", case.cause);
-            on_stderr += u32::from(outcome.stderr.lines().any(|one| one.starts_with(&line)));
+            on_stderr += usize::from(outcome.stderr.lines().any(|one| one.starts_with(&line)));
         }
         println!(
             "{}, {}: {on_pipe} of {times} on the log pipe, {on_stderr} of {times} on standard error",
@@ -92,7 +89,7 @@ fn the_cause_of_each_failure_reaches_the_runtime() {
     }
     // Whom the runtime shows it has no command line of nsexec.
     let outcome = fail(&cases()[0], |exec| exec);
-    for (_, message) in &outcome.log {
+    for message in outcome.fatal() {
         assert!(!message.contains(" -"), "{message}");
     }
     // Level 0 leaves out every line but the cause.
