@@ -317,3 +317,22 @@ fn the_error_is_shaped_as_libcontainers() {
     );
     assert_eq!(outcome.answer.lines().count(), 1);
 }
+
+/// execve itself fails, when all descriptors are closed already.
+#[test]
+fn a_file_of_no_format_is_an_error() {
+    if support::left_out_without_root("a_file_of_no_format_is_an_error") {
+        return;
+    }
+    let target = Target::with_script("echo garbage > /tmp/bad; chmod 755 /tmp/bad;");
+    let outcome = Exec::into(target.pid()).run_config(&config(&["/tmp/bad"]));
+    assert!(outcome.message().contains("/tmp/bad"), "{outcome:?}");
+    assert!(outcome.message().contains("format"), "{outcome:?}");
+    // The same on the command line, in the process that was called.
+    let message = support::fail(target.nsexec(["-m", "-F", "--", "/tmp/bad"]), 126);
+    assert!(message.contains("format"), "{message}");
+    // And its last status line is not lost.
+    let told = support::run(target.nsexec(["-m", "-F", "--status-fd", "2", "--", "/tmp/bad"]));
+    let told = support::text(&told.stderr);
+    assert!(told.contains("\"event\":\"failed\""), "{told}");
+}

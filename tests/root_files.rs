@@ -270,3 +270,95 @@ fn passwd_is_left_alone_where_nothing_needs_it() {
         assert_eq!(touched, None, "{options:?}");
     }
 }
+
+#[test]
+fn lines_that_the_c_libraries_take_are_taken_with_a_word() {
+    if left_out_without_root("lines_that_the_c_libraries_take_are_taken_with_a_word") {
+        return;
+    }
+    for (line, home_is, says) in [
+        ("root:x:00:00:root:/h:/bin/sh", "/h\n", ""),
+        ("root:x:0:0:root:/h", "/h\n", "has 6 fields instead of 7"),
+        (
+            "root:x:0:0:root:/h:/bin/sh:a:b:c",
+            "/h\n",
+            "has 10 fields instead of 7",
+        ),
+        ("root:x:0x0:0:root:/h:/bin/sh", "/\n", ""),
+    ] {
+        let target = Target::with_script(&format!("echo '{line}' > /etc/passwd"));
+        let (home, said) = home(&target);
+        assert_eq!(home, home_is, "{line}");
+        assert!(said.contains(says), "{line}: {said}");
+        assert_eq!(
+            said.lines().count(),
+            usize::from(!says.is_empty()),
+            "{said}"
+        );
+        let mut config = shell("echo $HOME $(id -u)");
+        config["user"] = json!("root");
+        config["env"] = json!(["PATH=/bin"]);
+        let outcome = Exec::into(target.pid()).run_config(&config);
+        if home_is == "/\n" {
+            assert!(
+                outcome.message().contains("no decimal number"),
+                "{outcome:?}"
+            );
+        } else {
+            assert_success(&outcome);
+            assert_eq!(outcome.stdout, "/h 0\n");
+            assert!(outcome.stderr.contains(says), "{outcome:?}");
+        }
+    }
+}
+
+/// Beyond the bound a file is not read. That is a reason to refuse only where it
+/// has to say who the user is.
+#[test]
+fn files_beyond_the_bound_are_refused_where_they_are_needed() {
+    if left_out_without_root("files_beyond_the_bound_are_refused_where_they_are_needed") {
+        return;
+    }
+    let target = Target::with_script(
+        "for f in passwd group; do dd if=/dev/zero of=/etc/$f bs=1 count=1 seek=16777216; done",
+    );
+    let (home, said) = home(&target);
+    assert_eq!(home, "/\n");
+    assert_eq!(
+        said,
+        "nsexec: warning: /etc/passwd of the program's root is longer than 16777216 bytes\n"
+    );
+    let run = |user: &str, additional: &[&str]| {
+        let mut config = shell("echo $HOME");
+        config["user"] = json!(user);
+        config["config"]["additional_groups"] = json!(additional);
+        config["env"] = json!(["PATH=/bin"]);
+        Exec::into(target.pid()).run_config(&config)
+    };
+    let outcome = run("7:8", &["9"]);
+    assert_success(&outcome);
+    assert_eq!(outcome.stdout, "/\n");
+    assert!(outcome.stderr.contains("/etc/passwd"), "{outcome:?}");
+    for (user, additional, file) in [
+        ("7", &[][..], "passwd"),
+        ("root", &[], "passwd"),
+        ("", &[], "passwd"),
+        ("7:root", &[], "group"),
+        ("7:8", &["root"], "group"),
+    ] {
+        let outcome = run(user, additional);
+        assert_eq!(outcome.stdout, "");
+        let wanted = format!("/etc/{file} of the program's root is longer than 16777216 bytes");
+        assert_eq!(outcome.message(), wanted);
+    }
+    // At the bound, it is read.
+    let target = Target::with_script(
+        "dd if=/dev/zero bs=1048576 count=16 | tr '\\0' '\\n' | dd of=/etc/passwd bs=1048576 seek=0 conv=notrunc;
+         echo 'root:x:0:0::/h:' | dd of=/etc/passwd bs=1 seek=16777200",
+    );
+    let length = fs::metadata(target.root().join("etc/passwd"))
+        .unwrap()
+        .len();
+    assert_eq!(length, 16_777_216);
+    assert_eq!(self::home(&target), ("/h\n".to_owned(), String::new()));
+}

@@ -1,7 +1,10 @@
 //! The program's environment, and where PATH leads.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{CString, OsString};
 use std::os::unix::ffi::OsStringExt;
+
+use crate::error::{Error, ErrorKind, Result};
 
 use crate::policy::resolved::Environment;
 use crate::request::EnvironmentEntry;
@@ -29,9 +32,17 @@ impl Account {
 const DEFAULT_PATH: &std::ffi::CStr =
     c"/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
+/// Most directories of PATH that a program is looked for in: a list that the
+/// target makes longer costs the caller a system call and a name for each.
+pub(crate) const MOST_DIRECTORIES: usize = 4096;
+
 /// Variables in order, each key once.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Variables(Vec<(Vec<u8>, Vec<u8>)>);
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Variables {
+    list: Vec<(Vec<u8>, Vec<u8>)>,
+    /// Where each key stands in the list: a target can have 700,000 variables.
+    places: BTreeMap<Vec<u8>, usize>,
+}
 
 impl Variables {
     /// The caller's own.
@@ -42,7 +53,7 @@ impl Variables {
 
     /// A later value replaces an earlier one, in the earlier one's place.
     pub(crate) fn from_pairs(pairs: impl IntoIterator<Item = (Vec<u8>, Vec<u8>)>) -> Self {
-        let mut variables = Self(Vec::new());
+        let mut variables = Self::default();
         for (key, value) in pairs {
             variables.set(&key, value);
         }
@@ -50,17 +61,19 @@ impl Variables {
     }
 
     pub(crate) fn set(&mut self, key: &[u8], value: Vec<u8>) {
-        match self.0.iter_mut().find(|(known, _)| known == key) {
+        let place = self.places.get(key).copied();
+        match place.and_then(|place| self.list.get_mut(place)) {
             Some((_, old)) => *old = value,
-            None => self.0.push((key.to_vec(), value)),
+            None => {
+                self.places.insert(key.to_vec(), self.list.len());
+                self.list.push((key.to_vec(), value));
+            }
         }
     }
 
     pub(crate) fn value(&self, key: &[u8]) -> Option<&[u8]> {
-        self.0
-            .iter()
-            .find(|(known, _)| known == key)
-            .map(|(_, value)| value.as_slice())
+        let place = self.places.get(key)?;
+        self.list.get(*place).map(|(_, value)| value.as_slice())
     }
 
     /// `K=V` strings for execve. What holds a NUL cannot be one and is left out;
@@ -71,7 +84,7 @@ impl Variables {
             key.extend(value);
             CString::new(key).ok()
         };
-        self.0.into_iter().filter_map(string).collect()
+        self.list.into_iter().filter_map(string).collect()
     }
 }
 
@@ -90,7 +103,7 @@ pub(crate) fn compose(
         (None, Environment::Inherit) => caller.clone(),
         (None, Environment::Login { pass }) => login(pass, caller, account),
         // Protocol A composes its own.
-        (None, Environment::InitConfig) => Variables(Vec::new()),
+        (None, Environment::InitConfig) => Variables::default(),
     };
     for entry in entries {
         let key = entry.key.as_bytes();
@@ -113,7 +126,7 @@ fn login(pass: &[String], caller: &Variables, account: &Account) -> Variables {
             None => key == pattern.as_bytes(),
         })
     };
-    let passed = caller.0.iter().filter(|(key, _)| passes(key)).cloned();
+    let passed = caller.list.iter().filter(|(key, _)| passes(key)).cloned();
     let mut variables = Variables::from_pairs(passed);
     variables.set(b"PATH", DEFAULT_PATH.to_bytes().to_vec());
     variables.set(b"HOME", account.home.as_bytes().to_vec());
@@ -125,27 +138,39 @@ fn login(pass: &[String], caller: &Variables, account: &Account) -> Variables {
 }
 
 /// Where `program` may lie: itself when it has a slash, else in each directory
-/// of PATH, an empty one being the working directory (execvp(3)).
-pub(crate) fn candidates(program: &CString, variables: &Variables) -> Vec<CString> {
+/// of PATH, an empty one being the working directory (execvp(3)). A directory
+/// that PATH names twice is looked in once.
+///
+/// # Errors
+/// `NotExecutable`: PATH names more than [`MOST_DIRECTORIES`].
+pub(crate) fn candidates(program: &CString, variables: &Variables) -> Result<Vec<CString>> {
     let name = program.as_bytes();
     if name.contains(&b'/') {
-        return vec![program.clone()];
+        return Ok(vec![program.clone()]);
     }
     if name.is_empty() {
-        return Vec::new();
+        return Ok(Vec::new());
     }
     let path = variables.value(b"PATH").unwrap_or(DEFAULT_PATH.to_bytes());
-    let candidate = |directory: &[u8]| {
+    let mut known = BTreeSet::new();
+    let mut found = Vec::new();
+    for directory in path.split(|byte| *byte == b':') {
         let directory = if directory.is_empty() {
             b"."
         } else {
             directory
         };
-        CString::new([directory, b"/", name].concat()).ok()
-    };
-    path.split(|byte| *byte == b':')
-        .filter_map(candidate)
-        .collect()
+        if !known.insert(directory) {
+            continue;
+        }
+        if found.len() == MOST_DIRECTORIES {
+            let wrong = format!("PATH names more than {MOST_DIRECTORIES} directories");
+            return Err(Error::new(ErrorKind::NotExecutable, wrong)
+                .right("give the program by its path, or a shorter PATH"));
+        }
+        found.extend(CString::new([directory, b"/", name].concat()));
+    }
+    Ok(found)
 }
 
 /// The program and its arguments: the user's shell, as a login shell, where
@@ -238,9 +263,9 @@ mod tests {
 
     #[test]
     fn path_is_searched_as_execvp_does() {
-        let path = variables(&[("PATH", "/bin::/sbin")]);
+        let path = variables(&[("PATH", "/bin::/sbin:.:/bin")]);
         let found = |program: &std::ffi::CStr| {
-            let found = candidates(&program.to_owned(), &path);
+            let found = candidates(&program.to_owned(), &path).expect("a short PATH");
             found
                 .into_iter()
                 .map(|s| s.into_string().unwrap())
@@ -249,6 +274,40 @@ mod tests {
         assert_eq!(found(c"ls"), ["/bin/ls", "./ls", "/sbin/ls"]);
         assert_eq!(found(c"./ls"), ["./ls"]);
         assert_eq!(found(c""), Vec::<String>::new());
+    }
+
+    #[test]
+    fn directories_of_path_are_bounded() {
+        let path = |count: usize| {
+            let directories: Vec<String> = (0..count).map(|n| format!("/{n}")).collect();
+            let path = variables(&[("PATH", &directories.join(":"))]);
+            candidates(&c"ls".to_owned(), &path)
+        };
+        let most = path(MOST_DIRECTORIES).map(|found| found.len());
+        assert_eq!(most.ok(), Some(MOST_DIRECTORIES));
+        let fault = path(MOST_DIRECTORIES + 1).expect_err("refused");
+        assert_eq!(fault.kind(), ErrorKind::NotExecutable);
+        // One directory, named a million times, is one.
+        let colons = ":".repeat(1_000_000);
+        let found = candidates(&c"ls".to_owned(), &variables(&[("PATH", &colons)]));
+        assert_eq!(found.ok(), Some(vec![c"./ls".to_owned()]));
+    }
+
+    /// The bound is against a hang: one after the other, this took hours.
+    #[test]
+    fn as_many_variables_as_there_can_be_take_no_time() {
+        let begun = std::time::Instant::now();
+        let count = crate::procfs::environ::MAX_VARIABLES;
+        let pair = |number: usize| (format!("{number:x}").into_bytes(), b"1".to_vec());
+        let mut all = Variables::from_pairs((0..count).map(pair));
+        all.set(b"0", b"2".to_vec());
+        all.set(b"last", Vec::new());
+        assert_eq!(all.value(b"0"), Some(&b"2"[..]));
+        let all = all.into_strings();
+        assert_eq!(all.len(), count + 1);
+        assert_eq!(all.first().map(|s| s.as_bytes()), Some(&b"0=2"[..]));
+        assert_eq!(all.last().map(|s| s.as_bytes()), Some(&b"last="[..]));
+        assert!(begun.elapsed() < std::time::Duration::from_secs(60));
     }
 
     #[test]

@@ -223,7 +223,7 @@ impl Plan {
         if request.follow_context && self.context.is_none() {
             warn("-Z does nothing: this kernel runs without SELinux");
         }
-        let account = account(accounts.passwd, uid)?;
+        let account = account(accounts.passwd, uid);
         let target_environment = self.target_environment.map(read_environment).transpose()?;
         let caller = Variables::of_caller();
         let variables = environment::compose(
@@ -234,7 +234,7 @@ impl Plan {
             &request.environment,
         );
         let (program, arguments) = environment::arguments(&request.program, &variables);
-        let candidates = environment::candidates(&program, &variables);
+        let candidates = environment::candidates(&program, &variables)?;
         let listening = match (&explainer, last_filter) {
             (Some(explainer), Some(filter)) => Some(Listening {
                 filter,
@@ -290,7 +290,11 @@ impl Plan {
         if request.no_fork {
             // Its own pid, where the files are: in the caller's pid namespace.
             move_to_cgroups(&self.cgroups, std::process::id())?;
-            return Err(become_without_fork(&image).into_error_in(&program, directory.as_deref()));
+            let failure = become_without_fork(&image, lines);
+            let error = failure.into_error_in(&program, directory.as_deref());
+            // The numbers of their descriptors are closed when execve fails.
+            std::mem::forget((image, self.cgroups, procfs, supervisor, explainer));
+            return Err(error);
         }
         let parent = Parent {
             procfs,
@@ -452,15 +456,28 @@ fn prepare_to_leave(line: &Line, session: Session) -> std::result::Result<(), Fa
     }
 }
 
-fn become_without_fork(image: &Image) -> Failure {
-    match pipe2(OFlag::O_CLOEXEC) {
+fn become_without_fork(image: &Image, lines: &mut Option<StatusLines>) -> Failure {
+    let report = match lines.take() {
+        // The one descriptor that stays open until execve: what fails is a line.
+        Some(lines) => Ok((None, lines.into_descriptor())),
         // Nobody reads it: what fails is returned, and reported by this process.
-        Ok((_, report)) => image.become_program(&Line {
-            report,
-            leave: None,
-        }),
-        Err(errno) => Failure::new(Step::Descriptors, errno),
+        None => pipe2(OFlag::O_CLOEXEC).map(|(end, report)| (Some(end), report)),
+    };
+    let (end, report) = match report {
+        Ok(report) => report,
+        Err(errno) => return Failure::new(Step::Descriptors, errno),
+    };
+    let told = end.is_none();
+    drop(end);
+    let line = Line {
+        report,
+        leave: None,
+    };
+    let failure = image.become_program(&line);
+    if told {
+        *lines = Some(StatusLines::of(line.report));
     }
+    failure
 }
 
 /// What the policy lets the program hold, as far as the helper has it.
@@ -560,23 +577,29 @@ fn work_dir(
     }
 }
 
-fn account(passwd: RootFile, uid: u32) -> Result<Account> {
-    let text = passwd.read(userdb::MAX_FILE)?;
-    let found = passwd::by_uid(&text, uid)
-        .map_err(|fault| Error::new(ErrorKind::Target, format!("/etc/passwd: {fault}")))?;
+/// What passwd says of the user: HOME, SHELL and USER. None of them is a layer,
+/// so that a file that cannot be read is a warning.
+fn account(passwd: RootFile, uid: u32) -> Account {
     let unknown = Account::unknown();
-    let Some(entry) = found else {
-        return Ok(unknown);
+    let text = passwd.read(userdb::MAX_FILE).unwrap_or_else(|error| {
+        warn(&error.to_string());
+        Vec::new()
+    });
+    let Ok(Some(entry)) = passwd::by_uid(&text, uid) else {
+        return unknown;
     };
+    if let Some(doubt) = entry.doubt() {
+        warn(&doubt.to_string());
+    }
     let string = |bytes: &[u8], otherwise: CString| match CString::new(bytes) {
         Ok(string) if !string.is_empty() => string,
         _ => otherwise,
     };
-    Ok(Account {
+    Account {
         name: CString::new(entry.name).ok(),
         home: string(entry.home, unknown.home),
         shell: string(entry.shell, unknown.shell),
-    })
+    }
 }
 
 fn read_environment(file: OwnedFd) -> Result<Variables> {

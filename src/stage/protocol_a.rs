@@ -42,7 +42,7 @@ use crate::sys::signal::{self, CallersSignals};
 use crate::sys::{credentials, descriptor, pidfd, terminal};
 use crate::target::directory::ProgramRoot;
 use crate::target::procfs_root::read_all;
-use crate::target::{Procfs, Target};
+use crate::target::{Procfs, RootFile, Target};
 use crate::userdb::{self, Identity};
 use crate::wire::generic_error;
 use crate::wire::init_config::{self, InitConfig};
@@ -345,7 +345,7 @@ impl Child {
             variables.set(b"HOME", identity.home.as_bytes().to_vec());
         }
         let first = config.args.first().cloned().unwrap_or_default();
-        let candidates = environment::candidates(&first, &variables);
+        let candidates = environment::candidates(&first, &variables)?;
         let mut seccomp: Vec<Program> = self.workload.seccomp.into_iter().collect();
         if let Some(filter) = &config.seccomp {
             seccomp.push(own_filter(filter)?);
@@ -402,20 +402,31 @@ impl Child {
         for warning in accounts.warnings() {
             warn(warning);
         }
-        let passwd = accounts.passwd.read(userdb::MAX_FILE)?;
-        let group = accounts.group.read(userdb::MAX_FILE)?;
+        let [needs_passwd, needs_group] = userdb::needs(&config.user, &config.additional_groups);
+        let read = |file: RootFile, needed: bool| match file.read(userdb::MAX_FILE) {
+            Err(error) if !needed => {
+                warn(&error.to_string());
+                Ok(Vec::new())
+            }
+            other => other,
+        };
+        // Without a need for it, passwd says where HOME is.
+        let passwd = read(accounts.passwd, needs_passwd)?;
+        let group = match needs_group {
+            true => read(accounts.group, true)?,
+            false => Vec::new(),
+        };
         let (uid, gid) = (
             nix::unistd::getuid().as_raw(),
             nix::unistd::getgid().as_raw(),
         );
         let mut identity = userdb::resolve(&config.user, &passwd, &group, uid, gid)
             .map_err(|fault| Error::new(ErrorKind::Protocol, fault.reason.to_string()))?;
-        let more = userdb::additional_groups(&config.additional_groups, &group)
+        identity
+            .add_groups(&config.additional_groups, &group)
             .map_err(|fault| Error::new(ErrorKind::Protocol, fault.reason.to_string()))?;
-        for gid in more {
-            if !identity.groups.contains(&gid) {
-                identity.groups.push(gid);
-            }
+        for doubt in &identity.doubts {
+            warn(&doubt.to_string());
         }
         Ok(identity)
     }

@@ -38,10 +38,20 @@ impl StatusLines {
                 .because(errno)
                 .right("give the number of an open descriptor")
         })?;
-        Ok(Self {
-            fd: copy,
+        Ok(Self::of(copy))
+    }
+
+    /// Lines on this descriptor, of which none waits.
+    pub(crate) fn of(fd: OwnedFd) -> Self {
+        Self {
+            fd,
             waiting: Vec::new(),
-        })
+        }
+    }
+
+    /// The descriptor. Lines that wait are lost.
+    pub(crate) fn into_descriptor(self) -> OwnedFd {
+        self.fd
     }
 
     /// Writes a line, however long the reader takes. Signals must not be

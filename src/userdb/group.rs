@@ -4,7 +4,12 @@ use std::fmt;
 use std::ops::Range;
 
 use crate::error::Fault;
-use crate::userdb::lines::{MAX_FILE, id, is_name, lines};
+use crate::userdb::lines::{Doubt, MAX_FILE, id, is_name, lines};
+
+/// How many fields a line should have. Name, password and id are in every line;
+/// glibc and libcontainer take a list of members that is missing for an empty
+/// one. What follows the list is nobody's member in any of them.
+pub const FIELDS: usize = 4;
 
 /// A group. Passwords are of no use here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,9 +19,17 @@ pub struct Entry<'a> {
     /// 0 to 2^32 - 2.
     pub gid: u32,
     members: &'a [u8],
+    /// How many fields the line has: [`FIELDS`], or there is a doubt.
+    pub fields: usize,
 }
 
 impl<'a> Entry<'a> {
+    /// Whether others may read the line differently.
+    #[must_use]
+    pub fn doubt(&self) -> Option<Doubt> {
+        Doubt::of("group", self.name, self.fields, FIELDS)
+    }
+
     /// The users that it lists; not those whose own group it is.
     pub fn members(&self) -> impl Iterator<Item = &'a [u8]> {
         let members = self.members.split(|byte| *byte == b',');
@@ -38,7 +51,7 @@ pub struct Record<'a> {
 pub enum Reason {
     /// The file has more than [`MAX_FILE`] bytes.
     TooLong(usize),
-    /// Not four fields.
+    /// Not even three fields.
     Fields,
     /// The name is empty, or NIS's.
     Name,
@@ -55,16 +68,16 @@ pub fn by_name<'a>(file: &'a [u8], name: &[u8]) -> Result<Option<Entry<'a>>, Fau
     record.map(|record| record.entry).transpose()
 }
 
-/// The ids of the groups that list `user`, in the order of the file.
+/// The groups that list `user`, in the order of the file.
 ///
 /// # Errors
 /// The file is too long, or a line that lists the user is of no use.
 pub fn of_member<'a>(
     file: &'a [u8],
     user: &'a [u8],
-) -> Result<impl Iterator<Item = Result<u32, Fault<Reason>>> + use<'a>, Fault<Reason>> {
+) -> Result<impl Iterator<Item = Result<Entry<'a>, Fault<Reason>>> + use<'a>, Fault<Reason>> {
     let listing = lines(fitting(file)?).filter(|(_, line)| lists(line, user));
-    Ok(listing.map(|(span, line)| entry(span, line).map(|entry| entry.gid)))
+    Ok(listing.map(|(span, line)| entry(span, line)))
 }
 
 /// Every group, without the lines that are of no use.
@@ -101,24 +114,20 @@ fn name_of(line: &[u8]) -> &[u8] {
     line.split(|byte| *byte == b':').next().unwrap_or_default()
 }
 
-/// Whether a line, right or not, lists `user` behind its first three fields.
+/// Whether a line, right or not, lists `user` in its fourth field.
 fn lists(line: &[u8], user: &[u8]) -> bool {
-    let mut fields = line.split(|byte| *byte == b':').skip(3);
-    fields.any(|field| {
-        field
-            .split(|byte| *byte == b',')
-            .any(|member| member == user)
-    })
+    let members = line.split(|byte| *byte == b':').nth(3).unwrap_or_default();
+    members
+        .split(|byte| *byte == b',')
+        .any(|member| member == user)
 }
 
 fn entry(span: Range<usize>, line: &[u8]) -> Result<Entry<'_>, Fault<Reason>> {
     let fault = |reason| Fault::new(span.clone(), reason);
     let mut fields = line.split(|byte| *byte == b':');
     let mut field = || fields.next().ok_or_else(|| fault(Reason::Fields));
-    let (name, _password, gid, members) = (field()?, field()?, field()?, field()?);
-    if fields.next().is_some() {
-        return Err(fault(Reason::Fields));
-    }
+    let (name, _password, gid) = (field()?, field()?, field()?);
+    let members = fields.next().unwrap_or_default();
     if !is_name(name) {
         return Err(fault(Reason::Name));
     }
@@ -126,6 +135,7 @@ fn entry(span: Range<usize>, line: &[u8]) -> Result<Entry<'_>, Fault<Reason>> {
         name,
         gid: id(gid).ok_or_else(|| fault(Reason::Gid))?,
         members,
+        fields: line.split(|byte| *byte == b':').count(),
     })
 }
 
@@ -135,7 +145,7 @@ impl fmt::Display for Reason {
             Self::TooLong(length) => {
                 write!(f, "a group file of {length} bytes; {MAX_FILE} are the most")
             }
-            Self::Fields => f.write_str("not the four fields name:password:gid:members"),
+            Self::Fields => f.write_str("not the fields name:password:gid:members"),
             Self::Name => f.write_str("a name that is empty or begins with + or -"),
             Self::Gid => f.write_str("a gid that is no decimal number from 0 to 4294967294"),
         }
@@ -157,8 +167,14 @@ mod tests {
         wheel:x:0:bob";
 
     fn gids(file: &[u8], user: &str) -> Result<Vec<u32>, Reason> {
-        let found = of_member(file, user.as_bytes()).and_then(Iterator::collect);
-        found.map_err(|fault| fault.reason)
+        let found = of_member(file, user.as_bytes());
+        let gids = found.and_then(|mut found| {
+            found.try_fold(Vec::new(), |mut gids, entry| {
+                gids.push(entry?.gid);
+                Ok(gids)
+            })
+        });
+        gids.map_err(|fault| fault.reason)
     }
 
     fn print(entry: &Entry<'_>) -> Vec<u8> {
@@ -187,9 +203,7 @@ mod tests {
     #[test]
     fn a_line_that_is_asked_for_has_to_be_right() {
         for (line, reason) in [
-            ("g:x:1", Reason::Fields),
-            ("g:x:1:u:", Reason::Fields),
-            ("g:x:1:v,w:u", Reason::Fields),
+            ("g:x", Reason::Fields),
             ("g:x:abc:u", Reason::Gid),
             ("g:x::u", Reason::Gid),
             ("g:x:-1:u", Reason::Gid),
@@ -201,12 +215,33 @@ mod tests {
             let fault = by_name(line.as_bytes(), name.as_bytes()).expect_err("refused");
             assert_eq!(fault.reason, reason, "{line:?}");
             assert_eq!(fault.span, 0..line.len());
-            if line.contains(":u") {
+            if line.ends_with(":u") {
                 assert_eq!(gids(line.as_bytes(), "u"), Err(reason), "{line:?}");
             }
             assert_eq!(gids(line.as_bytes(), "t"), Ok(vec![]), "{line:?}");
             assert_eq!(entries(line.as_bytes()).expect("short").count(), 0);
         }
+    }
+
+    #[test]
+    fn members_are_the_fourth_field_and_no_other() {
+        for (line, members, fields) in [
+            ("g:x:01", 0, 3),
+            ("g:x:1:", 0, 4),
+            ("g:x:1:u,v", 2, 4),
+            ("g:x:1:u,v:", 2, 5),
+            ("g:x:1:v,w:u", 2, 5),
+        ] {
+            let entry = by_name(line.as_bytes(), b"g")
+                .expect("right")
+                .expect("there");
+            assert_eq!(entry.gid, 1, "{line}");
+            assert_eq!(entry.members().count(), members, "{line}");
+            let doubt = entry.doubt().map(|doubt| (doubt.fields, doubt.expected));
+            assert_eq!(doubt, (fields != 4).then_some((fields, 4)), "{line}");
+        }
+        assert_eq!(gids(b"g:x:1:v,w:u", "u"), Ok(vec![]));
+        assert_eq!(gids(b"g:x:1:v,w:u", "w"), Ok(vec![1]));
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::fmt;
 
 use crate::error::Fault;
 use crate::userdb::spec::{Account, Name, UserSpec};
-use crate::userdb::{group, passwd};
+use crate::userdb::{Doubt, group, passwd};
 
 /// Most supplementary groups: NGROUPS_MAX, limits.h.
 pub const MAX_GROUPS: usize = 65_536;
@@ -27,6 +27,9 @@ pub struct Identity {
     pub name: Option<CString>,
     /// The login shell, if the passwd file has one.
     pub shell: Option<CString>,
+    /// Lines that were used and that others may read differently: at most the
+    /// user's, and the first of each list of groups.
+    pub doubts: Vec<Doubt>,
 }
 
 /// Why a specification comes to nobody. Places count the bytes of the file that
@@ -41,8 +44,23 @@ pub enum Reason {
     NoUser(Name),
     /// The group file has no such group.
     NoGroup(Name),
-    /// More than [`MAX_GROUPS`] groups of the group file list the user.
+    /// More than [`MAX_GROUPS`] groups: those that list the user, and those added.
     TooManyGroups,
+}
+
+/// The files that [`resolve`] and [`Identity::add_groups`] cannot do without:
+/// passwd, and group. Without passwd, what is left to know is HOME.
+#[must_use]
+pub fn needs(spec: &UserSpec, additional: &[Account]) -> [bool; 2] {
+    let is_name = |account: &Account| matches!(account, Account::Name(_));
+    let (user, group) = match spec {
+        UserSpec::Unset => (true, true),
+        UserSpec::User { user, group } => (
+            is_name(user) || group.is_none(),
+            group.as_ref().is_none_or(is_name),
+        ),
+    };
+    [user, group || additional.iter().any(is_name)]
 }
 
 /// The identity that `spec` means with these contents of /etc/passwd and
@@ -82,12 +100,20 @@ pub fn resolve(
     };
     let name = entry.map(|entry| entry.name);
     let mut groups = Vec::new();
+    let mut doubts: Vec<Doubt> = entry.and_then(|entry| entry.doubt()).into_iter().collect();
     let gid = match explicit_group {
         Some(explicit) => gid_of(explicit, group)?,
         None => {
             if let Some(name) = name {
-                let gids = group::of_member(group, name).map_err(in_group)?;
-                groups = each_once(gids.map(|gid| gid.map_err(in_group)), group)?;
+                let mut doubt = None;
+                let listing = group::of_member(group, name).map_err(in_group)?;
+                let gids = listing.map(|entry| {
+                    let entry = entry.map_err(in_group)?;
+                    doubt = doubt.take().or_else(|| entry.doubt());
+                    Ok(entry.gid)
+                });
+                add_each_once(&mut groups, gids, group)?;
+                doubts.extend(doubt);
             }
             entry.map_or(default_gid, |entry| entry.gid)
         }
@@ -103,15 +129,28 @@ pub fn resolve(
         home: text(|entry| entry.home).unwrap_or_else(|| c"/".to_owned()),
         name: text(|entry| entry.name),
         shell: text(|entry| entry.shell),
+        doubts,
     })
 }
 
-/// The ids of these groups, each once, with this content of /etc/group. The file
-/// is read through once, however many groups there are.
-///
-/// # Errors
-/// A name that is not there, or its line is of no use; more than [`MAX_GROUPS`].
-pub fn additional_groups(wanted: &[Account], group: &[u8]) -> Result<Vec<u32>, Fault<Reason>> {
+impl Identity {
+    /// Adds these groups, each that is not there yet once, with this content of
+    /// /etc/group. The file is read through once, however many groups there are.
+    ///
+    /// # Errors
+    /// A name that is not there, or its line is of no use; more than
+    /// [`MAX_GROUPS`] in all.
+    pub fn add_groups(&mut self, wanted: &[Account], group: &[u8]) -> Result<(), Fault<Reason>> {
+        let (gids, doubt) = gids_of(wanted, group)?;
+        add_each_once(&mut self.groups, gids.into_iter().map(Ok), group)?;
+        self.doubts.extend(doubt);
+        Ok(())
+    }
+}
+
+/// The ids of these groups, and the first doubt.
+fn gids_of(wanted: &[Account], group: &[u8]) -> Result<(Vec<u32>, Option<Doubt>), Fault<Reason>> {
+    let mut doubt = None;
     let names = wanted.iter().filter_map(|account| match account {
         Account::Id(_) => None,
         Account::Name(name) => Some((name.as_str().as_bytes(), None)),
@@ -119,7 +158,9 @@ pub fn additional_groups(wanted: &[Account], group: &[u8]) -> Result<Vec<u32>, F
     let mut found: BTreeMap<&[u8], Option<u32>> = names.collect();
     for record in group::records(group).map_err(in_group)? {
         if let Some(gid @ None) = found.get_mut(record.name) {
-            *gid = Some(record.entry.map_err(in_group)?.gid);
+            let entry = record.entry.map_err(in_group)?;
+            doubt = doubt.take().or_else(|| entry.doubt());
+            *gid = Some(entry.gid);
         }
     }
     let gids = wanted.iter().map(|account| match account {
@@ -129,7 +170,7 @@ pub fn additional_groups(wanted: &[Account], group: &[u8]) -> Result<Vec<u32>, F
             gid.ok_or_else(|| Fault::new(0..group.len(), Reason::NoGroup(name.clone())))
         }
     });
-    each_once(gids, group)
+    Ok((gids.collect::<Result<_, _>>()?, doubt))
 }
 
 fn gid_of(account: &Account, group: &[u8]) -> Result<u32, Fault<Reason>> {
@@ -143,22 +184,23 @@ fn gid_of(account: &Account, group: &[u8]) -> Result<u32, Fault<Reason>> {
     }
 }
 
-fn each_once(
+/// Adds the ids that the list does not have yet, in their order.
+fn add_each_once(
+    list: &mut Vec<u32>,
     gids: impl Iterator<Item = Result<u32, Fault<Reason>>>,
     group: &[u8],
-) -> Result<Vec<u32>, Fault<Reason>> {
-    let mut seen = BTreeSet::new();
-    let mut once = Vec::new();
+) -> Result<(), Fault<Reason>> {
+    let mut seen: BTreeSet<u32> = list.iter().copied().collect();
     for gid in gids {
         let gid = gid?;
         if seen.insert(gid) {
-            if once.len() == MAX_GROUPS {
+            if list.len() == MAX_GROUPS {
                 return Err(Fault::new(0..group.len(), Reason::TooManyGroups));
             }
-            once.push(gid);
+            list.push(gid);
         }
     }
-    Ok(once)
+    Ok(())
 }
 
 fn in_passwd(fault: Fault<passwd::Reason>) -> Fault<Reason> {
@@ -222,6 +264,14 @@ mod tests {
 
     fn reason(spec: &str) -> Reason {
         read(spec).expect_err("it should be refused").reason
+    }
+
+    /// What a user without groups has after these were added.
+    fn additional_groups(wanted: &[Account], group: &[u8]) -> Result<Vec<u32>, Fault<Reason>> {
+        let spec = UserSpec::parse("4711:0").expect("a specification");
+        let mut identity = resolve(&spec, b"", b"", 0, 0).expect("a number");
+        identity.add_groups(wanted, group)?;
+        Ok(identity.groups)
     }
 
     fn account(text: &str) -> Account {
@@ -346,6 +396,16 @@ mod tests {
         assert_eq!(most.len(), MAX_GROUPS);
         let fault = additional_groups(&groups(65_537), b"").expect_err("refused");
         assert_eq!(fault.reason, Reason::TooManyGroups);
+        // Those that list the user count.
+        let spec = UserSpec::parse("bob").expect("a specification");
+        let bob = |count| {
+            let mut identity = resolve(&spec, PASSWD, GROUP, 0, 0).expect("there");
+            let added = identity.add_groups(&groups(count), GROUP);
+            (identity.groups.len(), added.map_err(|fault| fault.reason))
+        };
+        // 10 and 63 are among them.
+        assert_eq!(bob(65_536), (MAX_GROUPS, Ok(())));
+        assert_eq!(bob(65_537), (MAX_GROUPS, Err(Reason::TooManyGroups)));
 
         let file = |count: u32| -> Vec<u8> {
             let line = |gid| format!("g::{gid}:u\n").into_bytes();
@@ -363,6 +423,46 @@ mod tests {
         );
     }
 
+    #[test]
+    fn files_are_needed_for_names_and_for_what_a_number_does_not_say() {
+        let none: &[Account] = &[];
+        for (spec, additional, needed) in [
+            ("", none, [true, true]),
+            ("bob", none, [true, true]),
+            ("7", none, [true, true]),
+            ("bob:8", none, [true, false]),
+            ("7:wheel", none, [false, true]),
+            ("7:8", none, [false, false]),
+            ("7:8", &[account("9")], [false, false]),
+            ("7:8", &[account("9"), account("wheel")], [false, true]),
+        ] {
+            let spec = UserSpec::parse(spec).expect("a specification");
+            assert_eq!(needs(&spec, additional), needed, "{spec}");
+        }
+    }
+
+    #[test]
+    fn lines_that_others_read_differently_are_doubts() {
+        let spec = |text: &str| UserSpec::parse(text).expect("a specification");
+        let doubts = |identity: &Identity| -> Vec<(&str, usize)> {
+            let doubts = identity.doubts.iter();
+            doubts.map(|doubt| (doubt.file, doubt.fields)).collect()
+        };
+        let (passwd, group) = (b"u:x:5:6:c:/h", b"g:x:7:u:x\nh:x:8:u:y:z\ni:x:9\nj:x:10:u");
+        let mut identity = resolve(&spec("u"), passwd, group, 0, 0).expect("there");
+        assert_eq!((identity.uid, identity.gid), (5, 6));
+        assert_eq!(identity.groups, [7, 8, 10]);
+        assert_eq!(doubts(&identity), [("passwd", 6), ("group", 5)]);
+        identity.add_groups(&[account("i")], group).expect("there");
+        assert_eq!(identity.groups, [7, 8, 10, 9]);
+        assert_eq!(
+            doubts(&identity),
+            [("passwd", 6), ("group", 5), ("group", 3)]
+        );
+        let identity = resolve(&spec("bob"), PASSWD, GROUP, 0, 0).expect("there");
+        assert_eq!(doubts(&identity), []);
+    }
+
     proptest! {
         #[test]
         fn an_identity_is_written_in_the_files_or_in_the_specification(
@@ -374,8 +474,8 @@ mod tests {
             let Ok(spec) = UserSpec::parse(&spec) else { return Ok(()) };
             let (passwd, group) = (passwd.join("\n"), group.join("\n"));
             if let Ok(identity) = resolve(&spec, passwd.as_bytes(), group.as_bytes(), 77, 78) {
-                let ids = format!(":x:{}:", identity.uid);
-                let entry = passwd.contains(&ids);
+                let ids = ["", "0"].map(|zero| format!(":x:{zero}{}:", identity.uid));
+                let entry = ids.iter().any(|ids| passwd.contains(ids));
                 prop_assert!(entry || identity.name.is_none());
                 match &spec {
                     UserSpec::User { user: Account::Id(id), .. } => prop_assert_eq!(identity.uid, id.get()),

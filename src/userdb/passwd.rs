@@ -4,10 +4,16 @@ use std::fmt;
 use std::ops::Range;
 
 use crate::error::Fault;
-use crate::userdb::lines::{MAX_FILE, id, is_name, lines};
+use crate::userdb::lines::{Doubt, MAX_FILE, id, is_name, lines};
 
 /// Longest home directory and shell: PATH_MAX without its NUL, limits.h.
 pub const MAX_PATH: usize = 4095;
+
+/// How many fields a line should have. Name, password and both ids are in every
+/// line; glibc and libcontainer take the others for empty where they are missing,
+/// and musl passes over the line. Of more than these, libcontainer ignores the
+/// rest, which glibc and musl take for the end of the shell.
+pub const FIELDS: usize = 7;
 
 /// A user. Passwords and comments are of no use here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,6 +28,16 @@ pub struct Entry<'a> {
     pub home: &'a [u8],
     /// At most [`MAX_PATH`] bytes without NUL; may be empty.
     pub shell: &'a [u8],
+    /// How many fields the line has: [`FIELDS`], or there is a doubt.
+    pub fields: usize,
+}
+
+impl Entry<'_> {
+    /// Whether others may read the line differently.
+    #[must_use]
+    pub fn doubt(&self) -> Option<Doubt> {
+        Doubt::of("passwd", self.name, self.fields, FIELDS)
+    }
 }
 
 /// A line.
@@ -38,7 +54,7 @@ pub struct Record<'a> {
 pub enum Reason {
     /// The file has more than [`MAX_FILE`] bytes.
     TooLong(usize),
-    /// Not seven fields.
+    /// Not even four fields.
     Fields,
     /// The name is empty, or NIS's.
     Name,
@@ -106,10 +122,8 @@ fn entry(span: Range<usize>, line: &[u8]) -> Result<Entry<'_>, Fault<Reason>> {
     let mut fields = line.split(|byte| *byte == b':');
     let mut field = || fields.next().ok_or_else(|| fault(Reason::Fields));
     let (name, _password, uid, gid) = (field()?, field()?, field()?, field()?);
-    let (_comment, home, shell) = (field()?, field()?, field()?);
-    if fields.next().is_some() {
-        return Err(fault(Reason::Fields));
-    }
+    let mut field = || fields.next().unwrap_or_default();
+    let (_comment, home, shell) = (field(), field(), field());
     if !is_name(name) {
         return Err(fault(Reason::Name));
     }
@@ -125,6 +139,7 @@ fn entry(span: Range<usize>, line: &[u8]) -> Result<Entry<'_>, Fault<Reason>> {
         gid: id(gid).ok_or_else(|| fault(Reason::Gid))?,
         home,
         shell,
+        fields: line.split(|byte| *byte == b':').count(),
     })
 }
 
@@ -137,9 +152,7 @@ impl fmt::Display for Reason {
                     "a passwd file of {length} bytes; {MAX_FILE} are the most"
                 )
             }
-            Self::Fields => {
-                f.write_str("not the seven fields name:password:uid:gid:comment:home:shell")
-            }
+            Self::Fields => f.write_str("not the fields name:password:uid:gid:comment:home:shell"),
             Self::Name => f.write_str("a name that is empty or begins with + or -"),
             Self::Uid => f.write_str("a uid that is no decimal number from 0 to 4294967294"),
             Self::Gid => f.write_str("a gid that is no decimal number from 0 to 4294967294"),
@@ -183,6 +196,7 @@ mod tests {
             gid: 1001,
             home: b"/home/bob",
             shell: b"",
+            fields: 7,
         };
         assert_eq!(by_name(FILE, b"bob"), Ok(Some(bob)));
         assert_eq!(by_uid(FILE, 1000), Ok(Some(bob)));
@@ -199,13 +213,12 @@ mod tests {
     fn a_line_that_is_asked_for_has_to_be_right() {
         for (line, reason) in [
             ("u", Reason::Fields),
-            ("u:x:1:1::/", Reason::Fields),
-            ("u:x:1:1::/:/bin/sh:", Reason::Fields),
+            ("u:x:1", Reason::Fields),
             ("u:x:abc:1::/:", Reason::Uid),
             ("u:x::1::/:", Reason::Uid),
             ("u:x:-1:1::/:", Reason::Uid),
             ("u:x:+0:1::/:", Reason::Uid),
-            ("u:x:01:1::/:", Reason::Uid),
+            ("u:x:0x1:1::/:", Reason::Uid),
             ("u:x: 1:1::/:", Reason::Uid),
             ("u:x:4294967295:1::/:", Reason::Uid),
             ("u:x:4294967296:1::/:", Reason::Uid),
@@ -222,8 +235,28 @@ mod tests {
     }
 
     #[test]
+    fn fields_that_are_missing_are_empty_and_those_behind_are_ignored() {
+        for (line, home, shell, fields) in [
+            ("u:x:00:01", "", "", 4),
+            ("u:x:00:01:c", "", "", 5),
+            ("u:x:0:1:c:/h", "/h", "", 6),
+            ("u:x:0:1:c:/h:/s", "/h", "/s", 7),
+            ("u:x:0:1:c:/h:/s:", "/h", "/s", 8),
+            ("u:x:0:1:c:/h:/s:a:b:c", "/h", "/s", 10),
+        ] {
+            let entry = by_uid(line.as_bytes(), 0).expect("a short file");
+            let entry = entry.expect("an entry");
+            assert_eq!((entry.uid, entry.gid), (0, 1), "{line}");
+            assert_eq!(entry.home, home.as_bytes(), "{line}");
+            assert_eq!(entry.shell, shell.as_bytes(), "{line}");
+            let doubt = entry.doubt().map(|doubt| (doubt.fields, doubt.expected));
+            assert_eq!(doubt, (fields != 7).then_some((fields, 7)), "{line}");
+        }
+    }
+
+    #[test]
     fn a_line_that_is_not_right_is_nobody() {
-        let file = b"u:x:abc:0::/:\nv:x:0:0::/\n+w:x:0:0::/:\nz:x:0:0::/:\n";
+        let file = b"u:x:abc:0::/:\nv:x:0\n+w:x:0:0::/:\nz:x:0:0::/:\n";
         let zero = by_uid(file, 0).expect("a short file");
         assert_eq!(zero.map(|entry| entry.name), Some(&b"z"[..]));
         assert_eq!(by_uid(b"u:x:abc:0::/:\n", 0), Ok(None));
@@ -271,7 +304,8 @@ mod tests {
             let read: Vec<_> = entries(&file).expect("a short file").collect();
             let printed = read.iter().map(print).collect::<Vec<_>>().concat();
             let again: Vec<_> = entries(&printed).expect("a short file").collect();
-            prop_assert_eq!(&again, &read);
+            let whole: Vec<_> = read.iter().map(|entry| Entry { fields: FIELDS, ..*entry }).collect();
+            prop_assert_eq!(again, whole);
             for entry in &read {
                 let found = by_uid(&file, entry.uid).expect("a short file");
                 prop_assert!(found.is_some_and(|found| found.uid == entry.uid));
