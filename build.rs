@@ -52,6 +52,7 @@ mod seccomp {
     mod clone3;
     pub mod compile;
     pub mod errno;
+    mod foreign;
     mod machine;
     pub mod meaning;
     pub mod oci;

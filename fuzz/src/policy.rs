@@ -7,6 +7,8 @@ use nsexec::policy::manifest::FileName;
 use nsexec::policy::resolve::{FileFault, Files, compile};
 use nsexec::policy::resolved::{ResolvedPolicy, Right};
 use nsexec::seccomp::oci::{self, Context};
+use nsexec::seccomp::profile::Profile;
+use nsexec::seccomp::program::Program;
 use nsexec::seccomp::table::Arch;
 use nsexec::seccomp::{compile as compiler, interpret};
 
@@ -66,33 +68,43 @@ pub fn seccomp_json(input: &[u8]) {
     };
     assert!(input.len() <= oci::MAX_BYTES);
     for arch in Arch::ALL {
+        let small = arch.of_32_bit().zip(profile.resolve_32_bit(&context(arch)));
         let Ok(profile) = profile.resolve(&context(arch)) else {
             continue;
         };
-        let Ok(program) = compiler::compile(&profile, arch) else {
+        let small_profile = small.as_ref().map(|(_, profile)| profile);
+        let Ok(program) = compiler::compile_with_32_bit(&profile, arch, small_profile) else {
             continue;
         };
-        for number in profile
-            .rules
-            .iter()
-            .map(|rule| rule.syscall)
-            .chain([0, 1, 59, 600])
-            .take(64)
-        {
-            for arguments in [[0; 6], [1; 6], [u64::MAX; 6]] {
-                let call = interpret::Call {
-                    number,
-                    arch: arch.audit(),
-                    instruction_pointer: 0,
-                    arguments,
-                };
-                let meant = compiler::return_value(profile.evaluate(arch, number, arguments));
-                assert_eq!(
-                    interpret::run(&program, &call),
-                    Some(meant),
-                    "{number} {arguments:?}"
-                );
-            }
+        if let Some((arch, profile)) = &small {
+            answers_alike(profile, &program, *arch);
+        }
+        answers_alike(&profile, &program, arch);
+    }
+}
+
+/// The program answers as the profile means, for calls of this architecture.
+fn answers_alike(profile: &Profile, program: &Program, arch: Arch) {
+    for number in profile
+        .rules
+        .iter()
+        .map(|rule| rule.syscall)
+        .chain([0, 1, 59, 600])
+        .take(64)
+    {
+        for arguments in [[0; 6], [1; 6], [u64::MAX; 6]] {
+            let call = interpret::Call {
+                number,
+                arch: arch.audit(),
+                instruction_pointer: 0,
+                arguments,
+            };
+            let meant = compiler::return_value(profile.evaluate(arch, number, arguments));
+            assert_eq!(
+                interpret::run(program, &call),
+                Some(meant),
+                "{number} {arguments:?} on {arch}"
+            );
         }
     }
 }

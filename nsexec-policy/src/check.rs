@@ -206,7 +206,10 @@ fn profile(input: &Input, context: Context) -> Result<String, Wrong> {
     }
     let elsewhere = conditional
         .names()
-        .filter(|name| Arch::ALL.iter().all(|arch| arch.number(name).is_none()))
+        .filter(|name| {
+            let mut all = Arch::ALL.iter().chain(&Arch::ALL_32_BIT);
+            all.all(|arch| arch.number(name).is_none())
+        })
         .collect::<std::collections::BTreeSet<_>>();
     if !elsewhere.is_empty() {
         notes.push(format!(
@@ -217,7 +220,10 @@ fn profile(input: &Input, context: Context) -> Result<String, Wrong> {
     let foreign: Vec<&str> = listed
         .iter()
         .map(String::as_str)
-        .filter(|name| Arch::ALL.iter().all(|arch| arch.oci_name() != *name))
+        .filter(|name| {
+            let mut all = Arch::ALL.iter().chain(&Arch::ALL_32_BIT);
+            all.all(|arch| arch.oci_name() != *name)
+        })
         .collect();
     if !foreign.is_empty() {
         notes.push(format!("not let in: {}", foreign.join(", ")));

@@ -134,6 +134,8 @@ fn filter(
     let target = match arch {
         Arch::X86_64 => TargetArch::x86_64,
         Arch::Aarch64 => TargetArch::aarch64,
+        // seccompiler has no 32-bit architectures.
+        Arch::I386 | Arch::Arm => return Err(format!("{arch}: not seccompiler's").into()),
     };
     let filter = SeccompFilter::new(by_number, action(otherwise), action(matched), target)?;
     let program: BpfProgram = filter.try_into()?;

@@ -182,6 +182,9 @@ pub struct ProfilePart {
     pub conditional: Conditional,
     /// What it means here.
     pub profile: Profile,
+    /// What it means for 32-bit programs; `None`: it does not list their
+    /// architecture, and their calls answer EPERM.
+    pub profile_32_bit: Option<Profile>,
 }
 
 /// Landlock rules, from text to meaning.
@@ -241,19 +244,28 @@ impl Compiler<'_> {
         if let Some(call) = denied {
             return Err(self.at(&source.span, PolicyReason::Denies { stage, call }));
         }
-        let program = compile::compile(&profile, arch).map_err(|fault| PolicyFault {
+        let wrong = |fault: CompileFault, place: Option<Place>| PolicyFault {
             file: file.to_owned(),
-            place: conditional
-                .place(&fault, &self.context)
-                .map(|span| Place::new(&text, span.start)),
+            place,
             reason: PolicyReason::Compile(fault),
+        };
+        let mut program = compile::compile(&profile, arch).map_err(|fault| {
+            let place = conditional.place(&fault, &self.context);
+            let place = place.map(|span| Place::new(&text, span.start));
+            wrong(fault, place)
         })?;
+        let profile_32_bit = conditional.resolve_32_bit(&self.context);
+        if let Some(small) = &profile_32_bit {
+            program = compile::compile_with_32_bit(&profile, arch, Some(small))
+                .map_err(|fault| wrong(fault, None))?;
+        }
         self.parts.profiles.push(ProfilePart {
             stage,
             file: file.to_owned(),
             text,
             conditional,
             profile,
+            profile_32_bit,
         });
         Ok(Layer::Enforce(program))
     }

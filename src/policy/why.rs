@@ -66,7 +66,7 @@ impl Why {
             verdicts().find(|(other, (action, _))| other.stage != part.stage && !action.executes());
         let mut remedy = self.remedy(part, call, decider);
         if let Some((other, (_, decider))) = other {
-            let place = self.place(other, decider);
+            let place = self.place(other, call, decider);
             let _ = write!(
                 remedy,
                 "; {} denies it as well, {place}",
@@ -75,7 +75,7 @@ impl Why {
         }
         Some(Refusal {
             layer: layer(part.stage, "seccomp"),
-            rule: self.place(part, decider),
+            rule: self.place(part, call, decider),
             what: self.what(part, call, arguments, action),
             remedy,
         })
@@ -83,21 +83,25 @@ impl Why {
 
     fn verdict(&self, part: &ProfilePart, call: &Call, arguments: &Arguments) -> (Action, Decider) {
         let arch = self.parts.context.arch;
-        if call.arch == arch.audit() {
-            part.profile.decide(arch, call.number, arguments)
-        } else {
-            (crate::seccomp::meaning::FOREIGN_ARCH, Decider::UnknownCall)
+        let small = arch.of_32_bit().filter(|small| call.arch == small.audit());
+        match (small, &part.profile_32_bit) {
+            _ if call.arch == arch.audit() => part.profile.decide(arch, call.number, arguments),
+            (Some(small), Some(profile)) => profile.decide(small, call.number, arguments),
+            _ => (crate::seccomp::meaning::FOREIGN_ARCH, Decider::UnknownCall),
         }
     }
 
     /// Where a rule stands, and which it is.
-    fn place(&self, part: &ProfilePart, decider: Decider) -> String {
+    fn place(&self, part: &ProfilePart, call: &Call, decider: Decider) -> String {
         let line = |at: usize| {
             let line = Place::new(&part.text, at).line;
             format!("{}{}:{line}", self.directory, part.file)
         };
         let default = part.conditional.default_at().start;
         match decider {
+            Decider::Rule(_) if call.arch != self.parts.context.arch.audit() => {
+                format!("{}{} (for 32-bit programs)", self.directory, part.file)
+            }
             Decider::Rule(at) => match part.conditional.origins(&self.parts.context).get(at) {
                 Some(span) => line(span.start),
                 None => format!(
@@ -125,7 +129,12 @@ impl Why {
         action: Action,
     ) -> String {
         let arch = self.parts.context.arch;
+        let small = arch.of_32_bit().filter(|small| call.arch == small.audit());
         let mut text = match arch.name(call.number) {
+            _ if call.arch != arch.audit() && small.is_some() => {
+                let name = small.and_then(|small| small.name(call.number));
+                format!("32-bit {}", name.unwrap_or("call"))
+            }
             _ if call.arch != arch.audit() => {
                 format!(
                     "call {} of another architecture ({:#x})",
@@ -163,10 +172,18 @@ impl Why {
         let context = &self.parts.context;
         let file = format!("{}{}", self.directory, part.file);
         if call.arch != context.arch.audit() {
-            return format!(
-                "nothing: only calls of {} are let in",
-                context.arch.rust_name()
-            );
+            let small = context.arch.of_32_bit();
+            let small = small.filter(|small| call.arch == small.audit());
+            return match (small, &part.profile_32_bit) {
+                (Some(_), Some(_)) => format!("an entry in {file} that allows it"),
+                (Some(small), None) => {
+                    format!("{} among the architectures of {file}", small.oci_name())
+                }
+                (None, _) => format!(
+                    "nothing: only calls of {} are let in",
+                    context.arch.rust_name()
+                ),
+            };
         }
         let Some(name) = context.arch.name(call.number) else {
             return "nothing: nsexec does not know the call".to_owned();
@@ -182,7 +199,7 @@ impl Why {
             return match part.conditional.origins(context).get(at) {
                 Some(_) => format!(
                     "{others}leaving {name} out of {}",
-                    self.place(part, decider)
+                    self.place(part, call, decider)
                 ),
                 None => "clone(2), which callers fall back on".to_owned(),
             };

@@ -71,7 +71,11 @@ fn beside(comparison: Comparison) -> Vec<u64> {
 
 /// Numbers in the table, in its holes and beyond, x32's among them.
 pub fn numbers(arch: Arch) -> impl Iterator<Item = u32> {
-    (0..=arch.highest() + 50).chain([
+    let highest = arch.highest();
+    // Those that are private to Arm stand far above the others.
+    let near = highest.min(550);
+    let far = (near + 1..=highest).filter(move |number| number + 50 > highest);
+    (0..=near + 50).chain(far).chain([highest + 1]).chain([
         0x3fff_ffff,
         0x4000_0000,
         0x4000_0001,

@@ -1,7 +1,7 @@
 //! A profile as one BPF program.
 //!
 //! ```text
-//! arch != native      -> FOREIGN_ARCH
+//! arch != native      -> FOREIGN_ARCH, or the same tree for 32-bit programs
 //! tree over ranges of numbers that are treated alike
 //!   not in the table  -> UNKNOWN_CALL     (x32 numbers among them)
 //!   no conditions     -> action
@@ -72,15 +72,47 @@ pub enum CompileFault {
 /// The first rule that has no meaning, or that the program would be longer than
 /// the kernel takes.
 pub fn compile(profile: &Profile, arch: Arch) -> Result<Program, CompileFault> {
+    compile_with_32_bit(profile, arch, None)
+}
+
+/// The same, and for the 32-bit programs of `arch` as `small` does; `None`: their
+/// calls answer [`FOREIGN_ARCH`].
+///
+/// # Errors
+/// As [`compile`].
+pub fn compile_with_32_bit(
+    profile: &Profile,
+    arch: Arch,
+    small: Option<&Profile>,
+) -> Result<Program, CompileFault> {
+    let mut code = Assembler::default();
+    let (native, other) = match small.zip(arch.of_32_bit()) {
+        Some((small, small_arch)) => {
+            let (calls, foreign) = dispatch(small, small_arch, &mut code)?;
+            let other = code.branch(Test::Equal, small_arch.audit(), calls, foreign);
+            (dispatch(profile, arch, &mut code)?.0, other)
+        }
+        None => dispatch(profile, arch, &mut code)?,
+    };
+    code.branch(Test::Equal, arch.audit(), native, other);
+    code.load(DATA_ARCH);
+    Program::new(code.finish()).map_err(CompileFault::Program)
+}
+
+/// The code that decides about a call of `arch`, and the answer to other
+/// architectures.
+fn dispatch(
+    profile: &Profile,
+    arch: Arch,
+    code: &mut Assembler,
+) -> Result<(Label, Label), CompileFault> {
     check(profile, arch)?;
     let mut treatments = Treatments::default();
     let ranges = ranges(profile, arch, &mut treatments);
-
-    let mut code = Assembler::default();
     let checked: Vec<Option<Label>> = treatments
         .all
         .iter()
-        .map(|treatment| treatment.checks(&mut code))
+        .map(|treatment| treatment.checks(code))
         .collect::<Result<_, _>>()?;
     // The returns stand between the tree and the checks: near what uses them.
     let mut returns = Returns { known: Vec::new() };
@@ -88,17 +120,14 @@ pub fn compile(profile: &Profile, arch: Arch) -> Result<Program, CompileFault> {
     for range in &ranges {
         let leaf = match checked.get(range.treatment).copied().flatten() {
             Some(checks) => checks,
-            None => returns.label(&mut code, treatments.otherwise(range.treatment)),
+            None => returns.label(code, treatments.otherwise(range.treatment)),
         };
         leaves.push((range.first, leaf));
     }
-    let foreign = returns.label(&mut code, FOREIGN_ARCH);
-    let root = tree(&mut code, &leaves);
+    let foreign = returns.label(code, FOREIGN_ARCH);
+    let root = tree(code, &leaves);
     code.go(root);
-    let native = code.load(DATA_NUMBER);
-    code.branch(Test::Equal, arch.audit(), native, foreign);
-    code.load(DATA_ARCH);
-    Program::new(code.finish()).map_err(CompileFault::Program)
+    Ok((code.load(DATA_NUMBER), foreign))
 }
 
 /// What SECCOMP_RET_* stands for an action, linux/seccomp.h.

@@ -11,6 +11,7 @@ pub mod boundary;
 mod clone3;
 pub mod compile;
 pub mod errno;
+mod foreign;
 pub mod interpret;
 pub mod libcontainer;
 pub mod limit;

@@ -14,6 +14,7 @@ use crate::json::Object;
 use crate::policy::capability::{Capability, CapabilitySet};
 use crate::seccomp::clone3;
 use crate::seccomp::compile::{CompileFault, MAX_ERRNO};
+use crate::seccomp::foreign::{self, Holding};
 use crate::seccomp::profile::{Action, Profile, Rule, When};
 use crate::seccomp::table::Arch;
 use written::{Written, json_fault};
@@ -124,9 +125,10 @@ pub fn parse(text: &[u8]) -> Result<Conditional, Fault<Reason>> {
 impl Conditional {
     /// The profile on this architecture and kernel with these capabilities.
     ///
-    /// Names that only other architectures know are passed over. Other
+    /// Names that only other architectures know are passed over. Other 64-bit
     /// architectures of the profile are not let in: [`crate::seccomp::meaning::FOREIGN_ARCH`]
-    /// is what their calls answer, which is never less strict. Calls that the
+    /// is what their calls answer, which is never less strict; 32-bit ones have a
+    /// profile of their own, [`Self::resolve_32_bit`]. Calls that the
     /// text is too old for, and clone3 where clone's flags are looked at, answer
     /// ENOSYS.
     ///
@@ -144,9 +146,41 @@ impl Conditional {
                 Reason::OtherArchitecture(context.arch),
             ));
         }
+        let mut profile = self.by_name(context, context.arch);
+        let clone3 = clone3::rule(&profile, context.arch);
+        profile.rules.extend(clone3);
+        Ok(profile)
+    }
+
+    /// The profile for the 32-bit programs of the context's architecture; `None`:
+    /// the text does not list theirs, and they are not let in.
+    ///
+    /// Conditions are decided for the 64-bit architecture, as moby does.
+    #[must_use]
+    pub fn resolve_32_bit(&self, context: &Context) -> Option<Profile> {
+        let arch = context.arch.of_32_bit()?;
+        let listed = self.architectures().iter();
+        listed.into_iter().find(|name| *name == arch.oci_name())?;
+        let mut profile = self.by_name(context, arch);
+        let holding = self.entries.iter().filter(|entry| entry.holds(context));
+        let holding: Vec<Holding<'_>> = holding
+            .map(|entry| Holding {
+                names: entry.names.iter().map(|name| name.text.as_str()).collect(),
+                whens: &entry.whens,
+                action: entry.action,
+            })
+            .collect();
+        foreign::adapt(&mut profile, &holding, arch);
+        let clone3 = clone3::rule(&profile, arch);
+        profile.rules.extend(clone3);
+        Some(profile)
+    }
+
+    /// What the entries that hold say, with the numbers of `arch`.
+    fn by_name(&self, context: &Context, arch: Arch) -> Profile {
         let mut rules = Vec::new();
         for entry in self.entries.iter().filter(|entry| entry.holds(context)) {
-            for (syscall, when, _) in entry.rules(context.arch) {
+            for (syscall, when, _) in entry.rules(arch) {
                 rules.push(Rule {
                     syscall,
                     when: when.clone(),
@@ -154,18 +188,16 @@ impl Conditional {
                 });
             }
         }
-        // What its author named, in entries that do not hold here too.
+        // What its author named, in entries that do not hold here too. Arm's private
+        // calls have numbers far above all others.
         let names = self.entries.iter().flat_map(|entry| &entry.names);
-        let numbers = names.filter_map(|name| context.arch.number(&name.text));
-        let newest = numbers.max();
-        let mut profile = Profile {
+        let numbers = names.filter_map(|name| arch.number(&name.text));
+        let newest = numbers.filter(|number| *number < 0xf_0000).max();
+        Profile {
             default: self.default,
             newest: newest.unwrap_or(u32::MAX),
             rules,
-        };
-        let clone3 = clone3::rule(&profile, context.arch);
-        profile.rules.extend(clone3);
-        Ok(profile)
+        }
     }
 
     /// The calls that the text names, in its order; some more than once.

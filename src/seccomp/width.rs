@@ -46,6 +46,11 @@ pub fn compares_32_bits(arch: Arch, syscall: u32, argument: u8, action: Action) 
 }
 
 fn is_32_bit(arch: Arch, syscall: u32, argument: u8) -> bool {
+    if arch.of_32_bit().is_none() {
+        // Registers of a 32-bit program. A 64-bit one that makes such a call (int
+        // 0x80) can set the upper halves, and the kernel ignores them.
+        return true;
+    }
     let Some(name) = arch.name(syscall) else {
         return false;
     };

@@ -20,7 +20,7 @@ use super::protocol_a::warn;
 use super::signals::Session;
 use super::status::StatusLines;
 use super::supervise::{Ended, Start, Starting, Supervisor};
-use super::{clean, filters, keyring, own_file};
+use super::{clean, filters, keyring, own_file, small_program};
 use crate::error::{Error, ErrorKind, Result};
 use crate::landlock::ruleset::Domain;
 use crate::plan::environment::{self, Account, Variables};
@@ -248,6 +248,12 @@ impl Plan {
             }
             _ => None,
         };
+        let refuses_32_bit = small_program::refused(
+            [&policy.ceiling, &policy.workload]
+                .into_iter()
+                .filter_map(|layers| layers.seccomp.enforced())
+                .chain(self.added_filters.programs()),
+        );
         let image = Image {
             rlimits: policy.process.rlimits,
             umask: policy.process.umask,
@@ -278,6 +284,7 @@ impl Plan {
                 .into_programs()
                 .chain(workload_filter)
                 .collect(),
+            refuses_32_bit,
             audited,
             listening,
             preserved: self.preserved,

@@ -15,6 +15,7 @@ use super::exec_label::ExecLabel;
 use super::explain::{self, Audited};
 use super::failure::{Failure, Step};
 use super::preserved::Preserved;
+use super::small_program;
 use crate::landlock::ruleset::Domain;
 use crate::policy::capability::{Capability, CapabilitySet};
 use crate::policy::resolved::Rlimit;
@@ -45,6 +46,8 @@ pub(crate) struct Image {
     pub(crate) dies_with_parent: bool,
     pub(crate) landlock: Option<Domain>,
     pub(crate) seccomp: Vec<Program>,
+    /// One of the filters, the ceiling's among them, refuses 32-bit programs.
+    pub(crate) refuses_32_bit: bool,
     /// What the layers refuse is audited, where it would not be.
     pub(crate) audited: Audited,
     /// Loaded last, when refusals are explained.
@@ -156,6 +159,9 @@ impl Image {
         self.set_capabilities()?;
         self.enter_directory_by_path()?;
         let program = self.look_up()?;
+        if self.refuses_32_bit && small_program::is_32_bit(program) {
+            return Err(Failure::new(Step::SmallProgram, Errno::ENOEXEC));
+        }
         self.label()?;
         if self.no_new_privs {
             process::set_no_new_privs().map_err(|e| Failure::new(Step::NoNewPrivs, e))?;

@@ -45,6 +45,8 @@ pub(crate) enum Step {
     SelinuxLabel,
     /// Looking for the program.
     LookUp,
+    /// The program is a 32-bit one, which the filters refuse.
+    SmallProgram,
     /// PR_SET_NO_NEW_PRIVS
     NoNewPrivs,
     /// PR_SET_PDEATHSIG
@@ -68,7 +70,7 @@ pub(crate) enum Step {
 }
 
 impl Step {
-    const ALL: [Self; 27] = [
+    const ALL: [Self; 28] = [
         Self::Leave,
         Self::Session,
         Self::Terminal,
@@ -86,6 +88,7 @@ impl Step {
         Self::AppArmorLabel,
         Self::SelinuxLabel,
         Self::LookUp,
+        Self::SmallProgram,
         Self::NoNewPrivs,
         Self::DeathSignal,
         Self::Orphan,
@@ -204,6 +207,7 @@ impl Step {
                 "the explainer cannot be told of the program's filter",
                 None,
             ),
+            Self::SmallProgram => (NotExecutable, "the program is a 32-bit one", None),
             Self::Execute => (NotExecutable, "the program cannot be executed", None),
         }
     }
@@ -270,7 +274,7 @@ impl Failure {
     /// The failure as an error, with `program` as what was to be executed.
     pub(crate) fn into_error(self, program: &str) -> Error {
         let (kind, wrong, right) = self.step.words();
-        let found = self.step == Step::Execute || self.step == Step::LookUp;
+        let found = matches!(self.step, Step::Execute | Step::LookUp | Step::SmallProgram);
         let kind = match (self.step, self.errno) {
             (Step::LookUp, errno) if errno != Errno::ENOENT => ErrorKind::NotExecutable,
             _ => kind,
@@ -283,6 +287,11 @@ impl Failure {
             (Step::LookUp, Errno::ENOENT) => Some("executable file not found in $PATH".to_owned()),
             (Step::Execute, Errno::ENOENT) => Some(
                 "no such file or directory: its interpreter is not there, or not executable"
+                    .to_owned(),
+            ),
+            (Step::SmallProgram, _) => Some(
+                "exec format error: it is a 32-bit program, and the policy's seccomp profiles do \
+                 not all list its architecture (SCMP_ARCH_X86, SCMP_ARCH_ARM)"
                     .to_owned(),
             ),
             (_, Errno::EACCES) => Some("permission denied".to_owned()),
@@ -423,6 +432,7 @@ mod tests {
         assert_eq!(status(Step::LookUp, Errno::EACCES), 126);
         assert_eq!(status(Step::Execute, Errno::ENOENT), 126);
         assert_eq!(status(Step::Execute, Errno::ENOEXEC), 126);
+        assert_eq!(status(Step::SmallProgram, Errno::ENOEXEC), 126);
         assert_eq!(status(Step::Seccomp, Errno::EINVAL), 125);
     }
 }

@@ -33,6 +33,7 @@ pub(crate) mod preserved;
 pub(crate) mod protocol_a;
 pub(crate) mod seccomp_fd;
 pub(crate) mod signals;
+pub(crate) mod small_program;
 pub(crate) mod status;
 pub(crate) mod supervise;
 pub(crate) mod trusted_file;

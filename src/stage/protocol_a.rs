@@ -24,6 +24,7 @@ use super::join::{self, Inside};
 use super::keyring;
 use super::preserved::Preserved;
 use super::signals::Signals;
+use super::small_program;
 use crate::error::{Error, ErrorKind, Result};
 use crate::plan::environment::{self, Variables};
 use crate::plan::layers::Stage;
@@ -157,6 +158,7 @@ pub(crate) fn run(
         Inside::Root,
     )?;
     drop(target);
+    let ceiling_refuses_32_bit = small_program::refused(layers.ceiling.seccomp.iter());
     let ceiling = Ceiling {
         no_new_privs: policy.process.no_new_privs,
         landlock: layers.ceiling.landlock,
@@ -177,6 +179,7 @@ pub(crate) fn run(
                 accounts,
                 process: policy.process,
                 workload: layers.workload,
+                ceiling_refuses_32_bit,
                 oom_score_adj,
                 signals: caller,
                 // The pipe comes right after the files that are passed.
@@ -266,6 +269,7 @@ struct Child {
     accounts: Accounts,
     process: Process,
     workload: Stage,
+    ceiling_refuses_32_bit: bool,
     /// The helper's own, as the kernel prints it.
     oom_score_adj: Vec<u8>,
     signals: CallersSignals,
@@ -372,6 +376,7 @@ impl Child {
             no_new_privs: self.process.no_new_privs,
             dies_with_parent: false,
             landlock: self.workload.landlock,
+            refuses_32_bit: self.ceiling_refuses_32_bit || small_program::refused(seccomp.iter()),
             seccomp,
             audited: Audited::AsEver,
             listening: None,

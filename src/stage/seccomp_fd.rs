@@ -152,6 +152,11 @@ impl AddedFilters {
         self.0.iter().map(filter).collect()
     }
 
+    /// The programs, in the same order.
+    pub(crate) fn programs(&self) -> impl Iterator<Item = &Program> {
+        self.0.iter().map(|(_, filter)| filter.program())
+    }
+
     /// The programs, to be loaded in this order.
     pub(crate) fn into_programs(self) -> impl Iterator<Item = Program> {
         self.0.into_iter().map(|(_, filter)| filter.into_program())

@@ -60,6 +60,11 @@ pub(crate) const UNISTD_X86_64: Tool = tool(
     "/usr/include/x86_64-linux-gnu/asm/unistd_64.h",
     "linux-libc-dev",
 );
+/// The calls of 32-bit programs, in the same place.
+pub(crate) const UNISTD_I386: Tool = tool(
+    "/usr/include/x86_64-linux-gnu/asm/unistd_32.h",
+    "linux-libc-dev",
+);
 pub(crate) const UNSHARE: Tool = tool("unshare", "util-linux");
 pub(crate) const ZSH: Tool = tool("zsh", "zsh");
 

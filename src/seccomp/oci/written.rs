@@ -149,14 +149,11 @@ impl Written<'_> {
             (None, None) => None,
             (Some(names), None) => Some(names.iter().collect::<Vec<_>>()),
             (None, Some(map)) => {
-                for sub in map
+                let names = map.iter().map(|arch| &arch.architecture);
+                let subs = map
                     .iter()
-                    .flat_map(|arch| &arch.sub_architectures)
-                    .flatten()
-                {
-                    architecture(sub, text)?;
-                }
-                Some(map.iter().map(|arch| &arch.architecture).collect())
+                    .filter_map(|arch| arch.sub_architectures.as_deref());
+                Some(names.chain(subs.flatten()).collect())
             }
         };
         let architectures = match named.as_deref() {

@@ -6,7 +6,8 @@
 /// other's way.
 const SLOTS: usize = 1024;
 
-/// Above every number. A table with a higher one does not build.
+/// Above every number but those that are private to an architecture (Arm's from
+/// 0xf0001 on), which are looked for one by one.
 const NUMBERS: usize = 512;
 
 /// Nothing is here.
@@ -34,7 +35,9 @@ impl Index {
                 slot = (slot + 1) % SLOTS;
             }
             index.by_name[slot] = place;
-            index.by_number[number as usize] = place;
+            if (number as usize) < NUMBERS {
+                index.by_number[number as usize] = place;
+            }
             at += 1;
             place += 1;
         }
@@ -64,8 +67,10 @@ impl Index {
         table: &'a [(&'a str, u32)],
         number: u32,
     ) -> Option<&'a (&'a str, u32)> {
-        let place = self.by_number.get(usize::try_from(number).ok()?)?;
-        table.get(usize::from(*place))
+        match self.by_number.get(usize::try_from(number).ok()?) {
+            Some(place) => table.get(usize::from(*place)),
+            None => table.iter().find(|call| call.1 == number),
+        }
     }
 }
 

@@ -1,7 +1,9 @@
 //! System calls by name and number, for each architecture that nsexec runs on.
 
 mod aarch64;
+mod arm;
 mod elsewhere;
+mod i386;
 mod index;
 mod x86_64;
 
@@ -11,20 +13,40 @@ use index::Index;
 
 static X86_64: Index = Index::of(x86_64::TABLE);
 static AARCH64: Index = Index::of(aarch64::TABLE);
+static I386: Index = Index::of(i386::TABLE);
+static ARM: Index = Index::of(arm::TABLE);
 
-/// An architecture whose filters can be compiled. Both are always there, so
-/// that tests on one cover the other.
+/// An architecture whose calls a filter can decide on. All are always there, so
+/// that tests on one cover the others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Arch {
     /// x86-64, 64-bit calls alone: neither i386 nor x32.
     X86_64,
     /// 64-bit Arm.
     Aarch64,
+    /// 32-bit programs on x86-64.
+    I386,
+    /// 32-bit programs on 64-bit Arm.
+    Arm,
 }
 
 impl Arch {
-    /// Every architecture.
+    /// Every architecture that nsexec runs on.
     pub const ALL: [Self; 2] = [Self::X86_64, Self::Aarch64];
+
+    /// Those of the 32-bit programs that [`Self::ALL`] execute.
+    pub const ALL_32_BIT: [Self; 2] = [Self::I386, Self::Arm];
+
+    /// The architecture of the 32-bit programs that this one executes; `None`: it
+    /// is one itself.
+    #[must_use]
+    pub const fn of_32_bit(self) -> Option<Self> {
+        match self {
+            Self::X86_64 => Some(Self::I386),
+            Self::Aarch64 => Some(Self::Arm),
+            Self::I386 | Self::Arm => None,
+        }
+    }
 
     /// The one that this binary is built for; `None` elsewhere.
     #[must_use]
@@ -50,6 +72,8 @@ impl Arch {
         match self {
             Self::X86_64 => "x86_64",
             Self::Aarch64 => "aarch64",
+            Self::I386 => "i386",
+            Self::Arm => "arm",
         }
     }
 
@@ -59,6 +83,8 @@ impl Arch {
         match self {
             Self::X86_64 => "amd64",
             Self::Aarch64 => "arm64",
+            Self::I386 => "x86",
+            Self::Arm => "arm",
         }
     }
 
@@ -68,6 +94,8 @@ impl Arch {
         match self {
             Self::X86_64 => "SCMP_ARCH_X86_64",
             Self::Aarch64 => "SCMP_ARCH_AARCH64",
+            Self::I386 => "SCMP_ARCH_X86",
+            Self::Arm => "SCMP_ARCH_ARM",
         }
     }
 
@@ -77,6 +105,8 @@ impl Arch {
         match self {
             Self::X86_64 => 0xc000_003e,
             Self::Aarch64 => 0xc000_00b7,
+            Self::I386 => 0x4000_0003,
+            Self::Arm => 0x4000_0028,
         }
     }
 
@@ -86,6 +116,8 @@ impl Arch {
         match self {
             Self::X86_64 => x86_64::TABLE,
             Self::Aarch64 => aarch64::TABLE,
+            Self::I386 => i386::TABLE,
+            Self::Arm => arm::TABLE,
         }
     }
 
@@ -93,6 +125,8 @@ impl Arch {
         match self {
             Self::X86_64 => &X86_64,
             Self::Aarch64 => &AARCH64,
+            Self::I386 => &I386,
+            Self::Arm => &ARM,
         }
     }
 
@@ -140,6 +174,7 @@ impl fmt::Display for Arch {
 pub fn is_known_somewhere(name: &str) -> bool {
     Arch::ALL
         .into_iter()
+        .chain(Arch::ALL_32_BIT)
         .any(|arch| arch.number(name).is_some())
         || elsewhere::NAMES.binary_search(&name).is_ok()
 }
@@ -189,7 +224,7 @@ mod tests {
 
     #[test]
     fn tables_are_sorted_and_hold_no_number_twice() {
-        for arch in Arch::ALL {
+        for arch in Arch::ALL.into_iter().chain(Arch::ALL_32_BIT) {
             assert!(arch.calls().is_sorted_by(|a, b| a.0 < b.0), "{arch}");
             assert!(arch.numbers().is_sorted_by(|a, b| a < b), "{arch}");
             for (name, number) in arch.calls() {
@@ -199,7 +234,8 @@ mod tests {
         }
         assert!(elsewhere::NAMES.is_sorted_by(|a, b| a < b));
         for name in elsewhere::NAMES {
-            let known = Arch::ALL.iter().any(|arch| arch.number(name).is_some());
+            let mut all = Arch::ALL.iter().chain(&Arch::ALL_32_BIT);
+            let known = all.any(|arch| arch.number(name).is_some());
             assert!(!known, "{name} is in a table");
         }
     }
@@ -242,6 +278,11 @@ mod tests {
         assert_eq!(Arch::Aarch64.number("listns"), Some(470));
         assert_eq!(Arch::Aarch64.name(221), Some("execve"));
         assert_eq!(Arch::Aarch64.name(244), None);
+        assert_eq!(Arch::I386.number("execve"), Some(11));
+        assert_eq!(Arch::I386.name(102), Some("socketcall"));
+        assert_eq!(Arch::Arm.number("set_tls"), Some(983_045));
+        assert_eq!(Arch::Arm.name(983_045), Some("set_tls"));
+        assert_eq!(Arch::Arm.name(983_047), None);
         assert!(is_known_somewhere("s390_pci_mmio_read"));
         assert!(!is_known_somewhere("raed"));
         assert!(!is_known_somewhere(""));

@@ -22,7 +22,7 @@ struct Arch {
     wants: &'static [&'static str],
 }
 
-const ARCHES: [Arch; 2] = [
+const ARCHES: [Arch; 3] = [
     Arch {
         name: "x86_64",
         header: setup::UNISTD_X86_64,
@@ -32,6 +32,11 @@ const ARCHES: [Arch; 2] = [
         name: "aarch64",
         header: setup::UNISTD_GENERIC,
         wants: header::ARM64_WANTS,
+    },
+    Arch {
+        name: "i386",
+        header: setup::UNISTD_I386,
+        wants: &[],
     },
 ];
 
