@@ -183,7 +183,10 @@ impl Drop for Policy {
 
 #[test]
 fn a_policy_from_a_file_is_in_force() {
-    if support::left_out_without_root("a_policy_from_a_file_is_in_force") {
+    const NAME: &str = "a_policy_from_a_file_is_in_force";
+    if support::left_out_without_root(NAME)
+        || support::features::left_out_without("Landlock: refer", NAME)
+    {
         return;
     }
     let target = Target::new();

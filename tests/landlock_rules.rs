@@ -214,7 +214,10 @@ const LIES: [(&str, &str, &str); 8] = [
 
 #[test]
 fn a_target_does_not_choose_what_is_granted() {
-    if support::left_out_without_root("a_target_does_not_choose_what_is_granted") {
+    const NAME: &str = "a_target_does_not_choose_what_is_granted";
+    if support::left_out_without_root(NAME)
+        || support::features::left_out_without("Landlock: scopes", NAME)
+    {
         return;
     }
     for (script, path, said) in LIES {
@@ -245,7 +248,9 @@ fn a_target_does_not_choose_what_is_granted() {
 #[test]
 fn a_device_under_the_name_of_a_terminal_gets_no_ioctl() {
     let name = "a_device_under_the_name_of_a_terminal_gets_no_ioctl";
-    if support::left_out_without_root(name) {
+    if support::left_out_without_root(name)
+        || support::features::left_out_without("Landlock: device ioctls", name)
+    {
         return;
     }
     let target = Target::with_script("umount /dev/tty; rm /dev/tty; mknod /dev/tty c 1 7");

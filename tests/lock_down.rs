@@ -13,7 +13,10 @@ use support::{NSEXEC, Target, fail, run, succeed, temporary_directory, text};
 
 #[test]
 fn the_helper_is_locked_down_before_it_clones() {
-    if support::left_out_without_root("the_helper_is_locked_down_before_it_clones") {
+    const NAME: &str = "the_helper_is_locked_down_before_it_clones";
+    if support::left_out_without_root(NAME)
+        || support::features::left_out_without("Landlock: refer", NAME)
+    {
         return;
     }
     let target = Target::new();
@@ -46,7 +49,10 @@ fn the_helper_is_locked_down_before_it_clones() {
 
 #[test]
 fn the_childs_last_calls_are_close_range_and_seccomp() {
-    if support::left_out_without_root("the_childs_last_calls_are_close_range_and_seccomp") {
+    const NAME: &str = "the_childs_last_calls_are_close_range_and_seccomp";
+    if support::left_out_without_root(NAME)
+        || support::features::left_out_without("Landlock: refer", NAME)
+    {
         return;
     }
     let target = Target::new();
@@ -118,6 +124,10 @@ fn the_program_has_what_its_policy_gives_and_no_more() {
         ("strict", [NONE; 5], "1", "2"),
         ("admin", [NONE, &all, &all, &all, NONE], "0", "1"),
     ] {
+        if !support::features::can_use(policy, "the_program_has_what_its_policy_gives_and_no_more")
+        {
+            continue;
+        }
         let state = state(&target, &["--policy", policy]);
         let found = sets.map(|set| state[set].as_str());
         assert_eq!(found, expected, "{policy}");
@@ -264,7 +274,10 @@ fn net_configures_the_targets_network_and_default_does_not() {
 
 #[test]
 fn landlock_lets_programs_outside_the_root_not_execute() {
-    if support::left_out_without_root("landlock_lets_programs_outside_the_root_not_execute") {
+    const NAME: &str = "landlock_lets_programs_outside_the_root_not_execute";
+    if support::left_out_without_root(NAME)
+        || support::features::left_out_without("Landlock: refer", NAME)
+    {
         return;
     }
     let directory = temporary_directory("outside");
@@ -296,7 +309,9 @@ fn landlock_lets_programs_outside_the_root_not_execute() {
 #[test]
 fn under_a_domain_the_files_of_the_targets_processes_are_out_of_reach() {
     let name = "under_a_domain_the_files_of_the_targets_processes_are_out_of_reach";
-    if support::left_out_without_root(name) {
+    if support::left_out_without_root(name)
+        || support::features::left_out_without("Landlock: refer", name)
+    {
         return;
     }
     let target = Target::new();
@@ -314,6 +329,9 @@ fn under_a_domain_the_files_of_the_targets_processes_are_out_of_reach() {
     ] {
         assert!(open("admin", script).0, "the control: {script}");
         for policy in ["default", "net", "strict"] {
+            if !support::features::can_use(policy, name) {
+                continue;
+            }
             let (done, message) = open(policy, script);
             assert!(
                 !done && message.contains("Permission denied"),
@@ -325,7 +343,10 @@ fn under_a_domain_the_files_of_the_targets_processes_are_out_of_reach() {
 
 #[test]
 fn strict_reads_and_does_not_write() {
-    if support::left_out_without_root("strict_reads_and_does_not_write") {
+    const NAME: &str = "strict_reads_and_does_not_write";
+    if support::left_out_without_root(NAME)
+        || support::features::left_out_without("Landlock: scopes", NAME)
+    {
         return;
     }
     let target = Target::new();
@@ -343,7 +364,10 @@ fn strict_reads_and_does_not_write() {
 
 #[test]
 fn the_status_lines_tell_what_is_asked_and_in_force() {
-    if support::left_out_without_root("the_status_lines_tell_what_is_asked_and_in_force") {
+    const NAME: &str = "the_status_lines_tell_what_is_asked_and_in_force";
+    if support::left_out_without_root(NAME)
+        || support::features::left_out_without("Landlock: refer", NAME)
+    {
         return;
     }
     let target = Target::new();
@@ -371,11 +395,22 @@ fn the_status_lines_tell_what_is_asked_and_in_force() {
             assert_eq!(planned["in_force"], true, "{stage} {layer}");
         }
     }
-    // Landlock's ABI is 7 on the reference machine: nothing is dropped there.
-    assert_eq!(
-        lines[1]["layers"]["workload"]["landlock"]["dropped"],
-        serde_json::json!([])
-    );
+    let dropped = &lines[1]["layers"]["workload"]["landlock"]["dropped"];
+    let dropped: Vec<&str> = dropped
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|entry| entry["right"].as_str().unwrap())
+        .collect();
+    let lacked: Vec<&str> = [
+        ("Landlock: device ioctls", "ioctl_dev"),
+        ("Landlock: scopes", "abstract_unix_socket"),
+    ]
+    .into_iter()
+    .filter(|(feature, _)| !support::features::has(feature))
+    .map(|(_, right)| right)
+    .collect();
+    assert_eq!(dropped, lacked);
     let observed = &lines[1]["observed"];
     if !observed.is_null() {
         assert_eq!(observed["no_new_privs"], true);

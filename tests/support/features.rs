@@ -51,3 +51,15 @@ pub fn left_out_without(name: &str, test: &str) -> bool {
     }
     missing
 }
+
+/// Whether a case of a test can use this policy here; if not, the case is left out.
+/// `strict` requires each right that it names.
+#[track_caller]
+pub fn can_use(policy: &str, test: &str) -> bool {
+    let can = policy != "strict" || has("Landlock: scopes");
+    if !can {
+        let case = format!("{test}, {policy}");
+        leave_out(&case, "this kernel lacks Landlock: scopes");
+    }
+    can
+}

@@ -74,7 +74,7 @@ fn share(directory: &Path) -> io::Result<()> {
 
 /// Where cargo says that it put the release: the triple and the target
 /// directory are its own affair.
-fn executable(name: &str) -> io::Result<PathBuf> {
+pub(crate) fn executable(name: &str) -> io::Result<PathBuf> {
     let output = cargo::cargo(&["build", "--release", "--package", name, "--bin", name])
         .arg("--message-format=json-render-diagnostics")
         .stderr(Stdio::inherit())

@@ -192,7 +192,7 @@ impl Ready {
             .arg(&image)
             .arg("-append")
             .arg(format!(
-                "console={console} quiet panic=-1 {}",
+                "console={console} quiet panic=-1 mitigations=off {}",
                 self.command_line
             ))
             .stdin(Stdio::null())

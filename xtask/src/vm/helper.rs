@@ -16,7 +16,7 @@ use super::{Built, artifact};
 use crate::debian::Apt;
 use crate::guest::{self, X86_64_WITH_ROOT};
 use crate::test::Tally;
-use crate::{cargo, install, setup, text};
+use crate::{cargo, dist, install, setup, text};
 
 /// What the tests execute.
 const PACKAGES: &[&str] = &[
@@ -234,9 +234,16 @@ fn fill(root: &Path, built: &[Built]) -> io::Result<()> {
         install::library(&library)?;
         copy_tree(root, &library)?;
     }
+    // The program that ships, at the place of the one that the tests were built with.
+    let release = dist::executable("nsexec")?;
     for built in built {
+        let program = if built.is_test {
+            &built.program
+        } else {
+            &release
+        };
         let mut strip = Command::new("objcopy");
-        strip.arg("--strip-all").arg(&built.program);
+        strip.arg("--strip-all").arg(program);
         install::done(strip.arg(beneath(root, &built.program)?))?;
     }
     // Both are where the tests write.

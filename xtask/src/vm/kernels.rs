@@ -106,6 +106,34 @@ pub(super) const ABSENCES: &[Absence] = &[
         ],
     },
     Absence {
+        name: "Landlock: scopes",
+        tests: &[
+            "landlock_rules::a_target_does_not_choose_what_is_granted",
+            "lock_down::strict_reads_and_does_not_write",
+            "lock_down::the_program_has_what_its_policy_gives_and_no_more, strict",
+            "lock_down::under_a_domain_the_files_of_the_targets_processes_are_out_of_reach, strict",
+            "policies::the_kernel_answers_as_the_policies_mean, strict",
+            "program_lookup::the_look_up_goes_on_past_what_the_user_cannot_execute, strict",
+            "seccomp_fd::a_filter_is_in_force_besides_the_policys, strict",
+            "strict::strict_changes_nothing_and_reaches_nobody",
+        ],
+    },
+    Absence {
+        name: "Landlock: refer",
+        tests: &[
+            "bad_input::a_policy_from_a_file_is_in_force",
+            "lock_down::landlock_lets_programs_outside_the_root_not_execute",
+            "lock_down::the_childs_last_calls_are_close_range_and_seccomp",
+            "lock_down::the_helper_is_locked_down_before_it_clones",
+            "lock_down::the_status_lines_tell_what_is_asked_and_in_force",
+            "lock_down::under_a_domain_the_files_of_the_targets_processes_are_out_of_reach",
+        ],
+    },
+    Absence {
+        name: "Landlock: device ioctls",
+        tests: &["landlock_rules::a_device_under_the_name_of_a_terminal_gets_no_ioctl"],
+    },
+    Absence {
         name: "Landlock: log flags",
         tests: &[
             "explain::what_is_audited_is_reported_by_rule_and_stays_refused",
