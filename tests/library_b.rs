@@ -572,6 +572,65 @@ fn runc_1_1_is_told_that_its_message_can_come() {
     assert!(untold.report.starts_with('{'), "{untold:?}");
 }
 
+/// CVE-2019-5736: the nsexec.c of runc 1.1 took the runtime's file out of a container's
+/// reach, and the other half of runc 1.1 relies on it.
+#[test]
+fn the_file_of_runc_1_1_is_out_of_reach() {
+    if support::left_out_without_root("the_file_of_runc_1_1_is_out_of_reach") {
+        return;
+    }
+    let target = Target::new();
+    let bootstrap = joining(target.pid(), &MOST);
+    for link in Link::ALL {
+        let exec = Exec::new(runtime(link), &bootstrap);
+        let exec = exec.set("RUNTIME_LEADING_NUL", "1");
+        let environment = exec.environment.clone();
+        let outcome = exec.run();
+        assert!(outcome.stage0.success(), "{link:?}: {outcome:?}");
+        let state = &outcome.state;
+        assert_eq!(state.get("own_file"), "read-only mount", "{link:?}");
+        assert_eq!(state.get("rest"), REST, "{link:?}");
+        let argument = runtime(link).into_os_string();
+        assert_eq!(state.get("argument.0"), argument.to_str().unwrap());
+        let given = environment.iter().map(|(k, v)| (k.as_str(), v.as_str()));
+        assert_eq!(state.environment(), given.collect());
+        let descriptors = state.get("descriptors").split(' ');
+        let ours = descriptors.map(|fd| fd.parse().unwrap());
+        let ours = ours.filter(|fd| *fd < 6 || !crosses_exec(*fd));
+        assert_eq!(ours.collect::<Vec<i32>>(), [0, 1, 2, 3, 4, 5], "{link:?}");
+    }
+    // Other runtimes see to it by themselves.
+    let outcome = Exec::new(runtime(Link::Static), &bootstrap).run();
+    assert_eq!(outcome.state.get("own_file"), "writable");
+
+    // Who may clone no mount gets a copy in memory.
+    let directory = support::temporary_directory("own");
+    let program = directory.join("runtime");
+    fs::copy(runtime(Link::Static), &program).unwrap();
+    let mut chmod = Command::new("chmod");
+    chmod.args(["-R", "a+rx"]).arg(&directory);
+    succeed(chmod);
+    let map = || {
+        Some(Mapping {
+            map: id_map::parse(b"0 65534 1\n").unwrap(),
+            tool: None,
+        })
+    };
+    let rootless = Bootstrap {
+        create: BTreeSet::from([Namespace::User]),
+        uid_map: map(),
+        gid_map: map(),
+        rootless_euid: true,
+        ..nothing()
+    };
+    let mut exec = Exec::new(program, &rootless).set("RUNTIME_LEADING_NUL", "1");
+    exec.uid = Some(65_534);
+    let outcome = exec.run();
+    fs::remove_dir_all(&directory).unwrap();
+    assert!(outcome.stage0.success(), "{outcome:?}");
+    assert_eq!(outcome.state.get("own_file"), "sealed memory");
+}
+
 #[test]
 fn the_ceiling_is_in_force_when_it_is_asked_for() {
     if support::left_out_without_root("the_ceiling_is_in_force_when_it_is_asked_for") {

@@ -202,7 +202,10 @@ fn stock_runc_enters_its_container_through_libnsexec() {
                 }
             }
         }
-        let entered = fs::read_to_string(&witness).unwrap().lines().count();
+        let entered = fs::read_to_string(&witness).unwrap();
+        let protected = entered.lines().all(|line| line == "libnsexec, protected");
+        assert!(protected, "runc's own file is in reach: {entered}");
+        let entered = entered.lines().count();
         assert_eq!(entered, execs, "through libnsexec");
         println!("user namespace {user_namespace}: entered {entered} times");
     }

@@ -31,9 +31,16 @@ void nsexec(void);
 void nsexec_set_ceiling(void);
 
 /*
- Tells the runtime with one NUL on the init pipe that protocol B's message can
- come, which runc 1.1 waits for. Call it before nsexec(); it is off by default,
- because runc 1.2 and later would take the NUL for a wrong answer.
+ For runc 1.1, whose program a container could overwrite without it: nsexec()
+ then protects the program as the nsexec.c of runc 1.1 does (CVE-2019-5736). Unless
+ its file lies on a read-only mount, it executes the program again, with the same
+ arguments and environment, from a read-only clone of that mount or from sealed
+ memory.
+
+ It then tells the runtime with one NUL on the init pipe that protocol B's message
+ can come, which runc 1.1 waits for. Call it before nsexec(); it is off by default,
+ because runc 1.2 and later protect their program by themselves, and would take the
+ NUL for a wrong answer.
  */
 void nsexec_send_leading_nul(void);
 

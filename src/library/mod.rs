@@ -31,8 +31,10 @@ pub struct Options {
     /// clone: for runtimes that only join. One that mounts, creates namespaces or
     /// traces afterwards cannot work under it.
     pub ceiling: bool,
-    /// One NUL is written to the init pipe before protocol B's message is read:
-    /// runc 1.1 waits for it.
+    /// The runtime is runc 1.1. One NUL is written to the init pipe before protocol
+    /// B's message is read, which it waits for; and before that the program executes
+    /// itself again from where a container cannot write to its file, which runc 1.2
+    /// and later do by themselves (CVE-2019-5736).
     pub leading_nul: bool,
 }
 

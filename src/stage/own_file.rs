@@ -4,8 +4,9 @@
 //! /proc/CHILD/exe open and, once the helper has exited, write to the file on
 //! the host. Through a read-only mount that open for writing is EROFS.
 
-use std::ffi::CString;
+use std::ffi::{CString, OsString};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::unix::ffi::OsStringExt as _;
 
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, SealFlag, fcntl};
@@ -13,8 +14,13 @@ use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::statvfs::{FsFlags, fstatvfs};
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::sys::{exec, mount, process};
+use crate::sys::exec::{self, StringArray};
+use crate::sys::{mount, process};
 use crate::target::Procfs;
+use crate::target::procfs_root::read_all;
+
+/// Longest list of arguments, in bytes: what execve(2) takes with the largest stack.
+const MAX_ARGUMENTS: usize = 6 << 20;
 
 /// Why the helper's file cannot be written through the running helper.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,27 +52,54 @@ impl OwnFile {
 /// `LockDown`: neither a read-only clone of the file's mount nor a sealed copy
 /// in memory can be had.
 pub fn protect_own_file() -> Result<()> {
-    let procfs = Procfs::open()?;
-    let file = own_file(&procfs)?;
+    let arguments = || std::env::args_os().map(OsString::into_vec).collect();
+    protect(&Procfs::open()?, || Ok(arguments()))?;
+    // After the program has executed itself, ps(1) would show a number.
+    process::set_name(c"nsexec").map_err(|errno| failed("PR_SET_NAME", errno))
+}
+
+/// As [`protect_own_file`], for the program of a runtime, in its constructor: there
+/// the standard library may not have the arguments yet, so that /proc gives them.
+pub(crate) fn protect_runtime(procfs: &Procfs) -> Result<()> {
+    protect(procfs, || {
+        let file = procfs
+            .open_file(c"self/cmdline")
+            .map_err(|errno| failed("/proc/self/cmdline", errno))?;
+        let text = read_all(file, MAX_ARGUMENTS, &"/proc/self/cmdline")?;
+        let arguments = text.split_inclusive(|byte| *byte == 0);
+        Ok(arguments
+            .map(|argument| argument.strip_suffix(&[0]).unwrap_or(argument).to_vec())
+            .collect())
+    })
+}
+
+/// Returns where the file is out of reach; else `arguments` are those that the program
+/// is executed with again.
+fn protect(procfs: &Procfs, arguments: impl FnOnce() -> Result<Vec<Vec<u8>>>) -> Result<()> {
+    let file = own_file(procfs)?;
     if judge(&file)?.is_some() {
-        // After the program has executed itself, ps(1) would show a number.
-        return process::set_name(c"nsexec").map_err(|errno| failed("PR_SET_NAME", errno));
+        return Ok(());
     }
+    let arguments = arguments()?.into_iter().map(CString::new);
+    let argv = arguments
+        .collect::<std::result::Result<_, _>>()
+        .map(StringArray::new)
+        .map_err(|_| failed("its arguments", Errno::EINVAL))?;
     // What fails here is retried from memory: no CAP_SYS_ADMIN, an old kernel,
     // a file of another mount namespace.
     if let Ok(tree) = mount::detached_read_only(file.as_fd())
         && is_read_only(&tree)?
     {
-        exec::execute_again(tree.as_fd());
+        exec::execute_again(tree.as_fd(), &argv);
     }
-    let copy = sealed_copy(&file, &procfs)?;
+    let copy = sealed_copy(&file, procfs)?;
     // Not sealed, it would be copied again and again.
     if !is_sealed(&copy) {
         return Err(failed("sealing a copy in memory", Errno::EPERM));
     }
     Err(failed(
         "executing a copy in memory",
-        exec::execute_again(copy.as_fd()),
+        exec::execute_again(copy.as_fd(), &argv),
     ))
 }
 
@@ -145,8 +178,8 @@ fn sealed_copy(file: &OwnedFd, procfs: &Procfs) -> Result<OwnedFd> {
 fn failed(what: &str, errno: Errno) -> Error {
     Error::new(
         ErrorKind::LockDown,
-        format!("the helper's own file cannot be protected: {what}"),
+        format!("the program's own file cannot be protected: {what}"),
     )
     .because(errno)
-    .right("install nsexec on a read-only mount")
+    .right("install it on a read-only mount")
 }

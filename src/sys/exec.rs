@@ -78,15 +78,9 @@ struct EnvironmentPointer(*const *const c_char);
 // nothing in it changes the environment.
 unsafe impl Sync for EnvironmentPointer {}
 
-/// Executes `file` with this process's own arguments and environment, both
-/// unchanged. Returns only when that failed.
-pub(crate) fn execute_again(file: BorrowedFd<'_>) -> Errno {
-    use std::os::unix::ffi::OsStringExt;
-    let arguments = std::env::args_os().map(|argument| CString::new(argument.into_vec()));
-    let Ok(arguments) = arguments.collect() else {
-        return Errno::EINVAL;
-    };
-    let argv = StringArray::new(arguments);
+/// Executes `file` with this process's own environment, unchanged. Returns only when
+/// that failed.
+pub(crate) fn execute_again(file: BorrowedFd<'_>, argv: &StringArray) -> Errno {
     // SAFETY: as for execve, with AT_EMPTY_PATH and "" the descriptor itself is
     // executed; environ is a null-terminated array of
     // strings by the C library's promise.

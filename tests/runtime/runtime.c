@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/statvfs.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -69,7 +70,23 @@ static void file(const char *name, const char *path)
 		close(fd);
 }
 
-int main(void)
+/* How a container that has this process could reach the runtime's file. */
+static const char *own_file(void)
+{
+	struct statvfs mount;
+	int seals, fd = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return strerror(errno);
+	seals = fcntl(fd, F_GET_SEALS);
+	if (fstatvfs(fd, &mount))
+		mount.f_flag = 0;
+	close(fd);
+	if (mount.f_flag & ST_RDONLY)
+		return "read-only mount";
+	return seals > 0 && seals & F_SEAL_WRITE ? "sealed memory" : "writable";
+}
+
+int main(int argc, char **argv)
 {
 	static const char *const namespaces[] = {
 		"cgroup", "ipc", "mnt", "net", "pid", "time", "user", "uts", NULL,
@@ -85,6 +102,9 @@ int main(void)
 	       prctl(PR_GET_DUMPABLE));
 	printf("thread=%ld\nremembered=%d\n", syscall(SYS_gettid), mutex.__data.__owner);
 	printf("stack=%lu\n", (unsigned long)__builtin_frame_address(0) & 15);
+	for (int i = 0; i < argc; i++)
+		printf("argument.%d=%s\n", i, argv[i]);
+	printf("own_file=%s\n", own_file());
 	printf("cwd=%s\n", getcwd(text, sizeof text));
 	for (int i = 0; namespaces[i]; i++) {
 		snprintf(path, sizeof path, "/proc/self/ns/%s", namespaces[i]);

@@ -24,7 +24,7 @@ use super::log::{Log, tell_fatal};
 use super::{Callers, Options};
 use crate::error::{Error, ErrorKind, Result};
 use crate::request::{NamespaceSource, Pid, Selection, TargetId};
-use crate::stage::clean;
+use crate::stage::{clean, own_file};
 use crate::sys::clone::{Parentage, Side, clone};
 use crate::target::{Memberships, Procfs, Target};
 use crate::wire::env_b::Environment;
@@ -73,8 +73,12 @@ struct Prepared {
 
 impl Prepared {
     fn new(pipe: i32, options: Options, log: &Log) -> Result<Self> {
-        let callers = Callers::remember()?;
         let procfs = Procfs::open()?;
+        if options.leading_nul {
+            // As the nsexec.c of runc 1.1, whose other half does not (CVE-2019-5736).
+            own_file::protect_runtime(&procfs)?;
+        }
+        let callers = Callers::remember()?;
         clean::assert_single_thread(&procfs)?;
         log.debug("=> nsexec container setup");
         log_affinity(log);
