@@ -4,8 +4,10 @@
 /// What became of a signal that a process was sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Taking {
-    /// It was taken, or it is blocked.
+    /// It was taken.
     Taken,
+    /// The main thread blocks it.
+    Blocked,
     /// The process runs, and is about to take it.
     Soon,
     /// The process waits all the same, where a signal wakes one that can be
@@ -30,8 +32,11 @@ impl Pending {
     pub fn taking(self, signal: i32) -> Taking {
         let shift = u32::try_from(signal - 1).ok();
         let bit = shift.and_then(|shift| 1_u64.checked_shl(shift));
-        if self.pending & !self.blocked & bit.unwrap_or(0) == 0 {
+        let bit = bit.unwrap_or(0);
+        if self.pending & bit == 0 {
             Taking::Taken
+        } else if self.blocked & bit != 0 {
+            Taking::Blocked
         } else if self.waits {
             Taking::Stuck
         } else {
@@ -91,7 +96,7 @@ mod tests {
     fn a_process_is_stuck_with_a_signal_that_it_does_not_block() {
         let stopped = parse(STOPPED.as_bytes()).expect("a state and three sets");
         assert_eq!(stopped.taking(libc::SIGTERM), Taking::Stuck);
-        assert_eq!(stopped.taking(libc::SIGINT), Taking::Taken, "it is blocked");
+        assert_eq!(stopped.taking(libc::SIGINT), Taking::Blocked);
         assert_eq!(
             stopped.taking(libc::SIGHUP),
             Taking::Taken,

@@ -376,7 +376,7 @@ impl Parent {
             (child, pidfd),
             Starting { report, stat },
             state,
-            self.session,
+            (self.session, self.signals),
             lines.take(),
         )?;
         let explainer = self.explainer.as_ref();

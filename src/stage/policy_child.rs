@@ -160,6 +160,9 @@ fn give_up_power(line: UnixStream) -> std::result::Result<File, Errno> {
         inheritable: none,
     })?;
     process::set_undumpable()?;
+    // After the last change of credentials, which clears it. A helper that ended
+    // before is at its end of the line.
+    process::set_killed_with_parent()?;
     seccomp::load(&filter)?;
     // read(2) and write(2) are on the list, recv(2) and send(2) are not.
     Ok(File::from(OwnedFd::from(line)))

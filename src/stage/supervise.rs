@@ -25,6 +25,7 @@ use crate::request::Pid;
 use crate::seccomp::program::Program;
 use crate::sys::credentials::{self, CapabilityState};
 use crate::sys::descriptor;
+use crate::sys::signal::CallersSignals;
 use crate::sys::wait::{Change, Patience, change};
 use crate::sys::{pidfd, process, seccomp, signal};
 
@@ -58,7 +59,7 @@ pub(crate) enum Start {
 /// on, and how long it may take from one look to the next. One that waits in the
 /// kernel without an end never takes it.
 const LOOKS: u8 = 3;
-const PATIENCE: TimeSpec = TimeSpec::from_duration(Duration::from_millis(200));
+const PATIENCE: TimeSpec = TimeSpec::from_duration(Duration::from_millis(150));
 /// How long the helper waits for each of the others, the child, the reader of
 /// its lines, the explainer, once a signal wants its end: with the looks at the
 /// program less than a second.
@@ -77,6 +78,7 @@ pub(crate) struct Supervisor {
     state: OwnedFd,
     signals: Signals,
     session: Session,
+    caller: CallersSignals,
     lines: Option<StatusLines>,
     /// A signal was received whose sender wants an end.
     asked: bool,
@@ -120,7 +122,7 @@ impl Supervisor {
         (child, pidfd): (Pid, OwnedFd),
         starting: Starting,
         state: OwnedFd,
-        session: Session,
+        (session, caller): (Session, CallersSignals),
         lines: Option<StatusLines>,
     ) -> Result<Self> {
         let signals = Signals::open().map_err(|errno| system("signalfd", errno))?;
@@ -131,6 +133,7 @@ impl Supervisor {
             state,
             signals,
             session,
+            caller,
             lines,
             asked: false,
         })
@@ -304,10 +307,14 @@ impl Supervisor {
                     passed = match passed {
                         None => None,
                         Some((signal, left)) => match self.taking(signal) {
-                            Taking::Taken => None,
                             Taking::Soon => Some((signal, left)),
-                            Taking::Stuck if left > 1 => Some((signal, left - 1)),
-                            Taking::Stuck => return Ok(Ended::Interrupted(signal)),
+                            // The program blocks it by itself: that is its decision.
+                            Taking::Blocked if !self.caller.blocks(signal) => None,
+                            Taking::Taken => None,
+                            Taking::Blocked | Taking::Stuck if left > 1 => Some((signal, left - 1)),
+                            Taking::Blocked | Taking::Stuck => {
+                                return Ok(Ended::Interrupted(signal));
+                            }
                         },
                     };
                 }

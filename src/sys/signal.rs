@@ -82,6 +82,11 @@ impl CallersSignals {
         Ok(())
     }
 
+    /// Whether the caller blocks the signal.
+    pub(crate) fn blocks(&self, signal: i32) -> bool {
+        Signal::try_from(signal).is_ok_and(|signal| self.mask.contains(signal))
+    }
+
     /// Gives the caller's signals back, in the process that becomes the program.
     pub(crate) fn give_back(&self) -> Result<(), Errno> {
         for (signal, disposition) in [(libc::SIGCHLD, self.child), (libc::SIGPIPE, self.pipe)] {

@@ -1,8 +1,9 @@
 //! The target's cgroups, cgroup v1, v2 and both at once.
 
 use std::os::fd::OwnedFd;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use nix::errno::Errno;
 use nix::fcntl::{OFlag, open};
 use nix::sys::stat::Mode;
 
@@ -16,8 +17,8 @@ use crate::procfs::mountinfo;
 /// in itself.
 ///
 /// # Errors
-/// `Target`: a hierarchy is not mounted, or the cgroup is outside what the
-/// caller's cgroup namespace shows.
+/// `Target`: a hierarchy is not mounted, the cgroup is outside what the caller's
+/// cgroup namespace shows, or it is frozen.
 pub(crate) fn open_procs(target: &Target, procfs: &Procfs) -> Result<Vec<OwnedFd>> {
     let unreadable = |file: &str, fault: &dyn std::fmt::Display| {
         Error::new(ErrorKind::Safety, format!("/proc/self/{file}: {fault}"))
@@ -35,6 +36,7 @@ pub(crate) fn open_procs(target: &Target, procfs: &Procfs) -> Result<Vec<OwnedFd
             let wrong = format!("the target's cgroup {path} is not below a mounted hierarchy");
             Error::new(ErrorKind::Target, wrong).right("mount it, or leave -c out")
         })?;
+        refuse_frozen(&directory)?;
         let file = directory.join("cgroup.procs");
         let flags = OFlag::O_WRONLY | OFlag::O_CLOEXEC | OFlag::O_NOFOLLOW;
         files.push(open(&file, flags, Mode::empty()).map_err(|errno| {
@@ -43,6 +45,40 @@ pub(crate) fn open_procs(target: &Target, procfs: &Procfs) -> Result<Vec<OwnedFd
     }
     Ok(files)
 }
+
+/// A program in a frozen cgroup never begins, and takes no signal.
+fn refuse_frozen(directory: &Path) -> Result<()> {
+    for (name, frozen) in FROZEN {
+        let file = directory.join(name);
+        let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC | OFlag::O_NOFOLLOW;
+        let failed =
+            |errno| Error::new(ErrorKind::Target, file.display().to_string()).because(errno);
+        let open = match open(&file, flags, Mode::empty()) {
+            Ok(open) => open,
+            // The file of the other version, or of another controller; or this
+            // is the root of its hierarchy, which is never frozen.
+            Err(Errno::ENOENT) => continue,
+            Err(errno) => return Err(failed(errno)),
+        };
+        let text = read_all(open, MAX_FILE, &file.display())?;
+        let lines = text.split(|byte| *byte == b'\n');
+        if lines.clone().any(|line| frozen.contains(&line)) {
+            let wrong = format!("the target's cgroup {} is frozen", directory.display());
+            return Err(Error::new(ErrorKind::Target, wrong)
+                .right("thaw it first: a program in it would not begin"));
+        }
+    }
+    Ok(())
+}
+
+/// The files that tell it, of cgroup v2 and of the freezer of v1, also of a cgroup
+/// whose parent is frozen, and the lines that say so.
+const FROZEN: [(&str, &[&[u8]]); 3] = [
+    ("cgroup.events", &[b"frozen 1"]),
+    // It was requested, and is not complete yet.
+    ("cgroup.freeze", &[b"1"]),
+    ("freezer.state", &[b"FROZEN", b"FREEZING"]),
+];
 
 fn read_own(procfs: &Procfs, path: &std::ffi::CStr) -> Result<Vec<u8>> {
     let what = format!("/proc/{}", path.to_string_lossy());

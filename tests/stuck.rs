@@ -1,0 +1,712 @@
+//! Wherever it is stuck, SIGTERM, SIGINT and SIGHUP end the helper at once, and
+//! its child does not outlive it.
+//!
+//! A row of [`SCENES`] is one situation in which nothing goes on by itself: a
+//! file system whose server does not answer, a pipe that nobody reads or writes,
+//! a process that is stopped or frozen. The signals take turns.
+#![allow(clippy::unwrap_used, reason = "in a test, a panic is how it fails")]
+
+mod support;
+
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader, Write};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::os::unix::process::ExitStatusExt;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use support::cgroup::{Cgroup, HIERARCHIES};
+use support::protocol_a::{become_subreaper, hand_over, shell};
+use support::{NSEXEC, Target, fail, temporary_directory};
+
+/// How long the helper may take. Three helpers have to take longer before that
+/// is a failure: the machine may be busy.
+const AT_ONCE: Duration = Duration::from_secs(1);
+
+/// A helper that is stuck.
+struct Scene {
+    helper: Child,
+    /// The process that gets the signal, where that is not the helper.
+    signalled: Option<Pid>,
+    /// The exit status of a program that ended already: it is not lost.
+    known: Option<i32>,
+    /// What keeps it stuck. Dropped in this order.
+    _servers: Vec<Server>,
+    _pipes: Vec<OwnedFd>,
+    _cgroup: Option<Frozen>,
+    _target: Target,
+    _directory: Option<Directory>,
+}
+
+/// A directory that is removed with its value.
+struct Directory(PathBuf);
+
+impl Drop for Directory {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+/// A process that ends with its value.
+struct Server(Child);
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// A cgroup that is frozen.
+struct Frozen {
+    cgroup: Cgroup,
+    switch: PathBuf,
+    thawed: &'static str,
+}
+
+impl Drop for Frozen {
+    fn drop(&mut self) {
+        let _ = fs::write(&self.switch, self.thawed);
+    }
+}
+
+/// Where the requests of a file system end, linux/fuse.h.
+#[derive(Clone, Copy)]
+enum Until {
+    /// Its server takes none: a waiting process can be killed.
+    Mounted,
+    /// It takes this one, and never answers: nothing ends a waiting process.
+    Lookup,
+    Open,
+    Read,
+}
+
+impl Until {
+    fn opcode(self) -> &'static str {
+        match self {
+            Self::Mounted => "0",
+            Self::Lookup => "1",
+            Self::Open => "14",
+            Self::Read => "15",
+        }
+    }
+}
+
+/// The server of the file system that does not answer.
+fn hanging_fs() -> &'static PathBuf {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    BUILT.get_or_init(|| {
+        let program = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("hanging_fs");
+        let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/hanging_fs.c");
+        let mut gcc = Command::new("gcc");
+        gcc.args(["-O1", "-static", "-Wall", "-Werror", "-o"]);
+        support::succeed({
+            gcc.arg(&program).arg(source);
+            gcc
+        });
+        program
+    })
+}
+
+/// Mounts it in the target's mount namespace.
+fn mount(target: &Target, directory: &str, until: Until) -> Server {
+    let root = target.root();
+    fs::create_dir_all(root.join(directory.trim_start_matches('/'))).unwrap();
+    let device = root.join("tmp/fuse");
+    if !device.exists() {
+        fs::copy(hanging_fs(), root.join("tmp/hanging_fs")).unwrap();
+        let mut mknod = Command::new("mknod");
+        mknod.arg(&device).args(["c", "10", "229"]);
+        support::succeed(mknod);
+    }
+    let mut nsenter = Command::new("nsenter");
+    nsenter.args([
+        "-t",
+        &target.pid().to_string(),
+        "-m",
+        "--",
+        "/tmp/hanging_fs",
+    ]);
+    nsenter.args(["/tmp/fuse", directory, until.opcode()]);
+    until_mounted(&mut nsenter)
+}
+
+/// Starts a server, and waits for its word.
+fn until_mounted(command: &mut Command) -> Server {
+    command.stdin(Stdio::null()).stdout(Stdio::piped());
+    let mut server = command.spawn().unwrap();
+    let mut line = String::new();
+    let mut stdout = BufReader::new(server.stdout.take().unwrap());
+    let server = Server(server);
+    stdout.read_line(&mut line).unwrap();
+    assert_eq!(line, "mounted\n");
+    server
+}
+
+/// A pipe that takes nothing more.
+fn full_pipe() -> (OwnedFd, OwnedFd) {
+    let (read, write) = pipe();
+    let end = File::from(write.try_clone().unwrap());
+    let size = fcntl(&write, FcntlArg::F_GETPIPE_SZ).unwrap();
+    (&end)
+        .write_all(&vec![b'x'; usize::try_from(size).unwrap()])
+        .unwrap();
+    (read, write)
+}
+
+/// A pipe with room for one page.
+fn small_pipe() -> (OwnedFd, OwnedFd) {
+    let (read, write) = pipe();
+    fcntl(&write, FcntlArg::F_SETPIPE_SZ(4096)).unwrap();
+    (read, write)
+}
+
+fn pipe() -> (OwnedFd, OwnedFd) {
+    nix::unistd::pipe2(OFlag::O_CLOEXEC).unwrap()
+}
+
+/// `nsexec ARGUMENTS` with the signals at their defaults, whatever started the
+/// tests.
+fn nsexec(arguments: &[&str]) -> Command {
+    let mut command = Command::new("env");
+    command
+        .arg("--default-signal=HUP,INT,TERM")
+        .arg(NSEXEC)
+        .args(arguments);
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
+    command
+}
+
+impl Scene {
+    fn start(target: Target, mut command: Command) -> Self {
+        Self {
+            helper: command.spawn().unwrap(),
+            signalled: None,
+            known: None,
+            _servers: Vec::new(),
+            _pipes: Vec::new(),
+            _cgroup: None,
+            _target: target,
+            _directory: None,
+        }
+    }
+
+    fn with_server(mut self, server: Server) -> Self {
+        self._servers.push(server);
+        self
+    }
+
+    fn with_pipe(mut self, end: OwnedFd) -> Self {
+        self._pipes.push(end);
+        self
+    }
+
+    /// `nsexec -t PID -a ARGUMENTS`.
+    fn into_target(target: Target, arguments: &[&str]) -> Self {
+        let pid = target.pid().to_string();
+        let all = [&["-t", &pid, "-a"], arguments].concat();
+        Self::start(target, nsexec(&all))
+    }
+
+    /// The same, with a file system below /mnt.
+    fn below(until: Until, arguments: &[&str]) -> Self {
+        let target = Target::new();
+        let server = mount(&target, "/mnt", until);
+        Self::into_target(target, arguments).with_server(server)
+    }
+
+    /// The same, with these descriptors from 3 on, and options for them.
+    fn with(files: Vec<OwnedFd>, arguments: &[&str]) -> Self {
+        let target = Target::new();
+        let pid = target.pid().to_string();
+        let mut command = nsexec(&[&["-t", &pid, "-a"], arguments].concat());
+        hand_over(&mut command, files);
+        Self::start(target, command)
+    }
+
+    /// Its standard output, or error, is a pipe that is full.
+    fn printing(error: bool, arguments: &[&str]) -> Self {
+        let target = Target::new();
+        let pid = target.pid().to_string();
+        let (reader, end) = full_pipe();
+        let mut command = nsexec(&[&["-t", &pid], arguments].concat());
+        if error {
+            command.stderr(end);
+        } else {
+            command.stdout(end);
+        }
+        Self::start(target, command).with_pipe(reader)
+    }
+}
+
+/// The children of a process, theirs, and so on.
+fn descendants(pid: Pid) -> Vec<Pid> {
+    let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"));
+    let children = children.unwrap_or_default();
+    let children = children
+        .split_whitespace()
+        .map(|pid| Pid::from_raw(pid.parse().unwrap()));
+    children
+        .flat_map(|child| [vec![child], descendants(child)].concat())
+        .collect()
+}
+
+/// Whether a process will execute nothing more: it is gone, or a zombie, or
+/// waits in the kernel with a SIGKILL.
+fn is_over(pid: Pid) -> bool {
+    let Ok(status) = fs::read_to_string(format!("/proc/{pid}/status")) else {
+        return true;
+    };
+    let field = |name: &str| {
+        let line = status.lines().find(|line| line.starts_with(name));
+        line.map_or("", |line| line[name.len()..].trim()).to_owned()
+    };
+    let killed = |name| u64::from_str_radix(&field(name), 16).unwrap_or(0) & 1 << 8 != 0;
+    field("State:").starts_with(['Z', 'X']) || killed("SigPnd:") || killed("ShdPnd:")
+}
+
+/// Waits until it has done all that it does: its descendants and it do not run,
+/// and are the same for a while.
+fn until_stuck(name: &str, scene: &mut Scene) {
+    let helper = pid(&scene.helper);
+    let mut before = Vec::new();
+    let mut same = 0;
+    for _ in 0..400 {
+        std::thread::sleep(Duration::from_millis(25));
+        let ended = scene.helper.try_wait().unwrap();
+        assert!(
+            ended.is_none() || scene.signalled.is_some(),
+            "{name}: it was not stuck: {ended:?}"
+        );
+        let all = [vec![helper], descendants(helper)].concat();
+        let now: Vec<_> = all
+            .iter()
+            .map(|pid| {
+                let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+                let times: Vec<&str> = stat.split(' ').skip(2).step_by(11).take(2).collect();
+                let switches = fs::read_to_string(format!("/proc/{pid}/status"));
+                let switches = switches.unwrap_or_default();
+                let switches = switches.lines().find(|line| line.starts_with("voluntary"));
+                (*pid, times.join(" "), switches.map(str::to_owned))
+            })
+            .collect();
+        same = if now == before { same + 1 } else { 0 };
+        before = now;
+        if same == 12 {
+            return;
+        }
+    }
+    panic!("{name}: it does not come to rest: {before:?}");
+}
+
+fn pid(child: &Child) -> Pid {
+    Pid::from_raw(child.id().try_into().unwrap())
+}
+
+/// How long the helper takes to end by the signal; `None`: it did not.
+fn end_by(name: &str, scene: &mut Scene, signal: Signal, number: i32) -> Option<Duration> {
+    let below = descendants(pid(&scene.helper));
+    let begun = Instant::now();
+    if let Some(other) = scene.signalled {
+        kill(other, signal).unwrap();
+        while !is_over(other) {
+            if begun.elapsed() > Duration::from_secs(10) {
+                kill(other, Signal::SIGKILL).unwrap();
+                return None;
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        return Some(begun.elapsed());
+    }
+    kill(pid(&scene.helper), signal).unwrap();
+    let status = loop {
+        if let Some(status) = scene.helper.try_wait().unwrap() {
+            break status;
+        }
+        if begun.elapsed() > Duration::from_secs(10) {
+            scene.helper.kill().unwrap();
+            scene.helper.wait().unwrap();
+            return None;
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    };
+    let took = begun.elapsed();
+    let expected = match scene.known {
+        Some(known) => status.code() == Some(known),
+        None => status.signal() == Some(number),
+    };
+    assert!(expected, "{name}: {status}");
+    for pid in below {
+        let end = Instant::now() + Duration::from_secs(10);
+        while !is_over(pid) {
+            assert!(Instant::now() < end, "{name}: process {pid} outlives it");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+    Some(took)
+}
+
+/// A situation by its name.
+type Row = (&'static str, fn() -> Scene);
+
+const SCENES: [Row; 32] = [
+    // Before anything of the target is there.
+    ("--help into a full pipe", || {
+        Scene::printing(false, &["--help"])
+    }),
+    ("--features into a full pipe", || {
+        Scene::printing(false, &["--features"])
+    }),
+    ("--dry-run into a full pipe", || {
+        Scene::printing(false, &["-a", "--dry-run"])
+    }),
+    ("a usage error into a full pipe", || {
+        Scene::printing(true, &["--nonsense"])
+    }),
+    ("an error into a full pipe", || {
+        Scene::printing(true, &["-a", "--", "no-such-program"])
+    }),
+    ("a filter that never comes", || {
+        let (reader, end) = pipe();
+        Scene::with(vec![reader], &["--seccomp-fd", "3", "--", "true"]).with_pipe(end)
+    }),
+    ("the plan into a full status pipe", || {
+        let (reader, end) = full_pipe();
+        Scene::with(vec![end], &["--status-fd", "3", "--", "true"]).with_pipe(reader)
+    }),
+    ("the plan into a full status socket", || {
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        theirs.set_nonblocking(true).unwrap();
+        while (&theirs).write(&[b'x'; 4096]).is_ok() {}
+        theirs.set_nonblocking(false).unwrap();
+        let scene = Scene::with(vec![theirs.into()], &["--status-fd", "3", "--", "true"]);
+        scene.with_pipe(ours.into())
+    }),
+    ("a failure into a full status pipe", || {
+        let (reader, end) = full_pipe();
+        let arguments = [
+            "--policy",
+            "/nowhere.toml",
+            "--status-fd",
+            "3",
+            "--",
+            "true",
+        ];
+        Scene::with(vec![end], &arguments).with_pipe(reader)
+    }),
+    ("a policy on a file system that hangs", || {
+        let directory = temporary_directory("stuck");
+        let mut unshare = Command::new("unshare");
+        unshare.arg("--mount").arg(hanging_fs()).arg("/dev/fuse");
+        let server = until_mounted(unshare.arg(&directory).arg("0"));
+        let target = Target::new();
+        let mut command = Command::new("nsenter");
+        command.args(["-t", &server.0.id().to_string(), "-m", "--", NSEXEC]);
+        command.args(["-t", &target.pid().to_string(), "-a", "--policy"]);
+        command
+            .arg(directory.join("policy.toml"))
+            .args(["--", "true"]);
+        command.stdin(Stdio::null()).stderr(Stdio::null());
+        let mut scene = Scene::start(target, command).with_server(server);
+        scene._directory = Some(Directory(directory));
+        scene
+    }),
+    ("a policy's compiler that is stopped", stopped_compiler),
+    // In the target's file system, before the child is there.
+    ("a working directory on a file system that hangs", || {
+        Scene::below(Until::Mounted, &["-w=/mnt/directory", "--", "true"])
+    }),
+    ("a root on a file system that hangs", || {
+        Scene::below(Until::Mounted, &["-r=/mnt/directory", "--", "true"])
+    }),
+    // The child, before it is the program.
+    ("a look-up that is not taken", || {
+        Scene::below(Until::Mounted, &["--", "/mnt/program"])
+    }),
+    ("a look-up that is not answered", || {
+        Scene::below(Until::Lookup, &["--", "/mnt/program"])
+    }),
+    ("an execution whose open is not answered", || {
+        Scene::below(Until::Open, &["--", "/mnt/program"])
+    }),
+    ("an execution whose read is not answered", || {
+        Scene::below(Until::Read, &["--", "/mnt/program"])
+    }),
+    ("a directory inside that is not answered", || {
+        Scene::below(Until::Lookup, &["-W", "/mnt/directory", "--", "true"])
+    }),
+    ("a child that is stopped", || {
+        let mut scene = Scene::below(Until::Mounted, &["--", "/mnt/program"]);
+        until_stuck("before the stop", &mut scene);
+        let child = descendants(pid(&scene.helper));
+        kill(*child.first().unwrap(), Signal::SIGSTOP).unwrap();
+        scene
+    }),
+    ("a look-up without a helper", || {
+        let target = Target::new();
+        let server = mount(&target, "/mnt", Until::Mounted);
+        let pid = target.pid().to_string();
+        let command = nsexec(&["-t", &pid, "-m", "-F", "--", "/mnt/program"]);
+        Scene::start(target, command).with_server(server)
+    }),
+    // The program.
+    ("a program that sleeps", || {
+        Scene::into_target(Target::new(), &["--", "sleep", "1000"])
+    }),
+    ("a program that waits for its child", || {
+        Scene::into_target(Target::new(), &["--", "sh", "-c", "sleep 1000; exit 3"])
+    }),
+    ("a program whose read is not answered", || {
+        Scene::below(Until::Read, &["--", "cat", "/mnt/file"])
+    }),
+    ("a program that is stopped", || {
+        let script = "kill -STOP $$; exit 3";
+        Scene::into_target(Target::new(), &["--", "sh", "-c", script])
+    }),
+    ("a program in a frozen cgroup, version 2", || frozen(false)),
+    ("a program in a frozen cgroup, version 1", || frozen(true)),
+    ("a started line that finds no room", || {
+        let (reader, end) = small_pipe();
+        // The plan fits into a page, and no other line beside it.
+        let arguments = ["--status-fd", "3", "--", "sleep", "1000"];
+        Scene::with(vec![end], &arguments).with_pipe(reader)
+    }),
+    ("a last line that finds no room", || {
+        let (reader, end) = small_pipe();
+        let arguments = ["--status-fd", "3", "--", "true"];
+        let mut scene = Scene::with(vec![end], &arguments).with_pipe(reader);
+        scene.known = Some(0);
+        scene
+    }),
+    (
+        "a caller that blocks all signals and ignores SIGCHLD",
+        || {
+            let target = Target::new();
+            let mut command = Command::new("env");
+            command.args(["--block-signal", "--ignore-signal=CHLD", NSEXEC, "-t"]);
+            command.args([&target.pid().to_string(), "-a", "--", "cat"]);
+            let (reader, end) = pipe();
+            command.stdin(reader).env("NSEXEC_TEST", "blocked");
+            Scene::start(target, command).with_pipe(end)
+        },
+    ),
+    // Protocol A.
+    ("a pid that cannot be reported", || {
+        let target = Target::new();
+        let (reader, end) = full_pipe();
+        let command = protocol_a(&target, end);
+        Scene::start(target, command).with_pipe(reader)
+    }),
+    ("an initConfig that never comes", || {
+        let target = Target::new();
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        let command = protocol_a(&target, theirs.into());
+        reported(target, command, &ours).with_pipe(ours.into())
+    }),
+    ("an initConfig whose program hangs", || {
+        let target = Target::new();
+        let server = mount(&target, "/mnt", Until::Mounted);
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        let command = protocol_a(&target, theirs.into());
+        let scene = reported(target, command, &ours).with_server(server);
+        let mut config = shell("true");
+        config["args"] = serde_json::json!(["/mnt/program"]);
+        writeln!(&ours, "{config}").unwrap();
+        ours.shutdown(std::net::Shutdown::Write).unwrap();
+        scene.with_pipe(ours.into())
+    }),
+];
+
+/// A helper whose policy's compiler was stopped while it worked.
+fn stopped_compiler() -> Scene {
+    let directory = temporary_directory("stuck-policy");
+    let manifest = directory.join("long.toml");
+    let line = "# a manifest that takes a while\n";
+    fs::write(&manifest, line.repeat(30_000)).unwrap();
+    let path = manifest.to_string_lossy().into_owned();
+    for _ in 0..50 {
+        let mut scene = Scene::into_target(Target::new(), &["--policy", &path, "--", "true"]);
+        let helper = pid(&scene.helper);
+        let end = Instant::now() + Duration::from_secs(2);
+        while Instant::now() < end {
+            let Some(compiler) = descendants(helper).first().copied() else {
+                continue;
+            };
+            let status = fs::read_to_string(format!("/proc/{compiler}/status"));
+            // It has given up its power, and compiles.
+            if !status.unwrap_or_default().contains("Seccomp:\t2") {
+                continue;
+            }
+            let stopped = kill(compiler, Signal::SIGSTOP).is_ok();
+            std::thread::sleep(Duration::from_millis(100));
+            if stopped && !is_over(compiler) && scene.helper.try_wait().unwrap().is_none() {
+                fs::remove_dir_all(&directory).unwrap();
+                return scene;
+            }
+            break;
+        }
+        let _ = scene.helper.kill();
+        let _ = scene.helper.wait();
+    }
+    panic!("the compiler was too quick fifty times");
+}
+
+/// A program that was frozen while it ran.
+fn frozen(version_1: bool) -> Scene {
+    let parent = HIERARCHIES
+        .into_iter()
+        .find(|parent| {
+            let v2 = fs::exists(format!("{parent}/cgroup.controllers")).unwrap();
+            v2 != version_1 && fs::exists(format!("{parent}/cgroup.procs")).unwrap()
+        })
+        .unwrap_or_else(|| panic!("no hierarchy of this version is mounted"));
+    let cgroup = Cgroup::beneath(parent).unwrap();
+    let target = Target::new();
+    cgroup.add(target.pid());
+    let mut scene = Scene::into_target(target, &["-c", "--", "sleep", "1000"]);
+    until_stuck("before the freeze", &mut scene);
+    // The target itself goes on: nobody would wait for its end otherwise.
+    fs::write(
+        format!("{parent}/cgroup.procs"),
+        scene._target.pid().to_string(),
+    )
+    .unwrap();
+    let directory = PathBuf::from(parent).join(cgroup.name());
+    let (switch, state, thawed) = if version_1 {
+        ("freezer.state", "FROZEN", "THAWED")
+    } else {
+        ("cgroup.freeze", "1", "0")
+    };
+    let switch = directory.join(switch);
+    fs::write(&switch, state).unwrap();
+    let events = directory.join("cgroup.events");
+    for _ in 0..400 {
+        let now = fs::read_to_string(if version_1 { &switch } else { &events }).unwrap();
+        if now.contains("frozen 1") || now.contains("FROZEN") {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    scene._cgroup = Some(Frozen {
+        cgroup,
+        switch,
+        thawed,
+    });
+    scene
+}
+
+/// The helper of protocol A, with this pipe.
+fn protocol_a(target: &Target, pipe: OwnedFd) -> Command {
+    become_subreaper();
+    let mut command = nsexec(&["init"]);
+    command.env("_LIBCONTAINER_INITPID", target.pid().to_string());
+    command.env("_LIBCONTAINER_INITTYPE", "setns");
+    command.env("_LIBCONTAINER_INITPIPE", "3");
+    hand_over(&mut command, vec![pipe]);
+    command
+}
+
+/// The child of protocol A gets the signal.
+fn reported(target: Target, mut command: Command, pipe: &UnixStream) -> Scene {
+    let helper = command.spawn().unwrap();
+    drop(command);
+    let mut scene = Scene {
+        helper,
+        signalled: None,
+        known: None,
+        _servers: Vec::new(),
+        _pipes: Vec::new(),
+        _cgroup: None,
+        _target: target,
+        _directory: None,
+    };
+    let line = support::protocol_a::read_line(pipe);
+    scene.signalled = Some(Pid::from_raw(support::protocol_a::pid_of(&line)));
+    scene.helper.wait().unwrap();
+    scene
+}
+
+#[test]
+fn a_signal_ends_the_helper_wherever_it_is_stuck() {
+    if support::left_out_without_root("a_signal_ends_the_helper_wherever_it_is_stuck") {
+        return;
+    }
+    let signals = [
+        (Signal::SIGTERM, 15),
+        (Signal::SIGINT, 2),
+        (Signal::SIGHUP, 1),
+    ];
+    let only = std::env::var("STUCK").unwrap_or_default();
+    let mut wrong = Vec::new();
+    let mut slowest = Duration::ZERO;
+    let turns = signals.into_iter().cycle();
+    for ((name, set_up), (signal, number)) in SCENES.into_iter().zip(turns) {
+        if !name.contains(&only) {
+            continue;
+        }
+        let took: Vec<Option<Duration>> = (0..3)
+            .map(|_| {
+                let mut scene = set_up();
+                until_stuck(name, &mut scene);
+                end_by(name, &mut scene, signal, number)
+            })
+            // The first that is in time is enough.
+            .scan(false, |done, took| {
+                let next = (!*done).then_some(took);
+                *done |= took.is_some_and(|took| took < AT_ONCE);
+                next
+            })
+            .collect();
+        println!("{name}: {signal}: {took:?}");
+        match took.iter().flatten().min() {
+            Some(least) if *least < AT_ONCE => slowest = slowest.max(*least),
+            _ => wrong.push(name),
+        }
+    }
+    println!("{} situations, {slowest:?} at most", SCENES.len());
+    assert!(wrong.is_empty(), "{wrong:?}");
+}
+
+#[test]
+fn a_frozen_cgroup_is_refused_before_the_start() {
+    if support::left_out_without_root("a_frozen_cgroup_is_refused_before_the_start") {
+        return;
+    }
+    let parents = HIERARCHIES.into_iter();
+    let parents = parents.filter(|parent| fs::exists(format!("{parent}/cgroup.procs")).unwrap());
+    let mut tried = 0;
+    for parent in parents {
+        let cgroup = Cgroup::beneath(parent).unwrap();
+        let directory = PathBuf::from(parent).join(cgroup.name());
+        let v2 = directory.join("cgroup.freeze");
+        let (switch, frozen, thawed) = if v2.exists() {
+            (v2, "1", "0")
+        } else {
+            (directory.join("freezer.state"), "FROZEN", "THAWED")
+        };
+        let target = Target::new();
+        cgroup.add(target.pid());
+        fs::write(&switch, frozen).unwrap();
+        let cgroup = Frozen {
+            cgroup,
+            switch,
+            thawed,
+        };
+        let message = fail(target.nsexec(["-a", "-c", "--", "true"]), 125);
+        let expected = format!("{} is frozen; thaw it first", cgroup.cgroup.name());
+        assert!(message.contains(&expected), "{message}");
+        fs::write(&cgroup.switch, thawed).unwrap();
+        drop(target);
+        tried += 1;
+    }
+    assert!(tried > 0, "no hierarchy can be written to");
+}
