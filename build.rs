@@ -29,6 +29,10 @@ mod error;
 mod json;
 
 #[expect(dead_code, reason = "the library uses what compiling alone does not")]
+#[path = "src/printable.rs"]
+mod printable;
+
+#[expect(dead_code, reason = "the library uses what compiling alone does not")]
 #[expect(unreachable_pub, reason = "public in the library")]
 #[path = "src/policy"]
 mod policy {

@@ -4,8 +4,10 @@
 //! kind, and two sentences for people: what was wrong, and what would be right.
 
 use std::error::Error as StdError;
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::ops::Range;
+
+use crate::printable::Escaping;
 
 /// The result of everything in this crate that can fail.
 pub type Result<T> = std::result::Result<T, Error>;
@@ -140,8 +142,11 @@ impl Error {
     }
 }
 
+/// In one line, with control characters escaped: the texts of targets, policies
+/// and runtimes are quoted in errors.
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut f = Escaping(f);
         f.write_str(&self.0.wrong)?;
         if let Some(source) = &self.0.source {
             write!(f, ": {source}")?;
@@ -197,6 +202,14 @@ impl<R: fmt::Display + fmt::Debug> StdError for Fault<R> {}
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_others_wrote_does_not_reach_a_terminal_as_it_is() {
+        let error = Error::new(ErrorKind::Target, "a\x1b[2Jb")
+            .because("c\nd")
+            .right("e\u{9b}f");
+        assert_eq!(error.to_string(), "a\\u{1b}[2Jb: c\\nd; e\\u{9b}f");
+    }
 
     #[test]
     fn each_kind_has_its_documented_exit_status() {

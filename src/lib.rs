@@ -10,6 +10,7 @@ mod landlock;
 pub mod library;
 mod plan;
 pub mod policy;
+mod printable;
 pub mod procfs;
 pub mod request;
 pub mod seccomp;

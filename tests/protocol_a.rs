@@ -539,3 +539,61 @@ fn a_container_that_fakes_its_null_device_gains_nothing() {
     assert_success(&outcome);
     assert_eq!(outcome.stdout, "1000\n0\n");
 }
+
+/// An engine's profile names a hundred calls of other architectures, and standard
+/// error is the program's.
+#[test]
+fn calls_that_are_none_here_take_one_line_at_most() {
+    if support::left_out_without_root("calls_that_are_none_here_take_one_line_at_most") {
+        return;
+    }
+    let target = Target::new();
+    let said = |names: &[&str]| {
+        let mut config = config(&["/bin/true"]);
+        let call = |name: &&str| json!({ "name": name, "action": -3, "args": null });
+        config["config"]["seccomp"] = json!({
+            "default_action": -1,
+            "architectures": ["amd64"],
+            "syscalls": names.iter().map(call).collect::<Vec<_>>(),
+        });
+        let outcome = Exec::into(target.pid()).run_config(&config);
+        assert_success(&outcome);
+        outcome.stderr
+    };
+    assert_eq!(
+        said(&["chown32", "_llseek", "mmap2", "riscv_flush_icache"]),
+        ""
+    );
+    assert_eq!(
+        said(&["b\x1b[2J", "chown32", "c\n\u{9b}", "a\x7f", "a\x7f"]),
+        "nsexec: warning: seccomp: 3 names are no system calls, and are ignored: \
+         a\\u{7f}, b\\u{1b}[2J, c\\n\\u{9b}\n"
+    );
+    let many: Vec<String> = (0..84).map(|n| format!("call{n:02}")).collect();
+    let many: Vec<&str> = many.iter().map(String::as_str).collect();
+    assert_eq!(
+        said(&many),
+        "nsexec: warning: seccomp: 84 names are no system calls, and are ignored: \
+         call00, call01, call02, ...\n"
+    );
+}
+
+#[test]
+fn names_in_errors_are_escaped() {
+    if support::left_out_without_root("names_in_errors_are_escaped") {
+        return;
+    }
+    let target = Target::new();
+    let name = "no\x1b[2J\n\u{9b}\x7f\u{e9}";
+    let message = support::fail(target.nsexec(["-a", "--", name]), 127);
+    assert_eq!(message.lines().count(), 1, "{message:?}");
+    assert!(
+        message.contains("no\\u{1b}[2J\\n\\u{9b}\\u{7f}\u{e9}"),
+        "{message:?}"
+    );
+    let planned = support::succeed(target.nsexec(["-a", "--dry-run", "--", name]));
+    let controls = planned.chars().filter(|c| c.is_control()).count();
+    assert_eq!(controls, 1, "the newline: {planned:?}");
+    let plan: serde_json::Value = serde_json::from_str(&planned).unwrap();
+    assert_eq!(plan["program"], json!([name]));
+}

@@ -331,8 +331,4 @@ fn a_file_of_no_format_is_an_error() {
     // The same on the command line, in the process that was called.
     let message = support::fail(target.nsexec(["-m", "-F", "--", "/tmp/bad"]), 126);
     assert!(message.contains("format"), "{message}");
-    // And its last status line is not lost.
-    let told = support::run(target.nsexec(["-m", "-F", "--status-fd", "2", "--", "/tmp/bad"]));
-    let told = support::text(&told.stderr);
-    assert!(told.contains("\"event\":\"failed\""), "{told}");
 }

@@ -6,6 +6,7 @@ use super::Plan;
 use super::layers::{StageStatus, Status};
 use crate::landlock::ruleset::DomainStatus;
 use crate::policy::resolved::{Capabilities, Environment, Keyring, ResolvedPolicy};
+use crate::printable;
 use crate::request::{Directory, Explain, WorkDir};
 use crate::stage::seccomp_fd::AddedFilters;
 use crate::target::Memberships;
@@ -16,7 +17,7 @@ impl Plan {
     /// The plan as one JSON object: what would be done.
     #[must_use]
     pub fn to_json(&self) -> String {
-        self.to_value().to_string()
+        printable::json(&self.to_value())
     }
 
     pub(crate) fn to_value(&self) -> Value {

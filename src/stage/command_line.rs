@@ -297,7 +297,7 @@ impl Plan {
         if request.no_fork {
             // Its own pid, where the files are: in the caller's pid namespace.
             move_to_cgroups(&self.cgroups, std::process::id())?;
-            let failure = become_without_fork(&image, lines);
+            let failure = become_without_fork(&image);
             let error = failure.into_error_in(&program, directory.as_deref());
             // The numbers of their descriptors are closed when execve fails.
             std::mem::forget((image, self.cgroups, procfs, supervisor, explainer));
@@ -463,28 +463,18 @@ fn prepare_to_leave(line: &Line, session: Session) -> std::result::Result<(), Fa
     }
 }
 
-fn become_without_fork(image: &Image, lines: &mut Option<StatusLines>) -> Failure {
-    let report = match lines.take() {
-        // The one descriptor that stays open until execve: what fails is a line.
-        Some(lines) => Ok((None, lines.into_descriptor())),
+fn become_without_fork(image: &Image) -> Failure {
+    match pipe2(OFlag::O_CLOEXEC) {
         // Nobody reads it: what fails is returned, and reported by this process.
-        None => pipe2(OFlag::O_CLOEXEC).map(|(end, report)| (Some(end), report)),
-    };
-    let (end, report) = match report {
-        Ok(report) => report,
-        Err(errno) => return Failure::new(Step::Descriptors, errno),
-    };
-    let told = end.is_none();
-    drop(end);
-    let line = Line {
-        report,
-        leave: None,
-    };
-    let failure = image.become_program(&line);
-    if told {
-        *lines = Some(StatusLines::of(line.report));
+        Ok((end, report)) => {
+            drop(end);
+            image.become_program(&Line {
+                report,
+                leave: None,
+            })
+        }
+        Err(errno) => Failure::new(Step::Descriptors, errno),
     }
-    failure
 }
 
 /// What the policy lets the program hold, as far as the helper has it.

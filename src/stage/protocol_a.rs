@@ -4,6 +4,7 @@
 //! initConfig arrives after the joins, so that it is parsed under the ceiling,
 //! by a process that can do no harm yet.
 
+use std::collections::BTreeSet;
 use std::ffi::CString;
 use std::mem::ManuallyDrop;
 use std::os::fd::{AsFd, OwnedFd};
@@ -26,16 +27,19 @@ use super::preserved::Preserved;
 use super::signals::Signals;
 use super::small_program;
 use crate::error::{Error, ErrorKind, Result};
+use crate::json::printable;
 use crate::plan::environment::{self, Variables};
 use crate::plan::layers::Stage;
 use crate::plan::{Accounts, Plan};
 use crate::policy::capability::Capability;
 use crate::policy::needs;
 use crate::policy::resolved::Process;
+use crate::printable::Printable;
 use crate::request::Pid;
 use crate::seccomp::compile::compile;
 use crate::seccomp::libcontainer;
 use crate::seccomp::program::Program;
+use crate::seccomp::table::is_known_somewhere;
 use crate::sys::clone::{Parentage, Side, clone};
 use crate::sys::exec::StringArray;
 use crate::sys::process::exit_now;
@@ -492,16 +496,15 @@ fn capabilities(wanted: crate::policy::capability::CapabilitySet) -> Result<Capa
     })
 }
 
-/// The filter of initConfig. Calls that this kernel's tables do not know are
-/// passed over with a word on standard error, as libcontainer does.
+/// The filter of initConfig. Calls that this architecture does not have are
+/// passed over, as libcontainer does.
 fn own_filter(config: &libcontainer::Config) -> Result<Program> {
     let failed = |what: String| Error::new(ErrorKind::Protocol, format!("seccomp: {what}"));
     let arch = filters::native()?;
     let resolved = libcontainer::resolve_libcontainer_2015(config, arch)
         .map_err(|reason| failed(reason.to_string()))?;
-    for name in resolved.skipped {
-        let skipped = failed(format!("{name} is no system call here, and is passed over"));
-        tell(&ForRuntime(&skipped));
+    if let Some(warning) = passed_over(&resolved.skipped) {
+        warn(&warning);
     }
     if let Some(call) = needs::denied_to_workload(&resolved.profile, arch) {
         return Err(failed(format!(
@@ -509,6 +512,35 @@ fn own_filter(config: &libcontainer::Config) -> Result<Program> {
         )));
     }
     compile(&resolved.profile, arch).map_err(|fault| failed(fault.to_string()))
+}
+
+/// One line for all names that no architecture has; none for those of other
+/// architectures, which cannot be called here: an engine's profile has a hundred
+/// of them, and standard error is the program's.
+fn passed_over(skipped: &[String]) -> Option<String> {
+    /// How many are named.
+    const NAMED: usize = 3;
+    let unknown = skipped.iter().filter(|name| !is_known_somewhere(name));
+    let unknown: BTreeSet<&String> = unknown.collect();
+    let count = unknown.len();
+    let named: Vec<String> = unknown
+        .into_iter()
+        .take(NAMED)
+        .map(|name| printable(name))
+        .collect();
+    let named = named.join(", ");
+    match count {
+        0 => None,
+        1 => Some(format!(
+            "seccomp: {named} is no system call, and is ignored"
+        )),
+        _ => {
+            let more = if count > NAMED { ", ..." } else { "" };
+            Some(format!(
+                "seccomp: {count} names are no system calls, and are ignored: {named}{more}"
+            ))
+        }
+    }
 }
 
 /// The error as libcontainer's JSON.
@@ -554,6 +586,6 @@ pub(crate) fn warn(warning: &str) {
 
 /// One line on standard error.
 pub(crate) fn tell(error: &dyn std::fmt::Display) {
-    let line = format!("nsexec: {error}\n");
+    let line = format!("nsexec: {}\n", Printable(error));
     let _ = nix::unistd::write(descriptor::standard(2), line.as_bytes());
 }

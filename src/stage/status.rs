@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use super::supervise::Ended;
 use crate::error::{Error, ErrorKind, Result};
+use crate::printable;
 use crate::procfs::status::{self, Seccomp};
 use crate::request::Pid;
 use crate::sys::descriptor;
@@ -38,20 +39,10 @@ impl StatusLines {
                 .because(errno)
                 .right("give the number of an open descriptor")
         })?;
-        Ok(Self::of(copy))
-    }
-
-    /// Lines on this descriptor, of which none waits.
-    pub(crate) fn of(fd: OwnedFd) -> Self {
-        Self {
-            fd,
+        Ok(Self {
+            fd: copy,
             waiting: Vec::new(),
-        }
-    }
-
-    /// The descriptor. Lines that wait are lost.
-    pub(crate) fn into_descriptor(self) -> OwnedFd {
-        self.fd
+        })
     }
 
     /// Writes a line, however long the reader takes. Signals must not be
@@ -83,7 +74,8 @@ impl StatusLines {
 
     /// Adds a line to those that wait.
     pub(crate) fn push(&mut self, value: &Value) {
-        self.waiting.extend_from_slice(value.to_string().as_bytes());
+        self.waiting
+            .extend_from_slice(printable::json(value).as_bytes());
         self.waiting.push(b'\n');
     }
 

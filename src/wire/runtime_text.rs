@@ -6,11 +6,12 @@
 //! in small letters.
 
 use std::error::Error as StdError;
-use std::fmt;
+use std::fmt::{self, Write as _};
 
 use nix::errno::Errno;
 
 use crate::error::Error;
+use crate::printable::Escaping;
 
 /// Prints the error.
 #[derive(Debug)]
@@ -18,6 +19,7 @@ pub(crate) struct ForRuntime<'a>(pub(crate) &'a Error);
 
 impl fmt::Display for ForRuntime<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut f = Escaping(f);
         f.write_str(self.0.wrong())?;
         match self.0.source().map(|source| (source, errno(source))) {
             Some((_, Some(errno))) => write!(f, ": {errno:?}: {}", errno.desc().to_lowercase())?,
