@@ -4,89 +4,10 @@
 
 mod support;
 
-use std::fs::File;
-use std::io::{Read, Write};
-use std::process::{Child, Command};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use support::session::Session;
 use support::{NSEXEC, Target};
-
-/// An interactive shell on a terminal of its own.
-struct Session {
-    shell: Child,
-    terminal: File,
-    seen: String,
-}
-
-impl Session {
-    fn new() -> Self {
-        let pty = nix::pty::openpty(None, None).unwrap();
-        let slave = File::from(pty.slave);
-        let mut command = Command::new("setsid");
-        command.args([
-            "--ctty",
-            "--wait",
-            "bash",
-            "--norc",
-            "--noprofile",
-            "--noediting",
-            "-i",
-        ]);
-        command
-            .env("PS1", "")
-            .env("TERM", "dumb")
-            .env_remove("PROMPT_COMMAND");
-        command.stdin(slave.try_clone().unwrap());
-        command.stdout(slave.try_clone().unwrap());
-        command.stderr(slave);
-        let shell = command.spawn().unwrap();
-        drop(command);
-        Self {
-            shell,
-            terminal: File::from(pty.master),
-            seen: String::new(),
-        }
-    }
-
-    fn type_in(&mut self, keys: &str) {
-        self.terminal.write_all(keys.as_bytes()).unwrap();
-    }
-
-    /// Reads until `text` has been printed, and forgets what came before.
-    fn expect(&mut self, text: &str) {
-        let end = Instant::now() + Duration::from_secs(15);
-        loop {
-            if let Some(at) = self.seen.find(text) {
-                self.seen.drain(..at + text.len());
-                return;
-            }
-            assert!(
-                Instant::now() < end,
-                "{text:?} was not printed: {:?}",
-                self.seen
-            );
-            let mut fds = [PollFd::new(
-                std::os::fd::AsFd::as_fd(&self.terminal),
-                PollFlags::POLLIN,
-            )];
-            if poll(&mut fds, PollTimeout::from(100_u16)).unwrap() > 0 {
-                let mut chunk = [0; 4096];
-                let read = self.terminal.read(&mut chunk).unwrap();
-                self.seen.push_str(&String::from_utf8_lossy(&chunk[..read]));
-            }
-        }
-    }
-}
-
-impl Drop for Session {
-    fn drop(&mut self) {
-        let _ = self.terminal.write_all(b"\nexit\nexit\n");
-        std::thread::sleep(Duration::from_millis(100));
-        let _ = self.shell.kill();
-        let _ = self.shell.wait();
-    }
-}
 
 /// The two ways in, which have to look the same.
 fn ways(target: &Target) -> [String; 2] {

@@ -15,6 +15,7 @@ pub mod left_out;
 pub mod protocol_a;
 pub mod protocol_b;
 pub mod runtime;
+pub mod session;
 pub mod share;
 pub mod trace;
 

@@ -100,7 +100,12 @@ impl Exec {
     }
 
     /// Runs it to the end, with initConfig as these bytes.
-    pub fn run(mut self, message: &[u8]) -> Outcome {
+    pub fn run(self, message: &[u8]) -> Outcome {
+        self.run_meanwhile(message, |_| ())
+    }
+
+    /// The same; `meanwhile` runs while the child, of this pid, waits for initConfig.
+    pub fn run_meanwhile(mut self, message: &[u8], meanwhile: impl FnOnce(i32)) -> Outcome {
         become_subreaper();
         let (ours, theirs) = UnixStream::pair().expect("a socketpair");
         ours.set_read_timeout(Some(Duration::from_secs(20)))
@@ -138,6 +143,7 @@ impl Exec {
         if status.success() {
             outcome.line = read_line(&ours);
             let pid = pid_of(&outcome.line);
+            meanwhile(pid);
             // A child that refuses early does not read all of a long message.
             let _ = (&ours).write_all(message);
             let _ = ours.shutdown(Shutdown::Write);

@@ -7,7 +7,9 @@ use std::time::Instant;
 
 use crate::test::Tally;
 use crate::vm::helper;
-use crate::{aarch64, cargo, codegen, dist, docs, no_arguments, probes, setup, test, text, vm};
+use crate::{
+    aarch64, attack, cargo, codegen, dist, docs, no_arguments, probes, setup, test, text, vm,
+};
 
 pub(crate) fn run(arguments: &[OsString]) -> io::Result<()> {
     no_arguments(arguments)?;
@@ -32,6 +34,7 @@ pub(crate) fn run(arguments: &[OsString]) -> io::Result<()> {
         tally = Some(counted);
         verdict
     });
+    steps.run("attack", attack::bounded);
     let mut elsewhere = true;
     steps.run("aarch64", || {
         elsewhere = aarch64::check()?.is_some();

@@ -15,6 +15,7 @@ use std::io;
 use std::process::ExitCode;
 
 mod aarch64;
+mod attack;
 mod bench;
 mod cargo;
 mod ci;
@@ -63,6 +64,12 @@ const COMMANDS: &[Command] = &[
         arguments: "",
         about: "everything that a change has to pass, and a table of it",
         run: ci::run,
+    },
+    Command {
+        name: "attack",
+        arguments: "[NAME]... [--binary PATH]",
+        about: "attack nsexec, and tools without its defences; a table of both",
+        run: attack::run,
     },
     Command {
         name: "aarch64",

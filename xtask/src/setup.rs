@@ -53,6 +53,7 @@ pub(crate) const RUST_SRC: Tool = tool(
     "/usr/lib/rustlib/src/rust/library/Cargo.lock",
     "rust-web-src",
 );
+pub(crate) const SETPRIV: Tool = tool("setpriv", "util-linux");
 pub(crate) const STRACE: Tool = tool("strace", "strace");
 pub(crate) const UNISTD_GENERIC: Tool = tool("/usr/include/asm-generic/unistd.h", "linux-libc-dev");
 /// Where Debian keeps it on x86_64; elsewhere its packages have none.

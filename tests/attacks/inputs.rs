@@ -1,0 +1,259 @@
+//! What the target, the caller or the machine gives the helper to read.
+
+use std::fs;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+use crate::Attack;
+use crate::arm::{
+    ADMIN, Arm, DEFAULT, Fault, Seen, Way, answer, bounded, broken, install, nsexec, program,
+    refused, with_open,
+};
+use crate::container::Container;
+use crate::running::Running;
+use crate::support::{self, Target, protocol_a, temporary_directory};
+
+pub(crate) const ATTACKS: &[Attack] = &[
+    Attack {
+        name: "device-as-passwd",
+        tries: "have a device of the target opened on the host, as its passwd",
+        control: Way::Runc,
+        ways: &[DEFAULT, ADMIN, Way::ProtocolA],
+        run: |way| node_is_opened(way, "node", "passwd"),
+        quick: true,
+    },
+    Attack {
+        name: "fifo-as-passwd",
+        tries: "have a FIFO of the target opened, as its passwd",
+        control: Way::Runc,
+        ways: &[DEFAULT, ADMIN, Way::ProtocolA],
+        run: |way| node_is_opened(way, "fifo", "passwd"),
+        quick: true,
+    },
+    Attack {
+        name: "device-as-group",
+        tries: "the same of a device, as its group",
+        control: Way::Runc,
+        ways: &[DEFAULT, Way::ProtocolA],
+        run: |way| node_is_opened(way, "node", "group"),
+        quick: true,
+    },
+    Attack {
+        name: "policy-replaced",
+        tries: "replace a policy in a directory that others can write",
+        control: Way::Other("nsexec, from a directory of root's"),
+        ways: &[DEFAULT],
+        run: |way| policy_file(way, 0o777, 0),
+        quick: true,
+    },
+    Attack {
+        name: "policy-directory-owner",
+        tries: "replace a policy in a directory of another user's",
+        control: Way::Other("nsexec, from a directory of root's"),
+        ways: &[DEFAULT],
+        run: |way| policy_file(way, 0o755, 65533),
+        quick: true,
+    },
+    Attack {
+        name: "configuration-dangles",
+        tries: "have /etc/nsexec.toml passed over: it is a link to nothing",
+        control: Way::Other("nsexec, without /etc/nsexec.toml"),
+        ways: &[DEFAULT],
+        run: |way| configuration(way, |path| symlink("/nowhere/nsexec.toml", path).unwrap()),
+        quick: true,
+    },
+    Attack {
+        name: "configuration-is-a-fifo",
+        tries: "have /etc/nsexec.toml passed over: it is a FIFO",
+        control: Way::Other("nsexec, without /etc/nsexec.toml"),
+        ways: &[DEFAULT],
+        run: |way| {
+            configuration(way, |path| {
+                nix::unistd::mkfifo(path, nix::sys::stat::Mode::from_bits_truncate(0o644)).unwrap();
+            })
+        },
+        quick: true,
+    },
+    success(
+        "success-of-prctl",
+        "become root by a set-user-ID program: prctl(2) answers 0",
+        &[DEFAULT],
+        |way| {
+            let target = Target::new();
+            install(&target, "hostile");
+            let file = target.root().join("bin/hostile");
+            fs::set_permissions(file, fs::Permissions::from_mode(0o4755)).expect("a mode");
+            let options = ["-a", "-S", "1000", "-G", "1000"];
+            lied(
+                way,
+                &target,
+                &[libc::SYS_prctl],
+                &options,
+                &["/bin/hostile", "set-user-id"],
+            )
+        },
+    ),
+];
+
+/// A row whose caller lies: a filter of its own answers calls with success.
+const fn success(
+    name: &'static str,
+    tries: &'static str,
+    ways: &'static [Way],
+    run: fn(Way) -> Arm,
+) -> Attack {
+    Attack {
+        name,
+        tries,
+        control: Way::Nsenter,
+        ways,
+        run,
+        quick: true,
+    }
+}
+
+/// Enters under a filter that answers `calls` with success; the caller is in group
+/// 4, can inherit a capability, and has the host's root at descriptor 9.
+fn lie(
+    way: Way,
+    target: &Target,
+    calls: &[i64],
+    options: &[&str],
+    words: &[&str],
+) -> Result<Output, Fault> {
+    let mut numbers: Vec<String> = calls.iter().map(i64::to_string).collect();
+    numbers.push("--".to_owned());
+    let filter = program("errno0").display().to_string();
+    let caller = ["setpriv", "--groups=4,20", "--inh-caps=+net_raw", &filter];
+    let prefix: Vec<&str> = caller
+        .into_iter()
+        .chain(numbers.iter().map(String::as_str))
+        .collect();
+    let command = way.enter_by(&prefix, target.pid(), options, words);
+    bounded(&mut with_open(9, "/", command))
+}
+
+/// What `hostile.c` does under such a filter. Without one, nsexec has to withstand
+/// it and run the program, so that a refusal is one of the lie.
+fn lied(way: Way, target: &Target, calls: &[i64], options: &[&str], words: &[&str]) -> Arm {
+    let hostile = target.root().join("bin/hostile");
+    if !hostile.exists() {
+        install(target, "hostile");
+    }
+    if way.is_nsexec() {
+        let seen = answer(&lie(way, target, &[], options, words)?)?;
+        if matches!(seen, Seen::Harm(_)) {
+            return Ok(seen);
+        }
+    }
+    let output = lie(way, target, calls, options, words)?;
+    answer(&output).or_else(|_| by_the_lie(way, &output))
+}
+
+/// nsexec refused, and would not have without the lie.
+fn by_the_lie(way: Way, output: &Output) -> Arm {
+    if !way.is_nsexec() {
+        return broken(format!("{output:?}"));
+    }
+    refused(output, &[""])
+}
+
+/// A watcher in a target, on a file that is a device or a FIFO.
+pub(crate) fn watch(pid: i32, kind: &str, file: &str) -> Result<Running, Fault> {
+    let words = ["/bin/watch", kind, file];
+    let mut watcher = Running::start(&mut Way::BusyboxNsenter.enter(pid, &["-m"], &words));
+    watcher.says("watching")?;
+    Ok(watcher)
+}
+
+/// A node in the place of a file that the helper reads, and who opens it.
+fn node_is_opened(way: Way, kind: &str, name: &str) -> Arm {
+    let file = format!("/etc/{name}");
+    let make = |root: &Path| {
+        let node = root.join("etc").join(name);
+        let _ = fs::remove_file(&node);
+        let mut mknod = Command::new(if kind == "fifo" { "mkfifo" } else { "mknod" });
+        mknod.arg(&node);
+        if kind == "node" {
+            mknod.args(["c", "1", "3"]);
+        }
+        support::succeed(mknod);
+    };
+    if way == Way::Runc {
+        let container = Container::start(|_| ())?;
+        make(&container.root());
+        let watcher = watch(container.pid(), kind, &file)?;
+        bounded(&mut container.exec(&["--user", "1000"], &["/bin/true"]))?;
+        fs::write(container.root().join("tmp/done"), "").expect("a file");
+        return answer(&watcher.output()?);
+    }
+    let target = Target::new();
+    install(&target, "watch");
+    make(&target.root());
+    let watcher = watch(target.pid(), kind, &file)?;
+    if way == Way::ProtocolA {
+        let mut exec = protocol_a::Exec::into(target.pid());
+        exec.program = nsexec();
+        exec.run_config(&protocol_a::config(&["true"]));
+    } else {
+        bounded(&mut way.enter(target.pid(), &["-a"], &["/bin/true"]))?;
+    }
+    fs::write(target.root().join("tmp/done"), "").expect("a file");
+    answer(&watcher.output()?)
+}
+
+/// A policy that others have put into the place of `strict`: what `admin` allows.
+fn policy_file(way: Way, mode: u32, owner: u32) -> Arm {
+    let directory = temporary_directory("policy");
+    let policies = Path::new(env!("CARGO_MANIFEST_DIR")).join("policies");
+    for (from, to) in [
+        ("admin.toml", "strict.toml"),
+        ("seccomp/ceiling-host.json", "seccomp/ceiling-host.json"),
+    ] {
+        let to = directory.join(to);
+        fs::create_dir_all(to.parent().expect("a directory")).expect("a directory");
+        fs::copy(policies.join(from), to).expect("a copy");
+    }
+    let target = Target::new();
+    install(&target, "hostile");
+    if way.is_nsexec() {
+        fs::set_permissions(&directory, fs::Permissions::from_mode(mode)).expect("a mode");
+        std::os::unix::fs::chown(&directory, Some(owner), Some(owner)).expect("an owner");
+    }
+    let mut command = Command::new(nsexec());
+    command.arg("--policy").arg(directory.join("strict.toml"));
+    command.args(["-t", &target.pid().to_string(), "-a", "--"]);
+    command.args(["/bin/hostile", "unshare", "0x10000000", "user"]);
+    let output = bounded(command.stdin(Stdio::null()))?;
+    fs::remove_dir_all(&directory).expect("the directory");
+    answer(&output).or_else(|_| refused(&output, &["can write it", "belongs to user"]))
+}
+
+/// In mounts of its own, /etc is a directory whose nsexec.toml is what `make` makes;
+/// without one, the default policy is the right one.
+fn configuration(way: Way, make: impl FnOnce(&Path)) -> Arm {
+    let etc = temporary_directory("etc");
+    if way.is_nsexec() {
+        make(&etc.join("nsexec.toml"));
+    }
+    let target = Target::new();
+    install(&target, "hostile");
+    let script = "mount --bind $0 /etc && exec \"$@\"";
+    let mut command = Command::new("unshare");
+    command
+        .args(["--mount", "sh", "-c", script])
+        .arg(&etc)
+        .arg(nsexec());
+    command.args([
+        "-t",
+        &target.pid().to_string(),
+        "-a",
+        "--",
+        "/bin/hostile",
+        "executed",
+    ]);
+    let output = bounded(command.stdin(Stdio::null()))?;
+    fs::remove_dir_all(&etc).expect("the directory");
+    answer(&output).or_else(|_| refused(&output, &["/etc/nsexec.toml", "/nowhere"]))
+}

@@ -1,0 +1,101 @@
+//! `cargo xtask attack`: attacks on nsexec, each with a control that is open.
+
+use std::ffi::{OsStr, OsString};
+use std::io;
+use std::path::PathBuf;
+
+use crate::{cargo, setup};
+
+/// Names the nsexec that is attacked in the place of the one that is built.
+const BINARY: &str = "NSEXEC_ATTACK_BINARY";
+
+/// What the words of the command line mean.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Asked {
+    names: Vec<OsString>,
+    binary: Option<PathBuf>,
+}
+
+impl Asked {
+    fn read(arguments: &[OsString]) -> io::Result<Self> {
+        let mut asked = Self::default();
+        let mut rest = arguments.iter();
+        while let Some(word) = rest.next() {
+            if word == "--binary" {
+                let path = rest
+                    .next()
+                    .ok_or_else(|| io::Error::other("--binary takes a path"))?;
+                asked.binary = Some(std::path::absolute(path)?);
+            } else if word.as_encoded_bytes().starts_with(b"-") {
+                let wrong =
+                    format!("unexpected argument {word:?}; it takes --binary PATH and names");
+                return Err(io::Error::other(wrong));
+            } else {
+                asked.names.push(word.clone());
+            }
+        }
+        Ok(asked)
+    }
+}
+
+pub(crate) fn run(arguments: &[OsString]) -> io::Result<()> {
+    let asked = Asked::read(arguments)?;
+    let every = OsStr::new("--all").to_owned();
+    let words = if asked.names.is_empty() {
+        vec![every]
+    } else {
+        asked.names
+    };
+    attack(&words, asked.binary)
+}
+
+/// Those that every run of the tests has too.
+pub(crate) fn bounded() -> io::Result<()> {
+    attack(&[], None)
+}
+
+fn attack(words: &[OsString], binary: Option<PathBuf>) -> io::Result<()> {
+    for tool in setup::tools(&[
+        setup::BUSYBOX,
+        setup::GCC,
+        setup::NSENTER,
+        setup::RUNC,
+        setup::SETPRIV,
+        setup::STRACE,
+        setup::UNSHARE,
+    ])? {
+        println!("without {}: the attacks that need it fail", tool.program);
+    }
+    let mut command = cargo::cargo(&["test", "--quiet", "--test", "attacks", "--", "--table"]);
+    command.args(words).envs(binary.map(|path| (BINARY, path)));
+    let status = command.status()?;
+    if status.success() {
+        Ok(())
+    } else {
+        Err(io::Error::other(
+            "an attack is not blocked, a control is not open, or one is broken",
+        ))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Asked;
+
+    fn read(words: &[&str]) -> std::io::Result<Asked> {
+        Asked::read(&words.iter().map(Into::into).collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn names_and_a_binary_are_read() {
+        let asked = read(&["tiocsti", "--binary", "/tmp/nsexec", "keys"]).expect("right words");
+        assert_eq!(asked.names, ["tiocsti", "keys"]);
+        assert_eq!(
+            asked.binary.as_deref(),
+            Some(std::path::Path::new("/tmp/nsexec"))
+        );
+        assert!(read(&["--binary"]).is_err());
+        assert!(read(&["--all"]).is_err());
+        assert_eq!(read(&[]).expect("no words"), Asked::default());
+    }
+}
