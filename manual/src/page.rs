@@ -43,7 +43,8 @@ fn filled(page: &str, table: &Roff) -> Vec<u8> {
 fn options() -> Roff {
     let mut roff = Roff::new();
     for option in options::all() {
-        tagged(&mut roff, synopsis(option), option.help);
+        let text = format!("{}. {}", capitalised(option.help), option.rule);
+        tagged(&mut roff, synopsis(option), &text);
     }
     roff
 }

@@ -27,18 +27,14 @@ const MAX_DESCRIPTOR: u64 = 0x7fff_ffff;
 /// # Errors
 /// The first thing that is wrong.
 pub fn command(written: Written) -> Result<Command, UsageFault> {
-    for (name, command) in [
-        (Name::Help, Command::Help),
-        (Name::Version, Command::Version),
-        (Name::Features, Command::Features),
-    ] {
-        if written
-            .options
-            .iter()
-            .any(|given| given.option.name == name)
-        {
-            return Ok(command);
-        }
+    let prints = |given: &Given| match given.option.name {
+        Name::Help => Some(Command::Help),
+        Name::Version => Some(Command::Version),
+        Name::Features => Some(Command::Features),
+        _ => None,
+    };
+    if let Some(command) = written.options.iter().find_map(prints) {
+        return Ok(command);
     }
     let options = Options(written.options);
     options.refuse_repeats()?;
@@ -272,12 +268,7 @@ impl Options {
             return Ok(Selection::All { except: named });
         }
         // Without a target, a new root or directory is a place to go as well.
-        let elsewhere = [
-            Name::Root,
-            Name::WorkDir,
-            Name::WorkDirInside,
-            Name::Environment,
-        ];
+        let elsewhere = [Name::Root, Name::WorkDir, Name::WorkDirInside];
         if named.is_empty() && !elsewhere.into_iter().any(|name| self.has(name)) {
             return Err(UsageFault::Nothing);
         }

@@ -10,7 +10,8 @@ pub(crate) mod report;
 use std::os::fd::OwnedFd;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::policy::resolved::{Environment, ResolvedPolicy};
+use crate::policy::capability::CapabilitySet;
+use crate::policy::resolved::{Capabilities, Environment, ResolvedPolicy};
 use crate::request::{Namespace, Request, Selection};
 use crate::stage::own_file::OwnFile;
 use crate::stage::policy_choice::Origin;
@@ -115,6 +116,16 @@ impl Plan {
                          capabilities are not handed to another user";
             return Err(Error::new(ErrorKind::Usage, wrong)
                 .right("leave it out, or join a user namespace with -U"));
+        }
+        if request.keep_caps
+            && policy.process.capabilities == Capabilities::Keep(CapabilitySet::EMPTY)
+        {
+            let wrong = format!(
+                "--keep-caps: the policy {} names no capability",
+                policy.name
+            );
+            return Err(Error::new(ErrorKind::Policy, wrong)
+                .right("leave it out, or use a --policy with capabilities"));
         }
         let credentials =
             credentials::Choice::make(&request, &policy.process, joins_user, target.as_ref())?;

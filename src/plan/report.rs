@@ -57,6 +57,7 @@ impl Plan {
             "fork": !self.request.no_fork,
             "explain": self.request.explain != Explain::No,
             "switches_auditing_on": self.request.explain == Explain::SwitchAuditingOn,
+            "status_fd": self.request.status_fd,
             "own_file": self.own_file.name(),
             "policy": self.policy.name,
             "process": process(&self.policy),

@@ -80,6 +80,9 @@ impl Plan {
         let programs = programs.read()?;
         let loaded = policy_choice::load(&request.policy, Door::CommandLine)?;
         let policy = loaded.policy;
+        if policy.process.capabilities == Capabilities::InitConfig {
+            return Err(for_protocol_a(&policy.name));
+        }
         let added_filters = programs.on_top_of(&policy)?;
         if let Some(adjust) = policy.process.oom_score_adj {
             adjust_oom_score(adjust)?;
@@ -242,12 +245,7 @@ impl Plan {
             }),
             _ => None,
         };
-        let directory = match &request.work_dir {
-            request::WorkDir::Before(Directory::Path(path)) | request::WorkDir::After(path) => {
-                Some(path.to_string_lossy().into_owned())
-            }
-            _ => None,
-        };
+        let directory = named_directory(&request);
         let refuses_32_bit = small_program::refused(
             [&policy.ceiling, &policy.workload]
                 .into_iter()
@@ -477,6 +475,12 @@ fn become_without_fork(image: &Image) -> Failure {
     }
 }
 
+fn for_protocol_a(policy: &str) -> Error {
+    let wrong = format!("the policy {policy} is for protocol A");
+    Error::new(ErrorKind::Policy, wrong)
+        .right("use one that says which capabilities the program has")
+}
+
 /// What the policy lets the program hold, as far as the helper has it.
 fn capabilities(
     wanted: Capabilities,
@@ -489,11 +493,7 @@ fn capabilities(
         Capabilities::Inherit if keep_as_ambient => now.permitted,
         Capabilities::Inherit => return Ok(CapabilityPlan::Inherit),
         Capabilities::Keep(set) => set,
-        Capabilities::InitConfig => {
-            let wrong = format!("the policy {} is for protocol A", policy.name);
-            return Err(Error::new(ErrorKind::Policy, wrong)
-                .right("use one that says which capabilities the program has"));
-        }
+        Capabilities::InitConfig => return Err(for_protocol_a(&policy.name)),
     };
     let permitted = set.intersection(now.permitted);
     let ambient = if keep_as_ambient {
@@ -539,6 +539,21 @@ fn groups_to_set(drop_groups: bool) -> Result<Option<Vec<u32>>> {
     let count = credentials::group_count()
         .map_err(|errno| Error::new(ErrorKind::System, "getgroups").because(errno))?;
     Ok((drop_groups && count != 0).then(Vec::new))
+}
+
+/// The options that choose the working directory, for messages.
+fn named_directory(request: &Request) -> Option<String> {
+    let directory = match &request.work_dir {
+        request::WorkDir::Default => return None,
+        request::WorkDir::Before(Directory::Target) => "--wd".to_owned(),
+        request::WorkDir::Before(Directory::Path(path)) => format!("--wd={}", path.display()),
+        request::WorkDir::After(path) => format!("--wdns={}", path.display()),
+    };
+    Some(match &request.root {
+        None => directory,
+        Some(Directory::Target) => format!("{directory} with --root"),
+        Some(Directory::Path(root)) => format!("{directory} with --root={}", root.display()),
+    })
 }
 
 fn work_dir(

@@ -93,7 +93,7 @@ impl Memberships {
             let mut opened = Self::open_once(selection, no_fork, target, procfs)?;
             if opened.are_still_the_targets(target)? {
                 if user_parent {
-                    opened.join_parent(target)?;
+                    opened.join_parent(target, procfs)?;
                 }
                 return Ok(opened);
             }
@@ -124,7 +124,16 @@ impl Memberships {
                     let wrong = format!("this kernel has no {name} namespaces");
                     return Err(Error::new(ErrorKind::Unsupported, wrong));
                 }
-                (Some(source), _) => Decision::Join(open_source(namespace, source, target)?),
+                (Some(source), own) => {
+                    let join = open_source(namespace, source, target)?;
+                    match own {
+                        // setns(2) refuses it.
+                        Own::This(own) if own == join.identity && namespace == Namespace::User => {
+                            return Err(in_it_already());
+                        }
+                        _ => Decision::Join(join),
+                    }
+                }
                 (None, Own::Unsupported) => Decision::Unsupported,
                 (None, own) if whole.contains(&namespace) => {
                     let join = open_source(namespace, &NamespaceSource::Target, target)?;
@@ -212,7 +221,7 @@ impl Memberships {
     /// place; else the parent of the target's; without a target, the user
     /// namespace that owns the first namespace that is given (nsenter(1) takes the
     /// same, but needs a target).
-    fn join_parent(&mut self, target: Option<&Target>) -> Result<()> {
+    fn join_parent(&mut self, target: Option<&Target>, procfs: &Procfs) -> Result<()> {
         let selected = self
             .joins_of()
             .find(|join| join.namespace == Namespace::User);
@@ -237,6 +246,11 @@ impl Memberships {
                 .right("it is out of reach when it is not beneath the caller's")
         })?;
         let owner = check(Namespace::User, fd, false, &"--user-parent")?;
+        if let Own::This(own) = Own::look_up(Namespace::User, false, procfs)?
+            && own == owner.identity
+        {
+            return Err(in_it_already());
+        }
         let user = self
             .decisions
             .iter_mut()
@@ -246,6 +260,12 @@ impl Memberships {
         }
         Ok(())
     }
+}
+
+/// A user namespace can only be joined from outside, setns(2).
+fn in_it_already() -> Error {
+    Error::new(ErrorKind::Join, "the user namespace cannot be joined")
+        .right("the caller is in it already: leave -U and --user-parent out")
 }
 
 /// The namespace of one type that the program is in if nothing is joined.
