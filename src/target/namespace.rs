@@ -361,7 +361,12 @@ fn of_target(namespace: Namespace, target: &Target) -> Result<OwnedFd> {
     }
     let name = format!("ns/{}", namespace.name());
     let path = CString::new(name.as_str()).unwrap_or_default();
-    target.open(&path, OFlag::O_RDONLY).map_err(|errno| {
+    // Linux 5.10 opens a directory of procfs where it denies the link.
+    let opened = target.open(&path, OFlag::O_RDONLY).and_then(|fd| {
+        let is_namespace = is_namespace(&fd)?;
+        is_namespace.then_some(fd).ok_or(Errno::EACCES)
+    });
+    opened.map_err(|errno| {
         if errno == Errno::ENOENT && target.main_thread_has_ended() {
             let wrong = format!("the main thread of process {} has ended", target.pid());
             return Error::new(ErrorKind::Target, wrong)
@@ -390,6 +395,12 @@ fn open_path(path: &Path) -> Result<OwnedFd> {
     })
 }
 
+fn is_namespace(fd: &OwnedFd) -> std::result::Result<bool, Errno> {
+    /// NSFS_MAGIC, linux/magic.h.
+    const NSFS_MAGIC: FsType = FsType(0x6e73_6673);
+    Ok(fstatfs(fd)?.filesystem_type() == NSFS_MAGIC)
+}
+
 /// Makes sure that `fd` is a namespace, and of this type.
 fn check(
     namespace: Namespace,
@@ -397,11 +408,8 @@ fn check(
     of_target: bool,
     name: &dyn std::fmt::Display,
 ) -> Result<Join> {
-    /// NSFS_MAGIC, linux/magic.h.
-    const NSFS_MAGIC: FsType = FsType(0x6e73_6673);
     let failed = |errno| Error::new(ErrorKind::System, format!("{name}")).because(errno);
-    let is_namespace = fstatfs(&fd).map_err(failed)?.filesystem_type() == NSFS_MAGIC;
-    if !is_namespace {
+    if !is_namespace(&fd).map_err(failed)? {
         return Err(
             Error::new(ErrorKind::Target, format!("{name} is no namespace"))
                 .right("give a file such as /proc/PID/ns/net, or a bind mount of one"),

@@ -123,6 +123,7 @@ pub(super) const ABSENCES: &[Absence] = &[
         name: "Landlock: refer",
         tests: &[
             "bad_input::a_policy_from_a_file_is_in_force",
+            "own_file::under_the_default_policy_the_helper_cannot_be_executed_at_all",
             "lock_down::landlock_lets_programs_outside_the_root_not_execute",
             "lock_down::the_childs_last_calls_are_close_range_and_seccomp",
             "lock_down::the_helper_is_locked_down_before_it_clones",
