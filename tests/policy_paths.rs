@@ -318,7 +318,11 @@ fn configured(etc: &Path) -> Command {
 
 #[test]
 fn the_configuration_is_taken_whole_or_refused() {
-    if support::left_out_without_root("the_configuration_is_taken_whole_or_refused") {
+    const NAME: &str = "the_configuration_is_taken_whole_or_refused";
+    // It names strict.
+    if support::left_out_without_root(NAME)
+        || support::features::left_out_without("Landlock: scopes", NAME)
+    {
         return;
     }
     let tree = Tree::new();

@@ -110,6 +110,7 @@ pub(super) const ABSENCES: &[Absence] = &[
         tests: &[
             "landlock_rules::a_target_does_not_choose_what_is_granted",
             "lock_down::strict_reads_and_does_not_write",
+            "policy_paths::the_configuration_is_taken_whole_or_refused",
             "command_line::capabilities_are_kept_of_a_joined_user_namespace_only, strict",
             "lock_down::the_program_has_what_its_policy_gives_and_no_more, strict",
             "lock_down::under_a_domain_the_files_of_the_targets_processes_are_out_of_reach, strict",
