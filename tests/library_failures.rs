@@ -10,7 +10,7 @@ use nix::sys::wait::waitpid;
 use nsexec::procfs::id_map;
 use nsexec::request::Namespace;
 use nsexec::wire::netlink::{Bootstrap, Mapping};
-use nsexec::wire::ns_paths;
+use nsexec::wire::{ns_paths, time_offsets};
 use support::protocol_b::{Exec, Outcome, nothing};
 use support::runtime::{Link, runtime};
 use support::share::share;
@@ -26,7 +26,7 @@ struct Case {
     cause: &'static str,
 }
 
-fn cases() -> [Case; 3] {
+fn cases() -> [Case; 4] {
     let map = || {
         Some(Mapping {
             map: id_map::parse(b"0 0 1\n").unwrap(),
@@ -39,7 +39,18 @@ fn cases() -> [Case; 3] {
         gid_map,
         ..nothing()
     };
+    let before_the_beginning = "boottime -4000000000 0\n";
     [
+        Case {
+            stage: "nsexec-0",
+            // time_namespaces(7): the clock would be negative.
+            bootstrap: Bootstrap {
+                create: BTreeSet::from([Namespace::Time]),
+                time_offsets: Some(time_offsets::parse(before_the_beginning.as_bytes()).unwrap()),
+                ..nothing()
+            },
+            cause: "timens_offsets: ERANGE: ",
+        },
         Case {
             stage: "nsexec-1",
             // setns(2): a process cannot join the user namespace that it is in.
@@ -78,8 +89,9 @@ fn the_cause_of_each_failure_reaches_the_runtime() {
                 level == "fatal" && is_of(message, case.stage) && message.contains(case.cause)
             }));
             let outcome = fail(&case, Exec::unlogged);
-            let line = format!("FATAL: {}", case.cause);
-            on_stderr += usize::from(outcome.stderr.lines().any(|one| one.starts_with(&line)));
+            let mut lines = outcome.stderr.lines();
+            let is_cause = |one: &str| one.starts_with("FATAL: ") && one.contains(case.cause);
+            on_stderr += usize::from(lines.any(is_cause));
         }
         println!(
             "{}, {}: {on_pipe} of {times} on the log pipe, {on_stderr} of {times} on standard error",
@@ -88,7 +100,7 @@ fn the_cause_of_each_failure_reaches_the_runtime() {
         assert_eq!((on_pipe, on_stderr), (times, times), "{}", case.cause);
     }
     // Whom the runtime shows it has no command line of nsexec.
-    let outcome = fail(&cases()[0], |exec| exec);
+    let outcome = fail(&cases()[1], |exec| exec);
     for message in outcome.fatal() {
         assert!(!message.contains(" -"), "{message}");
     }

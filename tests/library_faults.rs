@@ -1,0 +1,143 @@
+//! Any system call of any stage that fails: the stages end, the runtime reads why, and
+//! it never takes over in a process that is not in every namespace.
+//!
+//! strace(1) makes the n-th call of a name fail, in whichever process comes to it.
+#![allow(clippy::unwrap_used, reason = "in a test, a panic is how it fails")]
+
+mod support;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+
+use support::Target;
+use support::protocol_b::{Exec, Outcome, joining};
+use support::runtime::{Link, runtime};
+use support::share;
+
+const JOINED: [&str; 5] = ["ipc", "uts", "net", "pid", "mnt"];
+
+/// An errno that none of these calls has by itself.
+const ERRNO: &str = "EDOM";
+
+/// Calls of the C library before the constructor, and of `runtime.c` after it; and
+/// write(2), without which nothing can be told.
+const OTHERS: [&str; 13] = [
+    "arch_prctl",
+    "brk",
+    "execve",
+    "exit",
+    "exit_group",
+    "getcwd",
+    "getrandom",
+    "mprotect",
+    "readlink",
+    "rseq",
+    "set_robust_list",
+    "set_tid_address",
+    "write",
+];
+
+/// No stage makes a call more often before the runtime takes over.
+const MOST: usize = 25;
+
+/// What a stage says of another that ended: no cause.
+const ENDED: [&str; 2] = ["failed to sync with stage-", "stage 0 is not there"];
+
+struct Bench {
+    target: Target,
+    directory: PathBuf,
+}
+
+impl Bench {
+    fn run(&self, inject: Option<(&str, usize)>, logged: bool) -> Outcome {
+        let inject = match inject {
+            Some((name, n)) => format!("-e inject={name}:error={ERRNO}:when={n}"),
+            None => String::new(),
+        };
+        // -D: the runtime, and not strace, is this process's child.
+        let script = format!(
+            "#!/bin/sh\nexec /usr/bin/strace -D -f -qq -o {} {inject} {}\n",
+            self.log().display(),
+            runtime(Link::Static).display()
+        );
+        let wrapper = self.directory.join("runtime");
+        fs::write(&wrapper, script).unwrap();
+        fs::set_permissions(&wrapper, fs::Permissions::from_mode(0o755)).unwrap();
+        let mut bootstrap = joining(self.target.pid(), &JOINED);
+        bootstrap.oom_score_adj = Some(100);
+        let exec = Exec::new(wrapper, &bootstrap);
+        if logged { exec } else { exec.unlogged() }.run()
+    }
+
+    fn log(&self) -> PathBuf {
+        self.directory.join("log")
+    }
+}
+
+/// The most that a process made of each call.
+fn calls(log: &Path) -> BTreeMap<String, usize> {
+    let mut counts = BTreeMap::new();
+    for line in fs::read_to_string(log).unwrap().lines() {
+        let call = line.split_once(' ').map(|(pid, call)| (pid, call.trim()));
+        if let Some((pid, call)) = call
+            && let Some((name, _)) = call.split_once('(')
+            && !name.starts_with('<')
+        {
+            *counts.entry((name.to_owned(), pid.to_owned())).or_insert(0) += 1;
+        }
+    }
+    let mut most = BTreeMap::new();
+    for ((name, _), count) in counts {
+        let entry = most.entry(name).or_insert(0);
+        *entry = count.max(*entry);
+    }
+    most
+}
+
+#[test]
+fn whichever_call_fails_the_runtime_reads_why() {
+    if support::left_out_without_root("whichever_call_fails_the_runtime_reads_why") {
+        return;
+    }
+    let bench = Bench {
+        target: Target::new(),
+        directory: support::temporary_directory("library-faults"),
+    };
+    let calm = bench.run(None, true);
+    assert!(calm.stage0.success(), "{calm:?}");
+    let points: Vec<(String, usize)> = calls(&bench.log())
+        .into_iter()
+        .filter(|(name, _)| !OTHERS.contains(&name.as_str()))
+        .flat_map(|(name, most)| (1..=most.min(MOST)).map(move |n| (name.clone(), n)))
+        .collect();
+    let (mut told, mut unharmed) = (0, 0);
+    for (name, n) in share::of(points.into_iter()) {
+        for logged in [true, false] {
+            let what = format!("{name} {n}, logged: {logged}");
+            let outcome = bench.run(Some((&name, n)), logged);
+            if outcome.stage0.success() {
+                for namespace in JOINED {
+                    let joined = outcome.state.get(namespace);
+                    assert_eq!(joined, bench.target.namespace(namespace), "{what}");
+                }
+                unharmed += 1;
+                continue;
+            }
+            assert_eq!(outcome.stage0.code(), Some(1), "{what}: {outcome:?}");
+            let on_stderr = outcome.stderr.lines();
+            let on_stderr = on_stderr.filter_map(|line| line.strip_prefix("FATAL: "));
+            let mut lines = outcome.fatal().into_iter().chain(on_stderr);
+            let is_cause = |line: &str| !ENDED.iter().any(|ended| line.starts_with(ended));
+            assert!(
+                lines.any(|line| is_cause(line) || line.contains(ERRNO)),
+                "{what}: {outcome:?}"
+            );
+            told += 1;
+        }
+    }
+    println!("{told} failures told, {unharmed} without harm");
+    assert!(told > 0 && unharmed > 0);
+    fs::remove_dir_all(&bench.directory).unwrap();
+}
