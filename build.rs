@@ -139,6 +139,7 @@ fn filters(arch: Arch) -> Result<String, Box<dyn Error>> {
         ("SUPERVISOR", own_calls::SUPERVISOR),
         ("POLICY_CHILD", own_calls::POLICY_CHILD),
         ("EXPLAINER", own_calls::EXPLAINER),
+        ("VERIFIER", own_calls::VERIFIER),
     ] {
         let rules = calls.iter().filter_map(|call| arch.number(call));
         let profile = Profile {

@@ -8,14 +8,15 @@ use crate::plan::layers::Layers;
 use crate::policy;
 use crate::stage::ceiling::Ceiling;
 use crate::stage::explain::Audited;
+use crate::stage::verifier::expected::Expected;
 
 /// Whose ceiling it is: with it a runtime can set ids, capabilities and labels,
 /// and load filters of its own.
 const POLICY: &str = "libcontainer";
 
 /// Puts it in force for this process and all that come from it, on the root that
-/// it has now.
-pub(super) fn enforce() -> Result<()> {
+/// it has now. Returns the state that a child has from then on.
+pub(super) fn enforce() -> Result<Expected> {
     let policy = policy::builtin(POLICY)
         .ok_or_else(|| Error::new(ErrorKind::Policy, POLICY))?
         .map_err(|fault| Error::new(ErrorKind::Policy, POLICY).because(fault))?;
@@ -23,11 +24,17 @@ pub(super) fn enforce() -> Result<()> {
     let root = open(c"/", flags, Mode::empty())
         .map_err(|errno| Error::new(ErrorKind::System, "the root directory").because(errno))?;
     let layers = Layers::build(&policy, &root)?;
+    let expected = Expected {
+        no_new_privs: policy.process.no_new_privs,
+        filters: u32::from(layers.ceiling.seccomp.is_some()),
+        ..Expected::JOINED
+    };
     let ceiling = Ceiling {
         no_new_privs: policy.process.no_new_privs,
         landlock: layers.ceiling.landlock,
         seccomp: layers.ceiling.seccomp,
         audited: Audited::AsEver,
     };
-    ceiling.enforce()
+    ceiling.enforce()?;
+    Ok(expected)
 }

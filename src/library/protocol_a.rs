@@ -9,11 +9,14 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::request::{Selection, TargetId};
 use crate::stage::clean;
 use crate::stage::join::{self, Inside};
+use crate::stage::own_namespaces::OwnNamespaces;
 use crate::stage::protocol_a::{InitPipe, open_console, start_session, wait_until_ready};
+use crate::stage::verifier::expected::Expected;
+use crate::stage::verifier::{Outside, Sight, Verifier};
 use crate::sys::clone::{Parentage, Side, clone};
 use crate::sys::pidfd;
 use crate::sys::process::exit_now;
-use crate::target::{Memberships, Procfs, Target};
+use crate::target::{Memberships, Procfs, Target, cgroup};
 use crate::wire::env::ProtocolA;
 use crate::wire::generic_error;
 
@@ -35,20 +38,36 @@ pub(super) fn enter(asked: &ProtocolA, options: Options) -> Result<()> {
     let memberships =
         Memberships::open(&Selection::ProtocolA, false, false, Some(&target), &procfs)?;
     target.still_there()?;
-    drop(procfs);
     clean::set_undumpable()?;
+    let own_namespaces = match Sight::of_caller()? {
+        Sight::Whole => None,
+        Sight::StatusAlone => Some(OwnNamespaces::open(&procfs, &memberships)?),
+    };
+    let verifier = Verifier::start(Outside {
+        procfs,
+        memberships: &memberships,
+        cgroups: cgroup::Decision::NotRequested,
+        no_fork: false,
+        gift: None,
+    })?;
     join::join(memberships.into_joins(), Some(target.pidfd()), Inside::Root)?;
     drop(target);
-    if options.ceiling {
-        ceiling::enforce()?;
+    if let Some(own_namespaces) = own_namespaces {
+        own_namespaces.verify()?;
     }
+    let expected = if options.ceiling {
+        ceiling::enforce()?
+    } else {
+        Expected::JOINED
+    };
     let system = |what: &'static str| {
         move |errno: nix::errno::Errno| Error::new(ErrorKind::System, what).because(errno)
     };
     let (ready, ready_end) = pipe2(OFlag::O_CLOEXEC).map_err(system("a pipe"))?;
+    let (leave_end, leave) = pipe2(OFlag::O_CLOEXEC).map_err(system("a pipe"))?;
     match clone(Parentage::Sibling).map_err(system("clone"))? {
         Side::Child => {
-            drop((ready, pipe));
+            drop((ready, pipe, verifier, leave));
             let started = start_session(console);
             let record = match &started {
                 Ok(()) => [1].to_vec(),
@@ -59,17 +78,26 @@ pub(super) fn enter(asked: &ProtocolA, options: Options) -> Result<()> {
                 exit_now(1);
             }
             drop(ready_end);
+            // The runtime's own code may change what is compared.
+            let mut byte = [0];
+            if nix::unistd::read(&leave_end, &mut byte) != Ok(1) {
+                exit_now(1);
+            }
+            drop(leave_end);
             callers.put_back(None)
         }
         Side::Parent { child, pidfd } => {
-            drop(ready_end);
-            let reported = wait_until_ready(&ready).and_then(|()| {
+            drop((ready_end, leave_end));
+            let ready = wait_until_ready(&ready);
+            let verified = ready.and_then(|()| verifier.verify(child, &expected));
+            let reported = verified.and_then(|()| {
                 let line = generic_error::pid_line(child);
                 pipe.write(&line)
+                    .and_then(|()| nix::unistd::write(&leave, &[1]))
                     .map_err(system("the pid cannot be reported"))
             });
             match reported {
-                Ok(()) => exit_now(0),
+                Ok(_) => exit_now(0),
                 Err(error) => {
                     let _ = pidfd::send_signal(std::os::fd::AsFd::as_fd(&pidfd), libc::SIGKILL);
                     Err(error)

@@ -44,7 +44,7 @@ pub struct Plan {
     /// passwd(5) and group(5) of the program's root.
     pub(crate) accounts: Accounts,
     pub(crate) target_environment: Option<OwnedFd>,
-    pub(crate) cgroups: Vec<OwnedFd>,
+    pub(crate) cgroups: cgroup::Decision,
     pub(crate) credentials: credentials::Choice,
     pub(crate) context: Option<Vec<u8>>,
     /// What the policy was made of, when its refusals are to be explained.
@@ -107,8 +107,8 @@ impl Plan {
             _ => None,
         };
         let cgroups = match (&target, request.join_cgroup) {
-            (Some(target), true) => cgroup::open_procs(target, &procfs)?,
-            _ => Vec::new(),
+            (Some(target), true) => cgroup::Decision::Join(cgroup::open_procs(target, &procfs)?),
+            _ => cgroup::Decision::NotRequested,
         };
         let joins_user = memberships.joins(Namespace::User);
         if request.keep_caps && !joins_user {

@@ -9,9 +9,9 @@ use crate::policy::resolved::{Capabilities, Environment, Keyring, ResolvedPolicy
 use crate::printable;
 use crate::request::{Directory, Explain, WorkDir};
 use crate::stage::seccomp_fd::AddedFilters;
-use crate::target::Memberships;
 use crate::target::directory::ProgramRoot;
 use crate::target::namespace::Decision;
+use crate::target::{Memberships, cgroup};
 
 impl Plan {
     /// The plan as one JSON object: what would be done.
@@ -52,7 +52,12 @@ impl Plan {
             } else {
                 environment_name(&self.policy.process.environment)
             },
-            "cgroups": self.cgroups.len(),
+            "cgroups": match &self.cgroups {
+                cgroup::Decision::NotRequested => json!({ "action": "not-requested" }),
+                cgroup::Decision::Join(join) => {
+                    json!({ "action": "join", "hierarchies": join.procs.len() })
+                }
+            },
             "descriptors": (0..=2).chain(self.request.preserve_fds.iter().copied()).collect::<Vec<_>>(),
             "fork": !self.request.no_fork,
             "explain": self.request.explain != Explain::No,

@@ -55,6 +55,8 @@ const NAMES: [&str; 41] = [
 pub struct Capability(u8);
 
 impl Capability {
+    /// CAP_DAC_OVERRIDE
+    pub const DAC_OVERRIDE: Self = Self(1);
     /// CAP_KILL
     pub const KILL: Self = Self(5);
     /// CAP_SETUID

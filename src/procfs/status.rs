@@ -18,6 +18,8 @@ pub struct Status {
     pub uids: Ids,
     /// `Gid`
     pub gids: Ids,
+    /// `Groups`: the supplementary groups, sorted by the kernel.
+    pub groups: Vec<u32>,
     /// `Threads`
     pub threads: u32,
     /// `CapInh`
@@ -70,6 +72,8 @@ pub enum Key {
     Uid,
     /// `Gid`
     Gid,
+    /// `Groups`
+    Groups,
     /// `Threads`
     Threads,
     /// `CapInh`
@@ -91,9 +95,10 @@ pub enum Key {
 }
 
 impl Key {
-    const ALL: [Self; 11] = [
+    const ALL: [Self; 12] = [
         Self::Uid,
         Self::Gid,
+        Self::Groups,
         Self::Threads,
         Self::CapInh,
         Self::CapPrm,
@@ -111,6 +116,7 @@ impl Key {
         match self {
             Self::Uid => "Uid",
             Self::Gid => "Gid",
+            Self::Groups => "Groups",
             Self::Threads => "Threads",
             Self::CapInh => "CapInh",
             Self::CapPrm => "CapPrm",
@@ -163,6 +169,7 @@ pub fn parse(text: &[u8]) -> Result<Status, Fault<Reason>> {
     Ok(Status {
         uids: lines.read(Key::Uid, ids)?,
         gids: lines.read(Key::Gid, ids)?,
+        groups: lines.read(Key::Groups, groups)?,
         threads: lines.read(Key::Threads, decimal)?,
         inheritable: lines.read(Key::CapInh, capabilities)?,
         permitted: lines.read(Key::CapPrm, capabilities)?,
@@ -236,6 +243,15 @@ fn ids(value: &[u8]) -> Option<Ids> {
     ids.next().is_none().then_some(four)
 }
 
+/// Numbers, each with a space behind it; the kernel prints a space for none.
+fn groups(value: &[u8]) -> Option<Vec<u32>> {
+    let value = value.strip_suffix(b" ").unwrap_or(value);
+    if value.is_empty() {
+        return Some(Vec::new());
+    }
+    value.split(|byte| *byte == b' ').map(decimal).collect()
+}
+
 /// Sixteen hexadecimal digits, the letters small.
 fn capabilities(value: &[u8]) -> Option<CapabilitySet> {
     let digits = value.len() == 16
@@ -300,17 +316,19 @@ mod tests {
             format!("{real}\t{effective}\t{saved}\t{file_system}")
         };
         let set = |set: CapabilitySet| format!("{:016x}", set.bits());
+        let groups: Vec<String> = status.groups.iter().map(u32::to_string).collect();
         let seccomp = match status.seccomp {
             Seccomp::Disabled => 0,
             Seccomp::Strict => 1,
             Seccomp::Filter => 2,
         };
         format!(
-            "Uid:\t{}\nGid:\t{}\nThreads:\t{}\nCapInh:\t{}\nCapPrm:\t{}\nCapEff:\t{}\n\
+            "Uid:\t{}\nGid:\t{}\nGroups:\t{}\nThreads:\t{}\nCapInh:\t{}\nCapPrm:\t{}\nCapEff:\t{}\n\
              CapBnd:\t{}\nCapAmb:\t{}\nNoNewPrivs:\t{}\nSeccomp:\t{seccomp}\n\
              Seccomp_filters:\t{}\n",
             ids(&status.uids),
             ids(&status.gids),
+            groups.join(" "),
             status.threads,
             set(status.inheritable),
             set(status.permitted),
@@ -335,6 +353,7 @@ mod tests {
             Ok(Status {
                 uids: ids([1, 2, 3, 4]),
                 gids: ids([5, 6, 7, 4_294_967_294]),
+                groups: vec![4, 20],
                 threads: 3,
                 inheritable: CapabilitySet::EMPTY,
                 permitted: CapabilitySet::from_bits(0x21),
@@ -363,7 +382,10 @@ mod tests {
             let twice = format!("{SHELL}{mine}");
             assert_eq!(
                 refused(&twice),
-                (Reason::Repeated(key), mine.trim_end().to_owned())
+                (
+                    Reason::Repeated(key),
+                    mine.trim_end_matches('\n').to_owned()
+                )
             );
         }
     }
@@ -377,6 +399,8 @@ mod tests {
             ("Uid:\t1\t2\t3\t4", "Uid:\t01\t2\t3\t4", Key::Uid),
             ("Uid:\t1\t2\t3\t4", "Uid:1\t2\t3\t4", Key::Uid),
             ("4294967294", "4294967296", Key::Gid),
+            ("Groups:\t4 20 ", "Groups:\t4  20 ", Key::Groups),
+            ("Groups:\t4 20 ", "Groups:\t4 20\t", Key::Groups),
             ("Threads:\t3", "Threads:\t", Key::Threads),
             ("0000000000000000", "000000000000000", Key::CapInh),
             ("0000000000000000", "00000000000000000", Key::CapInh),

@@ -1,25 +1,28 @@
 //! Steps 4 to 8 for the command line: join, ceiling, clone, and both sides.
 
+use std::cell::OnceCell;
 use std::ffi::CString;
 use std::io::IsTerminal;
 use std::os::fd::{AsFd, OwnedFd};
 
-use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::unistd::pipe2;
 
 use super::ceiling::Ceiling;
-use super::exec::{CapabilityPlan, Credentials, Image, Line, Listening, WorkDir};
+use super::exec::{Asking, CapabilityPlan, Credentials, Image, Line, Listening, Release, WorkDir};
 use super::exec_label::ExecLabel;
 use super::explain::{Audited, Explained, Explainer};
 use super::failure::{Failure, Step};
 use super::join::{self, Inside};
+use super::own_namespaces::OwnNamespaces;
 use super::policy_choice::{self, Door};
 use super::preserved::Declared;
 use super::protocol_a::warn;
 use super::signals::Session;
 use super::status::StatusLines;
 use super::supervise::{Ended, Start, Starting, Supervisor};
+use super::verifier::expected::{Expected, Groups, Place};
+use super::verifier::{Outside, Sight, Verifier};
 use super::{clean, filters, keyring, own_file, small_program};
 use crate::error::{Error, ErrorKind, Result};
 use crate::landlock::ruleset::Domain;
@@ -29,7 +32,7 @@ use crate::plan::{self, Accounts, Plan, report};
 use crate::policy::capability::{Capability, CapabilitySet};
 use crate::policy::resolved::Capabilities;
 use crate::procfs::environ;
-use crate::request::{self, Directory, Explain, Namespace, Request};
+use crate::request::{self, Directory, Explain, Namespace, Pid, Request};
 use crate::sys::clone::{Parentage, Side, clone};
 use crate::sys::credentials;
 use crate::sys::exec::StringArray;
@@ -140,7 +143,28 @@ impl Plan {
             explains,
             ..
         } = self;
+        let labelled = self.context.is_some();
+        if let Some(context) = self.context {
+            label_next_execve(&procfs, context)?;
+        }
+        let own_namespaces = match Sight::of_caller()? {
+            Sight::Whole => None,
+            Sight::StatusAlone => Some(OwnNamespaces::open(&procfs, &memberships)?),
+        };
+        // passwd of a root that is only there after the join is opened through it.
+        let late = match &self.layers {
+            Some(_) => None,
+            None => Some(procfs.try_clone()?),
+        };
+        let outside = Outside {
+            procfs,
+            memberships: &memberships,
+            cgroups: self.cgroups,
+            no_fork: request.no_fork,
+            gift: None,
+        };
         // In the namespaces of the caller, and not under the ceiling.
+        let verifier = Verifier::start(outside)?;
         let explained = explains.map(|origin| Explained::start(request.explain, &policy, origin));
         let explained = explained.transpose()?;
         let enters_mounts = memberships.joins(Namespace::Mnt);
@@ -156,10 +180,17 @@ impl Plan {
             inside,
         )?;
         drop(target);
+        if let Some(own_namespaces) = own_namespaces {
+            own_namespaces.verify()?;
+        }
 
-        let (layers, accounts, root, opened) = match (self.layers, root) {
-            (Some(layers), root) => (layers, self.accounts, root, self.work_dir),
-            (None, _) => {
+        let (layers, accounts, root, opened) = match (self.layers, root, late) {
+            (Some(layers), root, _) => (layers, self.accounts, root, self.work_dir),
+            (None, _, None) => {
+                let wrong = "the root of the program is not known";
+                return Err(Error::new(ErrorKind::System, wrong));
+            }
+            (None, _, Some(procfs)) => {
                 let (root, opened) = directory::after_join(&request, self.work_dir)?;
                 let directory = root.directory().ok_or_else(|| {
                     Error::new(ErrorKind::System, "the program's root is not open")
@@ -207,6 +238,7 @@ impl Plan {
             Some(filters) => (filters.ceiling, filters.workload, Some(filters.last)),
             None => (ceiling.seccomp, workload.seccomp, None),
         };
+        let ceiling_filters = u32::from(ceiling_filter.is_some());
         let ceiling = Ceiling {
             no_new_privs: policy.process.no_new_privs,
             landlock: ceiling.landlock,
@@ -223,7 +255,7 @@ impl Plan {
         for warning in accounts.warnings() {
             warn(warning);
         }
-        if request.follow_context && self.context.is_none() {
+        if request.follow_context && !labelled {
             warn("-Z does nothing: this kernel runs without SELinux");
         }
         let account = account(accounts.passwd, uid);
@@ -244,6 +276,15 @@ impl Plan {
                 control: explainer.control()?,
             }),
             _ => None,
+        };
+        let place = match &root {
+            ProgramRoot::Own(root) | ProgramRoot::Other(root) => Place::of(root)?,
+            ProgramRoot::AfterJoin => Place::of(&directory::own_root()?)?,
+        };
+        let groups = if self.credentials.drop_groups {
+            Groups::None
+        } else {
+            Groups::Unchanged
         };
         let directory = named_directory(&request);
         let refuses_32_bit = small_program::refused(
@@ -268,10 +309,7 @@ impl Plan {
             },
             own_standard: false,
             capabilities,
-            exec_label: self
-                .context
-                .map(|context| ExecLabel::selinux(&procfs, context))
-                .transpose()?,
+            exec_label: None,
             no_new_privs: policy.process.no_new_privs,
             dies_with_parent: !request.no_fork,
             landlock: workload.landlock,
@@ -292,18 +330,24 @@ impl Plan {
             envp: StringArray::new(variables.into_strings()),
         };
         let program = program.to_string_lossy().into_owned();
+        let expected = image
+            .expected(groups, ceiling_filters, place)
+            .map_err(|errno| Error::new(ErrorKind::System, "capget").because(errno))?;
         if request.no_fork {
-            // Its own pid, where the files are: in the caller's pid namespace.
-            move_to_cgroups(&self.cgroups, std::process::id())?;
-            let failure = become_without_fork(&image);
-            let error = failure.into_error_in(&program, directory.as_deref());
+            let asking = Asking {
+                verifier,
+                pid: own_pid()?,
+                expected,
+                refused: OnceCell::new(),
+            };
+            let error = become_without_fork(&image, asking, &program, directory.as_deref());
             // The numbers of their descriptors are closed when execve fails.
-            std::mem::forget((image, self.cgroups, procfs, supervisor, explainer));
+            std::mem::forget((image, supervisor, explainer));
             return Err(error);
         }
         let parent = Parent {
-            procfs,
-            cgroups: self.cgroups,
+            verifier,
+            expected,
             supervisor,
             status,
             signals,
@@ -317,8 +361,9 @@ impl Plan {
 
 /// What the parent keeps after clone.
 struct Parent {
-    procfs: Procfs,
-    cgroups: Vec<OwnedFd>,
+    verifier: Verifier,
+    /// The state of the child before it is let go.
+    expected: Expected,
     supervisor: Option<Domain>,
     /// What the status lines say of the layers.
     status: Option<serde_json::Value>,
@@ -344,63 +389,63 @@ impl Parent {
                 drop((
                     report,
                     leave,
-                    self.cgroups,
+                    self.verifier,
                     self.supervisor,
                     lines.take(),
-                    self.procfs,
                     self.explainer,
                 ));
                 let line = Line {
                     report: report_end,
-                    leave: Some(leave_end),
+                    release: Release::Parent(leave_end),
                 };
                 child(&image, &line, self.session)
             }
             Side::Parent { child, pidfd } => (child, pidfd),
         };
+        let last_filters = image.last_filters();
         drop((leave_end, image));
         // Were it open here, the child's report would never end.
         nix::unistd::close(report_end).map_err(system("the child's end of the report"))?;
-        let open = |name| {
-            let path = crate::target::process::path(child, name);
-            let failed = |errno| {
-                Error::new(ErrorKind::System, format!("/proc/{child}/{name}")).because(errno)
-            };
-            self.procfs.open_file(&path).map_err(failed)
-        };
-        let (stat, state) = (open("stat")?, open("status")?);
-        drop(self.procfs);
+        let verifier = self.verifier;
+        let files = verifier.open(child)?;
         let mut supervisor = Supervisor::new(
             (child, pidfd),
-            Starting { report, stat },
-            state,
+            Starting {
+                report,
+                stat: files.stat,
+            },
+            files.status,
             (self.session, self.signals),
             lines.take(),
         )?;
+        let filters = verifier.filters_before() + self.expected.filters + last_filters;
         let explainer = self.explainer.as_ref();
-        let ready = move_to_cgroups(&self.cgroups, child.get().unsigned_abs()).and_then(|()| {
-            drop(self.cgroups);
-            let mut others = vec![leave.as_fd()];
+        let ready = verifier.move_to_cgroups(child).and_then(|()| {
+            let mut others = vec![leave.as_fd(), verifier.as_fd()];
             others.extend(explainer.iter().flat_map(|e| e.descriptors()));
             supervisor.lock_down(self.supervisor, &filter, &others)
         });
         let ended = ready.and_then(|()| {
+            match supervisor.wait_for_start(explainer.map(Explainer::end))? {
+                Start::Ready => {}
+                other => return not_started(other, program, self.directory.as_deref()),
+            }
+            verifier.ask(child, &self.expected)?;
+            if let Some(signal) = supervisor.wait_for_verifier(verifier.as_fd())? {
+                return Ok(Ended::Interrupted(signal));
+            }
+            verifier.answer()?;
+            verifier.finish();
             if let Some(explainer) = explainer {
                 explainer.watch(child)?;
             }
             nix::unistd::write(&leave, &[1]).map_err(system("the child"))?;
             match supervisor.wait_for_start(explainer.map(Explainer::end))? {
                 Start::Executed => {}
-                Start::Failed(failure) => {
-                    return Err(failure.into_error_in(program, self.directory.as_deref()));
-                }
-                Start::Interrupted(signal) => return Ok(Ended::Interrupted(signal)),
-                Start::Ended => {
-                    let wrong = format!("{program}: ended before it was started");
-                    return Err(Error::new(ErrorKind::System, wrong));
-                }
+                other => return not_started(other, program, self.directory.as_deref()),
             }
             drop(leave);
+            supervisor.verify_filters(filters)?;
             if let Some(layers) = &self.status {
                 supervisor.report_start(layers);
             }
@@ -421,24 +466,32 @@ impl Parent {
     }
 }
 
-/// The helper writes the pid itself, before the program can run: all of its
-/// life is accounted to the target's cgroups.
-fn move_to_cgroups(cgroups: &[OwnedFd], pid: u32) -> Result<()> {
-    for procs in cgroups {
-        nix::unistd::write(procs, pid.to_string().as_bytes()).map_err(|errno| {
-            Error::new(
-                ErrorKind::System,
-                "the program cannot be put into the target's cgroup",
-            )
-            .because(errno)
-        })?;
+/// The child did not become the program, or a signal ended the helper before.
+fn not_started(start: Start, program: &str, directory: Option<&str>) -> Result<Ended> {
+    match start {
+        Start::Failed(failure) => Err(failure.into_error_in(program, directory)),
+        Start::Interrupted(signal) => Ok(Ended::Interrupted(signal)),
+        Start::Ended | Start::Ready | Start::Executed => {
+            let wrong = format!("{program}: ended before it was started");
+            Err(Error::new(ErrorKind::System, wrong))
+        }
     }
-    Ok(())
 }
 
-/// The child: waits for leave, and becomes the program.
+/// The label lasts until the next execve, which is that of a child of this process:
+/// a child inherits it. It is written before the joins, while there is a /proc that
+/// nobody in the target has chosen.
+fn label_next_execve(procfs: &Procfs, context: Vec<u8>) -> Result<()> {
+    let directory = procfs
+        .open_directory(c"thread-self")
+        .map_err(|errno| Error::new(ErrorKind::System, "/proc/thread-self").because(errno))?;
+    let label = ExecLabel::selinux(directory, context);
+    label.write().map_err(|failure| failure.into_error("-Z"))
+}
+
+/// The child becomes the program.
 fn child(image: &Image, line: &Line, session: Session) -> ! {
-    let failure = match prepare_to_leave(line, session) {
+    let failure = match begin(session) {
         Ok(()) => image.become_program(line),
         Err(failure) => failure,
     };
@@ -446,33 +499,51 @@ fn child(image: &Image, line: &Line, session: Session) -> ! {
     exit_now(125)
 }
 
-fn prepare_to_leave(line: &Line, session: Session) -> std::result::Result<(), Failure> {
+fn begin(session: Session) -> std::result::Result<(), Failure> {
     // A change of credentials clears it: `Image` sets it again.
     process::set_killed_with_parent().map_err(|e| Failure::new(Step::DeathSignal, e))?;
     if session == Session::Own {
         terminal::new_session().map_err(|e| Failure::new(Step::Session, e))?;
     }
-    let mut byte = [0];
-    let leave = line.leave.as_ref().map(AsFd::as_fd);
-    match leave.map(|leave| nix::unistd::read(leave, &mut byte)) {
-        Some(Ok(1)) => Ok(()),
-        // The parent ended: there is nobody to tell.
-        _ => Err(Failure::new(Step::Leave, Errno::EPIPE)),
-    }
+    Ok(())
 }
 
-fn become_without_fork(image: &Image) -> Failure {
-    match pipe2(OFlag::O_CLOEXEC) {
-        // Nobody reads it: what fails is returned, and reported by this process.
-        Ok((end, report)) => {
-            drop(end);
-            image.become_program(&Line {
-                report,
-                leave: None,
-            })
-        }
-        Err(errno) => Failure::new(Step::Descriptors, errno),
+fn own_pid() -> Result<Pid> {
+    let pid = i32::try_from(std::process::id()).ok().and_then(Pid::new);
+    pid.ok_or_else(|| Error::new(ErrorKind::System, "the helper's pid"))
+}
+
+/// Returns only what failed.
+fn become_without_fork(
+    image: &Image,
+    asking: Asking,
+    program: &str,
+    directory: Option<&str>,
+) -> Error {
+    if let Err(error) = asking.verifier.move_to_cgroups(asking.pid) {
+        return error;
     }
+    // Nobody reads it: what fails is returned, and reported by this process.
+    let report = match pipe2(OFlag::O_CLOEXEC) {
+        Ok((_, report)) => report,
+        Err(errno) => return Error::new(ErrorKind::System, "a pipe").because(errno),
+    };
+    let line = Line {
+        report,
+        release: Release::Verifier(asking),
+    };
+    let failure = image.become_program(&line);
+    let refused = match line.release {
+        Release::Verifier(Asking {
+            verifier, refused, ..
+        }) => {
+            // As the number of its socket is.
+            std::mem::forget(verifier);
+            refused.into_inner()
+        }
+        Release::Parent(_) | Release::Own => None,
+    };
+    refused.unwrap_or_else(|| failure.into_error_in(program, directory))
 }
 
 fn for_protocol_a(policy: &str) -> Error {

@@ -3,6 +3,7 @@
 //! Everything is made ready before; from [`Image::become_program`] on nothing
 //! is allocated, locked or formatted, and a failure is a [`Failure`].
 
+use std::cell::OnceCell;
 use std::ffi::{CStr, CString};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, IntoRawFd, OwnedFd, RawFd};
 
@@ -16,15 +17,19 @@ use super::explain::{self, Audited};
 use super::failure::{Failure, Step};
 use super::preserved::Preserved;
 use super::small_program;
+use super::verifier::Verifier;
+use super::verifier::expected::{Capabilities, Expected, Groups, Id, Place, Root};
+use crate::error::Error;
 use crate::landlock::ruleset::Domain;
 use crate::policy::capability::{Capability, CapabilitySet};
 use crate::policy::resolved::Rlimit;
+use crate::request::Pid;
 use crate::seccomp::program::Program;
 use crate::sys::credentials::{self, CapabilityState};
 use crate::sys::descriptor::{self, Range};
 use crate::sys::exec::{self, StringArray, execve};
 use crate::sys::signal::CallersSignals;
-use crate::sys::{process, seccomp};
+use crate::sys::{process, seccomp, statx};
 use crate::target::lookup::open_inside;
 
 /// The program to become, with everything that makes its process.
@@ -126,7 +131,8 @@ pub(crate) enum CapabilityPlan {
 /// An adjustment to write, proc_pid_oom_score_adj(5).
 #[derive(Debug)]
 pub(crate) struct OomScoreAdj {
-    pub(crate) procfs: OwnedFd,
+    /// The child's own oom_score_adj, open for writing.
+    pub(crate) file: OwnedFd,
     /// The decimal number.
     pub(crate) value: Vec<u8>,
 }
@@ -136,8 +142,30 @@ pub(crate) struct OomScoreAdj {
 pub(crate) struct Line {
     /// EOF, or failure records.
     pub(crate) report: OwnedFd,
-    /// Readable once the parent lets go; hung up when it ends.
-    pub(crate) leave: Option<OwnedFd>,
+    pub(crate) release: Release,
+}
+
+/// Who lets the child execute the program once everything but the last filters is
+/// prepared.
+#[derive(Debug)]
+pub(crate) enum Release {
+    /// The parent, after it has had the child verified: the child reports that it
+    /// is ready. Readable once the parent lets go; hung up when it ends.
+    Parent(OwnedFd),
+    /// There is no parent: this process asks the verifier itself.
+    Verifier(Asking),
+    /// Nobody: the helper has ended, and the child reads its state back itself.
+    Own,
+}
+
+/// A question to the verifier about this process.
+#[derive(Debug)]
+pub(crate) struct Asking {
+    pub(crate) verifier: Verifier,
+    pub(crate) pid: Pid,
+    pub(crate) expected: Expected,
+    /// Why the answer was no.
+    pub(crate) refused: OnceCell<Error>,
 }
 
 impl Image {
@@ -172,6 +200,7 @@ impl Image {
                 .enter()
                 .map_err(|e| Failure::new(Step::Landlock, e))?;
         }
+        self.wait_for_release(line)?;
         self.signals
             .give_back()
             .map_err(|e| Failure::new(Step::Signals, e))?;
@@ -205,8 +234,7 @@ impl Image {
             process::set_umask(umask);
         }
         match &self.oom_score_adj {
-            Some(adjust) => adjust
-                .write()
+            Some(adjust) => write_all(&adjust.file, &adjust.value)
                 .map_err(|e| Failure::new(Step::OomScoreAdj, e)),
             None => Ok(()),
         }
@@ -336,29 +364,10 @@ impl Image {
             return self.raise_admin_for_loading().map_err(failed);
         };
         credentials::clear_ambient_set().map_err(failed)?;
-        let held = if self.loads_as_admin() {
-            // Without no_new_privs, the layers below need it; execve takes it
-            // away, since neither the bounding nor the ambient set has it.
-            let now = credentials::capabilities().map_err(failed)?;
-            let admin = CapabilitySet::EMPTY.with(Capability::SYS_ADMIN);
-            permitted.union(admin.intersection(now.permitted))
-        } else {
-            permitted
-        };
-        // From here on, what is looked up is found or not as the program would
-        // find it: execve gives root its permitted set, and another user the
-        // ambient set. What is needed to load the layers is no power over files.
-        let programs = if nix::unistd::geteuid().is_root() {
-            permitted
-        } else {
-            ambient
-        };
-        let effective = if self.loads_as_admin() {
-            let admin = CapabilitySet::EMPTY.with(Capability::SYS_ADMIN);
-            programs.union(admin.intersection(held))
-        } else {
-            programs
-        };
+        let held = self.held(permitted).map_err(failed)?;
+        let root = nix::unistd::geteuid().is_root();
+        let effective = self.effective(permitted, ambient, root);
+        let effective = effective.map_err(failed)?;
         credentials::set_capabilities(CapabilityState {
             effective,
             permitted: held,
@@ -369,6 +378,35 @@ impl Image {
             credentials::raise_ambient(capability).map_err(failed)?;
         }
         process::set_undumpable().map_err(|e| Failure::new(Step::Dumpable, e))
+    }
+
+    /// The capabilities that the child holds until execve.
+    fn held(&self, permitted: CapabilitySet) -> Result<CapabilitySet, Errno> {
+        if !self.loads_as_admin() {
+            return Ok(permitted);
+        }
+        // Without no_new_privs, the layers below need it; execve takes it away,
+        // since neither the bounding nor the ambient set has it.
+        let now = credentials::capabilities()?;
+        let admin = CapabilitySet::EMPTY.with(Capability::SYS_ADMIN);
+        Ok(permitted.union(admin.intersection(now.permitted)))
+    }
+
+    /// From here on, the kernel finds or refuses a path as it would for the program:
+    /// execve gives root its permitted set, and another user the ambient set. Loading
+    /// the layers needs no power over files.
+    fn effective(
+        &self,
+        permitted: CapabilitySet,
+        ambient: CapabilitySet,
+        is_root: bool,
+    ) -> Result<CapabilitySet, Errno> {
+        let programs = if is_root { permitted } else { ambient };
+        if !self.loads_as_admin() {
+            return Ok(programs);
+        }
+        let admin = CapabilitySet::EMPTY.with(Capability::SYS_ADMIN);
+        Ok(programs.union(admin.intersection(self.held(permitted)?)))
     }
 
     /// With the caller's capabilities: a change from root to another user has
@@ -416,10 +454,120 @@ impl Image {
             return Ok(());
         }
         process::set_killed_with_parent().map_err(|e| Failure::new(Step::DeathSignal, e))?;
-        match &line.leave {
-            Some(leave) if hung_up(leave.as_fd()) => Err(Failure::new(Step::Orphan, Errno::EPIPE)),
+        match &line.release {
+            Release::Parent(leave) if hung_up(leave.as_fd()) => {
+                Err(Failure::new(Step::Orphan, Errno::EPIPE))
+            }
             _ => Ok(()),
         }
+    }
+
+    /// Everything that can be seen from outside is in place: waits until it was
+    /// compared with the plan.
+    fn wait_for_release(&self, line: &Line) -> Result<(), Failure> {
+        match &line.release {
+            Release::Parent(leave) => {
+                write_all(&line.report, &Failure::READY)
+                    .map_err(|e| Failure::new(Step::Leave, e))?;
+                let mut byte = [0];
+                loop {
+                    match nix::unistd::read(leave, &mut byte) {
+                        Ok(1) => return Ok(()),
+                        Err(Errno::EINTR) => {}
+                        // The parent ended: there is nobody to tell.
+                        _ => return Err(Failure::new(Step::Leave, Errno::EPIPE)),
+                    }
+                }
+            }
+            Release::Verifier(asking) => asking
+                .ask()
+                .map_err(|()| Failure::new(Step::Verify, Errno::EPERM)),
+            Release::Own => self.read_back(),
+        }
+    }
+
+    /// The child compares its own state where nobody outside can: ids, groups,
+    /// capabilities, no_new_privs and root.
+    fn read_back(&self) -> Result<(), Failure> {
+        let verify = |errno| Failure::new(Step::Verify, errno);
+        let uids = nix::unistd::getresuid().map_err(verify)?;
+        let gids = nix::unistd::getresgid().map_err(verify)?;
+        let all =
+            |ids: [u32; 3], wanted: Option<u32>| wanted.is_none_or(|wanted| ids == [wanted; 3]);
+        let uids = [uids.real, uids.effective, uids.saved].map(nix::unistd::Uid::as_raw);
+        let gids = [gids.real, gids.effective, gids.saved].map(nix::unistd::Gid::as_raw);
+        let wanted = &self.credentials;
+        let mut right = all(uids, wanted.uid) && all(gids, wanted.gid);
+        if let Some(groups) = &wanted.groups {
+            right &= credentials::group_count().map_err(verify)? == groups.len();
+        }
+        if let CapabilityPlan::Set {
+            permitted, ambient, ..
+        } = self.capabilities
+        {
+            let held = self.held(permitted).map_err(verify)?;
+            let root = nix::unistd::geteuid().is_root();
+            let effective = self.effective(permitted, ambient, root).map_err(verify)?;
+            let now = credentials::capabilities().map_err(verify)?;
+            right &=
+                now.permitted == held && now.effective == effective && now.inheritable == ambient;
+        }
+        if self.no_new_privs {
+            right &= process::no_new_privs().map_err(verify)?;
+        }
+        if let Some(root) = &self.root {
+            let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+            let own = nix::fcntl::open(c"/", flags, Mode::empty()).map_err(verify)?;
+            let own = statx::known(own.as_fd()).map_err(verify)?;
+            let root = statx::known(root.as_fd()).map_err(verify)?;
+            right &= own.is_same_place(&root);
+        }
+        if right {
+            Ok(())
+        } else {
+            Err(verify(Errno::EBADE))
+        }
+    }
+
+    /// The state that the child has once it is ready, for the verifier.
+    pub(crate) fn expected(
+        &self,
+        groups: Groups,
+        filters: u32,
+        root: Place,
+    ) -> Result<Expected, Errno> {
+        let id = |id: Option<u32>| id.map_or(Id::Unchanged, Id::Is);
+        let uid = self.credentials.uid;
+        let is_root = uid.map_or_else(|| nix::unistd::geteuid().is_root(), |uid| uid == 0);
+        let capabilities = match self.capabilities {
+            CapabilityPlan::Inherit => Capabilities::Inherited,
+            CapabilityPlan::Set {
+                bounding,
+                permitted,
+                ambient,
+            } => Capabilities::Exactly {
+                permitted: self.held(permitted)?.bits(),
+                effective: self.effective(permitted, ambient, is_root)?.bits(),
+                inheritable: ambient.bits(),
+                ambient: ambient.bits(),
+                bounding: bounding.map(CapabilitySet::bits),
+            },
+        };
+        Ok(Expected {
+            uid: id(self.credentials.uid),
+            gid: id(self.credentials.gid),
+            groups,
+            capabilities,
+            no_new_privs: self.no_new_privs,
+            filters,
+            root: Root::Is(root),
+        })
+    }
+
+    /// How many seccomp filters the child loads after it was verified.
+    pub(crate) fn last_filters(&self) -> u32 {
+        let last = self.seccomp.len() + usize::from(self.listening.is_some());
+        u32::try_from(last).unwrap_or(u32::MAX)
     }
 
     /// Only 0, 1, 2 and what was declared crosses execve; the report, and the
@@ -494,29 +642,22 @@ fn hung_up(fd: BorrowedFd<'_>) -> bool {
             .is_some_and(|events| events.contains(PollFlags::POLLHUP))
 }
 
-impl OomScoreAdj {
-    fn write(&self) -> Result<(), Errno> {
-        let file = c"self/oom_score_adj";
-        match write_file(&self.procfs, file, &self.value) {
-            // Undumpable, /proc/self belongs to the root of the initial user
-            // namespace, who this is not after a join of another one. By now
-            // only the pipe and the procfs directory are open.
-            Err(Errno::EACCES) => {
-                process::set_dumpable_for_one_open()?;
-                let written = write_file(&self.procfs, file, &self.value);
-                process::set_undumpable()?;
-                written
-            }
-            other => other,
-        }
+impl Asking {
+    /// Asks, and waits for the verifier's end: it must not be the program's child.
+    fn ask(&self) -> Result<(), ()> {
+        let asked = self.verifier.ask(self.pid, &self.expected);
+        let answer = asked.and_then(|()| self.verifier.answer());
+        answer.map_err(|error| {
+            let _ = self.refused.set(error);
+        })?;
+        self.verifier.reap();
+        Ok(())
     }
 }
 
-/// Writes all of `bytes` to a file that is there already, in one call.
-fn write_file(procfs: &OwnedFd, path: &CStr, bytes: &[u8]) -> Result<(), Errno> {
-    let flags = OFlag::O_WRONLY | OFlag::O_CLOEXEC | OFlag::O_NOCTTY;
-    let file = nix::fcntl::openat(procfs, path, flags, Mode::empty())?;
-    match nix::unistd::write(&file, bytes)? {
+/// Writes all of `bytes` in one call.
+fn write_all(file: &OwnedFd, bytes: &[u8]) -> Result<(), Errno> {
+    match nix::unistd::write(file, bytes)? {
         written if written == bytes.len() => Ok(()),
         _ => Err(Errno::EIO),
     }

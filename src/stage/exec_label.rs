@@ -8,8 +8,6 @@ use nix::fcntl::OFlag;
 use nix::sys::stat::Mode;
 
 use super::failure::{Failure, Step};
-use crate::error::Result;
-use crate::target::Procfs;
 
 /// More than a security context has before its first colon.
 const CONTEXT_START: usize = 256;
@@ -17,9 +15,9 @@ const CONTEXT_START: usize = 256;
 /// A label for the next execve, proc_pid_attr(5).
 #[derive(Debug)]
 pub(crate) struct ExecLabel {
-    /// The procfs directory: a path into the target's own /proc could lead
-    /// anywhere (CVE-2019-16884, CVE-2025-52881).
-    procfs: OwnedFd,
+    /// This process's own directory of the caller's /proc: a path into the target's
+    /// own /proc could lead anywhere (CVE-2019-16884, CVE-2025-52881).
+    directory: OwnedFd,
     module: Module,
     text: Vec<u8>,
 }
@@ -33,27 +31,21 @@ enum Module {
 
 impl ExecLabel {
     /// The AppArmor profile with this name.
-    ///
-    /// # Errors
-    /// `System`: no descriptor is left.
-    pub(crate) fn apparmor(procfs: &Procfs, profile: &[u8]) -> Result<Self> {
-        Ok(Self {
-            procfs: procfs.duplicate()?,
+    pub(crate) fn apparmor(directory: OwnedFd, profile: &[u8]) -> Self {
+        Self {
+            directory,
             module: Module::AppArmor,
             text: [b"exec ", profile].concat(),
-        })
+        }
     }
 
     /// This SELinux context.
-    ///
-    /// # Errors
-    /// `System`: no descriptor is left.
-    pub(crate) fn selinux(procfs: &Procfs, context: Vec<u8>) -> Result<Self> {
-        Ok(Self {
-            procfs: procfs.duplicate()?,
+    pub(crate) fn selinux(directory: OwnedFd, context: Vec<u8>) -> Self {
+        Self {
+            directory,
             module: Module::Selinux,
             text: context,
-        })
+        }
     }
 
     /// Sets the label. Allocates nothing.
@@ -62,9 +54,9 @@ impl ExecLabel {
             // `attr/exec` belongs to the first module of lsm= that takes labels: the
             // stubs of `bpf` answer EINVAL, and SELinux without a policy accepts any
             // text and does nothing. This file is AppArmor's alone.
-            Module::AppArmor => self.write_to(c"thread-self/attr/apparmor/exec"),
+            Module::AppArmor => self.write_to(c"attr/apparmor/exec"),
             Module::Selinux => self
-                .write_to(c"thread-self/attr/exec")
+                .write_to(c"attr/exec")
                 .and_then(|()| self.read_context()),
         }
         .map_err(|errno| Failure::new(self.module.step(), errno))
@@ -72,7 +64,7 @@ impl ExecLabel {
 
     fn write_to(&self, file: &CStr) -> std::result::Result<(), Errno> {
         let flags = OFlag::O_WRONLY | OFlag::O_CLOEXEC | OFlag::O_NOCTTY;
-        let file = nix::fcntl::openat(&self.procfs, file, flags, Mode::empty())?;
+        let file = nix::fcntl::openat(&self.directory, file, flags, Mode::empty())?;
         match nix::unistd::write(&file, &self.text)? {
             written if written == self.text.len() => Ok(()),
             _ => Err(Errno::EIO),
@@ -83,8 +75,8 @@ impl ExecLabel {
     /// initial SID. A context of a policy has colons: `user:role:type`.
     fn read_context(&self) -> std::result::Result<(), Errno> {
         let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC | OFlag::O_NOCTTY;
-        let path = c"thread-self/attr/exec";
-        let file = nix::fcntl::openat(&self.procfs, path, flags, Mode::empty())?;
+        let path = c"attr/exec";
+        let file = nix::fcntl::openat(&self.directory, path, flags, Mode::empty())?;
         let mut start = [0; CONTEXT_START];
         let length = nix::unistd::read(&file, &mut start)?;
         if is_context(start.get(..length).unwrap_or_default()) {

@@ -51,6 +51,8 @@ pub(crate) enum Step {
     NoNewPrivs,
     /// PR_SET_PDEATHSIG
     DeathSignal,
+    /// The child's state is not what the plan says.
+    Verify,
     /// The parent ended.
     Orphan,
     /// PR_SET_DUMPABLE
@@ -70,7 +72,7 @@ pub(crate) enum Step {
 }
 
 impl Step {
-    const ALL: [Self; 28] = [
+    const ALL: [Self; 29] = [
         Self::Leave,
         Self::Session,
         Self::Terminal,
@@ -91,6 +93,7 @@ impl Step {
         Self::SmallProgram,
         Self::NoNewPrivs,
         Self::DeathSignal,
+        Self::Verify,
         Self::Orphan,
         Self::Dumpable,
         Self::Landlock,
@@ -188,6 +191,12 @@ impl Step {
                 "the program cannot be bound to the helper's life",
                 None,
             ),
+            Self::Verify => (
+                Safety,
+                "the program was not started: its ids, groups, capabilities, no_new_privs or \
+                 root are not those of the plan",
+                None,
+            ),
             Self::Orphan => (System, "the helper ended", None),
             Self::Dumpable => (LockDown, "the helper cannot be made undumpable", None),
             Self::Landlock => (
@@ -225,6 +234,8 @@ pub(crate) struct Failure {
 impl Failure {
     /// The length of the record.
     pub(crate) const LENGTH: usize = 12;
+    /// No failure: the child is ready to be verified. No step has this code.
+    pub(crate) const READY: [u8; Self::LENGTH] = [u8::MAX; Self::LENGTH];
 
     pub(crate) fn new(step: Step, errno: Errno) -> Self {
         Self {

@@ -4,7 +4,7 @@ use crate::seccomp::program::{Instruction, Program};
 use crate::seccomp::table::Arch;
 use crate::{Error, ErrorKind, Result};
 
-// SUPERVISOR, POLICY_CHILD, EXPLAINER: programs, from own_calls.rs.
+// SUPERVISOR, POLICY_CHILD, EXPLAINER, VERIFIER: programs, from own_calls.rs.
 include!(concat!(env!("OUT_DIR"), "/filters.rs"));
 
 /// The architecture that filters are made for.
@@ -25,6 +25,11 @@ pub(crate) fn supervisor() -> Result<Program> {
 /// What compiling a policy takes, and no other call.
 pub(crate) fn policy_child() -> Result<Program> {
     program(&POLICY_CHILD)
+}
+
+/// What reading the state of the child takes, and no other call.
+pub(crate) fn verifier() -> Result<Program> {
+    program(&VERIFIER)
 }
 
 /// What explaining refusals takes, and no other call.
@@ -57,6 +62,7 @@ mod tests {
             (supervisor(), own_calls::SUPERVISOR, 20),
             (policy_child(), own_calls::POLICY_CHILD, 12),
             (explainer(), own_calls::EXPLAINER, 20),
+            (verifier(), own_calls::VERIFIER, 16),
         ] {
             assert!(calls.len() <= most, "{}", calls.len());
             let filter = filter.expect("a program");

@@ -27,6 +27,8 @@ pub(crate) mod keyring;
 #[cfg(test)]
 mod own_calls;
 pub(crate) mod own_file;
+pub(crate) mod own_files;
+pub(crate) mod own_namespaces;
 pub(crate) mod policy_child;
 pub(crate) mod policy_choice;
 pub(crate) mod preserved;
@@ -37,3 +39,4 @@ pub(crate) mod small_program;
 pub(crate) mod status;
 pub(crate) mod supervise;
 pub(crate) mod trusted_file;
+pub(crate) mod verifier;

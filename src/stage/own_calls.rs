@@ -44,6 +44,26 @@ pub(crate) const POLICY_CHILD: &[&str] = &[
     "exit_group",
 ];
 
+/// What reading the state of the child in /proc takes.
+pub(crate) const VERIFIER: &[&str] = &[
+    "read",
+    "write",
+    "close",
+    "openat",
+    "newfstatat",
+    "statx",
+    "sendmsg",
+    "open_tree",
+    "brk",
+    "mmap",
+    "munmap",
+    "mremap",
+    "madvise",
+    "rt_sigreturn",
+    "restart_syscall",
+    "exit_group",
+];
+
 /// What explaining refusals takes.
 pub(crate) const EXPLAINER: &[&str] = &[
     "read",

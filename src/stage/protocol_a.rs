@@ -16,16 +16,18 @@ use nix::sys::stat::{Mode, SFlag, fstat};
 use nix::unistd::pipe2;
 
 use super::ceiling::Ceiling;
-use super::exec::{CapabilityPlan, Credentials, Image, Line, OomScoreAdj, WorkDir};
+use super::exec::{CapabilityPlan, Credentials, Image, Line, OomScoreAdj, Release, WorkDir};
 use super::exec_label::ExecLabel;
 use super::explain::Audited;
 use super::failure::{Failure, Step};
-use super::filters;
 use super::join::{self, Inside};
 use super::keyring;
+use super::own_namespaces::OwnNamespaces;
 use super::preserved::Preserved;
 use super::signals::Signals;
-use super::small_program;
+use super::verifier::expected::Expected;
+use super::verifier::{Outside, Sight, Verifier};
+use super::{filters, own_files, small_program};
 use crate::error::{Error, ErrorKind, Result};
 use crate::json::printable;
 use crate::plan::environment::{self, Variables};
@@ -47,7 +49,7 @@ use crate::sys::signal::{self, CallersSignals};
 use crate::sys::{credentials, descriptor, pidfd, terminal};
 use crate::target::directory::ProgramRoot;
 use crate::target::procfs_root::read_all;
-use crate::target::{Procfs, RootFile, Target};
+use crate::target::{Procfs, RootFile, Target, cgroup};
 use crate::userdb::{self, Identity};
 use crate::wire::generic_error;
 use crate::wire::init_config::{self, InitConfig};
@@ -156,6 +158,18 @@ pub(crate) fn run(
     }
     let oom_score_adj = own_oom_score_adj(&procfs)?;
     keyring::renew(policy.process.keyring)?;
+    let own_namespaces = match Sight::of_caller()? {
+        Sight::Whole => None,
+        Sight::StatusAlone => Some(OwnNamespaces::open(&procfs, &memberships)?),
+    };
+    let (gift_end, gift) = own_files::pair()?;
+    let verifier = Verifier::start(Outside {
+        procfs,
+        memberships: &memberships,
+        cgroups: cgroup::Decision::NotRequested,
+        no_fork: false,
+        gift: Some(gift_end),
+    })?;
     join::join(
         memberships.into_joins(),
         target.as_ref().map(Target::pidfd),
@@ -163,6 +177,14 @@ pub(crate) fn run(
     )?;
     drop(target);
     let ceiling_refuses_32_bit = small_program::refused(layers.ceiling.seccomp.iter());
+    if let Some(own_namespaces) = own_namespaces {
+        own_namespaces.verify()?;
+    }
+    let expected = Expected {
+        no_new_privs: policy.process.no_new_privs,
+        filters: u32::from(layers.ceiling.seccomp.is_some()),
+        ..Expected::JOINED
+    };
     let ceiling = Ceiling {
         no_new_privs: policy.process.no_new_privs,
         landlock: layers.ceiling.landlock,
@@ -176,9 +198,9 @@ pub(crate) fn run(
     let (ready, ready_end) = pipe2(OFlag::O_CLOEXEC).map_err(system("a pipe"))?;
     match clone(Parentage::Sibling).map_err(system("clone"))? {
         Side::Child => {
-            drop(ready);
+            drop((ready, verifier));
             let child = Child {
-                procfs,
+                gift,
                 root,
                 accounts,
                 process: policy.process,
@@ -192,8 +214,9 @@ pub(crate) fn run(
             child.run(pipe, console, ready_end)
         }
         Side::Parent { child, pidfd } => {
-            drop(ready_end);
-            let reported = report_pid(child, &ready, &pipe);
+            drop((ready_end, gift));
+            let verify = || verifier.verify(child, &expected);
+            let reported = report_pid(child, &ready, &pipe, verify);
             if !matches!(reported, Ok(None)) {
                 let _ = pidfd::send_signal(pidfd.as_fd(), libc::SIGKILL);
                 let _ = caller.obey();
@@ -210,9 +233,14 @@ pub(crate) fn run(
     }
 }
 
-/// Reports the pid once the child is ready, unless a signal ends the helper
+/// Reports the pid once the child is ready and was verified, unless a signal ends the helper
 /// first: this one.
-fn report_pid(child: Pid, ready: &OwnedFd, pipe: &InitPipe) -> Result<Option<i32>> {
+fn report_pid(
+    child: Pid,
+    ready: &OwnedFd,
+    pipe: &InitPipe,
+    verify: impl FnOnce() -> Result<()>,
+) -> Result<Option<i32>> {
     let failed = |errno| Error::new(ErrorKind::System, PID).because(errno);
     let signals = Signals::open().map_err(failed)?;
     let until = |fd, events| signals.until_ready(fd, events).map_err(failed);
@@ -220,6 +248,7 @@ fn report_pid(child: Pid, ready: &OwnedFd, pipe: &InitPipe) -> Result<Option<i32
         return Ok(Some(signal));
     }
     wait_until_ready(ready)?;
+    verify()?;
     if let Some(signal) = until(pipe.file.as_fd(), PollFlags::POLLOUT)? {
         return Ok(Some(signal));
     }
@@ -267,7 +296,8 @@ fn own_oom_score_adj(procfs: &Procfs) -> Result<Vec<u8>> {
 
 /// The process that becomes the program.
 struct Child {
-    procfs: Procfs,
+    /// Where its own files in the caller's /proc come from.
+    gift: OwnedFd,
     root: ProgramRoot,
     /// Opened before the join, with everything else of the target.
     accounts: Accounts,
@@ -313,7 +343,7 @@ impl Child {
         // From here on libcontainer waits for an error, or for the end.
         let line = Line {
             report: pipe.file,
-            leave: None,
+            release: Release::Own,
         };
         let error = match self.prepare(received) {
             Ok((image, program)) => {
@@ -358,8 +388,13 @@ impl Child {
         if let Some(filter) = &config.seccomp {
             seccomp.push(own_filter(filter)?);
         }
-        let oom_score_adj = oom_score_adj(&self.procfs, &self.oom_score_adj, config.oom_score_adj)?;
-        let exec_label = exec_label(&self.procfs, &config)?;
+        let own_files = own_files::receive(&self.gift)?;
+        let oom_score_adj = oom_score_adj(
+            own_files.oom_score_adj,
+            &self.oom_score_adj,
+            config.oom_score_adj,
+        )?;
+        let exec_label = exec_label(own_files.directory, &config)?;
         let image = Image {
             rlimits: config.rlimits,
             umask: self.process.umask,
@@ -550,23 +585,38 @@ fn answer(error: &Error) -> Vec<u8> {
     generic_error::generic_error(now.unwrap_or_default(), message.as_bytes())
 }
 
-/// What is to be written; `None`: it has the value already.
-fn oom_score_adj(procfs: &Procfs, now: &[u8], wanted: i16) -> Result<Option<OomScoreAdj>> {
+/// The adjustment to write; `None`: it has the value already.
+fn oom_score_adj(file: Option<OwnedFd>, now: &[u8], wanted: i16) -> Result<Option<OomScoreAdj>> {
     let value = wanted.to_string().into_bytes();
     if now.trim_ascii() == value.as_slice() {
         return Ok(None);
     }
-    Ok(Some(OomScoreAdj {
-        procfs: procfs.duplicate()?,
-        value,
-    }))
+    let file = file.ok_or_else(|| {
+        let wrong = format!("oom_score_adj {wanted} cannot be set");
+        Error::new(ErrorKind::Unsupported, wrong)
+            .right("its file belongs to root: run the runtime as root, or leave it as it is")
+    })?;
+    Ok(Some(OomScoreAdj { file, value }))
 }
 
-fn exec_label(procfs: &Procfs, config: &InitConfig) -> Result<Option<ExecLabel>> {
+fn exec_label(directory: Option<OwnedFd>, config: &InitConfig) -> Result<Option<ExecLabel>> {
+    let directory = || {
+        directory.ok_or_else(|| {
+            let wrong = "the program cannot be given a security label";
+            Error::new(ErrorKind::Unsupported, wrong)
+                .right("this takes CAP_SYS_ADMIN: run the runtime as root, or set none")
+        })
+    };
     match (&config.apparmor_profile, &config.process_label) {
         (None, None) => Ok(None),
-        (Some(profile), None) => ExecLabel::apparmor(procfs, profile.as_bytes()).map(Some),
-        (None, Some(context)) => ExecLabel::selinux(procfs, context.as_bytes().to_vec()).map(Some),
+        (Some(profile), None) => {
+            let label = ExecLabel::apparmor(directory()?, profile.as_bytes());
+            Ok(Some(label))
+        }
+        (None, Some(context)) => {
+            let label = ExecLabel::selinux(directory()?, context.as_bytes().to_vec());
+            Ok(Some(label))
+        }
         (Some(_), Some(_)) => {
             let wrong = "initConfig has both an AppArmor profile and an SELinux label";
             Err(Error::new(ErrorKind::Protocol, wrong)

@@ -19,6 +19,7 @@ use super::status::{self, StatusLines};
 use crate::error::{Error, ErrorKind, Result};
 use crate::landlock::ruleset::Domain;
 use crate::policy::capability::{Capability, CapabilitySet};
+use crate::procfs;
 use crate::procfs::pending::{self, Taking};
 use crate::procfs::stat;
 use crate::request::Pid;
@@ -45,6 +46,8 @@ pub enum Ended {
 /// What became of the child before it was the program.
 #[derive(Debug)]
 pub(crate) enum Start {
+    /// It is ready to be verified.
+    Ready,
     /// It executed the program.
     Executed,
     /// It failed, and reported at what.
@@ -102,6 +105,8 @@ enum Awaited {
     Child,
     /// The explainer's end.
     Explainer,
+    /// The verifier's answer, or its end.
+    Verifier,
 }
 
 /// What a wait ended with.
@@ -192,7 +197,44 @@ impl Supervisor {
         descriptor::close_all_but(&kept)
     }
 
-    /// Waits until the child is the program, or is not going to be. Where there
+    /// Waits for an answer of the verifier, or its end; `Some`: this signal ends the
+    /// helper first.
+    pub(crate) fn wait_for_verifier(&mut self, verifier: BorrowedFd<'_>) -> Result<Option<i32>> {
+        loop {
+            match self.wait(&[Awaited::Verifier], Some(verifier), None)? {
+                Woken::By(_) => return Ok(None),
+                Woken::Signal => {
+                    if let Some(signal) = self.signal_before_start()? {
+                        return Ok(Some(signal));
+                    }
+                }
+                Woken::Lines | Woken::Time => {}
+            }
+        }
+    }
+
+    /// After execve: whether the last filters are in force. They are loaded after
+    /// the child was verified, since none of them has to allow what that takes. The
+    /// program may have loaded more of its own.
+    ///
+    /// # Errors
+    /// `Safety`: there are fewer.
+    pub(crate) fn verify_filters(&self, expected: u32) -> Result<()> {
+        // A program that has ended already has no state left.
+        let Ok(status) = procfs::status::parse(&self.read_state()) else {
+            return Ok(());
+        };
+        if status.seccomp_filters >= expected {
+            return Ok(());
+        }
+        let wrong = format!(
+            "the program was killed: its Seccomp_filters is {}, where the plan says {expected}",
+            status.seccomp_filters
+        );
+        Err(Error::new(ErrorKind::Safety, wrong))
+    }
+
+    /// Waits until the child is ready, is the program, or is not going to be. Where there
     /// is an explainer, the child waits for it: it must not have ended.
     pub(crate) fn wait_for_start(&mut self, explainer: Option<BorrowedFd<'_>>) -> Result<Start> {
         let mut record = [0; Failure::LENGTH];
@@ -217,7 +259,7 @@ impl Supervisor {
                         return Ok(Start::Interrupted(signal));
                     }
                 }
-                Woken::Lines | Woken::Time => {}
+                Woken::By(Awaited::Verifier) | Woken::Lines | Woken::Time => {}
             }
         }
         match filled {
@@ -225,6 +267,7 @@ impl Supervisor {
                 self.starting = None;
                 Ok(Start::Executed)
             }
+            Failure::LENGTH if record == Failure::READY => Ok(Start::Ready),
             Failure::LENGTH => Ok(Failure::from_bytes(record).map_or(Start::Ended, Start::Failed)),
             _ => Ok(Start::Ended),
         }
@@ -373,11 +416,12 @@ impl Supervisor {
         let _ = change(self.child, Patience::Look);
     }
 
-    /// Waits for one of these, for a signal, and for room for the status lines.
+    /// Waits for one of these, of which `other` is the explainer's or the verifier's
+    /// descriptor, for a signal, and for room for the status lines.
     fn wait(
         &mut self,
         awaited: &[Awaited],
-        explainer: Option<BorrowedFd<'_>>,
+        other: Option<BorrowedFd<'_>>,
         time: Option<TimeSpec>,
     ) -> Result<Woken> {
         let report = self
@@ -391,7 +435,8 @@ impl Supervisor {
                 Awaited::Report => (report, PollFlags::POLLIN),
                 Awaited::Child => (Some(self.pidfd.as_fd()), PollFlags::POLLIN),
                 // Its hang-up alone.
-                Awaited::Explainer => (explainer, PollFlags::empty()),
+                Awaited::Explainer => (other, PollFlags::empty()),
+                Awaited::Verifier => (other, PollFlags::POLLIN),
             };
             if let Some(fd) = fd {
                 fds.push(PollFd::new(fd, events));

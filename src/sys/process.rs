@@ -17,12 +17,6 @@ pub(crate) fn set_undumpable() -> Result<(), Errno> {
     set_dumpable(0)
 }
 
-/// PR_SET_DUMPABLE 1, for the one open that needs the owner of /proc/self to be
-/// the process's own user.
-pub(crate) fn set_dumpable_for_one_open() -> Result<(), Errno> {
-    set_dumpable(1)
-}
-
 /// PR_GET_DUMPABLE, for [`restore_dumpable`]: 0, 1 or 2.
 pub(crate) fn dumpable() -> Result<i32, Errno> {
     // SAFETY: PR_GET_DUMPABLE takes integers only.
@@ -46,6 +40,13 @@ pub(crate) fn set_no_new_privs() -> Result<(), Errno> {
     // SAFETY: PR_SET_NO_NEW_PRIVS takes integers only.
     Errno::result(unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) })?;
     Ok(())
+}
+
+/// PR_GET_NO_NEW_PRIVS.
+pub(crate) fn no_new_privs() -> Result<bool, Errno> {
+    // SAFETY: PR_GET_NO_NEW_PRIVS takes integers only.
+    let set = Errno::result(unsafe { libc::prctl(libc::PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) })?;
+    Ok(set == 1)
 }
 
 /// PR_SET_PDEATHSIG: SIGKILL when the parent ends. Cleared by a change of

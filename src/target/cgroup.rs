@@ -13,18 +13,36 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::procfs::cgroup::{self, Hierarchy};
 use crate::procfs::mountinfo;
 
+/// What happens to the program's cgroups.
+#[derive(Debug)]
+pub(crate) enum Decision {
+    /// The program stays in the helper's.
+    NotRequested,
+    /// It is put into the target's.
+    Join(Join),
+}
+
+/// The target's cgroups.
+#[derive(Debug)]
+pub(crate) struct Join {
+    /// /proc/TARGET/cgroup: what that of the program has to be.
+    pub(crate) memberships: Vec<u8>,
+    /// cgroup.procs of those that the caller is not in, open for writing.
+    pub(crate) procs: Vec<OwnedFd>,
+}
+
 /// Opens cgroup.procs of each of the target's cgroups that the caller is not
 /// in itself.
 ///
 /// # Errors
 /// `Target`: a hierarchy is not mounted, the cgroup is outside what the caller's
 /// cgroup namespace shows, or it is frozen.
-pub(crate) fn open_procs(target: &Target, procfs: &Procfs) -> Result<Vec<OwnedFd>> {
+pub(crate) fn open_procs(target: &Target, procfs: &Procfs) -> Result<Join> {
     let unreadable = |file: &str, fault: &dyn std::fmt::Display| {
         Error::new(ErrorKind::Safety, format!("/proc/self/{file}: {fault}"))
     };
-    let theirs = cgroup::parse(&target.read("cgroup")?)
-        .map_err(|fault| target.unreadable("cgroup", &fault))?;
+    let text = target.read("cgroup")?;
+    let theirs = cgroup::parse(&text).map_err(|fault| target.unreadable("cgroup", &fault))?;
     let own = read_own(procfs, c"self/cgroup")?;
     let own = cgroup::parse(&own).map_err(|fault| unreadable("cgroup", &fault))?;
     let mounts = read_own(procfs, c"self/mountinfo")?;
@@ -43,7 +61,10 @@ pub(crate) fn open_procs(target: &Target, procfs: &Procfs) -> Result<Vec<OwnedFd
             Error::new(ErrorKind::Target, file.display().to_string()).because(errno)
         })?);
     }
-    Ok(files)
+    Ok(Join {
+        memberships: text,
+        procs: files,
+    })
 }
 
 /// A program in a frozen cgroup never begins, and takes no signal.

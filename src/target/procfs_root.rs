@@ -48,11 +48,12 @@ impl Procfs {
         Ok(procfs)
     }
 
-    /// A second descriptor of the directory, for the child.
-    pub(crate) fn duplicate(&self) -> Result<OwnedFd> {
-        self.directory.try_clone().map_err(|error| {
+    /// A second one.
+    pub(crate) fn try_clone(&self) -> Result<Self> {
+        let directory = self.directory.try_clone().map_err(|error| {
             Error::new(ErrorKind::System, "a descriptor cannot be copied").because(error)
-        })
+        })?;
+        Ok(Self { directory })
     }
 
     /// Opens a file below it, read-only.
@@ -76,17 +77,28 @@ impl Procfs {
 
     /// Writes a file below it, all in one write.
     pub(crate) fn write(&self, path: &CStr, text: &[u8]) -> std::result::Result<(), Errno> {
-        let flags = OFlag::O_WRONLY | OFlag::O_CLOEXEC;
-        let file = openat(&self.directory, path, flags, Mode::empty())?;
+        let file = self.open_for_writing(path)?;
         match nix::unistd::write(&file, text)? {
             written if written == text.len() => Ok(()),
             _ => Err(Errno::EIO),
         }
     }
 
+    /// Opens a file below it, for writing.
+    pub(crate) fn open_for_writing(&self, path: &CStr) -> std::result::Result<OwnedFd, Errno> {
+        let flags = OFlag::O_WRONLY | OFlag::O_CLOEXEC;
+        openat(&self.directory, path, flags, Mode::empty())
+    }
+
     /// Opens the directory of a process, as a handle only.
     pub(crate) fn open_directory(&self, path: &CStr) -> std::result::Result<OwnedFd, Errno> {
         let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+        openat(&self.directory, path, flags, Mode::empty())
+    }
+
+    /// Opens a link below it, and not what it leads to, as a handle only.
+    pub(crate) fn open_link(&self, path: &str) -> std::result::Result<OwnedFd, Errno> {
+        let flags = OFlag::O_PATH | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
         openat(&self.directory, path, flags, Mode::empty())
     }
 

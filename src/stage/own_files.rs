@@ -1,0 +1,102 @@
+//! The child's own files in the caller's /proc, for a child that learns only after
+//! the joins what it has to write to them.
+//!
+//! The verifier opens them, since it alone has that /proc by then, and sends them
+//! to the child. `attr` comes as a detached mount of the child's directory, out of
+//! which neither `..` nor a link of another process leads: a task may only write
+//! to a file of `attr` that it has opened itself.
+
+use std::io::{IoSlice, IoSliceMut};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
+
+use nix::errno::Errno;
+use nix::sys::socket::{
+    AddressFamily, ControlMessage, ControlMessageOwned, MsgFlags, SockFlag, SockType, recvmsg,
+    sendmsg, socketpair,
+};
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::request::Pid;
+use crate::sys::{descriptor, mount};
+use crate::target::Procfs;
+use crate::target::process::path;
+
+/// The files that could be opened.
+#[derive(Debug, Default)]
+pub(crate) struct OwnFiles {
+    /// oom_score_adj, for writing. Missing where the caller may not write it: it
+    /// belongs to root, since the child is not dumpable.
+    pub(crate) oom_score_adj: Option<OwnedFd>,
+    /// The child's directory of /proc, as the root of a detached mount. Missing
+    /// where the caller may not clone mounts.
+    pub(crate) directory: Option<OwnedFd>,
+}
+
+/// Both ends of the way to the child: the verifier's and the child's.
+pub(crate) fn pair() -> Result<(OwnedFd, OwnedFd)> {
+    let (family, kind) = (AddressFamily::Unix, SockType::SeqPacket);
+    socketpair(family, kind, None, SockFlag::SOCK_CLOEXEC)
+        .map_err(|errno| Error::new(ErrorKind::System, "a pair of sockets").because(errno))
+}
+
+/// Opens the child's files and sends them: a byte for each that says which it is.
+pub(super) fn give(gift: &OwnedFd, procfs: &Procfs, child: Pid) -> std::result::Result<(), Errno> {
+    let oom_score_adj = procfs.open_for_writing(&path(child, "oom_score_adj"));
+    let directory = procfs
+        .open_directory(&path(child, ""))
+        .and_then(|directory| mount::detached(directory.as_fd()));
+    let mut kinds = Vec::new();
+    let mut descriptors = Vec::new();
+    for (kind, file) in [(b'o', &oom_score_adj), (b'd', &directory)] {
+        if let Ok(file) = file {
+            kinds.push(kind);
+            descriptors.push(file.as_raw_fd());
+        }
+    }
+    // A message has at least one byte.
+    kinds.push(b'.');
+    let rights = [ControlMessage::ScmRights(&descriptors)];
+    let control: &[ControlMessage<'_>] = if descriptors.is_empty() { &[] } else { &rights };
+    let parts = [IoSlice::new(&kinds)];
+    sendmsg::<()>(
+        gift.as_raw_fd(),
+        &parts,
+        control,
+        MsgFlags::MSG_NOSIGNAL,
+        None,
+    )?;
+    Ok(())
+}
+
+/// For the child: receives what was sent before its pid was reported.
+///
+/// # Errors
+/// `System`: nothing was sent.
+pub(crate) fn receive(gift: &OwnedFd) -> Result<OwnFiles> {
+    let failed = |errno| Error::new(ErrorKind::System, "the child's own files").because(errno);
+    let mut kinds = [0; 3];
+    let mut space = nix::cmsg_space!([RawFd; 2]);
+    let mut descriptors = Vec::new();
+    let length = {
+        let mut parts = [IoSliceMut::new(&mut kinds)];
+        let flags = MsgFlags::MSG_CMSG_CLOEXEC | MsgFlags::MSG_DONTWAIT;
+        let message =
+            recvmsg::<()>(gift.as_raw_fd(), &mut parts, Some(&mut space), flags).map_err(failed)?;
+        for control in message.cmsgs().map_err(failed)? {
+            if let ControlMessageOwned::ScmRights(fds) = control {
+                descriptors.extend(fds.into_iter().map(descriptor::received));
+            }
+        }
+        message.bytes
+    };
+    let mut files = OwnFiles::default();
+    let kinds = kinds.get(..length).unwrap_or_default();
+    for (kind, file) in kinds.iter().zip(descriptors) {
+        match kind {
+            b'o' => files.oom_score_adj = Some(file),
+            b'd' => files.directory = Some(file),
+            _ => return Err(failed(Errno::EPROTO)),
+        }
+    }
+    Ok(files)
+}

@@ -1,0 +1,69 @@
+//! The namespaces that this process is in, read after the joins without /proc.
+//!
+//! For helpers whose verifier may not read the child's namespaces ([`Sight`]): the
+//! links of the helper's own /proc/self/ns are opened before the joins, as handles.
+//! A handle of a link leads nowhere (its `..` is no directory's), and readlink(2)
+//! on it still reports the namespace that the process is in at that moment.
+//!
+//! [`Sight`]: super::verifier::Sight
+
+use std::os::fd::OwnedFd;
+
+use nix::errno::Errno;
+use nix::fcntl::readlinkat;
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::request::Namespace;
+use crate::target::namespace::Identity;
+use crate::target::{Memberships, Procfs};
+
+/// A handle of each link, and the namespace that it has to name after the joins.
+#[derive(Debug)]
+pub(crate) struct OwnNamespaces(Vec<(&'static str, OwnedFd, Identity)>);
+
+impl OwnNamespaces {
+    /// Opens the links. The child is born into the pid and time namespaces that
+    /// its parent has set for its children, so these are compared.
+    pub(crate) fn open(procfs: &Procfs, memberships: &Memberships) -> Result<Self> {
+        let mut links = Vec::new();
+        for (namespace, decision) in memberships.decisions() {
+            let Some(expected) = decision.expected() else {
+                continue;
+            };
+            let name = match namespace {
+                Namespace::Pid => "pid_for_children",
+                Namespace::Time => "time_for_children",
+                _ => namespace.name(),
+            };
+            let link = procfs.open_link(&format!("self/ns/{name}"));
+            let link = link.map_err(|errno| failed(name, errno))?;
+            links.push((name, link, expected));
+        }
+        Ok(Self(links))
+    }
+
+    /// Compares.
+    ///
+    /// # Errors
+    /// `Safety`: the process is in another namespace than the plan says.
+    pub(crate) fn verify(self) -> Result<()> {
+        for (name, link, expected) in self.0 {
+            let found = readlinkat(&link, c"").map_err(|errno| failed(name, errno))?;
+            let found = found.to_string_lossy();
+            let kind = name.split('_').next().unwrap_or(name);
+            if found != format!("{kind}:[{}]", expected.inode) {
+                let wrong = format!(
+                    "the program was not started: its {name} namespace would be {found}, where \
+                     the plan says {kind}:[{}]",
+                    expected.inode
+                );
+                return Err(Error::new(ErrorKind::Safety, wrong));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn failed(name: &str, errno: Errno) -> Error {
+    Error::new(ErrorKind::System, format!("/proc/self/ns/{name}")).because(errno)
+}

@@ -1,0 +1,447 @@
+//! The state that a child has to have before it may execute the program, and how
+//! it is compared with the state that the kernel reports.
+
+use std::fmt;
+use std::os::fd::AsFd;
+
+use nix::errno::Errno;
+use serde::{Deserialize, Serialize};
+
+use super::{Outside, Sight};
+use crate::error::{Error, ErrorKind, Result};
+use crate::policy::capability::CapabilitySet;
+use crate::procfs::id_map;
+use crate::procfs::status::{self, Ids, Status};
+use crate::request::{Namespace, Pid};
+use crate::sys::statx::{self, Known};
+use crate::target::namespace::Identity;
+use crate::target::process::path;
+use crate::target::procfs_root::{MAX_FILE, read_all};
+use crate::target::{Procfs, cgroup};
+
+/// The id that the kernel shows for one without a number in the reader's user
+/// namespace: /proc/sys/kernel/overflowuid, by default.
+const OVERFLOW_ID: u32 = 65534;
+
+/// The state that the plan asks for, as far as only the helper knows it, after the
+/// joins and right before it lets the child go on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Expected {
+    pub(crate) uid: Id,
+    pub(crate) gid: Id,
+    pub(crate) groups: Groups,
+    pub(crate) capabilities: Capabilities,
+    pub(crate) no_new_privs: bool,
+    /// How many seccomp filters the helper and the child have loaded.
+    pub(crate) filters: u32,
+    pub(crate) root: Root,
+}
+
+/// The real, effective, saved and file system id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Id {
+    /// The helper's.
+    Unchanged,
+    /// All four are this one, as named in the program's user namespace.
+    Is(u32),
+    /// A later step sets it.
+    Undecided,
+}
+
+/// The root directory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Root {
+    Is(Place),
+    /// A later step sets it.
+    Undecided,
+}
+
+/// The supplementary groups.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Groups {
+    /// The helper's.
+    Unchanged,
+    None,
+    /// A later step sets them.
+    Undecided,
+}
+
+/// The capabilities.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Capabilities {
+    /// The policy sets none: the kernel's rules for changes of ids decide.
+    Inherited,
+    /// Each set as its bits.
+    Exactly {
+        permitted: u64,
+        effective: u64,
+        inheritable: u64,
+        ambient: u64,
+        /// `None`: the bounding set stays as it is.
+        bounding: Option<u64>,
+    },
+}
+
+/// A directory, as [`Known`] has it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Place {
+    mount: u64,
+    device: (u32, u32),
+    inode: u64,
+}
+
+impl Place {
+    /// The place of an open directory.
+    pub(crate) fn of(directory: &impl AsFd) -> Result<Self> {
+        let known = statx::known(directory.as_fd())
+            .map_err(|errno| Error::new(ErrorKind::System, "the root directory").because(errno))?;
+        Ok(Self::from(known))
+    }
+}
+
+impl From<Known> for Place {
+    fn from(known: Known) -> Self {
+        let Known {
+            mount,
+            device,
+            inode,
+            ..
+        } = known;
+        Self {
+            mount,
+            device,
+            inode,
+        }
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (major, minor) = self.device;
+        write!(
+            f,
+            "inode {} of device {major}:{minor} on mount {}",
+            self.inode, self.mount
+        )
+    }
+}
+
+impl Expected {
+    /// Of a child that has joined everything and done nothing else yet. Its filters
+    /// and no_new_privs are at least the helper's: a process cannot lose them.
+    pub(crate) const JOINED: Self = Self {
+        uid: Id::Undecided,
+        gid: Id::Undecided,
+        groups: Groups::Undecided,
+        capabilities: Capabilities::Inherited,
+        no_new_privs: false,
+        filters: 0,
+        root: Root::Undecided,
+    };
+
+    pub(super) fn encode(&self) -> Vec<u8> {
+        // A structure of numbers alone: it can always be written.
+        serde_json::to_vec(self).unwrap_or_default()
+    }
+
+    pub(super) fn decode(text: &[u8]) -> std::result::Result<Self, Refusal> {
+        serde_json::from_slice(text).map_err(|error| Refusal::unreadable("plan", &error))
+    }
+}
+
+/// The part of the expected state that is known before the joins, and the state of
+/// the helper, from which the child's comes.
+#[derive(Debug)]
+pub(crate) struct Surroundings {
+    sight: Sight,
+    /// The file below /proc/CHILD/ns and the namespace that it has to name; `None`:
+    /// the kernel has no namespaces of this type.
+    namespaces: Vec<(&'static str, Option<Identity>)>,
+    joins_user: bool,
+    helper: Pid,
+    /// The helper's.
+    status: Status,
+    /// /proc/TARGET/cgroup; `None`: the child stays in the helper's cgroups.
+    cgroup: Option<Vec<u8>>,
+}
+
+impl Surroundings {
+    pub(super) fn look(outside: &Outside<'_>, sight: Sight) -> Result<Self> {
+        let Outside {
+            procfs,
+            memberships,
+            no_fork,
+            ..
+        } = outside;
+        let helper = i32::try_from(std::process::id()).ok().and_then(Pid::new);
+        let helper = helper.ok_or_else(|| Error::new(ErrorKind::System, "the helper's pid"))?;
+        let namespaces = memberships.decisions().map(|(namespace, decision)| {
+            let file = match (namespace, *no_fork) {
+                // setns(2) moves only children into another pid namespace.
+                (Namespace::Pid, true) => "pid_for_children",
+                _ => namespace.name(),
+            };
+            (file, decision.expected())
+        });
+        let status = procfs
+            .open_file(c"self/status")
+            .map_err(|errno| Error::new(ErrorKind::System, "/proc/self/status").because(errno))?;
+        let status = read_all(status, status::MAX_BYTES, &"/proc/self/status")?;
+        let status = status::parse(&status).map_err(|fault| {
+            Error::new(ErrorKind::System, format!("/proc/self/status: {fault}"))
+        })?;
+        Ok(Self {
+            sight,
+            namespaces: namespaces.collect(),
+            joins_user: memberships.joins(Namespace::User),
+            helper,
+            status,
+            cgroup: match &outside.cgroups {
+                cgroup::Decision::Join(join) => Some(join.memberships.clone()),
+                cgroup::Decision::NotRequested => None,
+            },
+        })
+    }
+
+    /// How many seccomp filters the helper had.
+    pub(super) fn filters(&self) -> u32 {
+        self.status.seccomp_filters
+    }
+
+    /// Reads the child's state and compares it.
+    pub(super) fn compare(
+        &self,
+        procfs: &Procfs,
+        child: Pid,
+        expected: &Expected,
+    ) -> std::result::Result<(), Refusal> {
+        if self.sight == Sight::Whole {
+            self.compare_namespaces(procfs, child)?;
+            self.compare_root(procfs, child, expected.root)?;
+        }
+        let cgroup = match &self.cgroup {
+            Some(cgroup) => cgroup.clone(),
+            None => read(procfs, self.helper, "cgroup")?,
+        };
+        let found = read(procfs, child, "cgroup")?;
+        same("cgroup", &text(&cgroup), &text(&found))?;
+        let found = read(procfs, child, "status")?;
+        let found = status::parse(&found).map_err(|fault| Refusal::unreadable("status", &fault))?;
+        for (field, kind, wanted, before, found) in [
+            ("Uid", "uid", expected.uid, self.status.uids, found.uids),
+            ("Gid", "gid", expected.gid, self.status.gids, found.gids),
+        ] {
+            let show = |ids: Ids| {
+                let Ids {
+                    real,
+                    effective,
+                    saved,
+                    file_system,
+                } = ids;
+                format!("{real} {effective} {saved} {file_system}")
+            };
+            let wanted = match wanted {
+                Id::Undecided => continue,
+                Id::Unchanged => before,
+                Id::Is(inside) => self.outside(procfs, child, kind, inside)?,
+            };
+            same(field, &show(wanted), &show(found))?;
+        }
+        self.compare_status(expected, &found)
+    }
+
+    fn compare_root(
+        &self,
+        procfs: &Procfs,
+        child: Pid,
+        expected: Root,
+    ) -> std::result::Result<(), Refusal> {
+        let Root::Is(expected) = expected else {
+            return Ok(());
+        };
+        let unreadable = |errno: Errno| Refusal::unreadable("root", &errno);
+        let root = procfs
+            .open_directory(&path(child, "root"))
+            .map_err(unreadable)?;
+        let root = statx::known(root.as_fd()).map_err(unreadable)?;
+        same("root", &expected, &Place::from(root))
+    }
+
+    fn compare_namespaces(&self, procfs: &Procfs, child: Pid) -> std::result::Result<(), Refusal> {
+        for (name, expected) in &self.namespaces {
+            let found = match procfs.namespace(&format!("{child}/ns/{name}")) {
+                Ok(found) => Some(found),
+                Err(Errno::ENOENT) => None,
+                Err(errno) => {
+                    return Err(Refusal::unreadable(&format!("{name} namespace"), &errno));
+                }
+            };
+            if *expected != found {
+                let show = |identity: &Option<Identity>| match identity {
+                    Some(identity) => format!("{name}:[{}]", identity.inode),
+                    None => "none".to_owned(),
+                };
+                let field = format!("{name} namespace");
+                return Err(Refusal::differs(&field, &show(expected), &show(&found)));
+            }
+        }
+        Ok(())
+    }
+
+    /// The ids that status has to show for one of the program's user namespace:
+    /// status has those of the reader's.
+    fn outside(
+        &self,
+        procfs: &Procfs,
+        child: Pid,
+        kind: &str,
+        inside: u32,
+    ) -> std::result::Result<Ids, Refusal> {
+        let id = if self.joins_user {
+            let map = format!("{kind}_map");
+            let map = id_map::parse(&read(procfs, child, &map)?).ok();
+            map.and_then(|map| map.to_outside(inside))
+                .unwrap_or(OVERFLOW_ID)
+        } else {
+            inside
+        };
+        Ok(Ids {
+            real: id,
+            effective: id,
+            saved: id,
+            file_system: id,
+        })
+    }
+
+    fn compare_status(
+        &self,
+        expected: &Expected,
+        found: &Status,
+    ) -> std::result::Result<(), Refusal> {
+        match expected.groups {
+            Groups::Unchanged => same("Groups", &list(&self.status.groups), &list(&found.groups))?,
+            Groups::None => same("Groups", &String::new(), &list(&found.groups))?,
+            Groups::Undecided => {}
+        }
+        if let Capabilities::Exactly {
+            permitted,
+            effective,
+            inheritable,
+            ambient,
+            bounding,
+        } = expected.capabilities
+        {
+            let kept = self.status.bounding.bits();
+            for (field, expected, found) in [
+                ("CapPrm", permitted, found.permitted),
+                ("CapEff", effective, found.effective),
+                ("CapInh", inheritable, found.inheritable),
+                ("CapAmb", ambient, found.ambient),
+                // Of a set that is kept, the kernel knows only its own capabilities.
+                (
+                    "CapBnd",
+                    bounding.map_or(kept, |keep| keep & kept),
+                    found.bounding,
+                ),
+            ] {
+                let show = |set: CapabilitySet| format!("{:016x}", set.bits());
+                same(
+                    field,
+                    &show(CapabilitySet::from_bits(expected)),
+                    &show(found),
+                )?;
+            }
+        }
+        let no_new_privs = expected.no_new_privs || self.status.no_new_privs;
+        same(
+            "NoNewPrivs",
+            &u8::from(no_new_privs),
+            &u8::from(found.no_new_privs),
+        )?;
+        let filters = self.status.seccomp_filters + expected.filters;
+        same("Seccomp_filters", &filters, &found.seccomp_filters)
+    }
+}
+
+fn list(groups: &[u32]) -> String {
+    let groups: Vec<String> = groups.iter().map(u32::to_string).collect();
+    groups.join(" ")
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes)
+        .trim_end()
+        .replace('\n', ", ")
+}
+
+fn read(procfs: &Procfs, process: Pid, name: &str) -> std::result::Result<Vec<u8>, Refusal> {
+    let file = procfs
+        .open_file(&path(process, name))
+        .map_err(|errno| Refusal::hidden(process, errno))?;
+    read_all(file, MAX_FILE, &name).map_err(|error| Refusal::unreadable(name, &error))
+}
+
+fn same<T: PartialEq + fmt::Display>(
+    field: &str,
+    expected: &T,
+    found: &T,
+) -> std::result::Result<(), Refusal> {
+    if expected == found {
+        Ok(())
+    } else {
+        Err(Refusal::differs(field, expected, found))
+    }
+}
+
+/// Why the child must not execute the program.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Refusal(String);
+
+impl Refusal {
+    fn differs(field: &str, expected: &dyn fmt::Display, found: &dyn fmt::Display) -> Self {
+        Self(format!(
+            "its {field} is {found}, where the plan says {expected}"
+        ))
+    }
+
+    fn unreadable(field: &str, why: &dyn fmt::Display) -> Self {
+        Self(format!(
+            "its {field} cannot be compared with the plan: {why}"
+        ))
+    }
+
+    pub(super) fn cgroup(errno: Errno) -> Self {
+        Self(format!(
+            "it cannot be put into the target's cgroup: {errno}"
+        ))
+    }
+
+    pub(super) fn hidden(process: Pid, errno: Errno) -> Self {
+        let hidden = match errno {
+            Errno::ENOENT | Errno::EACCES | Errno::EPERM => {
+                " (is /proc mounted with hidepid? then nsexec needs CAP_SYS_PTRACE)"
+            }
+            _ => "",
+        };
+        Self(format!("/proc/{process} cannot be read: {errno}{hidden}"))
+    }
+
+    pub(super) fn encode(&self) -> &[u8] {
+        self.0.as_bytes()
+    }
+}
+
+/// The error of an encoded refusal.
+pub(super) fn refusal(bytes: &[u8]) -> Error {
+    let why = String::from_utf8_lossy(bytes);
+    Error::new(
+        ErrorKind::Safety,
+        format!("the program was not started: {why}"),
+    )
+}

@@ -1,0 +1,129 @@
+//! The verifier's process: answers two questions about one child, and ends.
+
+use std::io::IoSlice;
+use std::os::fd::{AsRawFd, OwnedFd};
+
+use nix::errno::Errno;
+use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
+
+use super::expected::{Expected, Refusal, Surroundings};
+use super::{CHECK, HAND_OVER, MAX_MESSAGE, MOVE, NO, OPEN, Outside, YES};
+use crate::policy::capability::{Capability, CapabilitySet};
+use crate::request::Pid;
+use crate::stage::{filters, own_files};
+use crate::sys::credentials::{self, CapabilityState};
+use crate::sys::process::exit_now;
+use crate::sys::{process, seccomp};
+use crate::target::process::path;
+use crate::target::{Procfs, cgroup};
+
+/// Answers until its question was answered, or the helper has ended.
+pub(super) fn run(socket: &OwnedFd, outside: &Outside<'_>, surroundings: &Surroundings) -> ! {
+    let procfs = &outside.procfs;
+    if lock_down(outside).is_err() {
+        exit_now(1);
+    }
+    let mut message = vec![0; MAX_MESSAGE];
+    loop {
+        let length = match nix::unistd::read(socket, &mut message) {
+            Ok(0) => exit_now(0),
+            Ok(length) => length,
+            Err(Errno::EINTR) => continue,
+            Err(_) => exit_now(1),
+        };
+        let question = message.get(..length).and_then(|question| {
+            let (kind, rest) = question.split_first()?;
+            let (pid, rest) = rest.split_first_chunk::<4>()?;
+            Some((*kind, Pid::new(i32::from_ne_bytes(*pid))?, rest))
+        });
+        let answered = match question {
+            Some((OPEN, child, _)) => answer_open(socket, procfs, child),
+            Some((MOVE, child, _)) => answer_move(socket, &outside.cgroups, child),
+            Some((HAND_OVER, child, _)) => answer_hand_over(socket, outside, child),
+            Some((CHECK, child, rest)) => {
+                let verdict = Expected::decode(rest)
+                    .and_then(|expected| surroundings.compare(procfs, child, &expected));
+                let sent = match verdict {
+                    Ok(()) => send(socket, &[YES], &[]),
+                    Err(refusal) => refuse(socket, &refusal),
+                };
+                exit_now(i32::from(sent.is_err()))
+            }
+            _ => Err(Errno::EPROTO),
+        };
+        if answered.is_err() {
+            exit_now(1);
+        }
+    }
+}
+
+/// Keeps the rights and the calls that the answers take.
+fn lock_down(outside: &Outside<'_>) -> Result<(), Errno> {
+    let now = credentials::capabilities()?;
+    // To read another process.
+    let mut kept = CapabilitySet::EMPTY.with(Capability::SYS_PTRACE);
+    if let cgroup::Decision::Join(_) = outside.cgroups {
+        // To move a process out of a cgroup that another user owns.
+        kept = kept.with(Capability::DAC_OVERRIDE);
+    }
+    if outside.gift.is_some() {
+        // To clone a mount.
+        kept = kept.with(Capability::SYS_ADMIN);
+    }
+    let kept = kept.intersection(now.permitted);
+    let filter = filters::verifier().map_err(|_| Errno::EINVAL)?;
+    process::set_killed_with_parent()?;
+    credentials::clear_ambient_set()?;
+    credentials::set_capabilities(CapabilityState {
+        effective: kept,
+        permitted: kept,
+        inheritable: CapabilitySet::EMPTY,
+    })?;
+    process::set_undumpable()?;
+    process::set_no_new_privs()?;
+    seccomp::load(&filter)
+}
+
+fn answer_open(socket: &OwnedFd, procfs: &Procfs, child: Pid) -> Result<(), Errno> {
+    let open = |name| procfs.open_file(&path(child, name));
+    match open("stat").and_then(|stat| Ok((stat, open("status")?))) {
+        Ok((stat, status)) => send(socket, &[YES], &[stat.as_raw_fd(), status.as_raw_fd()]),
+        Err(errno) => refuse(socket, &Refusal::hidden(child, errno)),
+    }
+}
+
+fn answer_move(socket: &OwnedFd, cgroups: &cgroup::Decision, child: Pid) -> Result<(), Errno> {
+    let procs: &[OwnedFd] = match cgroups {
+        cgroup::Decision::NotRequested => &[],
+        cgroup::Decision::Join(join) => &join.procs,
+    };
+    for procs in procs {
+        if let Err(errno) = nix::unistd::write(procs, child.to_string().as_bytes()) {
+            return refuse(socket, &Refusal::cgroup(errno));
+        }
+    }
+    send(socket, &[YES], &[])
+}
+
+fn answer_hand_over(socket: &OwnedFd, outside: &Outside<'_>, child: Pid) -> Result<(), Errno> {
+    if let Some(gift) = &outside.gift {
+        own_files::give(gift, &outside.procfs, child)?;
+    }
+    send(socket, &[YES], &[])
+}
+
+fn refuse(socket: &OwnedFd, refusal: &Refusal) -> Result<(), Errno> {
+    let mut bytes = vec![NO];
+    bytes.extend(refusal.encode());
+    bytes.truncate(MAX_MESSAGE);
+    send(socket, &bytes, &[])
+}
+
+fn send(socket: &OwnedFd, bytes: &[u8], descriptors: &[i32]) -> Result<(), Errno> {
+    let rights = [ControlMessage::ScmRights(descriptors)];
+    let control: &[ControlMessage<'_>] = if descriptors.is_empty() { &[] } else { &rights };
+    let parts = [IoSlice::new(bytes)];
+    let fd = socket.as_raw_fd();
+    sendmsg::<()>(fd, &parts, control, MsgFlags::MSG_NOSIGNAL, None)?;
+    Ok(())
+}
