@@ -99,6 +99,8 @@ fn through_command_line() -> u8 {
 
 /// Steps 0 to 3.
 fn prepare(request: Request) -> Result<Plan> {
+    let declared = request.preserve_fds.iter().chain(&request.seccomp_fds);
+    clean::close_undeclared(declared.chain(&request.status_fd).copied())?;
     protect_own_file()?;
     Plan::prepare(request)
 }
@@ -107,6 +109,10 @@ fn through_protocol_a(asked: &env::ProtocolA) -> Result<()> {
     let words: Vec<OsString> = std::env::args_os().collect();
     let choice = argv::parse(words.iter().map(|word| word.as_bytes()))
         .map_err(|fault| Error::new(ErrorKind::Usage, fault.to_string()))?;
+    let handed_over = clean::count_handed_over();
+    // How many of these are passed, initConfig says later.
+    let passed = (clean::FIRST..).take(usize::try_from(handed_over).unwrap_or(0));
+    clean::close_undeclared(passed.chain([asked.pipe]))?;
     protect_own_file()?;
     let caller = CallersSignals::take()
         .map_err(|errno| Error::new(ErrorKind::System, "signals").because(errno))?;

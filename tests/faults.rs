@@ -16,9 +16,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-use nix::sys::signal::Signal;
-use nix::unistd::Pid;
 use support::share::{self, share};
+use support::tracer::{self, Action};
 use support::{NSEXEC, Target, temporary_directory};
 
 /// The calls without whose success something of the policy is missing.
@@ -99,9 +98,12 @@ impl Log {
             if let Some(layer) = LAYERS.into_iter().find(|layer| whole.starts_with(layer))
                 && succeeded
             {
-                // One setns(2) joins one namespace, or all.
                 let count = match layer {
+                    // One setns(2) joins one namespace, or all.
                     "setns" => whole.matches("CLONE_NEW").count(),
+                    // The helper closes whatever it has open, in as many ranges as
+                    // that takes; the program gets what the child leaves open.
+                    "close_range" if pid == helper => 0,
                     _ => 1,
                 };
                 *log.layers.entry(layer).or_default() += count;
@@ -177,72 +179,49 @@ impl Bench {
         }
     }
 
-    /// As [`Self::run`], with the fault in the child alone: the helper stops
-    /// itself at the first call of its own lock-down, when the child waits to be
-    /// let go, and goes on once strace(1) is attached to the child.
-    fn run_child(&self, inject: &str) -> Run {
-        let log: &Path = &self.directory.join("child-log");
-        let helper_log = self.directory.join("helper-log");
-        let _ = fs::remove_file(log);
-        let _ = fs::remove_file(&helper_log);
+    /// As [`Self::run`], with the fault in the child alone: in the n-th call of this
+    /// number.
+    fn run_child(&self, fault: Option<(u64, usize)>) -> (Run, Vec<(u64, usize)>) {
+        /// The child is the third process: the verifier was cloned before it.
+        const CHILD: usize = 2;
+        let open = |name: &str| fs::File::create(self.directory.join(name)).expect("a file");
         let pid = self.target.pid().to_string();
-        let mut helper = Command::new("strace");
-        helper.args(["-qq", "-o"]).arg(&helper_log);
-        helper.args(["-e", "inject=capset:signal=STOP:when=1", "--"]);
-        helper.args([NSEXEC, "-t", &pid, "-a", "--", "cat", "/proc/self/status"]);
-        helper.arg("/proc/sys/kernel/hostname").stdin(Stdio::null());
-        let helper = helper
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("strace");
-        eventually("the helper's stop", || {
-            let log = fs::read_to_string(&helper_log).ok()?;
-            log.contains("--- stopped by SIGSTOP ---").then_some(())
+        let mut words = vec![NSEXEC, "-t", &pid, "-a", "--", "cat", "/proc/self/status"];
+        words.push("/proc/sys/kernel/hostname");
+        let mut log = Log::default();
+        let mut calls = Vec::new();
+        let ended = tracer::run(&words, open("child-out"), open("child-err"), |stop| {
+            if stop.place != CHILD || log.started {
+                return Action::Go;
+            }
+            match stop.result {
+                None => {
+                    calls.push((stop.number, stop.before));
+                    let fails = fault == Some((stop.number, stop.before));
+                    return if fails {
+                        Action::Fail(libc::EPERM)
+                    } else {
+                        Action::Go
+                    };
+                }
+                Some(0) => {
+                    let number = i64::try_from(stop.number).expect("a number");
+                    log.started = number == libc::SYS_execve;
+                    if let Some(layer) = layer_of(number, stop.argument) {
+                        *log.layers.entry(layer).or_default() += 1;
+                    }
+                }
+                Some(_) => {}
+            }
+            Action::Go
         });
-        // Not before: strace has children of its own while it starts.
-        let nsexec = eventually("the helper", || only_child(helper.id()));
-        let child = eventually("the child", || only_child(nsexec));
-        eventually("the child's wait", || {
-            status_field(child, "State")?.starts_with('S').then_some(())
-        });
-        let switches = || -> Option<u64> {
-            let count = status_field(child, "voluntary_ctxt_switches")?;
-            count.parse().ok()
+        let stdout = fs::read(self.directory.join("child-out")).expect("the output");
+        let run = Run {
+            status: ExitStatus::from_raw(ended.status << 8),
+            stdout: support::text(&stdout),
+            log,
         };
-        let before = switches().expect("the child waits");
-        let mut strace = Command::new("strace");
-        strace.args(["-qq", "-o"]).arg(log);
-        strace.args(["-p", &child.to_string()]);
-        if !inject.is_empty() {
-            strace.arg("-e").arg(format!("inject={inject}"));
-        }
-        let mut strace = strace
-            .stdin(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("strace");
-        eventually("strace's attachment", || {
-            // The fault may end the child at once, and strace with it.
-            let ended = strace.try_wait().expect("strace").is_some();
-            // It is the tracer's before it is stopped for the first time: stopped, and
-            // waiting again, it has given its processor away twice.
-            let stopped = switches().is_some_and(|count| count >= before + 2);
-            let waits = status_field(child, "State").is_some_and(|state| state.starts_with('S'));
-            (ended || (stopped && waits)).then_some(())
-        });
-        let nsexec = Pid::from_raw(nsexec.try_into().expect("a pid"));
-        nix::sys::signal::kill(nsexec, Signal::SIGCONT).expect("kill");
-        let output = helper.wait_with_output().expect("strace");
-        strace.wait().expect("strace");
-        // A line without its pid: there is one process only.
-        let text = fs::read_to_string(log).unwrap_or_default();
-        let text: String = text.lines().map(|line| format!("child {line}\n")).collect();
-        Run {
-            status: output.status,
-            stdout: support::text(&output.stdout),
-            log: Log::parse(&format!("helper\n{text}")),
-        }
+        (run, calls)
     }
 
     /// What holds after every run.
@@ -316,31 +295,20 @@ impl Drop for Bench {
     }
 }
 
-/// The first child of a process.
-fn only_child(pid: u32) -> Option<u32> {
-    let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).ok()?;
-    children.split_whitespace().next()?.parse().ok()
-}
-
-/// A field of /proc/PID/status.
-fn status_field(pid: u32, name: &str) -> Option<String> {
-    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-    let mut fields = status.lines().filter_map(|line| line.split_once(':'));
-    let (_, value) = fields.find(|(field, _)| *field == name)?;
-    Some(value.trim().to_owned())
-}
-
-/// What another process brings about, however busy the machine is.
-#[track_caller]
-fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
-    let end = Instant::now() + Duration::from_secs(20);
-    loop {
-        if let Some(found) = look() {
-            return found;
-        }
-        assert!(Instant::now() < end, "{what}: not there after 20 seconds");
-        std::thread::sleep(Duration::from_millis(1));
-    }
+/// Which of LAYERS a call of the child is.
+fn layer_of(number: i64, argument: u64) -> Option<&'static str> {
+    let option = |option: i32| u64::try_from(option).is_ok_and(|option| option == argument);
+    Some(match number {
+        libc::SYS_landlock_restrict_self => "landlock_restrict_self",
+        libc::SYS_seccomp => "seccomp",
+        libc::SYS_capset => "capset",
+        libc::SYS_close_range => "close_range",
+        libc::SYS_chroot => "chroot",
+        libc::SYS_fchdir => "fchdir",
+        libc::SYS_prctl if option(libc::PR_SET_NO_NEW_PRIVS) => "prctl(PR_SET_NO_NEW_PRIVS",
+        libc::SYS_prctl if option(libc::PR_SET_PDEATHSIG) => "prctl(PR_SET_PDEATHSIG",
+        _ => return None,
+    })
 }
 
 /// The bounding set is dropped in forty equal calls: the first and the last few
@@ -392,16 +360,20 @@ fn a_failing_call_of_the_child_never_starts_a_program_with_less() {
         return;
     }
     let bench = Bench::new("child-faults");
-    let calm = bench.run_child("");
+    let (calm, calls) = bench.run_child(None);
     assert!(
         calm.log.started && calm.stdout.ends_with("target\n"),
         "{}",
         calm.stdout
     );
+    let most = |number| calls.iter().filter(|(known, _)| *known == number).count();
     let (mut cases, mut started) = (0, 0);
-    for (name, n) in injections(&calm, usize::MAX) {
-        let inject = format!("{name}:error=EPERM:when={n}");
-        let run = bench.run_child(&inject);
+    let chosen = calls
+        .iter()
+        .filter(|(number, before)| turns(most(*number)).any(|n| n == before + 1));
+    for (number, before) in share::of(chosen) {
+        let (run, _) = bench.run_child(Some((*number, *before)));
+        let inject = format!("call {number}, time {before}");
         bench.assert_whole_or_nothing(&calm, &run, &inject);
         cases += 1;
         started += usize::from(run.log.started);

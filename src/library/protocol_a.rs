@@ -1,6 +1,8 @@
 //! Protocol A where a runtime reads initConfig itself: joins, reports the pid of
 //! a sibling, and ends; the sibling is the runtime's.
 
+use std::os::fd::AsFd;
+
 use nix::fcntl::OFlag;
 use nix::unistd::pipe2;
 
@@ -50,7 +52,8 @@ pub(super) fn enter(asked: &ProtocolA, options: Options) -> Result<()> {
         no_fork: false,
         gift: None,
     })?;
-    join::join(memberships.into_joins(), Some(target.pidfd()), Inside::Root)?;
+    let target = target.into_pidfd();
+    join::join(memberships.into_joins(), Some(target.as_fd()), Inside::Root)?;
     drop(target);
     if let Some(own_namespaces) = own_namespaces {
         own_namespaces.verify()?;
@@ -99,7 +102,7 @@ pub(super) fn enter(asked: &ProtocolA, options: Options) -> Result<()> {
             match reported {
                 Ok(_) => exit_now(0),
                 Err(error) => {
-                    let _ = pidfd::send_signal(std::os::fd::AsFd::as_fd(&pidfd), libc::SIGKILL);
+                    let _ = pidfd::send_signal(pidfd.as_fd(), libc::SIGKILL);
                     Err(error)
                 }
             }

@@ -1,5 +1,8 @@
 //! Step 1: a process with nothing in it that the caller did not mean to give.
 
+use std::collections::BTreeSet;
+use std::os::fd::RawFd;
+
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, open};
 use nix::sys::stat::Mode;
@@ -31,13 +34,31 @@ pub(crate) fn make_standard_descriptors_valid() -> Result<()> {
 }
 
 /// The first descriptor above standard input, output and error.
-pub(crate) const FIRST: std::os::fd::RawFd = 3;
+pub(crate) const FIRST: RawFd = 3;
 
 /// How many descriptors from 3 on are open, without a gap: what the caller can
 /// have handed over. Asked before the helper opens any of its own.
 pub(crate) fn count_handed_over() -> u32 {
     let open = (3..).take_while(|fd| descriptor::is_open(*fd)).count();
     u32::try_from(open).unwrap_or(u32::MAX)
+}
+
+/// Closes the caller's descriptors above 2 but those that are declared: the helper
+/// and its child, in the target, would hold them until execve, and a directory of
+/// the host among them leads out of the target.
+///
+/// Only for the program nsexec, before it opens any of its own.
+pub(crate) fn close_undeclared(declared: impl Iterator<Item = RawFd>) -> Result<()> {
+    let declared: BTreeSet<RawFd> = declared.filter(|fd| *fd >= FIRST).collect();
+    let failed = |errno| Error::new(ErrorKind::System, "close_range").because(errno);
+    let mut first = FIRST.unsigned_abs();
+    for kept in declared.into_iter().map(RawFd::unsigned_abs) {
+        if kept > first {
+            descriptor::close_range(first, kept - 1, Range::Close).map_err(failed)?;
+        }
+        first = kept + 1;
+    }
+    descriptor::close_range(first, u32::MAX, Range::Close).map_err(failed)
 }
 
 /// What a process has to be before it touches a target.

@@ -174,9 +174,10 @@ impl Plan {
             Inside::Root
         };
         keyring::renew(policy.process.keyring)?;
+        let target = target.map(Target::into_pidfd);
         join::join(
             memberships.into_joins(),
-            target.as_ref().map(Target::pidfd),
+            target.as_ref().map(OwnedFd::as_fd),
             inside,
         )?;
         drop(target);

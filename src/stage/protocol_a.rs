@@ -170,9 +170,10 @@ pub(crate) fn run(
         no_fork: false,
         gift: Some(gift_end),
     })?;
+    let target = target.map(Target::into_pidfd);
     join::join(
         memberships.into_joins(),
-        target.as_ref().map(Target::pidfd),
+        target.as_ref().map(OwnedFd::as_fd),
         Inside::Root,
     )?;
     drop(target);

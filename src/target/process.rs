@@ -75,6 +75,12 @@ impl Target {
         self.pidfd.as_fd()
     }
 
+    /// Its pidfd alone, for the join: its directory in /proc leads to every other
+    /// process of the host, and is closed.
+    pub(crate) fn into_pidfd(self) -> OwnedFd {
+        self.pidfd
+    }
+
     /// Fails once the process has ended.
     pub(crate) fn still_there(&self) -> Result<()> {
         match pidfd::has_ended(&self.pidfd) {

@@ -18,6 +18,7 @@ pub mod runtime;
 pub mod session;
 pub mod share;
 pub mod trace;
+pub mod tracer;
 
 use std::ffi::OsStr;
 use std::fs;

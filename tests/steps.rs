@@ -1,0 +1,290 @@
+//! No path to the host: from the first join to execve, no process that has joined
+//! anything, and no process in the target, holds a descriptor, a directory or a file
+//! that leads out of the target.
+//!
+//! A tracer stops every process of an exec at every system call and looks at it
+//! through /proc. The verifier is the exception that the test knows: it joins
+//! nothing, and no process in the target sees it.
+#![allow(clippy::unwrap_used, reason = "in a test, a panic is how it fails")]
+
+mod support;
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use support::tracer::{self, Action, Stop};
+use support::{Build, NSEXEC, Target, temporary_directory, text};
+
+/// A descriptor of a process that has joined the target is one of these.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Allowed {
+    /// 0, 1, 2 or one that the caller declared: the program gets it.
+    Declared,
+    /// A pipe or a socket.
+    Channel,
+    /// A namespace.
+    Namespace,
+    /// An inode without a file system: a pidfd, a signalfd, a ruleset.
+    Anonymous,
+    /// On a mount that is in no mount namespace.
+    Detached,
+    /// Below the target's root.
+    Inside,
+    /// A file of one process in the caller's /proc, open for reading: the child's
+    /// stat and status in the helper, the target's environ. Nothing lies below it.
+    ProcessFile,
+    /// oom_score_adj of the process itself, in protocol A.
+    OwnAdjustment,
+    /// The helper's own file, on a mount that cannot be written to.
+    OwnFile,
+}
+
+struct Look<'a> {
+    target: &'a Target,
+    /// Mounts of the target's mount namespace.
+    inside: BTreeSet<u64>,
+    /// Mounts of the host's.
+    host: BTreeSet<u64>,
+    joins_mounts: bool,
+    nsexec: (u64, u64),
+    seen: RefCell<BTreeMap<Allowed, usize>>,
+    faults: RefCell<BTreeSet<String>>,
+    steps: RefCell<usize>,
+}
+
+fn mounts(pid: i32) -> BTreeSet<u64> {
+    let text = fs::read_to_string(format!("/proc/{pid}/mountinfo")).unwrap();
+    let ids = text
+        .lines()
+        .filter_map(|line| line.split(' ').next()?.parse().ok());
+    ids.collect()
+}
+
+fn mount_of(fdinfo: &str) -> Option<u64> {
+    let line = fdinfo.lines().find(|line| line.starts_with("mnt_id:"))?;
+    line.split_whitespace().nth(1)?.parse().ok()
+}
+
+impl<'a> Look<'a> {
+    fn new(target: &'a Target, joins_mounts: bool) -> Self {
+        let own = fs::metadata(NSEXEC).unwrap();
+        Self {
+            target,
+            inside: mounts(target.pid()),
+            host: mounts(i32::try_from(std::process::id()).unwrap()),
+            joins_mounts,
+            nsexec: (own.dev(), own.ino()),
+            seen: RefCell::default(),
+            faults: RefCell::default(),
+            steps: RefCell::default(),
+        }
+    }
+
+    /// Whether the process is in one of the target's namespaces.
+    fn has_joined(&self, pid: i32) -> bool {
+        [
+            "ipc",
+            "uts",
+            "net",
+            "pid_for_children",
+            "mnt",
+            "user",
+            "cgroup",
+        ]
+        .iter()
+        .any(|name| {
+            let link = |pid: i32| fs::read_link(format!("/proc/{pid}/ns/{name}")).ok();
+            let theirs = name.strip_suffix("_for_children").unwrap_or(name);
+            let theirs = fs::read_link(format!("/proc/{}/ns/{theirs}", self.target.pid()));
+            let own = fs::read_link(format!("/proc/self/ns/{name}")).ok();
+            let link = link(pid);
+            link.is_some() && link == theirs.ok() && link != own
+        })
+    }
+
+    fn fault(&self, pid: i32, what: &str) {
+        self.faults.borrow_mut().insert(format!("{pid}: {what}"));
+    }
+
+    fn look(&self, stop: Stop) -> Action {
+        if stop.result.is_some() {
+            return Action::Go;
+        }
+        let pid = stop.pid;
+        let exe = fs::metadata(format!("/proc/{pid}/exe"));
+        // What executes nsexec, before and after, is not nsexec.
+        let is_nsexec =
+            exe.is_ok_and(|exe| (exe.dev(), exe.ino()) == self.nsexec || exe.nlink() == 0);
+        if !is_nsexec || !self.has_joined(pid) {
+            return Action::Go;
+        }
+        *self.steps.borrow_mut() += 1;
+        self.look_at_directories(pid);
+        for entry in fs::read_dir(format!("/proc/{pid}/fd"))
+            .into_iter()
+            .flatten()
+            .flatten()
+        {
+            let number = entry.file_name().to_string_lossy().into_owned();
+            match self.judge(pid, &number) {
+                Ok(allowed) => *self.seen.borrow_mut().entry(allowed).or_default() += 1,
+                Err(what) => self.fault(pid, &what),
+            }
+        }
+        for entry in fs::read_dir(format!("/proc/{pid}/map_files"))
+            .into_iter()
+            .flatten()
+            .flatten()
+        {
+            let file = fs::metadata(entry.path());
+            let own =
+                file.is_ok_and(|file| (file.dev(), file.ino()) == self.nsexec || file.nlink() == 0);
+            if !own {
+                let link = fs::read_link(entry.path());
+                self.fault(pid, &format!("a mapping of {link:?}"));
+            }
+        }
+        Action::Go
+    }
+
+    /// Root and working directory are in the target once its mounts are joined.
+    fn look_at_directories(&self, pid: i32) {
+        let theirs = fs::read_link(format!("/proc/{}/ns/mnt", self.target.pid())).unwrap();
+        let joined = fs::read_link(format!("/proc/{pid}/ns/mnt")).is_ok_and(|own| own == theirs);
+        if self.joins_mounts && !joined {
+            self.fault(pid, "joined something, and not the mount namespace");
+        }
+        if !joined {
+            return;
+        }
+        for name in ["root", "cwd"] {
+            let path = format!("/proc/{pid}/{name}");
+            let (Ok(found), Ok(wanted)) = (fs::metadata(&path), fs::metadata(self.target.root()))
+            else {
+                continue;
+            };
+            let inside = (found.dev(), found.ino()) == (wanted.dev(), wanted.ino())
+                || self.is_inside(Path::new(&path));
+            if !inside {
+                self.fault(pid, &format!("{name} is {:?}", fs::read_link(path)));
+            }
+        }
+    }
+
+    /// Whether the directory's device is one of the target's, and not the host's.
+    fn is_inside(&self, path: &Path) -> bool {
+        let file = fs::File::open(path).ok();
+        let fdinfo = file.and_then(|file| {
+            use std::os::fd::AsRawFd;
+            fs::read_to_string(format!("/proc/self/fdinfo/{}", file.as_raw_fd())).ok()
+        });
+        fdinfo
+            .and_then(|info| mount_of(&info))
+            .is_some_and(|mount| self.inside.contains(&mount))
+    }
+
+    fn judge(&self, pid: i32, number: &str) -> Result<Allowed, String> {
+        let path = PathBuf::from(format!("/proc/{pid}/fd/{number}"));
+        let Ok(link) = fs::read_link(&path) else {
+            return Ok(Allowed::Channel); // closed meanwhile
+        };
+        let link = link.to_string_lossy().into_owned();
+        if matches!(number, "0" | "1" | "2") {
+            return Ok(Allowed::Declared);
+        }
+        if link.starts_with("pipe:") || link.starts_with("socket:") {
+            return Ok(Allowed::Channel);
+        }
+        if link.starts_with("anon_inode:") || link.starts_with("pidfd:") {
+            return Ok(Allowed::Anonymous);
+        }
+        let info = fs::read_to_string(format!("/proc/{pid}/fdinfo/{number}")).unwrap_or_default();
+        let mount = mount_of(&info).unwrap_or(0);
+        let kind = [
+            "ipc:[", "uts:[", "net:[", "pid:[", "mnt:[", "user:[", "cgroup:[", "time:[",
+        ];
+        if kind.iter().any(|kind| link.starts_with(kind)) {
+            return Ok(Allowed::Namespace);
+        }
+        if self.inside.contains(&mount) {
+            return Ok(Allowed::Inside);
+        }
+        let metadata = fs::metadata(&path);
+        let directory = metadata.as_ref().is_ok_and(fs::Metadata::is_dir);
+        if !self.host.contains(&mount) {
+            return Ok(Allowed::Detached);
+        }
+        let flags = info.lines().find_map(|line| line.strip_prefix("flags:\t"));
+        let flags = flags.and_then(|flags| i32::from_str_radix(flags.trim(), 8).ok());
+        let writes = flags.is_none_or(|flags| flags & libc::O_ACCMODE != libc::O_RDONLY);
+        let file = link.rsplit('/').next().unwrap_or_default();
+        let of_process = link.starts_with("/proc/") && !directory;
+        if of_process && !writes && ["stat", "status", "environ"].contains(&file) {
+            return Ok(Allowed::ProcessFile);
+        }
+        if of_process && link == format!("/proc/{pid}/oom_score_adj") {
+            return Ok(Allowed::OwnAdjustment);
+        }
+        if metadata.is_ok_and(|file| (file.dev(), file.ino()) == self.nsexec) && !writes {
+            return Ok(Allowed::OwnFile);
+        }
+        Err(format!(
+            "descriptor {number} is {link} on mount {mount} ({info:?})"
+        ))
+    }
+}
+
+/// Runs nsexec under the tracer and holds every step to the list.
+fn check(target: &Target, arguments: &[&str], joins_mounts: bool) -> Vec<Allowed> {
+    let directory = temporary_directory("steps");
+    let open = |name: &str| fs::File::create(directory.join(name)).unwrap();
+    let look = Look::new(target, joins_mounts);
+    let pid = target.pid().to_string();
+    let mut words = vec![NSEXEC, "-t", &pid];
+    words.extend(arguments);
+    let ended = tracer::run(&words, open("out"), open("err"), |stop| look.look(stop));
+    let stderr = text(&fs::read(directory.join("err")).unwrap());
+    fs::remove_dir_all(directory).unwrap();
+    assert_eq!(ended.status, 0, "{arguments:?}: {stderr}");
+    let faults = look.faults.into_inner();
+    assert!(faults.is_empty(), "{arguments:?}: {faults:#?}");
+    let steps = look.steps.into_inner();
+    assert!(
+        steps > 30,
+        "{arguments:?}: only {steps} steps were looked at"
+    );
+    look.seen.into_inner().into_keys().collect()
+}
+
+#[test]
+fn the_command_line_holds_nothing_that_leads_out() {
+    if support::left_out_without_root("the_command_line_holds_nothing_that_leads_out") {
+        return;
+    }
+    let target = Target::new();
+    for policy in ["default", "strict", "admin", "net"] {
+        for options in [&[][..], &["-c"], &["-e"], &["-F"], &["-w"], &["-r"]] {
+            let mut arguments = vec!["--policy", policy];
+            arguments.extend(options);
+            arguments.extend(["--", "/bin/true"]);
+            check(&target, &arguments, true);
+        }
+    }
+}
+
+#[test]
+fn a_target_in_a_user_namespace_is_given_nothing_either() {
+    if support::left_out_without_root("a_target_in_a_user_namespace_is_given_nothing_either") {
+        return;
+    }
+    let target = Target::build(&Build {
+        user_namespace: true,
+        ..Build::default()
+    });
+    for policy in ["default", "admin"] {
+        check(&target, &["--policy", policy, "--", "/bin/true"], true);
+    }
+}

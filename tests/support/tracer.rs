@@ -1,0 +1,254 @@
+//! A tracer of its own: stops nsexec and all that comes from it at every system
+//! call, where strace(1) can neither be asked about one process alone nor look at
+//! anything but the call.
+#![allow(clippy::unwrap_used, reason = "in a test, a panic is how it fails")]
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use nix::errno::Errno;
+use nix::sys::ptrace::{self, Options};
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use nix::unistd::Pid;
+
+/// A traced process at a system call.
+#[derive(Clone, Copy, Debug)]
+pub struct Stop {
+    pub pid: i32,
+    /// The first process is 0, and others are counted as they are created.
+    pub place: usize,
+    /// `None` at the entry of the call.
+    pub result: Option<i64>,
+    /// The first argument.
+    pub argument: u64,
+    /// The number of the call, as <asm/unistd.h> has it.
+    pub number: u64,
+    /// How often this process has made this call before.
+    pub before: usize,
+}
+
+/// What happens to the call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// The kernel executes it.
+    Go,
+    /// The kernel does not, and returns this errno. x86_64 alone.
+    Fail(i32),
+}
+
+/// How the first process ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ended {
+    pub status: i32,
+}
+
+/// The status of a process that a signal ended.
+const KILLED: i32 = -1;
+
+/// PTRACE_EVENT_STOP, linux/ptrace.h.
+const EVENT_STOP: i32 = 128;
+
+/// Runs a command to its end; `stop` is called at entry and exit of each system call
+/// of it and of every process that comes from it. Its answer counts at the entry. Its standard output goes to `stdout`.
+pub fn run(
+    words: &[&str],
+    stdout: std::fs::File,
+    stderr: std::fs::File,
+    mut stop: impl FnMut(Stop) -> Action,
+) -> Ended {
+    let mut command = Command::new("/bin/sh");
+    command.args(["-c", r#"read go; exec "$@" </dev/null"#, "sh"]);
+    #[expect(clippy::zombie_processes, reason = "the loop below waits for it")]
+    let mut shell = command
+        .args(words)
+        .stdin(Stdio::piped())
+        .stdout(stdout)
+        .stderr(stderr)
+        .spawn()
+        .unwrap();
+    let first = Pid::from_raw(i32::try_from(shell.id()).unwrap());
+    let options = Options::PTRACE_O_TRACESYSGOOD
+        | Options::PTRACE_O_TRACECLONE
+        | Options::PTRACE_O_TRACEFORK
+        | Options::PTRACE_O_TRACEVFORK
+        | Options::PTRACE_O_TRACEEXEC
+        | Options::PTRACE_O_EXITKILL;
+    ptrace::seize(first, options).unwrap();
+    ptrace::interrupt(first).unwrap();
+    shell.stdin.take().unwrap().write_all(b"\n").unwrap();
+    let mut traced: BTreeMap<Pid, Traced> = BTreeMap::from([(first, Traced::default())]);
+    let mut places = 1;
+    let mut appear = |traced: &mut BTreeMap<Pid, Traced>, pid| {
+        traced.entry(pid).or_insert_with(|| {
+            places += 1;
+            Traced {
+                place: places - 1,
+                ..Traced::default()
+            }
+        });
+    };
+    let mut status = None;
+    let end = Instant::now() + Duration::from_secs(60);
+    // Of this thread alone: other tests of the program wait for theirs.
+    let flags = WaitPidFlag::__WALL | WaitPidFlag::__WNOTHREAD | WaitPidFlag::WNOHANG;
+    while !traced.is_empty() {
+        assert!(Instant::now() < end, "{words:?}: no end after 60 seconds");
+        let stopped = match waitpid(Pid::from_raw(-1), Some(flags)) {
+            Ok(WaitStatus::StillAlive) | Err(Errno::EINTR) => {
+                std::thread::sleep(Duration::from_micros(200));
+                continue;
+            }
+            Err(Errno::ECHILD) => break,
+            other => other.unwrap(),
+        };
+        match stopped {
+            WaitStatus::Exited(pid, code) => {
+                traced.remove(&pid);
+                if pid == first {
+                    status = Some(code);
+                }
+            }
+            WaitStatus::Signaled(pid, ..) => {
+                traced.remove(&pid);
+                if pid == first {
+                    status = Some(KILLED);
+                }
+            }
+            WaitStatus::PtraceSyscall(pid) => {
+                appear(&mut traced, pid);
+                if let Some(process) = traced.get_mut(&pid) {
+                    process.at_call(pid, &mut stop);
+                }
+                go_on(pid, None);
+            }
+            WaitStatus::PtraceEvent(pid, _, EVENT_STOP) => {
+                appear(&mut traced, pid);
+                go_on(pid, None);
+            }
+            WaitStatus::PtraceEvent(pid, _, event) => {
+                // In the order of creation, and not of the first stops.
+                if event != libc::PTRACE_EVENT_EXEC
+                    && let Ok(created) = ptrace::getevent(pid)
+                {
+                    appear(&mut traced, Pid::from_raw(created.try_into().unwrap()));
+                }
+                go_on(pid, None);
+            }
+            WaitStatus::Stopped(pid, signal) => go_on(pid, Some(signal)),
+            other => panic!("{other:?}"),
+        }
+    }
+    Ended {
+        status: status.unwrap(),
+    }
+}
+
+/// A process that was killed meanwhile cannot go on.
+fn go_on(pid: Pid, signal: Option<nix::sys::signal::Signal>) {
+    match ptrace::syscall(pid, signal) {
+        Ok(()) | Err(Errno::ESRCH) => {}
+        Err(errno) => panic!("{pid}: {errno}"),
+    }
+}
+
+/// The tracer's memory of a process.
+#[derive(Debug, Default)]
+struct Traced {
+    place: usize,
+    number: u64,
+    argument: u64,
+    /// The next stop is the exit of a call.
+    inside: bool,
+    /// The call that is inside fails with this.
+    fails: Option<i32>,
+    counts: BTreeMap<u64, usize>,
+}
+
+impl Traced {
+    fn at_call(&mut self, pid: Pid, stop: &mut impl FnMut(Stop) -> Action) {
+        self.inside = !self.inside;
+        // It may have been killed.
+        let Ok(registers) = ptrace::getregs(pid) else {
+            return;
+        };
+        if !self.inside {
+            let mut result = result(&registers);
+            if let Some(errno) = self.fails.take() {
+                result = -i64::from(errno);
+                set_result(pid, registers, errno);
+            }
+            let before = self.counts.get(&self.number).map_or(0, |count| count - 1);
+            stop(self.stop(pid, before, Some(result)));
+            return;
+        }
+        (self.number, self.argument) = call(&registers);
+        let before = self.counts.entry(self.number).or_default();
+        *before += 1;
+        let before = *before - 1;
+        let action = stop(self.stop(pid, before, None));
+        if let Action::Fail(errno) = action {
+            skip(pid, registers);
+            self.fails = Some(errno);
+        }
+    }
+
+    fn stop(&self, pid: Pid, before: usize, result: Option<i64>) -> Stop {
+        Stop {
+            pid: pid.as_raw(),
+            place: self.place,
+            result,
+            argument: self.argument,
+            number: self.number,
+            before,
+        }
+    }
+}
+
+/// Number and first argument.
+#[cfg(target_arch = "x86_64")]
+fn call(registers: &libc::user_regs_struct) -> (u64, u64) {
+    (registers.orig_rax, registers.rdi)
+}
+
+#[cfg(target_arch = "aarch64")]
+fn call(registers: &libc::user_regs_struct) -> (u64, u64) {
+    (registers.regs[8], registers.regs[0])
+}
+
+#[cfg(target_arch = "x86_64")]
+fn result(registers: &libc::user_regs_struct) -> i64 {
+    registers.rax.cast_signed()
+}
+
+#[cfg(target_arch = "aarch64")]
+fn result(registers: &libc::user_regs_struct) -> i64 {
+    registers.regs[0].cast_signed()
+}
+
+#[cfg(target_arch = "x86_64")]
+fn skip(pid: Pid, registers: libc::user_regs_struct) {
+    let none = libc::user_regs_struct {
+        orig_rax: u64::MAX,
+        ..registers
+    };
+    ptrace::setregs(pid, none).unwrap();
+}
+
+#[cfg(target_arch = "x86_64")]
+fn set_result(pid: Pid, registers: libc::user_regs_struct, errno: i32) {
+    let failed = libc::user_regs_struct {
+        rax: (-i64::from(errno)).cast_unsigned(),
+        ..registers
+    };
+    let _ = ptrace::setregs(pid, failed);
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn skip(_: Pid, _: libc::user_regs_struct) {
+    panic!("calls are made to fail on x86_64 only");
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn set_result(_: Pid, _: libc::user_regs_struct, _: i32) {}
