@@ -9,6 +9,8 @@ use nsexec_audit::arguments as audit;
 use nsexec_audit::commands as audit_commands;
 use nsexec_policy::commands::{COMMANDS, Flag};
 
+use crate::bash;
+
 /// The shells, and where beneath `share/` each looks.
 pub(crate) const SHELLS: [(Shell, &str); 3] = [
     (Shell::Bash, "bash-completion/completions"),
@@ -20,7 +22,11 @@ pub(crate) const SHELLS: [(Shell, &str); 3] = [
 pub(crate) fn script(shell: Shell, command: &mut Command) -> (String, Vec<u8>) {
     let name = command.get_name().to_owned();
     let mut text = Vec::new();
-    clap_complete::generate(shell, command, &name, &mut text);
+    if shell == Shell::Bash && name == "nsexec" {
+        text = bash::script();
+    } else {
+        clap_complete::generate(shell, command, &name, &mut text);
+    }
     let file = match shell {
         // bash-completion loads the file that is named like the command.
         Shell::Bash => name,

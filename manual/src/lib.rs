@@ -4,6 +4,7 @@
 //! rest of a page is in `pages/`.
 #![forbid(unsafe_code)]
 
+mod bash;
 mod completion;
 mod page;
 

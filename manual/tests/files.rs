@@ -157,6 +157,23 @@ fn bash_completes_options_names_and_commands() {
     for (words, expected) in [
         ("nsexec --pol", "--policy"),
         ("nsexec --policy stri", "strict"),
+        // As bash divides words at `=`.
+        ("nsexec --policy = stri", "strict"),
+        ("nsexec -S fol", "follow"),
+        ("nsexec -t 1 --setuid = fol", "follow"),
+        ("nsexec -t 1 -Sfol", "-Sfollow"),
+        ("nsexec --explain = au", "audit"),
+        ("nsexec -t 1 --net = /proc/self/ns/ne", "/proc/self/ns/net"),
+        ("nsexec -t 1 -n/proc/self/ns/ne", "-n/proc/self/ns/net"),
+        ("nsexec -t 1 --root = /proc/self/tas", "/proc/self/task"),
+        // What is not attached is the program, or belongs to it.
+        ("nsexec -t 1 -m /proc/self/ns/ne", ""),
+        ("nsexec -t 1 dirnam", "dirname"),
+        ("nsexec -t 1 -- dirnam", "dirname"),
+        ("nsexec -t 1 ls --pol", ""),
+        ("nsexec -t 1 -- ls --pol", ""),
+        ("nsexec -t 1 -- --pol", ""),
+        ("nsexec -t 1 ls /proc/self/ns/ne", "/proc/self/ns/net"),
         ("nsexec --seccomp", "--seccomp-fd"),
         ("nsexec-policy ch", "check"),
         ("nsexec-policy import --from kaf", "kafel"),
