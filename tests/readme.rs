@@ -261,6 +261,32 @@ fn the_examples_of_nsexec() {
     }
 }
 
+#[test]
+fn the_table_of_commands_and_policies() {
+    if support::left_out_without_root("the_table_of_commands_and_policies") {
+        return;
+    }
+    let head = "| command | `default` | `net` | `admin` |\n|---|---|---|---|\n";
+    let table = README.split_once(head).unwrap().1;
+    let rows = table.lines().take_while(|line| line.starts_with('|'));
+    let mut count = 0;
+    for row in rows {
+        let cells: Vec<&str> = row.split('|').map(str::trim).collect();
+        let script = cells[1].trim_matches('`');
+        for (policy, cell) in ["default", "net", "admin"].iter().zip(&cells[2..]) {
+            // A target for each: some of them change it.
+            let target = Target::with_script("mkdir /mnt; touch /tmp/f;");
+            let output = run(target.nsexec(["-a", "--policy", policy, "--", "sh", "-c", script]));
+            let works = output.status.success();
+            let said = text(&output.stderr);
+            assert_eq!(works, *cell == "works", "{policy}: {script}: {said}");
+            assert!(works || *cell == "refused", "{row}");
+            count += 1;
+        }
+    }
+    assert_eq!(count, 36);
+}
+
 /// Without auditing, which is for the whole machine: then Landlock's row is missing.
 #[test]
 fn the_transcript_of_refusals() {
