@@ -431,7 +431,18 @@ fn a_cgroup_is_joined_before_the_program_runs() {
     cgroup.add(target.pid());
     let seen = succeed(target.nsexec(["-m", "-p", "-u", "-c", "--", "cat", "/proc/self/cgroup"]));
     assert!(seen.contains(cgroup.name()), "{seen}");
-    let without = succeed(target.nsexec(["-m", "-p", "-u", "--", "cat", "/proc/self/cgroup"]));
+    // The default policy joins them by itself.
+    let admin = [
+        "-m",
+        "-p",
+        "-u",
+        "--policy",
+        "admin",
+        "--",
+        "cat",
+        "/proc/self/cgroup",
+    ];
+    let without = succeed(target.nsexec(admin));
     assert!(!without.contains(cgroup.name()), "{without}");
 }
 

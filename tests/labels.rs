@@ -108,6 +108,37 @@ fn a_confined_target_is_entered_under_the_profile_of_initconfig() {
     assert_eq!(outcome.stdout, expected, "{outcome:?}");
 }
 
+/// The target's profile is a layer of the target, and the program does not lose it.
+#[test]
+fn default_takes_the_targets_profile_and_admin_leaves_it() {
+    const NAME: &str = "default_takes_the_targets_profile_and_admin_leaves_it";
+    if support::left_out_without_root(NAME) || left_out_without_apparmor(NAME) {
+        return;
+    }
+    let profile = Profile::new("followed");
+    let name: &'static str = Box::leak(profile.0.clone().into_boxed_str());
+    let confined = Target::build(&Build {
+        prefix: vec!["aa-exec", "-p", name, "--"],
+        ..Build::default()
+    });
+    let seen = |target: &Target, policy: &str| {
+        let words = ["-a", "--policy", policy, "--", "sh", "-c", SCRIPT];
+        support::text(&support::run(target.nsexec(words)).stdout)
+    };
+    let expected = format!("{name} (enforce)\nwritten\nrefused\n");
+    for policy in ["default", "net"] {
+        assert_eq!(seen(&confined, policy), expected, "{policy}");
+        let words = ["-a", "--policy", policy, "--dry-run", "--", "true"];
+        let plan = support::succeed(confined.nsexec(words));
+        let plan: serde_json::Value = serde_json::from_str(&plan).unwrap();
+        assert_eq!(plan["label"]["label"], name, "{plan}");
+    }
+    let free = "unconfined\nwritten\n";
+    assert_eq!(seen(&confined, "admin"), free, "the control");
+    // There is nothing to follow.
+    assert_eq!(seen(&Target::new(), "default"), free);
+}
+
 /// A profile that is not loaded; a module that is off; and SELinux without a policy,
 /// which accepts any text.
 #[test]

@@ -20,7 +20,7 @@ use std::process::{Child, Command, Stdio};
 
 use nsexec::cli::options;
 use nsexec::policy::capability::CapabilitySet;
-use nsexec::policy::resolved::Capabilities;
+use nsexec::policy::resolved::{Capabilities, Follow};
 use nsexec::policy::{BUILTIN_NAMES, builtin};
 use support::cgroup::Cgroup;
 use support::{Build, NSEXEC, OUTSIDE, Target, succeed, temporary_directory, text};
@@ -464,7 +464,7 @@ fn predict(place: &Place, options: &Options<'_>) -> Outcome {
         no_new_privs: policy.process.no_new_privs,
         filters,
         variables,
-        in_targets_cgroup: has("join-cgroup"),
+        in_targets_cgroup: has("join-cgroup") || matches!(policy.process.cgroup, Follow::Target(_)),
         descriptors,
         own_process: has("no-fork"),
     }))

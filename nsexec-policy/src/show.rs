@@ -7,8 +7,8 @@ use nsexec::policy::landlock_file::{self, Landlock};
 use nsexec::policy::manifest::Stage;
 use nsexec::policy::resolve::Parts;
 use nsexec::policy::resolved::{
-    Capabilities, Environment, HandledRight, Keyring, LandlockRules, Layer, Layers, Process,
-    Require, ResolvedPolicy,
+    Capabilities, Environment, Follow, HandledRight, Keyring, LandlockRules, Layer, Layers,
+    Process, Require, ResolvedPolicy,
 };
 use nsexec::seccomp::oci::{self, Conditional, Context, Want};
 use nsexec::seccomp::profile::Profile;
@@ -347,6 +347,14 @@ pub(crate) fn process_lines(process: &Process, preserve_fds: bool) -> Vec<(&'sta
         Capabilities::Inherit => "the caller's".to_owned(),
         Capabilities::InitConfig => "initConfig's".to_owned(),
     };
+    let follow = |follow: &Follow| {
+        match follow {
+            Follow::Caller => "the caller's",
+            Follow::Target(Require::Full) => "the target's",
+            Follow::Target(Require::BestEffort { .. }) => "the target's, where they can be had",
+        }
+        .to_owned()
+    };
     let limit = |limit: u64| match limit {
         u64::MAX => "unlimited".to_owned(),
         limit => limit.to_string(),
@@ -360,6 +368,8 @@ pub(crate) fn process_lines(process: &Process, preserve_fds: bool) -> Vec<(&'sta
         ("capabilities", capabilities),
         ("no_new_privs", yes(process.no_new_privs)),
         ("the caller's groups", kept(process.keep_groups)),
+        ("cgroups", follow(&process.cgroup)),
+        ("security label", follow(&process.label)),
         (
             "session keyring",
             match process.keyring {

@@ -312,7 +312,8 @@ pub const OPTIONS: [Option; 32] = {
             "join-cgroup",
             None,
             "the target's cgroups (v1 and v2)",
-            "The program is put into the target's cgroups before it runs",
+            "The program is put into the target's cgroups before it runs, or does not run. \
+             default, net and strict do so without the option where the caller may",
         ),
         option(
             Name::FollowContext,

@@ -22,7 +22,7 @@ use crate::sys::signal::CallersSignals;
 use crate::target::directory::{self, ProgramRoot};
 use crate::target::procfs_root::{MAX_FILE, read_all};
 use crate::target::regular_file::Mounts;
-use crate::target::{Memberships, Procfs, RootFile, Target, cgroup};
+use crate::target::{Memberships, Procfs, RootFile, Target, cgroup, label};
 use layers::Layers;
 
 /// Everything that an exec needs, opened and decided.
@@ -46,7 +46,10 @@ pub struct Plan {
     pub(crate) target_environment: Option<OwnedFd>,
     pub(crate) cgroups: cgroup::Decision,
     pub(crate) credentials: credentials::Choice,
+    /// With -Z.
     pub(crate) context: Option<Vec<u8>>,
+    /// By the policy.
+    pub(crate) label: label::Decision,
     /// What the policy was made of, when its refusals are to be explained.
     pub(crate) explains: Option<Origin>,
     /// Besides the policy's.
@@ -106,10 +109,13 @@ impl Plan {
             (Some(target), true) => Some(target.open_file("environ")?),
             _ => None,
         };
-        let cgroups = match (&target, request.join_cgroup) {
-            (Some(target), true) => cgroup::Decision::Join(cgroup::open_procs(target, &procfs)?),
-            _ => cgroup::Decision::NotRequested,
-        };
+        let cgroups = cgroup::decide(
+            request.join_cgroup,
+            &policy.process.cgroup,
+            target.as_ref(),
+            &procfs,
+        )?;
+        let label = label::decide(&policy.process.label, target.as_ref(), &procfs)?;
         let joins_user = memberships.joins(Namespace::User);
         if request.keep_caps && !joins_user {
             let wrong = "--keep-caps: no user namespace is joined, and the caller's own \
@@ -151,6 +157,7 @@ impl Plan {
             cgroups,
             credentials,
             context,
+            label,
             explains: None,
             added_filters: AddedFilters::none(),
             preserved: Preserved::none(),

@@ -11,7 +11,7 @@ use crate::request::{Directory, Explain, WorkDir};
 use crate::stage::seccomp_fd::AddedFilters;
 use crate::target::directory::ProgramRoot;
 use crate::target::namespace::Decision;
-use crate::target::{Memberships, cgroup};
+use crate::target::{Memberships, cgroup, label};
 
 impl Plan {
     /// The plan as one JSON object: what would be done.
@@ -57,6 +57,18 @@ impl Plan {
                 cgroup::Decision::Join(join) => {
                     json!({ "action": "join", "hierarchies": join.procs.len() })
                 }
+                cgroup::Decision::NotJoined { reason } => {
+                    json!({ "action": "not-joined", "reason": reason })
+                }
+            },
+            "label": match &self.label {
+                label::Decision::NotRequested => json!({ "action": "not-requested" }),
+                label::Decision::NothingToFollow => json!({ "action": "nothing-to-follow" }),
+                label::Decision::Follow(label) => json!({
+                    "action": "follow",
+                    "module": label.module(),
+                    "label": label.to_text(),
+                }),
             },
             "descriptors": (0..=2).chain(self.request.preserve_fds.iter().copied()).collect::<Vec<_>>(),
             "fork": !self.request.no_fork,

@@ -10,8 +10,8 @@ use crate::policy::capability::Capability;
 use crate::policy::landlock_file::{MAX_PLACES, is_plain_absolute};
 use crate::policy::manifest::{MAX_PASS, is_pass_pattern, is_reason};
 use crate::policy::resolved::{
-    Capabilities, Environment, LandlockRules, Layer, Layers, Process, Require, ResolvedPolicy,
-    Right,
+    Capabilities, Environment, Follow, LandlockRules, Layer, Layers, Process, Require,
+    ResolvedPolicy, Right,
 };
 
 /// Two programs of the longest that the kernel takes need 170 kB.
@@ -184,6 +184,11 @@ fn check_granted(
 }
 
 fn check_process(process: &Process) -> Result<(), Invariant> {
+    for follow in [&process.cgroup, &process.label] {
+        if let Follow::Target(require) = follow {
+            check_require(require)?;
+        }
+    }
     if let Capabilities::Keep(set) = process.capabilities {
         for capability in set.iter() {
             check_capability(capability)?;

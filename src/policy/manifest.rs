@@ -119,6 +119,8 @@ pub enum Part {
     Right(Right),
     /// A log flag that it asks for.
     Log(LogFlag),
+    /// No part of a Landlock layer: the target's cgroups.
+    Cgroup,
 }
 
 /// Why a manifest is none, and what would be right.
@@ -171,6 +173,10 @@ pub enum Reason {
     PassIsSet(String),
     /// No layer has this name.
     UnknownLayer(String),
+    /// A layer that has no rights and no log flags.
+    NoParts(&'static str),
+    /// The layer is not asked for.
+    NotFollowed(&'static str),
     /// A filter cannot be put in force by halves.
     SeccompBestEffort,
     /// No right has this name.
@@ -320,8 +326,17 @@ impl fmt::Display for Reason {
             ),
             Self::UnknownLayer(name) => write!(
                 f,
-                "no layer that may be missing is named {name:?}; \"landlock\" and \
-                 \"ceiling.landlock\" are"
+                "no layer that may be missing is named {name:?}; \"landlock\", \
+                 \"ceiling.landlock\" and \"cgroup\" are"
+            ),
+            Self::NoParts(layer) => write!(
+                f,
+                "the layer {layer:?} has neither rights nor log flags; leave the key out"
+            ),
+            Self::NotFollowed(layer) => write!(
+                f,
+                "nothing of the layer {layer:?} could be missing; write {layer} = \"target\" \
+                 in [process], or leave the entry out"
             ),
             Self::SeccompBestEffort => write!(
                 f,

@@ -280,6 +280,7 @@ impl Compiler<'_> {
             .best_effort
             .iter()
             .filter(|best_effort| best_effort.stage == stage)
+            .filter(|best_effort| best_effort.part != Part::Cgroup)
             .collect();
         let name = match &source.origin {
             Origin::None { reason } => {
@@ -306,7 +307,7 @@ impl Compiler<'_> {
                 Part::Log(flag) if !rules.log.contains(&flag) => {
                     return Err(self.at(&named.span, PolicyReason::NotAsked(flag)));
                 }
-                Part::Layer | Part::Right(_) | Part::Log(_) => {}
+                Part::Layer | Part::Right(_) | Part::Log(_) | Part::Cgroup => {}
             }
         }
         let require = |part: Part| {

@@ -235,6 +235,10 @@ pub struct Process {
     pub keep_groups: bool,
     /// Which session keyring the program has, session-keyring(7).
     pub keyring: Keyring,
+    /// Whose cgroups the program is in.
+    pub cgroup: Follow,
+    /// Whose label of a security module the program has.
+    pub label: Follow,
     /// setrlimit(2), in this order.
     pub rlimits: Vec<Rlimit>,
     /// umask(2); `None`: the caller's.
@@ -243,6 +247,17 @@ pub struct Process {
     pub oom_score_adj: Option<i16>,
     /// The environment.
     pub environment: Environment,
+}
+
+/// Whether the program has something of the target's.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub enum Follow {
+    /// The caller's.
+    Caller,
+    /// The target's; with `BestEffort` the caller's where the target's cannot be
+    /// had, and said so.
+    Target(Require),
 }
 
 /// A session keyring.

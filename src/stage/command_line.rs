@@ -40,6 +40,7 @@ use crate::sys::process::exit_now;
 use crate::sys::signal::CallersSignals;
 use crate::sys::{process, terminal};
 use crate::target::directory::{self, ProgramRoot};
+use crate::target::label::{self, Label};
 use crate::target::procfs_root::{MAX_FILE, read_all};
 use crate::target::{Procfs, RootFile, Target};
 use crate::userdb::{self, passwd};
@@ -144,8 +145,18 @@ impl Plan {
             ..
         } = self;
         let labelled = self.context.is_some();
-        if let Some(context) = self.context {
-            label_next_execve(&procfs, context)?;
+        match (self.context, self.label) {
+            (Some(context), _) => label_next_execve(&procfs, Label::Selinux(context))?,
+            (None, label::Decision::Follow(label)) => {
+                let text = label.to_text();
+                label_next_execve(&procfs, label).map_err(|error| {
+                    let wrong = format!("the program cannot have the target's label {text:?}");
+                    Error::new(ErrorKind::LockDown, wrong).because(error).right(
+                        "use a policy with label = \"caller\", such as admin, to leave it out",
+                    )
+                })?;
+            }
+            (None, label::Decision::NotRequested | label::Decision::NothingToFollow) => {}
         }
         let own_namespaces = match Sight::of_caller()? {
             Sight::Whole => None,
@@ -482,11 +493,14 @@ fn not_started(start: Start, program: &str, directory: Option<&str>) -> Result<E
 /// The label lasts until the next execve, which is that of a child of this process:
 /// a child inherits it. It is written before the joins, while there is a /proc that
 /// nobody in the target has chosen.
-fn label_next_execve(procfs: &Procfs, context: Vec<u8>) -> Result<()> {
+fn label_next_execve(procfs: &Procfs, label: Label) -> Result<()> {
     let directory = procfs
         .open_directory(c"thread-self")
         .map_err(|errno| Error::new(ErrorKind::System, "/proc/thread-self").because(errno))?;
-    let label = ExecLabel::selinux(directory, context);
+    let label = match label {
+        Label::AppArmor(profile) => ExecLabel::apparmor(directory, &profile),
+        Label::Selinux(context) => ExecLabel::selinux(directory, context),
+    };
     label.write().map_err(|failure| failure.into_error("-Z"))
 }
 

@@ -35,7 +35,7 @@ use crate::plan::layers::Stage;
 use crate::plan::{Accounts, Plan};
 use crate::policy::capability::Capability;
 use crate::policy::needs;
-use crate::policy::resolved::Process;
+use crate::policy::resolved::{Follow, Process};
 use crate::printable::Printable;
 use crate::request::Pid;
 use crate::seccomp::compile::compile;
@@ -147,6 +147,18 @@ pub(crate) fn run(
         target,
         ..
     } = plan;
+    let Process { cgroup, label, .. } = &policy.process;
+    if [cgroup, label]
+        .iter()
+        .any(|follow| **follow != Follow::Caller)
+    {
+        let wrong = format!(
+            "the policy {} follows the target's cgroup or label",
+            policy.name
+        );
+        return Err(Error::new(ErrorKind::Policy, wrong)
+            .right("in this protocol the runtime does: use one with \"caller\" for both"));
+    }
     let layers = layers.ok_or_else(|| {
         Error::new(
             ErrorKind::Protocol,

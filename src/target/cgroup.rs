@@ -10,6 +10,7 @@ use nix::sys::stat::Mode;
 use super::procfs_root::{MAX_FILE, read_all};
 use super::{Procfs, Target};
 use crate::error::{Error, ErrorKind, Result};
+use crate::policy::resolved::{Follow, Require};
 use crate::procfs::cgroup::{self, Hierarchy};
 use crate::procfs::mountinfo;
 
@@ -20,6 +21,76 @@ pub(crate) enum Decision {
     NotRequested,
     /// It is put into the target's.
     Join(Join),
+    /// The policy asks for the target's and lets them go: the program stays in the
+    /// helper's.
+    NotJoined {
+        /// Why they cannot be had, and why they may be missing.
+        reason: String,
+    },
+}
+
+impl Decision {
+    /// The target's cgroups, where the program is put into them.
+    pub(crate) fn join(&self) -> Option<&Join> {
+        match self {
+            Self::Join(join) => Some(join),
+            Self::NotRequested | Self::NotJoined { .. } => None,
+        }
+    }
+}
+
+/// What options and policy say of the target's cgroups.
+///
+/// # Errors
+/// As [`open_procs`]; of a policy that lets them go, a frozen cgroup alone: the
+/// target itself can freeze it.
+pub(crate) fn decide(
+    requested: bool,
+    wanted: &Follow,
+    target: Option<&Target>,
+    procfs: &Procfs,
+) -> Result<Decision> {
+    let Some(target) = target else {
+        return Ok(Decision::NotRequested);
+    };
+    match (requested, wanted) {
+        (false, Follow::Caller) => Ok(Decision::NotRequested),
+        (true, _) | (false, Follow::Target(Require::Full)) => {
+            Ok(Decision::Join(open_procs(target, procfs)?))
+        }
+        (false, Follow::Target(Require::BestEffort { reason })) => {
+            match open_procs(target, procfs) {
+                Ok(join) => Ok(Decision::Join(join)),
+                Err(Obstacle::OutOfReach(error)) => Ok(Decision::NotJoined {
+                    reason: format!("{error}; the policy lets it go: {reason}"),
+                }),
+                Err(Obstacle::Refused(error)) => Err(error),
+            }
+        }
+    }
+}
+
+/// Why the target's cgroups cannot be joined.
+#[derive(Debug)]
+pub(crate) enum Obstacle {
+    /// The caller cannot write to them, or does not see them.
+    OutOfReach(Error),
+    /// Any other reason.
+    Refused(Error),
+}
+
+impl From<Obstacle> for Error {
+    fn from(obstacle: Obstacle) -> Self {
+        match obstacle {
+            Obstacle::OutOfReach(error) | Obstacle::Refused(error) => error,
+        }
+    }
+}
+
+impl From<Error> for Obstacle {
+    fn from(error: Error) -> Self {
+        Self::Refused(error)
+    }
 }
 
 /// The target's cgroups.
@@ -37,7 +108,7 @@ pub(crate) struct Join {
 /// # Errors
 /// `Target`: a hierarchy is not mounted, the cgroup is outside what the caller's
 /// cgroup namespace shows, or it is frozen.
-pub(crate) fn open_procs(target: &Target, procfs: &Procfs) -> Result<Join> {
+fn open_procs(target: &Target, procfs: &Procfs) -> std::result::Result<Join, Obstacle> {
     let unreadable = |file: &str, fault: &dyn std::fmt::Display| {
         Error::new(ErrorKind::Safety, format!("/proc/self/{file}: {fault}"))
     };
@@ -52,19 +123,49 @@ pub(crate) fn open_procs(target: &Target, procfs: &Procfs) -> Result<Join> {
         let directory = locate(membership, &mounts).ok_or_else(|| {
             let path = membership.path.display();
             let wrong = format!("the target's cgroup {path} is not below a mounted hierarchy");
-            Error::new(ErrorKind::Target, wrong).right("mount it, or leave -c out")
+            let error = Error::new(ErrorKind::Target, wrong);
+            Obstacle::OutOfReach(error.right("mount it, or leave -c out"))
         })?;
         refuse_frozen(&directory)?;
-        let file = directory.join("cgroup.procs");
-        let flags = OFlag::O_WRONLY | OFlag::O_CLOEXEC | OFlag::O_NOFOLLOW;
-        files.push(open(&file, flags, Mode::empty()).map_err(|errno| {
-            Error::new(ErrorKind::Target, file.display().to_string()).because(errno)
-        })?);
+        if membership.hierarchy == Hierarchy::Unified {
+            // To move a process takes writing to the cgroup that has both in it.
+            let own = own.iter().find(|own| own.hierarchy == Hierarchy::Unified);
+            let common = own.map(|own| common_ancestor(membership, own));
+            if let Some(directory) = common.and_then(|common| locate(&common, &mounts)) {
+                open_for_writing(&directory)?;
+            }
+        }
+        files.push(open_for_writing(&directory)?);
     }
     Ok(Join {
         memberships: text,
         procs: files,
     })
+}
+
+fn open_for_writing(directory: &Path) -> std::result::Result<OwnedFd, Obstacle> {
+    let file = directory.join("cgroup.procs");
+    let flags = OFlag::O_WRONLY | OFlag::O_CLOEXEC | OFlag::O_NOFOLLOW;
+    open(&file, flags, Mode::empty()).map_err(|errno| {
+        let error = Error::new(ErrorKind::Target, file.display().to_string()).because(errno);
+        match errno {
+            // ENOENT: another mount lies on top of it.
+            Errno::EACCES | Errno::EPERM | Errno::EROFS | Errno::ENOENT => {
+                Obstacle::OutOfReach(error)
+            }
+            _ => Obstacle::Refused(error),
+        }
+    })
+}
+
+/// The nearest cgroup of the hierarchy that has both in it.
+fn common_ancestor(one: &cgroup::Membership, other: &cgroup::Membership) -> cgroup::Membership {
+    let pairs = one.path.components().zip(other.path.components());
+    let common = pairs.take_while(|(a, b)| a == b).map(|(a, _)| a);
+    cgroup::Membership {
+        hierarchy: one.hierarchy.clone(),
+        path: common.collect(),
+    }
 }
 
 /// A program in a frozen cgroup never begins, and takes no signal.

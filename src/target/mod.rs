@@ -3,6 +3,7 @@
 
 pub(crate) mod cgroup;
 pub(crate) mod directory;
+pub(crate) mod label;
 pub(crate) mod lookup;
 pub(crate) mod namespace;
 pub(crate) mod process;

@@ -3,7 +3,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::policy::capability::CapabilitySet;
 use crate::policy::resolved::{
-    AskedLogFlag, BeneathRule, HandledRight, Keyring, LogFlag, PortRule, Rlimit,
+    AskedLogFlag, BeneathRule, Follow, HandledRight, Keyring, LogFlag, PortRule, Rlimit,
 };
 use crate::seccomp::program::{Instruction, Program};
 
@@ -63,6 +63,8 @@ fn policy() -> ResolvedPolicy {
             no_new_privs: true,
             keep_groups: false,
             keyring: Keyring::New,
+            cgroup: Follow::Caller,
+            label: Follow::Target(Require::Full),
             rlimits: vec![Rlimit {
                 resource: 15,
                 soft: 5,
@@ -447,6 +449,8 @@ fn a_policy() -> impl Strategy<Value = ResolvedPolicy> {
                     } else {
                         Keyring::New
                     },
+                    cgroup: Follow::Target(Require::BestEffort { reason: reason() }),
+                    label: Follow::Caller,
                     rlimits,
                     umask,
                     oom_score_adj,

@@ -14,7 +14,7 @@ use crate::error::Fault;
 use crate::json::{Object, object};
 use crate::policy::capability::{Capability, CapabilitySet};
 use crate::policy::resolved::{
-    Capabilities, Environment, Keyring, LogFlag, Process, Right, Rlimit,
+    Capabilities, Environment, Follow, Keyring, LogFlag, Process, Require, Right, Rlimit,
 };
 
 /// The names of RLIMIT_*, by number, getrlimit(2).
@@ -75,11 +75,20 @@ struct WrittenProcess {
     no_new_privs: bool,
     keep_groups: bool,
     keyring: Option<WrittenKeyring>,
+    cgroup: Option<WrittenFollow>,
+    label: Option<WrittenFollow>,
     rlimits: Option<Spanned<Vec<Object<WrittenRlimit>>>>,
     umask: Option<Spanned<i64>>,
     oom_score_adj: Option<Spanned<i64>>,
     #[serde(deserialize_with = "object")]
     environment: WrittenEnvironment,
+}
+
+#[derive(Clone, Copy, Deserialize)]
+#[serde(rename_all = "lowercase", expecting = "\"target\" or \"caller\"")]
+enum WrittenFollow {
+    Target,
+    Caller,
 }
 
 #[derive(Clone, Copy, Deserialize)]
@@ -160,6 +169,7 @@ struct WrittenBestEffort {
 impl Written {
     pub(super) fn meaning(&self) -> Result<Manifest, Fault<Reason>> {
         let ceiling = &self.ceiling;
+        let best_effort = best_effort(self.best_effort.as_deref().unwrap_or_default())?;
         Ok(Manifest {
             workload: Sources {
                 seccomp: source(
@@ -185,9 +195,9 @@ impl Written {
                     "landlock_reason",
                 )?,
             },
-            process: self.process.meaning()?,
+            process: self.process.meaning(&best_effort)?,
             preserve_fds: self.fds.preserve,
-            best_effort: best_effort(self.best_effort.as_deref().unwrap_or_default())?,
+            best_effort,
         })
     }
 }
@@ -235,9 +245,10 @@ fn best_effort(all: &[Object<WrittenBestEffort>]) -> Result<Vec<BestEffort>, Fau
         // The name of what may be missing.
         let span = log.as_ref().or(right.as_ref()).unwrap_or(layer).span();
         let at = |why| Fault::new(span.clone(), why);
-        let stage = match layer.get_ref().as_str() {
-            "landlock" => Stage::Workload,
-            "ceiling.landlock" => Stage::Ceiling,
+        let (stage, whole) = match layer.get_ref().as_str() {
+            "landlock" => (Stage::Workload, Part::Layer),
+            "ceiling.landlock" => (Stage::Ceiling, Part::Layer),
+            "cgroup" => (Stage::Workload, Part::Cgroup),
             "seccomp" | "ceiling.seccomp" => {
                 return Err(Fault::new(layer.span(), Reason::SeccompBestEffort));
             }
@@ -247,7 +258,8 @@ fn best_effort(all: &[Object<WrittenBestEffort>]) -> Result<Vec<BestEffort>, Fau
             }
         };
         let part = match (right, log) {
-            (None, None) => Part::Layer,
+            (None, None) => whole,
+            _ if whole == Part::Cgroup => return Err(at(Reason::NoParts("cgroup"))),
             (Some(name), None) => Part::Right(newer_right(name)?),
             (None, Some(name)) => match LogFlag::from_name(name.get_ref()) {
                 Some(flag) => Part::Log(flag),
@@ -280,7 +292,7 @@ fn newer_right(name: &Spanned<String>) -> Result<Right, Fault<Reason>> {
 }
 
 impl WrittenProcess {
-    fn meaning(&self) -> Result<Process, Fault<Reason>> {
+    fn meaning(&self, best_effort: &[BestEffort]) -> Result<Process, Fault<Reason>> {
         Ok(Process {
             capabilities: capabilities(&self.capabilities)?,
             no_new_privs: self.no_new_privs,
@@ -289,6 +301,11 @@ impl WrittenProcess {
             keyring: match self.keyring {
                 None | Some(WrittenKeyring::New) => Keyring::New,
                 Some(WrittenKeyring::Caller) => Keyring::Caller,
+            },
+            cgroup: self.cgroup(best_effort)?,
+            label: match self.label {
+                None | Some(WrittenFollow::Caller) => Follow::Caller,
+                Some(WrittenFollow::Target) => Follow::Target(Require::Full),
             },
             rlimits: self.rlimits()?,
             umask: match &self.umask {
@@ -313,6 +330,23 @@ impl WrittenProcess {
             },
             environment: self.environment.meaning()?,
         })
+    }
+
+    /// Whose cgroups, and whether the target's must be joined.
+    fn cgroup(&self, best_effort: &[BestEffort]) -> Result<Follow, Fault<Reason>> {
+        let let_go = best_effort.iter().find(|entry| entry.part == Part::Cgroup);
+        match (self.cgroup, let_go) {
+            (Some(WrittenFollow::Target), None) => Ok(Follow::Target(Require::Full)),
+            (Some(WrittenFollow::Target), Some(entry)) => {
+                let reason = entry.reason.clone();
+                Ok(Follow::Target(Require::BestEffort { reason }))
+            }
+            (None | Some(WrittenFollow::Caller), None) => Ok(Follow::Caller),
+            (None | Some(WrittenFollow::Caller), Some(entry)) => {
+                let wrong = Reason::NotFollowed("cgroup");
+                Err(Fault::new(entry.span.clone(), wrong))
+            }
+        }
     }
 
     fn rlimits(&self) -> Result<Vec<Rlimit>, Fault<Reason>> {

@@ -14,10 +14,10 @@ use crate::procfs::id_map;
 use crate::procfs::status::{self, Ids, Status};
 use crate::request::{Namespace, Pid};
 use crate::sys::statx::{self, Known};
+use crate::target::Procfs;
 use crate::target::namespace::Identity;
 use crate::target::process::path;
 use crate::target::procfs_root::{MAX_FILE, read_all};
-use crate::target::{Procfs, cgroup};
 
 /// The id that the kernel shows for one without a number in the reader's user
 /// namespace: /proc/sys/kernel/overflowuid, by default.
@@ -202,10 +202,7 @@ impl Surroundings {
             joins_user: memberships.joins(Namespace::User),
             helper,
             status,
-            cgroup: match &outside.cgroups {
-                cgroup::Decision::Join(join) => Some(join.memberships.clone()),
-                cgroup::Decision::NotRequested => None,
-            },
+            cgroup: outside.cgroups.join().map(|join| join.memberships.clone()),
         })
     }
 

@@ -62,7 +62,7 @@ fn lock_down(outside: &Outside<'_>) -> Result<(), Errno> {
     let now = credentials::capabilities()?;
     // To read another process.
     let mut kept = CapabilitySet::EMPTY.with(Capability::SYS_PTRACE);
-    if let cgroup::Decision::Join(_) = outside.cgroups {
+    if outside.cgroups.join().is_some() {
         // To move a process out of a cgroup that another user owns.
         kept = kept.with(Capability::DAC_OVERRIDE);
     }
@@ -93,10 +93,7 @@ fn answer_open(socket: &OwnedFd, procfs: &Procfs, child: Pid) -> Result<(), Errn
 }
 
 fn answer_move(socket: &OwnedFd, cgroups: &cgroup::Decision, child: Pid) -> Result<(), Errno> {
-    let procs: &[OwnedFd] = match cgroups {
-        cgroup::Decision::NotRequested => &[],
-        cgroup::Decision::Join(join) => &join.procs,
-    };
+    let procs = cgroups.join().map_or(&[][..], |join| &join.procs);
     for procs in procs {
         if let Err(errno) = nix::unistd::write(procs, child.to_string().as_bytes()) {
             return refuse(socket, &Refusal::cgroup(errno));

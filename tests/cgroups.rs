@@ -1,0 +1,111 @@
+//! The target's cgroups: joined by the policies that say so, reported where they
+//! cannot be, refused where they are required.
+#![allow(clippy::unwrap_used, reason = "in a test, a panic is how it fails")]
+
+mod support;
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::Command;
+
+use serde_json::Value;
+use support::cgroup::Cgroup;
+use support::{NSEXEC, Target, run, succeed, temporary_directory, text};
+
+fn in_cgroup() -> (Cgroup, Target) {
+    let cgroup = Cgroup::new().expect("a cgroup hierarchy that can be written to");
+    let target = Target::new();
+    cgroup.add(target.pid());
+    (cgroup, target)
+}
+
+/// Namespaces but that of cgroups, so that the program sees the caller's paths.
+const NAMESPACES: [&str; 3] = ["-m", "-p", "-u"];
+
+#[test]
+fn a_policy_puts_the_program_into_the_targets_cgroups() {
+    if support::left_out_without_root("a_policy_puts_the_program_into_the_targets_cgroups") {
+        return;
+    }
+    let (cgroup, target) = in_cgroup();
+    let seen = |policy: &str, more: &[&str]| {
+        // Without a clone the program stays in the caller's pid namespace and /proc.
+        let namespaces = match more {
+            ["--no-fork"] => &["-u"][..],
+            _ => &NAMESPACES,
+        };
+        let mut command = target.nsexec(namespaces);
+        command.args(["--policy", policy]).args(more);
+        command.args(["--", "cat", "/proc/self/cgroup"]);
+        succeed(command).contains(cgroup.name())
+    };
+    const NAME: &str = "a_policy_puts_the_program_into_the_targets_cgroups";
+    for policy in ["default", "net", "strict"] {
+        if !support::features::can_use(policy, NAME) {
+            continue;
+        }
+        assert!(seen(policy, &[]), "{policy}");
+        assert!(seen(policy, &["--no-fork"]), "{policy}, without a clone");
+    }
+    assert!(!seen("admin", &[]), "admin leaves the caller's");
+    assert!(seen("admin", &["-c"]), "-c asks for them");
+}
+
+/// nsexec where no cgroup hierarchy is mounted.
+fn without_cgroups(target: &Target, policy: &str, rest: &str) -> std::process::Output {
+    let pid = target.pid();
+    let script = format!(
+        "umount -l -R /sys/fs/cgroup && exec {NSEXEC} -t {pid} -m -p -u --policy {policy} {rest}"
+    );
+    let mut command = Command::new("unshare");
+    command.args(["--mount", "--propagation", "private", "sh", "-c", &script]);
+    run(command)
+}
+
+#[test]
+fn cgroups_that_cannot_be_joined_are_reported_or_refused() {
+    if support::left_out_without_root("cgroups_that_cannot_be_joined_are_reported_or_refused") {
+        return;
+    }
+    let (cgroup, target) = in_cgroup();
+    let plan = without_cgroups(&target, "default", "--dry-run -- true");
+    assert!(plan.status.success(), "{}", text(&plan.stderr));
+    let plan: Value = serde_json::from_str(&text(&plan.stdout)).unwrap();
+    assert_eq!(plan["cgroups"]["action"], "not-joined", "{plan}");
+    let reason = plan["cgroups"]["reason"].as_str().unwrap();
+    assert!(reason.contains("not below a mounted hierarchy"), "{reason}");
+    let ran = without_cgroups(&target, "default", "-- cat /proc/self/cgroup");
+    assert!(ran.status.success(), "{}", text(&ran.stderr));
+    assert!(!text(&ran.stdout).contains(cgroup.name()));
+    let required = without_cgroups(&target, "default", "-c -- true");
+    assert_eq!(required.status.code(), Some(125));
+
+    // The same policy without the entry that lets them go.
+    let directory = temporary_directory("cgroups");
+    let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("policies");
+    for part in ["seccomp", "landlock"] {
+        fs::create_dir_all(directory.join(part)).unwrap();
+    }
+    for name in [
+        "default.toml",
+        "seccomp/docker-default.json",
+        "seccomp/ceiling.json",
+        "landlock/default.toml",
+        "landlock/ceiling.toml",
+    ] {
+        let content = fs::read_to_string(shipped.join(name)).unwrap();
+        let content = match content.split_once("\n[[best_effort]]\nlayer = \"cgroup\"") {
+            Some((before, _)) => before.to_owned(),
+            None => content,
+        };
+        let path = directory.join(name);
+        fs::write(&path, content).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+    }
+    let policy = directory.join("default.toml");
+    let refused = without_cgroups(&target, policy.to_str().unwrap(), "-- true");
+    assert_eq!(refused.status.code(), Some(125));
+    assert!(text(&refused.stderr).contains("not below a mounted hierarchy"));
+    fs::remove_dir_all(directory).unwrap();
+}
