@@ -91,6 +91,31 @@ fn an_interactive_shell_has_job_control() {
 }
 
 #[test]
+fn a_signal_to_the_job_arrives_once_and_one_to_the_helper_arrives() {
+    if support::left_out_without_root(
+        "a_signal_to_the_job_arrives_once_and_one_to_the_helper_arrives",
+    ) {
+        return;
+    }
+    let target = Target::new();
+    let pid = target.pid();
+    // timeout(1) signals its child, and then its own process group.
+    let counts = "$| = 1; $SIG{INT} = sub { $n++ }; \
+                  select(undef, undef, undef, 0.05) for 1..30; print \"count=$n.\\n\"";
+    let mut session = Session::new();
+    session.type_in(&format!(
+        "timeout -s INT 0.5 {NSEXEC} -t {pid} -u -- perl -e '{counts}'\n"
+    ));
+    session.expect("count=");
+    session.expect("1.");
+    // A script signals the helper alone, from the same process group.
+    session.type_in(&format!(
+        "bash -c '{NSEXEC} -t {pid} -u -- sleep 1000 & sleep 0.5; kill $!; wait $!; echo sta\"\"tus=$?'\n"
+    ));
+    session.expect("status=143");
+}
+
+#[test]
 fn tiocsti_is_refused() {
     if support::left_out_without_root("tiocsti_is_refused") {
         return;

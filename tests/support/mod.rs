@@ -11,6 +11,7 @@
 
 pub mod cgroup;
 pub mod features;
+pub mod json_schema;
 pub mod left_out;
 pub mod protocol_a;
 pub mod protocol_b;

@@ -1,11 +1,14 @@
 //! What is printed is what docs/audit-event.schema.json says.
 #![allow(clippy::unwrap_used, reason = "in a test, a panic is how it fails")]
 
+#[path = "../../../tests/support/json_schema.rs"]
+mod json_schema;
 mod support;
 
 use std::collections::BTreeSet;
 use std::process::Command;
 
+use json_schema::wrong;
 use nsexec_audit::account::Why;
 use nsexec_audit::record::MissedLine;
 use serde_json::{Value, json};
@@ -14,60 +17,6 @@ use support::cgroup::Cgroup;
 use support::{Sleeper, object};
 
 const SCHEMA: &str = include_str!("../../../docs/audit-event.schema.json");
-
-/// As much of JSON Schema as ours uses: what is wrong with `value`, if anything.
-fn wrong(root: &Value, schema: &Value, value: &Value, at: &str) -> Option<String> {
-    let schema = match schema["$ref"].as_str() {
-        Some(name) => root.pointer(name.strip_prefix('#').unwrap()).unwrap(),
-        None => schema,
-    };
-    let fits = match schema["type"].as_str() {
-        Some("object") => value.is_object(),
-        Some("array") => value.is_array(),
-        Some("string") => value.is_string(),
-        Some("integer") => value.is_i64() || value.is_u64(),
-        Some("boolean") => value.is_boolean(),
-        Some(other) => panic!("{other}"),
-        None => true,
-    };
-    let constant = schema.get("const").is_none_or(|constant| constant == value);
-    let listed = schema["enum"]
-        .as_array()
-        .is_none_or(|list| list.contains(value));
-    if !(fits && constant && listed) {
-        return Some(format!("{at}: {value}"));
-    }
-    for required in schema["required"].as_array().into_iter().flatten() {
-        if value.get(required.as_str().unwrap()).is_none() {
-            return Some(format!("{at}: no {required}"));
-        }
-    }
-    for (name, member) in value.as_object().into_iter().flatten() {
-        let at = format!("{at}.{name}");
-        match schema["properties"].get(name) {
-            Some(schema) => {
-                if let Some(wrong) = wrong(root, schema, member, &at) {
-                    return Some(wrong);
-                }
-            }
-            None if schema["additionalProperties"] == false => return Some(at),
-            None => {}
-        }
-    }
-    let items = schema.get("items").into_iter().cycle();
-    let prefix = schema["prefixItems"].as_array();
-    let pairs: Vec<(&Value, &Value)> = match (prefix, value.as_array()) {
-        (Some(prefix), Some(values)) if prefix.len() != values.len() => {
-            return Some(format!("{at}: {value}"));
-        }
-        (Some(prefix), Some(values)) => prefix.iter().zip(values).collect(),
-        (None, Some(values)) => items.zip(values).collect(),
-        _ => Vec::new(),
-    };
-    pairs
-        .into_iter()
-        .find_map(|(schema, member)| wrong(root, schema, member, at))
-}
 
 /// The lines that are told of a script, each of which is what the schema says.
 fn held(script: &str, arguments: &[&str]) -> Vec<(String, Value)> {
