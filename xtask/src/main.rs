@@ -29,6 +29,7 @@ mod elf;
 mod fuzz;
 mod guest;
 mod install;
+mod leftovers;
 mod oracle;
 mod probes;
 mod progress;
@@ -58,6 +59,12 @@ const COMMANDS: &[Command] = &[
         arguments: "[ARGUMENT OF cargo test]...",
         about: "run every test; the last line counts passed, failed and skipped",
         run: test::run,
+    },
+    Command {
+        name: "leftovers",
+        arguments: "PROGRAM [ARGUMENT]...",
+        about: "run one test program, and fail when it leaves a process, mount, cgroup or file",
+        run: leftovers::run,
     },
     Command {
         name: "ci",

@@ -6,7 +6,7 @@ use std::fmt;
 use std::io::{self, BufRead, BufReader};
 use std::process::Stdio;
 
-use crate::{cargo, probes, setup};
+use crate::{cargo, leftovers, probes, setup};
 
 /// Names the file to which a test adds a line `name: reason` for each case
 /// that this machine or this user does not allow.
@@ -49,6 +49,7 @@ pub(crate) fn all(arguments: &[OsString]) -> io::Result<Tally> {
     let mut child = cargo::cargo(&["test", "--workspace", "--no-fail-fast"])
         .args(arguments)
         .env(LEFT_OUT, &list)
+        .envs([leftovers::runner()?])
         .envs(go.map(|go| ("NSEXEC_GO", go)))
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
