@@ -353,6 +353,23 @@ fn a_failing_call_never_starts_a_program_with_less() {
 }
 
 #[test]
+fn a_descriptor_that_cannot_be_closed_keeps_nobody_waiting() {
+    if support::left_out_without_root("a_descriptor_that_cannot_be_closed_keeps_nobody_waiting") {
+        return;
+    }
+    let bench = Bench::new("closes");
+    let calm = bench.run("");
+    let closes = calm.log.most().get("close").copied().unwrap_or(0);
+    assert!(closes >= 20, "only {closes} descriptors are closed");
+    // Each of them: one is the end of a pipe whose other end somebody waits at.
+    for n in 1..=closes {
+        let inject = format!("close:error=EIO:when={n}");
+        let run = bench.run(&inject);
+        bench.assert_whole_or_nothing(&calm, &run, &inject);
+    }
+}
+
+#[test]
 fn a_failing_call_of_the_child_never_starts_a_program_with_less() {
     if support::left_out_without_root(
         "a_failing_call_of_the_child_never_starts_a_program_with_less",
