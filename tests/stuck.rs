@@ -160,6 +160,15 @@ fn full_pipe() -> (OwnedFd, OwnedFd) {
     (read, write)
 }
 
+/// A socket that takes nothing more, and its other end before it.
+fn full_socket() -> (UnixStream, UnixStream) {
+    let (ours, theirs) = UnixStream::pair().unwrap();
+    theirs.set_nonblocking(true).unwrap();
+    while (&theirs).write(&[b'x'; 4096]).is_ok() {}
+    theirs.set_nonblocking(false).unwrap();
+    (ours, theirs)
+}
+
 /// A pipe with room for one page.
 fn small_pipe() -> (OwnedFd, OwnedFd) {
     let (read, write) = pipe();
@@ -384,10 +393,7 @@ const SCENES: [Row; 32] = [
         Scene::with(vec![end], &["--status-fd", "3", "--", "true"]).with_pipe(reader)
     }),
     ("the plan into a full status socket", || {
-        let (ours, theirs) = UnixStream::pair().unwrap();
-        theirs.set_nonblocking(true).unwrap();
-        while (&theirs).write(&[b'x'; 4096]).is_ok() {}
-        theirs.set_nonblocking(false).unwrap();
+        let (ours, theirs) = full_socket();
         let scene = Scene::with(vec![theirs.into()], &["--status-fd", "3", "--", "true"]);
         scene.with_pipe(ours.into())
     }),
@@ -502,9 +508,9 @@ const SCENES: [Row; 32] = [
     // Protocol A.
     ("a pid that cannot be reported", || {
         let target = Target::new();
-        let (reader, end) = full_pipe();
-        let command = protocol_a(&target, end);
-        Scene::start(target, command).with_pipe(reader)
+        let (ours, theirs) = full_socket();
+        let command = protocol_a(&target, theirs.into());
+        Scene::start(target, command).with_pipe(ours.into())
     }),
     ("an initConfig that never comes", || {
         let target = Target::new();
