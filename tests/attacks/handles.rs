@@ -12,9 +12,45 @@ use crate::arm::{
     program, refused, with_open,
 };
 use crate::running::Running;
-use crate::support::{Build, Target, temporary_directory, text};
+use crate::support::{Build, Target, protocol_a, temporary_directory, text};
 
 pub(crate) const ATTACKS: &[Attack] = &[
+    Attack {
+        name: "descriptor-of-proc",
+        tries: "read the host's files through a descriptor that the child has open",
+        control: Way::Other("nsenter, whose caller has /proc open"),
+        ways: &[DEFAULT, STRICT, ADMIN],
+        run: |way| {
+            reach_child(
+                way,
+                if way.is_nsexec() {
+                    "/dev/null"
+                } else {
+                    "/proc"
+                },
+            )
+        },
+        quick: true,
+    },
+    Attack {
+        name: "descriptor-of-proc-runtime",
+        tries: "the same, while a runtime's initConfig is awaited",
+        control: Way::Other("nsenter, whose caller has /proc open"),
+        ways: &[Way::ProtocolA],
+        run: |way| match way {
+            Way::ProtocolA => reach_protocol_a(),
+            _ => reach_child(way, "/proc"),
+        },
+        quick: true,
+    },
+    Attack {
+        name: "descriptor-of-caller",
+        tries: "the same, through a descriptor of the caller's before the exec",
+        control: Way::Nsenter,
+        ways: &[DEFAULT, STRICT, ADMIN],
+        run: |way| reach_child(way, "/"),
+        quick: true,
+    },
     Attack {
         name: "descriptor-in-program",
         tries: "the same, through a descriptor of the caller's in the program",
@@ -30,6 +66,14 @@ pub(crate) const ATTACKS: &[Attack] = &[
         ways: &[DEFAULT, STRICT, ADMIN],
         run: memory_of_child,
         quick: false,
+    },
+    Attack {
+        name: "dumpable-once",
+        tries: "the same, in a user namespace, while oom_score_adj is written",
+        control: Way::Other("a joiner that is dumpable once"),
+        ways: &[Way::ProtocolA],
+        run: dumpable_once,
+        quick: true,
     },
     Attack {
         name: "own-file",
@@ -111,6 +155,38 @@ const SLOW: [&str; 8] = [
     "--",
 ];
 
+/// A tracer in the target, with CAP_SYS_PTRACE, against the child of a join whose
+/// caller has `open` open.
+fn reach_child(way: Way, open: &str) -> Arm {
+    let host = Host::new();
+    let target = Target::new();
+    let (enter, name) = if way.is_nsexec() {
+        (way, "nsexec")
+    } else {
+        (Way::Nsenter, "nsenter")
+    };
+    let attacker = wait_inside(&target, &[], &["paths", name, &host.path("secret")]);
+    let slow = enter.enter_by(&SLOW, target.pid(), &["-a"], &["/bin/true"]);
+    let output = bounded(&mut with_open(9, open, slow))?;
+    if !output.status.success() {
+        return broken(format!("{output:?}"));
+    }
+    said(attacker)
+}
+
+/// The child of protocol A waits for as long as the runtime likes.
+fn reach_protocol_a() -> Arm {
+    let host = Host::new();
+    let target = Target::new();
+    let attacker = wait_inside(&target, &[], &["paths", "nsexec", &host.path("secret")]);
+    let mut exec = protocol_a::Exec::into(target.pid());
+    exec.program = nsexec();
+    let message = format!("{}\n", protocol_a::config(&["true"]));
+    let pause = |_| std::thread::sleep(Duration::from_millis(500));
+    protocol_a::assert_success(&exec.run_meanwhile(message.as_bytes(), pause));
+    said(attacker)
+}
+
 fn descriptor_in_program(way: Way) -> Arm {
     let host = Host::new();
     let target = Target::new();
@@ -141,6 +217,43 @@ fn memory_of_child(way: Way) -> Arm {
     if !output.status.success() {
         return broken(format!("{output:?}"));
     }
+    said(attacker)
+}
+
+/// Root of the target's user namespace; a child whose prctl(2) takes long.
+fn dumpable_once(way: Way) -> Arm {
+    let target = Target::with_user_namespace();
+    if way != Way::ProtocolA {
+        let attacker = wait_inside(&target, &[], &["memory", "dumpable", "-"]);
+        let mut joiner = Command::new(program("dumpable"));
+        let output = bounded(joiner.arg(target.pid().to_string()))?;
+        if !output.status.success() {
+            return broken(format!("{output:?}"));
+        }
+        return said(attacker);
+    }
+    let attacker = wait_inside(&target, &[], &["memory", "nsexec", "-"]);
+    let mut exec = protocol_a::Exec::into(target.pid());
+    exec.program = nsexec();
+    exec.owner = Some(crate::support::OUTSIDE);
+    let mut config = protocol_a::config(&["true"]);
+    config["config"]["oom_score_adj"] = 700.into();
+    let mut tracer = None;
+    let outcome = exec.run_meanwhile(format!("{config}\n").as_bytes(), |child| {
+        let mut strace = Command::new("strace");
+        strace.args([
+            "-qq",
+            "-o",
+            "/dev/null",
+            "-einject=prctl:delay_exit=100000",
+            "-p",
+        ]);
+        strace.arg(child.to_string()).stdin(Stdio::null());
+        tracer = Some(Running::start(&mut strace));
+        std::thread::sleep(Duration::from_millis(300));
+    });
+    drop(tracer);
+    protocol_a::assert_success(&outcome);
     said(attacker)
 }
 

@@ -5,14 +5,17 @@ use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
+use serde_json::json;
+
 use crate::Attack;
 use crate::arm::{
-    ADMIN, Arm, DEFAULT, Fault, Seen, Way, answer, bounded, broken, install, nsexec, program,
-    refused, with_open,
+    ADMIN, Arm, DEFAULT, Fault, Host, STRICT, Seen, Way, answer, bounded, broken, install, nsexec,
+    program, refused, with_open,
 };
 use crate::container::Container;
+use crate::place::jailed;
 use crate::running::Running;
-use crate::support::{self, Target, protocol_a, temporary_directory};
+use crate::support::{self, Target, protocol_a, temporary_directory, text};
 
 pub(crate) const ATTACKS: &[Attack] = &[
     Attack {
@@ -37,6 +40,27 @@ pub(crate) const ATTACKS: &[Attack] = &[
         control: Way::Runc,
         ways: &[DEFAULT, Way::ProtocolA],
         run: |way| node_is_opened(way, "node", "group"),
+        quick: true,
+    },
+    Attack {
+        name: "escape-sequence",
+        tries: "write control characters to the terminal by a program's name",
+        control: Way::Nsenter,
+        ways: &[DEFAULT, ADMIN],
+        run: |way| {
+            let target = Target::new();
+            let words = ["/bin/\u{1b}]0;owned\u{7}"];
+            let output = bounded(&mut way.enter(target.pid(), &["-a"], &words))?;
+            control_characters(&text(&output.stderr), "owned")
+        },
+        quick: true,
+    },
+    Attack {
+        name: "escape-sequence-runtime",
+        tries: "the same, by a system call's name in initConfig",
+        control: Way::Nsenter,
+        ways: &[Way::ProtocolA],
+        run: escape_from_config,
         quick: true,
     },
     Attack {
@@ -76,6 +100,30 @@ pub(crate) const ATTACKS: &[Attack] = &[
         quick: true,
     },
     success(
+        "success-of-setns",
+        "join nothing, where setns(2) answers 0",
+        &[DEFAULT],
+        |way| {
+            let host = Host::new();
+            let words = ["sh", "-c", &host.script()];
+            let calls = [libc::SYS_setns];
+            let output = lie(way, &Target::new(), &calls, &["-a"], &words)?;
+            match host.judge(&output, &[]) {
+                Err(_) => by_the_lie(way, &output),
+                judged => judged,
+            }
+        },
+    ),
+    success(
+        "success-of-seccomp",
+        "unshare, where seccomp(2) answers 0",
+        &[DEFAULT, STRICT],
+        |way| {
+            let words = ["/bin/hostile", "unshare", "0x10000000", "user"];
+            lied(way, &Target::new(), &[libc::SYS_seccomp], &["-a"], &words)
+        },
+    ),
+    success(
         "success-of-prctl",
         "become root by a set-user-ID program: prctl(2) answers 0",
         &[DEFAULT],
@@ -92,6 +140,59 @@ pub(crate) const ATTACKS: &[Attack] = &[
                 &options,
                 &["/bin/hostile", "set-user-id"],
             )
+        },
+    ),
+    success(
+        "success-of-capset",
+        "keep inheritable capabilities: capset(2) answers 0",
+        &[DEFAULT, STRICT],
+        |way| {
+            let words = ["/bin/hostile", "capabilities", "CapInh"];
+            lied(way, &Target::new(), &[libc::SYS_capset], &["-a"], &words)
+        },
+    ),
+    success(
+        "success-of-setuid",
+        "stay root, where setuid(2) and its like answer 0",
+        &[DEFAULT, ADMIN],
+        |way| {
+            let target = Target::with_script("echo of-root > /tmp/file; chmod 600 /tmp/file");
+            let calls = [libc::SYS_setuid, libc::SYS_setreuid, libc::SYS_setresuid];
+            let options = ["-a", "-S", "1000", "-G", "1000"];
+            lied(
+                way,
+                &target,
+                &calls,
+                &options,
+                &["/bin/hostile", "read", "/tmp/file"],
+            )
+        },
+    ),
+    success(
+        "success-of-setgroups",
+        "keep the caller's groups: setgroups(2) answers 0",
+        &[DEFAULT],
+        |way| {
+            let target = Target::with_script(
+                "echo of-the-group > /tmp/file; chown 0:4 /tmp/file; chmod 040 /tmp/file",
+            );
+            let options = ["-a", "-S", "1000", "-G", "1000"];
+            let words = ["/bin/hostile", "read", "/tmp/file"];
+            lied(way, &target, &[libc::SYS_setgroups], &options, &words)
+        },
+    ),
+    success(
+        "success-of-chroot",
+        "leave the target's root: chroot(2) answers 0",
+        &[DEFAULT, ADMIN],
+        |way| {
+            let target = jailed();
+            for root in ["", ".."] {
+                let bin = target.root().join(root).join("bin/hostile");
+                fs::copy(program("hostile"), bin).expect("a copy");
+            }
+            let words = ["/bin/hostile", "read", "/above"];
+            lied(way, &target, &[libc::SYS_chroot], &["-a"], &words)
         },
     ),
 ];
@@ -201,6 +302,40 @@ fn node_is_opened(way: Way, kind: &str, name: &str) -> Arm {
     }
     fs::write(target.root().join("tmp/done"), "").expect("a file");
     answer(&watcher.output()?)
+}
+
+/// Whether a message has control characters of somebody else's.
+fn control_characters(message: &str, word: &str) -> Arm {
+    if message
+        .trim_end()
+        .chars()
+        .any(|c| c.is_control() && c != '\n')
+    {
+        return Ok(Seen::Harm("they are on standard error".to_owned()));
+    }
+    match message.contains(word) {
+        true => Ok(Seen::Blocked("they are escaped".to_owned())),
+        false => broken(message),
+    }
+}
+
+fn escape_from_config(way: Way) -> Arm {
+    let target = Target::new();
+    if way == Way::Nsenter {
+        let words = ["/bin/\u{1b}]0;owned\u{7}"];
+        let output = bounded(&mut way.enter(target.pid(), &["-a"], &words))?;
+        return control_characters(&text(&output.stderr), "owned");
+    }
+    let mut config = protocol_a::config(&["true"]);
+    config["config"]["seccomp"] = json!({
+        "default_action": -1,
+        "architectures": null,
+        "syscalls": [{ "name": "no\u{1b}]0;owned\u{7}", "action": -3, "args": null }],
+    });
+    let mut exec = protocol_a::Exec::into(target.pid());
+    exec.program = nsexec();
+    let outcome = exec.run_config(&config);
+    control_characters(&[outcome.stderr, outcome.answer].concat(), "owned")
 }
 
 /// A policy that others have put into the place of `strict`: what `admin` allows.

@@ -187,6 +187,14 @@ pub(crate) const ATTACKS: &[Attack] = &[
         "user"
     ),
     call!(
+        "clone-upper-half",
+        "make a namespace by clone(2), with a bit above the 32 that count",
+        [DEFAULT, STRICT],
+        "clone",
+        "0x110000000",
+        "user"
+    ),
+    call!(
         "io-uring",
         "do by a ring what a filter refuses",
         [DEFAULT, STRICT],

@@ -82,7 +82,7 @@ pub(crate) const ATTACKS: &[Attack] = &[
         tries: "hold an exec up: the program is on a FUSE that never answers",
         control: Way::Nsenter,
         ways: &[DEFAULT, STRICT, ADMIN],
-        run: |way| hanging_fuse(way, "", &["/mnt/program"]),
+        run: |way| hanging_fuse(way, "", "/mnt", &["/mnt/program"]),
         quick: true,
     },
     Attack {
@@ -97,7 +97,7 @@ pub(crate) const ATTACKS: &[Attack] = &[
             } else {
                 &["su", "ann"]
             };
-            hanging_fuse(way, script, words)
+            hanging_fuse(way, script, "/mnt", words)
         },
         quick: true,
     },
@@ -322,16 +322,20 @@ fn is_killed(pid: i32) -> bool {
     status.contains("State:\tZ") || pending.fold(0, |all, set| all | set) & SIGKILL != 0
 }
 
-/// A target with a file system on /mnt that answers nothing.
-fn hanging_fuse(way: Way, script: &str, words: &[&str]) -> Arm {
+/// A target with a file system at `place` that answers nothing.
+fn hanging_fuse(way: Way, script: &str, place: &str, words: &[&str]) -> Arm {
     if !Path::new("/dev/fuse").exists() {
         return Err(Fault::LeftOut("the kernel has no FUSE".to_owned()));
     }
     let target = Target::with_script(&format!("mkdir /mnt; mknod /dev/fuse c 10 229; {script}"));
     install(&target, "fuse");
     let enter = if way.is_nsexec() { way } else { Way::Nsenter };
-    let enter = &mut enter.enter(target.pid(), &["-a"], words);
-    let mut daemon = Way::BusyboxNsenter.enter(target.pid(), &["-m"], &["/bin/fuse", "/mnt"]);
+    let options: &[&str] = match words {
+        ["true"] if script.is_empty() && place == "/mnt" => &["-a", "-w=/mnt/d"],
+        _ => &["-a"],
+    };
+    let enter = &mut enter.enter(target.pid(), options, words);
+    let mut daemon = Way::BusyboxNsenter.enter(target.pid(), &["-m"], &["/bin/fuse", place]);
     let mut daemon = Running::start(&mut daemon);
     daemon.says("mounted")?;
     let mut helper = Running::start(enter);

@@ -100,13 +100,14 @@ static void unshare_one(void) {
     harm("unshared %s", after);
 }
 
-/* clone3 FLAGS NAME: a child with a namespace of its own. */
-static void clone_three(void) {
+/* clone FLAGS NAME, clone3 FLAGS NAME: a child with a namespace of its own. */
+static void clone_any(void) {
     char before[64], after[64];
     namespace(word(3), before);
     struct clone_args arguments = {.flags = number(2), .exit_signal = SIGCHLD};
-    long child = syscall(SYS_clone3, &arguments, sizeof arguments);
-    if (child < 0) denied("clone3");
+    long child = words[1][5] ? syscall(SYS_clone3, &arguments, sizeof arguments)
+                             : syscall(SYS_clone, number(2) | SIGCHLD, 0, 0, 0, 0);
+    if (child < 0) denied(words[1]);
     if (!child) {
         namespace(word(3), after);
         _exit(strcmp(before, after) ? 7 : 0);
@@ -114,7 +115,7 @@ static void clone_three(void) {
     int status;
     waitpid(child, &status, 0);
     if (WEXITSTATUS(status) != 7) broken("the namespace stayed");
-    harm("clone3 made a %s namespace", word(3));
+    harm("%s made a %s namespace", words[1], word(3));
 }
 
 #ifdef __x86_64__
@@ -495,7 +496,7 @@ static const struct {
     void (*run)(void);
 } attacks[] = {
     {"attribute", attribute}, {"bpf", bpf_map}, {"capabilities", capabilities},
-    {"clone3", clone_three}, {"console", console}, {"device", device},
+    {"clone", clone_any}, {"clone3", clone_any}, {"console", console}, {"device", device},
     {"device-control", device_control}, {"environment", environment}, {"executed", executed},
     {"flags", file_flags}, {"handle", by_handle}, {"handle-of", handle_of}, {"hang-up", hang_up},
     {"int80", int_80}, {"key", key}, {"key-session", key_session}, {"memfd", from_memory},
