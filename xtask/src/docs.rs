@@ -3,7 +3,7 @@
 use std::io;
 use std::path::Path;
 
-use crate::cargo;
+use crate::{cargo, vm};
 
 const ADVISORIES: &str = "docs/advisories.md";
 
@@ -43,6 +43,8 @@ pub(crate) fn check() -> io::Result<()> {
             }
         }
     }
+
+    wrong.extend(vm::seen::disagreements()?);
 
     if wrong.is_empty() {
         println!(

@@ -50,6 +50,9 @@ const PACKAGES: &[&str] = &[
     "util-linux-extra",
 ];
 
+/// Modules of the kernel that the tests use.
+const MODULES: &[&str] = &["fuse.ko"];
+
 /// Where the library is installed there, for the tests that link with it.
 const LIBRARY: &str = "target/xtask/guest-library";
 
@@ -116,8 +119,10 @@ pub(crate) fn check(kernels: &[&'static Kernel], wanted: &[OsString]) -> io::Res
     };
     for kernel in kernels {
         println!("{}", text::bold(&format!("== Linux {}", kernel.name)));
+        let image = apt.kernel(kernel.package)?;
+        modules(&image, &root)?;
         let machine = X86_64_WITH_ROOT
-            .with(apt.kernel(kernel.package)?)
+            .with(image)
             .on(base.clone())
             .command_line(kernel.command_line);
         let started = Instant::now();
@@ -282,6 +287,23 @@ fn fill(root: &Path, built: &[Built]) -> io::Result<()> {
         let path = root.join(name);
         fs::write(&path, script)?;
         fs::set_permissions(&path, fs::Permissions::from_mode(0o755))?;
+    }
+    Ok(())
+}
+
+/// The kernel's modules that tests need, where they are not built in.
+fn modules(kernel: &Path, root: &Path) -> io::Result<()> {
+    let place = root.join("vm/modules");
+    match fs::remove_dir_all(&place) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    fs::create_dir_all(&place)?;
+    for module in cargo::files(kernel.parent().unwrap_or(kernel), "ko")? {
+        let name = module.file_name().unwrap_or_default();
+        if MODULES.iter().any(|wanted| name == *wanted) {
+            fs::copy(&module, place.join(name))?;
+        }
     }
     Ok(())
 }

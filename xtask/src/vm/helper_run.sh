@@ -24,6 +24,10 @@ hostname host
 ip link set lo up
 chmod 755 / && chmod 1777 /tmp
 
+for module in /vm/modules/*.ko; do
+    if [ -e "$module" ]; then busybox insmod "$module"; fi
+done
+
 . /vm/environment
 export NSEXEC_LEFT_OUT=/run/left-out RUST_BACKTRACE=0 NSEXEC_TEST_AUDITING=1 NSEXEC_TEST_SHARE=10 NSEXEC_FAILURES=20
 cd "$TREE" || say "no $TREE"

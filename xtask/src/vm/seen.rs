@@ -55,7 +55,6 @@ pub(super) fn save(seen: &[Seen]) -> io::Result<()> {
 ///
 /// # Errors
 /// A file cannot be read.
-#[expect(dead_code, reason = "until each kernel was seen")]
 pub(crate) fn disagreements() -> io::Result<Vec<String>> {
     let known = load()?;
     let mut wrong = Vec::new();
