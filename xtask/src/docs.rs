@@ -1,11 +1,17 @@
 //! What the documents promise, held against the tree.
 
+use std::ffi::OsString;
 use std::io;
 use std::path::Path;
 
-use crate::{cargo, vm};
+use crate::{cargo, no_arguments, vm};
 
 const ADVISORIES: &str = "docs/advisories.md";
+
+pub(crate) fn run(arguments: &[OsString]) -> io::Result<()> {
+    no_arguments(arguments)?;
+    check()
+}
 
 /// Every advisory has an answer, every test that a document names exists, and every
 /// link between documents leads somewhere.

@@ -97,6 +97,12 @@ const COMMANDS: &[Command] = &[
         run: codegen::run,
     },
     Command {
+        name: "docs",
+        arguments: "",
+        about: "hold what the documents promise to the tree: tests, links, advisories, kernels",
+        run: docs::run,
+    },
+    Command {
         name: "dist",
         arguments: "",
         about: "build dist/: the programs, static, their man pages and completions",

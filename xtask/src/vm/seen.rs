@@ -135,7 +135,7 @@ fn document(known: &[Seen]) -> String {
         The helper's tests on Debian's kernels, in an emulated machine. `cargo xtask vm --all --save`\n\
         writes this page, and `cargo xtask docs` holds it to docs/kernels.json. Each absence is declared in\n\
         `xtask/src/vm/kernels.rs`: a test that is left out without a declaration is a failure, and so is\n\
-        one that is declared and runs.\n\n\
+        one that is declared and runs. Counted are the test programs that were run on a kernel and passed.\n\n\
         | | Linux | security modules | test programs | tests passed | left out |\n\
         |---|---|---|---|---|---|\n"
         .to_owned();
