@@ -114,8 +114,9 @@ fn through_protocol_a(asked: &env::ProtocolA) -> Result<()> {
     let passed = (clean::FIRST..).take(usize::try_from(handed_over).unwrap_or(0));
     clean::close_undeclared(passed.chain([asked.pipe]))?;
     protect_own_file()?;
-    let caller = CallersSignals::take()
-        .map_err(|errno| Error::new(ErrorKind::System, "signals").because(errno))?;
+    let caller = CallersSignals::take().map_err(|errno| {
+        Error::new(ErrorKind::System, "the signals cannot be blocked").because(errno)
+    })?;
     let handed_over = clean::count_handed_over();
     let procfs = Procfs::open()?;
     let own_file = own_file::status(&procfs)?;

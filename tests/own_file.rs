@@ -162,7 +162,7 @@ fn the_helper_runs_from_a_read_only_mount_or_from_sealed_memory() {
     let plan = succeed(target.nsexec(["-a", "--dry-run", "--", "true"]));
     let plan: serde_json::Value = serde_json::from_str(&plan).unwrap();
     let expected = if support::features::has("detached read-only mounts") {
-        "read-only mount"
+        "detached read-only clone"
     } else {
         "sealed memory"
     };
@@ -175,4 +175,42 @@ fn the_helper_runs_from_a_read_only_mount_or_from_sealed_memory() {
         .stdin(Stdio::null());
     let plan: serde_json::Value = serde_json::from_str(&succeed(command)).unwrap();
     assert_eq!(plan["own_file"], "sealed memory");
+}
+
+/// An operator sees whether the helper is installed as it should be, also where
+/// the helper has seen to it by itself.
+#[test]
+fn a_dry_run_says_how_the_file_came_out_of_reach() {
+    if support::left_out_without_root("a_dry_run_says_how_the_file_came_out_of_reach") {
+        return;
+    }
+    let directory = temporary_directory("origin");
+    let mount = |options: &str| {
+        let script = format!(
+            "mount --make-rprivate / && mount -t tmpfs none {0} && cp {NSEXEC} {0}/helper &&
+             {options} exec $prefix {0}/helper --net=/proc/self/ns/net --dry-run -- true",
+            directory.display()
+        );
+        let mut command = Command::new("unshare");
+        command.args(["--mount", "sh", "-c", &script]);
+        let plan: serde_json::Value = serde_json::from_str(&succeed(command)).unwrap();
+        plan["own_file"].as_str().unwrap().to_owned()
+    };
+    let place = directory.display();
+    let installed = "installed on a read-only mount";
+    let alone = if support::features::has("detached read-only mounts") {
+        "detached read-only clone"
+    } else {
+        "sealed memory"
+    };
+    assert_eq!(mount(""), alone);
+    assert_eq!(mount(&format!("mount -o remount,ro {place} &&")), installed);
+    let file = format!(
+        "mount --bind {place}/helper {place}/helper && mount -o remount,bind,ro {place}/helper &&"
+    );
+    assert_eq!(mount(&file), installed);
+    // Without CAP_SYS_ADMIN no mount can be cloned.
+    let prefix = "prefix='setpriv --bounding-set=-sys_admin --inh-caps=-sys_admin' &&";
+    assert_eq!(mount(prefix), "sealed memory");
+    fs::remove_dir_all(&directory).unwrap();
 }

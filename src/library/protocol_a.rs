@@ -9,6 +9,7 @@ use nix::unistd::pipe2;
 use super::{Callers, Options, ceiling};
 use crate::error::{Error, ErrorKind, Result};
 use crate::request::{Selection, TargetId};
+use crate::stage::cannot_clone::cannot_clone;
 use crate::stage::clean;
 use crate::stage::join::{self, Inside};
 use crate::stage::own_namespaces::OwnNamespaces;
@@ -66,9 +67,10 @@ pub(super) fn enter(asked: &ProtocolA, options: Options) -> Result<()> {
     let system = |what: &'static str| {
         move |errno: nix::errno::Errno| Error::new(ErrorKind::System, what).because(errno)
     };
-    let (ready, ready_end) = pipe2(OFlag::O_CLOEXEC).map_err(system("a pipe"))?;
-    let (leave_end, leave) = pipe2(OFlag::O_CLOEXEC).map_err(system("a pipe"))?;
-    match clone(Parentage::Sibling).map_err(system("clone"))? {
+    let pipe_failed = system("a pipe cannot be made");
+    let (ready, ready_end) = pipe2(OFlag::O_CLOEXEC).map_err(pipe_failed)?;
+    let (leave_end, leave) = pipe2(OFlag::O_CLOEXEC).map_err(pipe_failed)?;
+    match clone(Parentage::Sibling).map_err(cannot_clone)? {
         Side::Child => {
             drop((ready, pipe, verifier, leave));
             let started = start_session(console);

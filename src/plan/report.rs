@@ -75,7 +75,7 @@ impl Plan {
             "explain": self.request.explain != Explain::No,
             "switches_auditing_on": self.request.explain == Explain::SwitchAuditingOn,
             "status_fd": self.request.status_fd,
-            "own_file": self.own_file.name(),
+            "own_file": self.own_file.name(&self.procfs),
             "policy": self.policy.name,
             "process": process(&self.policy),
             "layers": layers(

@@ -5,7 +5,7 @@ use std::os::fd::RawFd;
 
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, open};
-use nix::sys::stat::Mode;
+use nix::sys::stat::{Mode, SFlag, fstat};
 use nix::unistd::{getresgid, getresuid};
 
 use crate::error::{Error, ErrorKind, Result};
@@ -63,9 +63,30 @@ pub(crate) fn close_undeclared(declared: impl Iterator<Item = RawFd>) -> Result<
 
 /// What a process has to be before it touches a target.
 pub(crate) fn make_fit(procfs: &Procfs) -> Result<()> {
+    refuse_standard_directories()?;
     close_on_exec_above_standard()?;
     refuse_gained_privilege()?;
     assert_single_thread(procfs)
+}
+
+/// A directory of the host on 0, 1 or 2 would lead the program out of its root,
+/// by openat(2) and fchdir(2). Nobody means that: there is nothing to read in one.
+///
+/// # Errors
+/// `Usage`: one of them is a directory, be it a handle only.
+fn refuse_standard_directories() -> Result<()> {
+    for (fd, name) in [(0, "input"), (1, "output"), (2, "error")] {
+        let stat = fstat(descriptor::standard(fd)).map_err(|errno| {
+            Error::new(ErrorKind::System, format!("standard {name}: its type")).because(errno)
+        })?;
+        if SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT == SFlag::S_IFDIR {
+            let wrong = format!("standard {name} is a directory, which leads out of the target");
+            return Err(Error::new(ErrorKind::Usage, wrong).right(
+                "redirect it to a file or a pipe; a directory is handed over with --preserve-fds",
+            ));
+        }
+    }
+    Ok(())
 }
 
 /// Closes every descriptor above 2 at the next execve. What is handed to the
@@ -77,7 +98,13 @@ fn close_on_exec_above_standard() -> Result<()> {
             Errno::EINVAL | Errno::ENOSYS => one_by_one(),
             errno => Err(errno),
         })
-        .map_err(|errno| Error::new(ErrorKind::System, "close_range").because(errno))
+        .map_err(|errno| {
+            Error::new(
+                ErrorKind::System,
+                "the descriptors of the caller cannot be marked close-on-exec",
+            )
+            .because(errno)
+        })
 }
 
 /// Marks the descriptors that /proc/self/fd lists. RLIMIT_NOFILE is no bound to

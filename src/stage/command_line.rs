@@ -8,6 +8,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use nix::fcntl::OFlag;
 use nix::unistd::pipe2;
 
+use super::cannot_clone::cannot_clone;
 use super::ceiling::Ceiling;
 use super::exec::{Asking, CapabilityPlan, Credentials, Image, Line, Listening, Release, WorkDir};
 use super::exec_label::ExecLabel;
@@ -58,8 +59,9 @@ impl Plan {
     pub fn prepare(request: Request) -> Result<Self> {
         let declared = Declared::take(&request)?;
         let mut lines = request.status_fd.map(StatusLines::open).transpose()?;
-        let signals = CallersSignals::take()
-            .map_err(|errno| Error::new(ErrorKind::System, "signals").because(errno))?;
+        let signals = CallersSignals::take().map_err(|errno| {
+            Error::new(ErrorKind::System, "the signals cannot be blocked").because(errno)
+        })?;
         match Self::open(request, declared) {
             Ok(plan) => Ok(Self {
                 lines,
@@ -114,8 +116,9 @@ impl Plan {
         let mut lines = self.lines.take();
         let signals = self.signals.take();
         let signals = signals.map_or_else(CallersSignals::take, Ok);
-        let signals =
-            signals.map_err(|errno| Error::new(ErrorKind::System, "signals").because(errno))?;
+        let signals = signals.map_err(|errno| {
+            Error::new(ErrorKind::System, "the signals cannot be blocked").because(errno)
+        })?;
         let ended = self.run(&mut lines, signals);
         if let Err(error) = &ended {
             // A reader that does not read, here or of standard error, must not
@@ -390,12 +393,16 @@ impl Parent {
     fn start(self, image: Image, program: &str, lines: &mut Option<StatusLines>) -> Result<Ended> {
         let system =
             |what: &'static str| move |errno| Error::new(ErrorKind::System, what).because(errno);
-        let (report, report_end) = pipe2(OFlag::O_CLOEXEC).map_err(system("a pipe"))?;
-        let (leave_end, leave) = pipe2(OFlag::O_CLOEXEC).map_err(system("a pipe"))?;
+        let (report, report_end) =
+            pipe2(OFlag::O_CLOEXEC).map_err(system("a pipe cannot be made"))?;
+        let (leave_end, leave) =
+            pipe2(OFlag::O_CLOEXEC).map_err(system("a pipe cannot be made"))?;
         let filter = filters::supervisor()?;
         // From here on they are read: the child must not outlive its parent.
-        self.signals.block().map_err(system("signals"))?;
-        let (child, pidfd) = match clone(Parentage::Own).map_err(system("clone"))? {
+        self.signals
+            .block()
+            .map_err(system("the signals cannot be blocked"))?;
+        let (child, pidfd) = match clone(Parentage::Own).map_err(cannot_clone)? {
             Side::Child => {
                 // Nothing of the parent's stays open in the child.
                 drop((
@@ -451,7 +458,8 @@ impl Parent {
             if let Some(explainer) = explainer {
                 explainer.watch(child)?;
             }
-            nix::unistd::write(&leave, &[1]).map_err(system("the child"))?;
+            nix::unistd::write(&leave, &[1])
+                .map_err(system("the program's process cannot be reached"))?;
             match supervisor.wait_for_start(explainer.map(Explainer::end))? {
                 Start::Executed => {}
                 other => return not_started(other, program, self.directory.as_deref()),
@@ -541,7 +549,7 @@ fn become_without_fork(
     // Nobody reads it: what fails is returned, and reported by this process.
     let report = match pipe2(OFlag::O_CLOEXEC) {
         Ok((_, report)) => report,
-        Err(errno) => return Error::new(ErrorKind::System, "a pipe").because(errno),
+        Err(errno) => return Error::new(ErrorKind::System, "a pipe cannot be made").because(errno),
     };
     let line = Line {
         report,
@@ -573,8 +581,13 @@ fn capabilities(
     policy: &crate::policy::resolved::ResolvedPolicy,
     keep_as_ambient: bool,
 ) -> Result<CapabilityPlan> {
-    let now = credentials::capabilities()
-        .map_err(|errno| Error::new(ErrorKind::System, "capget").because(errno))?;
+    let now = credentials::capabilities().map_err(|errno| {
+        Error::new(
+            ErrorKind::System,
+            "the capabilities of the helper cannot be read",
+        )
+        .because(errno)
+    })?;
     let set = match wanted {
         Capabilities::Inherit if keep_as_ambient => now.permitted,
         Capabilities::Inherit => return Ok(CapabilityPlan::Inherit),
@@ -622,8 +635,9 @@ fn bounding(
 
 /// The groups to set; `None`: there are none to drop.
 fn groups_to_set(drop_groups: bool) -> Result<Option<Vec<u32>>> {
-    let count = credentials::group_count()
-        .map_err(|errno| Error::new(ErrorKind::System, "getgroups").because(errno))?;
+    let count = credentials::group_count().map_err(|errno| {
+        Error::new(ErrorKind::System, "the groups of the helper cannot be read").because(errno)
+    })?;
     Ok((drop_groups && count != 0).then(Vec::new))
 }
 

@@ -14,6 +14,7 @@
 //!
 //! With `--explain`, `explain` runs beside all of these from 2 on.
 
+pub(crate) mod cannot_clone;
 pub(crate) mod ceiling;
 pub(crate) mod clean;
 pub(crate) mod command_line;

@@ -14,8 +14,10 @@ use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::statvfs::{FsFlags, fstatvfs};
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::plan;
+use crate::procfs::mountinfo;
 use crate::sys::exec::{self, StringArray};
-use crate::sys::{mount, process};
+use crate::sys::{mount, process, statx};
 use crate::target::Procfs;
 use crate::target::procfs_root::read_all;
 
@@ -25,18 +27,33 @@ const MAX_ARGUMENTS: usize = 6 << 20;
 /// Why the helper's file cannot be written through the running helper.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum OwnFile {
-    /// It lies on a read-only mount: the installed one, or the detached clone
-    /// that the helper has executed itself from.
-    ReadOnlyMount,
+    /// It lies on a read-only mount, which mountinfo knows by this id: the
+    /// installed one, or the detached clone that the helper has executed itself
+    /// from.
+    ReadOnlyMount(u64),
     /// The helper runs from a sealed copy in memory.
     SealedMemory,
 }
 
 impl OwnFile {
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::ReadOnlyMount => "read-only mount",
-            Self::SealedMemory => "sealed memory",
+    /// How the file came out of reach, for an operator: whether the helper is
+    /// installed on a read-only mount, or has to see to it in every exec.
+    ///
+    /// Asked of the kernel, not of a variable or an argument that a caller could
+    /// set: a detached mount is in nobody's list of mounts. One of another mount
+    /// namespace is not in this process's list either, and counts as detached.
+    pub(crate) fn name(self, procfs: &Procfs) -> &'static str {
+        let mount = match self {
+            Self::SealedMemory => return "sealed memory",
+            Self::ReadOnlyMount(mount) => mount,
+        };
+        let list = plan::own_mounts(procfs).ok();
+        match list.and_then(|list| mountinfo::parse(&list).ok()) {
+            Some(list) if list.iter().any(|known| u64::from(known.id) == mount) => {
+                "installed on a read-only mount"
+            }
+            Some(_) => "detached read-only clone",
+            None => "read-only mount, unknown whether installed or detached",
         }
     }
 }
@@ -125,7 +142,8 @@ fn own_file(procfs: &Procfs) -> Result<OwnedFd> {
 
 fn judge(file: &OwnedFd) -> Result<Option<OwnFile>> {
     Ok(if is_read_only(file)? {
-        Some(OwnFile::ReadOnlyMount)
+        let known = statx::known(file.as_fd()).map_err(|errno| failed("statx", errno))?;
+        Some(OwnFile::ReadOnlyMount(known.mount))
     } else if is_sealed(file) {
         Some(OwnFile::SealedMemory)
     } else {

@@ -15,6 +15,7 @@ use std::path::Path;
 
 use nix::errno::Errno;
 
+use super::cannot_clone::cannot_make;
 use super::filters;
 use super::policy_choice::{Loaded, Origin};
 use super::trusted_file::TrustedDirectory;
@@ -50,13 +51,12 @@ const NOBODY: u32 = 65534;
 /// `Policy`: it is wrong; the message names file, line and column.
 pub(crate) fn compile(manifest: &Path) -> Result<Loaded> {
     let display = manifest.display().to_string();
-    let system = |errno| Error::new(ErrorKind::System, "the policy's compiler").because(errno);
     let (directory, name) = TrustedDirectory::of(manifest)?;
     let text = read_all(directory.file(&name)?, MAX_FILE, &display)?;
     let context = context()?;
     let (ours, theirs) = UnixStream::pair()
         .map_err(|error| Error::new(ErrorKind::System, "the policy's compiler").because(error))?;
-    match clone(Parentage::Own).map_err(system)? {
+    match clone(Parentage::Own).map_err(cannot_make("the policy's compiler"))? {
         Side::Child => {
             drop(ours);
             compile_without_power(&display, &text, context, theirs)
@@ -85,17 +85,16 @@ pub(crate) fn compile(manifest: &Path) -> Result<Loaded> {
 
 /// What conditions in a profile are decided by.
 fn context() -> Result<Context> {
-    let text = std::fs::read_to_string("/proc/sys/kernel/osrelease").map_err(|error| {
-        Error::new(ErrorKind::System, "/proc/sys/kernel/osrelease").because(error)
-    })?;
-    let mut numbers = text.split(|c: char| !c.is_ascii_digit()).map(str::parse);
+    // uname(2), and not /proc/sys, which a procfs with subset=pid does not have.
+    let names = nix::sys::utsname::uname()
+        .map_err(|errno| Error::new(ErrorKind::System, "the kernel's version").because(errno))?;
+    let release = names.release().to_string_lossy();
+    let mut numbers = release.split(|c: char| !c.is_ascii_digit()).map(str::parse);
     let kernel = match (numbers.next(), numbers.next()) {
         (Some(Ok(major)), Some(Ok(minor))) => (major, minor),
         _ => {
-            return Err(Error::new(
-                ErrorKind::System,
-                format!("no kernel version: {text}"),
-            ));
+            let wrong = format!("{release} is no version of Linux that can be read");
+            return Err(Error::new(ErrorKind::System, wrong));
         }
     };
     let bounding = CapabilitySet::from_bits(u64::MAX)

@@ -15,6 +15,7 @@ use nix::poll::PollFlags;
 use nix::sys::stat::{Mode, SFlag, fstat};
 use nix::unistd::pipe2;
 
+use super::cannot_clone::cannot_clone;
 use super::ceiling::Ceiling;
 use super::exec::{CapabilityPlan, Credentials, Image, Line, OomScoreAdj, Release, WorkDir};
 use super::exec_label::ExecLabel;
@@ -207,9 +208,11 @@ pub(crate) fn run(
     ceiling.enforce()?;
     let system =
         |what: &'static str| move |errno: Errno| Error::new(ErrorKind::System, what).because(errno);
-    caller.block().map_err(system("signals"))?;
-    let (ready, ready_end) = pipe2(OFlag::O_CLOEXEC).map_err(system("a pipe"))?;
-    match clone(Parentage::Sibling).map_err(system("clone"))? {
+    caller
+        .block()
+        .map_err(system("the signals cannot be blocked"))?;
+    let (ready, ready_end) = pipe2(OFlag::O_CLOEXEC).map_err(system("a pipe cannot be made"))?;
+    match clone(Parentage::Sibling).map_err(cannot_clone)? {
         Side::Child => {
             drop((ready, verifier));
             let child = Child {
@@ -289,7 +292,9 @@ pub(crate) fn wait_until_ready(ready: &OwnedFd) -> Result<()> {
             Err(failure.map_or_else(ended_early, |failure| failure.into_error("init")))
         }
         Ok(_) => Err(ended_early()),
-        Err(errno) => Err(Error::new(ErrorKind::System, "the child").because(errno)),
+        Err(errno) => Err(
+            Error::new(ErrorKind::System, "the program's process cannot be reached").because(errno),
+        ),
     }
 }
 
@@ -348,7 +353,11 @@ impl Child {
         let received = match receive(&pipe.file) {
             Ok(received) => received,
             Err(errno) => {
-                let error = Error::new(ErrorKind::Protocol, "initConfig").because(errno);
+                let error = Error::new(
+                    ErrorKind::Protocol,
+                    "initConfig cannot be read from the pipe",
+                )
+                .because(errno);
                 tell(&ForRuntime(&error));
                 exit_now(1);
             }
@@ -530,8 +539,13 @@ fn receive(pipe: &OwnedFd) -> std::result::Result<Received, Errno> {
 /// What initConfig gives the program, exactly; an attempt to give more than the
 /// helper has fails when it is set.
 fn capabilities(wanted: crate::policy::capability::CapabilitySet) -> Result<CapabilityPlan> {
-    let now = credentials::capabilities()
-        .map_err(|errno| Error::new(ErrorKind::System, "capget").because(errno))?;
+    let now = credentials::capabilities().map_err(|errno| {
+        Error::new(
+            ErrorKind::System,
+            "the capabilities of the helper cannot be read",
+        )
+        .because(errno)
+    })?;
     let bounding = now
         .effective
         .contains(Capability::SETPCAP)

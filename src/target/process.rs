@@ -9,6 +9,7 @@ use nix::sys::stat::{Mode, fstat};
 
 use super::procfs_root::{MAX_FILE, Procfs, read_all};
 use crate::error::{Error, ErrorKind, Result};
+use crate::procfs::decimal::decimal;
 use crate::procfs::{stat, status};
 use crate::request::{Pid, TargetId};
 use crate::sys::pidfd;
@@ -37,8 +38,8 @@ impl Target {
         let pid = id.pid;
         let pidfd = pidfd::open(pid).map_err(|errno| match errno {
             Errno::ESRCH => no_process(pid),
-            Errno::EINVAL => Error::new(ErrorKind::Target, format!("{pid} is a thread"))
-                .right("give the pid of a process: /proc/TID/status names it as Tgid"),
+            // ENOENT: from Linux 6.15 on.
+            Errno::EINVAL | Errno::ENOENT => is_a_thread(procfs, pid),
             errno => Error::new(ErrorKind::System, format!("process {pid}")).because(errno),
         })?;
         let inode = inode_of(&pidfd)?;
@@ -89,7 +90,11 @@ impl Target {
                 ErrorKind::Target,
                 format!("process {} has ended", self.pid),
             )),
-            Err(errno) => Err(Error::new(ErrorKind::System, "poll").because(errno)),
+            Err(errno) => Err(Error::new(
+                ErrorKind::System,
+                format!("process {} cannot be watched", self.pid),
+            )
+            .because(errno)),
         }
     }
 
@@ -164,6 +169,28 @@ impl Target {
             .right("give the pid of a process"));
         }
         Ok(())
+    }
+}
+
+/// A thread that is not its process's first has no pidfd of its own here.
+fn is_a_thread(procfs: &Procfs, tid: Pid) -> Error {
+    let status = procfs.open_file(&path(tid, "status"));
+    let Ok(status) = status else {
+        return no_process(tid);
+    };
+    let text = read_all(status, MAX_FILE, &"the status of a thread").unwrap_or_default();
+    let process = text
+        .split(|byte| *byte == b'\n')
+        .find_map(|line| line.strip_prefix(b"Tgid:\t"))
+        .and_then(decimal::<i32>);
+    match process {
+        Some(process) => Error::new(
+            ErrorKind::Target,
+            format!("{tid} is a thread of process {process}"),
+        )
+        .right(format!("give {process}")),
+        None => Error::new(ErrorKind::Target, format!("{tid} is a thread"))
+            .right("give the pid of a process: /proc/TID/status names it as Tgid"),
     }
 }
 

@@ -246,8 +246,12 @@ fn take_listener(control: &OwnedFd, done: &OwnedFd) -> Result<Option<Watched>> {
         }
         match (Word::from_bytes(word), &child) {
             (Some(Word::Child(pid)), None) => {
-                let pid = Pid::new(pid).ok_or_else(|| system("the child")(Errno::ESRCH))?;
-                child = Some((pid, pidfd::open(pid).map_err(system("the child"))?));
+                let pid =
+                    Pid::new(pid).ok_or_else(|| system("the program's process")(Errno::ESRCH))?;
+                child = Some((
+                    pid,
+                    pidfd::open(pid).map_err(system("the program's process"))?,
+                ));
             }
             (Some(Word::Listener(fd)), Some((pid, pidfd))) => {
                 let listener = pidfd::duplicate(pidfd.as_fd(), fd)

@@ -24,6 +24,7 @@ use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::unistd::pipe2;
 
+use super::cannot_clone::cannot_make;
 use super::policy_choice::Origin;
 use crate::error::{Error, ErrorKind, Result};
 use crate::policy::resolved::ResolvedPolicy;
@@ -89,7 +90,7 @@ impl Explainer {
         let (done, done_end) = pipe2(OFlag::O_CLOEXEC).map_err(system)?;
         // ^C is for the program; the explainer ends when that has ended.
         let mask = signal::block_all().map_err(system)?;
-        match clone(Parentage::Own).map_err(system)? {
+        match clone(Parentage::Own).map_err(cannot_make("the explainer"))? {
             Side::Child => {
                 drop((control, done));
                 explainer::explain(explain, control_end, done_end, policy, origin)

@@ -25,6 +25,7 @@ use nix::sys::socket::{
     AddressFamily, ControlMessageOwned, MsgFlags, SockFlag, SockType, recvmsg, socketpair,
 };
 
+use super::cannot_clone::cannot_make;
 use crate::error::{Error, ErrorKind, Result};
 use crate::policy::capability::Capability;
 use crate::request::Pid;
@@ -116,7 +117,8 @@ impl Verifier {
         )
         .map_err(failed)?;
         let mask = signal::block_all().map_err(failed)?;
-        let side = clone(Parentage::Own).map_err(failed)?;
+        let side =
+            clone(Parentage::Own).map_err(cannot_make("the process that verifies the program"))?;
         match side {
             Side::Child => {
                 drop(socket);

@@ -1,0 +1,36 @@
+//! Why a process could not be made: clone(2) has an errno for many reasons.
+
+use nix::errno::Errno;
+use nix::sys::resource::{Resource, getrlimit};
+
+use crate::error::{Error, ErrorKind};
+
+/// A failed clone(2) of the process that becomes the program.
+pub(crate) fn cannot_clone(errno: Errno) -> Error {
+    cannot_make("the program's process")(errno)
+}
+
+/// A failed clone(2), with what may have refused it.
+pub(crate) fn cannot_make(process: &str) -> impl Fn(Errno) -> Error {
+    move |errno| because(format!("{process} cannot be made"), errno)
+}
+
+fn because(wrong: String, errno: Errno) -> Error {
+    let error = Error::new(ErrorKind::System, wrong);
+    match errno {
+        Errno::EAGAIN => {
+            let uid = nix::unistd::getuid();
+            let limit = getrlimit(Resource::RLIMIT_NPROC);
+            let limit = limit.map_or("unknown".to_owned(), |(soft, _)| soft.to_string());
+            error.because(errno).right(format!(
+                "raise the limit that is reached: RLIMIT_NPROC (ulimit -u) is {limit} for the \
+                 user {uid}; others are pids.max of a cgroup, kernel.pid_max and kernel.threads-max"
+            ))
+        }
+        Errno::ENOMEM => error.because(errno).right(
+            "the first process of a joined pid namespace has ended, after which it takes no \
+             other: choose a target that lives; or memory is short",
+        ),
+        errno => error.because(errno),
+    }
+}

@@ -1,0 +1,133 @@
+//! Errors name the cause, where the kernel has one errno for many.
+#![allow(clippy::unwrap_used, reason = "in a test, a panic is how it fails")]
+
+mod support;
+
+use std::fs;
+use std::process::{Command, Stdio};
+
+use support::{NSEXEC, Target, fail, left_out_without_root, succeed, temporary_directory};
+
+#[test]
+fn a_thread_is_named_with_its_process() {
+    if left_out_without_root("a_thread_is_named_with_its_process") {
+        return;
+    }
+    // This test runs in a thread of its own.
+    let process = std::process::id().to_string();
+    let threads = fs::read_dir("/proc/self/task").unwrap();
+    let thread = threads
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .find(|thread| *thread != process)
+        .unwrap();
+    let mut command = Command::new(NSEXEC);
+    command.args(["-t", &thread, "-u", "--", "true"]);
+    let message = fail(command, 125);
+    assert_eq!(
+        message,
+        format!("nsexec: {thread} is a thread of process {process}; give {process}\n")
+    );
+}
+
+#[test]
+fn a_pid_namespace_that_has_ended_is_named() {
+    if left_out_without_root("a_pid_namespace_that_has_ended_is_named") {
+        return;
+    }
+    let directory = temporary_directory("ended");
+    let script = format!(
+        "mount --make-rprivate / && mount -t tmpfs none {0} && touch {0}/pid &&
+         unshare --pid --fork sh -c 'mount --bind /proc/self/ns/pid {0}/pid' &&
+         exec {NSEXEC} --pid={0}/pid -- true",
+        directory.display()
+    );
+    let mut command = Command::new("unshare");
+    command
+        .args(["--mount", "sh", "-c", &script])
+        .stdin(Stdio::null());
+    let message = fail(command, 125);
+    fs::remove_dir_all(directory).unwrap();
+    assert!(
+        message.contains("the first process of a joined pid namespace has ended"),
+        "{message}"
+    );
+}
+
+#[test]
+fn a_limit_of_processes_is_named() {
+    if left_out_without_root("a_limit_of_processes_is_named") {
+        return;
+    }
+    let mut command = Command::new("setpriv");
+    command.args(["--reuid=65531", "--regid=65531", "--clear-groups"]);
+    command.args(["prlimit", "--nproc=1", NSEXEC, "-r=/", "--", "/bin/true"]);
+    command.stdin(Stdio::null());
+    let message = fail(command, 125);
+    assert!(
+        message.contains("RLIMIT_NPROC (ulimit -u) is 1 for the user 65531"),
+        "{message}"
+    );
+}
+
+/// A directory would lead the program out of its root.
+#[test]
+fn a_directory_as_standard_input_is_refused() {
+    if left_out_without_root("a_directory_as_standard_input_is_refused") {
+        return;
+    }
+    let target = Target::new();
+    let directory = fs::File::open("/").unwrap();
+    let out = ["-a", "--", "/bin/sh", "-c", "ls /proc/self/fd/0/ | head -1"];
+    let mut input = target.nsexec(out);
+    input.stdin(directory.try_clone().unwrap());
+    let message = fail(input, 125);
+    assert!(
+        message.contains("standard input is a directory"),
+        "{message}"
+    );
+    let mut output = target.nsexec(["-a", "--", "/bin/true"]);
+    output.stdout(directory.try_clone().unwrap());
+    output.stderr(Stdio::piped());
+    let output = output.spawn().unwrap().wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(125));
+    let message = support::text(&output.stderr);
+    assert!(
+        message.contains("standard output is a directory"),
+        "{message}"
+    );
+    // In protocol A as well: no pid is reported.
+    let mut exec = support::protocol_a::Exec::into(target.pid());
+    exec.stdin = directory.into();
+    let outcome = exec.run_config(&support::protocol_a::shell("echo started"));
+    assert_eq!(outcome.line, "", "{outcome:?}");
+    assert!(
+        outcome.stderr.contains("standard input is a directory"),
+        "{outcome:?}"
+    );
+}
+
+/// A procfs that shows processes alone, as some harden a container's.
+#[test]
+fn a_policy_file_works_where_proc_shows_processes_alone() {
+    if left_out_without_root("a_policy_file_works_where_proc_shows_processes_alone") {
+        return;
+    }
+    let directory = temporary_directory("subset");
+    let policies = concat!(env!("CARGO_MANIFEST_DIR"), "/policies");
+    succeed({
+        let mut copy = Command::new("cp");
+        copy.args(["-r", &format!("{policies}/."), directory.to_str().unwrap()]);
+        copy
+    });
+    let script = format!(
+        "mount --make-rprivate / && mount -t proc -o subset=pid proc /proc &&
+         [ ! -e /proc/sys ] && exec {NSEXEC} -r=/ --policy {}/admin.toml -- /bin/echo ran",
+        directory.display()
+    );
+    let mut command = Command::new("unshare");
+    command.args(["--mount", "--pid", "--fork", "--kill-child", "sh", "-c"]);
+    command.arg(script).stdin(Stdio::null());
+    let ran = succeed(command);
+    fs::remove_dir_all(directory).unwrap();
+    assert_eq!(ran, "ran\n");
+}
