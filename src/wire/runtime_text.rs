@@ -34,7 +34,11 @@ impl fmt::Display for ForRuntime<'_> {
 }
 
 fn names_option(hint: &str) -> bool {
-    hint.split(' ').any(|word| word.starts_with('-'))
+    let mut words = hint.split(' ');
+    words.any(|word| {
+        word.trim_start_matches(['(', '`', '"', '\''])
+            .starts_with('-')
+    })
 }
 
 /// The kernel's reason, where the failure underneath is one.
@@ -57,6 +61,7 @@ mod tests {
             "leave -U out",
             "--user keeps the caller's",
             "give -t PID, or a file",
+            "join it (-U)",
         ] {
             let error = error(hint).because(Errno::EACCES);
             assert_eq!(
