@@ -773,3 +773,24 @@ fn what_nsenters_users_write_by_mistake_is_answered() {
         assert!(message.contains(says), "{words:?}: {message}");
     }
 }
+
+/// Joining a user namespace fills the bounding set, whatever the caller's was.
+#[test]
+fn a_caller_with_few_capabilities_joins_a_user_namespace() {
+    if support::left_out_without_root("a_caller_with_few_capabilities_joins_a_user_namespace") {
+        return;
+    }
+    let target = Target::with_user_namespace();
+    for options in [
+        &["--policy=default"][..],
+        &["--policy=admin", "--keep-caps"],
+    ] {
+        let mut command = Command::new("setpriv");
+        command
+            .args(["--bounding-set", "-net_raw,-kill", NSEXEC, "-t"])
+            .arg(target.pid().to_string())
+            .args(options)
+            .args(["--", "hostname"]);
+        assert_eq!(succeed(command), "target\n", "{options:?}");
+    }
+}

@@ -13,6 +13,7 @@ use crate::policy::capability::CapabilitySet;
 use crate::procfs::id_map;
 use crate::procfs::status::{self, Ids, Status};
 use crate::request::{Namespace, Pid};
+use crate::sys::credentials;
 use crate::sys::statx::{self, Known};
 use crate::target::Procfs;
 use crate::target::namespace::Identity;
@@ -167,6 +168,9 @@ pub(crate) struct Surroundings {
     helper: Pid,
     /// The helper's.
     status: Status,
+    /// The bounding set after the joins: the helper's, or, in a user namespace that
+    /// is joined, all capabilities of the kernel (user_namespaces(7)).
+    bounding: CapabilitySet,
     /// /proc/TARGET/cgroup; `None`: the child stays in the helper's cgroups.
     cgroup: Option<Vec<u8>>,
 }
@@ -196,10 +200,20 @@ impl Surroundings {
         let status = status::parse(&status).map_err(|fault| {
             Error::new(ErrorKind::System, format!("/proc/self/status: {fault}"))
         })?;
+        let joins_user = memberships.joins(Namespace::User);
+        let bounding = if joins_user {
+            CapabilitySet::from_bits(u64::MAX)
+                .iter()
+                .filter(|capability| credentials::is_in_bounding_set(*capability).is_ok())
+                .fold(CapabilitySet::EMPTY, CapabilitySet::with)
+        } else {
+            status.bounding
+        };
         Ok(Self {
             sight,
             namespaces: namespaces.collect(),
-            joins_user: memberships.joins(Namespace::User),
+            joins_user,
+            bounding,
             helper,
             status,
             cgroup: outside.cgroups.join().map(|join| join.memberships.clone()),
@@ -334,7 +348,7 @@ impl Surroundings {
             bounding,
         } = expected.capabilities
         {
-            let kept = self.status.bounding.bits();
+            let kept = self.bounding.bits();
             for (field, expected, found) in [
                 ("CapPrm", permitted, found.permitted),
                 ("CapEff", effective, found.effective),
