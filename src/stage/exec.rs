@@ -18,7 +18,7 @@ use super::failure::{Failure, Step};
 use super::preserved::Preserved;
 use super::small_program;
 use super::verifier::Verifier;
-use super::verifier::expected::{Capabilities, Expected, Groups, Id, Place, Root};
+use super::verifier::expected::{Capabilities, Directory, Expected, Groups, Id, Place};
 use crate::error::Error;
 use crate::landlock::ruleset::Domain;
 use crate::policy::capability::{Capability, CapabilitySet};
@@ -206,6 +206,12 @@ impl Image {
             .map_err(|e| Failure::new(Step::Signals, e))?;
         let control = self.listening.as_ref().map(|last| last.control.as_raw_fd());
         self.close_descriptors(line.report.as_raw_fd(), control)?;
+        // One that was open until now.
+        if let Release::Parent(leave) = &line.release
+            && descriptor::is_open(leave.as_raw_fd())
+        {
+            return Err(Failure::new(Step::Descriptors, Errno::EBADE));
+        }
         for filter in &self.seccomp {
             let loaded = self.audited.load_filter(filter);
             loaded.map_err(|e| Failure::new(Step::Seccomp, e))?;
@@ -280,6 +286,14 @@ impl Image {
             .map_err(work_dir)?;
         let directory = open_inside(&root, path.as_c_str(), how).map_err(work_dir)?;
         nix::unistd::fchdir(&directory).map_err(work_dir)?;
+        // The verifier does not know which directory the path leads to.
+        let flags = OFlag::O_PATH | OFlag::O_CLOEXEC;
+        let own = nix::fcntl::open(c".", flags, Mode::empty()).map_err(work_dir)?;
+        let own = statx::known(own.as_fd()).map_err(work_dir)?;
+        let wanted = statx::known(directory.as_fd()).map_err(work_dir)?;
+        if !own.is_same_place(&wanted) {
+            return Err(work_dir(Errno::EBADE));
+        }
         verify_work_dir()
     }
 
@@ -553,6 +567,13 @@ impl Image {
                 bounding: bounding.map(CapabilitySet::bits),
             },
         };
+        let cwd = match &self.work_dir {
+            WorkDir::Opened(directory) => {
+                let known = statx::known(directory.as_fd())?;
+                Directory::Is(Place::from(known))
+            }
+            _ => Directory::Undecided,
+        };
         Ok(Expected {
             uid: id(self.credentials.uid),
             gid: id(self.credentials.gid),
@@ -560,7 +581,8 @@ impl Image {
             capabilities,
             no_new_privs: self.no_new_privs,
             filters,
-            root: Root::Is(root),
+            root: Directory::Is(root),
+            cwd,
         })
     }
 

@@ -19,8 +19,13 @@ const SESSION_KEYRING: libc::c_long = -3;
 pub(crate) fn join_new_session() -> Result<(), Errno> {
     let no_name = std::ptr::null::<libc::c_char>();
     // SAFETY: the command takes one pointer to a name, or null for none.
-    check(unsafe { libc::syscall(libc::SYS_keyctl, JOIN_SESSION_KEYRING, no_name) })?;
-    Ok(())
+    let serial = check(unsafe { libc::syscall(libc::SYS_keyctl, JOIN_SESSION_KEYRING, no_name) })?;
+    // A keyring's number is positive: 0 is the answer of a filter.
+    if serial > 0 {
+        Ok(())
+    } else {
+        Err(Errno::EBADE)
+    }
 }
 
 /// Asks for the length of the session keyring's content, and reads none of it.

@@ -52,10 +52,16 @@ pub(crate) fn support() -> Result<Support, Errno> {
 ///
 /// # Errors
 /// EPERM: neither no_new_privs nor CAP_SYS_ADMIN. E2BIG: 16 domains deep.
-/// EINVAL: the kernel does not know a flag.
+/// EINVAL: the kernel does not know a flag. EBADE: the call was not executed: a
+/// filter of the caller answers 0 for it (SECCOMP_RET_ERRNO with errno 0).
 pub(crate) fn restrict_self(ruleset: BorrowedFd<'_>, flags: u32) -> Result<(), Errno> {
     let ruleset = ruleset.as_raw_fd();
     // SAFETY: landlock_restrict_self takes two integers.
     check(unsafe { libc::syscall(libc::SYS_landlock_restrict_self, ruleset, flags) })?;
-    Ok(())
+    // A domain cannot be read back. But the kernel refuses what is no ruleset.
+    // SAFETY: as above.
+    match check(unsafe { libc::syscall(libc::SYS_landlock_restrict_self, -1, flags) }) {
+        Err(_) => Ok(()),
+        Ok(_) => Err(Errno::EBADE),
+    }
 }

@@ -54,7 +54,14 @@ pub(crate) fn no_new_privs() -> Result<bool, Errno> {
 pub(crate) fn set_killed_with_parent() -> Result<(), Errno> {
     // SAFETY: PR_SET_PDEATHSIG takes integers only.
     Errno::result(unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL, 0, 0, 0) })?;
-    Ok(())
+    let mut signal: libc::c_int = 0;
+    // SAFETY: PR_GET_PDEATHSIG writes one int, which outlives the call.
+    Errno::result(unsafe { libc::prctl(libc::PR_GET_PDEATHSIG, &raw mut signal, 0, 0, 0) })?;
+    if signal == libc::SIGKILL {
+        Ok(())
+    } else {
+        Err(Errno::EBADE)
+    }
 }
 
 /// PR_SET_NAME: what ps(1) shows; at most 15 bytes count.
@@ -91,7 +98,27 @@ pub(crate) fn set_rlimit(resource: u8, soft: u64, hard: u64) -> Result<(), Errno
             none,
         )
     })?;
-    Ok(())
+    let mut found = libc::rlimit64 {
+        rlim_cur: !soft,
+        rlim_max: !hard,
+    };
+    let unchanged = std::ptr::null::<libc::rlimit64>();
+    // SAFETY: prlimit64 writes one rlimit64, which outlives the call, and reads no
+    // new limit, since that pointer is null.
+    Errno::result(unsafe {
+        libc::syscall(
+            libc::SYS_prlimit64,
+            0,
+            libc::c_uint::from(resource),
+            unchanged,
+            &raw mut found,
+        )
+    })?;
+    if (found.rlim_cur, found.rlim_max) == (soft, hard) {
+        Ok(())
+    } else {
+        Err(Errno::EBADE)
+    }
 }
 
 /// The working directory as the kernel names it, into `buffer`.

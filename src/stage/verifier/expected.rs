@@ -36,7 +36,9 @@ pub(crate) struct Expected {
     pub(crate) no_new_privs: bool,
     /// How many seccomp filters the helper and the child have loaded.
     pub(crate) filters: u32,
-    pub(crate) root: Root,
+    pub(crate) root: Directory,
+    /// The working directory.
+    pub(crate) cwd: Directory,
 }
 
 /// The real, effective, saved and file system id.
@@ -51,10 +53,10 @@ pub(crate) enum Id {
     Undecided,
 }
 
-/// The root directory.
+/// A directory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub(crate) enum Root {
+pub(crate) enum Directory {
     Is(Place),
     /// A later step sets it.
     Undecided,
@@ -143,7 +145,8 @@ impl Expected {
         capabilities: Capabilities::Inherited,
         no_new_privs: false,
         filters: 0,
-        root: Root::Undecided,
+        root: Directory::Undecided,
+        cwd: Directory::Undecided,
     };
 
     pub(super) fn encode(&self) -> Vec<u8> {
@@ -234,7 +237,8 @@ impl Surroundings {
     ) -> std::result::Result<(), Refusal> {
         if self.sight == Sight::Whole {
             self.compare_namespaces(procfs, child)?;
-            self.compare_root(procfs, child, expected.root)?;
+            compare_directory(procfs, child, "root", expected.root)?;
+            compare_directory(procfs, child, "cwd", expected.cwd)?;
         }
         let cgroup = match &self.cgroup {
             Some(cgroup) => cgroup.clone(),
@@ -265,23 +269,6 @@ impl Surroundings {
             same(field, &show(wanted), &show(found))?;
         }
         self.compare_status(expected, &found)
-    }
-
-    fn compare_root(
-        &self,
-        procfs: &Procfs,
-        child: Pid,
-        expected: Root,
-    ) -> std::result::Result<(), Refusal> {
-        let Root::Is(expected) = expected else {
-            return Ok(());
-        };
-        let unreadable = |errno: Errno| Refusal::unreadable("root", &errno);
-        let root = procfs
-            .open_directory(&path(child, "root"))
-            .map_err(unreadable)?;
-        let root = statx::known(root.as_fd()).map_err(unreadable)?;
-        same("root", &expected, &Place::from(root))
     }
 
     fn compare_namespaces(&self, procfs: &Procfs, child: Pid) -> std::result::Result<(), Refusal> {
@@ -378,6 +365,23 @@ impl Surroundings {
         let filters = self.status.seccomp_filters + expected.filters;
         same("Seccomp_filters", &filters, &found.seccomp_filters)
     }
+}
+
+fn compare_directory(
+    procfs: &Procfs,
+    child: Pid,
+    name: &str,
+    expected: Directory,
+) -> std::result::Result<(), Refusal> {
+    let Directory::Is(expected) = expected else {
+        return Ok(());
+    };
+    let unreadable = |errno: Errno| Refusal::unreadable(name, &errno);
+    let found = procfs
+        .open_directory(&path(child, name))
+        .map_err(unreadable)?;
+    let found = statx::known(found.as_fd()).map_err(unreadable)?;
+    same(name, &expected, &Place::from(found))
 }
 
 fn list(groups: &[u32]) -> String {
