@@ -12,9 +12,14 @@ mod support;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::Shutdown;
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::MetadataExt;
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 
+use support::protocol_a::config;
 use support::tracer::{self, Action, Stop};
 use support::{Build, NSEXEC, Target, temporary_directory, text};
 
@@ -286,5 +291,66 @@ fn a_target_in_a_user_namespace_is_given_nothing_either() {
     });
     for policy in ["default", "admin"] {
         check(&target, &["--policy", policy, "--", "/bin/true"], true);
+    }
+}
+
+/// Also while the child waits for initConfig, and with a label and an adjustment to
+/// write. The files that are passed are the caller's to choose; here are none.
+#[test]
+fn protocol_a_holds_nothing_that_leads_out() {
+    if support::left_out_without_root("protocol_a_holds_nothing_that_leads_out") {
+        return;
+    }
+    for user_namespace in [false, true] {
+        let target = Target::build(&Build {
+            user_namespace,
+            ..Build::default()
+        });
+        let directory = temporary_directory("steps-a");
+        let open = |name: &str| {
+            let file = fs::File::create(directory.join(name)).unwrap();
+            // The helper gives it to the program's user, who has to be its owner's root.
+            let owner = user_namespace.then_some(support::OUTSIDE);
+            std::os::unix::fs::fchown(&file, owner, owner).unwrap();
+            file
+        };
+        let look = Look::new(&target, true);
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        let runtime = std::thread::spawn(move || {
+            let mut line = String::new();
+            BufReader::new(&ours).read_line(&mut line).unwrap();
+            let mut config = config(&["/bin/true"]);
+            config["config"]["oom_score_adj"] = 500.into();
+            (&ours).write_all(config.to_string().as_bytes()).unwrap();
+            ours.shutdown(Shutdown::Write).unwrap();
+            let mut answer = String::new();
+            (&ours).read_to_string(&mut answer).unwrap();
+            (line, answer)
+        });
+        let pid = target.pid().to_string();
+        let prepare = |command: &mut std::process::Command| {
+            use command_fds::{CommandFdExt, FdMapping};
+            let mapping = FdMapping {
+                parent_fd: OwnedFd::from(theirs),
+                child_fd: 3,
+            };
+            command.fd_mappings(vec![mapping]).unwrap();
+            command
+                .env("_LIBCONTAINER_INITPID", &pid)
+                .env("_LIBCONTAINER_INITPIPE", "3")
+                .env("_LIBCONTAINER_INITTYPE", "setns");
+        };
+        let words = [NSEXEC, "init"];
+        let look_at = |stop| look.look(stop);
+        let ended = tracer::run_prepared(&words, prepare, open("out"), open("err"), look_at);
+        let stderr = text(&fs::read(directory.join("err")).unwrap());
+        fs::remove_dir_all(directory).unwrap();
+        let (line, answer) = runtime.join().unwrap();
+        assert_eq!((ended.status, answer.as_str()), (0, ""), "{line}: {stderr}");
+        let faults = look.faults.into_inner();
+        assert!(faults.is_empty(), "{faults:#?}");
+        let seen = look.seen.into_inner();
+        assert!(seen.contains_key(&Allowed::OwnAdjustment), "{seen:?}");
+        assert!(look.steps.into_inner() > 50);
     }
 }

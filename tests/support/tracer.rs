@@ -58,10 +58,22 @@ pub fn run(
     words: &[&str],
     stdout: std::fs::File,
     stderr: std::fs::File,
+    stop: impl FnMut(Stop) -> Action,
+) -> Ended {
+    run_prepared(words, |_| (), stdout, stderr, stop)
+}
+
+/// The same, of a command that is `prepare`d before it is started.
+pub fn run_prepared(
+    words: &[&str],
+    prepare: impl FnOnce(&mut Command),
+    stdout: std::fs::File,
+    stderr: std::fs::File,
     mut stop: impl FnMut(Stop) -> Action,
 ) -> Ended {
     let mut command = Command::new("/bin/sh");
     command.args(["-c", r#"read go; exec "$@" </dev/null"#, "sh"]);
+    prepare(&mut command);
     #[expect(clippy::zombie_processes, reason = "the loop below waits for it")]
     let mut shell = command
         .args(words)
