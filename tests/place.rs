@@ -136,3 +136,78 @@ fn a_chroot_in_the_callers_mount_namespace_is_the_programs_root() {
     target.wait().unwrap();
     std::fs::remove_dir_all(root).unwrap();
 }
+
+/// A process that unshares, pivots and chroots for ever, so that its namespaces and
+/// its root belong together only most of the time.
+struct Restless(Child);
+
+impl Restless {
+    fn new() -> Self {
+        let directory = temporary_directory("restless");
+        let program = directory.join("restless");
+        let mut gcc = Command::new("gcc");
+        gcc.args(["-O1", "-static", "-o"]).arg(&program);
+        gcc.arg(concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/tests/data/restless.c"
+        ));
+        succeed(gcc);
+        let mut child = Command::new("unshare")
+            .args(["--mount", "--propagation", "private"])
+            .arg(&program)
+            .arg(&directory)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut ready = String::new();
+        let stdout = child.stdout.take().unwrap();
+        BufReader::new(stdout).read_line(&mut ready).unwrap();
+        assert_eq!(ready, "ready\n");
+        Self(child)
+    }
+}
+
+impl Drop for Restless {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Each generation of the target has a host name and a root of its own, with the
+/// same number in both. A program that sees two numbers is in a mixed set.
+#[test]
+fn a_target_that_changes_is_joined_as_it_is_at_one_moment() {
+    if support::left_out_without_root("a_target_that_changes_is_joined_as_it_is_at_one_moment") {
+        return;
+    }
+    let rounds = std::env::var("NSEXEC_TEST_JOINS").map_or(60, |rounds| rounds.parse().unwrap());
+    let target = Restless::new();
+    let pid = target.0.id().to_string();
+    let script = "read uts </proc/sys/kernel/hostname 2>/dev/null || uts=$(/busybox hostname); \
+                  read root </generation; echo $uts $root";
+    let (mut joined, mut refused) = (0, 0);
+    for _ in 0..rounds {
+        let mut command = Command::new(NSEXEC);
+        command.args([
+            "-t", &pid, "--policy", "admin", "--", "/busybox", "sh", "-c", script,
+        ]);
+        let output = command.stdin(Stdio::null()).output().unwrap();
+        let stdout = support::text(&output.stdout);
+        if output.status.code() == Some(125) {
+            assert_eq!(stdout, "");
+            refused += 1;
+            continue;
+        }
+        let words: Vec<&str> = stdout.split_whitespace().collect();
+        assert!(
+            words.len() == 2 && words[0] == words[1],
+            "mixed: {stdout:?} {}",
+            support::text(&output.stderr)
+        );
+        joined += 1;
+    }
+    println!("{joined} joined whole, {refused} refused");
+    assert!(joined > 0, "none of {rounds} was joined");
+}

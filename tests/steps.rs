@@ -294,6 +294,10 @@ fn a_target_in_a_user_namespace_is_given_nothing_either() {
     }
 }
 
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the runtime's side waits while the tracer works"
+)]
 /// Also while the child waits for initConfig, and with a label and an adjustment to
 /// write. The files that are passed are the caller's to choose; here are none.
 #[test]

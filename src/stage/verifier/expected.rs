@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 use super::{Outside, Sight};
 use crate::error::{Error, ErrorKind, Result};
 use crate::policy::capability::CapabilitySet;
-use crate::procfs::id_map;
 use crate::procfs::status::{self, Ids, Status};
+use crate::procfs::{id_map, mountinfo};
 use crate::request::{Namespace, Pid};
 use crate::sys::credentials;
 use crate::sys::statx::{self, Known};
@@ -168,6 +168,7 @@ pub(crate) struct Surroundings {
     /// the kernel has no namespaces of this type.
     namespaces: Vec<(&'static str, Option<Identity>)>,
     joins_user: bool,
+    joins_mounts: bool,
     helper: Pid,
     /// The helper's.
     status: Status,
@@ -216,6 +217,7 @@ impl Surroundings {
             sight,
             namespaces: namespaces.collect(),
             joins_user,
+            joins_mounts: memberships.joins(Namespace::Mnt),
             bounding,
             helper,
             status,
@@ -238,6 +240,7 @@ impl Surroundings {
         if self.sight == Sight::Whole {
             self.compare_namespaces(procfs, child)?;
             compare_directory(procfs, child, "root", expected.root)?;
+            self.compare_mount(procfs, expected.root)?;
             compare_directory(procfs, child, "cwd", expected.cwd)?;
         }
         let cgroup = match &self.cgroup {
@@ -269,6 +272,36 @@ impl Surroundings {
             same(field, &show(wanted), &show(found))?;
         }
         self.compare_status(expected, &found)
+    }
+
+    /// The program's root lies in the mount namespace that was joined. A target that
+    /// unshares its mount namespace gets the new one before the new root: for that
+    /// moment both looks at it agree, and the root belongs to the old one.
+    ///
+    /// The helper's own root is that of the joined namespace, so that the helper's
+    /// mountinfo lists all of its mounts.
+    fn compare_mount(
+        &self,
+        procfs: &Procfs,
+        expected: Directory,
+    ) -> std::result::Result<(), Refusal> {
+        let Directory::Is(root) = expected else {
+            return Ok(());
+        };
+        if !self.joins_mounts {
+            return Ok(());
+        }
+        let mounts = read(procfs, self.helper, "mountinfo")?;
+        let mounts =
+            mountinfo::parse(&mounts).map_err(|fault| Refusal::unreadable("mountinfo", &fault))?;
+        if mounts.iter().any(|mount| u64::from(mount.id) == root.mount) {
+            return Ok(());
+        }
+        Err(Refusal(
+            "its root is not in the mount namespace that was joined: the target has changed \
+             one of them meanwhile"
+                .to_owned(),
+        ))
     }
 
     fn compare_namespaces(&self, procfs: &Procfs, child: Pid) -> std::result::Result<(), Refusal> {
