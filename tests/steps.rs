@@ -127,6 +127,7 @@ impl<'a> Look<'a> {
             return Action::Go;
         }
         *self.steps.borrow_mut() += 1;
+        self.look_at_owner(pid);
         self.look_at_directories(pid);
         for entry in fs::read_dir(format!("/proc/{pid}/fd"))
             .into_iter()
@@ -153,6 +154,20 @@ impl<'a> Look<'a> {
             }
         }
         Action::Go
+    }
+
+    /// Of a process that is not dumpable, the files in /proc belong to root. In a user
+    /// namespace its own user is another one, so that a moment in which it is dumpable
+    /// shows: a process of the target could attach to it.
+    fn look_at_owner(&self, pid: i32) {
+        let own = fs::read_link("/proc/self/ns/user").unwrap();
+        let theirs = fs::read_link(format!("/proc/{pid}/ns/user"));
+        if theirs.is_ok_and(|theirs| theirs != own)
+            && let Ok(directory) = fs::metadata(format!("/proc/{pid}"))
+            && directory.uid() != 0
+        {
+            self.fault(pid, "dumpable");
+        }
     }
 
     /// Root and working directory are in the target once its mounts are joined.

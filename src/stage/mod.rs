@@ -6,6 +6,7 @@
 //! | 1 | `clean` | descriptors, dumpable flag, privileges, one thread |
 //! | 2 | `policy_choice` | the policy, compiled apart where it is a file |
 //! | 3 | [`crate::plan`] | everything of the target, opened |
+//! | 3a | `verifier` | a process that stays outside, and compares |
 //! | 4 | `keyring`, `join` | the caller's keys left behind; all namespaces, or an error |
 //! | 5 | `ceiling` | the lock-down before clone |
 //! | 6 | `command_line`, `protocol_a` | clone, and what goes on between the two sides |
