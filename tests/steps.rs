@@ -163,8 +163,8 @@ impl<'a> Look<'a> {
         let own = fs::read_link("/proc/self/ns/user").unwrap();
         let theirs = fs::read_link(format!("/proc/{pid}/ns/user"));
         if theirs.is_ok_and(|theirs| theirs != own)
-            && let Ok(directory) = fs::metadata(format!("/proc/{pid}"))
-            && directory.uid() != 0
+            && let Ok(file) = fs::metadata(format!("/proc/{pid}/environ"))
+            && file.uid() != 0
         {
             self.fault(pid, "dumpable");
         }
