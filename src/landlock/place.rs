@@ -6,14 +6,14 @@
 //! what is found is held to the name; where the two differ, nothing is granted.
 
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use nix::errno::Errno;
 use nix::sys::stat::{SFlag, fstat, major, minor};
 use nix::sys::statfs::{DEVPTS_SUPER_MAGIC, fstatfs};
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::target::directory;
+use crate::target::find::{Found, Links, Mounts, find};
 
 /// What is at the path of a rule.
 #[derive(Debug)]
@@ -65,16 +65,14 @@ impl Place {
     ///
     /// # Errors
     /// `LockDown`: the kernel says neither what is there nor that nothing is.
-    pub(crate) fn open(root: &OwnedFd, path: &Path) -> Result<Self> {
+    pub(crate) fn open(root: &OwnedFd, path: &Path, mounts: Mounts<'_>) -> Result<Self> {
         let failed =
             |errno| Error::new(ErrorKind::LockDown, path.display().to_string()).because(errno);
-        let found = match directory::handle_without_links(root, path) {
-            Ok(found) => found,
-            Err(Errno::ENOENT | Errno::ENOTDIR | Errno::EACCES) => return Ok(Self::Absent),
-            Err(Errno::ELOOP) => {
-                return Ok(Self::Other("a symbolic link lies on the way".to_owned()));
-            }
-            Err(errno) => return Err(failed(errno)),
+        let found = find(root, path.as_os_str().as_bytes(), Links::Refused, mounts)?;
+        let found = match found {
+            Found::Handle(found) => found,
+            Found::Nothing => return Ok(Self::Absent),
+            other => return Ok(Self::Other(other.why_not())),
         };
         let stat = fstat(&found).map_err(failed)?;
         let kind = SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT;
@@ -117,16 +115,21 @@ fn meaning(path: &Path) -> Option<Meaning> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::target::directory;
+
+    fn own_mounts() -> Result<Vec<u8>> {
+        Ok(std::fs::read("/proc/self/mountinfo").expect("procfs"))
+    }
 
     #[test]
     fn this_machines_devices_are_what_their_names_stand_for() {
         let root = directory::own_root().expect("a root");
         for name in ["/dev/null", "/dev/zero", "/dev/full", "/dev/urandom"] {
-            let place = Place::open(&root, Path::new(name)).expect("an answer");
+            let place = Place::open(&root, Path::new(name), &own_mounts).expect("an answer");
             assert!(matches!(place, Place::Found { .. }), "{name}: {place:?}");
         }
         for name in ["/", "/etc", "/etc/passwd"] {
-            let place = Place::open(&root, Path::new(name)).expect("an answer");
+            let place = Place::open(&root, Path::new(name), &own_mounts).expect("an answer");
             assert!(matches!(place, Place::Found { .. }), "{name}: {place:?}");
         }
     }
@@ -135,10 +138,11 @@ mod tests {
     fn links_on_the_way_and_at_the_end_are_not_followed() {
         let root = directory::own_root().expect("a root");
         for name in ["/proc/self", "/proc/self/status", "/proc/self/cwd"] {
-            let place = Place::open(&root, Path::new(name)).expect("an answer");
+            let place = Place::open(&root, Path::new(name), &own_mounts).expect("an answer");
             assert!(matches!(place, Place::Other(_)), "{name}: {place:?}");
         }
-        let place = Place::open(&root, Path::new("/proc/no such file")).expect("an answer");
+        let place =
+            Place::open(&root, Path::new("/proc/no such file"), &own_mounts).expect("an answer");
         assert!(matches!(place, Place::Absent), "{place:?}");
     }
 

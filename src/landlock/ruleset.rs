@@ -16,6 +16,7 @@ use super::place::Place;
 use crate::error::{Error, ErrorKind, Result};
 use crate::policy::resolved::{LandlockRules, LogFlag, Require, Right};
 use crate::sys::landlock::{Support, restrict_self};
+use crate::target::find::Mounts;
 
 /// A domain that is ready to be entered.
 #[derive(Debug)]
@@ -79,7 +80,12 @@ pub(crate) struct DomainStatus {
 ///
 /// # Errors
 /// `LockDown`: the kernel refuses the ruleset.
-pub(crate) fn build(rules: &LandlockRules, root: &OwnedFd, kernel: Support) -> Result<Built> {
+pub(crate) fn build(
+    rules: &LandlockRules,
+    root: &OwnedFd,
+    mounts: Mounts<'_>,
+    kernel: Support,
+) -> Result<Built> {
     let abi = kernel.abi().min(abi::NEWEST);
     if abi < u32::from(Right::Refer.abi())
         && let Require::BestEffort { reason } = &rules.require
@@ -95,7 +101,7 @@ pub(crate) fn build(rules: &LandlockRules, root: &OwnedFd, kernel: Support) -> R
             .iter()
             .filter(|right| status.handled.contains(right));
         let name = || rule.path.display().to_string();
-        match Place::open(root, &rule.path)? {
+        match Place::open(root, &rule.path, mounts)? {
             Place::Found { path, is_directory } => {
                 ruleset = grant(ruleset, path, is_directory, wanted.copied())?;
             }
@@ -404,6 +410,7 @@ mod tests {
         let policy = policy.expect("ships").expect("decodes");
         let rules = policy.workload.landlock.enforced().expect("rules");
         let root = crate::target::directory::own_root().expect("a root");
+        let mounts = || Ok(Vec::new());
         for (kernel, words) in [
             (Support::NotBuilt, "this kernel has no Landlock;"),
             (Support::SwitchedOff, "lsm= does not name it;"),
@@ -413,7 +420,7 @@ mod tests {
             ),
         ] {
             of("default", kernel).expect("lets Landlock go");
-            match build(rules, &root, kernel).expect("an answer") {
+            match build(rules, &root, &mounts, kernel).expect("an answer") {
                 Built::Dropped { reason } => assert!(reason.contains(words), "{reason}"),
                 Built::Domain(..) => panic!("{kernel:?} has no REFER"),
             }

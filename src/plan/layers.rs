@@ -7,6 +7,7 @@ use crate::landlock::ruleset::{self, Built, Domain, DomainStatus};
 use crate::policy::resolved::{self, LandlockRules, Layer, ResolvedPolicy};
 use crate::seccomp::program::Program;
 use crate::sys::landlock::{self as kernel, Support};
+use crate::target::find::Mounts;
 
 /// The sandbox layers, ready to be put in force.
 #[derive(Debug)]
@@ -45,15 +46,19 @@ pub(crate) enum Status<T> {
 
 impl Layers {
     /// Builds every layer of `policy` on `root`.
-    pub(crate) fn build(policy: &ResolvedPolicy, root: &OwnedFd) -> Result<Self> {
+    pub(crate) fn build(
+        policy: &ResolvedPolicy,
+        root: &OwnedFd,
+        mounts: Mounts<'_>,
+    ) -> Result<Self> {
         let kernel = kernel::support().map_err(|errno| {
             Error::new(ErrorKind::LockDown, "the kernel's Landlock version").because(errno)
         })?;
         let layers = [&policy.ceiling.landlock, &policy.workload.landlock];
         ruleset::require(layers.into_iter().filter_map(Layer::enforced), kernel)?;
         Ok(Self {
-            ceiling: Stage::build(&policy.ceiling, root, kernel)?,
-            workload: Stage::build(&policy.workload, root, kernel)?,
+            ceiling: Stage::build(&policy.ceiling, root, mounts, kernel)?,
+            workload: Stage::build(&policy.workload, root, mounts, kernel)?,
             supervisor: ruleset::deny_all(kernel)?,
         })
     }
@@ -99,7 +104,12 @@ impl Stage {
         }
     }
 
-    fn build(layers: &resolved::Layers, root: &OwnedFd, kernel: Support) -> Result<Self> {
+    fn build(
+        layers: &resolved::Layers,
+        root: &OwnedFd,
+        mounts: Mounts<'_>,
+        kernel: Support,
+    ) -> Result<Self> {
         let (program, seccomp) = match &layers.seccomp {
             Layer::Enforce(program) => (
                 Some(program.clone()),
@@ -112,7 +122,7 @@ impl Stage {
                 },
             ),
         };
-        let (domain, landlock) = build_landlock(&layers.landlock, root, kernel)?;
+        let (domain, landlock) = build_landlock(&layers.landlock, root, mounts, kernel)?;
         let status = StageStatus { seccomp, landlock };
         Ok(Self {
             seccomp: program,
@@ -125,6 +135,7 @@ impl Stage {
 fn build_landlock(
     layer: &Layer<LandlockRules>,
     root: &OwnedFd,
+    mounts: Mounts<'_>,
     kernel: Support,
 ) -> Result<(Option<Domain>, Status<DomainStatus>)> {
     let rules = match layer {
@@ -138,7 +149,7 @@ fn build_landlock(
             ));
         }
     };
-    Ok(match ruleset::build(rules, root, kernel)? {
+    Ok(match ruleset::build(rules, root, mounts, kernel)? {
         Built::Domain(domain, status) => (Some(domain), Status::InForce(status)),
         Built::Dropped { reason } => (None, Status::Dropped { reason }),
     })

@@ -20,8 +20,8 @@ use crate::stage::seccomp_fd::AddedFilters;
 use crate::stage::status::StatusLines;
 use crate::sys::signal::CallersSignals;
 use crate::target::directory::{self, ProgramRoot};
+use crate::target::find::Mounts;
 use crate::target::procfs_root::{MAX_FILE, read_all};
-use crate::target::regular_file::Mounts;
 use crate::target::{Memberships, Procfs, RootFile, Target, cgroup, label};
 use layers::Layers;
 
@@ -90,20 +90,20 @@ impl Plan {
             target.as_ref(),
             &procfs,
         )?;
-        let root = ProgramRoot::open(&request, target.as_ref(), &memberships)?;
-        let work_dir = directory::open_work_dir(&request, target.as_ref(), &memberships, &root)?;
-        let layers = root.directory().map(|root| Layers::build(&policy, root));
-        let layers = layers.transpose()?;
-        let accounts = match (root.directory(), &target) {
-            (None, _) => Accounts::UNNEEDED,
-            (Some(root), Some(target)) => {
-                let mounts = || target.read("mountinfo");
-                Accounts::open(root, &request, &policy, &procfs, &mounts)?
-            }
-            (Some(root), None) => {
-                let mounts = || own_mounts(&procfs);
-                Accounts::open(root, &request, &policy, &procfs, &mounts)?
-            }
+        let in_target = memberships.is_targets(Namespace::Mnt);
+        let mounts = || match &target {
+            Some(target) if in_target => target.read("mountinfo"),
+            _ => own_mounts(&procfs),
+        };
+        let root = ProgramRoot::open(&request, target.as_ref(), &memberships, &mounts)?;
+        let work_dir =
+            directory::open_work_dir(&request, target.as_ref(), &memberships, &root, &mounts)?;
+        let (layers, accounts) = match root.directory() {
+            None => (None, Accounts::UNNEEDED),
+            Some(root) => (
+                Some(Layers::build(&policy, root, &mounts)?),
+                Accounts::open(root, &request, &policy, &procfs, &mounts)?,
+            ),
         };
         let target_environment = match (&target, request.target_environment) {
             (Some(target), true) => Some(target.open_file("environ")?),

@@ -206,12 +206,12 @@ impl Plan {
                 return Err(Error::new(ErrorKind::System, wrong));
             }
             (None, _, Some(procfs)) => {
-                let (root, opened) = directory::after_join(&request, self.work_dir)?;
+                let mounts = || plan::own_mounts(&procfs);
+                let (root, opened) = directory::after_join(&request, self.work_dir, &mounts)?;
                 let directory = root.directory().ok_or_else(|| {
                     Error::new(ErrorKind::System, "the program's root is not open")
                 })?;
-                let layers = Layers::build(&policy, directory)?;
-                let mounts = || plan::own_mounts(&procfs);
+                let layers = Layers::build(&policy, directory, &mounts)?;
                 let accounts = Accounts::open(directory, &request, &policy, &procfs, &mounts)?;
                 (layers, accounts, root, opened)
             }

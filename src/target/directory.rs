@@ -1,13 +1,14 @@
 //! The program's root and working directory, and files below its root.
 
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use nix::errno::Errno;
-use nix::fcntl::{OFlag, OpenHow, ResolveFlag, open};
-use nix::sys::stat::Mode;
+use nix::fcntl::{OFlag, open};
+use nix::sys::stat::{Mode, SFlag};
 
-use super::lookup::open_inside;
+use super::find::{Found, Links, Mounts, find};
 use super::{Memberships, Target};
 use crate::error::{Error, ErrorKind, Result};
 use crate::request::{Directory, Namespace, Request, WorkDir};
@@ -31,6 +32,7 @@ impl ProgramRoot {
         request: &Request,
         target: Option<&Target>,
         memberships: &Memberships,
+        mounts: Mounts<'_>,
     ) -> Result<Self> {
         let targets = memberships.is_targets(Namespace::Mnt);
         let joined = targets || memberships.joins(Namespace::Mnt);
@@ -38,7 +40,7 @@ impl ProgramRoot {
             Some(Directory::Target) => Ok(Self::Other(link(target, "root")?)),
             Some(Directory::Path(path)) if targets => {
                 let base = link(target, "root")?;
-                Ok(Self::Other(beneath(&base, path)?))
+                Ok(Self::Other(beneath(&base, path, mounts)?))
             }
             Some(Directory::Path(_)) if joined => Ok(Self::AfterJoin),
             Some(Directory::Path(path)) => Ok(Self::Other(own(path)?)),
@@ -75,14 +77,15 @@ impl ProgramRoot {
 pub(crate) fn after_join(
     request: &Request,
     opened: Option<OwnedFd>,
+    mounts: Mounts<'_>,
 ) -> Result<(ProgramRoot, Option<OwnedFd>)> {
     let own = own_root()?;
     let root = match &request.root {
-        Some(Directory::Path(path)) => ProgramRoot::Other(beneath(&own, path)?),
+        Some(Directory::Path(path)) => ProgramRoot::Other(beneath(&own, path, mounts)?),
         _ => ProgramRoot::Own(own),
     };
     let opened = match (&request.work_dir, root.directory()) {
-        (WorkDir::Before(Directory::Path(path)), Some(base)) => Some(beneath(base, path)?),
+        (WorkDir::Before(Directory::Path(path)), Some(base)) => Some(beneath(base, path, mounts)?),
         _ => opened,
     };
     Ok((root, opened))
@@ -94,6 +97,7 @@ pub(crate) fn open_work_dir(
     target: Option<&Target>,
     memberships: &Memberships,
     root: &ProgramRoot,
+    mounts: Mounts<'_>,
 ) -> Result<Option<OwnedFd>> {
     let WorkDir::Before(directory) = &request.work_dir else {
         return Ok(None);
@@ -103,7 +107,7 @@ pub(crate) fn open_work_dir(
         (Directory::Path(path), ProgramRoot::Other(base))
             if memberships.joins(Namespace::Mnt) || memberships.is_targets(Namespace::Mnt) =>
         {
-            beneath(base, path).map(Some)
+            beneath(base, path, mounts).map(Some)
         }
         // Looked up in the mount namespace that is not joined yet.
         (Directory::Path(_), ProgramRoot::AfterJoin) => Ok(None),
@@ -143,26 +147,24 @@ fn own(path: &Path) -> Result<OwnedFd> {
 }
 
 /// A directory inside `base`, whatever links lie on the way.
-fn beneath(base: &OwnedFd, path: &Path) -> Result<OwnedFd> {
-    let how = OpenHow::new()
-        .flags(OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC)
-        .resolve(ResolveFlag::RESOLVE_IN_ROOT | ResolveFlag::RESOLVE_NO_MAGICLINKS);
-    open_inside(base, path, how)
-        .map_err(|errno| cannot_open(path, errno).right("it is looked up inside the target's root"))
+fn beneath(base: &OwnedFd, path: &Path, mounts: Mounts<'_>) -> Result<OwnedFd> {
+    let wrong = |wrong: &dyn std::fmt::Display| {
+        let wrong = format!("directory {}: {wrong}", path.display());
+        Error::new(ErrorKind::Target, wrong).right("it is looked up inside the target's root")
+    };
+    let directory = match find(base, path.as_os_str().as_bytes(), Links::Followed, mounts)? {
+        Found::Handle(directory) => directory,
+        Found::Nothing => return Err(wrong(&Errno::ENOENT)),
+        other => return Err(wrong(&other.why_not())),
+    };
+    let known = statx::known(directory.as_fd()).map_err(|errno| cannot_open(path, errno))?;
+    if known.kind == SFlag::S_IFDIR {
+        Ok(directory)
+    } else {
+        Err(wrong(&Errno::ENOTDIR))
+    }
 }
 
 fn cannot_open(path: &Path, errno: Errno) -> Error {
     Error::new(ErrorKind::Target, format!("directory {}", path.display())).because(errno)
-}
-
-/// Opens a path inside the root as a handle only, where no component of it is a
-/// symbolic link (ELOOP).
-pub(crate) fn handle_without_links(
-    root: &OwnedFd,
-    path: &Path,
-) -> std::result::Result<OwnedFd, Errno> {
-    let how = OpenHow::new()
-        .flags(OFlag::O_PATH | OFlag::O_CLOEXEC)
-        .resolve(ResolveFlag::RESOLVE_IN_ROOT | ResolveFlag::RESOLVE_NO_SYMLINKS);
-    open_inside(root, path, how)
 }

@@ -3,6 +3,7 @@
 
 pub(crate) mod cgroup;
 pub(crate) mod directory;
+pub(crate) mod find;
 pub(crate) mod label;
 pub(crate) mod lookup;
 pub(crate) mod namespace;

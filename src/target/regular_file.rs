@@ -6,20 +6,18 @@
 //! waiting. So a file is looked up as a handle, which opens nothing; its type is
 //! seen; and only a regular file is opened, by that handle.
 
-use std::collections::BTreeMap;
-use std::ffi::{CStr, CString, OsString};
+use std::ffi::{CStr, CString};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
 use nix::errno::Errno;
-use nix::fcntl::{OFlag, OpenHow, ResolveFlag, readlinkat};
+use nix::fcntl::OFlag;
 use nix::sys::stat::SFlag;
 
 use super::Procfs;
-use super::lookup::open_inside;
+use super::find::{Found, Links, Mounts, find};
 use super::procfs_root::read_all;
 use crate::error::{Error, ErrorKind, Result};
-use crate::procfs::mountinfo;
-use crate::sys::statx::{self, Known};
+use crate::sys::statx;
 
 /// A file that was seen to be regular before it was opened, open for reading.
 #[derive(Debug)]
@@ -40,9 +38,6 @@ pub(crate) enum RootFile {
     /// Something that was not opened: what, and why not.
     Refused(String),
 }
-
-/// Reads the list of the mounts that the root's files can lie on.
-pub(crate) type Mounts<'a> = &'a dyn Fn() -> Result<Vec<u8>>;
 
 impl RegularFile {
     /// The whole file, from where it stands, at most `limit` bytes of it.
@@ -83,20 +78,12 @@ impl RootFile {
     ) -> Result<Self> {
         let name = format!("/{} of the program's root", path.to_string_lossy());
         let failed = |errno| Error::new(ErrorKind::Target, name.clone()).because(errno);
-        let handle = match find(root, path, mounts)? {
+        let handle = match find(root, path.to_bytes(), Links::Followed, mounts)? {
             Found::Handle(handle) => handle,
             Found::Nothing => return Ok(Self::Absent),
-            Found::Served(kind) => {
-                let kind = kind.to_string_lossy();
-                return Ok(Self::Refused(format!(
-                    "{name} is not read: it lies on a file system of the type {kind}, which a \
-                     process or another machine serves"
-                )));
-            }
-            Found::TooDeep => {
-                return Ok(Self::Refused(format!(
-                    "{name} is not read: its path leads through too many links or directories"
-                )));
+            other => {
+                let why = other.why_not();
+                return Ok(Self::Refused(format!("{name} is not read: {why}")));
             }
         };
         let kind = statx::known(handle.as_fd()).map_err(failed)?.kind;
@@ -120,15 +107,6 @@ impl RootFile {
     }
 }
 
-/// What a path leads to.
-enum Found {
-    Handle(OwnedFd),
-    Nothing,
-    /// Onto a file system of this type.
-    Served(OsString),
-    TooDeep,
-}
-
 /// The type of a file in words.
 fn kind_name(kind: SFlag) -> &'static str {
     match kind {
@@ -139,126 +117,5 @@ fn kind_name(kind: SFlag) -> &'static str {
         SFlag::S_IFSOCK => "a socket",
         SFlag::S_IFLNK => "a symbolic link",
         _ => "of an unknown type",
-    }
-}
-
-/// Looks `path` up, as a handle. A path that stays on the root's own mount is
-/// left to the kernel: whoever serves that serves the program as well. Any other
-/// is walked one name at a time.
-fn find(root: &OwnedFd, path: &CStr, mounts: Mounts<'_>) -> Result<Found> {
-    let how = OpenHow::new()
-        .flags(OFlag::O_PATH | OFlag::O_CLOEXEC)
-        .resolve(
-            ResolveFlag::RESOLVE_IN_ROOT
-                | ResolveFlag::RESOLVE_NO_MAGICLINKS
-                | ResolveFlag::RESOLVE_NO_XDEV,
-        );
-    match open_inside(root, path, how) {
-        Ok(handle) => Ok(Found::Handle(handle)),
-        Err(Errno::EXDEV) => walk(root, path, mounts),
-        Err(errno) if is_absence(errno) => Ok(Found::Nothing),
-        Err(errno) => Err(failed(path, errno)),
-    }
-}
-
-/// Most names on the way to a file, those of links included; the kernel itself
-/// follows 40 links at the most.
-const MOST_NAMES: usize = 256;
-
-/// The types of file systems whose answers come from a process or a machine, and
-/// may never come. One that was mounted after the list was read counts as well.
-const SERVED: [&str; 13] = [
-    "9p", "afs", "autofs", "ceph", "cifs", "coda", "fuse", "fuseblk", "nfs", "nfs4", "orangefs",
-    "smb3", "virtiofs",
-];
-
-fn is_served(kind: &str) -> bool {
-    SERVED.contains(&kind) || kind.starts_with("fuse.")
-}
-
-/// Walks the path by hand: nothing is looked up in a directory before its file
-/// system is known to answer by itself.
-fn walk(root: &OwnedFd, path: &CStr, mounts: Mounts<'_>) -> Result<Found> {
-    let list = mounts()?;
-    let list = mountinfo::parse(&list).map_err(|fault| {
-        let wrong = format!("the mounts of the program's root: {fault}");
-        Error::new(ErrorKind::Safety, wrong)
-    })?;
-    let kinds: BTreeMap<u64, OsString> = list
-        .into_iter()
-        .map(|mount| (mount.id.into(), mount.fs_type))
-        .collect();
-    let failed = |errno| failed(path, errno);
-    let known = |handle: &OwnedFd| statx::known(handle.as_fd()).map_err(failed);
-    let own = known(root)?.mount;
-    let served = |seen: Known| match kinds.get(&seen.mount) {
-        _ if seen.mount == own => None,
-        Some(kind) => is_served(&kind.to_string_lossy()).then(|| kind.clone()),
-        None => Some("unknown".into()),
-    };
-    let how = OpenHow::new()
-        .flags(OFlag::O_PATH | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC)
-        .resolve(ResolveFlag::RESOLVE_BENEATH | ResolveFlag::RESOLVE_NO_MAGICLINKS);
-    let mut pending: Vec<Vec<u8>> = names(path.to_bytes()).collect();
-    // The directories that lead to where the walk stands; `..` goes back.
-    let mut way: Vec<OwnedFd> = Vec::new();
-    let mut taken = 0;
-    while let Some(name) = pending.pop() {
-        taken += 1;
-        if taken > MOST_NAMES || pending.len() > MOST_NAMES {
-            return Ok(Found::TooDeep);
-        }
-        if name == b".." {
-            way.pop();
-            continue;
-        }
-        let here = way.last().unwrap_or(root);
-        let next = match open_inside(here, name.as_slice(), how) {
-            Ok(next) => next,
-            Err(errno) if is_absence(errno) => return Ok(Found::Nothing),
-            Err(errno) => return Err(failed(errno)),
-        };
-        let seen = known(&next)?;
-        if let Some(kind) = served(seen) {
-            return Ok(Found::Served(kind));
-        }
-        if seen.kind == SFlag::S_IFLNK {
-            let link = readlinkat(&next, c"").map_err(failed)?;
-            let link = link.as_encoded_bytes();
-            if link.starts_with(b"/") {
-                way.clear();
-            }
-            pending.extend(names(link));
-        } else if pending.is_empty() {
-            return Ok(Found::Handle(next));
-        } else {
-            way.push(next);
-        }
-    }
-    // The path ends in a directory that was passed already.
-    Ok(Found::Nothing)
-}
-
-/// The names of a path, the first one last.
-fn names(path: &[u8]) -> impl Iterator<Item = Vec<u8>> {
-    let names = path.split(|byte| *byte == b'/').rev();
-    let names = names.filter(|name| !name.is_empty() && *name != b".");
-    names.map(<[u8]>::to_vec)
-}
-
-/// ELOOP: a loop, or a magic link, which is refused: as good as not there.
-fn is_absence(errno: Errno) -> bool {
-    matches!(
-        errno,
-        Errno::ENOENT | Errno::ENOTDIR | Errno::ELOOP | Errno::EACCES
-    )
-}
-
-fn failed(path: &CStr, errno: Errno) -> Error {
-    let wrong = format!("/{} of the program's root", path.to_string_lossy());
-    let error = Error::new(ErrorKind::Target, wrong).because(errno);
-    match errno {
-        Errno::EAGAIN => error.right("somebody renames files all the time: stop them, or retry"),
-        _ => error,
     }
 }

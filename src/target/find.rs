@@ -1,0 +1,191 @@
+//! Looks a path of the target up as a handle, which opens nothing, and asks no file
+//! system that may never answer.
+//!
+//! The target decides what lies there. A lookup in a FUSE whose server has read the
+//! request and never answers cannot be ended, not even by SIGKILL, and the helper
+//! would wait for it on the host.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::os::fd::{AsFd, OwnedFd};
+
+use nix::errno::Errno;
+use nix::fcntl::{OFlag, OpenHow, ResolveFlag, readlinkat};
+use nix::sys::stat::SFlag;
+
+use super::lookup::open_inside;
+use crate::error::{Error, ErrorKind, Result};
+use crate::procfs::mountinfo;
+use crate::sys::statx::{self, Known};
+
+/// Reads the list of the mounts that the root's files can lie on.
+pub(crate) type Mounts<'a> = &'a dyn Fn() -> Result<Vec<u8>>;
+
+/// What happens to symbolic links on the way. Magic ones are never followed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Links {
+    /// Inside the root, wherever they lead.
+    Followed,
+    Refused,
+}
+
+/// What a path leads to.
+#[derive(Debug)]
+pub(crate) enum Found {
+    Handle(OwnedFd),
+    Nothing,
+    /// Onto a file system of this type.
+    Served(OsString),
+    TooDeep,
+    /// Onto a symbolic link, where links are refused.
+    Link,
+}
+
+impl Found {
+    /// Why there is no handle.
+    pub(crate) fn why_not(&self) -> String {
+        match self {
+            Self::Handle(_) => "it is there".to_owned(),
+            Self::Nothing => "it is not there".to_owned(),
+            Self::Served(kind) => format!(
+                "it lies on a file system of the type {}, which a process or another machine \
+                 serves",
+                kind.to_string_lossy()
+            ),
+            Self::TooDeep => "its path leads through too many links or directories".to_owned(),
+            Self::Link => "a symbolic link lies on the way".to_owned(),
+        }
+    }
+}
+
+/// Looks `path` up, as a handle. A path that stays on the root's own mount is
+/// left to the kernel: whoever serves that serves the program as well. Any other
+/// is walked one name at a time.
+pub(crate) fn find(root: &OwnedFd, path: &[u8], links: Links, mounts: Mounts<'_>) -> Result<Found> {
+    let resolve = ResolveFlag::RESOLVE_IN_ROOT
+        | ResolveFlag::RESOLVE_NO_XDEV
+        | match links {
+            Links::Followed => ResolveFlag::RESOLVE_NO_MAGICLINKS,
+            Links::Refused => ResolveFlag::RESOLVE_NO_SYMLINKS,
+        };
+    let how = OpenHow::new()
+        .flags(OFlag::O_PATH | OFlag::O_CLOEXEC)
+        .resolve(resolve);
+    match open_inside(root, path, how) {
+        Ok(handle) => Ok(Found::Handle(handle)),
+        Err(Errno::EXDEV) => walk(root, path, links, mounts),
+        Err(Errno::ELOOP) if links == Links::Refused => Ok(Found::Link),
+        Err(errno) if is_absence(errno) => Ok(Found::Nothing),
+        Err(errno) => Err(failed(path, errno)),
+    }
+}
+
+/// Most names on the way to a file, those of links included; the kernel itself
+/// follows 40 links at the most.
+const MOST_NAMES: usize = 256;
+
+/// The types of file systems whose answers come from a process or a machine, and
+/// may never come. One that was mounted after the list was read counts as well.
+const SERVED: [&str; 13] = [
+    "9p", "afs", "autofs", "ceph", "cifs", "coda", "fuse", "fuseblk", "nfs", "nfs4", "orangefs",
+    "smb3", "virtiofs",
+];
+
+fn is_served(kind: &str) -> bool {
+    SERVED.contains(&kind) || kind.starts_with("fuse.")
+}
+
+/// Walks the path by hand: nothing is looked up in a directory before its file
+/// system is known to answer by itself.
+fn walk(root: &OwnedFd, path: &[u8], links: Links, mounts: Mounts<'_>) -> Result<Found> {
+    let list = mounts()?;
+    let list = mountinfo::parse(&list).map_err(|fault| {
+        let wrong = format!("the mounts of the program's root: {fault}");
+        Error::new(ErrorKind::Safety, wrong)
+    })?;
+    let kinds: BTreeMap<u64, OsString> = list
+        .into_iter()
+        .map(|mount| (mount.id.into(), mount.fs_type))
+        .collect();
+    let failed = |errno| failed(path, errno);
+    let known = |handle: &OwnedFd| statx::known(handle.as_fd()).map_err(failed);
+    let own = known(root)?.mount;
+    let served = |seen: Known| match kinds.get(&seen.mount) {
+        _ if seen.mount == own => None,
+        Some(kind) => is_served(&kind.to_string_lossy()).then(|| kind.clone()),
+        None => Some("unknown".into()),
+    };
+    let how = OpenHow::new()
+        .flags(OFlag::O_PATH | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC)
+        .resolve(ResolveFlag::RESOLVE_BENEATH | ResolveFlag::RESOLVE_NO_MAGICLINKS);
+    let mut pending: Vec<Vec<u8>> = names(path).collect();
+    // The directories that lead to where the walk stands; `..` goes back.
+    let mut way: Vec<OwnedFd> = Vec::new();
+    let mut taken = 0;
+    while let Some(name) = pending.pop() {
+        taken += 1;
+        if taken > MOST_NAMES || pending.len() > MOST_NAMES {
+            return Ok(Found::TooDeep);
+        }
+        if name == b".." {
+            way.pop();
+            continue;
+        }
+        let here = way.last().unwrap_or(root);
+        let next = match open_inside(here, name.as_slice(), how) {
+            Ok(next) => next,
+            Err(errno) if is_absence(errno) => return Ok(Found::Nothing),
+            Err(errno) => return Err(failed(errno)),
+        };
+        let seen = known(&next)?;
+        if let Some(kind) = served(seen) {
+            return Ok(Found::Served(kind));
+        }
+        if seen.kind == SFlag::S_IFLNK {
+            if links == Links::Refused {
+                return Ok(Found::Link);
+            }
+            let link = readlinkat(&next, c"").map_err(failed)?;
+            let link = link.as_encoded_bytes();
+            if link.starts_with(b"/") {
+                way.clear();
+            }
+            pending.extend(names(link));
+        } else if pending.is_empty() {
+            return Ok(Found::Handle(next));
+        } else {
+            way.push(next);
+        }
+    }
+    // The path ends in a directory that was passed already.
+    let here = way.last().unwrap_or(root);
+    here.try_clone().map(Found::Handle).map_err(|error| {
+        Error::new(ErrorKind::System, "a descriptor cannot be copied").because(error)
+    })
+}
+
+/// The names of a path, the first one last.
+fn names(path: &[u8]) -> impl Iterator<Item = Vec<u8>> {
+    let names = path.split(|byte| *byte == b'/').rev();
+    let names = names.filter(|name| !name.is_empty() && *name != b".");
+    names.map(<[u8]>::to_vec)
+}
+
+/// ELOOP: a loop, or a magic link, which is refused: as good as not there.
+fn is_absence(errno: Errno) -> bool {
+    matches!(
+        errno,
+        Errno::ENOENT | Errno::ENOTDIR | Errno::ELOOP | Errno::EACCES
+    )
+}
+
+fn failed(path: &[u8], errno: Errno) -> Error {
+    let path = String::from_utf8_lossy(path);
+    let path = path.trim_start_matches('/');
+    let wrong = format!("/{path} of the program's root");
+    let error = Error::new(ErrorKind::Target, wrong).because(errno);
+    match errno {
+        Errno::EAGAIN => error.right("somebody renames files all the time: stop them, or retry"),
+        _ => error,
+    }
+}
