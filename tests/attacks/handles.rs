@@ -60,6 +60,14 @@ pub(crate) const ATTACKS: &[Attack] = &[
         quick: true,
     },
     Attack {
+        name: "directory-on-stdin",
+        tries: "leave through a directory of the host's on standard input",
+        control: Way::Nsenter,
+        ways: &[DEFAULT, STRICT, ADMIN],
+        run: directory_on_stdin,
+        quick: true,
+    },
+    Attack {
         name: "memory-of-child",
         tries: "write the memory of the child before it becomes the program",
         control: Way::Nsenter,
@@ -194,6 +202,20 @@ fn descriptor_in_program(way: Way) -> Arm {
     let path = format!("/proc/self/fd/9{}", host.path("secret"));
     let command = way.enter(target.pid(), &["-a"], &["/bin/hostile", "read", &path]);
     answer(&bounded(&mut with_open(9, "/", command))?)
+}
+
+fn directory_on_stdin(way: Way) -> Arm {
+    let host = Host::new();
+    let target = Target::new();
+    install(&target, "hostile");
+    let path = format!("/proc/self/fd/0{}", host.path("secret"));
+    let mut command = way.enter(target.pid(), &["-a"], &["/bin/hostile", "read", &path]);
+    let root = fs::File::open("/").expect("the host's root");
+    let output = bounded(command.stdin(root))?;
+    answer(&output).or_else(|fault| match way.is_nsexec() {
+        true => refused(&output, &["directory"]),
+        false => Err(fault),
+    })
 }
 
 /// Options of setpriv(1): root with every capability but CAP_SYS_PTRACE.

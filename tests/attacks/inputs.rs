@@ -115,6 +115,22 @@ pub(crate) const ATTACKS: &[Attack] = &[
         },
     ),
     success(
+        "success-of-landlock",
+        "write, where Landlock's calls answer 0",
+        &[STRICT],
+        |way| {
+            let target = Target::with_script("echo x > /tmp/file; chmod 666 /tmp/file");
+            let calls = [libc::SYS_landlock_restrict_self];
+            lied(
+                way,
+                &target,
+                &calls,
+                &["-a"],
+                &["/bin/hostile", "write", "/tmp/file"],
+            )
+        },
+    ),
+    success(
         "success-of-seccomp",
         "unshare, where seccomp(2) answers 0",
         &[DEFAULT, STRICT],
@@ -193,6 +209,23 @@ pub(crate) const ATTACKS: &[Attack] = &[
             }
             let words = ["/bin/hostile", "read", "/above"];
             lied(way, &target, &[libc::SYS_chroot], &["-a"], &words)
+        },
+    ),
+    success(
+        "success-of-close-range",
+        "keep the caller's descriptors: close_range(2) answers 0",
+        &[DEFAULT, ADMIN],
+        |way| {
+            let host = Host::new();
+            let path = format!("/proc/self/fd/9{}", host.path("secret"));
+            let words = ["/bin/hostile", "read", &path];
+            lied(
+                way,
+                &Target::new(),
+                &[libc::SYS_close_range],
+                &["-a"],
+                &words,
+            )
         },
     ),
 ];

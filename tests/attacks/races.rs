@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use crate::Attack;
 use crate::arm::{
@@ -10,11 +11,31 @@ use crate::arm::{
 };
 use crate::container::Container;
 use crate::inputs::watch;
-use crate::running::Running;
+use crate::running::{Running, wait};
 use crate::support::cgroup::Cgroup;
-use crate::support::{Target, temporary_directory, text};
+use crate::support::{Build, Target, temporary_directory, text};
 
 pub(crate) const ATTACKS: &[Attack] = &[
+    Attack {
+        name: "namespaces-mixed",
+        tries: "be entered in namespaces of different moments: it unshares in a loop",
+        control: Way::Nsenter,
+        ways: &[DEFAULT, ADMIN],
+        run: |way| moving(way, &["-a"], 40),
+        quick: false,
+    },
+    Attack {
+        name: "root-outside",
+        tries: "be entered with a root that is not in the mount namespace",
+        control: Way::Nsenter,
+        ways: &[DEFAULT, ADMIN],
+        run: |way| match way {
+            // Unasked, it takes the root of the mount namespace.
+            Way::Nsenter => moving(way, &["-m", "-p", "-r"], 40),
+            _ => moving(way, &["-m", "-p"], 40),
+        },
+        quick: false,
+    },
     Attack {
         name: "renames-elsewhere",
         tries: "have execs into another target fail, by renaming files",
@@ -56,6 +77,73 @@ pub(crate) const ATTACKS: &[Attack] = &[
         quick: false,
     },
 ];
+
+/// strace(1) that holds it up for 2 ms after each open.
+const HELD_UP: [&str; 6] = [
+    "strace",
+    "-qq",
+    "-o",
+    "/dev/null",
+    "-einject=openat,ioctl:delay_exit=2000",
+    "--",
+];
+
+/// The program has to be in one of the sets that the target was in, in full.
+fn moving(way: Way, options: &[&str], rounds: usize) -> Arm {
+    let target = Target::build(&Build {
+        program: "sh -c 'while ! [ -x /bin/mover ]; do usleep 1000; done; exec /bin/mover'"
+            .to_owned(),
+        ..Build::default()
+    });
+    install(&target, "mover");
+    let sets = target.root().join("tmp/sets");
+    let begun = || (fs::metadata(&sets).ok()?.len() > 0).then_some(());
+    if wait(Duration::from_secs(5), begun).is_none() {
+        return broken("the target does not move");
+    }
+    let script = "for n in uts ipc mnt; do readlink /proc/self/ns/$n || echo none; done | xargs; \
+                  wc -l < /proc/self/mountinfo";
+    let mut seen = Vec::new();
+    let (mut outside, mut refusals) = (0, 0);
+    for round in 0..rounds {
+        // Held up for a moment whenever it opens something, it cannot be lucky.
+        let slow: &[&str] = if round % 2 == 0 { &HELD_UP } else { &[] };
+        let words = ["sh", "-c", script];
+        let output = bounded(&mut way.enter_by(slow, target.pid(), options, &words))?;
+        let stdout = text(&output.stdout);
+        let mut lines = stdout.lines();
+        match (lines.next(), lines.next()) {
+            (Some(set), Some(mounts)) if mounts.trim() != "0" && !set.contains("none") => {
+                seen.push(set.to_owned());
+            }
+            (None, _) if way.is_nsexec() && output.status.code() == Some(125) => {
+                let moves = ["namespace", "changed one of them", "changes its namespaces"];
+                refused(&output, &moves)?;
+                refusals += 1;
+            }
+            // There is no /proc, or no shell, where it is half-joined.
+            _ => outside += 1,
+        }
+    }
+    let known = fs::read_to_string(&sets).expect("the sets");
+    let known: std::collections::HashSet<&str> = known.lines().collect();
+    let whole = options.contains(&"-a");
+    let mixed = seen
+        .iter()
+        .filter(|set| whole && !known.contains(set.as_str()))
+        .count();
+    match (mixed, outside) {
+        (0, 0) if !seen.is_empty() => Ok(Seen::Blocked(match refusals {
+            0 => "one moment's, every time".to_owned(),
+            _ => "one moment's, or refused".to_owned(),
+        })),
+        // It never rests: that another one is joined, `tests/place.rs` shows.
+        (0, 0) if refusals == rounds => Ok(Seen::Blocked(format!("all of {rounds} were refused"))),
+        (0, 0) => broken(format!("{refusals} of {rounds} were refused")),
+        (0, outside) => Ok(Seen::Harm(format!("outside in {outside} of {rounds}"))),
+        (mixed, _) => Ok(Seen::Harm(format!("mixed in {mixed} of {rounds}"))),
+    }
+}
 
 /// Another container's renames; the look-ups in this one have `..` in them.
 fn renames_elsewhere(way: Way) -> Arm {

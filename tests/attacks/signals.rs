@@ -102,6 +102,51 @@ pub(crate) const ATTACKS: &[Attack] = &[
         quick: true,
     },
     Attack {
+        name: "hanging-dev",
+        tries: "hold an exec up: /dev is a FUSE that never answers",
+        control: Way::Other("nsenter and cat(1)"),
+        ways: &[DEFAULT, STRICT],
+        run: |way| {
+            let words = if way.is_nsexec() {
+                &["true"][..]
+            } else {
+                &["cat", "/dev/null"]
+            };
+            hanging_fuse(way, "", "/dev", words)
+        },
+        quick: true,
+    },
+    Attack {
+        name: "hanging-terminals",
+        tries: "hold an exec up: /dev/pts is a FUSE that never answers",
+        control: Way::Other("nsenter and cat(1)"),
+        ways: &[DEFAULT, STRICT],
+        run: |way| {
+            let words = if way.is_nsexec() {
+                &["true"][..]
+            } else {
+                &["cat", "/dev/pts/0"]
+            };
+            hanging_fuse(way, "umount -l /dev/pts", "/dev/pts", words)
+        },
+        quick: true,
+    },
+    Attack {
+        name: "hanging-directory",
+        tries: "hold an exec up: -w=DIR is on a FUSE that never answers",
+        control: Way::Other("nsenter and cd in the target"),
+        ways: &[DEFAULT, ADMIN],
+        run: |way| {
+            let words = if way.is_nsexec() {
+                &["true"][..]
+            } else {
+                &["sh", "-c", "cd /mnt/d"]
+            };
+            hanging_fuse(way, "", "/mnt", words)
+        },
+        quick: true,
+    },
+    Attack {
         name: "frozen-cgroup",
         tries: "hold an exec up: the target's cgroup is frozen",
         control: Way::Other("nsenter, from the target's cgroup"),
@@ -342,6 +387,10 @@ fn hanging_fuse(way: Way, script: &str, place: &str, words: &[&str]) -> Arm {
     let seen = match helper.end_within(HELD_UP) {
         Some(status) if way.is_nsexec() && status.success() => {
             Ok(Seen::Blocked("the program ran".to_owned()))
+        }
+        // Refused, since the directory lies on a file system that may never answer.
+        Some(status) if way.is_nsexec() && status.code() == Some(125) => {
+            Ok(Seen::Blocked("refused at once".to_owned()))
         }
         _ => terminated(&mut helper, &target),
     };
