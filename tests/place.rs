@@ -211,3 +211,75 @@ fn a_target_that_changes_is_joined_as_it_is_at_one_moment() {
     println!("{joined} joined whole, {refused} refused");
     assert!(joined > 0, "none of {rounds} was joined");
 }
+
+/// Where /proc shows other users' processes to nobody, the verifier still sees the
+/// child, also one that has become another user in a user namespace.
+#[test]
+fn a_proc_that_hides_processes_hides_no_child() {
+    if support::left_out_without_root("a_proc_that_hides_processes_hides_no_child") {
+        return;
+    }
+    for target in [Target::new(), Target::with_user_namespace()] {
+        for option in ["hidepid=1", "hidepid=2", "hidepid=4", "subset=pid"] {
+            let script = format!(
+                "mount -t proc -o {option} proc /proc && exec {NSEXEC} -t {} -- hostname",
+                target.pid()
+            );
+            let mut command = Command::new("unshare");
+            command.args(["--mount", "sh", "-c", &script]);
+            command.stdin(Stdio::null());
+            assert_eq!(succeed(command), "target\n", "{option}");
+        }
+    }
+}
+
+/// A caller without CAP_SYS_PTRACE: its verifier sees neither namespaces nor root of
+/// the undumpable child, and the helper compares its own namespaces before clone.
+#[test]
+fn a_caller_without_privileges_verifies_its_own_namespaces() {
+    if support::left_out_without_root("a_caller_without_privileges_verifies_its_own_namespaces") {
+        return;
+    }
+    let directory = temporary_directory("rootless");
+    let program = directory.join("nsexec");
+    std::fs::copy(NSEXEC, &program).unwrap();
+    let log = directory.join("log");
+    let script = format!(
+        "unshare -U --map-root-user -muinpf --mount-proc sleep 1000 & unshare=$!
+         until target=$(cat /proc/$unshare/task/$unshare/children) && [ -n \"$target\" ] &&
+               [ \"$(readlink /proc/${{target% }}/exe)\" = \"$(readlink -f $(which sleep))\" ]
+         do sleep 0.01; done
+         target=${{target% }}
+         strace -f -qq -e trace=readlinkat,clone,setns -o {0} -- \
+           {1} -t $target -- sh -c 'readlink /proc/self/ns/user'
+         readlink /proc/$target/ns/user
+         kill -9 $target; wait",
+        log.display(),
+        program.display()
+    );
+    std::os::unix::fs::chown(&directory, Some(1001), Some(1001)).unwrap();
+    let mut command = Command::new("setpriv");
+    command.args([
+        "--reuid=1001",
+        "--regid=1001",
+        "--clear-groups",
+        "sh",
+        "-c",
+        &script,
+    ]);
+    let output = command.stdin(Stdio::null()).output().unwrap();
+    let stdout = support::text(&output.stdout);
+    let calls = std::fs::read_to_string(&log).unwrap();
+    std::fs::remove_dir_all(directory).unwrap();
+    let lines: Vec<&str> = stdout.lines().collect();
+    let stderr = support::text(&output.stderr);
+    assert!(
+        lines.len() == 2 && lines[0] == lines[1],
+        "{stdout} {stderr}"
+    );
+    assert!(lines[0].starts_with("user:["), "{stdout}");
+    // After the join and before the last clone, by handles of its own links.
+    let (_, after) = calls.split_once("setns(").unwrap();
+    let (before_clone, _) = after.split_once("clone(").unwrap();
+    assert!(before_clone.contains("readlinkat("), "{calls}");
+}
