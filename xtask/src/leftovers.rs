@@ -32,7 +32,13 @@ pub(crate) fn run(arguments: &[OsString]) -> io::Result<()> {
         return Err(io::Error::other("which program is not given"));
     };
     nix::sys::prctl::set_child_subreaper(true)?;
-    let child = Command::new(program).args(arguments).spawn()?;
+    // Tests of signals begin as in a terminal, also under nohup(1) or a build service
+    // that ignores some. env(1) executes the program, which has its pid.
+    let child = Command::new("env")
+        .arg("--default-signal=HUP,INT,QUIT,TERM,CHLD,TSTP,TTIN,TTOU")
+        .arg(program)
+        .args(arguments)
+        .spawn()?;
     let pid = Pid::from_raw(i32::try_from(child.id()).map_err(io::Error::other)?);
     let ended = wait_for(pid)?;
     let mut left = processes()?;
