@@ -23,23 +23,23 @@ pub(super) fn enforce() -> Result<Expected> {
     let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
     let root = open(c"/", flags, Mode::empty())
         .map_err(|errno| Error::new(ErrorKind::System, "the root directory").because(errno))?;
-    let layers = Layers::build(&policy, &root, &unknown_mounts)?;
+    let stage = Layers::build_ceiling(&policy, &root, &unknown_mounts)?;
     let expected = Expected {
         no_new_privs: policy.process.no_new_privs,
-        filters: u32::from(layers.ceiling.seccomp.is_some()),
+        filters: u32::from(stage.seccomp.is_some()),
         ..Expected::JOINED
     };
     let ceiling = Ceiling {
         no_new_privs: policy.process.no_new_privs,
-        landlock: layers.ceiling.landlock,
-        seccomp: layers.ceiling.seccomp,
+        landlock: stage.landlock,
+        seccomp: stage.seccomp,
         audited: Audited::AsEver,
     };
     ceiling.enforce()?;
     Ok(expected)
 }
 
-/// The policy grants rights beneath the root alone, for which no list is read.
+/// The ceiling grants rights beneath the root alone, for which no list is read.
 fn unknown_mounts() -> Result<Vec<u8>> {
     let wrong = "the mounts of the target are not known after the join";
     Err(Error::new(ErrorKind::System, wrong))

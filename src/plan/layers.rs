@@ -51,9 +51,7 @@ impl Layers {
         root: &OwnedFd,
         mounts: Mounts<'_>,
     ) -> Result<Self> {
-        let kernel = kernel::support().map_err(|errno| {
-            Error::new(ErrorKind::LockDown, "the kernel's Landlock version").because(errno)
-        })?;
+        let kernel = support()?;
         let layers = [&policy.ceiling.landlock, &policy.workload.landlock];
         ruleset::require(layers.into_iter().filter_map(Layer::enforced), kernel)?;
         Ok(Self {
@@ -62,6 +60,23 @@ impl Layers {
             supervisor: ruleset::deny_all(kernel)?,
         })
     }
+
+    /// Builds the ceiling of `policy` alone.
+    pub(crate) fn build_ceiling(
+        policy: &ResolvedPolicy,
+        root: &OwnedFd,
+        mounts: Mounts<'_>,
+    ) -> Result<Stage> {
+        let kernel = support()?;
+        ruleset::require(policy.ceiling.landlock.enforced().into_iter(), kernel)?;
+        Stage::build(&policy.ceiling, root, mounts, kernel)
+    }
+}
+
+fn support() -> Result<Support> {
+    kernel::support().map_err(|errno| {
+        Error::new(ErrorKind::LockDown, "the kernel's Landlock version").because(errno)
+    })
 }
 
 impl Layers {
