@@ -543,7 +543,11 @@ fn become_without_fork(
     program: &str,
     directory: Option<&str>,
 ) -> Error {
-    if let Err(error) = asking.verifier.move_to_cgroups(asking.pid) {
+    let (verifier, pid) = (&asking.verifier, asking.pid);
+    let begun = verifier
+        .move_to_cgroups(pid)
+        .and_then(|()| verifier.verify_mount(pid, &asking.expected));
+    if let Err(error) = begun {
         return error;
     }
     // Nobody reads it: what fails is returned, and reported by this process.

@@ -240,7 +240,9 @@ impl Surroundings {
         if self.sight == Sight::Whole {
             self.compare_namespaces(procfs, child)?;
             compare_directory(procfs, child, "root", expected.root)?;
-            self.compare_mount(procfs, expected.root)?;
+            if child != self.helper {
+                self.compare_mount(procfs, expected)?;
+            }
             compare_directory(procfs, child, "cwd", expected.cwd)?;
         }
         let cgroup = match &self.cgroup {
@@ -280,15 +282,15 @@ impl Surroundings {
     ///
     /// The helper's own root is that of the joined namespace, so that the helper's
     /// mountinfo lists all of its mounts.
-    fn compare_mount(
+    pub(super) fn compare_mount(
         &self,
         procfs: &Procfs,
-        expected: Directory,
+        expected: &Expected,
     ) -> std::result::Result<(), Refusal> {
-        let Directory::Is(root) = expected else {
+        let Directory::Is(root) = expected.root else {
             return Ok(());
         };
-        if !self.joins_mounts {
+        if !self.joins_mounts || self.sight == Sight::StatusAlone {
             return Ok(());
         }
         let mounts = read(procfs, self.helper, "mountinfo")?;

@@ -42,6 +42,7 @@ const MAX_MESSAGE: usize = 64 << 10;
 const OPEN: u8 = b'O';
 const MOVE: u8 = b'M';
 const HAND_OVER: u8 = b'H';
+const MOUNT: u8 = b'R';
 const CHECK: u8 = b'C';
 /// An answer begins with one of these.
 const YES: u8 = b'+';
@@ -169,6 +170,17 @@ impl Verifier {
         self.answer()?;
         self.finish();
         Ok(())
+    }
+
+    /// Compares the mount of the root that the program is to have, while the helper's
+    /// own root is still that of the joined mount namespace. With `--no-fork` the
+    /// helper enters the program's root itself, and its mountinfo then shows less.
+    ///
+    /// # Errors
+    /// `Safety`: the root is not in the joined mount namespace.
+    pub(crate) fn verify_mount(&self, helper: Pid, expected: &Expected) -> Result<()> {
+        self.send(MOUNT, helper, &expected.encode())?;
+        self.receive().map(drop)
     }
 
     /// Has the child's own files sent to the child.

@@ -7,7 +7,7 @@ use nix::errno::Errno;
 use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
 
 use super::expected::{Expected, Refusal, Surroundings};
-use super::{CHECK, HAND_OVER, MAX_MESSAGE, MOVE, NO, OPEN, Outside, YES};
+use super::{CHECK, HAND_OVER, MAX_MESSAGE, MOUNT, MOVE, NO, OPEN, Outside, YES};
 use crate::policy::capability::{Capability, CapabilitySet};
 use crate::request::Pid;
 use crate::stage::{filters, own_files};
@@ -40,6 +40,14 @@ pub(super) fn run(socket: &OwnedFd, outside: &Outside<'_>, surroundings: &Surrou
             Some((OPEN, child, _)) => answer_open(socket, procfs, child),
             Some((MOVE, child, _)) => answer_move(socket, &outside.cgroups, child),
             Some((HAND_OVER, child, _)) => answer_hand_over(socket, outside, child),
+            Some((MOUNT, _, rest)) => {
+                let verdict = Expected::decode(rest)
+                    .and_then(|expected| surroundings.compare_mount(procfs, &expected));
+                match verdict {
+                    Ok(()) => send(socket, &[YES], &[]),
+                    Err(refusal) => refuse(socket, &refusal),
+                }
+            }
             Some((CHECK, child, rest)) => {
                 let verdict = Expected::decode(rest)
                     .and_then(|expected| surroundings.compare(procfs, child, &expected));
