@@ -427,14 +427,13 @@ const SCENES: [Row; 32] = [
         scene
     }),
     ("a policy's compiler that is stopped", stopped_compiler),
-    // In the target's file system, before the child is there.
-    ("a working directory on a file system that hangs", || {
-        Scene::below(Until::Mounted, &["-w=/mnt/directory", "--", "true"])
+    // The child, before it is the program. The helper looks nothing up there.
+    ("a directory on a file system that hangs", || {
+        Scene::below(Until::Mounted, &["-W", "/mnt/directory", "--", "true"])
     }),
-    ("a root on a file system that hangs", || {
-        Scene::below(Until::Mounted, &["-r=/mnt/directory", "--", "true"])
+    ("a directory whose look-up is not answered", || {
+        Scene::below(Until::Lookup, &["-W", "/mnt/directory", "--", "true"])
     }),
-    // The child, before it is the program.
     ("a look-up that is not taken", || {
         Scene::below(Until::Mounted, &["--", "/mnt/program"])
     }),

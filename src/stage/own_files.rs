@@ -68,10 +68,10 @@ pub(super) fn give(gift: &OwnedFd, procfs: &Procfs, child: Pid) -> std::result::
     Ok(())
 }
 
-/// For the child: receives what was sent before its pid was reported.
+/// For the child: waits until it was verified, and receives what was sent then.
 ///
 /// # Errors
-/// `System`: nothing was sent.
+/// `System`: the helper has ended, and nothing is sent.
 pub(crate) fn receive(gift: &OwnedFd) -> Result<OwnFiles> {
     let failed = |errno| Error::new(ErrorKind::System, "the child's own files").because(errno);
     let mut kinds = [0; 3];
@@ -79,7 +79,7 @@ pub(crate) fn receive(gift: &OwnedFd) -> Result<OwnFiles> {
     let mut descriptors = Vec::new();
     let length = {
         let mut parts = [IoSliceMut::new(&mut kinds)];
-        let flags = MsgFlags::MSG_CMSG_CLOEXEC | MsgFlags::MSG_DONTWAIT;
+        let flags = MsgFlags::MSG_CMSG_CLOEXEC;
         let message =
             recvmsg::<()>(gift.as_raw_fd(), &mut parts, Some(&mut space), flags).map_err(failed)?;
         for control in message.cmsgs().map_err(failed)? {
@@ -89,6 +89,9 @@ pub(crate) fn receive(gift: &OwnedFd) -> Result<OwnFiles> {
         }
         message.bytes
     };
+    if length == 0 {
+        return Err(failed(Errno::EPIPE));
+    }
     let mut files = OwnFiles::default();
     let kinds = kinds.get(..length).unwrap_or_default();
     for (kind, file) in kinds.iter().zip(descriptors) {

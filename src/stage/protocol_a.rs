@@ -23,6 +23,7 @@ use super::explain::Audited;
 use super::failure::{Failure, Step};
 use super::join::{self, Inside};
 use super::keyring;
+use super::own_files::OwnFiles;
 use super::own_namespaces::OwnNamespaces;
 use super::preserved::Preserved;
 use super::signals::Signals;
@@ -345,6 +346,10 @@ impl Child {
         drop(ready);
         // Whoever knows the pid can end it while it waits.
         let _ = self.signals.obey();
+        // The verifier compares this process before it hands the files over.
+        let Ok(own_files) = own_files::receive(&self.gift) else {
+            exit_now(1);
+        };
         if !pipe.readable {
             let wrong = "no initConfig can be read: _LIBCONTAINER_INITPIPE is for writing only";
             tell(&ForRuntime(&Error::new(ErrorKind::Protocol, wrong)));
@@ -367,7 +372,7 @@ impl Child {
             report: pipe.file,
             release: Release::Own,
         };
-        let error = match self.prepare(received) {
+        let error = match self.prepare(received, own_files) {
             Ok((image, program)) => {
                 // Its descriptors are closed by the last step before execve; to drop it
                 // would close them again.
@@ -383,7 +388,7 @@ impl Child {
         exit_now(1)
     }
 
-    fn prepare(self, received: Received) -> Result<(Image, String)> {
+    fn prepare(self, received: Received, own_files: OwnFiles) -> Result<(Image, String)> {
         if !received.whole {
             let wrong = format!(
                 "initConfig is longer than {} bytes",
@@ -410,7 +415,6 @@ impl Child {
         if let Some(filter) = &config.seccomp {
             seccomp.push(own_filter(filter)?);
         }
-        let own_files = own_files::receive(&self.gift)?;
         let oom_score_adj = oom_score_adj(
             own_files.oom_score_adj,
             &self.oom_score_adj,

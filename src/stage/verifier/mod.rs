@@ -22,7 +22,8 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
 use nix::errno::Errno;
 use nix::sys::socket::{
-    AddressFamily, ControlMessageOwned, MsgFlags, SockFlag, SockType, recvmsg, socketpair,
+    AddressFamily, ControlMessageOwned, MsgFlags, Shutdown, SockFlag, SockType, recvmsg, shutdown,
+    socketpair,
 };
 
 use super::cannot_clone::cannot_make;
@@ -165,9 +166,9 @@ impl Verifier {
     /// # Errors
     /// `Safety`: the child is not what the plan says; the message names the field.
     pub(crate) fn verify(self, child: Pid, expected: &Expected) -> Result<()> {
-        self.hand_over(child)?;
         self.ask(child, expected)?;
         self.answer()?;
+        self.hand_over(child)?;
         self.finish();
         Ok(())
     }
@@ -230,8 +231,9 @@ impl Verifier {
         reap(pid);
     }
 
-    /// Waits for its end after its answer.
+    /// Ends it, for a process that keeps its side until execve.
     pub(crate) fn reap(&self) {
+        let _ = shutdown(self.socket.as_raw_fd(), Shutdown::Both);
         reap(self.pid);
     }
     fn send(&self, kind: u8, child: Pid, rest: &[u8]) -> Result<()> {

@@ -17,7 +17,7 @@ use crate::sys::{process, seccomp};
 use crate::target::process::path;
 use crate::target::{Procfs, cgroup};
 
-/// Answers until its question was answered, or the helper has ended.
+/// Answers until nobody is left to ask.
 pub(super) fn run(socket: &OwnedFd, outside: &Outside<'_>, surroundings: &Surroundings) -> ! {
     let procfs = &outside.procfs;
     if lock_down(outside).is_err() {
@@ -51,11 +51,10 @@ pub(super) fn run(socket: &OwnedFd, outside: &Outside<'_>, surroundings: &Surrou
             Some((CHECK, child, rest)) => {
                 let verdict = Expected::decode(rest)
                     .and_then(|expected| surroundings.compare(procfs, child, &expected));
-                let sent = match verdict {
+                match verdict {
                     Ok(()) => send(socket, &[YES], &[]),
                     Err(refusal) => refuse(socket, &refusal),
-                };
-                exit_now(i32::from(sent.is_err()))
+                }
             }
             _ => Err(Errno::EPROTO),
         };
