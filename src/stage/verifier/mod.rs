@@ -22,8 +22,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
 use nix::errno::Errno;
 use nix::sys::socket::{
-    AddressFamily, ControlMessageOwned, MsgFlags, Shutdown, SockFlag, SockType, recvmsg, shutdown,
-    socketpair,
+    AddressFamily, ControlMessageOwned, MsgFlags, SockFlag, SockType, recvmsg, socketpair,
 };
 
 use super::cannot_clone::cannot_make;
@@ -80,6 +79,8 @@ pub(crate) struct Verifier {
     socket: OwnedFd,
     /// How many seccomp filters the helper had before it loaded any.
     filters_before: u32,
+    /// The child waits for its own files.
+    gives: bool,
 }
 
 /// The part of the plan that the verifier works with.
@@ -132,6 +133,7 @@ impl Verifier {
                     pid: child,
                     socket,
                     filters_before: surroundings.filters(),
+                    gives: outside.gift.is_some(),
                 })
             }
         }
@@ -168,7 +170,9 @@ impl Verifier {
     pub(crate) fn verify(self, child: Pid, expected: &Expected) -> Result<()> {
         self.ask(child, expected)?;
         self.answer()?;
-        self.hand_over(child)?;
+        if self.gives {
+            self.hand_over(child)?;
+        }
         self.finish();
         Ok(())
     }
@@ -231,9 +235,8 @@ impl Verifier {
         reap(pid);
     }
 
-    /// Ends it, for a process that keeps its side until execve.
+    /// Waits for its end after its answer.
     pub(crate) fn reap(&self) {
-        let _ = shutdown(self.socket.as_raw_fd(), Shutdown::Both);
         reap(self.pid);
     }
     fn send(&self, kind: u8, child: Pid, rest: &[u8]) -> Result<()> {

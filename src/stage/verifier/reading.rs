@@ -17,7 +17,7 @@ use crate::sys::{process, seccomp};
 use crate::target::process::path;
 use crate::target::{Procfs, cgroup};
 
-/// Answers until nobody is left to ask.
+/// Answers until its last question was answered, or nobody is left to ask.
 pub(super) fn run(socket: &OwnedFd, outside: &Outside<'_>, surroundings: &Surroundings) -> ! {
     let procfs = &outside.procfs;
     if lock_down(outside).is_err() {
@@ -39,7 +39,10 @@ pub(super) fn run(socket: &OwnedFd, outside: &Outside<'_>, surroundings: &Surrou
         let answered = match question {
             Some((OPEN, child, _)) => answer_open(socket, procfs, child),
             Some((MOVE, child, _)) => answer_move(socket, &outside.cgroups, child),
-            Some((HAND_OVER, child, _)) => answer_hand_over(socket, outside, child),
+            Some((HAND_OVER, child, _)) => {
+                let given = answer_hand_over(socket, outside, child);
+                exit_now(i32::from(given.is_err()))
+            }
             Some((MOUNT, _, rest)) => {
                 let verdict = Expected::decode(rest)
                     .and_then(|expected| surroundings.compare_mount(procfs, &expected));
@@ -51,10 +54,15 @@ pub(super) fn run(socket: &OwnedFd, outside: &Outside<'_>, surroundings: &Surrou
             Some((CHECK, child, rest)) => {
                 let verdict = Expected::decode(rest)
                     .and_then(|expected| surroundings.compare(procfs, child, &expected));
-                match verdict {
+                let sent = match verdict {
                     Ok(()) => send(socket, &[YES], &[]),
                     Err(refusal) => refuse(socket, &refusal),
+                };
+                // By itself: a helper that cannot close its side still sees the end.
+                if outside.gift.is_none() {
+                    exit_now(i32::from(sent.is_err()))
                 }
+                sent
             }
             _ => Err(Errno::EPROTO),
         };
