@@ -15,7 +15,7 @@ use crate::stage::join::{self, Inside};
 use crate::stage::own_namespaces::OwnNamespaces;
 use crate::stage::protocol_a::{InitPipe, open_console, start_session, wait_until_ready};
 use crate::stage::verifier::expected::Expected;
-use crate::stage::verifier::{Outside, Sight, Verifier};
+use crate::stage::verifier::{Outside, Verifier};
 use crate::sys::clone::{Parentage, Side, clone};
 use crate::sys::pidfd;
 use crate::sys::process::exit_now;
@@ -42,10 +42,7 @@ pub(super) fn enter(asked: &ProtocolA, options: Options) -> Result<()> {
         Memberships::open(&Selection::ProtocolA, false, false, Some(&target), &procfs)?;
     target.still_there()?;
     clean::set_undumpable()?;
-    let own_namespaces = match Sight::of_caller()? {
-        Sight::Whole => None,
-        Sight::StatusAlone => Some(OwnNamespaces::open(&procfs, &memberships)?),
-    };
+    let own_namespaces = OwnNamespaces::open(&procfs, &memberships)?;
     let verifier = Verifier::start(Outside {
         procfs,
         memberships: &memberships,
@@ -56,9 +53,7 @@ pub(super) fn enter(asked: &ProtocolA, options: Options) -> Result<()> {
     let target = target.into_pidfd();
     join::join(memberships.into_joins(), Some(target.as_fd()), Inside::Root)?;
     drop(target);
-    if let Some(own_namespaces) = own_namespaces {
-        own_namespaces.verify()?;
-    }
+    own_namespaces.verify()?;
     let expected = if options.ceiling {
         ceiling::enforce()?
     } else {

@@ -23,7 +23,7 @@ use super::signals::Session;
 use super::status::StatusLines;
 use super::supervise::{Ended, Start, Starting, Supervisor};
 use super::verifier::expected::{Expected, Groups, Place};
-use super::verifier::{Outside, Sight, Verifier};
+use super::verifier::{Outside, Verifier};
 use super::{clean, filters, keyring, own_file, small_program};
 use crate::error::{Error, ErrorKind, Result};
 use crate::landlock::ruleset::Domain;
@@ -161,10 +161,7 @@ impl Plan {
             }
             (None, label::Decision::NotRequested | label::Decision::NothingToFollow) => {}
         }
-        let own_namespaces = match Sight::of_caller()? {
-            Sight::Whole => None,
-            Sight::StatusAlone => Some(OwnNamespaces::open(&procfs, &memberships)?),
-        };
+        let own_namespaces = OwnNamespaces::open(&procfs, &memberships)?;
         // passwd of a root that is only there after the join is opened through it.
         let late = match &self.layers {
             Some(_) => None,
@@ -195,9 +192,7 @@ impl Plan {
             inside,
         )?;
         drop(target);
-        if let Some(own_namespaces) = own_namespaces {
-            own_namespaces.verify()?;
-        }
+        own_namespaces.verify()?;
 
         let (layers, accounts, root, opened) = match (self.layers, root, late) {
             (Some(layers), root, _) => (layers, self.accounts, root, self.work_dir),

@@ -28,7 +28,7 @@ use super::own_namespaces::OwnNamespaces;
 use super::preserved::Preserved;
 use super::signals::Signals;
 use super::verifier::expected::Expected;
-use super::verifier::{Outside, Sight, Verifier};
+use super::verifier::{Outside, Verifier};
 use super::{filters, own_files, small_program};
 use crate::error::{Error, ErrorKind, Result};
 use crate::json::printable;
@@ -172,10 +172,7 @@ pub(crate) fn run(
     }
     let oom_score_adj = own_oom_score_adj(&procfs)?;
     keyring::renew(policy.process.keyring)?;
-    let own_namespaces = match Sight::of_caller()? {
-        Sight::Whole => None,
-        Sight::StatusAlone => Some(OwnNamespaces::open(&procfs, &memberships)?),
-    };
+    let own_namespaces = OwnNamespaces::open(&procfs, &memberships)?;
     let (gift_end, gift) = own_files::pair()?;
     let verifier = Verifier::start(Outside {
         procfs,
@@ -192,9 +189,7 @@ pub(crate) fn run(
     )?;
     drop(target);
     let ceiling_refuses_32_bit = small_program::refused(layers.ceiling.seccomp.iter());
-    if let Some(own_namespaces) = own_namespaces {
-        own_namespaces.verify()?;
-    }
+    own_namespaces.verify()?;
     let expected = Expected {
         no_new_privs: policy.process.no_new_privs,
         filters: u32::from(layers.ceiling.seccomp.is_some()),
