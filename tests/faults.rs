@@ -17,6 +17,7 @@ use std::process::{Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use support::share::{self, share};
+use support::trace;
 use support::tracer::{self, Action};
 use support::{NSEXEC, Target, temporary_directory};
 
@@ -70,31 +71,12 @@ impl Log {
     fn parse(text: &str) -> Self {
         let mut log = Self::default();
         let helper = text.split(' ').next().unwrap_or("").to_owned();
-        let mut unfinished: BTreeMap<String, String> = BTreeMap::new();
-        for line in text.lines() {
-            let Some((pid, call)) = line.split_once(' ') else {
-                continue;
-            };
-            let call = call.trim_start();
-            let whole = if let Some(begun) = call.strip_suffix(" <unfinished ...>") {
-                unfinished.insert(pid.to_owned(), begun.to_owned());
-                continue;
-            } else if call.starts_with("<... ") {
-                let begun = unfinished.remove(pid).unwrap_or_default();
-                format!(
-                    "{begun}{}",
-                    call.split_once("resumed>").map_or("", |(_, rest)| rest)
-                )
-            } else {
-                call.to_owned()
-            };
+        for (pid, whole) in trace::calls(text) {
             let Some((name, _)) = whole.split_once('(') else {
                 continue;
             };
             let succeeded = whole.contains(" = 0");
-            *log.calls
-                .entry((pid.to_owned(), name.to_owned()))
-                .or_default() += 1;
+            *log.calls.entry((pid.clone(), name.to_owned())).or_default() += 1;
             if let Some(layer) = LAYERS.into_iter().find(|layer| whole.starts_with(layer))
                 && succeeded
             {

@@ -1,6 +1,7 @@
 //! What an exec does, as strace(1) sees it.
 #![allow(clippy::unwrap_used, reason = "in a test, a panic is how it fails")]
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::process::{Command, Stdio};
 
@@ -24,16 +25,33 @@ pub fn trace(target: &Target, arguments: &[&str]) -> Vec<(String, String)> {
     succeed(command);
     let text = fs::read_to_string(&log).unwrap();
     fs::remove_dir_all(directory).unwrap();
-    text.lines()
-        .filter_map(|line| {
-            let (pid, call) = line.split_once(' ')?;
-            Some((pid.to_owned(), call.trim_start().to_owned()))
-        })
-        .collect()
+    calls(&text)
+}
+
+/// The calls of a log of strace(1), each whole: strace writes a call in two lines
+/// when another process makes one meanwhile. A call that never returned is left out.
+pub fn calls(log: &str) -> Vec<(String, String)> {
+    let mut unfinished: BTreeMap<&str, &str> = BTreeMap::new();
+    let mut calls = Vec::new();
+    for line in log.lines() {
+        let Some((pid, call)) = line.split_once(' ') else {
+            continue;
+        };
+        let call = call.trim_start();
+        if let Some(begun) = call.strip_suffix(" <unfinished ...>") {
+            unfinished.insert(pid, begun);
+        } else if let Some(resumed) = call.strip_prefix("<... ") {
+            let begun = unfinished.remove(pid).unwrap_or_default();
+            let rest = resumed.split_once("resumed>").map_or("", |(_, rest)| rest);
+            calls.push((pid.to_owned(), format!("{begun}{rest}")));
+        } else {
+            calls.push((pid.to_owned(), call.to_owned()));
+        }
+    }
+    calls
 }
 
 /// The name of a call in a line of a trace.
 pub fn name(call: &str) -> &str {
-    let call = call.strip_prefix("<... ").unwrap_or(call);
     call.split(['(', ' ']).next().unwrap_or("")
 }
