@@ -18,6 +18,8 @@ use std::os::fd::OwnedFd;
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::OnceLock;
 
 use support::protocol_a::config;
 use support::tracer::{self, Action, Stop};
@@ -309,6 +311,113 @@ fn a_target_in_a_user_namespace_is_given_nothing_either() {
     }
 }
 
+/// A process that stops the child at its first instruction and takes a copy of its
+/// sockets: one is the helper's own, to the verifier.
+struct Thief {
+    process: std::process::Child,
+    says: BufReader<std::process::ChildStdout>,
+}
+
+impl Thief {
+    /// It has copied the sockets by then, and goes on while the child does.
+    fn of(child: i32, victim: u32, question: &str) -> Self {
+        static BUILT: OnceLock<PathBuf> = OnceLock::new();
+        let program = BUILT.get_or_init(|| {
+            let program = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("ask");
+            let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/ask.c");
+            let mut gcc = Command::new("gcc");
+            gcc.args(["-O1", "-static", "-Wall", "-Werror", "-o"]);
+            gcc.arg(&program).arg(source);
+            support::succeed(gcc);
+            program
+        });
+        let mut asking = Command::new(program);
+        asking.args([&child.to_string(), &victim.to_string(), question]);
+        let mut process = asking
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut says = BufReader::new(process.stdout.take().unwrap());
+        let mut sockets = String::new();
+        says.read_line(&mut sockets).unwrap();
+        assert!(sockets.as_str() > "sockets 0\n", "{sockets}: no proof");
+        Self { process, says }
+    }
+
+    /// The answers that it got.
+    fn answers(mut self) -> String {
+        let mut answers = String::new();
+        self.says.read_to_string(&mut answers).unwrap();
+        // The tracer waits for every child, and may have waited for this one.
+        let _ = self.process.wait();
+        answers
+    }
+}
+
+/// Whether a process was born in the target's pid namespace, as the child is.
+fn is_born_inside(pid: i32, target: &Target) -> bool {
+    let link = |pid: i32| fs::read_link(format!("/proc/{pid}/ns/pid")).ok();
+    let own = fs::read_link("/proc/self/ns/pid").ok();
+    let link_of = link(pid);
+    link_of.is_some() && link_of != own && link_of == link(target.pid())
+}
+
+/// The verifier can move any process of the host to the target's cgroup, and sends a
+/// directory of any in protocol A: `/proc/1/root` lies below that of process 1.
+#[test]
+fn the_verifier_answers_nobody_but_the_helper() {
+    if support::left_out_without_root("the_verifier_answers_nobody_but_the_helper") {
+        return;
+    }
+    let mut victim = Command::new("sleep").arg("1000").spawn().unwrap();
+    for (protocol_a, questions) in [(false, ["O", "M"]), (true, ["O", "H"])] {
+        for question in questions {
+            let target = Target::new();
+            let directory = temporary_directory("steps-ask");
+            let open = |name: &str| fs::File::create(directory.join(name)).unwrap();
+            let mut thief = None;
+            let look = |stop: Stop| {
+                if thief.is_none() && stop.result.is_none() && is_born_inside(stop.pid, &target) {
+                    thief = Some(Thief::of(stop.pid, victim.id(), question));
+                }
+                Action::Go
+            };
+            let pid = target.pid().to_string();
+            let (ours, theirs) = UnixStream::pair().unwrap();
+            let ended = if protocol_a {
+                let words = [NSEXEC, "init"];
+                let prepare = |command: &mut Command| runtimes(command, &pid, theirs.into());
+                tracer::run_prepared(&words, prepare, open("out"), open("err"), look)
+            } else {
+                let words = [NSEXEC, "-t", &pid, "--", "/bin/true"];
+                tracer::run(&words, open("out"), open("err"), look)
+            };
+            drop(ours);
+            fs::remove_dir_all(directory).unwrap();
+            let answers = thief.unwrap().answers();
+            assert_eq!(answers, "", "{question}: the verifier answered");
+            assert_ne!(ended.status, 0, "{question}: the verifier went on");
+        }
+    }
+    let _ = victim.kill();
+    let _ = victim.wait();
+}
+
+/// The command of a runtime that speaks protocol A on this socket.
+fn runtimes(command: &mut Command, pid: &str, socket: OwnedFd) {
+    use command_fds::{CommandFdExt, FdMapping};
+    let mapping = FdMapping {
+        parent_fd: socket,
+        child_fd: 3,
+    };
+    command.fd_mappings(vec![mapping]).unwrap();
+    command
+        .env("_LIBCONTAINER_INITPID", pid)
+        .env("_LIBCONTAINER_INITPIPE", "3")
+        .env("_LIBCONTAINER_INITTYPE", "setns");
+}
+
 #[expect(
     clippy::disallowed_methods,
     reason = "the runtime's side waits while the tracer works"
@@ -347,18 +456,7 @@ fn protocol_a_holds_nothing_that_leads_out() {
             (line, answer)
         });
         let pid = target.pid().to_string();
-        let prepare = |command: &mut std::process::Command| {
-            use command_fds::{CommandFdExt, FdMapping};
-            let mapping = FdMapping {
-                parent_fd: OwnedFd::from(theirs),
-                child_fd: 3,
-            };
-            command.fd_mappings(vec![mapping]).unwrap();
-            command
-                .env("_LIBCONTAINER_INITPID", &pid)
-                .env("_LIBCONTAINER_INITPIPE", "3")
-                .env("_LIBCONTAINER_INITTYPE", "setns");
-        };
+        let prepare = |command: &mut Command| runtimes(command, &pid, theirs.into());
         let words = [NSEXEC, "init"];
         let look_at = |stop| look.look(stop);
         let ended = tracer::run_prepared(&words, prepare, open("out"), open("err"), look_at);

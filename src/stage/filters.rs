@@ -62,7 +62,7 @@ mod tests {
             (supervisor(), own_calls::SUPERVISOR, 20),
             (policy_child(), own_calls::POLICY_CHILD, 12),
             (explainer(), own_calls::EXPLAINER, 20),
-            (verifier(), own_calls::VERIFIER, 16),
+            (verifier(), own_calls::VERIFIER, 17),
         ] {
             assert!(calls.len() <= most, "{}", calls.len());
             let filter = filter.expect("a program");

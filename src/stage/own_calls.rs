@@ -52,6 +52,7 @@ pub(crate) const VERIFIER: &[&str] = &[
     "openat",
     "newfstatat",
     "statx",
+    "recvmsg",
     "sendmsg",
     "open_tree",
     "brk",

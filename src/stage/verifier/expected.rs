@@ -225,6 +225,11 @@ impl Surroundings {
         })
     }
 
+    /// The only process that may ask.
+    pub(super) fn helper(&self) -> Pid {
+        self.helper
+    }
+
     /// How many seccomp filters the helper had.
     pub(super) fn filters(&self) -> u32 {
         self.status.seccomp_filters

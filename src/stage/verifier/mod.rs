@@ -6,6 +6,10 @@
 //! `/proc/sys`, and whoever may trace the child could follow them out of the target
 //! through `/proc/CHILD/fd`.
 //!
+//! It answers the helper alone. The child is born with a copy of the helper's end of
+//! the socket, and whoever may trace the child has it then: a question of any other
+//! process, about any process of the host, ends the verifier instead.
+//!
 //! | process | does |
 //! |---|---|
 //! | helper | clones the verifier, joins, clones the child, names it to the verifier |
@@ -22,7 +26,8 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
 use nix::errno::Errno;
 use nix::sys::socket::{
-    AddressFamily, ControlMessageOwned, MsgFlags, SockFlag, SockType, recvmsg, socketpair,
+    AddressFamily, ControlMessageOwned, MsgFlags, SockFlag, SockType, recvmsg, setsockopt,
+    socketpair, sockopt::PassCred,
 };
 
 use super::cannot_clone::cannot_make;
@@ -119,6 +124,9 @@ impl Verifier {
             SockFlag::SOCK_CLOEXEC,
         )
         .map_err(failed)?;
+        // The child is born with a copy of the helper's end: the verifier is told
+        // who asks.
+        setsockopt(&theirs, PassCred, &true).map_err(failed)?;
         let mask = signal::block_all().map_err(failed)?;
         let side =
             clone(Parentage::Own).map_err(cannot_make("the process that verifies the program"))?;

@@ -1,10 +1,12 @@
 //! The verifier's process: answers two questions about one child, and ends.
 
-use std::io::IoSlice;
+use std::io::{IoSlice, IoSliceMut};
 use std::os::fd::{AsRawFd, OwnedFd};
 
 use nix::errno::Errno;
-use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
+use nix::sys::socket::{
+    ControlMessage, ControlMessageOwned, MsgFlags, UnixCredentials, recvmsg, sendmsg,
+};
 
 use super::expected::{Expected, Refusal, Surroundings};
 use super::{CHECK, HAND_OVER, MAX_MESSAGE, MOUNT, MOVE, NO, OPEN, Outside, YES};
@@ -25,7 +27,7 @@ pub(super) fn run(socket: &OwnedFd, outside: &Outside<'_>, surroundings: &Surrou
     }
     let mut message = vec![0; MAX_MESSAGE];
     loop {
-        let length = match nix::unistd::read(socket, &mut message) {
+        let length = match receive(socket, &mut message, surroundings.helper()) {
             Ok(0) => exit_now(0),
             Ok(length) => length,
             Err(Errno::EINTR) => continue,
@@ -69,6 +71,30 @@ pub(super) fn run(socket: &OwnedFd, outside: &Outside<'_>, surroundings: &Surrou
         if answered.is_err() {
             exit_now(1);
         }
+    }
+}
+
+/// The next question of the helper; 0: its end of the socket is closed.
+///
+/// # Errors
+/// EPERM: another process asks. The kernel says who: a process can only name another
+/// one in its stead that it sees in its own pid namespace, as root of the host.
+fn receive(socket: &OwnedFd, message: &mut [u8], helper: Pid) -> Result<usize, Errno> {
+    // Room for the sender and no descriptors: the kernel then gives none.
+    let mut space = nix::cmsg_space!(UnixCredentials);
+    let mut parts = [IoSliceMut::new(message)];
+    let flags = MsgFlags::MSG_CMSG_CLOEXEC;
+    let received = recvmsg::<()>(socket.as_raw_fd(), &mut parts, Some(&mut space), flags)?;
+    if received.bytes == 0 {
+        return Ok(0);
+    }
+    let sender = received.cmsgs()?.find_map(|control| match control {
+        ControlMessageOwned::ScmCredentials(sender) => Some(sender.pid()),
+        _ => None,
+    });
+    match sender {
+        Some(sender) if sender == helper.get() => Ok(received.bytes),
+        _ => Err(Errno::EPERM),
     }
 }
 

@@ -1,0 +1,47 @@
+/* ask CHILD VICTIM QUESTION: copies the sockets for messages that a stopped process holds, and
+ * asks on each what only the helper may ask of its verifier, about another process.
+ * Prints how many sockets there are once it has copied them, and each answer. */
+#define _GNU_SOURCE
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+int main(int argc, char **argv)
+{
+	if (argc != 4)
+		return 2;
+	int child = syscall(SYS_pidfd_open, atoi(argv[1]), 0), victim = atoi(argv[2]);
+	struct pollfd sockets[8];
+	int count = 0;
+	for (int number = 0; number < 64 && count < 8; number++) {
+		int fd = syscall(SYS_pidfd_getfd, child, number, 0), type = 0;
+		socklen_t length = sizeof type;
+		if (fd >= 0 && getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &length) == 0 &&
+		    type == SOCK_SEQPACKET)
+			sockets[count++] = (struct pollfd){ .fd = fd, .events = POLLIN };
+	}
+	printf("sockets %d\n", count);
+	fflush(stdout);
+	char question[5] = { argv[3][0] };
+	memcpy(question + 1, &victim, 4);
+	for (int i = 0; i < count; i++)
+		send(sockets[i].fd, question, sizeof question, MSG_NOSIGNAL);
+	/* Until the verifier ends, which ends every socket to it; a second at most. */
+	for (int round = 0; round < 1000; round++) {
+		if (poll(sockets, count, 1000) == 0)
+			break;
+		for (int i = 0; i < count; i++) {
+			char answer[256];
+			ssize_t got = recv(sockets[i].fd, answer, sizeof answer, MSG_DONTWAIT);
+			if (got > 0)
+				printf("answer %c\n", answer[0]);
+			if (got == 0)
+				sockets[i].fd = -1;
+		}
+	}
+	return 0;
+}
