@@ -14,14 +14,14 @@ use std::io;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use nsexec::policy::manifest;
-use nsexec::policy::resolved::Capabilities;
-use nsexec::policy::{builtin_context, builtin_text};
-use nsexec::seccomp::compile::compile;
-use nsexec::seccomp::oci::{self, Context};
-use nsexec::seccomp::profile::Profile;
-use nsexec::seccomp::program::Program;
-use nsexec::seccomp::table::Arch;
+use nsexec_policy_engine::policy::manifest;
+use nsexec_policy_engine::policy::resolved::Capabilities;
+use nsexec_policy_engine::seccomp::compile::compile;
+use nsexec_policy_engine::seccomp::oci::{self, Context};
+use nsexec_policy_engine::seccomp::profile::Profile;
+use nsexec_policy_engine::seccomp::program::Program;
+use nsexec_policy_engine::seccomp::table::Arch;
+use nsexec_shipped_policies::{builtin_context, builtin_text};
 use oracle::libseccomp::{HEADER, Libseccomp, Search};
 use oracle::stacked::Stacked;
 use oracle::timing::{Loaded, loads};
@@ -142,7 +142,7 @@ impl Docker {
     }
 }
 
-fn wrong(fault: nsexec::error::Fault<oci::Reason>) -> io::Error {
+fn wrong(fault: nsexec_text::Fault<oci::Reason>) -> io::Error {
     io::Error::other(fault.reason.to_string())
 }
 

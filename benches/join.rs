@@ -18,8 +18,8 @@ use command_fds::{CommandFdExt, FdMapping};
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::waitpid;
 use nix::unistd::Pid;
-use nsexec::wire::netlink::{Bootstrap, encode};
-use nsexec::wire::{clone_flags, ns_paths};
+use nsexec_protocol::netlink::{Bootstrap, encode};
+use nsexec_protocol::{clone_flags, ns_paths};
 
 #[path = "../xtask/src/root.rs"]
 mod root;

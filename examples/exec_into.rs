@@ -9,8 +9,8 @@ use std::ffi::CString;
 use std::os::unix::ffi::OsStringExt;
 use std::process::ExitCode;
 
-use nsexec::request::{Pid, PolicyChoice, TargetId};
 use nsexec::{Ended, Error, Plan, Request, protect_own_file};
+use nsexec_request::{Pid, PolicyChoice, TargetId};
 
 fn main() -> ExitCode {
     let mut arguments = std::env::args_os().skip(1);

@@ -9,6 +9,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::features;
 use crate::plan::Plan;
 use crate::request::{Request, Selection, TargetId};
+use crate::runtime_text::ForRuntime;
 use crate::stage::clean;
 use crate::stage::own_file::{self, protect_own_file};
 use crate::stage::policy_choice::{self, Door};
@@ -17,7 +18,6 @@ use crate::stage::supervise::Ended;
 use crate::sys::process;
 use crate::sys::signal::{self, CallersSignals};
 use crate::target::Procfs;
-use crate::wire::runtime_text::ForRuntime;
 use crate::wire::{argv, env};
 
 /// Runs nsexec as a program; the value is the exit status.
@@ -64,7 +64,7 @@ fn finish(result: Result<()>, status: impl Fn(&Error) -> u8) -> u8 {
 }
 
 fn through_command_line() -> u8 {
-    let command = match cli::parse(std::env::args_os().skip(1)) {
+    let command = match cli::read(std::env::args_os().skip(1)).map_err(Error::from) {
         Ok(command) => command,
         Err(error) => return finish(Err(error), Error::exit_status),
     };

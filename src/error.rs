@@ -1,13 +1,12 @@
-//! What can go wrong, and what the caller is told.
+//! The error of this crate.
 //!
 //! An [`Error`] is opaque: a small [`ErrorKind`] to act on, one exit status a
 //! kind, and two sentences for people: what was wrong, and what would be right.
 
 use std::error::Error as StdError;
 use std::fmt::{self, Write as _};
-use std::ops::Range;
 
-use crate::printable::Escaping;
+use nsexec_text::printable::Escaping;
 
 /// The result of everything in this crate that can fail.
 pub type Result<T> = std::result::Result<T, Error>;
@@ -173,31 +172,23 @@ impl StdError for Error {
     }
 }
 
-/// What a parser found wrong: the place in its input, and the reason.
-///
-/// The reason is an enum of the parser's own, so that tests and callers match
-/// on it; its `Display` is the English.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Fault<R> {
-    /// The bytes of the input that are wrong.
-    pub span: Range<usize>,
-    /// Why they are.
-    pub reason: R,
-}
-
-impl<R> Fault<R> {
-    pub(crate) fn new(span: Range<usize>, reason: R) -> Self {
-        Self { span, reason }
+impl From<nsexec_policy_engine::policy::resolve::PolicyFault> for Error {
+    fn from(fault: nsexec_policy_engine::policy::resolve::PolicyFault) -> Self {
+        Self::new(ErrorKind::Policy, "the policy is wrong")
+            .because(fault)
+            .right("docs/policy-format.md has the format")
     }
 }
 
-impl<R: fmt::Display> fmt::Display for Fault<R> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} (at byte {})", self.reason, self.span.start)
+impl From<nsexec_command_line::UsageFault> for Error {
+    fn from(fault: nsexec_command_line::UsageFault) -> Self {
+        let error = Self::new(ErrorKind::Usage, fault.to_string());
+        match fault.right() {
+            Some(right) => error.right(right),
+            None => error,
+        }
     }
 }
-
-impl<R: fmt::Display + fmt::Debug> StdError for Fault<R> {}
 
 #[cfg(test)]
 mod tests {

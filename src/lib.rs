@@ -1,24 +1,23 @@
 //! Runs a program inside the namespaces of another process, and never loses a
 //! layer: see docs/design.md for the picture and [`Request`] for the start.
 
-pub mod cli;
 mod entry;
 pub mod error;
 mod features;
-pub mod json;
 mod landlock;
 pub mod library;
 mod plan;
-pub mod policy;
-mod printable;
-pub mod procfs;
-pub mod request;
-pub mod seccomp;
+mod runtime_text;
 mod stage;
 mod sys;
 mod target;
-pub mod userdb;
-pub mod wire;
+
+pub use nsexec_request as request;
+
+use nsexec_command_line as cli;
+use nsexec_kernel_text::{procfs, userdb};
+use nsexec_policy_engine::{policy, seccomp};
+use nsexec_protocol as wire;
 
 pub use entry::main;
 pub use error::{Error, ErrorKind, Result};

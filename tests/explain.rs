@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Mutex;
 
-use nsexec::seccomp::table::Arch;
+use nsexec_policy_engine::seccomp::table::Arch;
 use support::{Target, run, succeed, temporary_directory, text};
 
 /// A call, and where the refusal has to be looked for.
@@ -643,12 +643,12 @@ fn auditing() -> u32 {
     let flags = SockFlag::SOCK_CLOEXEC;
     let protocol = SockProtocol::NetlinkAudit;
     let socket = socket(AddressFamily::Netlink, SockType::Raw, flags, protocol).unwrap();
-    let request = nsexec::wire::audit::get_status();
+    let request = nsexec_kernel_text::audit::get_status();
     send(socket.as_raw_fd(), &request, MsgFlags::empty()).unwrap();
     let mut buffer = [0; 4096];
     let length = recv(socket.as_raw_fd(), &mut buffer, MsgFlags::empty()).unwrap();
-    let messages = nsexec::wire::audit::messages(&buffer[..length]).unwrap();
-    nsexec::wire::audit::enabled(messages[0].payload).unwrap()
+    let messages = nsexec_kernel_text::audit::messages(&buffer[..length]).unwrap();
+    nsexec_kernel_text::audit::enabled(messages[0].payload).unwrap()
 }
 
 #[test]

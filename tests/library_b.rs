@@ -9,10 +9,10 @@ use std::path::Path;
 use std::process::Command;
 
 use nix::sys::wait::WaitStatus;
-use nsexec::procfs::id_map;
-use nsexec::request::Namespace;
-use nsexec::wire::netlink::{Bootstrap, Mapping, encode};
-use nsexec::wire::{ns_paths, time_offsets};
+use nsexec_kernel_text::procfs::id_map;
+use nsexec_protocol::netlink::{Bootstrap, Mapping, encode};
+use nsexec_protocol::{ns_paths, time_offsets};
+use nsexec_request::Namespace;
 use support::protocol_b::{Exec, Outcome, REST, joining, nothing, pids};
 use support::runtime::{Link, compile, prefix, runtime};
 use support::{Target, succeed};

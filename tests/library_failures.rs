@@ -7,10 +7,10 @@ use std::collections::BTreeSet;
 
 use nix::errno::Errno;
 use nix::sys::wait::waitpid;
-use nsexec::procfs::id_map;
-use nsexec::request::Namespace;
-use nsexec::wire::netlink::{Bootstrap, Mapping};
-use nsexec::wire::{ns_paths, time_offsets};
+use nsexec_kernel_text::procfs::id_map;
+use nsexec_protocol::netlink::{Bootstrap, Mapping};
+use nsexec_protocol::{ns_paths, time_offsets};
+use nsexec_request::Namespace;
 use support::protocol_b::{Exec, Outcome, nothing};
 use support::runtime::{Link, runtime};
 use support::share::share;

@@ -16,7 +16,7 @@ use nix::errno::Errno;
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
-use nsexec::wire::netlink::encode;
+use nsexec_protocol::netlink::encode;
 use support::Target;
 use support::protocol_a::{become_subreaper, hand_over, pid_of};
 use support::protocol_b::{joining, pids};

@@ -18,10 +18,10 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-use nsexec::cli::options;
-use nsexec::policy::capability::CapabilitySet;
-use nsexec::policy::resolved::{Capabilities, Follow};
-use nsexec::policy::{BUILTIN_NAMES, builtin};
+use nsexec_command_line::options;
+use nsexec_kernel_text::capability::CapabilitySet;
+use nsexec_policy_engine::policy::resolved::{Capabilities, Follow};
+use nsexec_shipped_policies::{BUILTIN_NAMES, builtin};
 use support::cgroup::Cgroup;
 use support::{Build, NSEXEC, OUTSIDE, Target, succeed, temporary_directory, text};
 

@@ -8,11 +8,11 @@ mod support;
 use std::fs;
 use std::process::Command;
 
-use nsexec::policy::builtin;
-use nsexec::policy::resolved::{Layer, ResolvedPolicy};
-use nsexec::seccomp::interpret::{Call, run_stacked};
-use nsexec::seccomp::program::Program;
-use nsexec::seccomp::table::Arch;
+use nsexec_policy_engine::policy::resolved::{Layer, ResolvedPolicy};
+use nsexec_policy_engine::seccomp::interpret::{Call, run_stacked};
+use nsexec_policy_engine::seccomp::program::Program;
+use nsexec_policy_engine::seccomp::table::Arch;
+use nsexec_shipped_policies::builtin;
 use support::protocol_a::{Exec, config};
 use support::{Target, succeed, temporary_directory};
 
@@ -226,7 +226,7 @@ fn every_shipped_policy_has_been_executed() {
         "libcontainer",
         "libcontainer-privileged",
     ];
-    let mut shipped = nsexec::policy::BUILTIN_NAMES.to_vec();
+    let mut shipped = nsexec_shipped_policies::BUILTIN_NAMES.to_vec();
     shipped.sort_unstable();
     let mut executed = executed.to_vec();
     executed.sort_unstable();

@@ -9,7 +9,7 @@ use std::io::{Seek, Write};
 use std::os::fd::OwnedFd;
 use std::process::Command;
 
-use nsexec::seccomp::table::Arch;
+use nsexec_policy_engine::seccomp::table::Arch;
 use serde_json::{Value, json};
 use support::protocol_a::hand_over;
 use support::{NSEXEC, Target, fail, run, succeed, temporary_directory, text};

@@ -5,12 +5,12 @@
 
 use std::collections::BTreeMap;
 
-use nsexec::policy::capability::CapabilitySet;
-use nsexec::policy::resolve::PolicyFault;
-use nsexec::policy::resolved::ResolvedPolicy;
-use nsexec::policy::text::PolicyText;
-use nsexec::seccomp::oci::Context;
-use nsexec::seccomp::table::Arch;
+use nsexec_kernel_text::capability::CapabilitySet;
+use nsexec_policy_engine::policy::resolve::PolicyFault;
+use nsexec_policy_engine::policy::resolved::ResolvedPolicy;
+use nsexec_policy_engine::policy::text::PolicyText;
+use nsexec_policy_engine::seccomp::oci::Context;
+use nsexec_policy_engine::seccomp::table::Arch;
 
 const ROWS: &str = include_str!("data/wrong_policies.txt");
 

@@ -10,7 +10,7 @@ use std::ffi::{CStr, c_char};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use nsexec::library::{Options, enter};
-use nsexec::wire::log_escape::Escaped;
+use nsexec_protocol::log_escape::Escaped;
 
 /// Set before [`nsexec`] is called, by the one thread that there is.
 static CEILING: AtomicBool = AtomicBool::new(false);

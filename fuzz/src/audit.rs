@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use nsexec::wire::audit::{Fact, messages, record};
+use nsexec_kernel_text::audit::{Fact, messages, record};
 
 /// A datagram; then its text as a record of each kind, and that printed again.
 pub fn audit_record(input: &[u8]) {

@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 use std::ffi::CStr;
 
-use nsexec::request::Pid;
-use nsexec::wire::log_line::{Level, Line, MAX_LINE, Stage};
-use nsexec::wire::netlink::{self, Attribute, Bootstrap, HEADER, Reason};
-use nsexec::wire::{id_map_lines as maps, ns_paths as paths, time_offsets as offsets};
+use nsexec_protocol::log_line::{Level, Line, MAX_LINE, Stage};
+use nsexec_protocol::netlink::{self, Attribute, Bootstrap, HEADER, Reason};
+use nsexec_protocol::{id_map_lines as maps, ns_paths as paths, time_offsets as offsets};
+use nsexec_request::Pid;
 
 /// A bootstrap message: the input as it is, and as a script of attributes that
 /// are framed for it.
@@ -21,7 +21,7 @@ pub fn netlink(input: &[u8]) {
     whole_message(&whole);
 }
 
-fn decode(whole: &[u8]) -> Result<Bootstrap, nsexec::error::Fault<Reason>> {
+fn decode(whole: &[u8]) -> Result<Bootstrap, nsexec_text::Fault<Reason>> {
     let (head, payload) = whole.split_at(HEADER.min(whole.len()));
     netlink::message(netlink::header(head)?, payload)
 }

@@ -1,9 +1,9 @@
 //! A profile and the program that it becomes answer alike.
 
-use nsexec::seccomp::compile::{compile, return_value};
-use nsexec::seccomp::interpret::{Call, run};
-use nsexec::seccomp::profile::{Action, Comparison, Condition, Profile, Rule, When};
-use nsexec::seccomp::table::Arch;
+use nsexec_policy_engine::seccomp::compile::{compile, return_value};
+use nsexec_policy_engine::seccomp::interpret::{Call, run};
+use nsexec_policy_engine::seccomp::profile::{Action, Comparison, Condition, Profile, Rule, When};
+use nsexec_policy_engine::seccomp::table::Arch;
 
 /// Bytes as a profile of a few rules, and calls at and beside what they compare.
 pub fn filter(input: &[u8]) {

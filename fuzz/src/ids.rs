@@ -3,8 +3,8 @@
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
 
-use nsexec::cli::{arguments, number, read};
-use nsexec::request::IdChoice;
+use nsexec_command_line::{arguments, number, read};
+use nsexec_request::IdChoice;
 
 /// `PID:INODE`, and an id.
 pub fn ids(input: &[u8]) {

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use nsexec::policy::capability::CapabilitySet;
-use nsexec::seccomp::oci::{self, Context};
-use nsexec::seccomp::table::Arch;
+use nsexec_kernel_text::capability::CapabilitySet;
 use nsexec_policy::import::{
     Fault, Imported, MAX_BYTES, MAX_ENTRIES, firecracker, kafel, minijail, systemd,
 };
+use nsexec_policy_engine::seccomp::oci::{self, Context};
+use nsexec_policy_engine::seccomp::table::Arch;
 
 /// A minijail policy.
 pub fn import_minijail(input: &[u8]) {

@@ -1,16 +1,16 @@
 //! Policies: manifest, seccomp profile, Landlock rules, and the encoded form.
 
-use nsexec::policy::capability::CapabilitySet;
-use nsexec::policy::encode;
-use nsexec::policy::landlock_file::{self, Form, Landlock};
-use nsexec::policy::manifest::FileName;
-use nsexec::policy::resolve::{FileFault, Files, compile};
-use nsexec::policy::resolved::{ResolvedPolicy, Right};
-use nsexec::seccomp::oci::{self, Context};
-use nsexec::seccomp::profile::Profile;
-use nsexec::seccomp::program::Program;
-use nsexec::seccomp::table::Arch;
-use nsexec::seccomp::{compile as compiler, interpret};
+use nsexec_kernel_text::capability::CapabilitySet;
+use nsexec_policy_engine::policy::encode;
+use nsexec_policy_engine::policy::landlock_file::{self, Form, Landlock};
+use nsexec_policy_engine::policy::manifest::FileName;
+use nsexec_policy_engine::policy::resolve::{FileFault, Files, compile};
+use nsexec_policy_engine::policy::resolved::{ResolvedPolicy, Right};
+use nsexec_policy_engine::seccomp::oci::{self, Context};
+use nsexec_policy_engine::seccomp::profile::Profile;
+use nsexec_policy_engine::seccomp::program::Program;
+use nsexec_policy_engine::seccomp::table::Arch;
+use nsexec_policy_engine::seccomp::{compile as compiler, interpret};
 
 /// The files of a manifest: the shortest that are right.
 struct Few;

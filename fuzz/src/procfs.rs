@@ -1,6 +1,6 @@
 //! The readers of /proc.
 
-use nsexec::procfs::{cgroup, environ, id_map, mountinfo, stat, status};
+use nsexec_kernel_text::procfs::{cgroup, environ, id_map, mountinfo, stat, status};
 
 /// /proc/PID/stat
 pub fn proc_stat(input: &[u8]) {

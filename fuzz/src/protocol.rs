@@ -2,8 +2,8 @@
 
 use std::ffi::CString;
 
-use nsexec::request::PolicyChoice;
-use nsexec::wire::{argv as words, env as variables, init_config as config};
+use nsexec_protocol::{argv as words, env as variables, init_config as config};
+use nsexec_request::PolicyChoice;
 use serde_json::{Value, json};
 
 /// Lines of `KEY=VALUE` as an environment.
@@ -81,7 +81,7 @@ fn print(config: &config::InitConfig) -> Value {
     let pair = |(key, value): &(CString, CString)| format!("{}={}", text(key), text(value));
     let env: Vec<String> = config.env.iter().map(pair).collect();
     let capabilities: Vec<String> = config.capabilities.iter().map(|c| c.to_string()).collect();
-    let limit = |limit: &nsexec::policy::resolved::Rlimit| json!({ "type": limit.resource, "hard": limit.hard, "soft": limit.soft });
+    let limit = |limit: &nsexec_policy_engine::policy::resolved::Rlimit| json!({ "type": limit.resource, "hard": limit.hard, "soft": limit.soft });
     let rlimits: Vec<Value> = config.rlimits.iter().map(limit).collect();
     let groups: Vec<String> = config
         .additional_groups
@@ -106,11 +106,11 @@ fn print(config: &config::InitConfig) -> Value {
     })
 }
 
-fn seccomp(config: &nsexec::seccomp::libcontainer::Config) -> Value {
+fn seccomp(config: &nsexec_policy_engine::seccomp::libcontainer::Config) -> Value {
     let syscalls = config.syscalls.as_ref().map(|syscalls| {
-        let print = |syscall: &nsexec::seccomp::libcontainer::Syscall| {
+        let print = |syscall: &nsexec_policy_engine::seccomp::libcontainer::Syscall| {
             let args = syscall.args.as_ref().map(|args| {
-                let print = |arg: &nsexec::seccomp::libcontainer::Arg| {
+                let print = |arg: &nsexec_policy_engine::seccomp::libcontainer::Arg| {
                     json!({
                         "index": arg.index,
                         "value": arg.value,

@@ -1,12 +1,12 @@
 //! Programs of classic BPF as bytes.
 
-use nsexec::policy::needs::denied_by_added;
-use nsexec::seccomp::interpret::{Call, run};
-use nsexec::seccomp::limit;
-use nsexec::seccomp::partial::{PartialCall, answers};
-use nsexec::seccomp::program::Program;
-use nsexec::seccomp::raw::{self, Filter};
-use nsexec::seccomp::table::Arch;
+use nsexec_policy_engine::policy::needs::denied_by_added;
+use nsexec_policy_engine::seccomp::interpret::{Call, run};
+use nsexec_policy_engine::seccomp::limit;
+use nsexec_policy_engine::seccomp::partial::{PartialCall, answers};
+use nsexec_policy_engine::seccomp::program::Program;
+use nsexec_policy_engine::seccomp::raw::{self, Filter};
+use nsexec_policy_engine::seccomp::table::Arch;
 
 /// What is taken is its bytes, runs on any call, and answers nothing that it was
 /// not known to answer; what is refused is refused at a place of the input.

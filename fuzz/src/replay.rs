@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use nsexec::policy::landlock_file::Form;
 use nsexec_policy::import;
+use nsexec_policy_engine::policy::landlock_file::Form;
 
 /// What a target does with an input.
 type Property = fn(&[u8]);
@@ -103,32 +103,38 @@ fn targets_corpora_and_files_are_the_same() {
 fn seeds_are_good_inputs() {
     let read =
         |target: &str, file: &str| fs::read(root().join("corpus").join(target).join(file)).unwrap();
-    assert!(nsexec::wire::init_config::parse(&read("init_config", "sample")).is_ok());
+    assert!(nsexec_protocol::init_config::parse(&read("init_config", "sample")).is_ok());
     for file in ["docker-default", "superset"] {
-        assert!(nsexec::seccomp::oci::parse(&read("seccomp_json", file)).is_ok());
+        assert!(nsexec_policy_engine::seccomp::oci::parse(&read("seccomp_json", file)).is_ok());
     }
     for (target, file, form) in [
         ("landlock_toml", "default", Form::Toml),
         ("landlock_toml", "all", Form::Toml),
         ("landlock_json", "all", Form::Json),
     ] {
-        assert!(nsexec::policy::landlock_file::parse(&read(target, file), form).is_ok());
+        assert!(
+            nsexec_policy_engine::policy::landlock_file::parse(&read(target, file), form).is_ok()
+        );
     }
-    assert!(nsexec::policy::manifest::parse(&read("policy_manifest", "default")).is_ok());
+    assert!(
+        nsexec_policy_engine::policy::manifest::parse(&read("policy_manifest", "default")).is_ok()
+    );
     for file in ["small", "default", "flags"] {
-        assert!(nsexec::policy::encode::decode(&read("policy_encoding", file)).is_ok());
+        assert!(
+            nsexec_policy_engine::policy::encode::decode(&read("policy_encoding", file)).is_ok()
+        );
     }
     let bootstrap = |file: &str| {
         let whole = read("netlink", file);
-        let (head, payload) = whole.split_at(nsexec::wire::netlink::HEADER);
-        nsexec::wire::netlink::message(nsexec::wire::netlink::header(head)?, payload)
+        let (head, payload) = whole.split_at(nsexec_protocol::netlink::HEADER);
+        nsexec_protocol::netlink::message(nsexec_protocol::netlink::header(head)?, payload)
     };
     for file in ["sample", "run", "flags"] {
         assert!(bootstrap(file).is_ok(), "{file}");
     }
-    assert!(nsexec::wire::ns_paths::parse(&read("ns_paths", "exec")).is_ok());
-    assert!(nsexec::wire::id_map_lines::parse(&read("id_map_lines", "two")).is_ok());
-    assert!(nsexec::wire::time_offsets::parse(&read("time_offsets", "both")).is_ok());
+    assert!(nsexec_protocol::ns_paths::parse(&read("ns_paths", "exec")).is_ok());
+    assert!(nsexec_protocol::id_map_lines::parse(&read("id_map_lines", "two")).is_ok());
+    assert!(nsexec_protocol::time_offsets::parse(&read("time_offsets", "both")).is_ok());
     for file in ["namespace", "fork", "exec", "exit", "snapshot"] {
         assert!(nsexec_audit_abi::Event::decode(&read("audit_event", file)).is_ok());
     }
@@ -136,15 +142,15 @@ fn seeds_are_good_inputs() {
         let input = read("audit_report", file);
         assert!(nsexec_audit::report::read([(file.to_owned(), input.as_slice())]).is_ok());
     }
-    assert!(nsexec::procfs::stat::parse(&read("proc_stat", "sleep")).is_ok());
-    assert!(nsexec::procfs::status::parse(&read("proc_status", "sleep")).is_ok());
-    assert!(nsexec::procfs::mountinfo::parse(&read("proc_mountinfo", "small")).is_ok());
-    assert!(nsexec::seccomp::raw::parse(&read("raw_bpf", "docker-default")).is_ok());
+    assert!(nsexec_kernel_text::procfs::stat::parse(&read("proc_stat", "sleep")).is_ok());
+    assert!(nsexec_kernel_text::procfs::status::parse(&read("proc_status", "sleep")).is_ok());
+    assert!(nsexec_kernel_text::procfs::mountinfo::parse(&read("proc_mountinfo", "small")).is_ok());
+    assert!(nsexec_policy_engine::seccomp::raw::parse(&read("raw_bpf", "docker-default")).is_ok());
     assert!(import::firecracker::read(&read("import_firecracker", "one"), None).is_ok());
     assert!(import::kafel::read(&read("import_kafel", "sample")).is_ok());
     assert!(import::minijail::read(&read("import_minijail", "sample")).is_ok());
     assert!(import::systemd::read(&read("import_systemd", "unit")).is_ok());
-    assert!(nsexec::procfs::cgroup::parse(&read("proc_cgroup", "hybrid")).is_ok());
+    assert!(nsexec_kernel_text::procfs::cgroup::parse(&read("proc_cgroup", "hybrid")).is_ok());
 }
 
 /// What an importer refuses has a seed for each reason. There is none for

@@ -1,6 +1,6 @@
 //! passwd, group and user specifications.
 
-use nsexec::userdb::{Identity, UserSpec, group, needs, passwd, resolve, spec};
+use nsexec_kernel_text::userdb::{Identity, UserSpec, group, needs, passwd, resolve, spec};
 
 /// A specification, a passwd file and a group file, with NULs between them.
 pub fn userdb(input: &[u8]) {

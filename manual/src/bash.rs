@@ -4,8 +4,8 @@
 //! that are attached or not at all: it offers nsexec's options behind the program,
 //! and takes `/et` of `-m /et` for a file, which nsexec takes for the program.
 
-use nsexec::cli::options::{self, Name, Option as Known, Value};
-use nsexec::policy::BUILTIN_NAMES;
+use nsexec_command_line::options::{self, Name, Option as Known, Value};
+use nsexec_shipped_policies::BUILTIN_NAMES;
 
 /// The text of the script.
 pub(crate) fn script() -> Vec<u8> {

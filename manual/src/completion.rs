@@ -3,11 +3,11 @@
 use clap::builder::{PossibleValuesParser, ValueHint};
 use clap::{Arg, ArgAction, Command};
 use clap_complete::{Generator, Shell};
-use nsexec::cli::options::{self, Name, Option as Known, Value};
-use nsexec::policy::BUILTIN_NAMES;
 use nsexec_audit::arguments as audit;
 use nsexec_audit::commands as audit_commands;
+use nsexec_command_line::options::{self, Name, Option as Known, Value};
 use nsexec_policy::commands::{COMMANDS, Flag};
+use nsexec_shipped_policies::BUILTIN_NAMES;
 
 use crate::bash;
 

@@ -1,9 +1,9 @@
 //! Man pages: a text of `pages/`, with the tables put in.
 
-use nsexec::cli::options::{self, Option as Known, Value};
 use nsexec_audit::arguments as audit;
 use nsexec_audit::commands as audit_commands;
 use nsexec_audit::rules as audit_rules;
+use nsexec_command_line::options::{self, Option as Known, Value};
 use nsexec_policy::commands::{COMMANDS, Flag, capitalised};
 use roff::{Inline, Roff, bold, italic, roman};
 

@@ -8,7 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use nsexec::cli::options;
+use nsexec_command_line::options;
 use nsexec_policy::commands::COMMANDS;
 
 fn text(path: &str) -> String {

@@ -4,8 +4,8 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
-use nsexec::seccomp::program::{Instruction, Program};
-use nsexec::seccomp::table::Arch;
+use nsexec_policy_engine::seccomp::program::{Instruction, Program};
+use nsexec_policy_engine::seccomp::table::Arch;
 
 /// What the accumulator holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -149,7 +149,7 @@ fn returned(value: u32) -> String {
     match value >> 16 {
         0x7fff => "allow".to_owned(),
         0x7ffc => "allow and log".to_owned(),
-        0x0005 => match nsexec::seccomp::errno::name(data) {
+        0x0005 => match nsexec_policy_engine::seccomp::errno::name(data) {
             Some(name) => format!("errno {name}"),
             None => format!("errno {data}"),
         },

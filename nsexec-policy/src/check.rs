@@ -2,16 +2,18 @@
 
 use std::fmt::Write as _;
 
-use nsexec::policy::landlock_file;
-use nsexec::policy::manifest::FileName;
-use nsexec::policy::needs;
-use nsexec::policy::resolve::{FileFault, Files, MANIFEST, Place, PolicyFault, compile_with_parts};
-use nsexec::policy::resolved::Layer;
-use nsexec::seccomp::compile::compile;
-use nsexec::seccomp::oci::{self, Conditional, Context};
-use nsexec::seccomp::profile::{Profile, When};
-use nsexec::seccomp::program::Program;
-use nsexec::seccomp::table::Arch;
+use nsexec_policy_engine::policy::landlock_file;
+use nsexec_policy_engine::policy::manifest::FileName;
+use nsexec_policy_engine::policy::needs;
+use nsexec_policy_engine::policy::resolve::{
+    FileFault, Files, MANIFEST, Place, PolicyFault, compile_with_parts,
+};
+use nsexec_policy_engine::policy::resolved::Layer;
+use nsexec_policy_engine::seccomp::compile::compile;
+use nsexec_policy_engine::seccomp::oci::{self, Conditional, Context};
+use nsexec_policy_engine::seccomp::profile::{Profile, When};
+use nsexec_policy_engine::seccomp::program::Program;
+use nsexec_policy_engine::seccomp::table::Arch;
 
 use crate::Done;
 use crate::arguments::Words;
@@ -114,8 +116,8 @@ pub(crate) fn compiled(
     context: Context,
 ) -> Result<
     (
-        nsexec::policy::resolved::ResolvedPolicy,
-        nsexec::policy::resolve::Parts,
+        nsexec_policy_engine::policy::resolved::ResolvedPolicy,
+        nsexec_policy_engine::policy::resolve::Parts,
     ),
     Wrong,
 > {

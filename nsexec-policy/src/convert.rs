@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use nsexec::policy::resolve::Place;
+use nsexec_policy_engine::policy::resolve::Place;
 
 use crate::Done;
 use crate::arguments::Words;

@@ -3,14 +3,14 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
-use nsexec::policy::landlock_file::{self, Landlock};
-use nsexec::policy::manifest::Stage;
-use nsexec::policy::resolve::Parts;
-use nsexec::policy::resolved::ResolvedPolicy;
-use nsexec::seccomp::boundary;
-use nsexec::seccomp::oci::Context;
-use nsexec::seccomp::profile::{Action, Comparison, Profile, When};
-use nsexec::seccomp::table::Arch;
+use nsexec_policy_engine::policy::landlock_file::{self, Landlock};
+use nsexec_policy_engine::policy::manifest::Stage;
+use nsexec_policy_engine::policy::resolve::Parts;
+use nsexec_policy_engine::policy::resolved::ResolvedPolicy;
+use nsexec_policy_engine::seccomp::boundary;
+use nsexec_policy_engine::seccomp::oci::Context;
+use nsexec_policy_engine::seccomp::profile::{Action, Comparison, Profile, When};
+use nsexec_policy_engine::seccomp::table::Arch;
 
 use crate::Done;
 use crate::arguments::Words;

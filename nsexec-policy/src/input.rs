@@ -5,13 +5,13 @@ use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use nsexec::policy::capability::{Capability, CapabilitySet};
-use nsexec::policy::landlock_file::Form;
-use nsexec::policy::manifest::FileName;
-use nsexec::policy::resolve::{FileFault, Files};
-use nsexec::policy::{BUILTIN_NAMES, builtin_context, builtin_text};
-use nsexec::seccomp::oci::Context;
-use nsexec::seccomp::table::Arch;
+use nsexec_kernel_text::capability::{Capability, CapabilitySet};
+use nsexec_policy_engine::policy::landlock_file::Form;
+use nsexec_policy_engine::policy::manifest::FileName;
+use nsexec_policy_engine::policy::resolve::{FileFault, Files};
+use nsexec_policy_engine::seccomp::oci::Context;
+use nsexec_policy_engine::seccomp::table::Arch;
+use nsexec_shipped_policies::{BUILTIN_NAMES, builtin_context, builtin_text};
 
 use crate::arguments::Words;
 

@@ -3,16 +3,16 @@
 
 use std::fmt::Write as _;
 
-use nsexec::policy::landlock_file::{self, Landlock};
-use nsexec::policy::manifest::Stage;
-use nsexec::policy::resolve::Parts;
-use nsexec::policy::resolved::{
+use nsexec_policy_engine::policy::landlock_file::{self, Landlock};
+use nsexec_policy_engine::policy::manifest::Stage;
+use nsexec_policy_engine::policy::resolve::Parts;
+use nsexec_policy_engine::policy::resolved::{
     Capabilities, Environment, Follow, HandledRight, Keyring, LandlockRules, Layer, Layers,
     Process, Require, ResolvedPolicy,
 };
-use nsexec::seccomp::oci::{self, Conditional, Context, Want};
-use nsexec::seccomp::profile::Profile;
-use nsexec::seccomp::program::Program;
+use nsexec_policy_engine::seccomp::oci::{self, Conditional, Context, Want};
+use nsexec_policy_engine::seccomp::profile::Profile;
+use nsexec_policy_engine::seccomp::program::Program;
 use serde_json::{Value, json};
 
 use crate::Done;
@@ -276,7 +276,7 @@ fn counts(profile: &Profile, program: &Program, context: &Context) -> Value {
 
 fn rules_in_words(rules: &Landlock) -> String {
     let mut text = String::new();
-    let names = |rights: &[nsexec::policy::resolved::Right]| -> String {
+    let names = |rights: &[nsexec_policy_engine::policy::resolved::Right]| -> String {
         let names: Vec<&str> = rights.iter().map(|right| right.name()).collect();
         names.join(", ")
     };

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use nsexec::seccomp::errno;
-use nsexec::seccomp::meaning::Decider;
-use nsexec::seccomp::profile::{Action, Comparison, Condition, Profile, Rule, When};
-use nsexec::seccomp::table::Arch;
+use nsexec_policy_engine::seccomp::errno;
+use nsexec_policy_engine::seccomp::meaning::Decider;
+use nsexec_policy_engine::seccomp::profile::{Action, Comparison, Condition, Profile, Rule, When};
+use nsexec_policy_engine::seccomp::table::Arch;
 
 /// How wide a line of names is.
 const WIDTH: usize = 96;

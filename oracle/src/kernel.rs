@@ -2,8 +2,8 @@
 
 use std::io;
 
-use nsexec::seccomp::profile::Action;
-use nsexec::seccomp::program::Program;
+use nsexec_policy_engine::seccomp::profile::Action;
+use nsexec_policy_engine::seccomp::program::Program;
 
 use crate::tool::{Tool, written};
 

@@ -14,12 +14,12 @@
 use std::fmt::Write as _;
 use std::io;
 
-use nsexec::seccomp::compile::return_value;
-use nsexec::seccomp::interpret::{Call, run};
-use nsexec::seccomp::profile::{Action, Comparison, Condition, Profile, Rule, When};
-use nsexec::seccomp::program::{Instruction, Program};
-use nsexec::seccomp::table::Arch;
-use nsexec::seccomp::width::compares_32_bits;
+use nsexec_policy_engine::seccomp::compile::return_value;
+use nsexec_policy_engine::seccomp::interpret::{Call, run};
+use nsexec_policy_engine::seccomp::profile::{Action, Comparison, Condition, Profile, Rule, When};
+use nsexec_policy_engine::seccomp::program::{Instruction, Program};
+use nsexec_policy_engine::seccomp::table::Arch;
+use nsexec_policy_engine::seccomp::width::compares_32_bits;
 
 use crate::timing::Timer;
 use crate::tool::Tool;

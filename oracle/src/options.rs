@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::fmt;
 
 use lexopt::{Arg, Parser};
-use nsexec::cli::number::{self, number};
+use nsexec_command_line::number::{self, number};
 
 /// How many are asked about unless it is said: a minute of two cores.
 pub const TUPLES: u64 = 100_000_000;

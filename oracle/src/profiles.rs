@@ -2,10 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use nsexec::policy::capability::CapabilitySet;
-use nsexec::seccomp::oci::{self, Context};
-use nsexec::seccomp::profile::Profile;
-use nsexec::seccomp::table::Arch;
+use nsexec_kernel_text::capability::CapabilitySet;
+use nsexec_policy_engine::seccomp::oci::{self, Context};
+use nsexec_policy_engine::seccomp::profile::Profile;
+use nsexec_policy_engine::seccomp::table::Arch;
 
 /// Where Debian's golang-github-containers-common puts podman's profile.
 pub const CONTAINERS: &str = "/usr/share/containers/seccomp.json";

@@ -1,8 +1,8 @@
 //! Numbers that are the same for the same seed: xorshift64* (Vigna 2016).
 
-use nsexec::seccomp::profile::{Action, Comparison, Condition, Profile, Rule, When};
-use nsexec::seccomp::table::Arch;
-use nsexec::seccomp::width::compares_32_bits;
+use nsexec_policy_engine::seccomp::profile::{Action, Comparison, Condition, Profile, Rule, When};
+use nsexec_policy_engine::seccomp::table::Arch;
+use nsexec_policy_engine::seccomp::width::compares_32_bits;
 
 /// The generator.
 #[derive(Clone, Debug)]

@@ -11,8 +11,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use nsexec::seccomp::profile::Rule;
-use nsexec::seccomp::table::Arch;
+use nsexec_policy_engine::seccomp::profile::Rule;
+use nsexec_policy_engine::seccomp::table::Arch;
 
 use crate::libseccomp::Libseccomp;
 use crate::profiles;
@@ -212,8 +212,8 @@ impl Known {
 
 #[cfg(test)]
 mod tests {
-    use nsexec::seccomp::compile::compile;
-    use nsexec::seccomp::program::Program;
+    use nsexec_policy_engine::seccomp::compile::compile;
+    use nsexec_policy_engine::seccomp::program::Program;
 
     use super::*;
 

@@ -6,11 +6,11 @@
 
 use std::collections::BTreeMap;
 
-use nsexec::seccomp::interpret::{Call, run_stacked};
-use nsexec::seccomp::profile::{Action, Comparison, Condition, Profile, Rule, When};
-use nsexec::seccomp::program::{Instruction, Program};
-use nsexec::seccomp::table::Arch;
-use nsexec::seccomp::width::compares_32_bits;
+use nsexec_policy_engine::seccomp::interpret::{Call, run_stacked};
+use nsexec_policy_engine::seccomp::profile::{Action, Comparison, Condition, Profile, Rule, When};
+use nsexec_policy_engine::seccomp::program::{Instruction, Program};
+use nsexec_policy_engine::seccomp::table::Arch;
+use nsexec_policy_engine::seccomp::width::compares_32_bits;
 use seccompiler::{
     BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter,
     SeccompRule, TargetArch,

@@ -3,12 +3,12 @@
 use std::collections::HashMap;
 use std::fmt;
 
-use nsexec::seccomp::boundary;
-use nsexec::seccomp::compile::{compile, return_value};
-use nsexec::seccomp::interpret::{Call, run};
-use nsexec::seccomp::profile::Profile;
-use nsexec::seccomp::program::Program;
-use nsexec::seccomp::table::Arch;
+use nsexec_policy_engine::seccomp::boundary;
+use nsexec_policy_engine::seccomp::compile::{compile, return_value};
+use nsexec_policy_engine::seccomp::interpret::{Call, run};
+use nsexec_policy_engine::seccomp::profile::Profile;
+use nsexec_policy_engine::seccomp::program::Program;
+use nsexec_policy_engine::seccomp::table::Arch;
 
 use crate::libseccomp::{self, Libseccomp, Search};
 use crate::random::Random;

@@ -4,7 +4,7 @@ use std::io::{self, BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, ChildStdout};
 use std::time::Duration;
 
-use nsexec::seccomp::program::Program;
+use nsexec_policy_engine::seccomp::program::Program;
 
 use crate::tool::{Tool, written};
 

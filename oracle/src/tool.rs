@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use nsexec::seccomp::program::Program;
+use nsexec_policy_engine::seccomp::program::Program;
 
 /// A C program of `oracle/c/`, built.
 #[derive(Debug)]

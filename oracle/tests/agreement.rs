@@ -6,11 +6,11 @@ mod left_out;
 
 use std::path::Path;
 
-use nsexec::seccomp::boundary::disagreement;
-use nsexec::seccomp::compile::compile;
-use nsexec::seccomp::profile::{Action, Profile};
-use nsexec::seccomp::program::Program;
-use nsexec::seccomp::table::Arch;
+use nsexec_policy_engine::seccomp::boundary::disagreement;
+use nsexec_policy_engine::seccomp::compile::compile;
+use nsexec_policy_engine::seccomp::profile::{Action, Profile};
+use nsexec_policy_engine::seccomp::program::Program;
+use nsexec_policy_engine::seccomp::table::Arch;
 use oracle::kernel::{Kernel, NOT_ASKED, Seen};
 use oracle::libseccomp::{HEADER, Libseccomp, Search};
 use oracle::profiles::{CONTAINERS, read, shipped};
@@ -174,7 +174,7 @@ fn the_kernel_answers_as_the_profiles_mean() {
             .chain([0x4000_0000, 0x4000_0027, 0x4000_0208, u32::MAX])
             .filter(|number| !not_asked.contains(number))
             .flat_map(|number| {
-                let sets = nsexec::seccomp::boundary::arguments(&profile, number);
+                let sets = nsexec_policy_engine::seccomp::boundary::arguments(&profile, number);
                 let most = if kills { 2 } else { usize::MAX };
                 sets.into_iter()
                     .take(most)

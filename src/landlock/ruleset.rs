@@ -376,7 +376,7 @@ mod tests {
     }
 
     fn of(name: &str, kernel: Support) -> Result<()> {
-        let policy = crate::policy::builtin(name);
+        let policy = nsexec_shipped_policies::builtin(name);
         let policy = policy.expect("ships").expect("decodes");
         let layers = [&policy.ceiling.landlock, &policy.workload.landlock];
         let layers = layers.into_iter().filter_map(|layer| layer.enforced());
@@ -406,7 +406,7 @@ mod tests {
 
     #[test]
     fn default_runs_everywhere_and_says_what_the_kernel_has() {
-        let policy = crate::policy::builtin("default");
+        let policy = nsexec_shipped_policies::builtin("default");
         let policy = policy.expect("ships").expect("decodes");
         let rules = policy.workload.landlock.enforced().expect("rules");
         let root = crate::target::directory::own_root().expect("a root");

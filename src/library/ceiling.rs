@@ -5,7 +5,6 @@ use nix::sys::stat::Mode;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::plan::layers::Layers;
-use crate::policy;
 use crate::stage::ceiling::Ceiling;
 use crate::stage::explain::Audited;
 use crate::stage::verifier::expected::Expected;
@@ -17,7 +16,7 @@ const POLICY: &str = "libcontainer";
 /// Puts it in force for this process and all that come from it, on the root that
 /// it has now. Returns the state that a child has from then on.
 pub(super) fn enforce() -> Result<Expected> {
-    let policy = policy::builtin(POLICY)
+    let policy = nsexec_shipped_policies::builtin(POLICY)
         .ok_or_else(|| Error::new(ErrorKind::Policy, POLICY))?
         .map_err(|fault| Error::new(ErrorKind::Policy, POLICY).because(fault))?;
     let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;

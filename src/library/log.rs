@@ -8,11 +8,11 @@ use nix::errno::Errno;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::request::Pid;
+use crate::runtime_text::ForRuntime;
 use crate::sys::descriptor;
 use crate::sys::process::exit_now;
 use crate::wire::env_b::LogTarget;
 use crate::wire::log_line::{Level, Line, MAX_LINE, Stage};
-use crate::wire::runtime_text::ForRuntime;
 
 /// Where this process tells what it does.
 #[derive(Debug)]

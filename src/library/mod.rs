@@ -17,11 +17,11 @@ use nix::fcntl::{OFlag, open};
 use nix::sys::stat::Mode;
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::runtime_text::ForRuntime;
 use crate::stage::protocol_a::tell;
 use crate::sys::descriptor;
 use crate::sys::process::{self, exit_now};
 use crate::sys::signal::{self, CallersMask};
-use crate::wire::runtime_text::ForRuntime;
 use crate::wire::{env, env_b};
 
 /// What a runtime chooses.

@@ -6,12 +6,12 @@ use super::Plan;
 use super::layers::{StageStatus, Status};
 use crate::landlock::ruleset::DomainStatus;
 use crate::policy::resolved::{Capabilities, Environment, Keyring, ResolvedPolicy};
-use crate::printable;
 use crate::request::{Directory, Explain, WorkDir};
 use crate::stage::seccomp_fd::AddedFilters;
 use crate::target::directory::ProgramRoot;
 use crate::target::namespace::Decision;
 use crate::target::{Memberships, cgroup, label};
+use nsexec_text::printable;
 
 impl Plan {
     /// The plan as one JSON object: what would be done.

@@ -355,7 +355,7 @@ impl fmt::Display for Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire::runtime_text::ForRuntime;
+    use crate::runtime_text::ForRuntime;
 
     #[test]
     fn every_step_comes_back_from_its_record() {

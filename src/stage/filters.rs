@@ -4,7 +4,7 @@ use crate::seccomp::program::{Instruction, Program};
 use crate::seccomp::table::Arch;
 use crate::{Error, ErrorKind, Result};
 
-// SUPERVISOR, POLICY_CHILD, EXPLAINER, VERIFIER: programs, from own_calls.rs.
+// SUPERVISOR, POLICY_CHILD, EXPLAINER, VERIFIER: programs, from own_calls.toml.
 include!(concat!(env!("OUT_DIR"), "/filters.rs"));
 
 /// The architecture that filters are made for.
@@ -53,16 +53,15 @@ mod tests {
     use crate::seccomp::interpret::{Call, run};
     use crate::seccomp::meaning::UNKNOWN_CALL;
     use crate::seccomp::profile::Action;
-    use crate::stage::own_calls;
 
     #[test]
     fn each_filter_allows_its_calls_and_nothing_else() {
         let arch = native().expect("x86_64 or aarch64");
         for (filter, calls, most) in [
-            (supervisor(), own_calls::SUPERVISOR, 20),
-            (policy_child(), own_calls::POLICY_CHILD, 12),
-            (explainer(), own_calls::EXPLAINER, 20),
-            (verifier(), own_calls::VERIFIER, 17),
+            (supervisor(), SUPERVISOR_CALLS, 20),
+            (policy_child(), POLICY_CHILD_CALLS, 12),
+            (explainer(), EXPLAINER_CALLS, 20),
+            (verifier(), VERIFIER_CALLS, 17),
         ] {
             assert!(calls.len() <= most, "{}", calls.len());
             let filter = filter.expect("a program");

@@ -26,8 +26,6 @@ pub(crate) mod failure;
 pub(crate) mod filters;
 pub(crate) mod join;
 pub(crate) mod keyring;
-#[cfg(test)]
-mod own_calls;
 pub(crate) mod own_file;
 pub(crate) mod own_files;
 pub(crate) mod own_namespaces;

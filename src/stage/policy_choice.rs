@@ -12,10 +12,10 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::policy::resolved::ResolvedPolicy;
 use crate::policy::text::PolicyText;
 use crate::policy::why::Why;
-use crate::policy::{self, BUILTIN_NAMES};
 use crate::request::PolicyChoice;
 use crate::seccomp::oci::Context;
 use crate::target::procfs_root::read_all;
+use nsexec_shipped_policies::BUILTIN_NAMES;
 
 /// Which way the helper was started: each has a default policy of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,8 +56,8 @@ impl Origin {
         let other = || Error::new(ErrorKind::System, "the policy's text makes another policy");
         let (made, directory) = match self {
             Self::Ships(name) => {
-                let text = policy::builtin_text(name).ok_or_else(other)?;
-                let context = policy::builtin_context(filters::native()?);
+                let text = nsexec_shipped_policies::builtin_text(name).ok_or_else(other)?;
+                let context = nsexec_shipped_policies::builtin_context(filters::native()?);
                 (text.compile(context), Path::new(""))
             }
             Self::Files {
@@ -102,7 +102,7 @@ impl Door {
 }
 
 fn builtin(name: &str) -> Result<Loaded> {
-    match policy::builtin(name) {
+    match nsexec_shipped_policies::builtin(name) {
         Some(Ok(policy)) => Ok(Loaded {
             policy,
             origin: Origin::Ships(name.to_owned()),

@@ -31,15 +31,14 @@ use super::verifier::expected::Expected;
 use super::verifier::{Outside, Verifier};
 use super::{filters, own_files, small_program};
 use crate::error::{Error, ErrorKind, Result};
-use crate::json::printable;
 use crate::plan::environment::{self, Variables};
 use crate::plan::layers::Stage;
 use crate::plan::{Accounts, Plan};
 use crate::policy::capability::Capability;
 use crate::policy::needs;
 use crate::policy::resolved::{Follow, Process};
-use crate::printable::Printable;
 use crate::request::Pid;
+use crate::runtime_text::ForRuntime;
 use crate::seccomp::compile::compile;
 use crate::seccomp::libcontainer;
 use crate::seccomp::program::Program;
@@ -55,7 +54,8 @@ use crate::target::{Procfs, RootFile, Target, cgroup};
 use crate::userdb::{self, Identity};
 use crate::wire::generic_error;
 use crate::wire::init_config::{self, InitConfig};
-use crate::wire::runtime_text::ForRuntime;
+use nsexec_text::json::printable;
+use nsexec_text::printable::Printable;
 
 /// The pipe to libcontainer: a socket, or the write end of a pipe.
 #[derive(Debug)]

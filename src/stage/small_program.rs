@@ -53,8 +53,8 @@ mod tests {
     #[test]
     fn shipped_filters_refuse_32_bit_programs_and_no_filter_does_not() {
         assert!(!refused(std::iter::empty()));
-        for name in crate::policy::BUILTIN_NAMES {
-            let policy = crate::policy::builtin(name);
+        for name in nsexec_shipped_policies::BUILTIN_NAMES {
+            let policy = nsexec_shipped_policies::builtin(name);
             let policy = policy.expect("ships").expect("decodes");
             assert!(
                 refused(policy.ceiling.seccomp.enforced().into_iter()),

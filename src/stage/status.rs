@@ -10,10 +10,10 @@ use serde_json::{Value, json};
 
 use super::supervise::Ended;
 use crate::error::{Error, ErrorKind, Result};
-use crate::printable;
 use crate::procfs::status::{self, Seccomp};
 use crate::request::Pid;
 use crate::sys::descriptor;
+use nsexec_text::printable;
 
 /// Where the lines go.
 ///

@@ -15,20 +15,6 @@ const NS_GET_NSTYPE: libc::Ioctl = 0xb703;
 /// linux/sockios.h: the network namespace of a socket.
 const SIOCGSKNS: libc::Ioctl = 0x894c;
 
-/// The CLONE_NEW* flag of a type.
-pub(crate) fn clone_flag(namespace: Namespace) -> i32 {
-    match namespace {
-        Namespace::Cgroup => libc::CLONE_NEWCGROUP,
-        Namespace::Ipc => libc::CLONE_NEWIPC,
-        Namespace::Uts => libc::CLONE_NEWUTS,
-        Namespace::Net => libc::CLONE_NEWNET,
-        Namespace::Pid => libc::CLONE_NEWPID,
-        Namespace::Mnt => libc::CLONE_NEWNS,
-        Namespace::Time => libc::CLONE_NEWTIME,
-        Namespace::User => libc::CLONE_NEWUSER,
-    }
-}
-
 /// The request of PIDFD_GET_*_NAMESPACE (Linux 6.11): `_IO(0xff, number)`.
 fn pidfd_request(namespace: Namespace) -> libc::Ioctl {
     let number = match namespace {
@@ -48,7 +34,7 @@ fn pidfd_request(namespace: Namespace) -> libc::Ioctl {
 pub(crate) fn set(fd: BorrowedFd<'_>, namespace: Namespace) -> Result<(), Errno> {
     // SAFETY: setns takes two integers. It changes the whole process, which is
     // single-threaded.
-    check(unsafe { libc::syscall(libc::SYS_setns, fd.as_raw_fd(), clone_flag(namespace)) })?;
+    check(unsafe { libc::syscall(libc::SYS_setns, fd.as_raw_fd(), namespace.clone_flag()) })?;
     Ok(())
 }
 
@@ -63,7 +49,7 @@ pub(crate) fn set_all(
     process: BorrowedFd<'_>,
     namespaces: impl Iterator<Item = Namespace>,
 ) -> Result<(), Errno> {
-    let flags = namespaces.fold(0, |flags, namespace| flags | clone_flag(namespace));
+    let flags = namespaces.fold(0, |flags, namespace| flags | namespace.clone_flag());
     // SAFETY: setns takes two integers. It changes the whole process, which is
     // single-threaded.
     check(unsafe { libc::syscall(libc::SYS_setns, process.as_raw_fd(), flags) })?;

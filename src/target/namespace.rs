@@ -416,10 +416,11 @@ fn check(
         );
     }
     let found = namespace::type_of(fd.as_fd()).map_err(failed)?;
-    if found != namespace::clone_flag(namespace) {
+    let found = found.cast_unsigned();
+    if found != namespace.clone_flag() {
         let other = Namespace::ALL
             .into_iter()
-            .find(|ns| namespace::clone_flag(*ns) == found);
+            .find(|ns| ns.clone_flag() == found);
         let other = other.map_or("of another type", Namespace::name);
         let wanted = namespace.name();
         let wrong = format!("{name} is a namespace of the type {other}, not {wanted}");

@@ -13,9 +13,9 @@ use std::time::Duration;
 use nix::fcntl::OFlag;
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::{Pid, pipe2};
-use nsexec::wire::clone_flags;
-use nsexec::wire::netlink::{Bootstrap, encode};
-use nsexec::wire::ns_paths;
+use nsexec_protocol::clone_flags;
+use nsexec_protocol::netlink::{Bootstrap, encode};
+use nsexec_protocol::ns_paths;
 use serde_json::Value;
 
 use super::protocol_a::{become_subreaper, hand_over, read_line};

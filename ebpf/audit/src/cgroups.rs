@@ -10,8 +10,8 @@ use std::os::unix::fs::DirEntryExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use nsexec::procfs::cgroup;
 use nsexec_audit_abi::parts::Task;
+use nsexec_kernel_text::procfs::cgroup;
 use serde::ser::{Serialize, SerializeMap as _, Serializer};
 
 use crate::container::{self, Place};

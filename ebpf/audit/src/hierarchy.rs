@@ -7,8 +7,8 @@ use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
-use nsexec::procfs::cgroup::{self, Membership};
-use nsexec::procfs::mountinfo::{self, Mount};
+use nsexec_kernel_text::procfs::cgroup::{self, Membership};
+use nsexec_kernel_text::procfs::mountinfo::{self, Mount};
 
 /// Controllers that every runtime puts its containers under where version 1 has
 /// them. Other ones are of version 1 on machines whose containers are not, such as

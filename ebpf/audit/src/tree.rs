@@ -7,9 +7,9 @@
 use std::collections::HashMap;
 use std::fs;
 
-use nsexec::procfs::stat;
 use nsexec_audit_abi::parts::{SLOT_NAMES, SLOTS, Task, Vector};
 use nsexec_audit_abi::record::Snapshot;
+use nsexec_kernel_text::procfs::stat;
 use serde_json::{Map, Value, json};
 
 use crate::cgroups::Cgroups;

@@ -10,9 +10,9 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::ops::Range;
 
-use nsexec::json::complaint;
-use nsexec::seccomp::profile::Action;
-use nsexec::seccomp::table::is_known_somewhere;
+use nsexec_policy_engine::seccomp::profile::Action;
+use nsexec_policy_engine::seccomp::table::is_known_somewhere;
+use nsexec_text::json::complaint;
 use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, Visitor};
 

@@ -12,7 +12,7 @@ mod parser;
 
 use std::collections::{BTreeMap, HashSet};
 
-use nsexec::seccomp::profile::Action;
+use nsexec_policy_engine::seccomp::profile::Action;
 
 use super::logic::{Alternatives, Logic, TooMany, always};
 use super::{Entry, Fault, Imported, MAX_ENTRIES, Note, Reason, text_of};

@@ -9,7 +9,7 @@ mod set;
 
 use std::collections::HashSet;
 
-use nsexec::seccomp::profile::Condition;
+use nsexec_policy_engine::seccomp::profile::Condition;
 
 use super::MAX_ENTRIES;
 use set::Set;

@@ -8,8 +8,8 @@
 
 mod lex;
 
-use nsexec::seccomp::profile::{Action, Condition};
-use nsexec::seccomp::table::is_known_somewhere;
+use nsexec_policy_engine::seccomp::profile::{Action, Condition};
+use nsexec_policy_engine::seccomp::table::is_known_somewhere;
 
 use self::lex::{Lexer, Token};
 use super::logic::{self, Alternatives, Logic, Operand, Relation, TooMany, compare};

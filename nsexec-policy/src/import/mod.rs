@@ -16,7 +16,7 @@ mod systemd_groups;
 use std::fmt;
 use std::ops::Range;
 
-use nsexec::seccomp::profile::{Action, Comparison, Condition};
+use nsexec_policy_engine::seccomp::profile::{Action, Comparison, Condition};
 use serde_json::{Value, json};
 
 /// The longest policy that is read. Firecracker takes 100 kB, and no known

@@ -9,8 +9,8 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use nsexec::seccomp::profile::Action;
-use nsexec::seccomp::table::is_known_somewhere;
+use nsexec_policy_engine::seccomp::profile::Action;
+use nsexec_policy_engine::seccomp::table::is_known_somewhere;
 
 use super::systemd_groups;
 use super::{Entry, Fault, Imported, MAX_ENTRIES, Note, Reason, text_of};

@@ -4,7 +4,7 @@
 //! version 252 prints it, and `@sandbox` is of version 254. Names that nsexec's
 //! tables lack (`sys_debug_setcontext`) are left in, and passed over when read.
 
-use nsexec::seccomp::table::{Arch, is_known_somewhere};
+use nsexec_policy_engine::seccomp::table::{Arch, is_known_somewhere};
 
 /// Each group and what it holds, in the order of their names.
 const GROUPS: &[(&str, &str)] = &[

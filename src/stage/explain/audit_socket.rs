@@ -8,7 +8,7 @@ use nix::sys::socket::{
     setsockopt, socket, sockopt,
 };
 
-use crate::wire::audit::{self, Message};
+use nsexec_kernel_text::audit::{self, Message};
 
 /// 1 << (AUDIT_NLGRP_READLOG - 1)
 const READ_LOG: u32 = 1;

@@ -25,7 +25,7 @@ use crate::sys::credentials::{self, CapabilityState};
 use crate::sys::descriptor;
 use crate::sys::notify::{Answer, Notification, answer, receive};
 use crate::sys::{landlock, pidfd, process, seccomp};
-use crate::wire::audit::{self, Fact};
+use nsexec_kernel_text::audit::{self, Fact};
 
 /// How long records may be on their way after the program's end, in
 /// milliseconds: the kernel's own thread hands them out.
@@ -506,7 +506,7 @@ mod tests {
 
     #[test]
     fn a_refusal_is_told_though_its_domain_is_named_after_it() {
-        let policy = crate::policy::builtin("strict").unwrap().unwrap();
+        let policy = nsexec_shipped_policies::builtin("strict").unwrap().unwrap();
         let origin = Origin::Ships("strict".to_owned());
         let refused = Fact::Denied {
             domain: 7,

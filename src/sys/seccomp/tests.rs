@@ -13,7 +13,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::seccomp::interpret::{Call, run};
 use crate::seccomp::limit::{MAX_TOTAL, total};
-use crate::seccomp::program::tests::{RIGHT, Tuple, WRONG, answering, instruction};
+use crate::seccomp::program::samples::{RIGHT, Tuple, WRONG, answering, instruction};
 use crate::seccomp::table::Arch;
 use crate::sys::clone::{Parentage, Side, clone};
 use crate::sys::process::{exit_now, set_no_new_privs};

@@ -72,7 +72,7 @@ fn all(missing: Missing) -> io::Result<()> {
             continue;
         }
         read = true;
-        let file = cargo::root().join(format!("src/seccomp/table/{}.rs", arch.name));
+        let file = cargo::root().join(format!("crates/policy/src/seccomp/table/{}.rs", arch.name));
         let text = std::fs::read_to_string(&file)?;
         let mut table = Table::parse(&text)
             .map_err(|fault| io::Error::other(format!("{}: {fault}", file.display())))?;
@@ -117,7 +117,8 @@ mod tests {
     #[test]
     fn the_tables_of_the_tree_are_read_and_written_as_they_are() {
         for arch in ARCHES {
-            let file = cargo::root().join(format!("src/seccomp/table/{}.rs", arch.name));
+            let file =
+                cargo::root().join(format!("crates/policy/src/seccomp/table/{}.rs", arch.name));
             let text = std::fs::read_to_string(&file).expect("a file");
             let table = Table::parse(&text).expect("a table");
             assert_eq!(table.text(), text, "{}", arch.name);

@@ -1,4 +1,4 @@
-//! A table of `src/seccomp/table/`, as text.
+//! A table of `crates/policy/src/seccomp/table/`, as text.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;

@@ -1,4 +1,4 @@
-use nsexec::seccomp::profile::{Comparison, Condition};
+use nsexec_policy_engine::seccomp::profile::{Comparison, Condition};
 
 use super::super::all_hold;
 use super::*;
@@ -89,7 +89,7 @@ fn the_filter_of_the_named_thread_becomes_entries() {
     };
     assert_eq!(device, expected);
     let json = device.to_json().to_string();
-    nsexec::seccomp::oci::parse(json.as_bytes()).expect("OCI's reader takes it");
+    nsexec_policy_engine::seccomp::oci::parse(json.as_bytes()).expect("OCI's reader takes it");
 
     let api = read(SAMPLE.as_bytes(), Some("api")).expect("it is a filter");
     assert_eq!(api.default, Action::Errno(38));

@@ -121,7 +121,7 @@ pub(super) fn renamed(call: &str) -> &str {
 
 #[cfg(test)]
 mod tests {
-    use nsexec::seccomp::table::is_known_somewhere;
+    use nsexec_policy_engine::seccomp::table::is_known_somewhere;
 
     use super::*;
 

@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 use std::ops::Range;
 
-use nsexec::seccomp::profile::Action;
-use nsexec::seccomp::table::is_known_somewhere;
+use nsexec_policy_engine::seccomp::profile::Action;
+use nsexec_policy_engine::seccomp::table::is_known_somewhere;
 
 use super::super::logic::Relation;
 use super::super::{Fault, MAX_ENTRIES, Reason};

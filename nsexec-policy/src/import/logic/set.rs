@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-use nsexec::seccomp::profile::Comparison;
+use nsexec_policy_engine::seccomp::profile::Comparison;
 
 /// `(argument & and) | or`; the two have no bit in common.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

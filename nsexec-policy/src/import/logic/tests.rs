@@ -1,4 +1,4 @@
-use nsexec::seccomp::profile::Comparison;
+use nsexec_policy_engine::seccomp::profile::Comparison;
 
 use super::super::all_hold;
 use super::*;

@@ -1,4 +1,4 @@
-use nsexec::seccomp::profile::Comparison;
+use nsexec_policy_engine::seccomp::profile::Comparison;
 
 use super::super::all_hold;
 use super::*;
@@ -101,7 +101,7 @@ fn a_policy_becomes_entries() {
 #[test]
 fn what_is_imported_is_a_profile() {
     let json = imported(SAMPLE).to_json().to_string();
-    nsexec::seccomp::oci::parse(json.as_bytes()).expect("OCI's reader takes it");
+    nsexec_policy_engine::seccomp::oci::parse(json.as_bytes()).expect("OCI's reader takes it");
 }
 
 #[test]

@@ -1,0 +1,166 @@
+//! What can be wrong with a command line.
+
+use std::fmt;
+
+use super::number;
+use super::options::{self, Option as Known, Value};
+use nsexec_text::Fault;
+
+/// What is wrong.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum UsageFault {
+    /// No option has this letter.
+    UnknownLetter(char),
+    /// No option has this long name.
+    UnknownLong(String),
+    /// The option has a value, which is missing.
+    NoValue(&'static Known),
+    /// The option has no value, but one is given.
+    Surplus(&'static Known),
+    /// The option is there twice.
+    Twice(&'static Known),
+    /// The value is no such number.
+    Number {
+        /// Whose value.
+        option: &'static Known,
+        /// The value, for people.
+        value: String,
+        /// Why it is none.
+        fault: Fault<number::Reason>,
+    },
+    /// The value is empty, holds a NUL, or is no such name.
+    Text {
+        /// Whose value.
+        option: &'static Known,
+        /// The value, for people.
+        value: String,
+    },
+    /// The two exclude each other.
+    Both(&'static Known, &'static Known),
+    /// A descriptor that another option, or the same one, has already.
+    Descriptor {
+        /// Which option names it.
+        option: &'static Known,
+        /// Its number.
+        number: u32,
+        /// Whose it is.
+        owner: &'static Known,
+    },
+    /// The first is of no use without the second.
+    Alone(&'static Known, &'static str),
+    /// The first needs a target.
+    NoTarget(&'static Known),
+    /// Nothing says what is to be joined.
+    Nothing,
+    /// `--env K=V`: the value is not attached.
+    LooseVariable(String),
+    /// A word that cannot be one.
+    Word,
+}
+
+impl UsageFault {
+    /// What would be right.
+    #[must_use]
+    pub fn right(&self) -> Option<String> {
+        Some(match self {
+            Self::UnknownLetter(_) => "see --help".to_owned(),
+            Self::UnknownLong(name) => match nearest(name) {
+                Some(option) => format!("did you mean --{}?", option.long),
+                None => "see --help".to_owned(),
+            },
+            Self::NoValue(option) => format!("give --{}={}", option.long, metavar(option)),
+            Self::Surplus(option) => format!("give --{} alone", option.long),
+            Self::Twice(_) => "give it once".to_owned(),
+            Self::Number { option, .. } => format!("give {}", metavar(option)),
+            Self::Text { option, .. } => match option.name {
+                options::Name::Policy => {
+                    "give a name in a-z, 0-9 and -, or a file with a / in its path".to_owned()
+                }
+                options::Name::Explain => "give --explain or --explain=audit".to_owned(),
+                options::Name::Environment => "give --env=NAME or --env=NAME=VALUE".to_owned(),
+                _ => format!("give {}", metavar(option)),
+            },
+            Self::Both(..) => "give one of the two".to_owned(),
+            Self::Descriptor { .. } => "give each a descriptor of its own".to_owned(),
+            Self::Alone(_, with) => format!("give {with} as well"),
+            Self::NoTarget(_) => "give -t PID".to_owned(),
+            Self::Nothing => "give -t PID, or a namespace as a file (--net=FILE)".to_owned(),
+            Self::LooseVariable(word) => format!("give --env={word}, or ./{word} for a program"),
+            Self::Word => return None,
+        })
+    }
+}
+
+fn metavar(option: &Known) -> &'static str {
+    match option.value {
+        Value::None => "",
+        Value::Attached(metavar) | Value::Required(metavar) => metavar,
+    }
+}
+
+/// The option whose name is at most two letters away, of which at most one in
+/// three is wrong: half a name in common is chance.
+fn nearest(name: &str) -> Option<&'static Known> {
+    let distance = |option: &&'static Known| distance(name.as_bytes(), option.long.as_bytes());
+    let option = options::all().min_by_key(distance)?;
+    (distance(&option) <= (name.len() / 3).min(2)).then_some(option)
+}
+
+/// How many letters have to be put in, taken out or changed (Levenshtein).
+fn distance(a: &[u8], b: &[u8]) -> usize {
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.iter().enumerate() {
+        let mut next = vec![i + 1];
+        for ((y, above), diagonal) in b.iter().zip(row.iter().skip(1)).zip(&row) {
+            let left = next.last().copied().unwrap_or(usize::MAX);
+            next.push(
+                (diagonal + usize::from(x != y))
+                    .min(above + 1)
+                    .min(left + 1),
+            );
+        }
+        row = next;
+    }
+    row.last().copied().unwrap_or(usize::MAX)
+}
+
+impl fmt::Display for UsageFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::UnknownLetter(letter) => write!(f, "there is no option -{letter}"),
+            Self::UnknownLong(name) => write!(f, "there is no option --{name}"),
+            Self::NoValue(option) => write!(f, "--{}: its value is missing", option.long),
+            Self::Surplus(option) => write!(f, "--{} has no value", option.long),
+            Self::Twice(option) => write!(f, "--{} is there twice", option.long),
+            Self::Number {
+                option,
+                value,
+                fault,
+            } => {
+                write!(f, "--{} {value:?}: {}", option.long, fault.reason)
+            }
+            Self::Text { option, value } => write!(f, "--{} {value:?}: no such value", option.long),
+            Self::Both(one, other) => {
+                write!(f, "--{} and --{} exclude each other", one.long, other.long)
+            }
+            Self::Descriptor {
+                option,
+                number,
+                owner,
+            } => write!(
+                f,
+                "--{} {number}: that descriptor is --{}'s already",
+                option.long, owner.long
+            ),
+            Self::Alone(option, with) => {
+                write!(f, "--{} means nothing without {with}", option.long)
+            }
+            Self::NoTarget(option) => write!(f, "--{}: whose is not said", option.long),
+            Self::Nothing => f.write_str("what is to be joined is not said"),
+            Self::LooseVariable(word) => write!(f, "--env {word}: its value is not attached"),
+            Self::Word => f.write_str("a word that is neither an option nor a program"),
+        }
+    }
+}
+
+impl std::error::Error for UsageFault {}

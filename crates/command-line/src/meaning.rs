@@ -1,0 +1,448 @@
+//! What written options mean together.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::{CString, OsStr, OsString};
+use std::os::fd::RawFd;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::PathBuf;
+
+use super::Command;
+use super::arguments::{Given, Written};
+use super::fault::UsageFault;
+use super::number;
+use super::options::{Name, Option as Known};
+use nsexec_request::{
+    Directory, EnvironmentEntry, Explain, IdChoice, Namespace, NamespaceSource, PolicyChoice,
+    Request, Selection, TargetId, WorkDir,
+};
+
+/// The most descriptors that can be handed over: what poll(2) and select(2)
+/// users have as their limit by default.
+pub const MAX_PRESERVED: u64 = 1024;
+/// The greatest number of a descriptor.
+const MAX_DESCRIPTOR: u64 = 0x7fff_ffff;
+
+/// The command that `written` asks for.
+///
+/// # Errors
+/// The first thing that is wrong.
+pub fn command(written: Written) -> Result<Command, UsageFault> {
+    let prints = |given: &Given| match given.option.name {
+        Name::Help => Some(Command::Help),
+        Name::Version => Some(Command::Version),
+        Name::Features => Some(Command::Features),
+        _ => None,
+    };
+    if let Some(command) = written.options.iter().find_map(prints) {
+        return Ok(command);
+    }
+    let options = Options(written.options);
+    options.refuse_repeats()?;
+    options.refuse_conflicts()?;
+    let program = options.program(written.program)?;
+    let target = options.target()?;
+    let namespaces = options.selection(target)?;
+    let (target_environment, environment) = options.environment()?;
+    let descriptors = options.descriptors()?;
+    let request = Request {
+        target,
+        user_parent: options.has(Name::UserParent),
+        uid: options.id(Name::SetUid)?,
+        gid: options.id(Name::SetGid)?,
+        keep_caps: options.has(Name::KeepCaps),
+        preserve_credentials: options.has(Name::PreserveCredentials),
+        root: options.directory(Name::Root)?,
+        work_dir: options.work_dir()?,
+        target_environment,
+        environment,
+        join_cgroup: options.has(Name::JoinCgroup),
+        follow_context: options.has(Name::FollowContext),
+        no_fork: options.has(Name::NoFork),
+        preserve_fds: descriptors.preserved,
+        policy: options.policy()?,
+        explain: options.explain()?,
+        seccomp_fds: descriptors.programs,
+        status_fd: descriptors.status,
+        namespaces,
+        program,
+    };
+    options.refuse_what_needs_more(&request)?;
+    let request = Box::new(request);
+    Ok(if options.has(Name::DryRun) {
+        Command::DryRun(request)
+    } else {
+        Command::Run(request)
+    })
+}
+
+struct Options(Vec<Given>);
+
+/// The descriptors that a command line declares.
+#[derive(Debug, Default)]
+struct Descriptors {
+    status: Option<RawFd>,
+    preserved: BTreeSet<RawFd>,
+    /// In the order of the options.
+    programs: Vec<RawFd>,
+}
+
+impl Options {
+    fn given(&self, name: Name) -> Option<&Given> {
+        self.0.iter().find(|given| given.option.name == name)
+    }
+
+    fn has(&self, name: Name) -> bool {
+        self.given(name).is_some()
+    }
+
+    fn refuse_repeats(&self) -> Result<(), UsageFault> {
+        let mut seen: Vec<&Given> = Vec::new();
+        for given in &self.0 {
+            // --env=K adds one variable each time, --seccomp-fd one filter.
+            let repeatable = match given.option.name {
+                Name::Environment => given.value.is_some(),
+                name => name == Name::SeccompFd,
+            };
+            let repeated = seen.iter().any(|known| {
+                known.option == given.option && known.value.is_none() == given.value.is_none()
+            });
+            let same = seen.iter().any(|known| known.option == given.option);
+            if !repeatable && (repeated || (same && given.option.name != Name::Environment)) {
+                return Err(UsageFault::Twice(given.option));
+            }
+            seen.push(given);
+        }
+        Ok(())
+    }
+
+    fn refuse_conflicts(&self) -> Result<(), UsageFault> {
+        for (one, other) in [
+            (Name::WorkDir, Name::WorkDirInside),
+            (Name::NetSocket, Name::Namespace(Namespace::Net)),
+            (Name::SetUid, Name::PreserveCredentials),
+            (Name::SetGid, Name::PreserveCredentials),
+            (Name::StatusFd, Name::NoFork),
+            (Name::Explain, Name::NoFork),
+            // Rules are told from a policy's text, and a program has none.
+            (Name::Explain, Name::SeccompFd),
+        ] {
+            if let (Some(one), Some(other)) = (self.given(one), self.given(other)) {
+                return Err(UsageFault::Both(one.option, other.option));
+            }
+        }
+        Ok(())
+    }
+
+    /// Every descriptor that is declared, each with one use.
+    fn descriptors(&self) -> Result<Descriptors, UsageFault> {
+        let mut taken: Vec<(u32, &'static Known)> = Vec::new();
+        let mut take = |number: u32, option: &'static Known| {
+            if let Some((_, owner)) = taken.iter().find(|(taken, _)| *taken == number) {
+                return Err(UsageFault::Descriptor {
+                    option,
+                    number,
+                    owner,
+                });
+            }
+            taken.push((number, option));
+            RawFd::try_from(number).map_err(|_| UsageFault::Word)
+        };
+        let mut found = Descriptors::default();
+        if let Some(given) = self.given(Name::StatusFd)
+            && let Some(number) = self.number(Name::StatusFd, 0, MAX_DESCRIPTOR)?
+        {
+            found.status = Some(take(number, given.option)?);
+        }
+        if let Some(given) = self.given(Name::PreserveFds)
+            && let Some(count) = self.number(Name::PreserveFds, 0, MAX_PRESERVED)?
+        {
+            for number in 3..3 + count {
+                found.preserved.insert(take(number, given.option)?);
+            }
+        }
+        for Given { option, value } in &self.0 {
+            let Some(value) = value else { continue };
+            let numbers = match option.name {
+                Name::PreserveFd => {
+                    let count = usize::try_from(MAX_PRESERVED).unwrap_or(usize::MAX);
+                    number::list(value.as_bytes(), 3, MAX_DESCRIPTOR, count)
+                }
+                // 0, 1 and 2 are the program's.
+                Name::SeccompFd => number::number(value.as_bytes(), 3, MAX_DESCRIPTOR)
+                    .map(|number| BTreeSet::from([number])),
+                _ => continue,
+            };
+            for number in numbers.map_err(|fault| wrong_number(option, value, fault))? {
+                let number = u32::try_from(number).map_err(|_| wrong_text(option, value))?;
+                let fd = take(number, option)?;
+                if option.name == Name::PreserveFd {
+                    found.preserved.insert(fd);
+                } else {
+                    found.programs.push(fd);
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    fn refuse_what_needs_more(&self, request: &Request) -> Result<(), UsageFault> {
+        let joins = |namespace| match &request.namespaces {
+            Selection::All { .. } | Selection::ProtocolA => true,
+            Selection::Only(named) => named.contains_key(&namespace),
+        };
+        let joins_any = match &request.namespaces {
+            Selection::All { .. } | Selection::ProtocolA => true,
+            Selection::Only(named) => !named.is_empty(),
+        };
+        if let Some(keep) = self.given(Name::KeepCaps)
+            && !joins(Namespace::User)
+            && !request.user_parent
+        {
+            return Err(UsageFault::Alone(keep.option, "--user"));
+        }
+        if let Some(parent) = self.given(Name::UserParent)
+            && !joins_any
+        {
+            return Err(UsageFault::Alone(parent.option, "a namespace"));
+        }
+        Ok(())
+    }
+
+    fn target(&self) -> Result<Option<TargetId>, UsageFault> {
+        let Some(Given {
+            option,
+            value: Some(value),
+        }) = self.given(Name::Target)
+        else {
+            return Ok(None);
+        };
+        number::target(value.as_bytes())
+            .map(Some)
+            .map_err(|fault| wrong_number(option, value, fault))
+    }
+
+    fn selection(&self, target: Option<TargetId>) -> Result<Selection, UsageFault> {
+        let mut named = BTreeMap::new();
+        let mut needs_target = None;
+        for given in &self.0 {
+            let (namespace, source) = match given.option.name {
+                Name::Namespace(namespace) => (namespace, source(given)?),
+                Name::NetSocket => {
+                    let fd = self
+                        .number(Name::NetSocket, 0, MAX_DESCRIPTOR)?
+                        .unwrap_or(0);
+                    (
+                        Namespace::Net,
+                        NamespaceSource::Socket(i32::try_from(fd).unwrap_or(-1)),
+                    )
+                }
+                Name::All | Name::JoinCgroup | Name::FollowContext => {
+                    needs_target = needs_target.or(Some(given));
+                    continue;
+                }
+                Name::SetUid | Name::SetGid
+                    if given.value.as_deref() == Some(OsStr::new("follow")) =>
+                {
+                    needs_target = needs_target.or(Some(given));
+                    continue;
+                }
+                Name::Root | Name::WorkDir | Name::Environment if given.value.is_none() => {
+                    needs_target = needs_target.or(Some(given));
+                    continue;
+                }
+                _ => continue,
+            };
+            if matches!(source, NamespaceSource::Target | NamespaceSource::Socket(_)) {
+                needs_target = needs_target.or(Some(given));
+            }
+            named.insert(namespace, source);
+        }
+        if let (Some(given), None) = (needs_target, target) {
+            return Err(UsageFault::NoTarget(given.option));
+        }
+        // A target without a namespace letter means all of its namespaces,
+        // whatever other options stand beside it: the program must not run in
+        // the caller's namespaces because of an option about something else.
+        if self.has(Name::All) || (named.is_empty() && target.is_some()) {
+            named.retain(|_, source| *source != NamespaceSource::Target);
+            return Ok(Selection::All { except: named });
+        }
+        // Without a target, a new root or directory is a place to go as well.
+        let elsewhere = [Name::Root, Name::WorkDir, Name::WorkDirInside];
+        if named.is_empty() && !elsewhere.into_iter().any(|name| self.has(name)) {
+            return Err(UsageFault::Nothing);
+        }
+        Ok(Selection::Only(named))
+    }
+
+    fn id(&self, name: Name) -> Result<Option<IdChoice>, UsageFault> {
+        let Some(Given {
+            option,
+            value: Some(value),
+        }) = self.given(name)
+        else {
+            return Ok(None);
+        };
+        number::id(value.as_bytes())
+            .map(Some)
+            .map_err(|fault| wrong_number(option, value, fault))
+    }
+
+    fn number(&self, name: Name, least: u64, most: u64) -> Result<Option<u32>, UsageFault> {
+        let Some(Given {
+            option,
+            value: Some(value),
+        }) = self.given(name)
+        else {
+            return Ok(None);
+        };
+        let number = number::number(value.as_bytes(), least, most)
+            .map_err(|fault| wrong_number(option, value, fault))?;
+        Ok(u32::try_from(number).ok())
+    }
+
+    fn directory(&self, name: Name) -> Result<Option<Directory>, UsageFault> {
+        match self.given(name) {
+            None => Ok(None),
+            Some(Given { value: None, .. }) => Ok(Some(Directory::Target)),
+            Some(Given {
+                option,
+                value: Some(value),
+            }) => Ok(Some(Directory::Path(path(option, value)?))),
+        }
+    }
+
+    fn work_dir(&self) -> Result<WorkDir, UsageFault> {
+        if let Some(directory) = self.directory(Name::WorkDir)? {
+            return Ok(WorkDir::Before(directory));
+        }
+        match self.given(Name::WorkDirInside) {
+            Some(Given {
+                option,
+                value: Some(value),
+            }) => Ok(WorkDir::After(path(option, value)?)),
+            _ => Ok(WorkDir::Default),
+        }
+    }
+
+    fn environment(&self) -> Result<(bool, Vec<EnvironmentEntry>), UsageFault> {
+        let mut targets = false;
+        let mut entries = Vec::new();
+        for given in self
+            .0
+            .iter()
+            .filter(|given| given.option.name == Name::Environment)
+        {
+            match &given.value {
+                None => targets = true,
+                Some(value) => entries.push(entry(given.option, value)?),
+            }
+        }
+        Ok((targets, entries))
+    }
+
+    fn explain(&self) -> Result<Explain, UsageFault> {
+        match self.given(Name::Explain) {
+            None => Ok(Explain::No),
+            Some(Given { value: None, .. }) => Ok(Explain::AsAudited),
+            Some(Given {
+                option,
+                value: Some(value),
+            }) => match value.as_bytes() {
+                b"audit" => Ok(Explain::SwitchAuditingOn),
+                _ => Err(wrong_text(option, value)),
+            },
+        }
+    }
+
+    fn policy(&self) -> Result<PolicyChoice, UsageFault> {
+        let Some(Given {
+            option,
+            value: Some(value),
+        }) = self.given(Name::Policy)
+        else {
+            return Ok(PolicyChoice::Configured);
+        };
+        PolicyChoice::read(value.as_bytes()).ok_or_else(|| wrong_text(option, value))
+    }
+
+    fn program(&self, words: Vec<OsString>) -> Result<Vec<CString>, UsageFault> {
+        // `--env K=V` would run a program of that name.
+        let loose = self
+            .0
+            .last()
+            .is_some_and(|last| last.option.name == Name::Environment && last.value.is_none());
+        if let Some(first) = words.first().filter(|_| loose)
+            && first.as_bytes().contains(&b'=')
+            && !first.as_bytes().contains(&b'/')
+        {
+            return Err(UsageFault::LooseVariable(
+                first.to_string_lossy().into_owned(),
+            ));
+        }
+        let string = |word: OsString| CString::new(word.into_vec()).map_err(|_| UsageFault::Word);
+        words.into_iter().map(string).collect()
+    }
+}
+
+/// `FILE`, `:NSID`, or nothing: the target's.
+fn source(given: &Given) -> Result<NamespaceSource, UsageFault> {
+    let Some(value) = &given.value else {
+        return Ok(NamespaceSource::Target);
+    };
+    match value.as_bytes().strip_prefix(b":") {
+        Some(id) => {
+            let id = number::number(id, 1, u64::MAX)
+                .map_err(|fault| wrong_number(given.option, value, fault))?;
+            std::num::NonZeroU64::new(id)
+                .map(NamespaceSource::Id)
+                .ok_or_else(|| wrong_text(given.option, value))
+        }
+        None => path(given.option, value).map(NamespaceSource::File),
+    }
+}
+
+fn path(option: &'static Known, value: &OsString) -> Result<PathBuf, UsageFault> {
+    let bytes = value.as_bytes();
+    if bytes.is_empty() || bytes.contains(&0) {
+        return Err(wrong_text(option, value));
+    }
+    Ok(PathBuf::from(value))
+}
+
+/// `K` or `K=V`.
+fn entry(option: &'static Known, text: &OsString) -> Result<EnvironmentEntry, UsageFault> {
+    let mut parts = text.as_bytes().splitn(2, |byte| *byte == b'=');
+    let string = |bytes: &[u8]| CString::new(bytes).map_err(|_| wrong_text(option, text));
+    let key = string(parts.next().unwrap_or_default())?;
+    if key.is_empty() {
+        return Err(wrong_text(option, text));
+    }
+    Ok(EnvironmentEntry {
+        key,
+        value: parts.next().map(string).transpose()?,
+    })
+}
+
+fn wrong_number(
+    option: &'static Known,
+    value: &OsString,
+    fault: nsexec_text::Fault<number::Reason>,
+) -> UsageFault {
+    UsageFault::Number {
+        option,
+        value: value.to_string_lossy().into_owned(),
+        fault,
+    }
+}
+
+fn wrong_text(option: &'static Known, value: &OsStr) -> UsageFault {
+    UsageFault::Text {
+        option,
+        value: value.to_string_lossy().into_owned(),
+    }
+}
+
+#[cfg(test)]
+#[path = "tests.rs"]
+mod tests;

@@ -1,0 +1,353 @@
+//! `/proc/PID/cgroup`, cgroups(7): `hierarchy-id:controllers:path`, a line for
+//! each hierarchy.
+
+use std::ffi::OsStr;
+use std::fmt;
+use std::num::NonZeroU32;
+use std::ops::Range;
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
+
+use crate::procfs::decimal::decimal;
+use nsexec_text::Fault;
+
+/// Longest text, in bytes: the kernel has sixteen controllers, and so not many
+/// more hierarchies, each with a path of at most PATH_MAX (4096).
+pub const MAX_BYTES: usize = 128 * 1024;
+
+/// Most hierarchies: named ones (`name=`) have no limit of the kernel's; systemd
+/// has one.
+pub const MAX_HIERARCHIES: usize = 64;
+
+/// A cgroup that a process is in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Membership {
+    /// Of which hierarchy it is.
+    pub hierarchy: Hierarchy,
+    /// Its path from the root of the reader's cgroup namespace: absolute, and
+    /// inside of it.
+    pub path: PathBuf,
+}
+
+/// A hierarchy of cgroups.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Hierarchy {
+    /// Version 2: id 0, no list.
+    Unified,
+    /// Version 1.
+    Legacy {
+        /// Its number.
+        id: NonZeroU32,
+        /// Its controllers, or `name=NAME` for one that has none. Not empty,
+        /// and none stands for two hierarchies.
+        controllers: Vec<String>,
+    },
+}
+
+/// Why a text is no such list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reason {
+    /// More than [`MAX_BYTES`].
+    TooLong(usize),
+    /// More than [`MAX_HIERARCHIES`].
+    TooMany,
+    /// No newline at the end: it was not read whole.
+    Unfinished,
+    /// Not three fields.
+    Fields,
+    /// No hierarchy's number: 0 to 2^32 - 1 in plain decimal.
+    Id,
+    /// A list that is empty, has an empty name, or stands in the line of version 2.
+    Controllers,
+    /// A hierarchy or controller that stands twice.
+    Repeated,
+    /// A path that is not absolute, or has an empty component, `.` or NUL.
+    Path,
+    /// A path with `..`: the cgroup lies outside the reader's cgroup namespace.
+    Outside,
+    /// The cgroup was removed (`(deleted)`).
+    Deleted,
+}
+
+/// The cgroups that `text` lists: none where no hierarchy is mounted.
+///
+/// # Errors
+/// The first line that is wrong, and every cgroup that has no path here.
+pub fn parse(text: &[u8]) -> Result<Vec<Membership>, Fault<Reason>> {
+    if text.len() > MAX_BYTES {
+        return Err(Fault::new(
+            MAX_BYTES..text.len(),
+            Reason::TooLong(text.len()),
+        ));
+    }
+    let mut memberships: Vec<Membership> = Vec::new();
+    let mut start = 0;
+    for line in text.split_inclusive(|byte| *byte == b'\n') {
+        let span = start..start + line.len();
+        start = span.end;
+        let Some(line) = line.strip_suffix(b"\n") else {
+            return Err(Fault::new(text.len()..text.len(), Reason::Unfinished));
+        };
+        let membership = membership(line, span.start)?;
+        let known = memberships.iter().map(|known| &known.hierarchy);
+        if known
+            .into_iter()
+            .any(|known| known.overlaps(&membership.hierarchy))
+        {
+            return Err(Fault::new(span, Reason::Repeated));
+        }
+        if memberships.len() == MAX_HIERARCHIES {
+            return Err(Fault::new(span, Reason::TooMany));
+        }
+        memberships.push(membership);
+    }
+    Ok(memberships)
+}
+
+impl Hierarchy {
+    fn overlaps(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Unified, Self::Unified) => true,
+            (
+                Self::Legacy { id, controllers },
+                Self::Legacy {
+                    id: other_id,
+                    controllers: others,
+                },
+            ) => id == other_id || controllers.iter().any(|one| others.contains(one)),
+            _ => false,
+        }
+    }
+}
+
+fn membership(line: &[u8], start: usize) -> Result<Membership, Fault<Reason>> {
+    let end = start + line.len();
+    let mut fields = line.splitn(3, |byte| *byte == b':');
+    let (Some(id), Some(controllers), Some(path)) = (fields.next(), fields.next(), fields.next())
+    else {
+        return Err(Fault::new(start..end, Reason::Fields));
+    };
+    let id_end = start + id.len();
+    let controllers_at = id_end + 1..id_end + 1 + controllers.len();
+    let id: u32 = decimal(id).ok_or_else(|| Fault::new(start..id_end, Reason::Id))?;
+    let hierarchy = hierarchy(id, controllers)
+        .ok_or_else(|| Fault::new(controllers_at.clone(), Reason::Controllers))?;
+    let path_at: Range<usize> = controllers_at.end + 1..end;
+    Ok(Membership {
+        hierarchy,
+        path: inside(path).map_err(|reason| Fault::new(path_at, reason))?,
+    })
+}
+
+fn hierarchy(id: u32, controllers: &[u8]) -> Option<Hierarchy> {
+    let Some(id) = NonZeroU32::new(id) else {
+        return controllers.is_empty().then_some(Hierarchy::Unified);
+    };
+    let mut names: Vec<String> = Vec::new();
+    for name in std::str::from_utf8(controllers).ok()?.split(',') {
+        let repeated = names.iter().any(|known| known == name);
+        if name.is_empty() || name == "name=" || repeated {
+            return None;
+        }
+        names.push(name.to_owned());
+    }
+    Some(Hierarchy::Legacy {
+        id,
+        controllers: names,
+    })
+}
+
+fn inside(path: &[u8]) -> Result<PathBuf, Reason> {
+    let Some(below) = path.strip_prefix(b"/") else {
+        return Err(Reason::Path);
+    };
+    if path.contains(&0) {
+        return Err(Reason::Path);
+    }
+    if !below.is_empty() {
+        for component in below.split(|byte| *byte == b'/') {
+            match component {
+                b".." => return Err(Reason::Outside),
+                b"" | b"." => return Err(Reason::Path),
+                _ => {}
+            }
+        }
+    }
+    // A living cgroup may be named so as well; nothing tells them apart.
+    if path.ends_with(b" (deleted)") {
+        return Err(Reason::Deleted);
+    }
+    Ok(PathBuf::from(OsStr::from_bytes(path)))
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TooLong(length) => {
+                write!(
+                    f,
+                    "a list of cgroups of {length} bytes; {MAX_BYTES} are the most"
+                )
+            }
+            Self::TooMany => write!(f, "more than {MAX_HIERARCHIES} hierarchies of cgroups"),
+            Self::Unfinished => {
+                f.write_str("no newline at the end; it is read whole or not at all")
+            }
+            Self::Fields => f.write_str("not the three fields hierarchy:controllers:path"),
+            Self::Id => f.write_str("no decimal number of a hierarchy"),
+            Self::Controllers => f.write_str(
+                "a list of controllers that is empty, has an empty or repeated name, or belongs to \
+                 hierarchy 0, which has none",
+            ),
+            Self::Repeated => f.write_str("a hierarchy or controller that stands twice"),
+            Self::Path => f.write_str("a cgroup without a plain absolute path"),
+            Self::Outside => f.write_str(
+                "a cgroup outside the caller's cgroup namespace, where it cannot be reached; \
+                 start nsexec in the namespace that the cgroup belongs to",
+            ),
+            Self::Deleted => f.write_str("a cgroup that was removed; nothing can join it"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    use proptest::prelude::*;
+
+    fn legacy(id: u32, controllers: &[&str], path: &str) -> Membership {
+        Membership {
+            hierarchy: Hierarchy::Legacy {
+                id: NonZeroU32::new(id).expect("not zero"),
+                controllers: controllers.iter().map(|&name| name.to_owned()).collect(),
+            },
+            path: path.into(),
+        }
+    }
+
+    fn unified(path: &str) -> Membership {
+        Membership {
+            hierarchy: Hierarchy::Unified,
+            path: path.into(),
+        }
+    }
+
+    fn refused(text: &str) -> (Reason, String) {
+        let fault = parse(text.as_bytes()).expect_err("it should be refused");
+        let place = text.get(fault.span).expect("inside the text");
+        (fault.reason, place.to_owned())
+    }
+
+    fn print(memberships: &[Membership]) -> Vec<u8> {
+        let line = |membership: &Membership| {
+            let head = match &membership.hierarchy {
+                Hierarchy::Unified => "0::".to_owned(),
+                Hierarchy::Legacy { id, controllers } => format!("{id}:{}:", controllers.join(",")),
+            };
+            let path = membership.path.as_os_str().as_bytes();
+            [head.as_bytes(), path, b"\n"].concat()
+        };
+        memberships.iter().flat_map(line).collect()
+    }
+
+    #[test]
+    fn version_1_version_2_and_both() {
+        assert_eq!(parse(b"0::/\n"), Ok(vec![unified("/")]));
+        assert_eq!(parse(b""), Ok(vec![]));
+        let hybrid = "12:cpu,cpuacct:/a/b\n1:name=systemd:/user.slice/x.scope\n0::/init.scope\n";
+        assert_eq!(
+            parse(hybrid.as_bytes()),
+            Ok(vec![
+                legacy(12, &["cpu", "cpuacct"], "/a/b"),
+                legacy(1, &["name=systemd"], "/user.slice/x.scope"),
+                unified("/init.scope"),
+            ])
+        );
+        let colons = "3:pids:/a:b:c/..d/.e/f..\n";
+        assert_eq!(
+            parse(colons.as_bytes()),
+            Ok(vec![legacy(3, &["pids"], "/a:b:c/..d/.e/f..")])
+        );
+        let many = "9:name=systemd:/\n8:pids:/\n7:blkio:/\n6:freezer:/\n5:devices:/\n4:memory:/\n\
+            3:cpuset:/\n2:cpuacct:/\n1:cpu:/\n0::/\n";
+        assert_eq!(parse(many.as_bytes()).map(|list| list.len()), Ok(10));
+    }
+
+    #[test]
+    fn a_cgroup_outside_the_namespace_is_said_to_be() {
+        for path in ["/..", "/../a", "/../../a", "/a/../b", "/a/.."] {
+            let text = format!("0::{path}\n");
+            assert_eq!(refused(&text), (Reason::Outside, path.to_owned()));
+        }
+        let text = "0::/a (deleted)\n";
+        assert_eq!(refused(text), (Reason::Deleted, "/a (deleted)".to_owned()));
+    }
+
+    #[test]
+    fn a_line_that_is_not_right_is_refused() {
+        for (text, reason, place) in [
+            ("0::/", Reason::Unfinished, ""),
+            ("0::/\n\n", Reason::Fields, ""),
+            ("0:/\n", Reason::Fields, "0:/"),
+            (":a:/\n", Reason::Id, ""),
+            ("-1:a:/\n", Reason::Id, "-1"),
+            ("01:a:/\n", Reason::Id, "01"),
+            ("4294967296:a:/\n", Reason::Id, "4294967296"),
+            ("0:a:/\n", Reason::Controllers, "a"),
+            ("1::/\n", Reason::Controllers, ""),
+            ("1:a,:/\n", Reason::Controllers, "a,"),
+            ("1:a,a:/\n", Reason::Controllers, "a,a"),
+            ("1:name=:/\n", Reason::Controllers, "name="),
+            ("0::\n", Reason::Path, ""),
+            ("0::a\n", Reason::Path, "a"),
+            ("0::/a/\n", Reason::Path, "/a/"),
+            ("0:://a\n", Reason::Path, "//a"),
+            ("0::/a/./b\n", Reason::Path, "/a/./b"),
+            ("0::/a\0b\n", Reason::Path, "/a\0b"),
+        ] {
+            assert_eq!(refused(text), (reason, place.to_owned()), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn each_hierarchy_and_controller_stands_once() {
+        for text in [
+            "0::/\n0::/\n",
+            "1:a:/\n1:b:/\n",
+            "1:a:/\n2:b,a:/\n",
+            "1:name=x:/\n2:name=x:/\n",
+        ] {
+            let second = text.split_inclusive('\n').nth(1).expect("two lines");
+            assert_eq!(refused(text), (Reason::Repeated, second.to_owned()));
+        }
+    }
+
+    #[test]
+    fn text_and_hierarchies_are_bounded() {
+        let path = |length: usize| format!("0::/{}\n", "p".repeat(length - 5)).into_bytes();
+        assert!(parse(&path(MAX_BYTES)).is_ok());
+        let fault = parse(&path(MAX_BYTES + 1)).expect_err("it should be refused");
+        assert_eq!(fault.reason, Reason::TooLong(MAX_BYTES + 1));
+
+        let many =
+            |count: usize| -> String { (1..=count).map(|id| format!("{id}:c{id}:/\n")).collect() };
+        let most = parse(many(MAX_HIERARCHIES).as_bytes());
+        assert_eq!(most.map(|list| list.len()), Ok(MAX_HIERARCHIES));
+        assert_eq!(refused(&many(MAX_HIERARCHIES + 1)).0, Reason::TooMany);
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_understood_prints_as_it_was_written(
+            text in proptest::collection::vec(
+                prop_oneof!["[0-3]:[a-c,]{0,3}:/[a-c./]{0,4}", "0::/[a-c]{0,3}", any::<String>()], 0..4)
+        ) {
+            let text: Vec<u8> = text.iter().flat_map(|line| format!("{line}\n").into_bytes()).collect();
+            match parse(&text) {
+                Ok(memberships) => prop_assert_eq!(print(&memberships), text),
+                Err(fault) => prop_assert!(fault.span.end <= text.len()),
+            }
+        }
+    }
+}

@@ -1,0 +1,293 @@
+//! Who the program runs as, as libcontainer's `user` writes it.
+//!
+//! ```text
+//! ""  |  user  |  user:group        user, group = name or number
+//! ```
+//!
+//! All digits are a number and never a name: a container's passwd file with a
+//! user called `1000` and uid 0 made root of 1000 (CVE-2016-3697).
+
+use std::fmt;
+
+use crate::procfs::decimal::decimal;
+use nsexec_text::Fault;
+
+/// Longest name: LOGIN_NAME_MAX without its NUL, limits.h.
+pub const MAX_NAME: usize = 255;
+
+/// Largest id that a specification can name: libcontainer's own limit.
+pub const MAX_ID: u32 = 0x7fff_ffff;
+
+/// Who the program runs as.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum UserSpec {
+    /// Nobody is named: the helper's own ids.
+    Unset,
+    /// This one.
+    User {
+        /// The user.
+        user: Account,
+        /// The group; `None`: the user's own, and those that list the user.
+        group: Option<Account>,
+    },
+}
+
+/// A user or a group.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Account {
+    /// By number.
+    Id(Id),
+    /// By name.
+    Name(Name),
+}
+
+/// A user or group id: 0 to [`MAX_ID`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Id(u32);
+
+impl Id {
+    /// `None` when `id` is above [`MAX_ID`].
+    #[must_use]
+    pub fn new(id: u32) -> Option<Self> {
+        (id <= MAX_ID).then_some(Self(id))
+    }
+
+    /// The number.
+    #[must_use]
+    pub fn get(self) -> u32 {
+        self.0
+    }
+}
+
+/// A name that a passwd or group file can have: 1 to [`MAX_NAME`] bytes, not all
+/// digits; no white space, control character, `:` or `,`; no `+` or `-` in front.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Name(String);
+
+impl Name {
+    /// The name.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Why a specification is none, and what would be right.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reason {
+    /// Nothing before the `:`, or nothing behind it.
+    Empty,
+    /// A second `:`.
+    ThirdPart,
+    /// A number with a leading zero.
+    LeadingZero,
+    /// A number above [`MAX_ID`].
+    Range,
+    /// No number, and nothing that can be a name.
+    Name,
+    /// A name of more than [`MAX_NAME`] bytes.
+    TooLong,
+}
+
+impl UserSpec {
+    /// The specification that `text` is.
+    ///
+    /// # Errors
+    /// The first part of it that is neither a number nor a name.
+    pub fn parse(text: &str) -> Result<Self, Fault<Reason>> {
+        if text.is_empty() {
+            return Ok(Self::Unset);
+        }
+        let (user, group) = match text.split_once(':') {
+            Some((user, group)) => (user, Some(group)),
+            None => (text, None),
+        };
+        let group_at = user.len() + 1;
+        if let Some(group) = group
+            && let Some(colon) = group.find(':')
+        {
+            return Err(Fault::new(group_at + colon..text.len(), Reason::ThirdPart));
+        }
+        Ok(Self::User {
+            user: Account::parse(user).map_err(|reason| Fault::new(0..user.len(), reason))?,
+            group: group
+                .map(Account::parse)
+                .transpose()
+                .map_err(|reason| Fault::new(group_at..text.len(), reason))?,
+        })
+    }
+}
+
+impl Account {
+    /// The user or group that `text` names.
+    ///
+    /// # Errors
+    /// It is neither a number nor a name.
+    pub fn parse(text: &str) -> Result<Self, Reason> {
+        if text.is_empty() {
+            return Err(Reason::Empty);
+        }
+        if text.bytes().all(|byte| byte.is_ascii_digit()) {
+            if text.len() > 1 && text.starts_with('0') {
+                return Err(Reason::LeadingZero);
+            }
+            let id = decimal(text.as_bytes()).and_then(Id::new);
+            return id.map(Self::Id).ok_or(Reason::Range);
+        }
+        if text.len() > MAX_NAME {
+            return Err(Reason::TooLong);
+        }
+        let outside = |c: char| c.is_whitespace() || c.is_control() || matches!(c, ':' | ',');
+        if text.starts_with(['+', '-']) || text.contains(outside) {
+            return Err(Reason::Name);
+        }
+        Ok(Self::Name(Name(text.to_owned())))
+    }
+}
+
+impl fmt::Display for UserSpec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unset => Ok(()),
+            Self::User { user, group: None } => user.fmt(f),
+            Self::User {
+                user,
+                group: Some(group),
+            } => write!(f, "{user}:{group}"),
+        }
+    }
+}
+
+impl fmt::Display for Account {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Id(id) => id.get().fmt(f),
+            Self::Name(name) => f.write_str(name.as_str()),
+        }
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Empty => {
+                f.write_str("a user or group that is empty; leave out the \":\" with it")
+            }
+            Self::ThirdPart => f.write_str("a second \":\"; USER or USER:GROUP is right"),
+            Self::LeadingZero => f.write_str("a number with a leading zero; leave it out"),
+            Self::Range => write!(f, "Uids and gids must be in range 0-{MAX_ID}"),
+            Self::Name => f.write_str(
+                "neither a number nor a name; a name has no white space, control character, \
+                 \":\" or \",\", and does not begin with \"+\" or \"-\"",
+            ),
+            Self::TooLong => write!(f, "a name of more than {MAX_NAME} bytes"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    use proptest::prelude::*;
+
+    fn reason(text: &str) -> Reason {
+        UserSpec::parse(text)
+            .expect_err("it should be refused")
+            .reason
+    }
+
+    fn id(id: u32) -> Account {
+        Account::Id(Id::new(id).expect("in range"))
+    }
+
+    fn name(name: &str) -> Account {
+        Account::Name(Name(name.to_owned()))
+    }
+
+    #[test]
+    fn every_form_of_the_grammar() {
+        let user = |user, group| UserSpec::User { user, group };
+        for (text, meaning) in [
+            ("", UserSpec::Unset),
+            ("bob", user(name("bob"), None)),
+            ("1000", user(id(1000), None)),
+            ("0", user(id(0), None)),
+            ("2147483647", user(id(MAX_ID), None)),
+            ("bob:wheel", user(name("bob"), Some(name("wheel")))),
+            ("bob:10", user(name("bob"), Some(id(10)))),
+            ("1:2", user(id(1), Some(id(2)))),
+            ("1:wheel", user(id(1), Some(name("wheel")))),
+            ("1000x", user(name("1000x"), None)),
+            ("_apt", user(name("_apt"), None)),
+            ("jürgen", user(name("jürgen"), None)),
+            ("b.o-b$", user(name("b.o-b$"), None)),
+        ] {
+            assert_eq!(UserSpec::parse(text), Ok(meaning), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_user_is_refused_and_never_root() {
+        for (text, wrong) in [
+            (":", Reason::Empty),
+            (":wheel", Reason::Empty),
+            ("bob:", Reason::Empty),
+            ("1:2:3", Reason::ThirdPart),
+            ("a::b", Reason::ThirdPart),
+            ("00", Reason::LeadingZero),
+            ("012", Reason::LeadingZero),
+            ("1:01", Reason::LeadingZero),
+            ("2147483648", Reason::Range),
+            ("4294967295", Reason::Range),
+            ("4294967296", Reason::Range),
+            ("99999999999999999999999", Reason::Range),
+            ("1:4294967296", Reason::Range),
+            ("-1", Reason::Name),
+            ("+3", Reason::Name),
+            (" ", Reason::Name),
+            ("1 ", Reason::Name),
+            ("bob\n", Reason::Name),
+            ("bob,eve", Reason::Name),
+            ("b\0b", Reason::Name),
+            ("b\u{85}b", Reason::Name),
+        ] {
+            assert_eq!(reason(text), wrong, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn names_are_bounded() {
+        let longest = "n".repeat(MAX_NAME);
+        assert!(UserSpec::parse(&longest).is_ok());
+        assert_eq!(reason(&format!("{longest}n")), Reason::TooLong);
+    }
+
+    #[test]
+    fn the_place_is_that_of_the_wrong_part() {
+        let place = |text: &str| {
+            let fault = UserSpec::parse(text).expect_err("it should be refused");
+            text.get(fault.span).map(str::to_owned)
+        };
+        assert_eq!(place("bob:012").as_deref(), Some("012"));
+        assert_eq!(place("-1:2").as_deref(), Some("-1"));
+        assert_eq!(place("a:b:c").as_deref(), Some(":c"));
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_understood_prints_as_it_was_written(
+            text in prop_oneof!["[0-9a-z:+-]{0,12}", any::<String>()]
+        ) {
+            if let Ok(spec) = UserSpec::parse(&text) {
+                prop_assert_eq!(spec.to_string(), text);
+            }
+        }
+
+        #[test]
+        fn digits_are_never_a_name(text in "[0-9]{1,12}") {
+            let named = matches!(Account::parse(&text), Ok(Account::Name(_)));
+            prop_assert!(!named);
+        }
+    }
+}

@@ -1,0 +1,437 @@
+//! Landlock rules in TOML or JSON: a strict subset of the landlockconfig format,
+//! and log flags, which it does not have, in a table of their own.
+//!
+//! Left out of it: groups such as `abi.all` (a policy shows what it grants),
+//! more than one ruleset (that would be more than one domain).
+
+mod json;
+mod variables;
+mod written;
+
+use std::fmt;
+use std::ops::Range;
+use std::path::{Component, Path};
+
+use crate::policy::manifest::FileName;
+use crate::policy::resolved::{BeneathRule, LogFlag, PortRule, Right};
+use nsexec_text::Fault;
+use written::Written;
+
+/// A rule file names rights and paths by hand; the longest shipped has 1 kB.
+pub const MAX_BYTES: usize = 64 * 1024;
+
+/// PATH_MAX without its NUL: no longer path can be opened.
+pub const MAX_PATH: usize = 4095;
+
+/// How many paths, variables put in, and how many ports may have a rule: each
+/// path is opened before an exec.
+pub const MAX_PLACES: usize = 512;
+
+/// The newest ABI whose rights and flags can be named: 7 added log flags.
+pub const NEWEST_ABI: u8 = 7;
+
+/// The file-system rights by name.
+const FS: [Right; 16] = [
+    Right::Execute,
+    Right::WriteFile,
+    Right::ReadFile,
+    Right::ReadDir,
+    Right::RemoveDir,
+    Right::RemoveFile,
+    Right::MakeChar,
+    Right::MakeDir,
+    Right::MakeReg,
+    Right::MakeSock,
+    Right::MakeFifo,
+    Right::MakeBlock,
+    Right::MakeSym,
+    Right::Refer,
+    Right::Truncate,
+    Right::IoctlDev,
+];
+const NET: [Right; 2] = [Right::BindTcp, Right::ConnectTcp];
+const SCOPES: [Right; 2] = [Right::ScopeAbstractUnixSocket, Right::ScopeSignal];
+
+/// landlockconfig's names for many rights at once.
+const GROUPS: [&str; 3] = ["abi.all", "abi.read_execute", "abi.read_write"];
+
+/// How a rule file is written. Both forms say the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// Keys in snake_case.
+    Toml,
+    /// Keys in camelCase.
+    Json,
+}
+
+impl Form {
+    /// What the end of a file's name says: `.toml` or `.json`.
+    #[must_use]
+    pub fn of(name: &FileName) -> Option<Self> {
+        let extension = Path::new(name.as_str()).extension();
+        match extension.and_then(|extension| extension.to_str()) {
+            Some("toml") => Some(Self::Toml),
+            Some("json") => Some(Self::Json),
+            _ => None,
+        }
+    }
+
+    /// A key of the TOML form in this one.
+    fn key(self, toml: &'static str) -> &'static str {
+        match (self, toml) {
+            (Self::Json, "handled_access_fs") => "handledAccessFs",
+            (Self::Json, "handled_access_net") => "handledAccessNet",
+            (Self::Json, "path_beneath") => "pathBeneath",
+            (Self::Json, "net_port") => "netPort",
+            (Self::Json, "allowed_access") => "allowedAccess",
+            (_, same) => same,
+        }
+    }
+}
+
+/// What a rule file says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Landlock {
+    /// The rights that are denied where no rule grants them; not empty.
+    pub handled: Vec<Right>,
+    /// Grants beneath paths.
+    pub beneath: Vec<BeneathRule>,
+    /// Grants for ports.
+    pub ports: Vec<PortRule>,
+    /// What audit is told of denials, each flag once.
+    pub log: Vec<LogFlag>,
+}
+
+/// Why a rule file is none, and what would be right.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reason {
+    /// More than [`MAX_BYTES`].
+    TooLong(usize),
+    /// Not UTF-8.
+    Utf8,
+    /// No TOML, or not of this shape: an unknown, repeated or missing key, a
+    /// value of another type.
+    Toml(String),
+    /// The same of JSON.
+    Json(String),
+    /// An `abi` that is not known.
+    Abi(i64),
+    /// Not exactly one ruleset.
+    Rulesets(usize),
+    /// A list that must not be empty.
+    Empty(&'static str),
+    /// No right of this kind has this name.
+    UnknownRight(String),
+    /// The name of a group: which rights it stands for depends on the ABI.
+    Group(String),
+    /// No log flag has this name.
+    UnknownFlag(String),
+    /// The same log flag twice.
+    RepeatedFlag(LogFlag),
+    /// Log flags, and an `abi` before [`LogFlag::ABI`].
+    NewerFlag {
+        /// The flag.
+        flag: LogFlag,
+        /// The file's ABI.
+        abi: u8,
+    },
+    /// The right is newer than the file's `abi`.
+    NewerRight {
+        /// The right.
+        right: Right,
+        /// The file's ABI.
+        abi: u8,
+    },
+    /// The same right twice in one list.
+    RepeatedRight(Right),
+    /// A right is granted that no ruleset handles.
+    NotHandled(Right),
+    /// No name of a variable.
+    VariableName(String),
+    /// The variable is defined already.
+    RepeatedVariable(String),
+    /// A variable's value that is empty.
+    EmptyValue,
+    /// The same value twice in one variable.
+    RepeatedValue(String),
+    /// A variable's value with a `$` in it.
+    Recursion(String),
+    /// No variable has this name.
+    Undefined(String),
+    /// No path needs the variable.
+    Unused(String),
+    /// A path with a `$` that neither begins a variable nor is doubled.
+    Dollar(String),
+    /// A path with `${` and no `}` behind it.
+    Unclosed(String),
+    /// Longer than [`MAX_PATH`], variables put in.
+    LongPath,
+    /// Not absolute, or not in its plain form.
+    Path(String),
+    /// The path has rules already.
+    RepeatedPath(String),
+    /// No TCP port.
+    Port(i64),
+    /// The port has rules already.
+    RepeatedPort(u16),
+    /// More than [`MAX_PLACES`] paths, ports, or values of a variable.
+    TooMany(&'static str),
+}
+
+impl Right {
+    /// The name in a rule file, as landlockconfig has it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Execute => "execute",
+            Self::WriteFile => "write_file",
+            Self::ReadFile => "read_file",
+            Self::ReadDir => "read_dir",
+            Self::RemoveDir => "remove_dir",
+            Self::RemoveFile => "remove_file",
+            Self::MakeChar => "make_char",
+            Self::MakeDir => "make_dir",
+            Self::MakeReg => "make_reg",
+            Self::MakeSock => "make_sock",
+            Self::MakeFifo => "make_fifo",
+            Self::MakeBlock => "make_block",
+            Self::MakeSym => "make_sym",
+            Self::Refer => "refer",
+            Self::Truncate => "truncate",
+            Self::IoctlDev => "ioctl_dev",
+            Self::BindTcp => "bind_tcp",
+            Self::ConnectTcp => "connect_tcp",
+            Self::ScopeAbstractUnixSocket => "abstract_unix_socket",
+            Self::ScopeSignal => "signal",
+        }
+    }
+
+    /// The first Landlock ABI that has it, landlock(7).
+    #[must_use]
+    pub fn abi(self) -> u8 {
+        match self {
+            Self::Refer => 2,
+            Self::Truncate => 3,
+            Self::BindTcp | Self::ConnectTcp => 4,
+            Self::IoctlDev => 5,
+            Self::ScopeAbstractUnixSocket | Self::ScopeSignal => 6,
+            _ => 1,
+        }
+    }
+
+    /// Whether a rule beneath a path can grant it.
+    #[must_use]
+    pub fn is_fs(self) -> bool {
+        FS.contains(&self)
+    }
+
+    /// Whether a rule for a port can grant it.
+    #[must_use]
+    pub fn is_net(self) -> bool {
+        NET.contains(&self)
+    }
+
+    /// The right of this name, among all.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        named(name, &FS)
+            .or_else(|| named(name, &NET))
+            .or_else(|| named(name, &SCOPES))
+    }
+}
+
+impl LogFlag {
+    /// The name in a rule file: the kernel's, without what all have in common.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::SameExecOff => "same_exec_off",
+            Self::NewExecOn => "new_exec_on",
+            Self::SubdomainsOff => "subdomains_off",
+        }
+    }
+
+    /// The flag of this name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|flag| flag.name() == name)
+    }
+}
+
+/// Whether a path is absolute and in its plain form: no `.`, `..`, `//`, NUL or
+/// slash at its end, at most [`MAX_PATH`] bytes.
+#[must_use]
+pub fn is_plain_absolute(path: &str) -> bool {
+    let rebuilt = Path::new(path)
+        .components()
+        .all(|component| matches!(component, Component::RootDir | Component::Normal(_)));
+    let plain = path == "/" || (path.starts_with('/') && !path.ends_with('/'));
+    let bare = !path.contains("//") && !path.split('/').any(|part| part == ".");
+    plain && bare && rebuilt && path.len() <= MAX_PATH && !path.contains('\0')
+}
+
+/// The rules that `text` is.
+///
+/// # Errors
+/// The first thing in it that has no meaning.
+pub fn parse(text: &[u8], form: Form) -> Result<Landlock, Fault<Reason>> {
+    parse_with_places(text, form).map(|(rules, _)| rules)
+}
+
+/// Where things stand in a rule file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Places {
+    /// Each right of [`Landlock::handled`], in its order.
+    pub handled: Vec<Range<usize>>,
+    /// The path of each of [`Landlock::beneath`], in its order.
+    pub beneath: Vec<Range<usize>>,
+}
+
+/// As [`parse`], and where things stand.
+///
+/// # Errors
+/// As [`parse`].
+pub fn parse_with_places(text: &[u8], form: Form) -> Result<(Landlock, Places), Fault<Reason>> {
+    if text.len() > MAX_BYTES {
+        return Err(Fault::new(
+            MAX_BYTES..text.len(),
+            Reason::TooLong(text.len()),
+        ));
+    }
+    let text = std::str::from_utf8(text).map_err(|error| {
+        let at = error.valid_up_to();
+        Fault::new(at..at, Reason::Utf8)
+    })?;
+    match form {
+        Form::Toml => Written::from_toml(text)?,
+        Form::Json => json::read(text)?,
+    }
+    .meaning(form)
+}
+
+fn named(name: &str, known: &[Right]) -> Option<Right> {
+    known.iter().copied().find(|right| right.name() == name)
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TooLong(length) => {
+                write!(
+                    f,
+                    "a rule file has at most {MAX_BYTES} bytes, this one {length}"
+                )
+            }
+            Self::Utf8 => write!(f, "not UTF-8, which TOML and JSON are"),
+            Self::Toml(message) | Self::Json(message) => write!(f, "{message}"),
+            Self::Abi(abi) => write!(f, "Landlock ABI {abi} is not known; 1 to {NEWEST_ABI} are"),
+            Self::Rulesets(count) => write!(
+                f,
+                "{count} elements in \"ruleset\", and a layer is one domain; \
+                 write all that is handled in one"
+            ),
+            Self::Empty(key) => write!(
+                f,
+                "{key:?} is empty, which could mean all or none; name what is meant"
+            ),
+            Self::UnknownRight(name) => write!(
+                f,
+                "no right of this kind is named {name:?}; see landlock(7), \
+                 written as execute or read_file"
+            ),
+            Self::Group(name) => write!(
+                f,
+                "{name:?} stands for other rights with each Landlock ABI; name the rights"
+            ),
+            Self::UnknownFlag(name) => write!(
+                f,
+                "no log flag is named {name:?}; {} are",
+                LogFlag::ALL.map(LogFlag::name).join(", ")
+            ),
+            Self::RepeatedFlag(flag) => write!(f, "{:?} stands twice in the list", flag.name()),
+            Self::NewerFlag { flag, abi } => write!(
+                f,
+                "{:?} came with Landlock ABI {}, and the file is for abi = {abi}",
+                flag.name(),
+                LogFlag::ABI
+            ),
+            Self::NewerRight { right, abi } => write!(
+                f,
+                "{:?} came with Landlock ABI {}, and the file is for abi = {abi}",
+                right.name(),
+                right.abi()
+            ),
+            Self::RepeatedRight(right) => write!(f, "{:?} stands twice in the list", right.name()),
+            Self::NotHandled(right) => write!(
+                f,
+                "{:?} is granted but not handled, so that it is never denied; \
+                 list it in \"ruleset\"",
+                right.name()
+            ),
+            Self::VariableName(name) => write!(
+                f,
+                "{name:?} is no name of a variable; a letter, then letters, digits and _"
+            ),
+            Self::RepeatedVariable(name) => {
+                write!(
+                    f,
+                    "{name:?} is defined already; write its values in one list"
+                )
+            }
+            Self::EmptyValue => write!(f, "an empty value adds nothing; leave it out"),
+            Self::RepeatedValue(value) => write!(f, "{value:?} stands twice in the list"),
+            Self::Recursion(value) => write!(
+                f,
+                "{value:?} has a $, and a value is plain text; variables, and a $ written $$, \
+                 belong in paths"
+            ),
+            Self::Undefined(name) => {
+                write!(
+                    f,
+                    "no variable is named {name:?}; define it in \"variable\""
+                )
+            }
+            Self::Unused(name) => write!(
+                f,
+                "no path has ${{{name}}} in it; leave the variable out, or put it in one"
+            ),
+            Self::Dollar(path) => write!(
+                f,
+                "a $ in {path:?} begins no variable; those are written ${{name}}, \
+                 a $ itself $$"
+            ),
+            Self::Unclosed(path) => {
+                write!(
+                    f,
+                    "a variable in {path:?} has no end; it is written ${{name}}"
+                )
+            }
+            Self::LongPath => write!(
+                f,
+                "a path has at most {MAX_PATH} bytes, its variables put in; name a directory \
+                 above it"
+            ),
+            Self::Path(path) => write!(
+                f,
+                "{path:?} is no plain absolute path; it starts with / and has no \
+                 \"..\", \".\", \"//\" or slash at its end"
+            ),
+            Self::RepeatedPath(path) => {
+                write!(f, "{path:?} has a rule already; write its rights in one")
+            }
+            Self::Port(port) => write!(f, "{port} is no TCP port; they are 0 to 65535"),
+            Self::TooMany(key) => {
+                write!(
+                    f,
+                    "more than {MAX_PLACES} in {key:?}; name a directory above them"
+                )
+            }
+            Self::RepeatedPort(port) => {
+                write!(f, "port {port} has a rule already; write its rights in one")
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

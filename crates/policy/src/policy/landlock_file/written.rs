@@ -1,0 +1,308 @@
+//! A rule file as it is written, with the TOML form's keys, and its meaning.
+
+use std::ops::Range;
+use std::path::Path;
+
+use serde::Deserialize;
+use toml::Spanned;
+
+use super::variables::Variables;
+use super::{
+    FS, Form, GROUPS, Landlock, MAX_PLACES, NET, NEWEST_ABI, Places, Reason, SCOPES,
+    is_plain_absolute, named,
+};
+use crate::policy::resolved::{BeneathRule, LogFlag, PortRule, Right};
+use nsexec_text::Fault;
+use nsexec_text::json::{Object, plain_words};
+
+/// A list, with the places of it and of what is in it.
+pub(super) type List<T> = Spanned<Vec<Spanned<T>>>;
+
+/// The text, key by key.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Written {
+    pub(super) abi: Spanned<i64>,
+    pub(super) variable: Option<List<Object<WrittenVariable>>>,
+    pub(super) ruleset: List<Object<Ruleset>>,
+    pub(super) path_beneath: Option<List<Object<Beneath>>>,
+    pub(super) net_port: Option<List<Object<Ports>>>,
+    #[serde(rename = "x-nsexec")]
+    pub(super) extension: Option<Object<Extension>>,
+}
+
+/// A variable: its name, and the texts that it stands for.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct WrittenVariable {
+    pub(super) name: Spanned<String>,
+    pub(super) literal: List<String>,
+}
+
+/// What is handled.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Ruleset {
+    pub(super) handled_access_fs: Option<List<String>>,
+    pub(super) handled_access_net: Option<List<String>>,
+    pub(super) scoped: Option<List<String>>,
+}
+
+/// What is granted beneath paths.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Beneath {
+    pub(super) allowed_access: List<String>,
+    pub(super) parent: List<String>,
+}
+
+/// What is granted for ports.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Ports {
+    pub(super) allowed_access: List<String>,
+    pub(super) port: List<i64>,
+}
+
+/// What landlockconfig does not have.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Extension {
+    pub(super) log: List<String>,
+}
+
+impl Written {
+    pub(super) fn from_toml(text: &str) -> Result<Self, Fault<Reason>> {
+        toml::from_str(text).map_err(|error| {
+            let span = error.span().unwrap_or(0..0);
+            Fault::new(span, Reason::Toml(plain_words(error.message())))
+        })
+    }
+
+    /// What it says; faults name keys as `form` has them.
+    pub(super) fn meaning(&self, form: Form) -> Result<(Landlock, Places), Fault<Reason>> {
+        let abi = match u8::try_from(*self.abi.get_ref()) {
+            Ok(abi @ 1..=NEWEST_ABI) => abi,
+            _ => {
+                let unknown = Reason::Abi(*self.abi.get_ref());
+                return Err(Fault::new(self.abi.span(), unknown));
+            }
+        };
+        let [ruleset] = self.ruleset.get_ref().as_slice() else {
+            let count = self.ruleset.get_ref().len();
+            return Err(Fault::new(self.ruleset.span(), Reason::Rulesets(count)));
+        };
+        let reader = Reader { form, abi };
+        let mut variables = reader.variables(self.variable.as_ref())?;
+        let handled = reader.handled(&ruleset.get_ref().0)?;
+        if handled.is_empty() {
+            return Err(Fault::new(ruleset.span(), Reason::Empty("ruleset")));
+        }
+        let (handled, handled_at): (Vec<Right>, Vec<Range<usize>>) = handled.into_iter().unzip();
+        let beneath = reader.beneath(self.path_beneath.as_ref(), &handled, &mut variables)?;
+        let (beneath, beneath_at) = beneath.into_iter().unzip();
+        let ports = reader.ports(self.net_port.as_ref(), &handled)?;
+        variables.all_used()?;
+        let log = match &self.extension {
+            Some(Object(extension)) => reader.log(&extension.log)?,
+            None => Vec::new(),
+        };
+        let rules = Landlock {
+            handled,
+            beneath,
+            ports,
+            log,
+        };
+        let places = Places {
+            handled: handled_at,
+            beneath: beneath_at,
+        };
+        Ok((rules, places))
+    }
+}
+
+/// What the meaning of a part depends on.
+struct Reader {
+    form: Form,
+    abi: u8,
+}
+
+impl Reader {
+    fn variables(
+        &self,
+        written: Option<&List<Object<WrittenVariable>>>,
+    ) -> Result<Variables, Fault<Reason>> {
+        let mut variables = Variables::NONE;
+        for written in self.optional("variable", written)? {
+            let Object(written) = written.get_ref();
+            variables.define(&written.name, self.items("literal", &written.literal)?)?;
+        }
+        Ok(variables)
+    }
+
+    fn handled(&self, ruleset: &Ruleset) -> Result<Vec<(Right, Range<usize>)>, Fault<Reason>> {
+        let lists = [
+            (
+                "handled_access_fs",
+                &ruleset.handled_access_fs,
+                FS.as_slice(),
+            ),
+            ("handled_access_net", &ruleset.handled_access_net, &NET),
+            ("scoped", &ruleset.scoped, &SCOPES),
+        ];
+        let mut all = Vec::new();
+        for (key, names, known) in lists {
+            if let Some(names) = names {
+                all.extend(self.rights(key, names, known)?);
+            }
+        }
+        Ok(all)
+    }
+
+    fn beneath(
+        &self,
+        written: Option<&List<Object<Beneath>>>,
+        handled: &[Right],
+        variables: &mut Variables,
+    ) -> Result<Vec<(BeneathRule, Range<usize>)>, Fault<Reason>> {
+        let mut rules: Vec<(BeneathRule, Range<usize>)> = Vec::new();
+        for written in self.optional("path_beneath", written)? {
+            let Object(written) = written.get_ref();
+            let rights = self.granted(&written.allowed_access, &FS, handled)?;
+            for parent in self.items("parent", &written.parent)? {
+                let at = |reason| Fault::new(parent.span(), reason);
+                for path in variables.paths(parent.get_ref()).map_err(at)? {
+                    if !is_plain_absolute(&path) {
+                        return Err(at(Reason::Path(path)));
+                    }
+                    if rules.iter().any(|(rule, _)| rule.path == Path::new(&path)) {
+                        return Err(at(Reason::RepeatedPath(path)));
+                    }
+                    if rules.len() == MAX_PLACES {
+                        return Err(at(Reason::TooMany("parent")));
+                    }
+                    let rule = BeneathRule {
+                        path: path.into(),
+                        rights: rights.clone(),
+                    };
+                    rules.push((rule, parent.span()));
+                }
+            }
+        }
+        Ok(rules)
+    }
+
+    fn ports(
+        &self,
+        written: Option<&List<Object<Ports>>>,
+        handled: &[Right],
+    ) -> Result<Vec<PortRule>, Fault<Reason>> {
+        let mut rules: Vec<PortRule> = Vec::new();
+        for written in self.optional("net_port", written)? {
+            let Object(written) = written.get_ref();
+            let rights = self.granted(&written.allowed_access, &NET, handled)?;
+            for number in self.items("port", &written.port)? {
+                let at = |reason| Fault::new(number.span(), reason);
+                let Ok(port) = u16::try_from(*number.get_ref()) else {
+                    return Err(at(Reason::Port(*number.get_ref())));
+                };
+                if rules.iter().any(|rule| rule.port == port) {
+                    return Err(at(Reason::RepeatedPort(port)));
+                }
+                if rules.len() == MAX_PLACES {
+                    return Err(at(Reason::TooMany("port")));
+                }
+                rules.push(PortRule {
+                    port,
+                    rights: rights.clone(),
+                });
+            }
+        }
+        Ok(rules)
+    }
+
+    fn granted(
+        &self,
+        names: &List<String>,
+        known: &[Right],
+        handled: &[Right],
+    ) -> Result<Vec<Right>, Fault<Reason>> {
+        let rights = self.rights("allowed_access", names, known)?;
+        for (right, span) in &rights {
+            if !handled.contains(right) {
+                return Err(Fault::new(span.clone(), Reason::NotHandled(*right)));
+            }
+        }
+        Ok(rights.into_iter().map(|(right, _)| right).collect())
+    }
+
+    fn rights(
+        &self,
+        key: &'static str,
+        names: &List<String>,
+        known: &[Right],
+    ) -> Result<Vec<(Right, Range<usize>)>, Fault<Reason>> {
+        let mut rights: Vec<(Right, Range<usize>)> = Vec::new();
+        for written in self.items(key, names)? {
+            let at = |reason| Fault::new(written.span(), reason);
+            let name = written.get_ref();
+            let Some(right) = named(name, known) else {
+                return Err(at(if GROUPS.contains(&name.as_str()) {
+                    Reason::Group(name.clone())
+                } else {
+                    Reason::UnknownRight(name.clone())
+                }));
+            };
+            if right.abi() > self.abi {
+                let abi = self.abi;
+                return Err(at(Reason::NewerRight { right, abi }));
+            }
+            if rights.iter().any(|(other, _)| *other == right) {
+                return Err(at(Reason::RepeatedRight(right)));
+            }
+            rights.push((right, written.span()));
+        }
+        Ok(rights)
+    }
+
+    fn log(&self, names: &List<String>) -> Result<Vec<LogFlag>, Fault<Reason>> {
+        let mut flags = Vec::new();
+        for written in self.items("log", names)? {
+            let at = |reason| Fault::new(written.span(), reason);
+            let name = written.get_ref();
+            let Some(flag) = LogFlag::from_name(name) else {
+                return Err(at(Reason::UnknownFlag(name.clone())));
+            };
+            if LogFlag::ABI > self.abi {
+                let abi = self.abi;
+                return Err(at(Reason::NewerFlag { flag, abi }));
+            }
+            if flags.contains(&flag) {
+                return Err(at(Reason::RepeatedFlag(flag)));
+            }
+            flags.push(flag);
+        }
+        Ok(flags)
+    }
+
+    /// What is in a list, which must not be empty.
+    fn items<'a, T>(
+        &self,
+        key: &'static str,
+        list: &'a List<T>,
+    ) -> Result<&'a [Spanned<T>], Fault<Reason>> {
+        match list.get_ref().as_slice() {
+            [] => Err(Fault::new(list.span(), Reason::Empty(self.form.key(key)))),
+            items => Ok(items),
+        }
+    }
+
+    /// The same of a list that may be left out.
+    fn optional<'a, T>(
+        &self,
+        key: &'static str,
+        list: Option<&'a List<T>>,
+    ) -> Result<&'a [Spanned<T>], Fault<Reason>> {
+        list.map_or(Ok(&[]), |list| self.items(key, list))
+    }
+}

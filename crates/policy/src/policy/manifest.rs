@@ -1,0 +1,370 @@
+//! A policy's manifest, TOML: which files make its layers, and what process the
+//! program is. docs/policy-format.md describes it for authors.
+
+mod written;
+
+use std::fmt;
+use std::ops::Range;
+
+use crate::policy::resolved::{LogFlag, Process, Right};
+use nsexec_text::Fault;
+use nsexec_text::json::plain_words;
+use written::Written;
+
+/// A manifest is written by hand; the longest shipped has 2 kB.
+pub const MAX_BYTES: usize = 64 * 1024;
+
+/// NAME_MAX: a longer name is no file's.
+pub const MAX_FILE_NAME: usize = 255;
+
+/// A reason is a sentence or two; it is repeated in every status report.
+pub const MAX_REASON: usize = 1024;
+
+/// How many variables may be passed by name; environments have tens.
+pub const MAX_PASS: usize = 256;
+
+/// A manifest that makes sense by itself: its files are not read yet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Manifest {
+    /// The program's layers.
+    pub workload: Sources,
+    /// The ceiling's.
+    pub ceiling: Sources,
+    /// The program's process.
+    pub process: Process,
+    /// Whether `--preserve-fds` is allowed.
+    pub preserve_fds: bool,
+    /// What may be missing.
+    pub best_effort: Vec<BestEffort>,
+}
+
+/// Where the layers of a stage come from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sources {
+    /// The filter.
+    pub seccomp: Source,
+    /// The Landlock domain.
+    pub landlock: Source,
+}
+
+/// Where a layer comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Source {
+    /// The bytes of the manifest that say so.
+    pub span: Range<usize>,
+    /// What they say.
+    pub origin: Origin,
+}
+
+/// A file, or nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// This file beside the manifest.
+    File(FileName),
+    /// The layer is left out.
+    None {
+        /// Why.
+        reason: String,
+    },
+}
+
+/// A file in the manifest's directory or below: relative, each component plain,
+/// at most [`MAX_FILE_NAME`] bytes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FileName(String);
+
+impl FileName {
+    /// The name, when it is one.
+    #[must_use]
+    pub fn new(name: &str) -> Option<Self> {
+        let plain = |part: &str| !matches!(part, "" | "." | "..") && !part.contains('\0');
+        (name.len() <= MAX_FILE_NAME && name.split('/').all(plain)).then(|| Self(name.to_owned()))
+    }
+
+    /// The name.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// The stage that a layer belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// What binds helper and program.
+    Ceiling,
+    /// What binds the program.
+    Workload,
+}
+
+/// A Landlock layer, or a part of one, that a kernel may lack.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BestEffort {
+    /// The bytes of the manifest that name it.
+    pub span: Range<usize>,
+    /// Whose Landlock domain.
+    pub stage: Stage,
+    /// What of it.
+    pub part: Part,
+    /// Why.
+    pub reason: String,
+}
+
+/// What of a Landlock layer a kernel may lack.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// All of it.
+    Layer,
+    /// A right that it handles.
+    Right(Right),
+    /// A log flag that it asks for.
+    Log(LogFlag),
+    /// No part of a Landlock layer: the target's cgroups.
+    Cgroup,
+}
+
+/// Why a manifest is none, and what would be right.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reason {
+    /// More than [`MAX_BYTES`].
+    TooLong(usize),
+    /// Not UTF-8.
+    Utf8,
+    /// No TOML, or not of this shape: an unknown, repeated or missing key, a
+    /// value of another type.
+    Toml(String),
+    /// A list that must not be empty.
+    Empty(&'static str),
+    /// A layer is left out, and the key with the reason is not there.
+    Unexplained(&'static str),
+    /// A layer is not left out, and there is a reason why it is.
+    NothingToExplain(&'static str),
+    /// A reason that is blank or longer than [`MAX_REASON`].
+    Explanation(&'static str),
+    /// No [`FileName`].
+    FileName(String),
+    /// No capability has this name.
+    UnknownCapability(String),
+    /// The capability stands twice.
+    RepeatedCapability(String),
+    /// No word for capabilities.
+    CapabilityWord(String),
+    /// No resource has this name.
+    UnknownResource(String),
+    /// The resource stands twice.
+    RepeatedResource(String),
+    /// A limit below 0.
+    Limit(i64),
+    /// A soft limit above the hard one.
+    SoftAboveHard,
+    /// No umask.
+    Umask(i64),
+    /// No OOM score adjustment.
+    OomScoreAdj(i64),
+    /// `pass` without `mode = "login"`.
+    PassUnused,
+    /// No name of a variable, nor the beginning of one.
+    PassName(String),
+    /// The name stands twice.
+    RepeatedPass(String),
+    /// More than [`MAX_PASS`] names.
+    TooManyPassed,
+    /// The variable is taken from the passwd file.
+    PassIsSet(String),
+    /// No layer has this name.
+    UnknownLayer(String),
+    /// A layer that has no rights and no log flags.
+    NoParts(&'static str),
+    /// The layer is not asked for.
+    NotFollowed(&'static str),
+    /// A filter cannot be put in force by halves.
+    SeccompBestEffort,
+    /// No right has this name.
+    UnknownRight(String),
+    /// No log flag has this name.
+    UnknownFlag(String),
+    /// A right and a log flag in one entry.
+    TwoParts,
+    /// Every kernel on which the layer is put in force has the right.
+    OldRight(Right),
+    /// The same layer, right or log flag twice.
+    RepeatedBestEffort,
+}
+
+/// The manifest that `text` is.
+///
+/// # Errors
+/// The first thing in it that has no meaning.
+pub fn parse(text: &[u8]) -> Result<Manifest, Fault<Reason>> {
+    if text.len() > MAX_BYTES {
+        return Err(Fault::new(
+            MAX_BYTES..text.len(),
+            Reason::TooLong(text.len()),
+        ));
+    }
+    let text = std::str::from_utf8(text).map_err(|error| {
+        let at = error.valid_up_to();
+        Fault::new(at..at, Reason::Utf8)
+    })?;
+    let written: Written = toml::from_str(text).map_err(|error| {
+        let span = error.span().unwrap_or(0..0);
+        Fault::new(span, Reason::Toml(plain_words(error.message())))
+    })?;
+    written.meaning()
+}
+
+/// Whether a policy can pass variables by this: a name, or its beginning and `*`.
+#[must_use]
+pub fn is_pass_pattern(pattern: &str) -> bool {
+    let name = pattern.strip_suffix('*').unwrap_or(pattern);
+    let letter = |byte: u8| byte.is_ascii_alphabetic() || byte == b'_';
+    name.bytes().next().is_some_and(letter)
+        && name
+            .bytes()
+            .all(|byte| letter(byte) || byte.is_ascii_digit())
+        && pattern.len() <= MAX_FILE_NAME
+}
+
+/// Whether a text can stand as the reason for something left out.
+#[must_use]
+pub fn is_reason(text: &str) -> bool {
+    !text.trim().is_empty() && text.len() <= MAX_REASON
+}
+
+impl fmt::Display for FileName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Display for Stage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Ceiling => "ceiling",
+            Self::Workload => "workload",
+        })
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TooLong(length) => {
+                write!(
+                    f,
+                    "a manifest has at most {MAX_BYTES} bytes, this one {length}"
+                )
+            }
+            Self::Utf8 => write!(f, "not UTF-8, which TOML is"),
+            Self::Toml(message) => write!(f, "{message}"),
+            Self::Empty(key) => write!(
+                f,
+                "{key:?} is empty, which could mean all or none; leave the key out, \
+                 write \"none\" where that is a word, or name what is meant"
+            ),
+            Self::Unexplained(key) => {
+                write!(
+                    f,
+                    "a layer is left out without a reason; give it in {key:?}"
+                )
+            }
+            Self::NothingToExplain(key) => {
+                write!(
+                    f,
+                    "{key:?} belongs to a layer that is \"none\", and this one is not"
+                )
+            }
+            Self::Explanation(key) => {
+                write!(f, "{key:?} has to say why, in at most {MAX_REASON} bytes")
+            }
+            Self::FileName(name) => write!(
+                f,
+                "{name:?} is no file beside the manifest; it is a relative path without \
+                 \"..\" of at most {MAX_FILE_NAME} bytes, or \"none\""
+            ),
+            Self::UnknownCapability(name) => {
+                write!(
+                    f,
+                    "no capability is named {name:?}; they are written CAP_CHOWN"
+                )
+            }
+            Self::RepeatedCapability(name) => write!(f, "{name:?} stands twice in the list"),
+            Self::CapabilityWord(word) => write!(
+                f,
+                "{word:?} says nothing of capabilities; \"none\", \"inherit\", \
+                 \"initconfig\" or a list of names do"
+            ),
+            Self::UnknownResource(name) => write!(
+                f,
+                "no resource is named {name:?}; they are written nofile, see getrlimit(2)"
+            ),
+            Self::RepeatedResource(name) => write!(f, "{name:?} has a limit already; write one"),
+            Self::Limit(number) => write!(f, "{number} is no limit; 0 or more, or \"unlimited\""),
+            Self::SoftAboveHard => write!(
+                f,
+                "the soft limit is above the hard one; it may be as high at the most"
+            ),
+            Self::Umask(umask) => write!(f, "{umask:#o} is no umask; 0o000 to 0o777 are"),
+            Self::OomScoreAdj(score) => {
+                write!(f, "{score} is no OOM score adjustment; -1000 to 1000 are")
+            }
+            Self::PassUnused => write!(f, "\"pass\" belongs to mode = \"login\""),
+            Self::PassName(name) => write!(
+                f,
+                "{name:?} is no name of a variable; letters, digits and _, \
+                 and a * at the end for all that begin so"
+            ),
+            Self::RepeatedPass(name) => write!(f, "{name:?} stands twice in the list"),
+            Self::TooManyPassed => write!(
+                f,
+                "more than {MAX_PASS} names; pass several by their beginning and *"
+            ),
+            Self::PassIsSet(name) => write!(
+                f,
+                "{name:?} takes in what mode = \"login\" sets from the passwd file \
+                 (PATH, HOME, USER, SHELL)"
+            ),
+            Self::UnknownLayer(name) => write!(
+                f,
+                "no layer that may be missing is named {name:?}; \"landlock\", \
+                 \"ceiling.landlock\" and \"cgroup\" are"
+            ),
+            Self::NoParts(layer) => write!(
+                f,
+                "the layer {layer:?} has neither rights nor log flags; leave the key out"
+            ),
+            Self::NotFollowed(layer) => write!(
+                f,
+                "nothing of the layer {layer:?} could be missing; write {layer} = \"target\" \
+                 in [process], or leave the entry out"
+            ),
+            Self::SeccompBestEffort => write!(
+                f,
+                "a filter is in force or nothing is executed; leave the entry out: \
+                 every kernel since 5.10 has all that a filter needs"
+            ),
+            Self::UnknownRight(name) => write!(
+                f,
+                "no Landlock right is named {name:?}; see landlock(7), written as ioctl_dev"
+            ),
+            Self::UnknownFlag(name) => write!(
+                f,
+                "no Landlock log flag is named {name:?}; {} are",
+                LogFlag::ALL.map(LogFlag::name).join(", ")
+            ),
+            Self::TwoParts => write!(
+                f,
+                "\"right\" and \"log\" in one entry; give each its own, with its reason"
+            ),
+            Self::OldRight(right) => write!(
+                f,
+                "{:?} is as old as the layer that it stands in; leave \"right\" out to \
+                 let the layer be missing",
+                right.name()
+            ),
+            Self::RepeatedBestEffort => {
+                write!(f, "the same layer, right or log flag is named twice")
+            }
+        }
+    }
+}

@@ -1,0 +1,836 @@
+use super::*;
+use crate::seccomp::table::Arch;
+use nsexec_kernel_text::capability::CapabilitySet;
+
+const MANIFEST_TEXT: &str = r#"
+seccomp = "filter.json"
+landlock = "rules.toml"
+
+[ceiling]
+seccomp = "ceiling.json"
+landlock = "none"
+landlock_reason = "a test"
+
+[process]
+capabilities = ["CAP_KILL"]
+no_new_privs = true
+keep_groups = false
+rlimits = [{ resource = "nofile", soft = 1024, hard = "unlimited" }]
+umask = 0o022
+oom_score_adj = 500
+
+[process.environment]
+mode = "login"
+pass = ["TERM", "LC_*"]
+
+[tty]
+session = "caller"
+
+[fds]
+preserve = false
+
+[[best_effort]]
+layer = "landlock"
+right = "ioctl_dev"
+reason = "a test"
+"#;
+
+const FILTER: &str = r#"{
+  "defaultAction": "SCMP_ACT_ERRNO",
+  "syscalls": [
+    { "names": ["execve", "write", "exit_group"], "action": "SCMP_ACT_ALLOW" },
+    {
+      "names": ["socket"],
+      "action": "SCMP_ACT_ALLOW",
+      "args": [{ "index": 0, "value": 1, "op": "SCMP_CMP_EQ" }]
+    }
+  ]
+}"#;
+
+const CEILING: &str = r#"{
+  "defaultAction": "SCMP_ACT_ALLOW",
+  "syscalls": [
+    { "names": ["mount"], "action": "SCMP_ACT_ERRNO" },
+    {
+      "names": ["ioctl"],
+      "action": "SCMP_ACT_ERRNO",
+      "args": [{ "index": 1, "value": 21522, "op": "SCMP_CMP_EQ" }]
+    }
+  ]
+}"#;
+
+const RULES: &str = r#"
+abi = 6
+[[ruleset]]
+handled_access_fs = ["execute", "ioctl_dev"]
+handled_access_net = ["bind_tcp"]
+scoped = ["signal"]
+[[path_beneath]]
+allowed_access = ["execute"]
+parent = ["/", "/usr/bin"]
+[[net_port]]
+allowed_access = ["bind_tcp"]
+port = [80]
+"#;
+
+/// The files of a test, of which one is not as it should be.
+#[derive(Clone)]
+struct Policy {
+    manifest: String,
+    filter: String,
+    ceiling: String,
+    rules: String,
+}
+
+impl Policy {
+    fn new() -> Self {
+        Self {
+            manifest: MANIFEST_TEXT.to_owned(),
+            filter: FILTER.to_owned(),
+            ceiling: CEILING.to_owned(),
+            rules: RULES.to_owned(),
+        }
+    }
+
+    fn compile(&mut self) -> Result<ResolvedPolicy, PolicyFault> {
+        let manifest = self.manifest.clone();
+        let context = Context {
+            arch: Arch::X86_64,
+            bounding: CapabilitySet::EMPTY,
+            kernel: (6, 18),
+        };
+        compile("test", manifest.as_bytes(), self, context)
+    }
+}
+
+impl Files for Policy {
+    fn read(&mut self, name: &FileName) -> Result<Vec<u8>, FileFault> {
+        match name.as_str() {
+            "filter.json" => Ok(self.filter.clone().into_bytes()),
+            "ceiling.json" => Ok(self.ceiling.clone().into_bytes()),
+            "rules.toml" | "rules.json" => Ok(self.rules.clone().into_bytes()),
+            _ => Err(FileFault::Missing),
+        }
+    }
+}
+
+fn replaced(text: &str, from: &str, to: &str) -> String {
+    assert!(text.contains(from), "{from:?} is not in the text");
+    text.replacen(from, to, 1)
+}
+
+/// The fault of the policy with this replaced in its manifest.
+fn manifest_fault(from: &str, to: &str) -> manifest::Reason {
+    let mut policy = Policy::new();
+    policy.manifest = replaced(MANIFEST_TEXT, from, to);
+    match policy.compile() {
+        Err(PolicyFault {
+            reason: PolicyReason::Manifest(reason),
+            file,
+            place: Some(_),
+        }) => {
+            assert_eq!(file, MANIFEST);
+            reason
+        }
+        other => panic!("{to:?}: {other:?}"),
+    }
+}
+
+fn rules_fault(from: &str, to: &str) -> landlock_file::Reason {
+    let mut policy = Policy::new();
+    policy.rules = replaced(RULES, from, to);
+    match policy.compile() {
+        Err(PolicyFault {
+            reason: PolicyReason::Landlock(reason),
+            file,
+            place: Some(_),
+        }) => {
+            assert_eq!(file, "rules.toml");
+            reason
+        }
+        other => panic!("{to:?}: {other:?}"),
+    }
+}
+
+fn filter_fault(from: &str, to: &str) -> oci::Reason {
+    let mut policy = Policy::new();
+    policy.filter = replaced(FILTER, from, to);
+    match policy.compile() {
+        Err(PolicyFault {
+            reason: PolicyReason::Seccomp(reason),
+            file,
+            place: Some(_),
+        }) => {
+            assert_eq!(file, "filter.json");
+            reason
+        }
+        other => panic!("{to:?}: {other:?}"),
+    }
+}
+
+#[test]
+fn a_right_policy_says_what_its_text_says() {
+    let policy = Policy::new().compile().expect("a right policy");
+    assert_eq!(policy.name, "test");
+    let process = &policy.process;
+    assert_eq!(process.rlimits.len(), 1);
+    assert_eq!(process.rlimits[0].resource, 7, "RLIMIT_NOFILE");
+    assert_eq!(process.rlimits[0].hard, u64::MAX);
+    assert_eq!(process.umask, Some(0o022));
+    assert_eq!(process.oom_score_adj, Some(500));
+    assert!(!policy.preserve_fds);
+    let Layer::Enforce(rules) = policy.workload.landlock else {
+        panic!("no Landlock layer");
+    };
+    assert_eq!(rules.require, Require::Full);
+    let missing: Vec<Right> = rules
+        .handled
+        .iter()
+        .filter(|handled| handled.require != Require::Full)
+        .map(|handled| handled.right)
+        .collect();
+    assert_eq!(missing, [Right::IoctlDev]);
+    let reason = "a test".to_owned();
+    assert_eq!(policy.ceiling.landlock, Layer::None { reason });
+}
+
+#[test]
+fn wrong_manifests_are_refused_for_what_is_wrong() {
+    use manifest::Reason;
+    let name = |text: &str| text.to_owned();
+    let cases = [
+        (
+            "\"none\"\n",
+            "\"../rules.toml\"\n",
+            Reason::NothingToExplain("landlock_reason"),
+        ),
+        (
+            "landlock_reason = \"a test\"\n",
+            "",
+            Reason::Unexplained("landlock_reason"),
+        ),
+        (
+            "landlock_reason = \"a test\"",
+            "landlock_reason = \" \"",
+            Reason::Explanation("landlock_reason"),
+        ),
+        (
+            "\"filter.json\"",
+            "\"../filter.json\"",
+            Reason::FileName(name("../filter.json")),
+        ),
+        (
+            "\"filter.json\"",
+            "\"/filter.json\"",
+            Reason::FileName(name("/filter.json")),
+        ),
+        (
+            "\"filter.json\"",
+            "\"a//b\"",
+            Reason::FileName(name("a//b")),
+        ),
+        (
+            "\"filter.json\"",
+            "\"a\\u0000b\"",
+            Reason::FileName(name("a\0b")),
+        ),
+        ("\"filter.json\"", "\"\"", Reason::FileName(name(""))),
+        ("[\"CAP_KILL\"]", "[]", Reason::Empty("capabilities")),
+        (
+            "[\"CAP_KILL\"]",
+            "[\"KILL\"]",
+            Reason::UnknownCapability(name("KILL")),
+        ),
+        (
+            "[\"CAP_KILL\"]",
+            "[\"CAP_KILL\", \"CAP_KILL\"]",
+            Reason::RepeatedCapability(name("CAP_KILL")),
+        ),
+        (
+            "[\"CAP_KILL\"]",
+            "\"all\"",
+            Reason::CapabilityWord(name("all")),
+        ),
+        (
+            "\"nofile\"",
+            "\"files\"",
+            Reason::UnknownResource(name("files")),
+        ),
+        ("soft = 1024", "soft = -1", Reason::Limit(-1)),
+        ("hard = \"unlimited\"", "hard = 1023", Reason::SoftAboveHard),
+        ("0o022", "0o1000", Reason::Umask(0o1000)),
+        ("0o022", "-1", Reason::Umask(-1)),
+        ("= 500", "= 1001", Reason::OomScoreAdj(1001)),
+        ("= 500", "= -1001", Reason::OomScoreAdj(-1001)),
+        ("\"login\"", "\"inherit\"", Reason::PassUnused),
+        ("[\"TERM\", \"LC_*\"]", "[]", Reason::Empty("pass")),
+        ("\"TERM\"", "\"TE RM\"", Reason::PassName(name("TE RM"))),
+        ("\"TERM\"", "\"*\"", Reason::PassName(name("*"))),
+        ("\"TERM\"", "\"LC_*\"", Reason::RepeatedPass(name("LC_*"))),
+        ("\"TERM\"", "\"HOME\"", Reason::PassIsSet(name("HOME"))),
+        ("\"TERM\"", "\"P*\"", Reason::PassIsSet(name("P*"))),
+        (
+            "layer = \"landlock\"",
+            "layer = \"seccomp\"",
+            Reason::SeccompBestEffort,
+        ),
+        (
+            "\"ioctl_dev\"",
+            "\"ioctl\"",
+            Reason::UnknownRight(name("ioctl")),
+        ),
+        (
+            "\"ioctl_dev\"",
+            "\"execute\"",
+            Reason::OldRight(Right::Execute),
+        ),
+        (
+            "right = \"ioctl_dev\"",
+            "log = \"ioctl_dev\"",
+            Reason::UnknownFlag(name("ioctl_dev")),
+        ),
+        (
+            "right = \"ioctl_dev\"",
+            "right = \"ioctl_dev\"\nlog = \"new_exec_on\"",
+            Reason::TwoParts,
+        ),
+        (
+            "reason = \"a test\"\n\n[process]",
+            "reason = \"\"\n\n[process]",
+            Reason::Explanation("landlock_reason"),
+        ),
+    ];
+    for (from, to, reason) in cases {
+        assert_eq!(manifest_fault(from, to), reason, "{to:?}");
+    }
+    for part in ["right = \"ioctl_dev\"", "log = \"new_exec_on\""] {
+        let again = format!("\n[[best_effort]]\nlayer = \"landlock\"\n{part}\nreason = \"b\"\n");
+        let mut policy = Policy::new();
+        policy.manifest.push_str(&again.repeat(2));
+        let fault = policy.compile().expect_err("twice");
+        assert_eq!(
+            fault.reason,
+            PolicyReason::Manifest(Reason::RepeatedBestEffort)
+        );
+    }
+}
+
+/// The second of three ways in which filters turned out weaker than their text:
+/// a key that nobody reads, and a key that is there twice.
+#[test]
+fn keys_that_are_unknown_repeated_or_missing_are_refused_everywhere() {
+    for (from, to) in [
+        ("keep_groups", "keep_group"),
+        ("[tty]", "[tty]\nunknown = 1"),
+        ("[fds]", "[helper]\n[fds]"),
+        (
+            "no_new_privs = true",
+            "no_new_privs = true\nno_new_privs = false",
+        ),
+        ("no_new_privs = true\n", ""),
+        ("keep_groups = false\n", ""),
+        ("capabilities = [\"CAP_KILL\"]\n", ""),
+        ("preserve = false\n", ""),
+        ("session = \"caller\"\n", ""),
+        ("session = \"caller\"", "session = \"own\""),
+        ("mode = \"login\"\n", ""),
+        ("mode = \"login\"", "mode = \"Login\""),
+        ("seccomp = \"filter.json\"\n", ""),
+        ("landlock = \"rules.toml\"\n", ""),
+        ("seccomp = \"ceiling.json\"\n", ""),
+        ("no_new_privs = true", "no_new_privs = 1"),
+        ("hard = \"unlimited\"", "hard = \"infinity\""),
+        ("[\"CAP_KILL\"]", "true"),
+        ("[process]\n", "[process\n"),
+        // serde's derived code would take the values in the order of the fields.
+        (
+            "{ resource = \"nofile\", soft = 1024, hard = \"unlimited\" }",
+            "[\"nofile\", 1024, \"unlimited\"]",
+        ),
+    ] {
+        let reason = manifest_fault(from, to);
+        assert!(
+            matches!(reason, manifest::Reason::Toml(_)),
+            "{to:?}: {reason:?}"
+        );
+    }
+    for (from, to) in [
+        (
+            "allowed_access = [\"execute\"]",
+            "allowed_access = [\"execute\"]\nallow = [\"refer\"]",
+        ),
+        ("parent", "parents"),
+        ("abi = 6\n", ""),
+        ("abi = 6\n", "abi = 6\nabi = 7\n"),
+        ("abi = 6\n", "abi = \"6\"\n"),
+        ("scoped = [\"signal\"]", "scoped = \"signal\""),
+    ] {
+        let reason = rules_fault(from, to);
+        assert!(
+            matches!(reason, landlock_file::Reason::Toml(_)),
+            "{to:?}: {reason:?}"
+        );
+    }
+    for (from, to) in [
+        // Without "args" the rule would allow every socket.
+        ("\"args\": [", "\"arg\": ["),
+        ("\"index\": 0,", "\"index\": 0, \"index\": 1,"),
+        ("\"index\": 0,", ""),
+        ("\"index\": 0,", "\"index\": -1,"),
+        ("\"index\": 0,", "\"index\": \"0\","),
+        ("\"value\": 1,", "\"value\": 18446744073709551616,"),
+        ("SCMP_CMP_EQ", "SCMP_CMP_EQUAL"),
+        ("SCMP_ACT_ERRNO", "ERRNO"),
+        (
+            "\"defaultAction\"",
+            "\"defaultAction\": \"SCMP_ACT_LOG\", \"defaultAction\"",
+        ),
+        ("\"defaultAction\"", "\"flags\": [], \"defaultAction\""),
+        ("\"action\": \"SCMP_ACT_ALLOW\" }", "\"args\": [] }"),
+    ] {
+        let reason = filter_fault(from, to);
+        assert!(
+            matches!(reason, oci::Reason::Shape(_)),
+            "{to:?}: {reason:?}"
+        );
+    }
+}
+
+/// The third: a policy that is not there became an empty one.
+#[test]
+fn a_file_that_is_missing_is_refused_where_it_is_named() {
+    let mut policy = Policy::new();
+    policy.manifest = replaced(MANIFEST_TEXT, "rules.toml", "other.toml");
+    let fault = policy.compile().expect_err("a missing file");
+    let name = FileName::new("other.toml").expect("a name");
+    let missing = FileFault::Missing;
+    assert_eq!(
+        fault.reason,
+        PolicyReason::File {
+            name,
+            fault: missing
+        }
+    );
+    let place = Place {
+        line: 3,
+        column: 12,
+    };
+    assert_eq!(fault.place, Some(place));
+    assert_eq!(fault.file, MANIFEST);
+}
+
+#[test]
+fn wrong_rules_are_refused_in_the_form_that_their_name_says() {
+    use landlock_file::Reason;
+    let unknown = Reason::UnknownRight("kill".to_owned());
+    assert_eq!(rules_fault("\"signal\"", "\"kill\""), unknown);
+
+    let mut policy = Policy::new();
+    policy.manifest = replaced(MANIFEST_TEXT, "rules.toml", "rules.json");
+    let fault = policy.compile().expect_err("TOML in a JSON file");
+    assert_eq!(fault.file, "rules.json");
+    assert!(matches!(
+        fault.reason,
+        PolicyReason::Landlock(Reason::Json(_))
+    ));
+    let rules = r#"{ "abi": 6, "ruleset": [{ "handledAccessFs": ["ioctl_dev"] }] }"#;
+    policy.rules = rules.to_owned();
+    let Ok(Layer::Enforce(compiled)) = policy.compile().map(|policy| policy.workload.landlock)
+    else {
+        panic!("JSON in a JSON file");
+    };
+    assert_eq!(compiled.handled.len(), 1);
+
+    policy.manifest = replaced(MANIFEST_TEXT, "rules.toml", "rules.conf");
+    let fault = policy.compile().expect_err("no form");
+    let name = FileName::new("rules.conf").expect("a name");
+    assert_eq!(fault.reason, PolicyReason::Form(name));
+    let place = Place {
+        line: 3,
+        column: 12,
+    };
+    assert_eq!((fault.file.as_str(), fault.place), (MANIFEST, Some(place)));
+}
+
+#[test]
+fn wrong_filters_are_refused_for_what_is_wrong() {
+    use oci::Reason;
+    let name = |text: &str| text.to_owned();
+    let cases = [
+        ("\"write\"", "\"wrte\"", Reason::UnknownCall(name("wrte"))),
+        ("\"write\"", "\"\"", Reason::UnknownCall(name(""))),
+        (
+            "\"write\"",
+            "\"execve\"",
+            Reason::RepeatedCall(name("execve")),
+        ),
+        ("[\"socket\"]", "[]", Reason::Empty("names")),
+        ("[\"socket\"]", "null", Reason::OneOf("name", "names")),
+        (
+            "\"names\": [\"socket\"]",
+            "\"name\": \"socket\", \"names\": [\"socket\"]",
+            Reason::OneOf("name", "names"),
+        ),
+        ("\"index\": 0", "\"index\": 6", Reason::Argument(6)),
+        (
+            "\"value\": 1",
+            "\"value\": 1, \"valueTwo\": 1",
+            Reason::SecondValue,
+        ),
+        (
+            "\"value\": 1, \"op\": \"SCMP_CMP_EQ\"",
+            "\"value\": 1, \"valueTwo\": 2, \"op\": \"SCMP_CMP_MASKED_EQ\"",
+            Reason::Mask { mask: 1, value: 2 },
+        ),
+        (
+            "SCMP_ACT_ALLOW",
+            "SCMP_ACT_NOTIFY",
+            Reason::NeedsSupervisor("SCMP_ACT_NOTIFY"),
+        ),
+        (
+            "SCMP_ACT_ERRNO",
+            "SCMP_ACT_TRACE",
+            Reason::NeedsSupervisor("SCMP_ACT_TRACE"),
+        ),
+        (
+            "SCMP_ACT_ALLOW\"",
+            "SCMP_ACT_ALLOW\", \"errnoRet\": 1",
+            Reason::ErrnoUnused,
+        ),
+        (
+            "SCMP_ACT_ALLOW\"",
+            "SCMP_ACT_ERRNO\", \"errnoRet\": 4096",
+            Reason::Errno(4096),
+        ),
+        (
+            "\"defaultAction\"",
+            "\"architectures\": [], \"defaultAction\"",
+            Reason::Empty("architectures"),
+        ),
+        (
+            "\"defaultAction\"",
+            "\"architectures\": [\"amd64\"], \"defaultAction\"",
+            Reason::UnknownArchitecture(name("amd64"), "SCMP_ARCH_X86_64"),
+        ),
+        (
+            "\"defaultAction\"",
+            "\"architectures\": [\"SCMP_ARCH_AARCH64\"], \"defaultAction\"",
+            Reason::OtherArchitecture(Arch::X86_64),
+        ),
+        (
+            "\"defaultAction\"",
+            "\"architectures\": [\"SCMP_ARCH_X86_64\"], \"archMap\": [], \"defaultAction\"",
+            Reason::OneOf("architectures", "archMap"),
+        ),
+        (
+            "[\"socket\"],",
+            "[\"socket\"], \"includes\": { \"caps\": [\"SYS_ADMIN\"] },",
+            Reason::UnknownCapability(name("SYS_ADMIN")),
+        ),
+        (
+            "[\"socket\"],",
+            "[\"socket\"], \"excludes\": { \"caps\": [] },",
+            Reason::Empty("caps"),
+        ),
+        (
+            "[\"socket\"],",
+            "[\"socket\"], \"includes\": { \"arches\": [\"x86_64\"] },",
+            Reason::UnknownArchitecture(name("x86_64"), "amd64"),
+        ),
+        (
+            "[\"socket\"],",
+            "[\"socket\"], \"includes\": { \"minKernel\": \"4.08\" },",
+            Reason::Kernel(name("4.08")),
+        ),
+    ];
+    for (from, to, reason) in cases {
+        assert_eq!(filter_fault(from, to), reason, "{to:?}");
+    }
+    for (from, to) in [
+        ("}\n  ]\n}", "}\n  ]\n} 1"),
+        ("\"syscalls\"", "syscalls"),
+        ("\"syscalls\": [", "\"syscalls\": [,"),
+    ] {
+        let reason = filter_fault(from, to);
+        assert!(matches!(reason, Reason::Syntax(_)), "{to:?}: {reason:?}");
+    }
+    let mut policy = Policy::new();
+    policy.filter = "{ \"defaultAction\": \"SCMP_ACT_ALLOW\", \"syscalls\": [] }".to_owned();
+    let fault = policy.compile().expect_err("no rule");
+    assert_eq!(
+        fault.reason,
+        PolicyReason::Seccomp(Reason::Empty("syscalls"))
+    );
+}
+
+#[test]
+fn a_rule_that_denies_what_the_kernel_never_sees_is_refused() {
+    let mut policy = Policy::new();
+    policy.ceiling = replaced(CEILING, "21522", "4294988818");
+    let fault = policy.compile().expect_err("beyond 32 bits");
+    assert_eq!(
+        fault.reason,
+        PolicyReason::Compile(CompileFault::Wide {
+            rule: 1,
+            call: "ioctl",
+            argument: 1,
+            value: 0x1_0000_5412
+        })
+    );
+    let place = Place {
+        line: 6,
+        column: 18,
+    };
+    assert_eq!(
+        (fault.file.as_str(), fault.place),
+        ("ceiling.json", Some(place))
+    );
+}
+
+#[test]
+fn filters_under_which_nothing_is_executed_are_refused() {
+    for call in ["execve", "write", "exit_group"] {
+        let mut policy = Policy::new();
+        policy.filter = replaced(FILTER, &format!("\"{call}\""), "\"read\"");
+        let fault = policy.compile().expect_err(call);
+        let stage = Stage::Workload;
+        assert_eq!(fault.reason, PolicyReason::Denies { stage, call });
+        let place = Place {
+            line: 2,
+            column: 11,
+        };
+        assert_eq!(fault.place, Some(place));
+    }
+    // Allowed for standard output alone.
+    let mut policy = Policy::new();
+    policy.filter = replaced(FILTER, "\"write\", ", "");
+    policy.filter = replaced(&policy.filter, "\"socket\"", "\"write\"");
+    let (stage, call) = (Stage::Workload, "write");
+    assert_eq!(
+        policy.compile().expect_err("conditional").reason,
+        PolicyReason::Denies { stage, call }
+    );
+    for call in [
+        "capset",
+        "close_range",
+        "seccomp",
+        "landlock_restrict_self",
+        "clone",
+    ] {
+        let mut policy = Policy::new();
+        policy.ceiling = replaced(CEILING, "\"mount\"", &format!("\"{call}\""));
+        let stage = Stage::Ceiling;
+        assert_eq!(
+            policy.compile().expect_err(call).reason,
+            PolicyReason::Denies { stage, call }
+        );
+    }
+    let mut policy = Policy::new();
+    policy.ceiling = replaced(CEILING, "21522", "21518");
+    let (stage, call) = (Stage::Ceiling, "ioctl");
+    assert_eq!(
+        policy.compile().expect_err("TIOCSCTTY").reason,
+        PolicyReason::Denies { stage, call }
+    );
+}
+
+#[test]
+fn what_may_be_missing_has_to_be_there() {
+    let mut policy = Policy::new();
+    policy.manifest = replaced(MANIFEST_TEXT, "\"ioctl_dev\"", "\"truncate\"");
+    let fault = policy.compile().expect_err("not handled");
+    assert_eq!(fault.reason, PolicyReason::NotHandled(Right::Truncate));
+    policy.manifest = replaced(
+        MANIFEST_TEXT,
+        "right = \"ioctl_dev\"",
+        "log = \"new_exec_on\"",
+    );
+    let fault = policy.compile().expect_err("not asked for");
+    assert_eq!(fault.reason, PolicyReason::NotAsked(LogFlag::NewExecOn));
+    let mut policy = Policy::new();
+    policy.manifest = replaced(
+        MANIFEST_TEXT,
+        "layer = \"landlock\"\nright = \"ioctl_dev\"",
+        "layer = \"ceiling.landlock\"",
+    );
+    let fault = policy.compile().expect_err("no layer");
+    assert_eq!(fault.reason, PolicyReason::NoLayer(Stage::Ceiling));
+}
+
+#[test]
+fn log_flags_are_required_one_by_one() {
+    let mut policy = Policy::new();
+    policy.manifest = replaced(
+        MANIFEST_TEXT,
+        "right = \"ioctl_dev\"",
+        "log = \"same_exec_off\"",
+    );
+    policy.rules = replaced(RULES, "abi = 6", "abi = 7");
+    let flags = "[x-nsexec]\nlog = [\"new_exec_on\", \"same_exec_off\"]\n";
+    policy.rules.push_str(flags);
+    let Ok(Layer::Enforce(rules)) = policy.compile().map(|policy| policy.workload.landlock) else {
+        panic!("a right policy");
+    };
+    let reason = "a test".to_owned();
+    let expected = [
+        AskedLogFlag {
+            flag: LogFlag::NewExecOn,
+            require: Require::Full,
+        },
+        AskedLogFlag {
+            flag: LogFlag::SameExecOff,
+            require: Require::BestEffort { reason },
+        },
+    ];
+    assert_eq!(rules.log, expected);
+    assert!(rules.handled.iter().all(|h| h.require == Require::Full));
+}
+
+#[test]
+fn the_name_of_a_policy_is_fit_to_be_shown() {
+    let mut policy = Policy::new();
+    let manifest = MANIFEST_TEXT.as_bytes();
+    let context = Context {
+        arch: Arch::X86_64,
+        bounding: CapabilitySet::EMPTY,
+        kernel: (6, 18),
+    };
+    for name in ["", "a\nb", "\u{1b}[2J", &"n".repeat(4096)] {
+        let fault = compile(name, manifest, &mut policy, context).expect_err("a bad name");
+        assert_eq!(fault.reason, PolicyReason::Invariant(Invariant::Name));
+    }
+    assert!(compile(&"n".repeat(4095), manifest, &mut policy, context).is_ok());
+}
+
+#[test]
+fn texts_are_taken_up_to_their_limit() {
+    // What is beyond the limit is not looked at: only its length is.
+    let padded = |text: &str, length: usize| format!("{text}{}", "\n".repeat(length - text.len()));
+    let mut policy = Policy::new();
+    policy.manifest = padded(MANIFEST_TEXT, manifest::MAX_BYTES);
+    policy.filter = padded(FILTER, oci::MAX_BYTES);
+    policy.rules = padded(RULES, landlock_file::MAX_BYTES);
+    assert!(policy.compile().is_ok());
+
+    let too_long = |change: fn(&mut Policy)| {
+        let mut policy = policy.clone();
+        change(&mut policy);
+        policy.compile().expect_err("too long").reason
+    };
+    assert_eq!(
+        too_long(|policy| policy.manifest.push('\n')),
+        PolicyReason::Manifest(manifest::Reason::TooLong(manifest::MAX_BYTES + 1))
+    );
+    assert_eq!(
+        too_long(|policy| policy.filter.push('\n')),
+        PolicyReason::Seccomp(oci::Reason::TooLong(oci::MAX_BYTES + 1))
+    );
+    assert_eq!(
+        too_long(|policy| policy.rules.push('\n')),
+        PolicyReason::Landlock(landlock_file::Reason::TooLong(landlock_file::MAX_BYTES + 1))
+    );
+}
+
+#[test]
+fn names_and_reasons_are_taken_up_to_their_limit() {
+    assert!(FileName::new(&"f".repeat(manifest::MAX_FILE_NAME)).is_some());
+    assert!(FileName::new(&"f".repeat(manifest::MAX_FILE_NAME + 1)).is_none());
+    assert!(manifest::is_reason(&"r".repeat(manifest::MAX_REASON)));
+    assert!(!manifest::is_reason(&"r".repeat(manifest::MAX_REASON + 1)));
+    let path = |length: usize| format!("/{}", "p".repeat(length - 1));
+    assert!(landlock_file::is_plain_absolute(&path(
+        landlock_file::MAX_PATH
+    )));
+    assert!(!landlock_file::is_plain_absolute(&path(
+        landlock_file::MAX_PATH + 1
+    )));
+}
+
+#[test]
+fn faults_say_where_what_and_what_would_be_right() {
+    let fault = |change: fn(&mut Policy)| {
+        let mut policy = Policy::new();
+        change(&mut policy);
+        policy.compile().expect_err("wrong").to_string()
+    };
+    let documented = include_str!("../../../../../docs/policy-format.md");
+    struct Case(fn(&mut Policy), &'static str);
+    for Case(change, words) in [
+        Case(
+            |p| p.manifest = replaced(MANIFEST_TEXT, "[\"CAP_KILL\"]", "[\"KILL\"]"),
+            "manifest:11:17: no capability is named \"KILL\"; they are written CAP_CHOWN",
+        ),
+        Case(
+            |p| p.filter = replaced(FILTER, "\"socket\"", "\"sokcet\""),
+            "filter.json:6:18: no system call is named \"sokcet\"; see syscalls(2)",
+        ),
+        Case(
+            |p| p.rules = replaced(RULES, "abi = 6", "abi = 4"),
+            "rules.toml:4:33: \"ioctl_dev\" came with Landlock ABI 5, \
+             and the file is for abi = 4",
+        ),
+        Case(
+            |p| p.filter = replaced(FILTER, "\"write\", ", ""),
+            "manifest:2:11: the workload's filter may deny write, \
+             which executing a program takes; allow it",
+        ),
+    ] {
+        assert_eq!(fault(change), words);
+        assert!(documented.contains(words), "{words}");
+    }
+}
+
+#[test]
+fn lists_are_taken_up_to_their_limit() {
+    let list = |count: usize, item: fn(usize) -> String| {
+        (0..count).map(item).collect::<Vec<_>>().join(", ")
+    };
+    let compiled = |variables: usize, paths: usize, ports: usize| {
+        let mut policy = Policy::new();
+        let variables = list(variables, |n| format!("\"V{n}\""));
+        let pass = format!("pass = [{variables}]");
+        policy.manifest = replaced(MANIFEST_TEXT, "pass = [\"TERM\", \"LC_*\"]", &pass);
+        let paths = list(paths, |n| format!("\"/p{n}\""));
+        policy.rules = replaced(RULES, "\"/\", \"/usr/bin\"", &paths);
+        let ports = list(ports, |n| n.to_string());
+        policy.rules = replaced(&policy.rules, "[80]", &format!("[{ports}]"));
+        policy.compile().map(|_| ()).map_err(|fault| fault.reason)
+    };
+    let (variables, places) = (manifest::MAX_PASS, landlock_file::MAX_PLACES);
+    assert_eq!(compiled(variables, places, places), Ok(()));
+    assert_eq!(
+        compiled(variables + 1, places, places),
+        Err(PolicyReason::Manifest(manifest::Reason::TooManyPassed))
+    );
+    assert_eq!(
+        compiled(variables, places + 1, places),
+        Err(PolicyReason::Landlock(landlock_file::Reason::TooMany(
+            "parent"
+        )))
+    );
+    assert_eq!(
+        compiled(variables, places, places + 1),
+        Err(PolicyReason::Landlock(landlock_file::Reason::TooMany(
+            "port"
+        )))
+    );
+}
+
+#[test]
+fn deep_nesting_is_refused_and_not_followed() {
+    for (open, key) in [("[", "x = "), ("{ a = ", "x = "), ("a.", "")] {
+        let depth = 60_000 / open.len();
+        let text = format!("{key}{}", open.repeat(depth));
+        assert!(manifest::parse(text.as_bytes()).is_err(), "{open}");
+        assert!(
+            landlock_file::parse(text.as_bytes(), Form::Toml).is_err(),
+            "{open}"
+        );
+        let closed = match open {
+            "[" => format!("{text}{}", "]".repeat(5_000)),
+            "a." => format!("{text}b = 1"),
+            _ => continue,
+        };
+        assert!(manifest::parse(closed.as_bytes()).is_err(), "{open}");
+    }
+}

@@ -1,0 +1,311 @@
+//! A policy that is ready to apply: no names, no conditions, no files left.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use crate::seccomp::program::Program;
+use nsexec_kernel_text::capability::CapabilitySet;
+
+/// A policy that is ready to apply. Only `policy` makes one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ResolvedPolicy {
+    /// The name that the status report shows.
+    pub name: String,
+    /// Binds everything from before the clone on: helper and program alike.
+    pub ceiling: Layers,
+    /// Binds the program, on top of the ceiling.
+    pub workload: Layers,
+    /// The attributes of the program's process.
+    pub process: Process,
+    /// Whether `--preserve-fds` is allowed.
+    pub preserve_fds: bool,
+}
+
+/// The two sandbox layers of one stage.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Layers {
+    /// The system call filter.
+    pub seccomp: Layer<Program>,
+    /// The Landlock domain.
+    pub landlock: Layer<LandlockRules>,
+}
+
+/// A layer, or the policy author's reason for leaving it out.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub enum Layer<T> {
+    /// It is put in force, or there is no exec.
+    Enforce(T),
+    /// It is left out.
+    None {
+        /// Why; shown in the status report.
+        reason: String,
+    },
+}
+
+impl<T> Layer<T> {
+    /// What is put in force; `None`: it is left out.
+    #[must_use]
+    pub fn enforced(&self) -> Option<&T> {
+        match self {
+            Self::Enforce(layer) => Some(layer),
+            Self::None { .. } => None,
+        }
+    }
+}
+
+/// How much of a layer or right must be in force.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub enum Require {
+    /// All of it, or there is no exec.
+    Full,
+    /// What the kernel offers; what it lacks is listed as dropped.
+    BestEffort {
+        /// Why; shown in the status report.
+        reason: String,
+    },
+}
+
+/// Landlock rules, still by path: they are opened inside the program's root.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LandlockRules {
+    /// What happens on a kernel without Landlock's REFER right (before 5.19):
+    /// with `BestEffort` the whole layer is left out there, and said so.
+    pub require: Require,
+    /// The rights that are denied wherever no rule grants them. Not empty, or
+    /// `scopes` is not.
+    pub handled: Vec<HandledRight>,
+    /// What audit is told of denials; each at most once. Without any, the
+    /// kernel logs those up to the next execve alone.
+    pub log: Vec<AskedLogFlag>,
+    /// Grants beneath paths of the program's root.
+    pub beneath: Vec<BeneathRule>,
+    /// Grants for TCP ports.
+    pub ports: Vec<PortRule>,
+}
+
+/// A right that a domain handles.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HandledRight {
+    /// The right.
+    pub right: Right,
+    /// Whether the kernel must know it.
+    pub require: Require,
+}
+
+/// A Landlock right, landlock(7).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Right {
+    /// LANDLOCK_ACCESS_FS_EXECUTE
+    Execute,
+    /// LANDLOCK_ACCESS_FS_WRITE_FILE
+    WriteFile,
+    /// LANDLOCK_ACCESS_FS_READ_FILE
+    ReadFile,
+    /// LANDLOCK_ACCESS_FS_READ_DIR
+    ReadDir,
+    /// LANDLOCK_ACCESS_FS_REMOVE_DIR
+    RemoveDir,
+    /// LANDLOCK_ACCESS_FS_REMOVE_FILE
+    RemoveFile,
+    /// LANDLOCK_ACCESS_FS_MAKE_CHAR
+    MakeChar,
+    /// LANDLOCK_ACCESS_FS_MAKE_DIR
+    MakeDir,
+    /// LANDLOCK_ACCESS_FS_MAKE_REG
+    MakeReg,
+    /// LANDLOCK_ACCESS_FS_MAKE_SOCK
+    MakeSock,
+    /// LANDLOCK_ACCESS_FS_MAKE_FIFO
+    MakeFifo,
+    /// LANDLOCK_ACCESS_FS_MAKE_BLOCK
+    MakeBlock,
+    /// LANDLOCK_ACCESS_FS_MAKE_SYM
+    MakeSym,
+    /// LANDLOCK_ACCESS_FS_REFER, ABI 2
+    Refer,
+    /// LANDLOCK_ACCESS_FS_TRUNCATE, ABI 3
+    Truncate,
+    /// LANDLOCK_ACCESS_FS_IOCTL_DEV, ABI 5
+    IoctlDev,
+    /// LANDLOCK_ACCESS_NET_BIND_TCP, ABI 4
+    BindTcp,
+    /// LANDLOCK_ACCESS_NET_CONNECT_TCP, ABI 4
+    ConnectTcp,
+    /// LANDLOCK_SCOPE_ABSTRACT_UNIX_SOCKET, ABI 6. Never granted by a rule.
+    ScopeAbstractUnixSocket,
+    /// LANDLOCK_SCOPE_SIGNAL, ABI 6. Never granted by a rule.
+    ScopeSignal,
+}
+
+impl Right {
+    /// Every right.
+    pub const ALL: [Self; 20] = [
+        Self::Execute,
+        Self::WriteFile,
+        Self::ReadFile,
+        Self::ReadDir,
+        Self::RemoveDir,
+        Self::RemoveFile,
+        Self::MakeChar,
+        Self::MakeDir,
+        Self::MakeReg,
+        Self::MakeSock,
+        Self::MakeFifo,
+        Self::MakeBlock,
+        Self::MakeSym,
+        Self::Refer,
+        Self::Truncate,
+        Self::IoctlDev,
+        Self::BindTcp,
+        Self::ConnectTcp,
+        Self::ScopeAbstractUnixSocket,
+        Self::ScopeSignal,
+    ];
+}
+
+/// A flag of landlock_restrict_self(2) that a domain asks for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AskedLogFlag {
+    /// The flag.
+    pub flag: LogFlag,
+    /// Whether the kernel must know it.
+    pub require: Require,
+}
+
+/// Which denials of a domain the kernel logs to audit, landlock_restrict_self(2),
+/// since Landlock ABI 7. What is denied does not depend on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LogFlag {
+    /// LANDLOCK_RESTRICT_SELF_LOG_SAME_EXEC_OFF: none before the next execve.
+    SameExecOff,
+    /// LANDLOCK_RESTRICT_SELF_LOG_NEW_EXEC_ON: those after an execve, too.
+    NewExecOn,
+    /// LANDLOCK_RESTRICT_SELF_LOG_SUBDOMAINS_OFF: none of domains entered later.
+    SubdomainsOff,
+}
+
+impl LogFlag {
+    /// Every flag.
+    pub const ALL: [Self; 3] = [Self::SameExecOff, Self::NewExecOn, Self::SubdomainsOff];
+
+    /// The first Landlock ABI that has them.
+    pub const ABI: u8 = 7;
+}
+
+/// Rights granted beneath a path of the program's root.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BeneathRule {
+    /// Absolute, resolved inside the program's root. A path that is not there
+    /// grants nothing and is listed in the status report.
+    pub path: PathBuf,
+    /// File-system rights, all of them handled. Not empty.
+    pub rights: Vec<Right>,
+}
+
+/// Rights granted for a TCP port.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PortRule {
+    /// The port; 0 stands for a port that the kernel chooses.
+    pub port: u16,
+    /// `BindTcp` or `ConnectTcp`, handled. Not empty.
+    pub rights: Vec<Right>,
+}
+
+/// The attributes of the program's process.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Process {
+    /// What the program may hold at the most.
+    pub capabilities: Capabilities,
+    /// PR_SET_NO_NEW_PRIVS.
+    pub no_new_privs: bool,
+    /// Whether supplementary groups of the caller stay.
+    pub keep_groups: bool,
+    /// Which session keyring the program has, session-keyring(7).
+    pub keyring: Keyring,
+    /// Whose cgroups the program is in.
+    pub cgroup: Follow,
+    /// Whose label of a security module the program has.
+    pub label: Follow,
+    /// setrlimit(2), in this order.
+    pub rlimits: Vec<Rlimit>,
+    /// umask(2); `None`: the caller's.
+    pub umask: Option<u32>,
+    /// -1000 to 1000; `None`: the caller's.
+    pub oom_score_adj: Option<i16>,
+    /// The environment.
+    pub environment: Environment,
+}
+
+/// Whether the program has something of the target's.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub enum Follow {
+    /// The caller's.
+    Caller,
+    /// The target's; with `BestEffort` the caller's where the target's cannot be
+    /// had, and said so.
+    Target(Require),
+}
+
+/// A session keyring.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Keyring {
+    /// A new one, with no key in it.
+    New,
+    /// The caller's, with its keys.
+    Caller,
+}
+
+/// What the program may hold at the most.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub enum Capabilities {
+    /// These, as far as the helper has them; the bounding set is the same.
+    Keep(CapabilitySet),
+    /// The caller's.
+    Inherit,
+    /// What initConfig says (protocol A).
+    InitConfig,
+}
+
+/// A resource limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Rlimit {
+    /// RLIMIT_*, 0 to 15.
+    pub resource: u8,
+    /// The soft limit; `u64::MAX` is RLIM_INFINITY. At most `hard`.
+    pub soft: u64,
+    /// The hard limit.
+    pub hard: u64,
+}
+
+/// Where the program's environment comes from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub enum Environment {
+    /// The caller's, unchanged.
+    Inherit,
+    /// These of the caller's, and PATH, HOME, USER and SHELL from the passwd
+    /// file of the program's root.
+    Login {
+        /// Names; one that ends with `*` stands for all that begin so.
+        pass: Vec<String>,
+    },
+    /// What initConfig says (protocol A).
+    InitConfig,
+}

@@ -1,0 +1,114 @@
+//! clone3, whose flags lie in memory, where no filter can read them.
+//!
+//! A profile that tells clone(2) apart by its arguments would be stepped around
+//! by clone3(2). So clone3 answers ENOSYS then, whatever the profile says of it,
+//! and callers fall back on clone(2); the same where a profile has conditions on
+//! clone3 itself, which could only be compared with an address.
+
+use crate::seccomp::meaning::UNKNOWN_CALL;
+use crate::seccomp::profile::{Profile, Rule, When};
+use crate::seccomp::table::Arch;
+
+/// The rule that `profile` needs beside its own.
+pub(super) fn rule(profile: &Profile, arch: Arch) -> Option<Rule> {
+    let (clone, clone3) = (arch.number("clone")?, arch.number("clone3")?);
+    let needed = reads_arguments(profile, clone) || reads_arguments(profile, clone3);
+    needed.then_some(Rule {
+        syscall: clone3,
+        when: When::Always,
+        action: UNKNOWN_CALL,
+    })
+}
+
+/// Whether the answer to a call depends on its arguments.
+fn reads_arguments(profile: &Profile, number: u32) -> bool {
+    let rules = || profile.rules.iter().filter(|rule| rule.syscall == number);
+    // Beneath the strictest rule for any arguments, conditions decide nothing.
+    let always = rules()
+        .filter(|rule| rule.when == When::Always)
+        .map(|rule| rule.action.strictness())
+        .max();
+    rules().any(|rule| {
+        rule.when != When::Always && always.is_none_or(|a| rule.action.strictness() > a)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::seccomp::oci::{self, Context};
+    use crate::seccomp::profile::Action;
+    use nsexec_kernel_text::capability::CapabilitySet;
+
+    fn resolved(text: &str) -> Profile {
+        let context = Context {
+            arch: Arch::X86_64,
+            bounding: CapabilitySet::EMPTY,
+            kernel: (6, 18),
+        };
+        oci::parse(text.as_bytes())
+            .and_then(|profile| profile.resolve(&context))
+            .expect("a profile")
+    }
+
+    fn answer(profile: &Profile, name: &str) -> Action {
+        let number = Arch::X86_64.number(name).expect("a known call");
+        profile.evaluate(Arch::X86_64, number, [0; 6])
+    }
+
+    #[test]
+    fn calls_newer_than_the_profile_answer_enosys() {
+        let profile = resolved(
+            r#"{ "defaultAction": "SCMP_ACT_ERRNO", "syscalls": [
+                 { "names": ["read", "statx"], "action": "SCMP_ACT_ALLOW" } ] }"#,
+        );
+        assert_eq!(answer(&profile, "write"), Action::Errno(1));
+        assert_eq!(answer(&profile, "statx"), Action::Allow);
+        for newer in ["rseq", "clone3", "faccessat2", "mseal"] {
+            assert_eq!(answer(&profile, newer), UNKNOWN_CALL, "{newer}");
+        }
+    }
+
+    #[test]
+    fn a_name_in_an_entry_that_does_not_hold_was_known_to_its_author() {
+        let profile = resolved(
+            r#"{ "defaultAction": "SCMP_ACT_KILL_PROCESS", "syscalls": [
+                 { "names": ["read"], "action": "SCMP_ACT_ALLOW" },
+                 { "names": ["openat2"], "action": "SCMP_ACT_ALLOW",
+                   "includes": { "caps": ["CAP_SYS_ADMIN"] } } ] }"#,
+        );
+        assert_eq!(answer(&profile, "openat2"), Action::KillProcess);
+        assert_eq!(answer(&profile, "clone3"), Action::KillProcess);
+        assert_eq!(answer(&profile, "faccessat2"), UNKNOWN_CALL);
+    }
+
+    #[test]
+    fn where_all_is_allowed_newer_calls_are_too() {
+        let profile = resolved(
+            r#"{ "defaultAction": "SCMP_ACT_ALLOW", "syscalls": [
+                 { "names": ["ptrace"], "action": "SCMP_ACT_ERRNO" } ] }"#,
+        );
+        assert_eq!(answer(&profile, "mseal"), Action::Allow);
+        assert_eq!(answer(&profile, "clone3"), Action::Allow);
+    }
+
+    #[test]
+    fn clone3_is_not_a_way_around_conditions_on_clone() {
+        let with = |rest: &str| {
+            resolved(&format!(
+                r#"{{ "defaultAction": "SCMP_ACT_ALLOW", "syscalls": [
+                     {{ "names": ["clone"], "action": "SCMP_ACT_ERRNO", "args": [
+                       {{ "index": 0, "value": 268435456, "valueTwo": 268435456,
+                          "op": "SCMP_CMP_MASKED_EQ" }} ] }} {rest} ] }}"#
+            ))
+        };
+        assert_eq!(answer(&with(""), "clone3"), UNKNOWN_CALL);
+        let allowed = r#", { "names": ["clone3"], "action": "SCMP_ACT_ALLOW" }"#;
+        assert_eq!(answer(&with(allowed), "clone3"), UNKNOWN_CALL);
+        let killed = r#", { "names": ["clone3"], "action": "SCMP_ACT_KILL_PROCESS" }"#;
+        assert_eq!(answer(&with(killed), "clone3"), Action::KillProcess);
+        // Beneath a rule for any arguments the conditions decide nothing.
+        let denied = r#", { "names": ["clone"], "action": "SCMP_ACT_TRAP" }"#;
+        assert_eq!(answer(&with(denied), "clone3"), Action::Allow);
+    }
+}

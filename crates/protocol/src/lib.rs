@@ -1,0 +1,30 @@
+//! Protocols A and B: what a runtime tells the helper -> meaning, and what it is
+//! answered.
+//!
+//! Protocol A is what runc's libcontainer spoke with its exec helper in 2015
+//! (runc 4c5eb45862): the environment names a pid and a pipe, the helper writes
+//! the pid of its child to the pipe, the child reads an initConfig from it.
+//!
+//! Protocol B is what it speaks today (runc 1.2.0 and later) with the code that
+//! runs before Go's runtime starts: a message in netlink's framing names the
+//! namespaces to join and to create ([`netlink`]), log lines go to a pipe of their
+//! own ([`log_line`]), and the pids of the two processes that come of it are the
+//! answer ([`pid_report`]).
+#![forbid(unsafe_code)]
+
+pub mod argv;
+pub mod clone_flags;
+pub mod env;
+pub mod env_b;
+pub mod generic_error;
+pub mod id_map_lines;
+pub mod init_config;
+pub mod log_escape;
+pub mod log_line;
+pub mod netlink;
+pub mod ns_paths;
+pub mod oom_score_adj;
+pub mod path;
+pub mod pid_report;
+mod seccomp_config;
+pub mod time_offsets;

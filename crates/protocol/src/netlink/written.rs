@@ -1,0 +1,131 @@
+//! A message as it is written: attributes, each at most once.
+
+use std::ops::Range;
+
+use crate::netlink::{ATTRIBUTE_HEADER, Attribute, HEADER, Reason};
+use nsexec_text::Fault;
+
+/// The attributes of a message, by [`Attribute::ALL`].
+#[derive(Default)]
+pub(super) struct Written<'a> {
+    pub(super) values: [Option<Value<'a>>; Attribute::ALL.len()],
+}
+
+/// The value of an attribute, without its padding.
+pub(super) struct Value<'a> {
+    pub(super) attribute: Attribute,
+    bytes: &'a [u8],
+    /// Where it begins in the message.
+    at: usize,
+}
+
+impl<'a> Written<'a> {
+    /// The attributes of `payload`, which it is full of.
+    pub(super) fn split(payload: &'a [u8]) -> Result<Self, Fault<Reason>> {
+        let mut written = Self::default();
+        let mut rest = payload;
+        let mut at = HEADER;
+        while !rest.is_empty() {
+            let end = at + rest.len();
+            let Some((&[l0, l1, t0, t1], after)) = rest.split_first_chunk() else {
+                return Err(Fault::new(at..end, Reason::AttributeHeader));
+            };
+            let announced = u16::from_ne_bytes([l0, l1]);
+            let kind = u16::from_ne_bytes([t0, t1]);
+            let length_at = at..at + 2;
+            let length = usize::from(announced)
+                .checked_sub(ATTRIBUTE_HEADER)
+                .ok_or_else(|| Fault::new(length_at.clone(), Reason::AttributeLength(announced)))?;
+            let (bytes, after) = after
+                .split_at_checked(length)
+                .ok_or_else(|| Fault::new(length_at, Reason::Overrun(announced)))?;
+
+            let value_at = at + ATTRIBUTE_HEADER;
+            let padding_at = value_at + length;
+            let padding = length.next_multiple_of(4) - length;
+            let (zeros, after) = match after.split_at_checked(padding) {
+                Some((zeros, after)) if zeros.iter().all(|byte| *byte == 0) => (zeros, after),
+                _ => {
+                    let place = padding_at..end.min(padding_at + padding);
+                    return Err(Fault::new(place, Reason::Padding));
+                }
+            };
+
+            let known = Attribute::ALL
+                .into_iter()
+                .zip(&mut written.values)
+                .find(|(attribute, _)| attribute.number() == kind);
+            match known {
+                Some((attribute, slot @ None)) => {
+                    *slot = Some(Value {
+                        attribute,
+                        bytes,
+                        at: value_at,
+                    });
+                }
+                Some((attribute, Some(_))) => {
+                    return Err(Fault::new(at..padding_at, Reason::Repeated(attribute)));
+                }
+                None => return Err(Fault::new(at + 2..value_at, Reason::Unknown(kind))),
+            }
+            at = padding_at + zeros.len();
+            rest = after;
+        }
+        Ok(written)
+    }
+}
+
+impl<'a> Value<'a> {
+    /// A number of 32 bits.
+    pub(super) fn number(&self) -> Result<u32, Fault<Reason>> {
+        let size = Reason::NumberSize(self.attribute, self.bytes.len());
+        let bytes = <[u8; 4]>::try_from(self.bytes).map_err(|_| self.fault(size))?;
+        Ok(u32::from_ne_bytes(bytes))
+    }
+
+    /// 0 or 1 as such a number.
+    pub(super) fn flag(&self) -> Result<bool, Fault<Reason>> {
+        match self.number()? {
+            0 => Ok(false),
+            1 => Ok(true),
+            other => Err(self.fault(Reason::Flag(self.attribute, other))),
+        }
+    }
+
+    /// A text, without the NUL at its end.
+    pub(super) fn text(&self) -> Result<&'a [u8], Fault<Reason>> {
+        let Some((0, text)) = self.bytes.split_last() else {
+            return Err(self.fault(Reason::NoNul(self.attribute)));
+        };
+        match text.iter().position(|byte| *byte == 0) {
+            Some(nul) => {
+                let nul = self.at + nul;
+                Err(Fault::new(nul..nul + 1, Reason::InnerNul(self.attribute)))
+            }
+            None => Ok(text),
+        }
+    }
+
+    /// What a text means.
+    pub(super) fn parsed<T, R>(
+        &self,
+        parse: impl FnOnce(&[u8]) -> Result<T, Fault<R>>,
+        reason: impl FnOnce(R) -> Reason,
+    ) -> Result<T, Fault<Reason>> {
+        parse(self.text()?).map_err(|fault| {
+            let Range { start, end } = fault.span;
+            Fault::new(self.at + start..self.at + end, reason(fault.reason))
+        })
+    }
+
+    /// The value is wrong.
+    pub(super) fn fault(&self, reason: Reason) -> Fault<Reason> {
+        Fault::new(self.at..self.at + self.bytes.len(), reason)
+    }
+
+    /// It is wrong that the attribute is there.
+    pub(super) fn whole(&self, reason: Reason) -> Fault<Reason> {
+        let start = self.at - ATTRIBUTE_HEADER;
+        Fault::new(start..self.at + self.bytes.len(), reason)
+    }
+}

@@ -1,0 +1,171 @@
+//! The policies that ship: compiled by build.rs, decoded when asked for.
+
+use nsexec_kernel_text::capability::CapabilitySet;
+use nsexec_policy_engine::policy::encode::{DecodeFault, decode};
+use nsexec_policy_engine::policy::resolved::ResolvedPolicy;
+use nsexec_policy_engine::policy::text::PolicyText;
+use nsexec_policy_engine::seccomp::oci::Context;
+use nsexec_policy_engine::seccomp::table::Arch;
+
+// ENCODED: [(name, bytes); N], from policies/*.toml for this architecture.
+// TEXTS: [(path below policies/, text); M], of all files there.
+// OLDEST_KERNEL: what decided `minKernel`.
+include!(concat!(env!("OUT_DIR"), "/builtin.rs"));
+
+/// The names that [`builtin`] knows.
+pub const BUILTIN_NAMES: [&str; ENCODED.len()] = {
+    let mut names = [""; ENCODED.len()];
+    let mut at = 0;
+    while at < ENCODED.len() {
+        names[at] = ENCODED[at].0;
+        at += 1;
+    }
+    names
+};
+
+/// The policy of this name that ships with nsexec; `None` when none does.
+///
+/// # Errors
+/// The constant is damaged: checked as any encoded policy is.
+#[must_use]
+pub fn builtin(name: &str) -> Option<Result<ResolvedPolicy, DecodeFault>> {
+    let found = ENCODED.iter().find(|(known, _)| *known == name);
+    found.map(|(_, bytes)| decode(bytes))
+}
+
+/// What a policy that ships is made of; `None` when none has this name.
+#[must_use]
+pub fn builtin_text(name: &str) -> Option<PolicyText> {
+    let manifest = format!("{name}.toml");
+    let (_, manifest) = TEXTS.iter().find(|(path, _)| *path == manifest)?;
+    let files = TEXTS.iter().filter(|(path, _)| path.contains('/'));
+    Some(PolicyText {
+        name: name.to_owned(),
+        manifest: manifest.as_bytes().to_vec(),
+        files: files
+            .map(|(path, text)| ((*path).to_owned(), text.as_bytes().to_vec()))
+            .collect(),
+    })
+}
+
+/// What the conditions of the policies that ship were decided by, at build time.
+#[must_use]
+pub fn builtin_context(arch: Arch) -> Context {
+    Context {
+        arch,
+        bounding: CapabilitySet::EMPTY,
+        kernel: OLDEST_KERNEL,
+    }
+}
+
+#[cfg(test)]
+mod meaning_tests;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use nsexec_kernel_text::capability::Capability;
+    use nsexec_policy_engine::policy::resolved::{
+        Capabilities, Environment, Layer, Process, Require,
+    };
+
+    fn policy(name: &str) -> ResolvedPolicy {
+        builtin(name).expect("ships").expect("decodes")
+    }
+
+    #[test]
+    fn each_name_gives_its_policy_and_no_other_gives_one() {
+        assert_eq!(
+            BUILTIN_NAMES,
+            [
+                "default",
+                "net",
+                "strict",
+                "admin",
+                "libcontainer",
+                "libcontainer-privileged"
+            ]
+        );
+        for name in BUILTIN_NAMES {
+            assert_eq!(policy(name).name, name);
+        }
+        for name in ["", "Default", "default.toml", "none"] {
+            assert!(builtin(name).is_none(), "{name:?}");
+        }
+    }
+
+    #[test]
+    fn the_texts_make_the_policies_that_ship() {
+        let arch = Arch::native().expect("x86_64 or aarch64");
+        for name in BUILTIN_NAMES {
+            let text = builtin_text(name).expect("ships");
+            let (made, _) = text.compile(builtin_context(arch)).expect("compiles");
+            assert_eq!(made, policy(name));
+        }
+        for name in ["", "default.toml", "seccomp/strict"] {
+            assert!(builtin_text(name).is_none(), "{name:?}");
+        }
+    }
+
+    #[test]
+    fn default_gives_docker_s_capabilities_without_mknod() {
+        let process = policy("default").process;
+        let Capabilities::Keep(set) = process.capabilities else {
+            panic!("{:?}", process.capabilities);
+        };
+        let mknod = 1 << 27;
+        assert_eq!(set.bits() | mknod, 0xa804_25fb, "Docker's CapEff");
+        assert!(process.no_new_privs);
+        assert!(matches!(process.environment, Environment::Login { .. }));
+    }
+
+    /// The device cgroup of the target is what keeps a runtime's programs from the
+    /// host's devices, and no policy can promise that.
+    #[test]
+    fn no_policy_names_a_capability_to_make_device_nodes() {
+        let mknod = Capability::from_name("CAP_MKNOD").expect("a name");
+        for name in BUILTIN_NAMES {
+            match policy(name).process.capabilities {
+                Capabilities::Keep(set) => assert!(!set.contains(mknod), "{name}"),
+                Capabilities::Inherit | Capabilities::InitConfig => {}
+            }
+        }
+    }
+
+    #[test]
+    fn net_is_default_and_the_administration_of_a_network() {
+        let (net, default) = (policy("net"), policy("default"));
+        let admin = Capability::from_name("CAP_NET_ADMIN").expect("a name");
+        let Capabilities::Keep(set) = default.process.capabilities else {
+            panic!("{:?}", default.process.capabilities);
+        };
+        let process = Process {
+            capabilities: Capabilities::Keep(set.with(admin)),
+            ..default.process
+        };
+        assert_eq!(net.process, process);
+        assert_eq!(net.ceiling, default.ceiling);
+        assert_eq!(net.workload.seccomp, default.workload.seccomp);
+    }
+
+    #[test]
+    fn strict_requires_all_that_it_names() {
+        let policy = policy("strict");
+        for layers in [&policy.ceiling, &policy.workload] {
+            assert!(matches!(layers.seccomp, Layer::Enforce(_)));
+            let Layer::Enforce(rules) = &layers.landlock else {
+                panic!("no Landlock layer");
+            };
+            assert_eq!(rules.require, Require::Full);
+            assert!(rules.handled.iter().all(|h| h.require == Require::Full));
+        }
+    }
+
+    #[test]
+    fn each_policy_has_a_ceiling_of_system_calls() {
+        for name in BUILTIN_NAMES {
+            let ceiling = policy(name).ceiling;
+            assert!(matches!(ceiling.seccomp, Layer::Enforce(_)), "{name}");
+        }
+    }
+}
