@@ -29,6 +29,7 @@ mod elf;
 mod fuzz;
 mod guest;
 mod install;
+mod layers;
 mod leftovers;
 mod oracle;
 mod probes;
@@ -101,6 +102,12 @@ const COMMANDS: &[Command] = &[
         arguments: "",
         about: "hold what the documents promise to the tree: tests, links, advisories, kernels",
         run: docs::run,
+    },
+    Command {
+        name: "layers",
+        arguments: "",
+        about: "check that arrows between crates and between modules point one way",
+        run: layers::run,
     },
     Command {
         name: "dist",

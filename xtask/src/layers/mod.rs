@@ -1,0 +1,74 @@
+//! `cargo xtask layers`: arrows between crates and between modules point one way.
+//!
+//! A crate may depend only on crates that stand before it in [`CRATES`]. Modules that
+//! share a parent may not use each other in a circle. A module may use the items of
+//! the module that contains it, and tests may use anything.
+
+mod cycle;
+mod manifest;
+mod uses;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsString;
+use std::io;
+
+use crate::{cargo, no_arguments};
+
+/// Every crate of the repository, by its directory. Each depends only on those above
+/// it; crates of one row do not depend on each other.
+const CRATES: &[&[&str]] = &[
+    &["crates/text", "ebpf/abi"],
+    &["crates/kernel-text", "ebpf/probes"],
+    &["crates/policy", "crates/request"],
+    &[
+        "crates/shipped-policies",
+        "crates/command-line",
+        "crates/protocol",
+    ],
+    &[".", "nsexec-policy", "ebpf/audit"],
+    &["capi", "oracle", "manual", "fuzz"],
+    &["xtask"],
+];
+
+pub(crate) fn run(arguments: &[OsString]) -> io::Result<()> {
+    no_arguments(arguments)?;
+    check()
+}
+
+/// # Errors
+/// One line for each arrow that points up, and one for each circle of modules.
+pub(crate) fn check() -> io::Result<()> {
+    let root = cargo::root();
+    let mut wrong = manifest::upward_arrows(&root, CRATES)?;
+    let crates = CRATES.iter().map(|row| row.len()).sum::<usize>();
+    let mut modules = 0;
+    for directory in CRATES.iter().copied().flatten() {
+        let graphs = uses::graphs(&root.join(directory).join("src"))?;
+        for (parent, graph) in graphs {
+            modules += graph.len();
+            wrong.extend(cycle::find(&graph).map(|circle| {
+                let arrows: Vec<String> = circle.iter().map(|arrow| shown(&graph, arrow)).collect();
+                format!("{directory}, in {parent}: {}", arrows.join("; "))
+            }));
+        }
+    }
+    if wrong.is_empty() {
+        println!(
+            "{crates} crates and {modules} modules: no arrow points up, no modules use each other in a circle"
+        );
+        return Ok(());
+    }
+    Err(io::Error::other(wrong.join("\n")))
+}
+
+/// The modules below one parent: of each, those beside it that it uses, and where.
+type Graph = BTreeMap<String, BTreeMap<String, BTreeSet<String>>>;
+
+/// `a uses b (file:line)`, with the first place.
+fn shown(graph: &Graph, (from, to): &(String, String)) -> String {
+    let place = graph
+        .get(from)
+        .and_then(|uses| uses.get(to))
+        .and_then(|places| places.first());
+    format!("{from} uses {to} ({})", place.map_or("", String::as_str))
+}
