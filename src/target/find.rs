@@ -91,8 +91,9 @@ const SERVED: [&str; 13] = [
     "smb3", "virtiofs",
 ];
 
+/// Of `fuse.sshfs` and `fuseblk.ntfs`, the type is what comes before the dot.
 fn is_served(kind: &str) -> bool {
-    SERVED.contains(&kind) || kind.starts_with("fuse.")
+    SERVED.contains(&kind.split('.').next().unwrap_or(kind))
 }
 
 /// Walks the path by hand: nothing is looked up in a directory before its file
@@ -187,5 +188,27 @@ fn failed(path: &[u8], errno: Errno) -> Error {
     match errno {
         Errno::EAGAIN => error.right("somebody renames files all the time: stop them, or retry"),
         _ => error,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_type_is_served_whatever_its_server_is_called() {
+        for kind in [
+            "fuse",
+            "fuse.sshfs",
+            "fuseblk",
+            "fuseblk.ntfs",
+            "nfs4",
+            "9p",
+        ] {
+            assert!(is_served(kind), "{kind}");
+        }
+        for kind in ["ext4", "tmpfs", "overlay", "fusectl", "proc"] {
+            assert!(!is_served(kind), "{kind}");
+        }
     }
 }
