@@ -9,6 +9,8 @@ pub(crate) mod report;
 
 use std::os::fd::OwnedFd;
 
+use nix::fcntl::OFlag;
+
 use crate::error::{Error, ErrorKind, Result};
 use crate::policy::capability::CapabilitySet;
 use crate::policy::resolved::{Capabilities, Environment, ResolvedPolicy};
@@ -21,7 +23,7 @@ use crate::stage::status::StatusLines;
 use crate::sys::signal::CallersSignals;
 use crate::target::directory::{self, ProgramRoot};
 use crate::target::find::Mounts;
-use crate::target::procfs_root::{MAX_FILE, read_all};
+use crate::target::procfs_root::{MAX_FILE, OwnDirectory, read_all};
 use crate::target::{Memberships, Procfs, RootFile, Target, cgroup, label};
 use layers::Layers;
 
@@ -91,9 +93,10 @@ impl Plan {
             &procfs,
         )?;
         let in_target = memberships.is_targets(Namespace::Mnt);
+        let own = procfs.own_directory()?;
         let mounts = || match &target {
             Some(target) if in_target => target.read("mountinfo"),
-            _ => own_mounts(&procfs),
+            _ => own_mounts(&own),
         };
         let root = ProgramRoot::open(&request, target.as_ref(), &memberships, &mounts)?;
         let work_dir =
@@ -102,7 +105,7 @@ impl Plan {
             None => (None, Accounts::UNNEEDED),
             Some(root) => (
                 Some(Layers::build(&policy, root, &mounts)?),
-                Accounts::open(root, &request, &policy, &procfs, &mounts)?,
+                Accounts::open(root, &request, &policy, &own, &mounts)?,
             ),
         };
         let target_environment = match (&target, request.target_environment) {
@@ -187,10 +190,10 @@ impl Accounts {
         root: &OwnedFd,
         request: &Request,
         policy: &ResolvedPolicy,
-        procfs: &Procfs,
+        own: &OwnDirectory,
         mounts: Mounts<'_>,
     ) -> Result<Self> {
-        let open = |path| RootFile::open(root, path, procfs, mounts);
+        let open = |path| RootFile::open(root, path, own, mounts);
         if matches!(request.namespaces, Selection::ProtocolA) {
             return Ok(Self {
                 passwd: open(c"etc/passwd")?,
@@ -215,10 +218,10 @@ impl Accounts {
 }
 
 /// The mounts of this process's own mount namespace.
-pub(crate) fn own_mounts(procfs: &Procfs) -> Result<Vec<u8>> {
+pub(crate) fn own_mounts(own: &OwnDirectory) -> Result<Vec<u8>> {
     let what = "/proc/self/mountinfo";
-    let file = procfs
-        .open_file(c"self/mountinfo")
+    let file = own
+        .open_file(c"mountinfo", OFlag::O_RDONLY)
         .map_err(|errno| Error::new(ErrorKind::System, what).because(errno))?;
     read_all(file, MAX_FILE, &what)
 }

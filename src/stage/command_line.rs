@@ -162,10 +162,11 @@ impl Plan {
             (None, label::Decision::NotRequested | label::Decision::NothingToFollow) => {}
         }
         let own_namespaces = OwnNamespaces::open(&procfs, &memberships)?;
-        // passwd of a root that is only there after the join is opened through it.
+        // passwd of a root that is only there after the join is opened through it, and
+        // the list of mounts is that of the joined namespace.
         let late = match &self.layers {
             Some(_) => None,
-            None => Some(procfs.try_clone()?),
+            None => Some(procfs.own_directory()?.detached()),
         };
         let outside = Outside {
             procfs,
@@ -200,14 +201,14 @@ impl Plan {
                 let wrong = "the root of the program is not known";
                 return Err(Error::new(ErrorKind::System, wrong));
             }
-            (None, _, Some(procfs)) => {
-                let mounts = || plan::own_mounts(&procfs);
+            (None, _, Some(own)) => {
+                let mounts = || plan::own_mounts(&own);
                 let (root, opened) = directory::after_join(&request, self.work_dir, &mounts)?;
                 let directory = root.directory().ok_or_else(|| {
                     Error::new(ErrorKind::System, "the program's root is not open")
                 })?;
                 let layers = Layers::build(&policy, directory, &mounts)?;
-                let accounts = Accounts::open(directory, &request, &policy, &procfs, &mounts)?;
+                let accounts = Accounts::open(directory, &request, &policy, &own, &mounts)?;
                 (layers, accounts, root, opened)
             }
         };

@@ -47,8 +47,10 @@ impl OwnFile {
             Self::SealedMemory => return "sealed memory",
             Self::ReadOnlyMount(mount) => mount,
         };
-        let list = plan::own_mounts(procfs).ok();
-        match list.and_then(|list| mountinfo::parse(&list).ok()) {
+        let list = procfs
+            .own_directory()
+            .and_then(|own| plan::own_mounts(&own));
+        match list.ok().and_then(|list| mountinfo::parse(&list).ok()) {
             Some(list) if list.iter().any(|known| u64::from(known.id) == mount) => {
                 "installed on a read-only mount"
             }

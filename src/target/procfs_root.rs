@@ -11,6 +11,7 @@ use nix::sys::statfs::{PROC_SUPER_MAGIC, fstatfs};
 
 use super::namespace::Identity;
 use crate::error::{Error, ErrorKind, Result};
+use crate::sys::mount;
 
 /// A procfs that shows the caller's own pid namespace.
 #[derive(Debug)]
@@ -48,12 +49,12 @@ impl Procfs {
         Ok(procfs)
     }
 
-    /// A second one.
-    pub(crate) fn try_clone(&self) -> Result<Self> {
-        let directory = self.directory.try_clone().map_err(|error| {
-            Error::new(ErrorKind::System, "a descriptor cannot be copied").because(error)
-        })?;
-        Ok(Self { directory })
+    /// This process's own directory.
+    pub(crate) fn own_directory(&self) -> Result<OwnDirectory> {
+        let directory = self
+            .open_directory(c"self")
+            .map_err(|errno| Error::new(ErrorKind::System, "/proc/self").because(errno))?;
+        Ok(OwnDirectory(directory))
     }
 
     /// Opens a file below it, read-only.
@@ -114,6 +115,28 @@ impl Procfs {
             device: stat.st_dev,
             inode: stat.st_ino,
         })
+    }
+}
+
+/// This process's own directory of /proc.
+#[derive(Debug)]
+pub(crate) struct OwnDirectory(OwnedFd);
+
+impl OwnDirectory {
+    /// The same as a detached mount, which has no `..` and no other process below it,
+    /// for a process that is about to enter a target. A caller that may not clone
+    /// mounts keeps the directory as it is.
+    pub(crate) fn detached(self) -> Self {
+        Self(mount::detached(self.0.as_fd()).unwrap_or(self.0))
+    }
+
+    /// Opens a file below it, read-only and with these flags.
+    pub(crate) fn open_file(
+        &self,
+        path: &CStr,
+        flags: OFlag,
+    ) -> std::result::Result<OwnedFd, Errno> {
+        openat(&self.0, path, flags | OFlag::O_CLOEXEC, Mode::empty())
     }
 }
 

@@ -13,9 +13,8 @@ use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::sys::stat::SFlag;
 
-use super::Procfs;
 use super::find::{Found, Links, Mounts, find};
-use super::procfs_root::read_all;
+use super::procfs_root::{OwnDirectory, read_all};
 use crate::error::{Error, ErrorKind, Result};
 use crate::sys::statx;
 
@@ -73,7 +72,7 @@ impl RootFile {
     pub(crate) fn open(
         root: &OwnedFd,
         path: &CStr,
-        procfs: &Procfs,
+        own: &OwnDirectory,
         mounts: Mounts<'_>,
     ) -> Result<Self> {
         let name = format!("/{} of the program's root", path.to_string_lossy());
@@ -95,8 +94,8 @@ impl RootFile {
         }
         // By the handle, so that it is the file that was seen. NONBLOCK: a
         // process that holds a lease on it is not waited for.
-        let link = CString::new(format!("self/fd/{}", handle.as_raw_fd())).unwrap_or_default();
-        match procfs.open_with(&link, OFlag::O_NONBLOCK | OFlag::O_NOCTTY) {
+        let link = CString::new(format!("fd/{}", handle.as_raw_fd())).unwrap_or_default();
+        match own.open_file(&link, OFlag::O_NONBLOCK | OFlag::O_NOCTTY) {
             Ok(file) => Ok(Self::Regular(RegularFile { file, name })),
             Err(Errno::EACCES) => Ok(Self::Absent),
             Err(Errno::EAGAIN) => Ok(Self::Refused(format!(
