@@ -1,6 +1,7 @@
 //! Stage 1: joins and creates the namespaces, and starts stage 2 in them.
 
 use std::collections::BTreeSet;
+use std::os::fd::{AsFd, OwnedFd};
 
 use nix::errno::Errno;
 use nix::sched::{CloneFlags, unshare};
@@ -28,6 +29,8 @@ pub(super) struct Child {
     pub(super) init: Channel,
     pub(super) bootstrap: Bootstrap,
     pub(super) memberships: Memberships,
+    /// Of the process of which all of them are.
+    pub(super) target: Option<OwnedFd>,
     pub(super) callers: Callers,
     pub(super) ceiling: bool,
 }
@@ -46,7 +49,9 @@ impl Child {
                 format_args!("setns({flag:#x}) into {name} namespace (with path {path})"),
             );
         }
-        join::join(self.memberships.into_joins(), None, Inside::User0)?;
+        let target = self.target.as_ref().map(OwnedFd::as_fd);
+        join::join(self.memberships.into_joins(), target, Inside::User0)?;
+        drop(self.target);
         let mut rest = self.bootstrap.create.clone();
         if rest.remove(&Namespace::User) {
             log.debug("unshare user namespace");

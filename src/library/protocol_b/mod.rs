@@ -66,6 +66,8 @@ struct Prepared {
     pipe: OwnedFd,
     bootstrap: Bootstrap,
     memberships: Memberships,
+    /// The pidfd of the process of which all namespaces to join are.
+    target: Option<OwnedFd>,
     procfs: Procfs,
     callers: Callers,
     options: Options,
@@ -100,7 +102,7 @@ impl Prepared {
                     Error::new(ErrorKind::System, wrong).because(errno)
                 })?;
         }
-        let memberships = open_namespaces(&bootstrap, &procfs)?;
+        let (memberships, target) = open_namespaces(&bootstrap, &procfs)?;
         if !bootstrap.join.is_empty() {
             log.debug("set process as non-dumpable");
             clean::set_undumpable()?;
@@ -109,6 +111,7 @@ impl Prepared {
             pipe,
             bootstrap,
             memberships,
+            target,
             procfs,
             callers,
             options,
@@ -126,7 +129,7 @@ impl Prepared {
             Side::Parent { child: pid, pidfd } => {
                 child.close();
                 init.close();
-                drop(self.memberships);
+                drop((self.memberships, self.target));
                 parent::Parent {
                     pipe: self.pipe,
                     bootstrap: self.bootstrap,
@@ -148,6 +151,7 @@ impl Prepared {
                     init,
                     bootstrap: self.bootstrap,
                     memberships: self.memberships,
+                    target: self.target,
                     callers: self.callers,
                     ceiling: self.options.ceiling,
                 }
@@ -169,8 +173,11 @@ fn log_affinity(log: &Log) {
 
 /// Opens the namespaces to join. Where all are of one process, they are opened
 /// through one look-up of its pid: what is joined is one process's, not that of
-/// two which had its pid one after the other.
-fn open_namespaces(bootstrap: &Bootstrap, procfs: &Procfs) -> Result<Memberships> {
+/// two which had its pid one after the other. Its pidfd comes with them.
+fn open_namespaces(
+    bootstrap: &Bootstrap,
+    procfs: &Procfs,
+) -> Result<(Memberships, Option<OwnedFd>)> {
     let target = match one_process(bootstrap) {
         Some(pid) => Some(Target::pin(procfs, TargetId { pid, inode: None })?),
         None => None,
@@ -190,7 +197,7 @@ fn open_namespaces(bootstrap: &Bootstrap, procfs: &Procfs) -> Result<Memberships
     if let Some(target) = &target {
         target.still_there()?;
     }
-    Ok(memberships)
+    Ok((memberships, target.map(Target::into_pidfd)))
 }
 
 /// The process of which all paths are namespaces, by its pid:
