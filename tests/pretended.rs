@@ -6,10 +6,22 @@
 
 mod support;
 
+use std::collections::BTreeSet;
 use std::fs;
 
+use nsexec_protocol::netlink::Bootstrap;
+use nsexec_protocol::ns_paths;
+use nsexec_request::Namespace;
+use support::protocol_b::{Exec, Outcome, joining, nothing};
+use support::runtime::{Link, runtime};
 use support::tracer::{self, Action, Stop};
 use support::{Build, NSEXEC, Target, temporary_directory, text};
+
+type Pretended<'a> = Box<dyn Fn(&Stop) -> bool + 'a>;
+
+fn is(number: libc::c_long) -> impl Fn(&Stop) -> bool {
+    move |stop| i64::try_from(stop.number) == Ok(number)
+}
 
 /// Runs an exec in which every call that `pretended` names is not executed and
 /// returns 0. The status, and both outputs.
@@ -55,14 +67,12 @@ fn a_call_that_only_seems_to_succeed_never_starts_a_program_with_less() {
         program: "chroot /sub /bin/busybox sleep 1000".to_owned(),
         ..Build::default()
     });
-    let is = |number: libc::c_long| move |stop: &Stop| i64::try_from(stop.number) == Ok(number);
     let prctl = |option: i32| {
         move |stop: &Stop| {
             i64::try_from(stop.number) == Ok(libc::SYS_prctl)
                 && i32::try_from(stop.argument) == Ok(option)
         }
     };
-    type Pretended<'a> = Box<dyn Fn(&Stop) -> bool + 'a>;
     let cases: [(&str, Pretended<'_>); 14] = [
         ("setns", Box::new(is(libc::SYS_setns))),
         ("chroot", Box::new(is(libc::SYS_chroot))),
@@ -100,4 +110,149 @@ fn a_call_that_only_seems_to_succeed_never_starts_a_program_with_less() {
     assert!(open.is_empty(), "started all the same: {open:?}");
     let (status, stdout, _, _) = run(&target, |_| false);
     assert_eq!((status, stdout.as_str()), (0, "started\n"));
+}
+
+/// What `runc exec` joins; one by one in this order where they are named as files.
+const JOINED: [&str; 6] = ["cgroup", "ipc", "uts", "net", "pid", "mnt"];
+
+/// Protocol B, in which every call that `pretended` names is not executed and
+/// returns 0.
+fn run_b(exec: Exec, pretended: impl Fn(&Stop) -> bool) -> (Outcome, usize) {
+    let mut count = 0;
+    let outcome = exec.run_traced(|stop| {
+        if stop.result.is_none() && pretended(&stop) {
+            count += 1;
+            return Action::Pretend;
+        }
+        Action::Go
+    });
+    (outcome, count)
+}
+
+/// The only fatal line names the namespace, and the runtime was told no pid.
+#[track_caller]
+fn assert_not_taken_over(name: &str, (outcome, count): &(Outcome, usize), why: &str) {
+    assert!(*count > 0, "{name}: never called");
+    assert_eq!(outcome.stage0.code(), Some(1), "{name}: {outcome:?}");
+    assert_eq!(outcome.report, "", "{name}: {outcome:?}");
+    assert!(outcome.state.0.is_empty(), "{name}: {outcome:?}");
+    let fatal = outcome.fatal();
+    let first = fatal
+        .first()
+        .unwrap_or_else(|| panic!("{name}: {outcome:?}"));
+    assert!(first.contains(why), "{name}: {why}: {outcome:?}");
+}
+
+fn as_files(pid: i32) -> Bootstrap {
+    // Another spelling of the paths, so that they are not taken for one process's.
+    let paths = JOINED.map(|name| format!("{name}:/proc/{pid}/task/{pid}/ns/{name}"));
+    Bootstrap {
+        join: ns_paths::parse(paths.join(",").as_bytes()).unwrap(),
+        ..nothing()
+    }
+}
+
+/// libnsexec: stage 0 reads where stage 2 is, before it tells the runtime of it.
+#[test]
+fn a_runtime_is_told_of_no_stage_that_is_elsewhere() {
+    if support::left_out_without_root("a_runtime_is_told_of_no_stage_that_is_elsewhere") {
+        return;
+    }
+    let target = Target::new();
+    let program = || runtime(Link::Static);
+    let pid = target.pid();
+    let whole = joining(pid, &JOINED);
+    let elsewhere = |name: &str| {
+        let kept = fs::read_link(format!("/proc/self/ns/{name}")).unwrap();
+        format!("its {name} namespace is {}, where", kept.display())
+    };
+
+    let setns = run_b(Exec::new(program(), &whole), is(libc::SYS_setns));
+    assert_not_taken_over("setns", &setns, " namespace is ");
+
+    // Each alone. The stage has its join in the order of the types.
+    for (index, name) in JOINED.into_iter().enumerate() {
+        let one = |stop: &Stop| is(libc::SYS_setns)(stop) && stop.before == index;
+        let outcome = run_b(Exec::new(program(), &as_files(pid)), one);
+        assert_not_taken_over(name, &outcome, &elsewhere(name));
+    }
+
+    for created in [
+        Namespace::Ipc,
+        Namespace::Net,
+        Namespace::Pid,
+        Namespace::Uts,
+    ] {
+        let bootstrap = Bootstrap {
+            create: BTreeSet::from([created]),
+            ..nothing()
+        };
+        let outcome = run_b(Exec::new(program(), &bootstrap), is(libc::SYS_unshare));
+        assert_not_taken_over(created.name(), &outcome, &elsewhere(created.name()));
+    }
+
+    let ceiling = Exec::new(program(), &whole).set("RUNTIME_CEILING", "1");
+    let seccomp = run_b(ceiling, is(libc::SYS_seccomp));
+    assert_not_taken_over("seccomp", &seccomp, "its Seccomp_filters is ");
+
+    for bootstrap in [&whole, &as_files(pid)] {
+        let (outcome, _) = run_b(Exec::new(program(), bootstrap), |_| false);
+        assert!(outcome.stage0.success(), "{outcome:?}");
+        for name in JOINED {
+            assert_eq!(
+                outcome.state.get(name),
+                target.namespace(name),
+                "{outcome:?}"
+            );
+        }
+    }
+}
+
+/// Without CAP_SYS_PTRACE, /proc shows stage 0 no namespace of an undumpable stage:
+/// stage 1 reads its own, and those that its child is born into.
+#[test]
+fn a_stage_compares_its_own_namespaces_where_nobody_else_can() {
+    if support::left_out_without_root("a_stage_compares_its_own_namespaces_where_nobody_else_can") {
+        return;
+    }
+    let without = vec![
+        "setpriv",
+        "--bounding-set=-sys_ptrace",
+        "--inh-caps=-sys_ptrace",
+    ];
+    let target = Target::build(&Build {
+        prefix: without.clone(),
+        ..Build::default()
+    });
+    let exec = |bootstrap: &Bootstrap| Exec {
+        prefix: without.clone(),
+        ..Exec::new(runtime(Link::Static), bootstrap)
+    };
+    let files = as_files(target.pid());
+    for (index, name) in JOINED.into_iter().enumerate() {
+        let one = |stop: &Stop| is(libc::SYS_setns)(stop) && stop.before == index;
+        let outcome = run_b(exec(&files), one);
+        let name = match name {
+            "pid" => "pid_for_children",
+            name => name,
+        };
+        let why = format!("its {name} namespace would be ");
+        assert_not_taken_over(name, &outcome, &why);
+    }
+    let bootstrap = Bootstrap {
+        create: BTreeSet::from([Namespace::Uts]),
+        ..nothing()
+    };
+    let outcome = run_b(exec(&bootstrap), is(libc::SYS_unshare));
+    assert_not_taken_over("unshare", &outcome, "its uts namespace would be ");
+
+    let (outcome, _) = run_b(exec(&files), |_| false);
+    assert!(outcome.stage0.success(), "{outcome:?}");
+    for name in JOINED {
+        assert_eq!(
+            outcome.state.get(name),
+            target.namespace(name),
+            "{outcome:?}"
+        );
+    }
 }

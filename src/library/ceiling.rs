@@ -5,6 +5,7 @@ use nix::sys::stat::Mode;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::plan::layers::Layers;
+use crate::policy::resolved::ResolvedPolicy;
 use crate::stage::ceiling::Ceiling;
 use crate::stage::explain::Audited;
 use crate::stage::verifier::expected::Expected;
@@ -14,28 +15,36 @@ use crate::stage::verifier::expected::Expected;
 const POLICY: &str = "libcontainer";
 
 /// Puts it in force for this process and all that come from it, on the root that
-/// it has now. Returns the state that a child has from then on.
-pub(super) fn enforce() -> Result<Expected> {
-    let policy = nsexec_shipped_policies::builtin(POLICY)
-        .ok_or_else(|| Error::new(ErrorKind::Policy, POLICY))?
-        .map_err(|fault| Error::new(ErrorKind::Policy, POLICY).because(fault))?;
+/// it has now. A child has the [`expected`] state from then on.
+pub(super) fn enforce() -> Result<()> {
+    let policy = policy()?;
     let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
     let root = open(c"/", flags, Mode::empty())
         .map_err(|errno| Error::new(ErrorKind::System, "the root directory").because(errno))?;
     let stage = Layers::build_ceiling(&policy, &root, &unknown_mounts)?;
-    let expected = Expected {
-        no_new_privs: policy.process.no_new_privs,
-        filters: u32::from(stage.seccomp.is_some()),
-        ..Expected::JOINED
-    };
     let ceiling = Ceiling {
         no_new_privs: policy.process.no_new_privs,
         landlock: stage.landlock,
         seccomp: stage.seccomp,
         audited: Audited::AsEver,
     };
-    ceiling.enforce()?;
-    Ok(expected)
+    ceiling.enforce()
+}
+
+/// The state of a child of a process that is under it.
+pub(super) fn expected() -> Result<Expected> {
+    let policy = policy()?;
+    Ok(Expected {
+        no_new_privs: policy.process.no_new_privs,
+        filters: u32::from(policy.ceiling.seccomp.enforced().is_some()),
+        ..Expected::JOINED
+    })
+}
+
+fn policy() -> Result<ResolvedPolicy> {
+    nsexec_shipped_policies::builtin(POLICY)
+        .ok_or_else(|| Error::new(ErrorKind::Policy, POLICY))?
+        .map_err(|fault| Error::new(ErrorKind::Policy, POLICY).because(fault))
 }
 
 /// The ceiling grants rights beneath the root alone, for which no list is read.

@@ -1,6 +1,7 @@
 //! Protocol A where a runtime reads initConfig itself: joins, reports the pid of
 //! a sibling, and ends; the sibling is the runtime's.
 
+use std::collections::BTreeSet;
 use std::os::fd::AsFd;
 
 use nix::fcntl::OFlag;
@@ -42,7 +43,7 @@ pub(super) fn enter(asked: &ProtocolA, options: Options) -> Result<()> {
         Memberships::open(&Selection::ProtocolA, false, false, Some(&target), &procfs)?;
     target.still_there()?;
     clean::set_undumpable()?;
-    let own_namespaces = OwnNamespaces::open(&procfs, &memberships)?;
+    let own_namespaces = OwnNamespaces::open(&procfs, &memberships, &BTreeSet::new())?;
     let verifier = Verifier::start(Outside {
         procfs,
         memberships: &memberships,
@@ -55,7 +56,8 @@ pub(super) fn enter(asked: &ProtocolA, options: Options) -> Result<()> {
     drop(target);
     own_namespaces.verify()?;
     let expected = if options.ceiling {
-        ceiling::enforce()?
+        ceiling::enforce()?;
+        ceiling::expected()?
     } else {
         Expected::JOINED
     };

@@ -1,6 +1,7 @@
 //! Steps 4 to 8 for the command line: join, ceiling, clone, and both sides.
 
 use std::cell::OnceCell;
+use std::collections::BTreeSet;
 use std::ffi::CString;
 use std::io::IsTerminal;
 use std::os::fd::{AsFd, OwnedFd};
@@ -161,7 +162,7 @@ impl Plan {
             }
             (None, label::Decision::NotRequested | label::Decision::NothingToFollow) => {}
         }
-        let own_namespaces = OwnNamespaces::open(&procfs, &memberships)?;
+        let own_namespaces = OwnNamespaces::open(&procfs, &memberships, &BTreeSet::new())?;
         // passwd of a root that is only there after the join is opened through it, and
         // the list of mounts is that of the joined namespace.
         let late = match &self.layers {

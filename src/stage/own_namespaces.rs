@@ -7,43 +7,44 @@
 //!
 //! [`Sight`]: super::verifier::Sight
 
+use std::collections::BTreeSet;
 use std::os::fd::OwnedFd;
 
 use nix::errno::Errno;
 use nix::fcntl::readlinkat;
 
 use super::verifier::Sight;
+use super::verifier::namespaces::{Namespaces, Of, Wanted};
 use crate::error::{Error, ErrorKind, Result};
 use crate::request::Namespace;
-use crate::target::namespace::Identity;
 use crate::target::{Memberships, Procfs};
 
 /// A handle of each link, and the namespace that it has to name after the joins; none
 /// where the verifier sees the whole child.
 #[derive(Debug)]
-pub(crate) struct OwnNamespaces(Vec<(&'static str, OwnedFd, Identity)>);
+pub(crate) struct OwnNamespaces(Vec<(&'static str, OwnedFd, Wanted)>);
 
 impl OwnNamespaces {
-    /// Opens the links, where the verifier needs that. The child is born into the pid and time namespaces that
-    /// its parent has set for its children, so these are compared.
-    pub(crate) fn open(procfs: &Procfs, memberships: &Memberships) -> Result<Self> {
+    /// Opens the links, where the verifier needs that. The child is born into the pid
+    /// and time namespaces that its parent has set for its children, so these are
+    /// compared.
+    pub(crate) fn open(
+        procfs: &Procfs,
+        memberships: &Memberships,
+        created: &BTreeSet<Namespace>,
+    ) -> Result<Self> {
         let mut links = Vec::new();
         if Sight::of_caller()? == Sight::Whole {
             // The verifier reads those of the child.
             return Ok(Self(links));
         }
-        for (namespace, decision) in memberships.decisions() {
-            let Some(expected) = decision.expected() else {
+        for (name, wanted) in Namespaces::new(memberships, created, Of::NextChild).into_iter() {
+            if wanted == Wanted::None {
                 continue;
-            };
-            let name = match namespace {
-                Namespace::Pid => "pid_for_children",
-                Namespace::Time => "time_for_children",
-                _ => namespace.name(),
-            };
+            }
             let link = procfs.open_link(&format!("self/ns/{name}"));
             let link = link.map_err(|errno| failed(name, errno))?;
-            links.push((name, link, expected));
+            links.push((name, link, wanted));
         }
         Ok(Self(links))
     }
@@ -53,15 +54,14 @@ impl OwnNamespaces {
     /// # Errors
     /// `Safety`: the process is in another namespace than the plan says.
     pub(crate) fn verify(self) -> Result<()> {
-        for (name, link, expected) in self.0 {
+        for (name, link, wanted) in self.0 {
             let found = readlinkat(&link, c"").map_err(|errno| failed(name, errno))?;
             let found = found.to_string_lossy();
-            let kind = name.split('_').next().unwrap_or(name);
-            if found != format!("{kind}:[{}]", expected.inode) {
+            if !wanted.is_met_by_link(name, &found) {
                 let wrong = format!(
                     "the program was not started: its {name} namespace would be {found}, where \
-                     the plan says {kind}:[{}]",
-                    expected.inode
+                     the plan says {}",
+                    wanted.describe(name)
                 );
                 return Err(Error::new(ErrorKind::Safety, wrong));
             }

@@ -172,7 +172,7 @@ pub(crate) fn run(
     }
     let oom_score_adj = own_oom_score_adj(&procfs)?;
     keyring::renew(policy.process.keyring)?;
-    let own_namespaces = OwnNamespaces::open(&procfs, &memberships)?;
+    let own_namespaces = OwnNamespaces::open(&procfs, &memberships, &BTreeSet::new())?;
     let (gift_end, gift) = own_files::pair()?;
     let verifier = Verifier::start(Outside {
         procfs,

@@ -5,7 +5,7 @@ use std::io::{Read, Write};
 use std::net::Shutdown;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
-use std::os::unix::process::CommandExt as _;
+use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::path::PathBuf;
 use std::process::{Command, ExitStatus, Stdio};
 use std::time::Duration;
@@ -20,6 +20,7 @@ use serde_json::Value;
 
 use super::protocol_a::{become_subreaper, hand_over, read_line};
 use super::runtime::State;
+use super::tracer::{self, Action, Stop};
 
 /// What comes after the message on the pipe.
 pub const REST: &str = "{\"the configuration\"}";
@@ -32,6 +33,8 @@ pub struct Exec {
     pub message: Vec<u8>,
     pub uid: Option<u32>,
     pub with_log: bool,
+    /// What executes the program, such as setpriv(1). Under a tracer alone.
+    pub prefix: Vec<&'static str>,
 }
 
 /// What became of it.
@@ -97,6 +100,7 @@ impl Exec {
             message,
             uid: None,
             with_log: true,
+            prefix: Vec::new(),
         }
     }
 
@@ -122,6 +126,41 @@ impl Exec {
     /// As [`Self::run`], with nothing to come after the message.
     pub fn run_closing(self) -> Outcome {
         self.run_to_end(true)
+    }
+
+    /// Runs it under a tracer, to the end of all processes; `stop` is what
+    /// [`tracer::run`] calls. How stages 1 and 2 ended is the tracer's to know.
+    pub fn run_traced(self, stop: impl FnMut(Stop) -> Action) -> Outcome {
+        let (ours, theirs) = UnixStream::pair().expect("a socketpair");
+        let (sync, _sync_end) = UnixStream::pair().expect("a socketpair");
+        let (log, log_end) = pipe2(OFlag::O_CLOEXEC).expect("a pipe");
+        let (stdout, stdout_end) = pipe2(OFlag::O_CLOEXEC).expect("a pipe");
+        let (stderr, stderr_end) = pipe2(OFlag::O_CLOEXEC).expect("a pipe");
+        // The runtime reads no byte too many: nobody has to wait.
+        (&ours).write_all(&self.message).expect("the message");
+        (&ours).write_all(REST.as_bytes()).expect("the rest");
+        ours.shutdown(Shutdown::Write).expect("shutdown");
+        let mut words = self.prefix.clone();
+        words.push(self.program.to_str().expect("a path"));
+        let prepare = |command: &mut Command| {
+            let path = std::env::var_os("PATH").unwrap_or_default();
+            command.env_clear().env("PATH", path).envs(self.environment);
+            hand_over(command, vec![theirs.into(), sync.into(), log_end]);
+        };
+        let (out, err) = (File::from(stdout_end), File::from(stderr_end));
+        let ended = tracer::run_prepared(&words, prepare, out, err, stop);
+        let mut report = String::new();
+        // Its other side was closed with the rest unread, where it refused.
+        let _ = (&ours).read_to_string(&mut report);
+        Outcome {
+            stage0: ExitStatus::from_raw(ended.status << 8),
+            report,
+            stage1: None,
+            stage2: None,
+            state: State::read(&rest_of(stdout)),
+            log: rest_of(log).lines().map(parse_line).collect(),
+            stderr: rest_of(stderr),
+        }
     }
 
     fn run_to_end(self, closing: bool) -> Outcome {

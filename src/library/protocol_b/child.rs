@@ -15,6 +15,7 @@ use crate::library::{Callers, ceiling};
 use crate::request::Namespace;
 use crate::stage::clean;
 use crate::stage::join::{self, Inside};
+use crate::stage::own_namespaces::OwnNamespaces;
 use crate::sys::clone::{Parentage, Side, clone};
 use crate::sys::credentials;
 use crate::sys::process::{self, exit_now};
@@ -31,6 +32,7 @@ pub(super) struct Child {
     pub(super) memberships: Memberships,
     /// Of the process of which all of them are.
     pub(super) target: Option<OwnedFd>,
+    pub(super) own_namespaces: OwnNamespaces,
     pub(super) callers: Callers,
     pub(super) ceiling: bool,
 }
@@ -77,6 +79,7 @@ impl Child {
             log.debug("request stage-0 to write timens offsets");
             self.parent.ask(Message::SetTimeOffsets, None)?;
         }
+        self.own_namespaces.verify()?;
         if joins {
             clean::set_undumpable()?;
         }

@@ -3,7 +3,7 @@
 //! | stage | file | what it does |
 //! |---|---|---|
 //! | setup | `message`, here | reads the message, opens every namespace to join |
-//! | 0 | `parent` | writes ids and offsets for stage 1, reports the pids, ends |
+//! | 0 | `parent` | writes ids and offsets for stage 1, compares stage 2's namespaces with the message, reports the pids, ends |
 //! | 1 | `child` | joins, creates, ends |
 //! | 2 | `init` | a session of its own, user and group 0; returns to the runtime |
 //!
@@ -21,12 +21,15 @@ use std::os::fd::{AsFd, OwnedFd};
 use nix::sched::{CpuSet, sched_getaffinity};
 
 use super::log::{Log, tell_fatal};
-use super::{Callers, Options};
+use super::{Callers, Options, ceiling};
 use crate::error::{Error, ErrorKind, Result};
 use crate::request::{NamespaceSource, Pid, Selection, TargetId};
+use crate::stage::own_namespaces::OwnNamespaces;
+use crate::stage::verifier::expected::{Expected, Surroundings};
+use crate::stage::verifier::namespaces::{Namespaces, Of};
 use crate::stage::{clean, own_file};
 use crate::sys::clone::{Parentage, Side, clone};
-use crate::target::{Memberships, Procfs, Target};
+use crate::target::{Memberships, Procfs, Target, cgroup};
 use crate::wire::env_b::Environment;
 use crate::wire::log_line::{Level, Stage};
 use crate::wire::netlink::Bootstrap;
@@ -122,6 +125,16 @@ impl Prepared {
         let system = |errno| Error::new(ErrorKind::System, "unable to clone").because(errno);
         let (child_side, child) = Channel::pair()?;
         let (init_side, init) = Channel::pair()?;
+        let (memberships, created) = (&self.memberships, &self.bootstrap.create);
+        let namespaces = Namespaces::new(memberships, created, Of::Child);
+        // The runtime moves its processes into cgroups.
+        let cgroups = cgroup::Decision::NotRequested;
+        let surroundings = Surroundings::look(&self.procfs, memberships, namespaces, &cgroups)?;
+        let expected = if self.options.ceiling {
+            ceiling::expected()?
+        } else {
+            Expected::JOINED
+        };
         log.enter(Stage::Parent);
         log.debug("~> nsexec stage-0");
         log.debug("spawn stage-1");
@@ -129,11 +142,14 @@ impl Prepared {
             Side::Parent { child: pid, pidfd } => {
                 child.close();
                 init.close();
-                drop((self.memberships, self.target));
+                drop(self.target);
                 parent::Parent {
                     pipe: self.pipe,
                     bootstrap: self.bootstrap,
                     procfs: self.procfs,
+                    _memberships: self.memberships,
+                    surroundings,
+                    expected,
                     child: child_side,
                     init: init_side,
                     stage1: (pid, pidfd),
@@ -144,14 +160,17 @@ impl Prepared {
             Side::Child => {
                 child_side.close();
                 init_side.close();
-                drop((self.pipe, self.procfs));
                 log.enter(Stage::Child);
+                let own_namespaces =
+                    OwnNamespaces::open(&self.procfs, &self.memberships, &self.bootstrap.create)?;
+                drop((self.pipe, self.procfs));
                 child::Child {
                     parent: child,
                     init,
                     bootstrap: self.bootstrap,
                     memberships: self.memberships,
                     target: self.target,
+                    own_namespaces,
                     callers: self.callers,
                     ceiling: self.options.ceiling,
                 }

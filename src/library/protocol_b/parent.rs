@@ -10,9 +10,11 @@ use super::{id_maps, kill};
 use crate::error::{Error, ErrorKind, Result};
 use crate::library::log::Log;
 use crate::request::Pid;
+use crate::stage::verifier::expected::{Expected, Surroundings};
+use crate::sys::pidfd;
 use crate::sys::process::{self, exit_now};
 use crate::sys::signal::CallersMask;
-use crate::target::Procfs;
+use crate::target::{Memberships, Procfs};
 use crate::wire::log_line::Level;
 use crate::wire::netlink::Bootstrap;
 use crate::wire::pid_report::{MAX_REPORT, pid_report};
@@ -22,6 +24,11 @@ pub(super) struct Parent {
     pub(super) pipe: OwnedFd,
     pub(super) bootstrap: Bootstrap,
     pub(super) procfs: Procfs,
+    /// Open until the end: as long as they are, no other namespace has their numbers.
+    pub(super) _memberships: Memberships,
+    pub(super) surroundings: Surroundings,
+    /// The state that stage 2 has to have.
+    pub(super) expected: Expected,
     pub(super) child: Channel,
     pub(super) init: Channel,
     pub(super) stage1: (Pid, OwnedFd),
@@ -71,9 +78,10 @@ impl Parent {
                 Message::Started(pid) => {
                     log.debug("stage-1 requested pid to be forwarded");
                     let descriptor = descriptor.ok_or_else(|| lost(1))?;
-                    if stage2.replace(descriptor).is_some() {
+                    if stage2.is_some() {
                         return Err(lost(1));
                     }
+                    self.verify(pid, stage2.insert(descriptor))?;
                     self.report(pid, log)?;
                 }
                 Message::Finished if stage2.is_some() => break,
@@ -98,6 +106,20 @@ impl Parent {
         log.debug("stage-2 complete");
         log.debug("<- stage-2 synchronisation loop");
         Ok(())
+    }
+
+    /// Compares stage 2 with the message, before the runtime hears of it. Stage 2 waits
+    /// meanwhile, and does not change its namespaces after that.
+    fn verify(&self, stage2: Pid, pidfd: &OwnedFd) -> Result<()> {
+        let found = self
+            .surroundings
+            .verify_taken_over(&self.procfs, stage2, &self.expected);
+        // Of one that has ended there is nothing to read, or it is another's.
+        match pidfd::has_ended(pidfd) {
+            Ok(false) => found,
+            Ok(true) => Err(lost(2)),
+            Err(errno) => Err(lost(2).because(errno)),
+        }
     }
 
     fn report(&self, stage2: Pid, log: &Log) -> Result<()> {

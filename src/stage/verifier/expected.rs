@@ -7,7 +7,8 @@ use std::os::fd::AsFd;
 use nix::errno::Errno;
 use serde::{Deserialize, Serialize};
 
-use super::{Outside, Sight};
+use super::Sight;
+use super::namespaces::Namespaces;
 use crate::error::{Error, ErrorKind, Result};
 use crate::policy::capability::CapabilitySet;
 use crate::procfs::status::{self, Ids, Status};
@@ -15,10 +16,9 @@ use crate::procfs::{id_map, mountinfo};
 use crate::request::{Namespace, Pid};
 use crate::sys::credentials;
 use crate::sys::statx::{self, Known};
-use crate::target::Procfs;
-use crate::target::namespace::Identity;
 use crate::target::process::path;
 use crate::target::procfs_root::{MAX_FILE, read_all};
+use crate::target::{Memberships, Procfs, cgroup};
 
 /// The id that the kernel shows for one without a number in the reader's user
 /// namespace: /proc/sys/kernel/overflowuid, by default.
@@ -164,9 +164,7 @@ impl Expected {
 #[derive(Debug)]
 pub(crate) struct Surroundings {
     sight: Sight,
-    /// The file below /proc/CHILD/ns and the namespace that it has to name; `None`:
-    /// the kernel has no namespaces of this type.
-    namespaces: Vec<(&'static str, Option<Identity>)>,
+    namespaces: Namespaces,
     joins_user: bool,
     joins_mounts: bool,
     helper: Pid,
@@ -180,23 +178,15 @@ pub(crate) struct Surroundings {
 }
 
 impl Surroundings {
-    pub(super) fn look(outside: &Outside<'_>, sight: Sight) -> Result<Self> {
-        let Outside {
-            procfs,
-            memberships,
-            no_fork,
-            ..
-        } = outside;
+    /// Looks at this process, whose child will be compared.
+    pub(crate) fn look(
+        procfs: &Procfs,
+        memberships: &Memberships,
+        namespaces: Namespaces,
+        cgroups: &cgroup::Decision,
+    ) -> Result<Self> {
         let helper = i32::try_from(std::process::id()).ok().and_then(Pid::new);
         let helper = helper.ok_or_else(|| Error::new(ErrorKind::System, "the helper's pid"))?;
-        let namespaces = memberships.decisions().map(|(namespace, decision)| {
-            let file = match (namespace, *no_fork) {
-                // setns(2) moves only children into another pid namespace.
-                (Namespace::Pid, true) => "pid_for_children",
-                _ => namespace.name(),
-            };
-            (file, decision.expected())
-        });
         let status = procfs
             .open_file(c"self/status")
             .map_err(|errno| Error::new(ErrorKind::System, "/proc/self/status").because(errno))?;
@@ -214,14 +204,14 @@ impl Surroundings {
             status.bounding
         };
         Ok(Self {
-            sight,
-            namespaces: namespaces.collect(),
+            sight: Sight::of_caller()?,
+            namespaces,
             joins_user,
             joins_mounts: memberships.joins(Namespace::Mnt),
             bounding,
             helper,
             status,
-            cgroup: outside.cgroups.join().map(|join| join.memberships.clone()),
+            cgroup: cgroups.join().map(|join| join.memberships.clone()),
         })
     }
 
@@ -243,7 +233,7 @@ impl Surroundings {
         expected: &Expected,
     ) -> std::result::Result<(), Refusal> {
         if self.sight == Sight::Whole {
-            self.compare_namespaces(procfs, child)?;
+            self.namespaces.compare(procfs, child)?;
             compare_directory(procfs, child, "root", expected.root)?;
             if child != self.helper {
                 self.compare_mount(procfs, expected)?;
@@ -256,6 +246,38 @@ impl Surroundings {
         };
         let found = read(procfs, child, "cgroup")?;
         same("cgroup", &text(&cgroup), &text(&found))?;
+        self.compare_status(procfs, child, expected)
+    }
+
+    /// The same, of a process that a runtime takes over: its cgroups, its root and its
+    /// directory are the runtime's to choose.
+    ///
+    /// # Errors
+    /// `Safety`: the process is not what the plan says; the message names the field.
+    pub(crate) fn verify_taken_over(
+        &self,
+        procfs: &Procfs,
+        child: Pid,
+        expected: &Expected,
+    ) -> Result<()> {
+        let namespaces = match self.sight {
+            Sight::Whole => self.namespaces.compare(procfs, child),
+            Sight::StatusAlone => Ok(()),
+        };
+        let compared = namespaces.and_then(|()| match expected {
+            // Nothing was set that could be missing, and /proc may hide the child.
+            &Expected::JOINED => Ok(()),
+            expected => self.compare_status(procfs, child, expected),
+        });
+        compared.map_err(|Refusal(why)| refusal(why.as_bytes()))
+    }
+
+    fn compare_status(
+        &self,
+        procfs: &Procfs,
+        child: Pid,
+        expected: &Expected,
+    ) -> std::result::Result<(), Refusal> {
         let found = read(procfs, child, "status")?;
         let found = status::parse(&found).map_err(|fault| Refusal::unreadable("status", &fault))?;
         for (field, kind, wanted, before, found) in [
@@ -278,7 +300,7 @@ impl Surroundings {
             };
             same(field, &show(wanted), &show(found))?;
         }
-        self.compare_status(expected, &found)
+        self.compare_layers(expected, &found)
     }
 
     /// The program's root lies in the mount namespace that was joined. A target that
@@ -311,27 +333,6 @@ impl Surroundings {
         ))
     }
 
-    fn compare_namespaces(&self, procfs: &Procfs, child: Pid) -> std::result::Result<(), Refusal> {
-        for (name, expected) in &self.namespaces {
-            let found = match procfs.namespace(&format!("{child}/ns/{name}")) {
-                Ok(found) => Some(found),
-                Err(Errno::ENOENT) => None,
-                Err(errno) => {
-                    return Err(Refusal::unreadable(&format!("{name} namespace"), &errno));
-                }
-            };
-            if *expected != found {
-                let show = |identity: &Option<Identity>| match identity {
-                    Some(identity) => format!("{name}:[{}]", identity.inode),
-                    None => "none".to_owned(),
-                };
-                let field = format!("{name} namespace");
-                return Err(Refusal::differs(&field, &show(expected), &show(&found)));
-            }
-        }
-        Ok(())
-    }
-
     /// The ids that status has to show for one of the program's user namespace:
     /// status has those of the reader's.
     fn outside(
@@ -357,7 +358,7 @@ impl Surroundings {
         })
     }
 
-    fn compare_status(
+    fn compare_layers(
         &self,
         expected: &Expected,
         found: &Status,
@@ -459,13 +460,17 @@ fn same<T: PartialEq + fmt::Display>(
 pub(super) struct Refusal(String);
 
 impl Refusal {
-    fn differs(field: &str, expected: &dyn fmt::Display, found: &dyn fmt::Display) -> Self {
+    pub(super) fn differs(
+        field: &str,
+        expected: &dyn fmt::Display,
+        found: &dyn fmt::Display,
+    ) -> Self {
         Self(format!(
             "its {field} is {found}, where the plan says {expected}"
         ))
     }
 
-    fn unreadable(field: &str, why: &dyn fmt::Display) -> Self {
+    pub(super) fn unreadable(field: &str, why: &dyn fmt::Display) -> Self {
         Self(format!(
             "its {field} cannot be compared with the plan: {why}"
         ))

@@ -20,8 +20,10 @@
 //! | helper | lets the child go on, or kills it |
 
 pub(crate) mod expected;
+pub(crate) mod namespaces;
 mod reading;
 
+use std::collections::BTreeSet;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
 use nix::errno::Errno;
@@ -39,6 +41,7 @@ use crate::sys::wait::{Change, Patience, change};
 use crate::sys::{credentials, descriptor, signal};
 use crate::target::{Memberships, Procfs, cgroup};
 use expected::{Expected, Surroundings};
+use namespaces::{Namespaces, Of};
 
 /// The longest message on the socket, either way.
 const MAX_MESSAGE: usize = 64 << 10;
@@ -116,7 +119,14 @@ impl Verifier {
     /// # Errors
     /// `System`: the process cannot be cloned.
     pub(crate) fn start(outside: Outside<'_>) -> Result<Self> {
-        let surroundings = Surroundings::look(&outside, Sight::of_caller()?)?;
+        let of = if outside.no_fork {
+            Of::Joined
+        } else {
+            Of::Child
+        };
+        let namespaces = Namespaces::new(outside.memberships, &BTreeSet::new(), of);
+        let (procfs, cgroups) = (&outside.procfs, &outside.cgroups);
+        let surroundings = Surroundings::look(procfs, outside.memberships, namespaces, cgroups)?;
         let (socket, theirs) = socketpair(
             AddressFamily::Unix,
             SockType::SeqPacket,
