@@ -21,7 +21,11 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 
+use nsexec_protocol::netlink::Bootstrap;
+use nsexec_protocol::ns_paths;
 use support::protocol_a::config;
+use support::protocol_b::{Exec, joining, nothing};
+use support::runtime::{Link, runtime};
 use support::tracer::{self, Action, Stop};
 use support::{Build, NSEXEC, Target, temporary_directory, text};
 
@@ -47,6 +51,8 @@ enum Allowed {
     OwnAdjustment,
     /// The helper's own file, on a mount that cannot be written to.
     OwnFile,
+    /// The caller's /proc: for a process that joins nothing, and for no other.
+    Procfs,
 }
 
 struct Look<'a> {
@@ -55,11 +61,24 @@ struct Look<'a> {
     inside: BTreeSet<u64>,
     /// Mounts of the host's.
     host: BTreeSet<u64>,
-    joins_mounts: bool,
-    nsexec: (u64, u64),
+    joins: Joins,
+    program: (u64, u64),
+    /// What this test was started with itself and would not keep to itself.
+    inherited: BTreeMap<String, PathBuf>,
     seen: RefCell<BTreeMap<Allowed, usize>>,
     faults: RefCell<BTreeSet<String>>,
     steps: RefCell<usize>,
+}
+
+/// How the namespaces are joined.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Joins {
+    /// All at once, the mount namespace among them.
+    AtOnce,
+    /// One after the other, as they were named as files. Until the mount namespace's
+    /// turn comes, root and directory are the host's: nobody inside sees the process,
+    /// which is in none of the target's pid namespaces.
+    OneByOne,
 }
 
 fn mounts(pid: i32) -> BTreeSet<u64> {
@@ -70,20 +89,49 @@ fn mounts(pid: i32) -> BTreeSet<u64> {
     ids.collect()
 }
 
+/// Descriptors above 2 of this process that a child gets, and what they are.
+fn inherited() -> BTreeMap<String, PathBuf> {
+    let crosses_exec = |number: &String| {
+        let info = fs::read_to_string(format!("/proc/self/fdinfo/{number}")).unwrap_or_default();
+        let flags = info.lines().find_map(|line| line.strip_prefix("flags:"));
+        let flags = flags.and_then(|flags| i32::from_str_radix(flags.trim(), 8).ok());
+        flags.is_some_and(|flags| flags & libc::O_CLOEXEC == 0)
+    };
+    let own = fs::read_dir("/proc/self/fd").unwrap();
+    own.filter_map(|entry| Some(entry.ok()?.file_name().to_str()?.to_owned()))
+        .filter(crosses_exec)
+        .filter_map(|number| {
+            let link = fs::read_link(format!("/proc/self/fd/{number}")).ok()?;
+            Some((number, link))
+        })
+        .collect()
+}
+
 fn mount_of(fdinfo: &str) -> Option<u64> {
     let line = fdinfo.lines().find(|line| line.starts_with("mnt_id:"))?;
     line.split_whitespace().nth(1)?.parse().ok()
 }
 
 impl<'a> Look<'a> {
-    fn new(target: &'a Target, joins_mounts: bool) -> Self {
-        let own = fs::metadata(NSEXEC).unwrap();
+    fn new(target: &'a Target, joins: Joins) -> Self {
+        // nsexec closes what nobody declared.
+        let inherited = BTreeMap::new();
+        let program = Path::new(NSEXEC);
+        Self {
+            inherited,
+            ..Self::of(target, joins, program)
+        }
+    }
+
+    fn of(target: &'a Target, joins: Joins, program: &Path) -> Self {
+        let own = fs::metadata(program).unwrap();
         Self {
             target,
             inside: mounts(target.pid()),
             host: mounts(i32::try_from(std::process::id()).unwrap()),
-            joins_mounts,
-            nsexec: (own.dev(), own.ino()),
+            joins,
+            program: (own.dev(), own.ino()),
+            inherited: inherited(),
             seen: RefCell::default(),
             faults: RefCell::default(),
             steps: RefCell::default(),
@@ -112,6 +160,12 @@ impl<'a> Look<'a> {
         })
     }
 
+    /// What executes it, before and after, is another one.
+    fn is_program(&self, pid: i32) -> bool {
+        let exe = fs::metadata(format!("/proc/{pid}/exe"));
+        exe.is_ok_and(|exe| (exe.dev(), exe.ino()) == self.program || exe.nlink() == 0)
+    }
+
     fn fault(&self, pid: i32, what: &str) {
         self.faults.borrow_mut().insert(format!("{pid}: {what}"));
     }
@@ -121,16 +175,30 @@ impl<'a> Look<'a> {
             return Action::Go;
         }
         let pid = stop.pid;
-        let exe = fs::metadata(format!("/proc/{pid}/exe"));
-        // What executes nsexec, before and after, is not nsexec.
-        let is_nsexec =
-            exe.is_ok_and(|exe| (exe.dev(), exe.ino()) == self.nsexec || exe.nlink() == 0);
-        if !is_nsexec || !self.has_joined(pid) {
+        if !self.is_program(pid) || !self.has_joined(pid) {
             return Action::Go;
         }
         *self.steps.borrow_mut() += 1;
         self.look_at_owner(pid);
         self.look_at_directories(pid);
+        self.look_at_descriptors(pid);
+        for entry in fs::read_dir(format!("/proc/{pid}/map_files"))
+            .into_iter()
+            .flatten()
+            .flatten()
+        {
+            let file = fs::metadata(entry.path());
+            let own = file
+                .is_ok_and(|file| (file.dev(), file.ino()) == self.program || file.nlink() == 0);
+            if !own {
+                let link = fs::read_link(entry.path());
+                self.fault(pid, &format!("a mapping of {link:?}"));
+            }
+        }
+        Action::Go
+    }
+
+    fn look_at_descriptors(&self, pid: i32) {
         for entry in fs::read_dir(format!("/proc/{pid}/fd"))
             .into_iter()
             .flatten()
@@ -142,20 +210,22 @@ impl<'a> Look<'a> {
                 Err(what) => self.fault(pid, &what),
             }
         }
-        for entry in fs::read_dir(format!("/proc/{pid}/map_files"))
-            .into_iter()
-            .flatten()
-            .flatten()
-        {
-            let file = fs::metadata(entry.path());
-            let own =
-                file.is_ok_and(|file| (file.dev(), file.ino()) == self.nsexec || file.nlink() == 0);
-            if !own {
-                let link = fs::read_link(entry.path());
-                self.fault(pid, &format!("a mapping of {link:?}"));
-            }
+    }
+
+    /// Stage 0 of protocol B, from the moment on at which another process has joined.
+    fn look_outside(&self, stop: Stop) {
+        let pid = stop.pid;
+        if stop.result.is_some() || !self.is_program(pid) {
+            return;
         }
-        Action::Go
+        if self.has_joined(pid) {
+            self.fault(pid, "stage 0 joined something");
+        }
+        if *self.steps.borrow() == 0 {
+            return;
+        }
+        *self.steps.borrow_mut() += 1;
+        self.look_at_descriptors(pid);
     }
 
     /// Of a process that is not dumpable, the files in /proc belong to root. In a user
@@ -176,10 +246,13 @@ impl<'a> Look<'a> {
     fn look_at_directories(&self, pid: i32) {
         let theirs = fs::read_link(format!("/proc/{}/ns/mnt", self.target.pid())).unwrap();
         let joined = fs::read_link(format!("/proc/{pid}/ns/mnt")).is_ok_and(|own| own == theirs);
-        if self.joins_mounts && !joined {
-            self.fault(pid, "joined something, and not the mount namespace");
-        }
         if !joined {
+            let link = |of: &str| fs::read_link(format!("/proc/{of}/ns/pid")).ok();
+            if self.joins == Joins::AtOnce {
+                self.fault(pid, "joined something, and not the mount namespace");
+            } else if link(&pid.to_string()) != link("self") {
+                self.fault(pid, "is seen inside with the host's root");
+            }
             return;
         }
         for name in ["root", "cwd"] {
@@ -214,7 +287,9 @@ impl<'a> Look<'a> {
             return Ok(Allowed::Channel); // closed meanwhile
         };
         let link = link.to_string_lossy().into_owned();
-        if matches!(number, "0" | "1" | "2") {
+        let known = self.inherited.get(number);
+        if matches!(number, "0" | "1" | "2") || known.is_some_and(|known| known == Path::new(&link))
+        {
             return Ok(Allowed::Declared);
         }
         if link.starts_with("pipe:") || link.starts_with("socket:") {
@@ -236,6 +311,9 @@ impl<'a> Look<'a> {
         }
         let metadata = fs::metadata(&path);
         let directory = metadata.as_ref().is_ok_and(fs::Metadata::is_dir);
+        if link == "/proc" && directory && !self.has_joined(pid) {
+            return Ok(Allowed::Procfs);
+        }
         if !self.host.contains(&mount) {
             return Ok(Allowed::Detached);
         }
@@ -250,7 +328,7 @@ impl<'a> Look<'a> {
         if of_process && link == format!("/proc/{pid}/oom_score_adj") {
             return Ok(Allowed::OwnAdjustment);
         }
-        if metadata.is_ok_and(|file| (file.dev(), file.ino()) == self.nsexec) && !writes {
+        if metadata.is_ok_and(|file| (file.dev(), file.ino()) == self.program) && !writes {
             return Ok(Allowed::OwnFile);
         }
         Err(format!(
@@ -260,12 +338,15 @@ impl<'a> Look<'a> {
 }
 
 /// Runs nsexec under the tracer and holds every step to the list.
-fn check(target: &Target, arguments: &[&str], joins_mounts: bool) -> Vec<Allowed> {
+fn check(target: &Target, arguments: &[&str], joins: Joins) -> Vec<Allowed> {
     let directory = temporary_directory("steps");
     let open = |name: &str| fs::File::create(directory.join(name)).unwrap();
-    let look = Look::new(target, joins_mounts);
+    let look = Look::new(target, joins);
     let pid = target.pid().to_string();
-    let mut words = vec![NSEXEC, "-t", &pid];
+    let mut words = vec![NSEXEC];
+    if joins == Joins::AtOnce {
+        words.extend(["-t", &pid]);
+    }
     words.extend(arguments);
     let ended = tracer::run(&words, open("out"), open("err"), |stop| look.look(stop));
     let stderr = text(&fs::read(directory.join("err")).unwrap());
@@ -292,8 +373,190 @@ fn the_command_line_holds_nothing_that_leads_out() {
             let mut arguments = vec!["--policy", policy];
             arguments.extend(options);
             arguments.extend(["--", "/bin/true"]);
-            check(&target, &arguments, true);
+            check(&target, &arguments, Joins::AtOnce);
         }
+    }
+}
+
+/// The listener of the notifying filter is in the child until the explainer has it, and
+/// the explainer itself joins nothing.
+#[test]
+fn a_run_that_is_explained_holds_nothing_that_leads_out() {
+    if support::left_out_without_root("a_run_that_is_explained_holds_nothing_that_leads_out") {
+        return;
+    }
+    let target = Target::new();
+    for policy in ["default", "strict", "admin", "net"] {
+        let arguments = ["--policy", policy, "--explain", "--", "/bin/true"];
+        let seen = check(&target, &arguments, Joins::AtOnce);
+        // The child's and the helper's ends of the control pipe.
+        assert!(seen.contains(&Allowed::Channel), "{seen:?}");
+    }
+}
+
+/// Of a mount namespace that is a file, the root is there only after the join: passwd
+/// is opened then, which takes the helper's own directory of /proc. It is held as a
+/// detached mount, which has no `..`.
+#[test]
+fn a_mount_namespace_that_is_a_file_leads_nowhere_else() {
+    if support::left_out_without_root("a_mount_namespace_that_is_a_file_leads_nowhere_else") {
+        return;
+    }
+    let target = Target::new();
+    let file = |letter: &str, name: &str| format!("-{letter}=/proc/{}/ns/{name}", target.pid());
+    let mount = file("m", "mnt");
+    let others = [
+        ("u", "uts"),
+        ("i", "ipc"),
+        ("n", "net"),
+        ("p", "pid"),
+        ("C", "cgroup"),
+    ];
+    let others = others.map(|(letter, name)| file(letter, name));
+    for policy in ["default", "strict", "admin", "net"] {
+        for others in [&[][..], &others] {
+            let mut arguments = vec!["--policy", policy, &mount];
+            arguments.extend(others.iter().map(String::as_str));
+            arguments.extend(["--", "/bin/true"]);
+            let seen = check(&target, &arguments, Joins::OneByOne);
+            let needed = seen.contains(&Allowed::Detached);
+            assert!(needed, "{policy}: {seen:?}: nothing of /proc was held");
+        }
+    }
+}
+
+/// What a stage of protocol B may hold from the first setns(2) on, each with the reason.
+type List = &'static [(Allowed, &'static str)];
+
+const DECLARED: (Allowed, &str) = (Allowed::Declared, "0, 1 and 2 are the runtime's");
+const CHANNEL: (Allowed, &str) = (
+    Allowed::Channel,
+    "init, sync and log pipe are the runtime's; the stages' own end with the stages",
+);
+
+/// Joins nothing, stays where the runtime is, and is seen by nobody inside.
+const STAGE_0: List = &[
+    DECLARED,
+    CHANNEL,
+    (
+        Allowed::Anonymous,
+        "the pidfds of stages 1 and 2, which it kills when something fails",
+    ),
+    (
+        Allowed::Namespace,
+        "those to join, so that their numbers stay theirs until stage 2 is compared",
+    ),
+    (
+        Allowed::Procfs,
+        "it writes stage 1's id maps and offsets, and reads stage 2's namespaces",
+    ),
+    (
+        Allowed::ProcessFile,
+        "stage 2's status, which it compares with the ceiling",
+    ),
+];
+/// nsexec.c opens the namespaces in this stage, by their paths; here they come open.
+const STAGE_1: List = &[
+    DECLARED,
+    CHANNEL,
+    (Allowed::Namespace, "those that are still to join"),
+    (
+        Allowed::Anonymous,
+        "the target's pidfd while it joins; stage 2's until stage 0 has it; a ruleset",
+    ),
+    (
+        Allowed::Inside,
+        "the root that the ceiling's ruleset grants rights beneath",
+    ),
+];
+/// Nothing else: it is the runtime's from its return on.
+const STAGE_2: List = &[DECLARED, CHANNEL];
+
+/// One exec through protocol B, in which each stage is held to its list. The kinds that
+/// each held.
+fn check_b(look: &Look<'_>, exec: Exec) -> [BTreeSet<Allowed>; 3] {
+    let lists = [STAGE_0, STAGE_1, STAGE_2];
+    let mut kinds = [const { BTreeSet::new() }; 3];
+    let mut steps = [0; 3];
+    let mut counted = 0;
+    let mut taken_over = false;
+    let outcome = exec.run_traced(|stop| {
+        // `runtime.c` asks for its name, and the library never does.
+        taken_over |= stop.place == 2
+            && i64::try_from(stop.number) == Ok(libc::SYS_prctl)
+            && i32::try_from(stop.argument) == Ok(libc::PR_GET_NAME);
+        if taken_over && stop.place == 2 {
+            return Action::Go;
+        }
+        let before = look.seen.borrow().clone();
+        if stop.place == 0 {
+            look.look_outside(stop);
+        } else {
+            look.look(stop);
+        }
+        if *look.steps.borrow() == counted {
+            return Action::Go;
+        }
+        counted = *look.steps.borrow();
+        steps[stop.place] += 1;
+        for (kind, count) in &*look.seen.borrow() {
+            if before.get(kind) != Some(count) {
+                kinds[stop.place].insert(*kind);
+            }
+        }
+        Action::Go
+    });
+    assert!(outcome.stage0.success() && taken_over, "{outcome:?}");
+    for (stage, list) in lists.into_iter().enumerate() {
+        assert!(steps[stage] > 5, "only {steps:?} steps were looked at");
+        for kind in &kinds[stage] {
+            let listed = list.iter().any(|(allowed, _)| allowed == kind);
+            assert!(listed, "stage {stage} holds {kind:?}: {outcome:?}");
+        }
+    }
+    kinds
+}
+
+#[test]
+fn each_stage_of_protocol_b_holds_what_that_protocol_allows() {
+    if support::left_out_without_root("each_stage_of_protocol_b_holds_what_that_protocol_allows") {
+        return;
+    }
+    let most = ["ipc", "uts", "net", "pid", "mnt", "cgroup"];
+    let with_user = ["user", "ipc", "uts", "net", "pid", "mnt", "cgroup"];
+    let program = runtime(Link::Static);
+    let mut seen = [const { BTreeSet::new() }; 3];
+    for (user_namespace, namespaces) in [(false, &most[..]), (true, &with_user)] {
+        let target = Target::build(&Build {
+            user_namespace,
+            ..Build::default()
+        });
+        let pid = target.pid();
+        // A spelling that is not taken for one process's.
+        let files = namespaces.iter();
+        let files = files.map(|name| format!("{name}:/proc/{pid}/task/{pid}/ns/{name}"));
+        let files = Bootstrap {
+            join: ns_paths::parse(files.collect::<Vec<_>>().join(",").as_bytes()).unwrap(),
+            ..nothing()
+        };
+        let whole = joining(pid, namespaces);
+        for (bootstrap, joins) in [(&whole, Joins::AtOnce), (&files, Joins::OneByOne)] {
+            for option in ["RUNTIME_NOTHING", "RUNTIME_LEADING_NUL", "RUNTIME_CEILING"] {
+                let look = Look::of(&target, joins, &program);
+                let exec = Exec::new(program.clone(), bootstrap).set(option, "1");
+                let kinds = check_b(&look, exec);
+                let faults = look.faults.into_inner();
+                assert!(faults.is_empty(), "{option}, {joins:?}: {faults:#?}");
+                for (all, kinds) in seen.iter_mut().zip(kinds) {
+                    all.extend(kinds);
+                }
+            }
+        }
+    }
+    // The lists allow nothing that is never held.
+    for (list, seen) in [STAGE_0, STAGE_1, STAGE_2].into_iter().zip(seen) {
+        let listed: BTreeSet<Allowed> = list.iter().map(|(allowed, _)| *allowed).collect();
+        assert_eq!(listed, seen);
     }
 }
 
@@ -307,7 +570,8 @@ fn a_target_in_a_user_namespace_is_given_nothing_either() {
         ..Build::default()
     });
     for policy in ["default", "admin"] {
-        check(&target, &["--policy", policy, "--", "/bin/true"], true);
+        let arguments = ["--policy", policy, "--", "/bin/true"];
+        check(&target, &arguments, Joins::AtOnce);
     }
 }
 
@@ -442,7 +706,7 @@ fn protocol_a_holds_nothing_that_leads_out() {
             std::os::unix::fs::fchown(&file, owner, owner).unwrap();
             file
         };
-        let look = Look::new(&target, true);
+        let look = Look::new(&target, Joins::AtOnce);
         let (ours, theirs) = UnixStream::pair().unwrap();
         let runtime = std::thread::spawn(move || {
             let mut line = String::new();
