@@ -16,11 +16,13 @@
 
 mod support;
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::BufRead;
+use std::path::Path;
 use std::process::{Command, Stdio};
 
-use support::{Build, NSEXEC, Target, fail, run, succeed, temporary_directory, text};
+use support::{Build, NSEXEC, Target, fail, run, share, succeed, temporary_directory, text};
 
 /// H1: a wrong policy, a wrong option: no path of the target has been opened.
 #[test]
@@ -87,8 +89,55 @@ fn h2_a_recycled_pid_is_an_error() {
     assert!(message.contains("not the one that was meant"), "{message}");
 }
 
-/// H2, with pids that really come back: in a pid namespace whose pids end at
-/// 400, a pid is given again after a hundred processes.
+/// What `tests/data/recycle.c` counts.
+#[derive(Debug)]
+struct Recycled {
+    counts: BTreeMap<String, usize>,
+    printed: String,
+}
+
+impl Recycled {
+    /// Joins by `command`, three at a time.
+    fn run(program: &Path, joins: usize, command: &[&str]) -> Self {
+        let mut unshare = Command::new("unshare");
+        unshare
+            .args(["--pid", "--mount", "--mount-proc", "--fork", "--kill-child"])
+            .arg(program)
+            .args([&joins.to_string(), "3"])
+            .args(command)
+            .args(["-m", "-u", "-i", "-p", "--"])
+            .arg(program)
+            .arg("report")
+            .stdin(Stdio::null());
+        let printed = succeed(unshare);
+        let count = |line: &str| {
+            let (name, number) = line.split_once(' ')?;
+            Some((name.to_owned(), number.parse().ok()?))
+        };
+        let counts = printed.lines().filter_map(count).collect();
+        Self { counts, printed }
+    }
+
+    #[track_caller]
+    fn of(&self, name: &str) -> usize {
+        self.counts[name]
+    }
+
+    /// Nothing but joins and refusals, and some of each.
+    #[track_caller]
+    fn assert_sound(&self, joins: usize) {
+        let (joined, refused) = (self.of("joined"), self.of("refused"));
+        let counted = joined + refused + self.of("ended") + self.of("other");
+        assert_eq!(counted, joins, "{}", self.printed);
+        assert!(joined > 0 && refused > 0, "{}", self.printed);
+        let replaced = (self.of("earlier"), self.of("meanwhile"));
+        assert!(replaced.0 > 0 && replaced.1 > 0, "{}", self.printed);
+    }
+}
+
+/// H2, with pids that really come back: targets end before and while they are joined,
+/// and the next process gets the pid at once. PID:INODE is the one that was meant, or
+/// nothing; a pid alone is one process, and not two by halves.
 #[test]
 fn h2_holds_while_pids_are_given_again() {
     const NAME: &str = "h2_holds_while_pids_are_given_again";
@@ -97,50 +146,32 @@ fn h2_holds_while_pids_are_given_again() {
     {
         return;
     }
+    let joins = share::joins((400 / share::share()).max(100));
     let directory = temporary_directory("recycle");
-    let script = format!(
-        r#"mount -t proc proc /proc && echo 400 > /proc/sys/kernel/pid_max || exit 9
-        # Pids below 300 are not given again.
-        n=0; while [ $n -lt 310 ]; do /bin/true; n=$((n+1)); done
-        sleep 1000 & first=$!
-        inode=$({NSEXEC} -t $first -u --dry-run -- true | sed 's/.*"target":{{"inode":\([0-9]*\).*/\1/')
-        {NSEXEC} -t $first:$inode -u -- true || exit 8
-        kill -9 $first; wait $first
-        n=0
-        while :; do
-            sleep 1000 & now=$!
-            [ $now = $first ] && break
-            kill -9 $now; wait $now 2>/dev/null
-            n=$((n+1)); [ $n -gt 2000 ] && exit 7
-        done
-        {NSEXEC} -t $first:$inode -u -- echo wrong 2> {0}/message; echo "status $?"
-        {NSEXEC} -t $first -u -- echo "by pid alone"
-        kill -9 $now"#,
-        directory.display()
-    );
-    let mut command = Command::new("unshare");
-    command.args([
-        "--pid",
-        "--fork",
-        "--mount",
-        "--kill-child",
-        "--",
-        "sh",
-        "-c",
-        &script,
-    ]);
-    command.stdin(Stdio::null());
-    let output = run(command);
-    let message = fs::read_to_string(directory.join("message")).unwrap_or_default();
+    let program = directory.join("recycle");
+    let mut gcc = Command::new("gcc");
+    gcc.args(["-O1", "-static", "-o"]).arg(&program);
+    gcc.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/recycle.c"));
+    succeed(gcc);
+
+    for policy in ["default", "admin"] {
+        let command = [NSEXEC, "--policy", policy, "-t", "%p:%i"];
+        let recycled = Recycled::run(&program, joins.div_ceil(2), &command);
+        println!("PID:INODE, {policy}\n{}", recycled.printed);
+        recycled.assert_sound(joins.div_ceil(2));
+        assert_eq!(recycled.of("other"), 0, "{}", recycled.printed);
+    }
+    // Without the inode number, who has the pid first is meant.
+    let fewer = joins.div_ceil(10).max(100);
+    let by_pid = Recycled::run(&program, fewer, &[NSEXEC, "-t", "%p"]);
+    println!("PID\n{}", by_pid.printed);
+    by_pid.assert_sound(fewer);
+    assert!(by_pid.of("other") > 0, "{}", by_pid.printed);
+    // The control, which asks for no identity.
+    let control = Recycled::run(&program, fewer, &["nsenter", "-t", "%p"]);
+    println!("nsenter\n{}", control.printed);
+    assert!(control.of("other") > 0, "{}", control.printed);
     fs::remove_dir_all(directory).unwrap();
-    let stderr = text(&output.stderr);
-    assert_eq!(
-        text(&output.stdout),
-        "status 125\nby pid alone\n",
-        "{} {stderr}",
-        output.status
-    );
-    assert!(message.contains("not the one that was meant"), "{message}");
 }
 
 /// H3: when one of several cannot be joined, the program does not start.

@@ -12,3 +12,11 @@ pub fn share() -> usize {
 pub fn of<T>(all: impl Iterator<Item = T>) -> impl Iterator<Item = T> {
     all.step_by(share())
 }
+
+/// NSEXEC_TEST_JOINS=N: how many joins a test of a target that does not hold still
+/// makes, instead of its usual number.
+pub fn joins(usual: usize) -> usize {
+    let joins = std::env::var("NSEXEC_TEST_JOINS").ok();
+    let joins = joins.map(|joins| joins.parse().expect("NSEXEC_TEST_JOINS: a number"));
+    joins.unwrap_or(usual)
+}
