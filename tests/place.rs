@@ -175,6 +175,20 @@ impl Drop for Restless {
     }
 }
 
+/// How a joiner ended that started a program in the restless target, and what that
+/// printed: the numbers of its host name and of its root.
+fn numbers_seen(joiner: &[&str]) -> (Option<i32>, Vec<String>) {
+    let script = "read uts </proc/sys/kernel/hostname 2>/dev/null || uts=$(/busybox hostname); \
+                  read root </generation; echo $uts $root";
+    let mut command = Command::new(joiner[0]);
+    command.args(&joiner[1..]);
+    command.args(["/busybox", "sh", "-c", script]);
+    let output = command.stdin(Stdio::null()).output().unwrap();
+    let words = support::text(&output.stdout);
+    let words = words.split_whitespace().map(str::to_owned).collect();
+    (output.status.code(), words)
+}
+
 /// Each generation of the target has a host name and a root of its own, with the
 /// same number in both. A program that sees two numbers is in a mixed set.
 #[test]
@@ -182,34 +196,33 @@ fn a_target_that_changes_is_joined_as_it_is_at_one_moment() {
     if support::left_out_without_root("a_target_that_changes_is_joined_as_it_is_at_one_moment") {
         return;
     }
-    let rounds = std::env::var("NSEXEC_TEST_JOINS").map_or(60, |rounds| rounds.parse().unwrap());
+    let rounds = support::share::joins(60);
     let target = Restless::new();
     let pid = target.0.id().to_string();
-    let script = "read uts </proc/sys/kernel/hostname 2>/dev/null || uts=$(/busybox hostname); \
-                  read root </generation; echo $uts $root";
     let (mut joined, mut refused) = (0, 0);
     for _ in 0..rounds {
-        let mut command = Command::new(NSEXEC);
-        command.args([
-            "-t", &pid, "--policy", "admin", "--", "/busybox", "sh", "-c", script,
-        ]);
-        let output = command.stdin(Stdio::null()).output().unwrap();
-        let stdout = support::text(&output.stdout);
-        if output.status.code() == Some(125) {
-            assert_eq!(stdout, "");
-            refused += 1;
-            continue;
+        match numbers_seen(&[NSEXEC, "-t", &pid, "--policy", "admin", "--"]) {
+            (Some(125), words) => {
+                assert_eq!(words, [""; 0]);
+                refused += 1;
+            }
+            (_, words) => {
+                assert!(words.len() == 2 && words[0] == words[1], "mixed: {words:?}");
+                joined += 1;
+            }
         }
-        let words: Vec<&str> = stdout.split_whitespace().collect();
-        assert!(
-            words.len() == 2 && words[0] == words[1],
-            "mixed: {stdout:?} {}",
-            support::text(&output.stderr)
-        );
-        joined += 1;
     }
     println!("{joined} joined whole, {refused} refused");
     assert!(joined > 0, "none of {rounds} was joined");
+    // The control, which verifies nothing: a twentieth is mixed.
+    let (mut joins, mut mixed) = (0, 0);
+    while joins < rounds || (mixed == 0 && joins < 2000) {
+        let (_, words) = numbers_seen(&["nsenter", "-t", &pid, "-m", "-u", "-r"]);
+        mixed += usize::from(words.len() == 2 && words[0] != words[1]);
+        joins += 1;
+    }
+    println!("nsenter: {mixed} of {joins} mixed");
+    assert!(mixed > 0, "the target holds still");
 }
 
 /// Where /proc shows other users' processes to nobody, the verifier still sees the
