@@ -68,9 +68,30 @@ impl Kernel {
     /// # Errors
     /// A call was answered in no known way.
     pub fn answers(&self, program: &Program, calls: &[(u32, [u64; 6])]) -> io::Result<Vec<Seen>> {
+        self.answers_of(0, program, calls)
+    }
+
+    /// The same of i386's calls, made by int $0x80.
+    ///
+    /// # Errors
+    /// As [`Self::answers`]; or this kernel has none.
+    pub fn answers_i386(
+        &self,
+        program: &Program,
+        calls: &[(u32, [u64; 6])],
+    ) -> io::Result<Vec<Seen>> {
+        self.answers_of(1 << 32, program, calls)
+    }
+
+    fn answers_of(
+        &self,
+        table: u64,
+        program: &Program,
+        calls: &[(u32, [u64; 6])],
+    ) -> io::Result<Vec<Seen>> {
         let mut input = written(program)?;
         for (number, arguments) in calls {
-            input.extend(u64::from(*number).to_ne_bytes());
+            input.extend((table | u64::from(*number)).to_ne_bytes());
             for argument in arguments {
                 input.extend(argument.to_ne_bytes());
             }

@@ -10,6 +10,14 @@
 //!   compares 64 (a masked `==` says the same for `==`);
 //! - not for a call with several rules about one argument's order: versions
 //!   before 2.6.1 merge such comparisons wrongly (GHSA-4q85-33p6-j5g6).
+//!
+//! Of a 32-bit architecture, it is not asked either:
+//!
+//! - for calls that it does not know by name, since it takes no others;
+//! - for socketcall and ipc, which it lets through for each call that is allowed
+//!   with some arguments, and nsexec does not;
+//! - about arguments above 32 bits, which no 32-bit program has and it ignores, and
+//!   rules that compare with one.
 
 use std::fmt::Write as _;
 use std::io;
@@ -29,7 +37,11 @@ pub const HEADER: &str = "/usr/include/seccomp.h";
 
 /// The builder.
 #[derive(Debug)]
-pub struct Libseccomp(Tool);
+pub struct Libseccomp {
+    tool: Tool,
+    /// Of each 32-bit architecture, the calls that it knows.
+    known: Vec<(Arch, Vec<u32>)>,
+}
 
 /// How a filter finds a call, SCMP_FLTATR_CTL_OPTIMIZE of seccomp_attr_set(3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,6 +57,8 @@ pub enum Search {
 pub struct Filter {
     program: Program,
     asked: Vec<u32>,
+    /// The most that an argument may be.
+    widest: u64,
 }
 
 impl Libseccomp {
@@ -53,17 +67,48 @@ impl Libseccomp {
     /// # Errors
     /// As [`Tool::build`]: above all, libseccomp's header is not there.
     pub fn new() -> io::Result<Self> {
-        Tool::build("export", &["seccomp"]).map(Self)
+        let tool = Tool::build("export", &["seccomp"])?;
+        let mut built = Self {
+            tool,
+            known: Vec::new(),
+        };
+        for arch in Arch::ALL_32_BIT {
+            let numbers = built.numbers(arch)?;
+            let known = numbers.into_iter().filter_map(|(_, number)| number);
+            built.known.push((arch, known.collect()));
+        }
+        Ok(built)
     }
 
-    /// The filter of a profile on the native architecture, for the calls on
-    /// which both have a meaning.
+    /// libseccomp's numbers of an architecture's calls, in the order of the table.
+    /// `None`: it does not know the call, or has a number of its own for it, as for
+    /// those that i386 made by socketcall and ipc.
+    ///
+    /// # Errors
+    /// libseccomp's.
+    pub fn numbers(&self, arch: Arch) -> io::Result<Vec<(&'static str, Option<u32>)>> {
+        let mut text = String::new();
+        for (name, _) in arch.calls() {
+            writeln!(text, "number {:#x} {name}", arch.audit()).map_err(io::Error::other)?;
+        }
+        let output = self.tool.run(text.as_bytes())?;
+        let output = String::from_utf8(output).map_err(io::Error::other)?;
+        let numbers: Vec<Option<u32>> = output.lines().map(|line| line.parse().ok()).collect();
+        if numbers.len() != arch.calls().len() {
+            return Err(io::Error::other(format!("{} numbers", numbers.len())));
+        }
+        let names = arch.calls().iter().map(|(name, _)| *name);
+        Ok(names.zip(numbers).collect())
+    }
+
+    /// The filter of a profile on the native architecture, or on that of its 32-bit
+    /// programs, for the calls on which both have a meaning.
     ///
     /// # Errors
     /// libseccomp's.
     pub fn build(&self, profile: &Profile, arch: Arch, search: Search) -> io::Result<Filter> {
-        let (text, asked) = written(profile, arch, search)?;
-        let output = self.0.run(text.as_bytes())?;
+        let (text, asked) = self.written(profile, arch, search)?;
+        let output = self.tool.run(text.as_bytes())?;
         let instruction = |bytes: &[u8; 8]| {
             let [a, b, jt, jf, k @ ..] = *bytes;
             Instruction {
@@ -75,7 +120,71 @@ impl Libseccomp {
         };
         let program = output.as_chunks::<8>().0.iter().map(instruction).collect();
         let program = Program::new(program).map_err(io::Error::other)?;
-        Ok(Filter { program, asked })
+        let widest = widest(arch);
+        Ok(Filter {
+            program,
+            asked,
+            widest,
+        })
+    }
+
+    /// The rules in the builder's words, and the calls on which both have a meaning.
+    fn written(
+        &self,
+        profile: &Profile,
+        arch: Arch,
+        search: Search,
+    ) -> io::Result<(String, Vec<u32>)> {
+        let mut text = format!("default {:#x}\n", return_value(profile.default));
+        let small = arch.of_32_bit().is_none();
+        if small {
+            writeln!(text, "arch {:#x}", arch.audit()).map_err(io::Error::other)?;
+        }
+        if search == Search::Tree {
+            text.push_str("tree\n");
+        }
+        let mut asked = Vec::new();
+        let known = self.known.iter().find(|(of, _)| *of == arch);
+        for number in arch.numbers() {
+            let name = arch.name(number).unwrap_or_default();
+            let is_known = known.is_none_or(|(_, known)| known.contains(&number));
+            if !is_known || MULTIPLEXERS.contains(&name) {
+                continue;
+            }
+            let call = if small {
+                name.to_owned()
+            } else {
+                number.to_string()
+            };
+            let rules: Vec<&Rule> = profile
+                .rules
+                .iter()
+                .filter(|rule| rule.syscall == number)
+                .collect();
+            if !is_comparable(&rules, arch) {
+                continue;
+            }
+            asked.push(number);
+            if rules.is_empty() {
+                let otherwise = return_value(profile.otherwise(number));
+                writeln!(text, "rule {otherwise:#x} {call}").map_err(io::Error::other)?;
+            }
+            for rule in rules {
+                write!(text, "rule {:#x} {call}", return_value(rule.action))
+                    .map_err(io::Error::other)?;
+                if let When::All(conditions) = &rule.when {
+                    for condition in conditions {
+                        let low = small
+                            || compares_32_bits(arch, number, condition.argument, rule.action);
+                        let (operator, one, two) = words(condition.comparison, low);
+                        write!(text, " {} {operator} {one:#x} {two:#x}", condition.argument)
+                            .map_err(io::Error::other)?;
+                    }
+                }
+                text.push('\n');
+            }
+        }
+        Ok((text, asked))
     }
 
     /// A process that builds the same filter as often as it is told to.
@@ -83,54 +192,30 @@ impl Libseccomp {
     /// # Errors
     /// It cannot be started.
     pub fn timer(&self, profile: &Profile, arch: Arch, search: Search) -> io::Result<Timer> {
-        let (text, _) = written(profile, arch, search)?;
-        Timer::start(&self.0, &text)
+        let (text, _) = self.written(profile, arch, search)?;
+        Timer::start(&self.tool, &text)
     }
 }
 
-/// The rules in the builder's words, and the calls on which both have a meaning.
-fn written(profile: &Profile, arch: Arch, search: Search) -> io::Result<(String, Vec<u32>)> {
-    let mut text = format!("default {:#x}\n", return_value(profile.default));
-    if search == Search::Tree {
-        text.push_str("tree\n");
+/// The most that an argument of a program of this architecture can be.
+fn widest(arch: Arch) -> u64 {
+    match arch.of_32_bit() {
+        Some(_) => u64::MAX,
+        None => u64::from(u32::MAX),
     }
-    let mut asked = Vec::new();
-    for number in arch.numbers() {
-        let rules: Vec<&Rule> = profile
-            .rules
-            .iter()
-            .filter(|rule| rule.syscall == number)
-            .collect();
-        if !is_comparable(&rules, arch) {
-            continue;
-        }
-        asked.push(number);
-        if rules.is_empty() {
-            let otherwise = return_value(profile.otherwise(number));
-            writeln!(text, "rule {otherwise:#x} {number}").map_err(io::Error::other)?;
-        }
-        for rule in rules {
-            write!(text, "rule {:#x} {number}", return_value(rule.action))
-                .map_err(io::Error::other)?;
-            if let When::All(conditions) = &rule.when {
-                for condition in conditions {
-                    let low = compares_32_bits(arch, number, condition.argument, rule.action);
-                    let (operator, one, two) = words(condition.comparison, low);
-                    write!(text, " {} {operator} {one:#x} {two:#x}", condition.argument)
-                        .map_err(io::Error::other)?;
-                }
-            }
-            text.push('\n');
-        }
-    }
-    Ok((text, asked))
 }
+
+/// The calls that stand for others, which libseccomp decides about in its own way.
+const MULTIPLEXERS: [&str; 2] = ["socketcall", "ipc"];
 
 impl Filter {
     /// What it answers, where it is asked: SECCOMP_RET_*.
     #[must_use]
     pub fn answer(&self, call: &Call) -> Option<u32> {
         self.asked.binary_search(&call.number).ok()?;
+        if call.arguments.iter().any(|value| *value > self.widest) {
+            return None;
+        }
         run(&self.program, call)
     }
 
@@ -157,7 +242,11 @@ fn is_comparable(rules: &[&Rule], arch: Arch) -> bool {
                     condition.comparison,
                     Comparison::Equal(_) | Comparison::Masked { .. }
                 );
-                if low && !equal {
+                // Where registers have 32 bits, it compares 32 in any case.
+                if low && !equal && arch.of_32_bit().is_some() {
+                    return false;
+                }
+                if value_of(condition.comparison) > widest(arch) {
                     return false;
                 }
                 conditions.push(condition);
@@ -178,6 +267,18 @@ fn is_comparable(rules: &[&Rule], arch: Arch) -> bool {
         .filter(|condition| is_order(condition))
         .count();
     same_action && (orders == 0 || conditions.len() == 1)
+}
+
+fn value_of(comparison: Comparison) -> u64 {
+    match comparison {
+        Comparison::Equal(value)
+        | Comparison::NotEqual(value)
+        | Comparison::Less(value)
+        | Comparison::LessOrEqual(value)
+        | Comparison::Greater(value)
+        | Comparison::GreaterOrEqual(value)
+        | Comparison::Masked { value, .. } => value,
+    }
 }
 
 /// `enum scmp_compare` of seccomp.h, and its one or two values.

@@ -74,6 +74,7 @@ fn table(total: &Total, seed: u64, taken: Duration) -> String {
     let Total { count, profiles } = total;
     let rows = [
         ("tuples", count.tuples.to_string()),
+        ("of 32-bit", count.of_32_bit.to_string()),
         ("stacked", count.stacked.to_string()),
         ("libseccomp", count.libseccomp.to_string()),
         ("profiles", profiles.to_string()),

@@ -26,8 +26,29 @@ pub fn shipped() -> Vec<PathBuf> {
 /// # Errors
 /// It is not there, or no profile.
 pub fn read(file: &Path, arch: Arch) -> Result<Vec<Profile>, String> {
-    let text = std::fs::read(file).map_err(|error| format!("{}: {error}", file.display()))?;
-    let conditional = oci::parse(&text).map_err(|fault| format!("{}: {fault}", file.display()))?;
+    let both = read_both(file, arch)?;
+    Ok(both.into_iter().map(|(profile, _)| profile).collect())
+}
+
+/// The same, each with the profile for the 32-bit programs of `arch`, as if the file
+/// listed their architecture.
+///
+/// # Errors
+/// As [`read`], or the file lists no architectures.
+pub fn read_both(file: &Path, arch: Arch) -> Result<Vec<(Profile, Profile)>, String> {
+    let text = std::fs::read_to_string(file);
+    let text = text.map_err(|error| format!("{}: {error}", file.display()))?;
+    let small_name = arch.of_32_bit().ok_or("it is 32-bit itself")?.oci_name();
+    let text = match text.contains(&format!("\"{small_name}\"")) {
+        true => text,
+        false => text.replacen(
+            "\"architectures\": [",
+            &format!("\"architectures\": [\"{small_name}\", "),
+            1,
+        ),
+    };
+    let conditional = oci::parse(text.as_bytes());
+    let conditional = conditional.map_err(|fault| format!("{}: {fault}", file.display()))?;
     let sets = [CapabilitySet::EMPTY, CapabilitySet::from_bits(u64::MAX)];
     sets.into_iter()
         .map(|bounding| {
@@ -36,9 +57,12 @@ pub fn read(file: &Path, arch: Arch) -> Result<Vec<Profile>, String> {
                 bounding,
                 kernel: (6, 18),
             };
-            conditional
+            let large = conditional
                 .resolve(&context)
-                .map_err(|fault| format!("{}: {fault}", file.display()))
+                .map_err(|fault| format!("{}: {fault}", file.display()))?;
+            let small = conditional.resolve_32_bit(&context);
+            let small = small.ok_or_else(|| format!("{} lists no {small_name}", file.display()))?;
+            Ok((large, small))
         })
         .collect()
 }

@@ -24,6 +24,8 @@ use crate::sweep::{Count, Mismatch, Subject};
 pub const ROUND: u64 = 10_000;
 /// One round in so many is about a profile that people use.
 const KNOWN_ONE_IN: usize = 8;
+/// One round in so many is about 32-bit programs.
+const SMALL_ONE_IN: usize = 4;
 /// How often the watcher is told.
 const TICK: Duration = Duration::from_millis(100);
 
@@ -77,8 +79,8 @@ pub struct Rounds {
 }
 
 impl Rounds {
-    /// With the profiles of these files, on both architectures, without
-    /// capabilities and with all.
+    /// With the profiles of these files, on both architectures, with 32-bit programs
+    /// and without, without capabilities and with all.
     ///
     /// # Errors
     /// A file is no profile, or an oracle cannot be built for it.
@@ -87,11 +89,22 @@ impl Rounds {
         for file in files {
             for arch in Arch::ALL {
                 let bounding = ["without capabilities", "with all capabilities"];
-                for (profile, bounding) in profiles::read(file, arch)?.iter().zip(bounding) {
+                let profiles = profiles::read_both(file, arch)?;
+                for ((profile, small), bounding) in profiles.iter().zip(bounding) {
                     let name = format!("{} on {arch} {bounding}", file.display());
-                    let subject = Subject::new(profile, arch, libseccomp.as_ref())
-                        .map_err(|error| format!("{name}: {error}"))?;
-                    known.push(Known { name, subject });
+                    let wrong = |error| format!("{name}: {error}");
+                    let with = libseccomp.as_ref();
+                    let subject = Subject::new(profile, arch, with).map_err(wrong)?;
+                    let [beside, small] =
+                        Subject::both(profile, small, arch, with).map_err(wrong)?;
+                    for (subject, programs) in [
+                        (subject, ""),
+                        (beside, ", with 32-bit programs"),
+                        (small, ", 32-bit programs"),
+                    ] {
+                        let name = format!("{name}{programs}");
+                        known.push(Known { name, subject });
+                    }
                 }
             }
         }
@@ -171,19 +184,29 @@ impl Rounds {
             return Ok(Total { count, profiles: 0 });
         }
         let arch = random.of(&Arch::ALL).copied().unwrap_or(Arch::X86_64);
-        let profile = random.profile(arch);
+        let beside = random.profile(arch);
+        let small = arch.of_32_bit();
+        let small = small.filter(|_| random.below(SMALL_ONE_IN) == 0);
+        let (profile, of) = match small {
+            Some(small) => (random.profile(small), small),
+            None => (beside.clone(), arch),
+        };
         let found = |what: String, rules: &[&Rule]| Found {
             what,
             profile: format!(
-                "by chance, on {arch}, default {:?}, newest call {}, {} rules; of this call {rules:?}",
+                "by chance, on {of}, default {:?}, newest call {}, {} rules; of this call {rules:?}",
                 profile.default,
                 profile.newest,
                 profile.rules.len()
             ),
             seed: Some(seed),
         };
-        let subject = Subject::new(&profile, arch, self.libseccomp.as_ref())
-            .map_err(|error| found(error, &[]))?;
+        let with = self.libseccomp.as_ref();
+        let subject = match small {
+            Some(_) => Subject::both(&beside, &profile, arch, with).map(|[_, small]| small),
+            None => Subject::new(&profile, arch, with),
+        };
+        let subject = subject.map_err(|error| found(error, &[]))?;
         let mut ask = || {
             let count = subject.ask_boundaries()?;
             let left = ROUND.saturating_sub(count.tuples);

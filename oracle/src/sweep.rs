@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::fmt;
 
 use nsexec_policy_engine::seccomp::boundary;
-use nsexec_policy_engine::seccomp::compile::{compile, return_value};
+use nsexec_policy_engine::seccomp::compile::{compile, compile_with_32_bit, return_value};
 use nsexec_policy_engine::seccomp::interpret::{Call, run};
 use nsexec_policy_engine::seccomp::profile::Profile;
 use nsexec_policy_engine::seccomp::program::Program;
@@ -20,6 +20,8 @@ pub struct Count {
     /// Tuples of architecture, number and arguments: the evaluator and the
     /// interpreter answered each.
     pub tuples: u64,
+    /// How many of them are calls of 32-bit programs.
+    pub of_32_bit: u64,
     /// seccompiler's filters were asked.
     pub stacked: u64,
     /// libseccomp's filter was asked.
@@ -32,6 +34,7 @@ impl Count {
     pub fn and(self, other: Self) -> Self {
         Self {
             tuples: self.tuples + other.tuples,
+            of_32_bit: self.of_32_bit + other.of_32_bit,
             stacked: self.stacked + other.stacked,
             libseccomp: self.libseccomp + other.libseccomp,
         }
@@ -93,6 +96,26 @@ impl Subject {
         Self::of_program(profile, arch, program, with)
     }
 
+    /// Builds them for a profile and that of the 32-bit programs, which one program
+    /// answers for: the native subject, and the other.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub fn both(
+        profile: &Profile,
+        small: &Profile,
+        arch: Arch,
+        with: Option<&Libseccomp>,
+    ) -> Result<[Self; 2], String> {
+        let small_arch = arch.of_32_bit().ok_or("it is 32-bit itself")?;
+        let program = compile_with_32_bit(profile, arch, Some(small));
+        let program = program.map_err(|fault| fault.to_string())?;
+        Ok([
+            Self::of_program(profile, arch, program.clone(), with)?,
+            Self::of_program(small, small_arch, program, with)?,
+        ])
+    }
+
     /// The same with another program in the place of the compiled one.
     ///
     /// # Errors
@@ -119,8 +142,8 @@ impl Subject {
         let mut named: Vec<u32> = profile.rules.iter().map(|rule| rule.syscall).collect();
         named.sort_unstable();
         named.dedup();
-        let native = Arch::native() == Some(arch);
-        let libseccomp = with.filter(|_| native && libseccomp::takes_default(profile.default));
+        let asks = Arch::native() == Some(arch) || arch.of_32_bit().is_none();
+        let libseccomp = with.filter(|_| asks && libseccomp::takes_default(profile.default));
         Ok(Self {
             arch,
             program,
@@ -169,6 +192,7 @@ impl Subject {
             })
         };
         count.tuples += 1;
+        count.of_32_bit += u64::from(self.arch.of_32_bit().is_none());
         let answered = run(&self.program, &call);
         if answered != Some(meant) {
             return mismatch("the program", answered);

@@ -7,13 +7,13 @@ mod left_out;
 use std::path::Path;
 
 use nsexec_policy_engine::seccomp::boundary::disagreement;
-use nsexec_policy_engine::seccomp::compile::compile;
+use nsexec_policy_engine::seccomp::compile::{compile, compile_with_32_bit};
 use nsexec_policy_engine::seccomp::profile::{Action, Profile};
 use nsexec_policy_engine::seccomp::program::Program;
 use nsexec_policy_engine::seccomp::table::Arch;
 use oracle::kernel::{Kernel, NOT_ASKED, Seen};
 use oracle::libseccomp::{HEADER, Libseccomp, Search};
-use oracle::profiles::{CONTAINERS, read, shipped};
+use oracle::profiles::{CONTAINERS, read, read_both, shipped};
 use oracle::random::Random;
 use oracle::stacked::Stacked;
 use oracle::sweep::{Count, Subject};
@@ -64,6 +64,72 @@ fn the_shipped_profiles_are_answered_alike_at_every_boundary() {
         total.tuples > 30_000 && total.stacked > 20_000 && total.libseccomp > 10_000,
         "{total:?}"
     );
+}
+
+/// With the profile of the 32-bit programs of `arch`, as if each listed them.
+fn shipped_with_32_bit(arch: Arch) -> Vec<(Profile, Profile)> {
+    let files = shipped();
+    let read = |file: &std::path::PathBuf| read_both(file, arch).unwrap();
+    files.iter().flat_map(read).collect()
+}
+
+/// The second part of a program, for 32-bit programs, and the first beside it.
+#[test]
+fn what_32_bit_programs_are_answered_is_answered_alike() {
+    let name = "what_32_bit_programs_are_answered_is_answered_alike";
+    let Some(libseccomp) = libseccomp(name) else {
+        return;
+    };
+    let mut random = Random::new(SEED);
+    for arch in Arch::ALL {
+        let small_arch = arch.of_32_bit().unwrap();
+        let mut profiles = shipped_with_32_bit(arch);
+        if is_there(CONTAINERS, name) {
+            profiles.extend(read_both(Path::new(CONTAINERS), arch).unwrap());
+        }
+        profiles.extend((0..20).map(|_| (random.profile(arch), random.profile(small_arch))));
+        let mut total = Count::default();
+        for (profile, small) in profiles {
+            for subject in Subject::both(&profile, &small, arch, Some(&libseccomp)).unwrap() {
+                for asked in [
+                    subject.ask_boundaries(),
+                    subject.ask_randomly(1000, &mut random),
+                ] {
+                    let asked = asked.unwrap_or_else(|mismatch| panic!("{mismatch}\n{small:?}"));
+                    // Of the first part, libseccomp's answers are counted elsewhere.
+                    if asked.of_32_bit > 0 {
+                        total = total.and(asked);
+                    }
+                }
+            }
+        }
+        println!("{small_arch}: {total:?}");
+        assert_eq!(total.of_32_bit, total.tuples);
+        assert!(
+            total.tuples > 30_000 && total.libseccomp > 10_000,
+            "{total:?}"
+        );
+    }
+}
+
+/// Nobody's header is asked: libseccomp's tables are its own.
+#[test]
+fn the_tables_are_those_of_libseccomp() {
+    let Some(libseccomp) = libseccomp("the_tables_are_those_of_libseccomp") else {
+        return;
+    };
+    for arch in Arch::ALL.into_iter().chain(Arch::ALL_32_BIT) {
+        let numbers = libseccomp.numbers(arch).unwrap();
+        let mut compared = 0;
+        for (name, number) in numbers {
+            if let Some(number) = number {
+                assert_eq!(arch.number(name), Some(number), "{name} on {arch}");
+                compared += 1;
+            }
+        }
+        println!("{arch}: {compared} of {} calls", arch.calls().len());
+        assert!(compared > 300, "{compared} on {arch}");
+    }
 }
 
 #[test]
@@ -119,9 +185,11 @@ fn calls_by_chance_are_answered_alike() {
 #[test]
 fn a_program_with_one_comparison_turned_around_is_found() {
     let arch = Arch::native().unwrap();
+    let small_arch = arch.of_32_bit().unwrap();
     let (mut turned, mut equivalent) = (0, 0);
-    for profile in shipped_profiles(arch) {
-        let program = compile(&profile, arch).unwrap();
+    for (profile, small) in shipped_with_32_bit(arch) {
+        let program = compile_with_32_bit(&profile, arch, Some(&small)).unwrap();
+        let mut parts = [(&profile, arch), (&small, small_arch)];
         for at in 0..program.instructions().len() {
             let mut instructions = program.instructions().to_vec();
             let instruction = &mut instructions[at];
@@ -135,7 +203,13 @@ fn a_program_with_one_comparison_turned_around_is_found() {
             (instruction.jt, instruction.jf) = (instruction.jf, instruction.jt);
             let mutant = Program::new(instructions).unwrap();
             turned += 1;
-            if disagreement(&profile, &mutant, arch).is_none() {
+            let found = parts
+                .iter()
+                .position(|(profile, arch)| disagreement(profile, &mutant, *arch).is_some());
+            if let Some(part) = found {
+                // The next one is most often in the same part.
+                parts.swap(0, part);
+            } else {
                 equivalent += 1;
                 println!(
                     "instruction {at} of {} decides nothing",
@@ -193,6 +267,55 @@ fn the_kernel_answers_as_the_profiles_mean() {
         }
     }
     println!("{asked} calls were put to the kernel");
+    assert!(asked > 20_000, "{asked}");
+}
+
+/// The same of i386's calls: x32's numbers, multiplexers and the arguments' upper
+/// halves among them, which a 64-bit program can set.
+#[test]
+#[cfg(target_arch = "x86_64")]
+fn the_kernel_answers_32_bit_calls_as_the_profiles_mean() {
+    let name = "the_kernel_answers_32_bit_calls_as_the_profiles_mean";
+    let (arch, small_arch) = (Arch::X86_64, Arch::I386);
+    let kernel = Kernel::new().unwrap();
+    let all = Program::try_from(vec![(6, 0, 0, 0x7fff_0000)]).unwrap();
+    if kernel.answers_i386(&all, &[(20, [0; 6])]).is_err() {
+        left_out::leave_out(name, "this kernel takes no 32-bit calls");
+        return;
+    }
+    let mut random = Random::new(SEED);
+    let mut profiles = shipped_with_32_bit(arch);
+    if is_there(CONTAINERS, name) {
+        profiles.extend(read_both(Path::new(CONTAINERS), arch).unwrap());
+    }
+    profiles.extend((0..30).map(|_| (random.profile(arch), random.profile(small_arch))));
+    let mut asked = 0;
+    for (profile, small) in profiles {
+        let program = compile_with_32_bit(&profile, arch, Some(&small)).unwrap();
+        // A child for each call that is killed: fewer of them.
+        let kills = small.default == Action::KillProcess;
+        let calls: Vec<(u32, [u64; 6])> = (0..=600)
+            .chain([0x4000_0000, 0x4000_0027, 0x4000_0208, u32::MAX])
+            .flat_map(|number| {
+                let sets = nsexec_policy_engine::seccomp::boundary::arguments(&small, number);
+                let most = if kills { 2 } else { usize::MAX };
+                sets.into_iter()
+                    .take(most)
+                    .map(move |arguments| (number, arguments))
+            })
+            .collect();
+        let seen = kernel.answers_i386(&program, &calls).unwrap();
+        for ((number, arguments), seen) in calls.iter().zip(seen) {
+            let meant = small.evaluate(small_arch, *number, *arguments);
+            assert_eq!(
+                seen,
+                Seen::of(meant),
+                "{number} with {arguments:x?}: {meant:?}\n{small:?}"
+            );
+            asked += 1;
+        }
+    }
+    println!("{asked} 32-bit calls were put to the kernel");
     assert!(asked > 20_000, "{asked}");
 }
 
