@@ -55,6 +55,11 @@ pub(crate) const RUST_SRC: Tool = tool(
 );
 pub(crate) const SETPRIV: Tool = tool("setpriv", "util-linux");
 pub(crate) const STRACE: Tool = tool("strace", "strace");
+/// The calls of 32-bit programs on 64-bit Arm, which no native package has.
+pub(crate) const UNISTD_ARM: Tool = tool(
+    "/usr/arm-linux-gnueabihf/include/asm/unistd-eabi.h",
+    "linux-libc-dev-armhf-cross",
+);
 pub(crate) const UNISTD_GENERIC: Tool = tool("/usr/include/asm-generic/unistd.h", "linux-libc-dev");
 /// Where Debian keeps it on x86_64; elsewhere its packages have none.
 pub(crate) const UNISTD_X86_64: Tool = tool(

@@ -17,9 +17,13 @@ pub(super) const ARM64_WANTS: &[&str] = &[
     "__ARCH_WANT_MEMFD_SECRET",
 ];
 
-/// `__NR_*` that are no call: the number after the last, and the first of those
-/// that are left to architectures.
-const NO_CALLS: [&str; 2] = ["syscalls", "arch_specific_syscall"];
+/// What 32-bit Arm's `asm/unistd.h` defines before it includes the calls of the EABI,
+/// arch/arm/include/uapi/asm/unistd.h.
+pub(super) const ARM_WANTS: &[&str] = &["__NR_SYSCALL_BASE=0"];
+
+/// `__NR_*` that are no call: the number after the last, the first of those that are
+/// left to architectures, and the one that Arm's are counted from.
+const NO_CALLS: [&str; 3] = ["syscalls", "arch_specific_syscall", "SYSCALL_BASE"];
 
 /// A macro stands for another one twice at most; one that stands for itself
 /// would never end.
@@ -101,10 +105,12 @@ mod tests {
              #define __NR_arch_specific_syscall 244\n\
              #define __NR_flush (__NR_arch_specific_syscall + 12)\n\
              #define __NR_syscalls 451\n\
+             #define __NR_SYSCALL_BASE 0\n\
+             #define __NR_exit (__NR_SYSCALL_BASE + 1)\n\
              #define __SC_3264(_nr,_32,_64) __SYSCALL(_nr, _64)\n\
              #define __linux__ 1\n",
         );
-        let expected = [("fcntl", 25), ("flush", 256), ("read", 63)];
+        let expected = [("exit", 1), ("fcntl", 25), ("flush", 256), ("read", 63)];
         let expected = expected.map(|(name, number)| (name.to_owned(), number));
         assert_eq!(calls, Ok(BTreeMap::from(expected)));
     }

@@ -22,7 +22,7 @@ struct Arch {
     wants: &'static [&'static str],
 }
 
-const ARCHES: [Arch; 3] = [
+const ARCHES: [Arch; 4] = [
     Arch {
         name: "x86_64",
         header: setup::UNISTD_X86_64,
@@ -37,6 +37,13 @@ const ARCHES: [Arch; 3] = [
         name: "i386",
         header: setup::UNISTD_I386,
         wants: &[],
+    },
+    // Those that are private to Arm have no __NR_*: oracle/tests/agreement.rs holds
+    // them to libseccomp.
+    Arch {
+        name: "arm",
+        header: setup::UNISTD_ARM,
+        wants: header::ARM_WANTS,
     },
 ];
 
@@ -63,7 +70,12 @@ enum Missing {
 }
 
 fn all(missing: Missing) -> io::Result<()> {
-    setup::tools(&[setup::GCC, setup::UNISTD_GENERIC, setup::UNISTD_X86_64])?;
+    setup::tools(&[
+        setup::GCC,
+        setup::UNISTD_ARM,
+        setup::UNISTD_GENERIC,
+        setup::UNISTD_X86_64,
+    ])?;
     let (mut rows, mut wrong, mut read) = (Vec::new(), Vec::new(), false);
     for arch in ARCHES {
         let header = Path::new(arch.header.program);

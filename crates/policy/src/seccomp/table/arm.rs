@@ -1,10 +1,13 @@
 //! The system calls of 32-bit Arm (EABI): 32-bit programs on aarch64.
 //!
-//! Numbers to 450 from linux-libc-dev-armhf-cross's asm/unistd.h (Linux 6.1); 451 to 471,
-//! which all architectures have in common, as in the table of x86_64.
+//! Numbers to 450 from linux-libc-dev-armhf-cross's asm/unistd-eabi.h (Linux 6.1); 451
+//! to 471, which all architectures have in common, as in the table of x86_64.
 //!
 //! The last six are private to the architecture (`__ARM_NR_*`): the C library
 //! cannot start a program without `set_tls`.
+//!
+//! `cargo xtask codegen` adds what newer headers have; with `--check` it holds the
+//! table to those that are installed.
 
 /// Names and numbers, sorted by name.
 pub(super) const TABLE: &[(&str, u32)] = &[
