@@ -55,6 +55,8 @@ const MODULES: &[&str] = &["fuse.ko"];
 
 /// Where the library is installed there, for the tests that link with it.
 const LIBRARY: &str = "target/xtask/guest-library";
+/// The beginnings of the names of the tests that link with it.
+const LINKED: &[&str] = &["library", "pretended", "steps"];
 
 /// What came of the tests.
 #[derive(Debug)]
@@ -240,7 +242,8 @@ fn fill(root: &Path, built: &[Built]) -> io::Result<()> {
         }
     }
     let library = tree.join(LIBRARY);
-    if built.iter().any(|built| built.name.starts_with("library")) {
+    let links = |built: &Built| LINKED.iter().any(|name| built.name.starts_with(name));
+    if built.iter().any(links) {
         install::library(&library)?;
         copy_tree(root, &library)?;
     }
