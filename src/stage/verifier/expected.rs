@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Sight;
 use super::namespaces::Namespaces;
+use super::refusal::Refusal;
 use crate::error::{Error, ErrorKind, Result};
 use crate::policy::capability::CapabilitySet;
 use crate::procfs::status::{self, Ids, Status};
@@ -269,7 +270,7 @@ impl Surroundings {
             &Expected::JOINED => Ok(()),
             expected => self.compare_status(procfs, child, expected),
         });
-        compared.map_err(|Refusal(why)| refusal(why.as_bytes()))
+        compared.map_err(|why| why.into_error())
     }
 
     fn compare_status(
@@ -326,11 +327,7 @@ impl Surroundings {
         if mounts.iter().any(|mount| u64::from(mount.id) == root.mount) {
             return Ok(());
         }
-        Err(Refusal(
-            "its root is not in the mount namespace that was joined: the target has changed \
-             one of them meanwhile"
-                .to_owned(),
-        ))
+        Err(Refusal::other_root())
     }
 
     /// The ids that status has to show for one of the program's user namespace:
@@ -453,55 +450,4 @@ fn same<T: PartialEq + fmt::Display>(
     } else {
         Err(Refusal::differs(field, expected, found))
     }
-}
-
-/// Why the child must not execute the program.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Refusal(String);
-
-impl Refusal {
-    pub(super) fn differs(
-        field: &str,
-        expected: &dyn fmt::Display,
-        found: &dyn fmt::Display,
-    ) -> Self {
-        Self(format!(
-            "its {field} is {found}, where the plan says {expected}"
-        ))
-    }
-
-    pub(super) fn unreadable(field: &str, why: &dyn fmt::Display) -> Self {
-        Self(format!(
-            "its {field} cannot be compared with the plan: {why}"
-        ))
-    }
-
-    pub(super) fn cgroup(errno: Errno) -> Self {
-        Self(format!(
-            "it cannot be put into the target's cgroup: {errno}"
-        ))
-    }
-
-    pub(super) fn hidden(process: Pid, errno: Errno) -> Self {
-        let hidden = match errno {
-            Errno::ENOENT | Errno::EACCES | Errno::EPERM => {
-                " (is /proc mounted with hidepid? then nsexec needs CAP_SYS_PTRACE)"
-            }
-            _ => "",
-        };
-        Self(format!("/proc/{process} cannot be read: {errno}{hidden}"))
-    }
-
-    pub(super) fn encode(&self) -> &[u8] {
-        self.0.as_bytes()
-    }
-}
-
-/// The error of an encoded refusal.
-pub(super) fn refusal(bytes: &[u8]) -> Error {
-    let why = String::from_utf8_lossy(bytes);
-    Error::new(
-        ErrorKind::Safety,
-        format!("the program was not started: {why}"),
-    )
 }

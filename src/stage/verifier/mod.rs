@@ -22,6 +22,7 @@
 pub(crate) mod expected;
 pub(crate) mod namespaces;
 mod reading;
+mod refusal;
 
 use std::collections::BTreeSet;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
@@ -42,6 +43,7 @@ use crate::sys::{credentials, descriptor, signal};
 use crate::target::{Memberships, Procfs, cgroup};
 use expected::{Expected, Surroundings};
 use namespaces::{Namespaces, Of};
+use refusal::Refusal;
 
 /// The longest message on the socket, either way.
 const MAX_MESSAGE: usize = 64 << 10;
@@ -298,7 +300,7 @@ impl Verifier {
 fn judge(answer: &[u8]) -> Result<()> {
     match answer.split_first() {
         Some((&YES, _)) => Ok(()),
-        Some((&NO, why)) => Err(expected::refusal(why)),
+        Some((&NO, why)) => Err(Refusal::decode(why).into_error()),
         // An end of file: it has ended without an answer.
         _ => Err(ended()),
     }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use nix::errno::Errno;
 
-use super::expected::Refusal;
+use super::refusal::Refusal;
 use crate::request::{Namespace, Pid};
 use crate::target::namespace::Identity;
 use crate::target::{Memberships, Procfs};

@@ -8,7 +8,8 @@ use nix::sys::socket::{
     ControlMessage, ControlMessageOwned, MsgFlags, UnixCredentials, recvmsg, sendmsg,
 };
 
-use super::expected::{Expected, Refusal, Surroundings};
+use super::expected::{Expected, Surroundings};
+use super::refusal::Refusal;
 use super::{CHECK, HAND_OVER, MAX_MESSAGE, MOUNT, MOVE, NO, OPEN, Outside, YES};
 use crate::policy::capability::{Capability, CapabilitySet};
 use crate::request::Pid;
