@@ -52,6 +52,27 @@ fn a_policy_puts_the_program_into_the_targets_cgroups() {
     assert!(seen("admin", &["-c"]), "-c asks for them");
 }
 
+/// The kernel lets a process be moved into another cpuset only by one that has all of
+/// its capabilities, or CAP_SYS_NICE.
+#[test]
+fn a_targets_own_cpuset_is_joined() {
+    const NAME: &str = "a_targets_own_cpuset_is_joined";
+    if support::left_out_without_root(NAME) {
+        return;
+    }
+    let Some(cgroup) = Cgroup::with_cpuset() else {
+        support::leave_out(NAME, "the cpuset controller is not enabled");
+        return;
+    };
+    let target = Target::new();
+    cgroup.add(target.pid());
+    for policy in ["default", "admin"] {
+        let mut command = target.nsexec(NAMESPACES);
+        command.args(["-c", "--policy", policy, "--", "cat", "/proc/self/cgroup"]);
+        assert!(succeed(command).contains(cgroup.name()), "{policy}");
+    }
+}
+
 /// nsexec where no cgroup hierarchy is mounted.
 fn without_cgroups(target: &Target, policy: &str, rest: &str) -> std::process::Output {
     let pid = target.pid();

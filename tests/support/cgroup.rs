@@ -42,6 +42,16 @@ impl Cgroup {
         Some(Self { directory, name })
     }
 
+    /// With a cpuset of its own; `None` without that controller.
+    pub fn with_cpuset() -> Option<Self> {
+        let cgroup = match Self::beneath("/sys/fs/cgroup/cpuset") {
+            Some(cgroup) => cgroup,
+            None => Self::beneath("/sys/fs/cgroup")?,
+        };
+        let set = |file| fs::write(cgroup.directory.join(file), "0");
+        (set("cpuset.cpus").is_ok() && set("cpuset.mems").is_ok()).then_some(cgroup)
+    }
+
     pub fn name(&self) -> &str {
         &self.name
     }

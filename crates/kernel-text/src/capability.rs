@@ -67,6 +67,8 @@ impl Capability {
     pub const SYS_PTRACE: Self = Self(19);
     /// CAP_SYS_ADMIN
     pub const SYS_ADMIN: Self = Self(21);
+    /// CAP_SYS_NICE
+    pub const SYS_NICE: Self = Self(23);
     /// CAP_AUDIT_CONTROL
     pub const AUDIT_CONTROL: Self = Self(30);
 

@@ -105,8 +105,12 @@ fn lock_down(outside: &Outside<'_>) -> Result<(), Errno> {
     // To read another process.
     let mut kept = CapabilitySet::EMPTY.with(Capability::SYS_PTRACE);
     if outside.cgroups.join().is_some() {
-        // To move a process out of a cgroup that another user owns.
-        kept = kept.with(Capability::DAC_OVERRIDE);
+        // To move a process out of a cgroup that another user owns; and, into another
+        // cpuset, one with capabilities that this process lacks (cap_safe_nice in
+        // security/commoncap.c).
+        kept = kept
+            .with(Capability::DAC_OVERRIDE)
+            .with(Capability::SYS_NICE);
     }
     if outside.gift.is_some() {
         // To clone a mount.

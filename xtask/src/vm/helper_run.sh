@@ -17,6 +17,8 @@ mount -t tmpfs -o mode=1777 tmpfs /dev/shm
 mount -t tmpfs -o mode=755 tmpfs /run
 mount -t securityfs securityfs /sys/kernel/security
 mount -t cgroup2 cgroup2 /sys/fs/cgroup
+# As systemd and container engines do.
+echo +cpuset >/sys/fs/cgroup/cgroup.subtree_control
 mount --make-rshared /
 printf 'root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/sh\n' >/etc/passwd
 printf 'root:x:0:\ntty:x:5:\nnogroup:x:65534:\n' >/etc/group
