@@ -58,10 +58,18 @@ fn a_stage_that_is_killed_hangs_and_fools_nobody() {
     let program = runtime(Link::Static);
     let mut random = Random(20_150_408);
     for protocol in [Protocol::A, Protocol::B] {
+        let mut calm = Count::default();
+        let mut join = |kill| one(protocol, &target, &program, kill, &mut calm, "calm");
+        let longest = (0..5).map(|_| join(None)).max().unwrap();
+        assert_eq!(calm.taken_over, 5, "{calm:?}");
         let mut count = Count::default();
         for join in 0..JOINS {
             let what = format!("{protocol:?}, join {join}");
-            one(protocol, &target, &program, &mut random, &mut count, &what);
+            let kill = Kill {
+                after: longest.mul_f64(1.5 * random.fraction()),
+                stage: random.below(3).try_into().unwrap(),
+            };
+            one(protocol, &target, &program, Some(kill), &mut count, &what);
         }
         println!("protocol {protocol:?}, {JOINS} joins: {count:?}");
         // Most of the kills hit something, or this shows nothing.
@@ -71,6 +79,16 @@ fn a_stage_that_is_killed_hangs_and_fools_nobody() {
     }
 }
 
+/// A kill of one stage.
+#[derive(Clone, Copy, Debug)]
+struct Kill {
+    /// From the start of the first stage.
+    after: Duration,
+    /// 0 to 2, or the last one that there is.
+    stage: usize,
+}
+
+/// One join, and how long its first stage took.
 #[expect(
     clippy::zombie_processes,
     reason = "it is waited for by its pid, as the other stages are"
@@ -79,10 +97,10 @@ fn one(
     protocol: Protocol,
     target: &Target,
     program: &PathBuf,
-    random: &mut Random,
+    wanted: Option<Kill>,
     count: &mut Count,
     what: &str,
-) {
+) -> Duration {
     let kept = children();
     let (ours, theirs) = UnixStream::pair().unwrap();
     ours.set_read_timeout(Some(PATIENCE)).unwrap();
@@ -105,17 +123,16 @@ fn one(
         let _ = (&ours).write_all(&message.unwrap());
     }
     let stage0 = Pid::from_raw(i32::try_from(stage0.id()).unwrap());
-    // All of it takes one to three milliseconds.
-    let moment = Duration::from_micros(random.below(3000).into());
-    while started.elapsed() < moment {
-        std::hint::spin_loop();
-    }
-    let stages: Vec<Pid> = children()
-        .into_iter()
-        .filter(|pid| !kept.contains(pid))
-        .collect();
-    let chosen = usize::try_from(random.below(3)).unwrap();
-    let victim = stages.get(chosen).or(stages.last()).copied();
+    let victim = wanted.and_then(|wanted| {
+        while started.elapsed() < wanted.after {
+            std::hint::spin_loop();
+        }
+        let stages: Vec<Pid> = children()
+            .into_iter()
+            .filter(|pid| !kept.contains(pid))
+            .collect();
+        stages.get(wanted.stage).or(stages.last()).copied()
+    });
     if let Some(victim) = victim {
         // It is this process's child, and was not waited for: the pid is its own.
         kill(victim, Signal::SIGKILL).unwrap();
@@ -123,7 +140,8 @@ fn one(
     }
 
     let status = waitpid(stage0, None).unwrap();
-    assert!(started.elapsed() < PATIENCE, "{what}: stage 0 hung");
+    let took = started.elapsed();
+    assert!(took < PATIENCE, "{what}: stage 0 hung");
     let success = matches!(status, WaitStatus::Exited(_, 0));
     // A stage that was told to go on waits for the configuration; here is its end.
     let _ = ours.shutdown(Shutdown::Write);
@@ -163,7 +181,7 @@ fn one(
         .any(|status| matches!(status, WaitStatus::Exited(_, 7)));
     if !success {
         count.failed += 1;
-        return;
+        return took;
     }
     let last = match protocol {
         Protocol::A => pid_of(&report),
@@ -176,6 +194,7 @@ fn one(
     } else {
         panic!("{what}: success was told, and nobody took over: {ended:?}, {victim:?} was killed");
     }
+    took
 }
 
 /// This process's children, zombies among them.
@@ -199,5 +218,10 @@ impl Random {
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
         u32::try_from(self.0 >> 33).unwrap_or(0) % limit
+    }
+
+    /// At least 0, less than 1.
+    fn fraction(&mut self) -> f64 {
+        f64::from(self.below(1_000_000)) / 1e6
     }
 }

@@ -254,11 +254,12 @@ fn a_signal_to_the_whole_job_arrives_once() {
     kill(Pid::from_raw(-running.pid().as_raw()), Signal::SIGINT).unwrap();
     assert_eq!(running.end().0, "1\n");
     // By a member of it.
-    let script = "trap '' INT; env --default-signal=INT \"$@\" & sleep 0.5; kill -INT 0; wait";
+    let script = "trap '' INT; coproc env --default-signal=INT \"$@\"; \
+                  read line <&${COPROC[0]}; kill -INT 0; cat <&${COPROC[0]}; wait";
     let mut command = Command::new("setsid");
     command.args(["bash", "-c", script, "bash"]).args(nsexec);
     command.stdin(Stdio::null()).stderr(Stdio::null());
-    assert_eq!(succeed(command), "ready\n1\n");
+    assert_eq!(succeed(command), "1\n");
 }
 
 #[test]

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <fcntl.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
@@ -36,8 +37,13 @@ __attribute__((constructor)) static void before_runc(void)
 	if (access("/witness", W_OK) == 0) {
 		FILE *witness = fopen("/witness", "a");
 		if (witness) {
+			/* On a read-only mount, or in memory that is sealed (before Linux 5.12). */
 			struct statvfs mount;
-			int safe = !statvfs("/proc/self/exe", &mount) && mount.f_flag & ST_RDONLY;
+			int file = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+			int seals = fcntl(file, F_GET_SEALS);
+			int safe = (!fstatvfs(file, &mount) && mount.f_flag & ST_RDONLY) ||
+				   (seals >= 0 && seals & F_SEAL_WRITE);
+			close(file);
 			fputs(safe ? "libnsexec, protected\n" : "libnsexec\n", witness);
 			fclose(witness);
 		}

@@ -8,6 +8,14 @@ pub fn share() -> usize {
     share.unwrap_or(1).max(1)
 }
 
+/// Each Nth of `all`, and the first; more of them where these would be fewer than
+/// `least`.
+pub fn at_least<T>(least: usize, all: impl Iterator<Item = T>) -> impl Iterator<Item = T> {
+    let all: Vec<T> = all.collect();
+    let step = share().min(all.len() / least).max(1);
+    all.into_iter().step_by(step)
+}
+
 /// Each Nth of `all`, and the first.
 pub fn of<T>(all: impl Iterator<Item = T>) -> impl Iterator<Item = T> {
     all.step_by(share())

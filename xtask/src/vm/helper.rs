@@ -37,6 +37,7 @@ const PACKAGES: &[&str] = &[
     "iproute2",
     "keyutils",
     "libc6-dev",
+    "libc-bin",
     "libcap2-bin",
     "mount",
     "perl-base",
