@@ -77,6 +77,49 @@ fn what_is_no_regular_file_is_not_opened() {
     }
 }
 
+/// A file of the kernel's is made up when it is read, with the caller's rights: one
+/// shows what the target may not see, or what was read is gone from it.
+#[test]
+fn a_regular_file_that_the_kernel_makes_up_is_not_opened() {
+    if left_out_without_root("a_regular_file_that_the_kernel_makes_up_is_not_opened") {
+        return;
+    }
+    for script in [
+        "mount --bind /proc/version /etc/passwd",
+        "mount --bind /proc/self/status /etc/passwd",
+        "mkdir -p /s; mount -t sysfs s /s; mount --bind /s/kernel/uevent_seqnum /etc/passwd",
+        "rm /etc/passwd; ln -s /proc/version /etc/passwd",
+    ] {
+        let target = Target::with_script(script);
+        let (home, said) = home(&target);
+        assert_eq!(home, "/\n", "{script}");
+        assert!(
+            said.starts_with(
+                "nsexec: warning: /etc/passwd of the program's root is not read: no file system \
+                 that stores files is known by the type 0x"
+            ),
+            "{script}: {said}"
+        );
+        let calls = trace::trace(&target, &["-a", "--", "/bin/true"]);
+        let mut opened = calls
+            .iter()
+            .map(|(_, call)| call)
+            .filter(|call| trace::name(call).starts_with("open"))
+            .filter(|call| call.contains("etc/passwd") || call.contains("self/fd/"))
+            .peekable();
+        assert!(opened.peek().is_some());
+        for call in opened {
+            assert!(call.contains("O_PATH"), "{script}: {call}");
+        }
+    }
+    // Another file system that stores files.
+    let stored = "mount -t tmpfs t /tmp; cp /etc/passwd /tmp;
+                  mount --bind /tmp/passwd /etc/passwd";
+    let target = Target::with_script(stored);
+    let (home, said) = home(&target);
+    assert_eq!((home.as_str(), said.as_str()), ("/root\n", ""));
+}
+
 /// The same in protocol A, where a pipe that is opened for reading lets whoever
 /// writes to it go on.
 #[test]

@@ -3,8 +3,10 @@
 //! The target decides what lies there, and the caller opens it, with the rights
 //! of the host: a device node would be opened outside the target's device
 //! cgroup, a FIFO or a file system that a process serves would keep the caller
-//! waiting. So a file is looked up as a handle, which opens nothing; its type is
-//! seen; and only a regular file is opened, by that handle.
+//! waiting, a file of procfs would show or consume what the target may not read.
+//! So a file is looked up as a handle, which opens nothing; its type and that of
+//! its file system are seen; and only a regular file on a file system that stores
+//! files is opened, by that handle.
 
 use std::ffi::{CStr, CString};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
@@ -12,6 +14,7 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::sys::stat::SFlag;
+use nix::sys::statfs::{FsType, fstatfs};
 
 use super::find::{Found, Links, Mounts, find};
 use super::procfs_root::{OwnDirectory, read_all};
@@ -85,11 +88,19 @@ impl RootFile {
                 return Ok(Self::Refused(format!("{name} is not read: {why}")));
             }
         };
-        let kind = statx::known(handle.as_fd()).map_err(failed)?.kind;
+        let known = statx::known(handle.as_fd()).map_err(failed)?;
+        let kind = known.kind;
         if kind != SFlag::S_IFREG {
             let kind = kind_name(kind);
             return Ok(Self::Refused(format!(
                 "{name} is not read: it is {kind} and no regular file"
+            )));
+        }
+        let of = fstatfs(&handle).map_err(failed)?.filesystem_type();
+        if !stores_files(known.device, of) {
+            return Ok(Self::Refused(format!(
+                "{name} is not read: no file system that stores files is known by the type {:#x}",
+                of.0
             )));
         }
         // By the handle, so that it is the file that was seen. NONBLOCK: a
@@ -104,6 +115,37 @@ impl RootFile {
             Err(errno) => Err(failed(errno)),
         }
     }
+}
+
+/// The types of file systems that store files and have no block device of their
+/// own (linux/magic.h; the last two are those of bcachefs and OpenZFS).
+///
+/// An overlay opens what lies below it with the rights of who mounted it. The
+/// others that a process or a machine serves are only reached as the root's own.
+const STORES: [FsType; 15] = [
+    FsType(0x0102_1994), // tmpfs
+    FsType(0x8584_58f6), // ramfs
+    FsType(0x794c_7630), // overlay
+    FsType(0x9123_683e), // btrfs
+    FsType(0xe0f5_e1e2), // erofs, on a file
+    FsType(0x2405_1905), // ubifs
+    FsType(0x6573_5546), // fuse, virtiofs
+    FsType(0x0102_1997), // 9p
+    FsType(0x0000_6969), // nfs
+    FsType(0xff53_4d42), // cifs
+    FsType(0xfe53_4d42), // smb3
+    FsType(0x00c3_6400), // ceph
+    FsType(0x5346_414f), // afs
+    FsType(0xca45_1a4e), // bcachefs
+    FsType(0x2fc1_2fc1), // zfs
+];
+
+/// Whether the file system holds what somebody wrote, and makes up nothing when it
+/// is read, as procfs and its like do: it is on a block device, or of a known type.
+/// To name those that do make it up was ruled out: each kernel adds some.
+fn stores_files(device: (u32, u32), of: FsType) -> bool {
+    // File systems without a device get numbers with the major number 0.
+    device.0 != 0 || STORES.contains(&of)
 }
 
 /// The type of a file in words.

@@ -35,6 +35,14 @@ pub(crate) const ATTACKS: &[Attack] = &[
         quick: true,
     },
     Attack {
+        name: "kernel-file-as-passwd",
+        tries: "have a file of procfs opened with the host's rights, as its passwd",
+        control: Way::Runc,
+        ways: &[DEFAULT, Way::ProtocolA],
+        run: |way| node_is_opened(way, "procfs", "passwd"),
+        quick: true,
+    },
+    Attack {
         name: "device-as-group",
         tries: "the same of a device, as its group",
         control: Way::Runc,
@@ -304,8 +312,13 @@ pub(crate) fn watch(pid: i32, kind: &str, file: &str) -> Result<Running, Fault> 
 /// A node in the place of a file that the helper reads, and who opens it.
 fn node_is_opened(way: Way, kind: &str, name: &str) -> Arm {
     let file = format!("/etc/{name}");
-    let make = |root: &Path| {
+    let make = |pid: i32, root: &Path| {
         let node = root.join("etc").join(name);
+        if kind == "procfs" {
+            let words = ["/bin/busybox", "mount", "--bind", "/proc/version", &file];
+            bounded(&mut Way::BusyboxNsenter.enter(pid, &["-m"], &words))?;
+            return Ok(());
+        }
         let _ = fs::remove_file(&node);
         let mut mknod = Command::new(if kind == "fifo" { "mkfifo" } else { "mknod" });
         mknod.arg(&node);
@@ -313,10 +326,11 @@ fn node_is_opened(way: Way, kind: &str, name: &str) -> Arm {
             mknod.args(["c", "1", "3"]);
         }
         support::succeed(mknod);
+        Ok(())
     };
     if way == Way::Runc {
         let container = Container::start(|_| ())?;
-        make(&container.root());
+        make(container.pid(), &container.root())?;
         let watcher = watch(container.pid(), kind, &file)?;
         bounded(&mut container.exec(&["--user", "1000"], &["/bin/true"]))?;
         fs::write(container.root().join("tmp/done"), "").expect("a file");
@@ -324,7 +338,7 @@ fn node_is_opened(way: Way, kind: &str, name: &str) -> Arm {
     }
     let target = Target::new();
     install(&target, "watch");
-    make(&target.root());
+    make(target.pid(), &target.root())?;
     let watcher = watch(target.pid(), kind, &file)?;
     if way == Way::ProtocolA {
         let mut exec = protocol_a::Exec::into(target.pid());
