@@ -4,8 +4,14 @@
 mod support;
 
 use std::fs;
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::unix::net::UnixStream;
 use std::process::{Command, Stdio};
 
+use nix::fcntl::{OFlag, open};
+use nix::sys::signal::SigSet;
+use nix::sys::signalfd::SignalFd;
+use nix::sys::stat::Mode;
 use support::{NSEXEC, Target, fail, left_out_without_root, succeed, temporary_directory};
 
 #[test]
@@ -104,6 +110,73 @@ fn a_directory_as_standard_input_is_refused() {
         outcome.stderr.contains("standard input is a directory"),
         "{outcome:?}"
     );
+}
+
+/// What is neither read nor written leads the program out of its root, as a directory
+/// does: to a namespace, to a process, to a file's mount.
+#[test]
+fn what_leads_out_is_refused_on_standard_descriptors() {
+    if left_out_without_root("what_leads_out_is_refused_on_standard_descriptors") {
+        return;
+    }
+    let target = Target::new();
+    let handle = |path: &str| {
+        let flags = OFlag::O_PATH | OFlag::O_CLOEXEC;
+        open(path, flags, Mode::empty()).unwrap()
+    };
+    let namespace = || OwnedFd::from(fs::File::open("/proc/self/ns/mnt").unwrap());
+    // As a pidfd is, one without a type.
+    let nameless = || {
+        let signals = SignalFd::new(&SigSet::empty()).unwrap();
+        signals.as_fd().try_clone_to_owned().unwrap()
+    };
+    for (fd, word) in [
+        (namespace(), "is a namespace"),
+        (handle("/proc/self/ns/mnt"), "is a handle (O_PATH)"),
+        (handle("/etc/passwd"), "is a handle (O_PATH)"),
+        (nameless(), "is a pidfd or another nameless file"),
+    ] {
+        let copy = || fd.try_clone().unwrap();
+        let mut input = target.nsexec(["-a", "--policy", "admin", "--", "/bin/true"]);
+        input.stdin(copy());
+        let message = fail(input, 125);
+        let expected = format!("standard input {word}");
+        assert!(message.contains(&expected), "{expected}: {message}");
+        let mut output = target.nsexec(["-a", "--", "/bin/true"]);
+        output.stdout(copy()).stderr(Stdio::piped());
+        let output = output.spawn().unwrap().wait_with_output().unwrap();
+        assert_eq!(output.status.code(), Some(125), "{word}");
+        let message = support::text(&output.stderr);
+        let expected = format!("standard output {word}");
+        assert!(message.contains(&expected), "{expected}: {message}");
+        let mut error = target.nsexec(["-a", "--", "/bin/true"]);
+        error.stderr(copy());
+        assert_eq!(error.status().unwrap().code(), Some(125), "{word}");
+        let mut exec = support::protocol_a::Exec::into(target.pid());
+        exec.stdin = copy().into();
+        let outcome = exec.run_config(&support::protocol_a::shell("echo started"));
+        assert_eq!(outcome.line, "", "{outcome:?}");
+        let expected = format!("standard input {word}");
+        assert!(outcome.stderr.contains(&expected), "{outcome:?}");
+    }
+    // 434: pidfd_open(2), on each architecture.
+    let script = "use POSIX; POSIX::dup2(syscall(434, $$ + 0, 0), 0); exec @ARGV or die";
+    let pid = target.pid().to_string();
+    let mut pidfd = Command::new("perl");
+    pidfd.args(["-e", script, NSEXEC, "-t", &pid, "-a", "--", "/bin/true"]);
+    let message = fail(pidfd, 125);
+    assert!(message.contains("standard input is a pidfd"), "{message}");
+    // What people redirect is no such thing.
+    let (socket, _other) = UnixStream::pair().unwrap();
+    let (pipe, _end) = std::io::pipe().unwrap();
+    let file = || fs::File::open("/etc/passwd").unwrap();
+    let proc = || fs::File::open("/proc/version").unwrap();
+    let stdins: [OwnedFd; 4] = [socket.into(), pipe.into(), file().into(), proc().into()];
+    for stdin in stdins {
+        let mut command = target.nsexec(["-a", "--", "/bin/true"]);
+        command.stdin(stdin);
+        succeed(command);
+    }
 }
 
 /// A procfs that shows processes alone, as some harden a container's.

@@ -1,10 +1,10 @@
 //! Step 1: a process with nothing in it that the caller did not mean to give.
 
 use std::collections::BTreeSet;
-use std::os::fd::RawFd;
+use std::os::fd::{BorrowedFd, RawFd};
 
 use nix::errno::Errno;
-use nix::fcntl::{OFlag, open};
+use nix::fcntl::{FcntlArg, OFlag, fcntl, open};
 use nix::sys::stat::{Mode, SFlag, fstat};
 use nix::unistd::{getresgid, getresuid};
 
@@ -12,6 +12,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::sys::descriptor::{self, Range};
 use crate::sys::process;
 use crate::target::Procfs;
+use crate::target::namespace::is_namespace;
 
 /// Opens /dev/null on whichever of 0, 1 and 2 is closed: else the next file
 /// that is opened would become standard input or output (CVE-2002-0820).
@@ -63,30 +64,51 @@ pub(crate) fn close_undeclared(declared: impl Iterator<Item = RawFd>) -> Result<
 
 /// What a process has to be before it touches a target.
 pub(crate) fn make_fit(procfs: &Procfs) -> Result<()> {
-    refuse_standard_directories()?;
+    refuse_what_leads_out()?;
     close_on_exec_above_standard()?;
     refuse_gained_privilege()?;
     assert_single_thread(procfs)
 }
 
-/// A directory of the host on 0, 1 or 2 would lead the program out of its root,
-/// by openat(2) and fchdir(2). Nobody means that: there is nothing to read in one.
+/// On 0, 1 and 2 there is something to read or write. A directory of the host there
+/// would lead the program out of its root, by openat(2) and fchdir(2), a namespace or
+/// a process by setns(2), a handle by what is beside it. Nobody means that.
 ///
 /// # Errors
-/// `Usage`: one of them is a directory, be it a handle only.
-fn refuse_standard_directories() -> Result<()> {
+/// `Usage`: one of them is such a thing.
+fn refuse_what_leads_out() -> Result<()> {
     for (fd, name) in [(0, "input"), (1, "output"), (2, "error")] {
-        let stat = fstat(descriptor::standard(fd)).map_err(|errno| {
+        let kind = leads_out(descriptor::standard(fd)).map_err(|errno| {
             Error::new(ErrorKind::System, format!("standard {name}: its type")).because(errno)
         })?;
-        if SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT == SFlag::S_IFDIR {
-            let wrong = format!("standard {name} is a directory, which leads out of the target");
+        if let Some(kind) = kind {
+            let wrong = format!("standard {name} is {kind}, which leads out of the target");
             return Err(Error::new(ErrorKind::Usage, wrong).right(
-                "redirect it to a file or a pipe; a directory is handed over with --preserve-fds",
+                "redirect it to a file or a pipe; any other is handed over with --preserve-fds",
             ));
         }
     }
     Ok(())
+}
+
+/// What a descriptor is that nothing is read from or written to; `None`: another one.
+fn leads_out(fd: BorrowedFd<'_>) -> std::result::Result<Option<&'static str>, Errno> {
+    let kind = SFlag::from_bits_truncate(fstat(fd)?.st_mode) & SFlag::S_IFMT;
+    let flags = OFlag::from_bits_retain(fcntl(fd, FcntlArg::F_GETFL)?);
+    Ok(if kind == SFlag::S_IFDIR {
+        Some("a directory")
+    } else if flags.contains(OFlag::O_PATH) {
+        // A detached mount of a file is one, too.
+        Some("a handle (O_PATH)")
+    } else if is_namespace(fd)? {
+        Some("a namespace")
+    } else if kind.is_empty() {
+        // The kernel gives these no type: pidfds, mounts in the making (fsopen(2)),
+        // fanotify(7), whose events are open files.
+        Some("a pidfd or another nameless file of the kernel")
+    } else {
+        None
+    })
 }
 
 /// Closes every descriptor above 2 at the next execve. What is handed to the

@@ -395,7 +395,8 @@ fn open_path(path: &Path) -> Result<OwnedFd> {
     })
 }
 
-fn is_namespace(fd: &OwnedFd) -> std::result::Result<bool, Errno> {
+/// Whether it is a file of nsfs.
+pub(crate) fn is_namespace(fd: impl AsFd) -> std::result::Result<bool, Errno> {
     /// NSFS_MAGIC, linux/magic.h.
     const NSFS_MAGIC: FsType = FsType(0x6e73_6673);
     Ok(fstatfs(fd)?.filesystem_type() == NSFS_MAGIC)

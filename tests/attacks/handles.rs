@@ -68,6 +68,14 @@ pub(crate) const ATTACKS: &[Attack] = &[
         quick: true,
     },
     Attack {
+        name: "namespace-on-stdin",
+        tries: "leave through a mount namespace of the host's on standard input",
+        control: Way::Nsenter,
+        ways: &[DEFAULT, STRICT, ADMIN],
+        run: namespace_on_stdin,
+        quick: true,
+    },
+    Attack {
         name: "memory-of-child",
         tries: "write the memory of the child before it becomes the program",
         control: Way::Nsenter,
@@ -214,6 +222,21 @@ fn directory_on_stdin(way: Way) -> Arm {
     let output = bounded(command.stdin(root))?;
     answer(&output).or_else(|fault| match way.is_nsexec() {
         true => refused(&output, &["directory"]),
+        false => Err(fault),
+    })
+}
+
+fn namespace_on_stdin(way: Way) -> Arm {
+    let host = Host::new();
+    let target = Target::new();
+    install(&target, "hostile");
+    let secret = host.path("secret");
+    let words = ["/bin/hostile", "read-joined", "0", &secret];
+    let mut command = way.enter(target.pid(), &["-a"], &words);
+    let namespace = fs::File::open("/proc/self/ns/mnt").expect("the host's mount namespace");
+    let output = bounded(command.stdin(namespace))?;
+    answer(&output).or_else(|fault| match way.is_nsexec() {
+        true => refused(&output, &["namespace"]),
         false => Err(fault),
     })
 }

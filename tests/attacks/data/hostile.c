@@ -90,6 +90,14 @@ static void read_file(void) {
     show(fd, "read");
 }
 
+/* read-joined FD PATH: the same, in the mount namespace behind a descriptor. */
+static void read_joined(void) {
+    if (setns(number(2), CLONE_NEWNS)) denied("setns");
+    int fd = open(word(3), O_RDONLY);
+    if (fd < 0) broken("open");
+    show(fd, "read");
+}
+
 /* unshare FLAGS NAME: a namespace of its own. */
 static void unshare_one(void) {
     char before[64], after[64];
@@ -501,7 +509,8 @@ static const struct {
     {"flags", file_flags}, {"handle", by_handle}, {"handle-of", handle_of}, {"hang-up", hang_up},
     {"int80", int_80}, {"key", key}, {"key-session", key_session}, {"memfd", from_memory},
     {"mode", mode}, {"mount", mount_one}, {"owner", owner}, {"pidfd", by_pidfd},
-    {"prlimit", limit}, {"ptrace", trace}, {"read", read_file}, {"set-user-id", set_user_id},
+    {"prlimit", limit}, {"ptrace", trace}, {"read", read_file}, {"read-joined", read_joined},
+    {"set-user-id", set_user_id},
     {"shm", segment}, {"shm-own", segment_own}, {"signal", end_process},
     {"signal-group", end_group}, {"socket", open_socket}, {"steal", steal}, {"times", times},
     {"type", type}, {"unix", client}, {"unix-own", service}, {"unshare", unshare_one},
