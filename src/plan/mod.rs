@@ -16,7 +16,7 @@ use crate::policy::capability::CapabilitySet;
 use crate::policy::resolved::{Capabilities, Environment, ResolvedPolicy};
 use crate::request::{Namespace, Request, Selection};
 use crate::stage::own_file::OwnFile;
-use crate::stage::policy_choice::Origin;
+use crate::stage::policy_origin::Origin;
 use crate::stage::preserved::Preserved;
 use crate::stage::seccomp_fd::AddedFilters;
 use crate::stage::status::StatusLines;

@@ -31,6 +31,7 @@ pub(crate) mod own_files;
 pub(crate) mod own_namespaces;
 pub(crate) mod policy_child;
 pub(crate) mod policy_choice;
+pub(crate) mod policy_origin;
 pub(crate) mod preserved;
 pub(crate) mod protocol_a;
 pub(crate) mod seccomp_fd;

@@ -17,7 +17,7 @@ use nix::errno::Errno;
 
 use super::cannot_clone::cannot_make;
 use super::filters;
-use super::policy_choice::{Loaded, Origin};
+use super::policy_origin::{Loaded, Origin};
 use super::trusted_file::TrustedDirectory;
 use crate::error::{Error, ErrorKind, Result};
 use crate::policy::capability::{Capability, CapabilitySet};

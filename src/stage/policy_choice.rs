@@ -3,17 +3,14 @@
 //! Built-in policies are constants. One from a file is parsed and compiled by
 //! a process without power ([`super::policy_child`]).
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde::Deserialize;
 
-use super::{filters, policy_child, trusted_file};
+use super::policy_origin::{Loaded, Origin};
+use super::{policy_child, trusted_file};
 use crate::error::{Error, ErrorKind, Result};
-use crate::policy::resolved::ResolvedPolicy;
-use crate::policy::text::PolicyText;
-use crate::policy::why::Why;
 use crate::request::PolicyChoice;
-use crate::seccomp::oci::Context;
 use crate::target::procfs_root::read_all;
 use nsexec_shipped_policies::BUILTIN_NAMES;
 
@@ -22,58 +19,6 @@ use nsexec_shipped_policies::BUILTIN_NAMES;
 pub(crate) enum Door {
     CommandLine,
     ProtocolA,
-}
-
-/// A policy, and what it was made of.
-#[derive(Debug)]
-pub(crate) struct Loaded {
-    pub(crate) policy: ResolvedPolicy,
-    pub(crate) origin: Origin,
-}
-
-/// Where the text of a policy is.
-#[derive(Debug)]
-pub(crate) enum Origin {
-    /// In this binary, under this name.
-    Ships(String),
-    /// In files, which were read.
-    Files {
-        text: PolicyText,
-        /// What conditions were decided by.
-        context: Context,
-        /// The manifest's.
-        directory: PathBuf,
-    },
-}
-
-impl Origin {
-    /// What explains the refusals of `policy`, which came from here. Parses the
-    /// text: only for a process that has nothing to lose.
-    ///
-    /// # Errors
-    /// `System`: the text does not make this policy.
-    pub(crate) fn explains(&self, policy: &ResolvedPolicy) -> Result<Why> {
-        let other = || Error::new(ErrorKind::System, "the policy's text makes another policy");
-        let (made, directory) = match self {
-            Self::Ships(name) => {
-                let text = nsexec_shipped_policies::builtin_text(name).ok_or_else(other)?;
-                let context = nsexec_shipped_policies::builtin_context(filters::native()?);
-                (text.compile(context), Path::new(""))
-            }
-            Self::Files {
-                text,
-                context,
-                directory,
-            } => (text.compile(*context), directory.as_path()),
-        };
-        match made {
-            Ok((made, parts)) if made == *policy => {
-                Ok(Why::new(parts, &directory.to_string_lossy()))
-            }
-            Ok(_) => Err(other()),
-            Err(fault) => Err(other().because(fault)),
-        }
-    }
 }
 
 /// The policy that is meant.

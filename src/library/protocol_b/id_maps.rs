@@ -5,7 +5,6 @@ use std::fmt;
 
 use nix::errno::Errno;
 
-use super::parent::update_failed;
 use crate::error::{Error, ErrorKind, Result};
 use crate::library::log::Log;
 use crate::request::Pid;
@@ -124,4 +123,10 @@ fn run(tool: &CStr, process: Pid, lines: &str, mask: CallersMask) -> Result<()> 
             Err(errno) => return Err(failed(&errno)),
         }
     }
+}
+
+/// A file of a process beneath /proc was not written.
+pub(super) fn update_failed(path: &str, errno: Errno) -> Error {
+    let wrong = format!("failed to update /proc/{path}");
+    Error::new(ErrorKind::System, wrong).because(errno)
 }

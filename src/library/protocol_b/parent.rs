@@ -155,14 +155,8 @@ impl Parent {
         let c_path = std::ffi::CString::new(path.as_str()).unwrap_or_default();
         self.procfs
             .write(&c_path, offsets.to_string().as_bytes())
-            .map_err(|errno| update_failed(&path, errno))
+            .map_err(|errno| id_maps::update_failed(&path, errno))
     }
-}
-
-/// A file of a process beneath /proc was not written.
-pub(super) fn update_failed(path: &str, errno: Errno) -> Error {
-    let wrong = format!("failed to update /proc/{path}");
-    Error::new(ErrorKind::System, wrong).because(errno)
 }
 
 /// A stage ended, or said what it never says.

@@ -20,7 +20,7 @@ use crate::seccomp::interpret::{Call, run_stacked};
 use crate::seccomp::notify;
 use crate::seccomp::program::Program;
 use crate::stage::filters;
-use crate::stage::policy_choice::Origin;
+use crate::stage::policy_origin::Origin;
 use crate::sys::credentials::{self, CapabilityState};
 use crate::sys::descriptor;
 use crate::sys::notify::{Answer, Notification, answer, receive};

@@ -25,7 +25,7 @@ use nix::fcntl::OFlag;
 use nix::unistd::pipe2;
 
 use super::cannot_clone::cannot_make;
-use super::policy_choice::Origin;
+use super::policy_origin::Origin;
 use crate::error::{Error, ErrorKind, Result};
 use crate::policy::resolved::ResolvedPolicy;
 use crate::request::{Explain, Pid};

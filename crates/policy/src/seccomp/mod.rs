@@ -12,6 +12,7 @@ mod clone3;
 pub mod compile;
 pub mod errno;
 mod foreign;
+mod instruction;
 pub mod interpret;
 pub mod libcontainer;
 pub mod limit;

@@ -2,7 +2,7 @@
 //! others (`bpf_check_classic`, net/core/filter.c, and `seccomp_check_filter`,
 //! kernel/seccomp.c).
 
-use crate::seccomp::program::{Instruction, ProgramFault};
+use crate::seccomp::instruction::{Instruction, ProgramFault};
 
 /// sizeof(struct seccomp_data), linux/seccomp.h
 const DATA_LENGTH: u32 = 64;

@@ -1,0 +1,62 @@
+//! A policy with the text that it was compiled from, which explains its refusals.
+
+use std::path::{Path, PathBuf};
+
+use super::filters;
+use crate::error::{Error, ErrorKind, Result};
+use crate::policy::resolved::ResolvedPolicy;
+use crate::policy::text::PolicyText;
+use crate::policy::why::Why;
+use crate::seccomp::oci::Context;
+
+/// A policy, and what it was made of.
+#[derive(Debug)]
+pub(crate) struct Loaded {
+    pub(crate) policy: ResolvedPolicy,
+    pub(crate) origin: Origin,
+}
+
+/// Where the text of a policy is.
+#[derive(Debug)]
+pub(crate) enum Origin {
+    /// In this binary, under this name.
+    Ships(String),
+    /// In files, which were read.
+    Files {
+        text: PolicyText,
+        /// What conditions were decided by.
+        context: Context,
+        /// The manifest's.
+        directory: PathBuf,
+    },
+}
+
+impl Origin {
+    /// What explains the refusals of `policy`, which came from here. Parses the
+    /// text: only for a process that has nothing to lose.
+    ///
+    /// # Errors
+    /// `System`: the text does not make this policy.
+    pub(crate) fn explains(&self, policy: &ResolvedPolicy) -> Result<Why> {
+        let other = || Error::new(ErrorKind::System, "the policy's text makes another policy");
+        let (made, directory) = match self {
+            Self::Ships(name) => {
+                let text = nsexec_shipped_policies::builtin_text(name).ok_or_else(other)?;
+                let context = nsexec_shipped_policies::builtin_context(filters::native()?);
+                (text.compile(context), Path::new(""))
+            }
+            Self::Files {
+                text,
+                context,
+                directory,
+            } => (text.compile(*context), directory.as_path()),
+        };
+        match made {
+            Ok((made, parts)) if made == *policy => {
+                Ok(Why::new(parts, &directory.to_string_lossy()))
+            }
+            Ok(_) => Err(other()),
+            Err(fault) => Err(other().because(fault)),
+        }
+    }
+}
