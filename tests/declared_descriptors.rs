@@ -8,6 +8,9 @@ mod support;
 use std::fs;
 use std::process::Command;
 
+use nix::fcntl::{OFlag, open};
+use nix::sys::stat::Mode;
+use support::protocol_a::hand_over;
 use support::{Target, fail, succeed};
 
 /// Runs `command` with /dev/null under each of these numbers, and no other.
@@ -109,6 +112,60 @@ fn a_number_that_the_caller_has_not_opened_is_refused() {
     for option in ["--status-fd", "--seccomp-fd", "--preserve-fd"] {
         let message = fail(listed(&target, &[option, "2147483647"], &[]), 125);
         assert!(message.contains("is not open"), "{message}");
+    }
+}
+
+/// A way to have a descriptor open.
+type Way = (&'static str, OFlag, &'static str);
+
+/// Each option, with each way in which its descriptor is of no use. The status
+/// lines and filters would fail later with a bare EBADF, EISDIR or EINVAL.
+#[test]
+fn a_descriptor_that_is_open_the_wrong_way_is_named_before_anything_starts() {
+    let name = "a_descriptor_that_is_open_the_wrong_way_is_named_before_anything_starts";
+    if support::left_out_without_root(name) {
+        return;
+    }
+    let target = Target::new();
+    let directory = ("/", OFlag::O_RDONLY | OFlag::O_DIRECTORY, "is a directory");
+    let handle = ("/dev/null", OFlag::O_PATH, "is a handle only (O_PATH)");
+    let reads: Way = ("/dev/null", OFlag::O_RDONLY, "is open for reading only");
+    let writes: Way = ("/dev/null", OFlag::O_WRONLY, "is open for writing only");
+    for (option, ways, right) in [
+        (
+            "--status-fd",
+            [directory, handle, reads],
+            "open for writing",
+        ),
+        (
+            "--seccomp-fd",
+            [directory, handle, writes],
+            "open for reading",
+        ),
+    ] {
+        for (path, flags, reason) in ways {
+            for before in [&[][..], &["--dry-run"]] {
+                let file = open(path, flags, Mode::empty()).unwrap();
+                let mut command = target.nsexec(["-a"]);
+                command
+                    .args(before)
+                    .args([option, "3", "--", "touch", "/started"]);
+                hand_over(&mut command, vec![file]);
+                let message = fail(command, 125);
+                let says = format!("{option} 3: descriptor 3 {reason}; give");
+                assert!(message.contains(&says), "{message}");
+                assert!(message.contains(right), "{message}");
+                assert!(!target.root().join("started").exists(), "{option} {reason}");
+            }
+        }
+    }
+    // The program's own business.
+    for (path, flags, _) in [directory, handle, reads, writes] {
+        let file = open(path, flags, Mode::empty()).unwrap();
+        let mut command = target.nsexec(["-a", "--preserve-fd", "3", "--"]);
+        command.args(["sh", "-c", "ls /proc/$$/fd; true"]);
+        hand_over(&mut command, vec![file]);
+        assert_eq!(succeed(command), "0\n1\n2\n3\n", "{path} {flags:?}");
     }
 }
 

@@ -673,6 +673,61 @@ fn without_its_variables_it_is_not_there() {
     }
 }
 
+/// The two pipes, each open in a way that is of no use.
+#[test]
+fn a_pipe_that_is_open_the_wrong_way_is_named() {
+    use nix::fcntl::{OFlag, open};
+    for (name, path, flags, reason) in [
+        (
+            "INITPIPE",
+            "/dev/null",
+            OFlag::O_RDONLY,
+            "open for reading only",
+        ),
+        (
+            "INITPIPE",
+            "/dev/null",
+            OFlag::O_WRONLY,
+            "open for writing only",
+        ),
+        (
+            "INITPIPE",
+            "/dev/null",
+            OFlag::O_PATH,
+            "a handle only (O_PATH)",
+        ),
+        ("INITPIPE", "/", OFlag::O_RDONLY, "a directory"),
+        (
+            "LOGPIPE",
+            "/dev/null",
+            OFlag::O_RDONLY,
+            "open for reading only",
+        ),
+        (
+            "LOGPIPE",
+            "/dev/null",
+            OFlag::O_PATH,
+            "a handle only (O_PATH)",
+        ),
+        ("LOGPIPE", "/", OFlag::O_RDONLY, "a directory"),
+    ] {
+        let wrong = open(path, flags, nix::sys::stat::Mode::empty()).unwrap();
+        let right = open("/dev/null", OFlag::O_RDWR, nix::sys::stat::Mode::empty()).unwrap();
+        let mut command = Command::new(runtime(Link::Static));
+        command.env_clear();
+        command.env(format!("_LIBCONTAINER_{name}"), "3");
+        if name == "LOGPIPE" {
+            command.env("_LIBCONTAINER_INITPIPE", "4");
+        }
+        support::protocol_a::hand_over(&mut command, vec![wrong, right]);
+        let output = command.output().unwrap();
+        assert_eq!(output.status.code(), Some(1), "{output:?}");
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        let says = format!("_LIBCONTAINER_{name}=3: descriptor 3 is {reason}; give");
+        assert!(said.contains(&says), "{name} {reason}: {said}");
+    }
+}
+
 #[test]
 fn a_panic_ends_the_process_without_a_way_back_into_c() {
     if support::left_out_without_cargo("a_panic_ends_the_process_without_a_way_back_into_c") {

@@ -385,7 +385,7 @@ fn descriptors_that_give_nothing_are_refused() {
         (
             vec![File::open("/").unwrap().into()],
             &["--seccomp-fd", "3"],
-            "--seccomp-fd 3: EISDIR",
+            "--seccomp-fd 3: descriptor 3 is a directory",
         ),
         (
             vec![filter()],

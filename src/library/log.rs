@@ -9,6 +9,7 @@ use nix::errno::Errno;
 use crate::error::{Error, ErrorKind, Result};
 use crate::request::Pid;
 use crate::runtime_text::ForRuntime;
+use crate::stage::fitness::{self, Use};
 use crate::sys::descriptor;
 use crate::sys::process::exit_now;
 use crate::wire::env_b::LogTarget;
@@ -24,13 +25,11 @@ pub(super) struct Log {
 
 impl Log {
     /// # Errors
-    /// `Protocol`: the descriptor is not open.
+    /// `Protocol`: the descriptor is not open, or not for writing.
     pub(super) fn open(target: LogTarget) -> Result<Self> {
         let copy = |number: i32| {
-            descriptor::duplicate_number(number).map_err(|errno| {
-                let wrong = format!("_LIBCONTAINER_LOGPIPE={number}");
-                Error::new(ErrorKind::Protocol, wrong).because(errno)
-            })
+            let name = "_LIBCONTAINER_LOGPIPE=";
+            fitness::take(ErrorKind::Protocol, name, number, Use::Write)
         };
         Ok(Self {
             pipe: target.pipe.map(copy).transpose()?,

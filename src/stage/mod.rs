@@ -24,6 +24,7 @@ pub(crate) mod exec_label;
 pub(crate) mod explain;
 pub(crate) mod failure;
 pub(crate) mod filters;
+pub(crate) mod fitness;
 pub(crate) mod join;
 pub(crate) mod keyring;
 pub(crate) mod own_file;

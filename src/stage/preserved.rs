@@ -9,11 +9,11 @@
 use std::collections::BTreeSet;
 use std::os::fd::RawFd;
 
-use super::clean;
-use super::seccomp_fd::HandedOver;
+use super::fitness::{self, Use};
+use super::seccomp_fd::{self, HandedOver};
+use super::{clean, status};
 use crate::error::{Error, ErrorKind, Result};
 use crate::request::Request;
-use crate::sys::descriptor;
 
 /// What a request declares, seen to be open before the helper opened anything.
 #[derive(Debug)]
@@ -27,22 +27,24 @@ impl Declared {
     /// Looks at every declared number. Called before the helper opens anything.
     ///
     /// # Errors
-    /// `Usage`: a number is not open, is declared twice, or is not above 2 where
-    /// it has to be.
+    /// `Usage`: a number is not open, or not the way that it is used, is declared
+    /// twice, or is not above 2 where it has to be.
     pub(crate) fn take(request: &Request) -> Result<Self> {
-        let status = request.status_fd.iter().map(|fd| ("--status-fd", *fd));
-        let preserved = request.preserve_fds.iter();
-        let preserved = preserved.map(|fd| ("--preserve-fd", *fd));
-        let programs = request.seccomp_fds.iter().map(|fd| ("--seccomp-fd", *fd));
+        let of = |usage: Use| move |fd: &RawFd| (usage, *fd);
+        let status = request.status_fd.iter().map(of(Use::Write));
+        let preserved = request.preserve_fds.iter().map(of(Use::HandedOver));
+        let programs = request.seccomp_fds.iter().map(of(Use::Read));
         let mut seen = BTreeSet::new();
-        for (option, fd) in status.chain(preserved).chain(programs) {
-            let wrong = format!("{option} {fd}");
-            if !descriptor::is_open(fd) {
-                let wrong = format!("{wrong}: descriptor {fd} is not open");
-                return Err(Error::new(ErrorKind::Usage, wrong)
-                    .right("give the number of a descriptor that the caller has open"));
-            }
-            if fd <= 2 && option != "--status-fd" {
+        for (usage, fd) in status.chain(preserved).chain(programs) {
+            let option = match usage {
+                Use::HandedOver => "--preserve-fd ",
+                Use::Read => seccomp_fd::OPTION,
+                Use::Write | Use::ReadAndWrite => status::OPTION,
+            };
+            let wrong = format!("{option}{fd}");
+            // The copy ends here: it would be an open descriptor for the next number.
+            drop(fitness::take(ErrorKind::Usage, option, fd, usage)?);
+            if fd <= 2 && usage != Use::Write {
                 return Err(Error::new(ErrorKind::Usage, wrong)
                     .right("0, 1 and 2 are the program's: give a number from 3 on"));
             }

@@ -82,13 +82,13 @@ impl InitPipe {
         let before =
             u32::try_from(number - 3).map_err(|_| wrong("it is standard input or output"))?;
         let file = descriptor::duplicate_number(number).map_err(|_| wrong("it is not open"))?;
-        let stat = fstat(&file).map_err(|errno| wrong("fstat").because(errno))?;
+        let stat = fstat(&file).map_err(|errno| wrong("its type cannot be read").because(errno))?;
         let kind = SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT;
         if kind != SFlag::S_IFSOCK && kind != SFlag::S_IFIFO {
             return Err(wrong("it is neither a socket nor a pipe"));
         }
-        let flags =
-            fcntl(&file, FcntlArg::F_GETFL).map_err(|errno| wrong("fcntl").because(errno))?;
+        let flags = fcntl(&file, FcntlArg::F_GETFL)
+            .map_err(|errno| wrong("its flags cannot be read").because(errno))?;
         match OFlag::from_bits_truncate(flags) & OFlag::O_ACCMODE {
             OFlag::O_RDWR => Ok(Self {
                 file,

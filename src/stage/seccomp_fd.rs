@@ -12,13 +12,16 @@ use nix::errno::Errno;
 use serde_json::{Value, json};
 
 use super::filters;
+use super::fitness::{self, Use};
 use crate::error::{Error, ErrorKind, Result};
 use crate::policy::needs;
 use crate::policy::resolved::ResolvedPolicy;
 use crate::seccomp::limit;
 use crate::seccomp::program::Program;
 use crate::seccomp::raw::{self, Filter};
-use crate::sys::descriptor;
+
+/// What its errors begin with.
+pub(super) const OPTION: &str = "--seccomp-fd ";
 
 /// The descriptors, as copies of the caller's.
 #[derive(Debug)]
@@ -38,17 +41,11 @@ impl HandedOver {
     /// seen to be open.
     ///
     /// # Errors
-    /// `Usage`: there is none of this number.
+    /// `Usage`: there is none of this number, or not for reading.
     pub(crate) fn take(numbers: &[RawFd]) -> Result<Self> {
-        let wrong = |number: RawFd, errno: Errno| {
-            Error::new(ErrorKind::Usage, format!("--seccomp-fd {number}"))
-                .because(errno)
-                .right("give the number of an open descriptor")
-        };
         let copy = |number: &RawFd| {
-            let copy = descriptor::duplicate_number(*number);
-            copy.map(|copy| (*number, copy))
-                .map_err(|errno| wrong(*number, errno))
+            let copy = fitness::take(ErrorKind::Usage, OPTION, *number, Use::Read)?;
+            Ok((*number, copy))
         };
         numbers.iter().map(copy).collect::<Result<_>>().map(Self)
     }
@@ -60,7 +57,8 @@ impl HandedOver {
     pub(crate) fn read(self) -> Result<Programs> {
         let read = |(number, file): (RawFd, OwnedFd)| {
             let bytes = read(&file).map_err(|errno| {
-                Error::new(ErrorKind::Usage, format!("--seccomp-fd {number}"))
+                let wrong = format!("{OPTION}{number}: descriptor {number} cannot be read");
+                Error::new(ErrorKind::Usage, wrong)
                     .because(errno)
                     .right("give a file or pipe that is open for reading")
             })?;

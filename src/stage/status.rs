@@ -8,12 +8,15 @@ use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use serde_json::{Value, json};
 
+use super::fitness::{self, Use};
 use super::supervise::Ended;
 use crate::error::{Error, ErrorKind, Result};
 use crate::procfs::status::{self, Seccomp};
 use crate::request::Pid;
-use crate::sys::descriptor;
 use nsexec_text::printable;
+
+/// What the errors about its descriptor begin with.
+pub(super) const OPTION: &str = "--status-fd ";
 
 /// Where the lines go.
 ///
@@ -24,6 +27,8 @@ use nsexec_text::printable;
 #[derive(Debug)]
 pub(crate) struct StatusLines {
     fd: OwnedFd,
+    /// The caller's number of it.
+    number: RawFd,
     waiting: Vec<u8>,
 }
 
@@ -33,14 +38,13 @@ const AT_ONCE: usize = 4096;
 
 impl StatusLines {
     /// Takes a copy of the caller's descriptor.
+    ///
+    /// # Errors
+    /// `Usage`: it is not open, or not for writing.
     pub(crate) fn open(fd: RawFd) -> Result<Self> {
-        let copy = descriptor::duplicate_number(fd).map_err(|errno| {
-            Error::new(ErrorKind::Usage, format!("--status-fd {fd}"))
-                .because(errno)
-                .right("give the number of an open descriptor")
-        })?;
         Ok(Self {
-            fd: copy,
+            fd: fitness::take(ErrorKind::Usage, OPTION, fd, Use::Write)?,
+            number: fd,
             waiting: Vec::new(),
         })
     }
@@ -63,9 +67,11 @@ impl StatusLines {
                     let _ = poll(&mut fds, PollTimeout::NONE);
                 }
                 Err(errno) => {
-                    return Err(Error::new(ErrorKind::System, "--status-fd")
+                    let number = self.number;
+                    let wrong = format!("{OPTION}{number}: descriptor {number} takes no lines");
+                    return Err(Error::new(ErrorKind::System, wrong)
                         .because(errno)
-                        .right("give a descriptor that is open for writing"));
+                        .right("give a file, pipe or socket that has room"));
                 }
             }
         }

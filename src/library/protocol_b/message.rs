@@ -5,15 +5,13 @@ use std::os::fd::OwnedFd;
 use nix::errno::Errno;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::sys::descriptor;
+use crate::stage::fitness::{self, Use};
 use crate::wire::netlink::{self, Bootstrap};
 
 /// A copy of the init pipe, which stays the runtime's.
 pub(super) fn take(number: i32) -> Result<OwnedFd> {
-    descriptor::duplicate_number(number).map_err(|errno| {
-        let wrong = format!("_LIBCONTAINER_INITPIPE={number}");
-        Error::new(ErrorKind::Protocol, wrong).because(errno)
-    })
+    let name = "_LIBCONTAINER_INITPIPE=";
+    fitness::take(ErrorKind::Protocol, name, number, Use::ReadAndWrite)
 }
 
 /// Tells runc 1.1 that its message can come (initWaiter in libcontainer).

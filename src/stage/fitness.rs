@@ -1,0 +1,122 @@
+//! Whether a descriptor that was handed over by its number is of use.
+//!
+//! Asked before anything starts: a descriptor that is open the wrong way is a
+//! mistake of the caller's, and `EBADF` at its first use would not say which one,
+//! nor that the number is right and the redirection is wrong.
+
+use std::os::fd::{AsFd, OwnedFd, RawFd};
+
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use nix::sys::stat::{SFlag, fstat};
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::sys::descriptor;
+
+/// What is done with it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Use {
+    /// The program gets it as it is.
+    HandedOver,
+    Read,
+    Write,
+    ReadAndWrite,
+}
+
+/// A copy of descriptor `number`, which `name` is set to, where it can be used.
+///
+/// # Errors
+/// `kind`: it is not open, is a directory or a handle only (O_PATH), or is open
+/// the other way.
+pub(crate) fn take(kind: ErrorKind, name: &str, number: RawFd, usage: Use) -> Result<OwnedFd> {
+    let wrong = |wrong: &str, right: &str| {
+        let wrong = format!("{name}{number}: descriptor {number} {wrong}");
+        Error::new(kind, wrong).right(right)
+    };
+    let copy = match descriptor::duplicate_number(number) {
+        Ok(copy) => copy,
+        Err(_) if !descriptor::is_open(number) => {
+            return Err(wrong(
+                "is not open",
+                "give the number of a descriptor that the caller has open",
+            ));
+        }
+        Err(errno) => return Err(wrong("cannot be copied", usage.right()).because(errno)),
+    };
+    let unreadable = |errno| wrong("cannot be asked for its state", usage.right()).because(errno);
+    let flags = fcntl(copy.as_fd(), FcntlArg::F_GETFL).map_err(unreadable)?;
+    let stat = fstat(&copy).map_err(unreadable)?;
+    match unfit(
+        OFlag::from_bits_retain(flags),
+        SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT,
+        usage,
+    ) {
+        None => Ok(copy),
+        Some(reason) => Err(wrong(reason, usage.right())),
+    }
+}
+
+/// Why a descriptor with these flags, of a file of this type, is of no use.
+fn unfit(flags: OFlag, kind: SFlag, usage: Use) -> Option<&'static str> {
+    if usage == Use::HandedOver {
+        return None;
+    }
+    if kind == SFlag::S_IFDIR {
+        return Some("is a directory");
+    }
+    if flags.contains(OFlag::O_PATH) {
+        return Some("is a handle only (O_PATH)");
+    }
+    let mode = flags & OFlag::O_ACCMODE;
+    match usage {
+        Use::Read | Use::ReadAndWrite if mode == OFlag::O_WRONLY => {
+            Some("is open for writing only")
+        }
+        Use::Write | Use::ReadAndWrite if mode == OFlag::O_RDONLY => {
+            Some("is open for reading only")
+        }
+        _ => None,
+    }
+}
+
+impl Use {
+    fn right(self) -> &'static str {
+        match self {
+            Self::HandedOver => "give the number of a descriptor that the caller has open",
+            Self::Read => "give a file, pipe or socket that is open for reading",
+            Self::Write => "give a file, pipe or socket that is open for writing",
+            Self::ReadAndWrite => "give one end of a pair of sockets",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_use_takes_what_it_can_read_or_write() {
+        let [read, write, both] = [OFlag::O_RDONLY, OFlag::O_WRONLY, OFlag::O_RDWR];
+        let file = SFlag::S_IFREG;
+        for (flags, kind, usage, fit) in [
+            (read, file, Use::Read, true),
+            (both, file, Use::Read, true),
+            (write, file, Use::Read, false),
+            (write | OFlag::O_APPEND, file, Use::Write, true),
+            (both, SFlag::S_IFSOCK, Use::Write, true),
+            (read, SFlag::S_IFIFO, Use::Write, false),
+            (both, SFlag::S_IFSOCK, Use::ReadAndWrite, true),
+            (read, file, Use::ReadAndWrite, false),
+            (write, file, Use::ReadAndWrite, false),
+            (read, SFlag::S_IFDIR, Use::Read, false),
+            (OFlag::O_PATH, file, Use::Read, false),
+            (OFlag::O_PATH, SFlag::S_IFDIR, Use::HandedOver, true),
+            (read, SFlag::S_IFDIR, Use::HandedOver, true),
+        ] {
+            assert_eq!(
+                unfit(flags, kind, usage).is_none(),
+                fit,
+                "{flags:?} {kind:?} {usage:?}"
+            );
+        }
+    }
+}
