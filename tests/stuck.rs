@@ -367,7 +367,7 @@ fn end_by(name: &str, scene: &mut Scene, signal: Signal, number: i32) -> Option<
 /// A situation by its name.
 type Row = (&'static str, fn() -> Scene);
 
-const SCENES: [Row; 32] = [
+const SCENES: [Row; 33] = [
     // Before anything of the target is there.
     ("--help into a full pipe", || {
         Scene::printing(false, &["--help"])
@@ -489,6 +489,11 @@ const SCENES: [Row; 32] = [
         let (reader, end) = small_pipe();
         let arguments = ["--status-fd", "3", "--", "true"];
         let mut scene = Scene::with(vec![end], &arguments).with_pipe(reader);
+        scene.known = Some(0);
+        scene
+    }),
+    ("an explainer into a full pipe", || {
+        let mut scene = Scene::printing(true, &["-a", "--explain", "--", "true"]);
         scene.known = Some(0);
         scene
     }),

@@ -56,10 +56,11 @@ pub(crate) fn compile(manifest: &Path) -> Result<Loaded> {
     let context = context()?;
     let (ours, theirs) = UnixStream::pair()
         .map_err(|error| Error::new(ErrorKind::System, "the policy's compiler").because(error))?;
+    let helper = std::process::id();
     match clone(Parentage::Own).map_err(cannot_make("the policy's compiler"))? {
         Side::Child => {
             drop(ours);
-            compile_without_power(&display, &text, context, theirs)
+            compile_without_power(helper, &display, &text, context, theirs)
         }
         Side::Parent { child, pidfd } => {
             drop(theirs);
@@ -109,8 +110,14 @@ fn context() -> Result<Context> {
 }
 
 /// The child: gives everything up, compiles, answers.
-fn compile_without_power(name: &str, text: &[u8], context: Context, line: UnixStream) -> ! {
-    let Ok(line) = give_up_power(line) else {
+fn compile_without_power(
+    helper: u32,
+    name: &str,
+    text: &[u8],
+    context: Context,
+    line: UnixStream,
+) -> ! {
+    let Ok(line) = give_up_power(helper, line) else {
         exit_now(1)
     };
     let mut asking = Asking(line);
@@ -132,8 +139,10 @@ fn compile_without_power(name: &str, text: &[u8], context: Context, line: UnixSt
     exit_now(i32::from(sent.is_err()))
 }
 
-fn give_up_power(line: UnixStream) -> std::result::Result<File, Errno> {
+fn give_up_power(helper: u32, line: UnixStream) -> std::result::Result<File, Errno> {
     use std::os::fd::AsRawFd;
+    // First of all: a process that is stopped before it outlives the helper.
+    process::bind_to(helper)?;
     let filter = filters::policy_child().map_err(|_| Errno::EINVAL)?;
     let kept = u32::try_from(line.as_raw_fd()).map_err(|_| Errno::EBADF)?;
     descriptor::close_range(0, kept - 1, Range::Close)?;
@@ -159,9 +168,8 @@ fn give_up_power(line: UnixStream) -> std::result::Result<File, Errno> {
         inheritable: none,
     })?;
     process::set_undumpable()?;
-    // After the last change of credentials, which clears it. A helper that ended
-    // before is at its end of the line.
-    process::set_killed_with_parent()?;
+    // Again: a change of credentials clears it.
+    process::bind_to(helper)?;
     seccomp::load(&filter)?;
     // read(2) and write(2) are on the list, recv(2) and send(2) are not.
     Ok(File::from(OwnedFd::from(line)))

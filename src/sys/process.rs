@@ -64,6 +64,21 @@ pub(crate) fn set_killed_with_parent() -> Result<(), Errno> {
     }
 }
 
+/// [`set_killed_with_parent`], and whether `parent` has ended before.
+///
+/// Only where both are in one pid namespace: elsewhere the parent has the number 0.
+///
+/// # Errors
+/// ESRCH: it has ended.
+pub(crate) fn bind_to(parent: u32) -> Result<(), Errno> {
+    set_killed_with_parent()?;
+    if nix::unistd::getppid().as_raw().unsigned_abs() == parent {
+        Ok(())
+    } else {
+        Err(Errno::ESRCH)
+    }
+}
+
 /// PR_SET_NAME: what ps(1) shows; at most 15 bytes count.
 pub(crate) fn set_name(name: &std::ffi::CStr) -> Result<(), Errno> {
     // SAFETY: PR_SET_NAME reads a string, which a CStr is.

@@ -1,7 +1,6 @@
 //! The explainer itself: a process with the least that it takes.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::Write;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
 use nix::errno::Errno;
@@ -46,29 +45,60 @@ pub(super) fn explain(
     policy: &ResolvedPolicy,
     origin: &Origin,
 ) -> ! {
-    let told = serve(explain, &control, done, policy, origin);
+    let told = serve(explain, &control, &done, policy, origin);
     let text = match told {
         Ok(text) => text,
         Err(error) => format!("nsexec: --explain: {error}\n"),
     };
-    // Whoever closed standard error does not want to know.
-    let _ = std::io::stderr().lock().write_all(text.as_bytes());
+    print(text.as_bytes(), &done);
     process::exit_now(0)
+}
+
+/// PIPE_BUF, pipe(7): what a pipe takes without waiting once poll(2) says that
+/// there is room.
+const AT_ONCE: usize = 4096;
+
+/// Writes to standard error, as long as the helper waits for the end of `done`: a
+/// reader that does not read must not keep this process when the helper has ended.
+fn print(mut text: &[u8], done: &OwnedFd) {
+    let stderr = descriptor::standard(2);
+    while !text.is_empty() {
+        let mut fds = [
+            PollFd::new(stderr, PollFlags::POLLOUT),
+            // POLLERR: nobody has the other end any more.
+            PollFd::new(done.as_fd(), PollFlags::empty()),
+        ];
+        match poll(&mut fds, PollTimeout::NONE) {
+            Ok(_) => {}
+            Err(Errno::EINTR) => continue,
+            Err(_) => return,
+        }
+        let [room, helper] = fds.map(|fd| fd.any() == Some(true));
+        if !room && helper {
+            return;
+        }
+        let some = text.get(..AT_ONCE).unwrap_or(text);
+        match nix::unistd::write(stderr, some) {
+            Ok(written) => text = text.get(written..).unwrap_or_default(),
+            Err(Errno::EINTR | Errno::EAGAIN) => {}
+            // Whoever closed standard error does not want to know.
+            Err(_) => return,
+        }
+    }
 }
 
 fn serve(
     explain: Explain,
     control: &OwnedFd,
-    done: OwnedFd,
+    done: &OwnedFd,
     policy: &ResolvedPolicy,
     origin: &Origin,
 ) -> Result<String> {
     refuse_without_tracing()?;
     let mut notes = Notes::new();
     let mut audit = listen(explain, has_domain(policy), &mut notes)?;
-    // The table is written while the helper waits for the end of this pipe.
     let watched =
-        give_up_power(control, &done, audit.as_ref()).and_then(|()| take_listener(control, &done));
+        give_up_power(control, done, audit.as_ref()).and_then(|()| take_listener(control, done));
     let watched = match watched {
         Ok(Some(watched)) => watched,
         // The program was never started, for a reason that the helper tells.
@@ -95,9 +125,7 @@ fn serve(
     let ended = run.until_end(control, &watched.listener, audit.as_ref());
     restore(audit.as_mut(), &mut run.notes);
     ended?;
-    let text = run.notes.table(&policy.name);
-    drop(done);
-    Ok(text)
+    Ok(run.notes.table(&policy.name))
 }
 
 /// Where yama lets nobody trace, nobody can take the listener either.

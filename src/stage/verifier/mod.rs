@@ -140,12 +140,13 @@ impl Verifier {
         // who asks.
         setsockopt(&theirs, PassCred, &true).map_err(failed)?;
         let mask = signal::block_all().map_err(failed)?;
+        let helper = std::process::id();
         let side =
             clone(Parentage::Own).map_err(cannot_make("the process that verifies the program"))?;
         match side {
             Side::Child => {
                 drop(socket);
-                reading::run(&theirs, &outside, &surroundings)
+                reading::run(helper, &theirs, &outside, &surroundings)
             }
             Side::Parent { child, .. } => {
                 mask.restore().map_err(failed)?;

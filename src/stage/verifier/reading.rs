@@ -21,9 +21,15 @@ use crate::target::process::path;
 use crate::target::{Procfs, cgroup};
 
 /// Answers until its last question was answered, or nobody is left to ask.
-pub(super) fn run(socket: &OwnedFd, outside: &Outside<'_>, surroundings: &Surroundings) -> ! {
+pub(super) fn run(
+    helper: u32,
+    socket: &OwnedFd,
+    outside: &Outside<'_>,
+    surroundings: &Surroundings,
+) -> ! {
     let procfs = &outside.procfs;
-    if lock_down(outside).is_err() {
+    // First of all: a process that is stopped before it outlives the helper.
+    if process::bind_to(helper).is_err() || lock_down(outside).is_err() {
         exit_now(1);
     }
     let mut message = vec![0; MAX_MESSAGE];
@@ -118,7 +124,6 @@ fn lock_down(outside: &Outside<'_>) -> Result<(), Errno> {
     }
     let kept = kept.intersection(now.permitted);
     let filter = filters::verifier().map_err(|_| Errno::EINVAL)?;
-    process::set_killed_with_parent()?;
     credentials::clear_ambient_set()?;
     credentials::set_capabilities(CapabilityState {
         effective: kept,
