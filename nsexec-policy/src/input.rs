@@ -3,6 +3,7 @@
 use std::ffi::OsStr;
 use std::fs;
 use std::io::Read;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use nsexec_kernel_text::capability::{Capability, CapabilitySet};
@@ -11,6 +12,7 @@ use nsexec_policy_engine::policy::manifest::FileName;
 use nsexec_policy_engine::policy::resolve::{FileFault, Files};
 use nsexec_policy_engine::seccomp::oci::Context;
 use nsexec_policy_engine::seccomp::table::Arch;
+use nsexec_request::PolicyChoice;
 use nsexec_shipped_policies::{BUILTIN_NAMES, builtin_context, builtin_text};
 
 use crate::arguments::Words;
@@ -70,24 +72,29 @@ impl Files for &Beside {
 }
 
 impl Input {
-    /// A policy that ships when there is one of this name and `word` has no
-    /// slash, else the file.
+    /// A policy that ships where nsexec's `--policy` takes `word` for a name, else
+    /// the file: a part of a policy has no name.
     ///
     /// # Errors
-    /// It cannot be read.
+    /// It cannot be read, or no policy of this name ships.
     pub(crate) fn open(word: &OsStr, words: &Words) -> Result<Self, String> {
-        let asked = kind_asked(words)?;
-        if let (None, Some(name)) = (asked, word.to_str())
-            && let Some(text) = builtin_text(name)
-        {
-            return Ok(Self {
-                name: name.to_owned(),
-                kind: Kind::Policy,
-                text: text.manifest,
-                beside: Beside::Built(text.files),
-            });
-        }
-        Self::file(word, words)
+        let part = matches!(kind_asked(words)?, Some("seccomp" | "landlock"));
+        let name = match PolicyChoice::read(word.as_bytes()) {
+            Some(PolicyChoice::Named(name)) if !part => name,
+            _ => return Self::file(word, words),
+        };
+        let text = builtin_text(&name).ok_or_else(|| {
+            format!(
+                "there is no policy {name:?}; give one of {}, or a file: ./{name}",
+                BUILTIN_NAMES.join(", ")
+            )
+        })?;
+        Ok(Self {
+            name,
+            kind: Kind::Policy,
+            text: text.manifest,
+            beside: Beside::Built(text.files),
+        })
     }
 
     /// A file; `-` is standard input.
@@ -135,11 +142,14 @@ impl Input {
 /// It cannot be read, or is longer than any policy.
 pub(crate) fn read(path: &Path) -> Result<Vec<u8>, String> {
     let failed = |error: std::io::Error| match error.kind() {
-        std::io::ErrorKind::NotFound => format!(
-            "{}: there is no such file, and no policy of this name ships ({})",
-            path.display(),
-            BUILTIN_NAMES.join(", ")
-        ),
+        std::io::ErrorKind::NotFound => {
+            let name = path.to_str().filter(|name| BUILTIN_NAMES.contains(name));
+            let ships = name.map(|name| {
+                format!("; the policy of this name ships: nsexec-policy show {name} prints it")
+            });
+            let ships = ships.unwrap_or_default();
+            format!("{}: there is no such file{ships}", path.display())
+        }
         _ => format!("{}: {error}", path.display()),
     };
     let mut text = Vec::new();

@@ -450,6 +450,44 @@ fn help_and_version_are_fine_and_fit_a_screen() {
     }
 }
 
+/// As nsexec's `--policy` reads it: what is checked here is what is used there.
+#[test]
+fn a_word_is_a_name_or_a_file_by_the_rule_of_nsexec() {
+    let admin = fs::read_to_string(policies().join("admin.toml")).unwrap();
+    let files = Files::new(&[("own", &admin), ("strict", &admin), ("own.toml", &admin)]);
+    let beside = files.0.join("seccomp");
+    std::os::unix::fs::symlink(policies().join("seccomp"), beside).unwrap();
+    let show = |arguments: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_nsexec-policy"));
+        command.arg("show").args(arguments).current_dir(&files.0);
+        told(command.stdin(Stdio::null()).output().unwrap())
+    };
+    for command in [&["own"][..], &["--as", "policy", "own"]] {
+        let (status, _, stderr) = show(command);
+        assert_eq!(status, 2, "{stderr}");
+        assert!(stderr.contains("there is no policy \"own\"; give one of default"));
+        assert!(stderr.contains("or a file: ./own"), "{stderr}");
+    }
+    let (_, ships, _) = show(&["--as", "policy", "strict"]);
+    let (_, by_name, _) = show(&["strict"]);
+    let (_, by_path, _) = show(&["./strict"]);
+    assert_eq!(ships, by_name);
+    assert_ne!(by_path, by_name);
+    for file in ["./own", "own.toml"] {
+        let (status, _, stderr) = show(&[file]);
+        assert_eq!(status, 0, "{file}: {stderr}");
+    }
+    // A part of a policy has no name.
+    let (_, _, stderr) = show(&["--as", "seccomp", "strict"]);
+    assert!(!stderr.contains("there is no policy"), "{stderr}");
+    let (status, _, stderr) = run(&["check", "default"]);
+    assert_eq!(status, 2);
+    assert!(
+        stderr.contains("nsexec-policy show default prints it"),
+        "{stderr}"
+    );
+}
+
 #[test]
 fn standard_input_is_a_file_too() {
     let mut child = Command::new(env!("CARGO_BIN_EXE_nsexec-policy"))

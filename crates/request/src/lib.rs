@@ -186,8 +186,8 @@ impl PolicyChoice {
     /// ends with `.toml`, else a name: lower-case letters, digits and `-`, which
     /// is not the first, at most [`MAX_POLICY_NAME`].
     ///
-    /// This is the one rule: `--policy` of the command line, that of protocol A
-    /// and /etc/nsexec.toml have it in common.
+    /// This is the one rule: `--policy` of the command line, that of protocol A,
+    /// /etc/nsexec.toml and nsexec-policy have it in common.
     ///
     /// `None`: `value` is neither.
     #[must_use]
