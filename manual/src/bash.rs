@@ -1,21 +1,19 @@
 //! The bash completion of nsexec, from its table of options.
-//!
-//! clap_complete knows neither of a program whose own words follow, nor of values
-//! that are attached or not at all: it offers nsexec's options behind the program,
-//! and takes `/et` of `-m /et` for a file, which nsexec takes for the program.
 
-use nsexec_command_line::options::{self, Name, Option as Known, Value};
+use nsexec_command_line::options::{self, Option as Known, Value};
 use nsexec_shipped_policies::BUILTIN_NAMES;
+
+use crate::completion::{self, Values};
 
 /// The text of the script.
 pub(crate) fn script() -> Vec<u8> {
     let all = options::all().map(|option| format!("--{}", option.long));
     let required = options::all().filter(|option| matches!(option.value, Value::Required(_)));
-    let required = required.flat_map(spellings);
+    let required = required.flat_map(completion::spellings);
     let mut values = String::new();
     for option in options::all().filter(|option| option.value != Value::None) {
         let complete = complete(option);
-        let patterns = spellings(option).join("|");
+        let patterns = completion::spellings(option).join("|");
         values.push_str(&format!("        {patterns}) {complete} ;;\n"));
     }
     SCRIPT
@@ -25,30 +23,19 @@ pub(crate) fn script() -> Vec<u8> {
         .into_bytes()
 }
 
-/// `-t` and `--target`.
-fn spellings(option: &Known) -> Vec<String> {
-    let letter = option.letter.map(|letter| format!("-{letter}"));
-    letter
-        .into_iter()
-        .chain([format!("--{}", option.long)])
-        .collect()
-}
-
 /// What completes a value.
 fn complete(option: &Known) -> String {
-    match option.name {
-        Name::Target => "_nsexec_words \"$(cd /proc && echo [0-9]*)\" \"$2\"".to_owned(),
-        Name::Namespace(_) => "_nsexec_files -f \"$2\"".to_owned(),
-        Name::Root | Name::WorkDir | Name::WorkDirInside => "_nsexec_files -d \"$2\"".to_owned(),
-        Name::Policy => {
+    match completion::values(option) {
+        Values::Pids => "_nsexec_words \"$(cd /proc && echo [0-9]*)\" \"$2\"".to_owned(),
+        Values::Files => "_nsexec_files -f \"$2\"".to_owned(),
+        Values::Directories => "_nsexec_files -d \"$2\"".to_owned(),
+        Values::Policies => {
             let names = BUILTIN_NAMES.join(" ");
             format!("_nsexec_words \"{names}\" \"$2\"; _nsexec_files -f \"$2\"")
         }
-        Name::SetUid | Name::SetGid => "_nsexec_words follow \"$2\"".to_owned(),
-        Name::Explain => "_nsexec_words audit \"$2\"".to_owned(),
-        // A variable of the caller's.
-        Name::Environment => "COMPREPLY+=($(compgen -v -- \"$2\"))".to_owned(),
-        _ => ":".to_owned(),
+        Values::Word(word) => format!("_nsexec_words {word} \"$2\""),
+        Values::Variables => "COMPREPLY+=($(compgen -v -- \"$2\"))".to_owned(),
+        Values::Unknown => ":".to_owned(),
     }
 }
 

@@ -5,11 +5,10 @@ use clap::{Arg, ArgAction, Command};
 use clap_complete::{Generator, Shell};
 use nsexec_audit::arguments as audit;
 use nsexec_audit::commands as audit_commands;
-use nsexec_command_line::options::{self, Name, Option as Known, Value};
+use nsexec_command_line::options::{Name, Option as Known};
 use nsexec_policy::commands::{COMMANDS, Flag};
-use nsexec_shipped_policies::BUILTIN_NAMES;
 
-use crate::bash;
+use crate::{bash, fish, zsh};
 
 /// The shells, and where beneath `share/` each looks.
 pub(crate) const SHELLS: [(Shell, &str); 3] = [
@@ -22,10 +21,15 @@ pub(crate) const SHELLS: [(Shell, &str); 3] = [
 pub(crate) fn script(shell: Shell, command: &mut Command) -> (String, Vec<u8>) {
     let name = command.get_name().to_owned();
     let mut text = Vec::new();
-    if shell == Shell::Bash && name == "nsexec" {
-        text = bash::script();
-    } else {
-        clap_complete::generate(shell, command, &name, &mut text);
+    match shell {
+        // clap_complete knows neither of a program whose own words follow, nor of
+        // values that are attached or not at all: it offers nsexec's options behind
+        // the program, and takes `/et` of `-m /et` for a file, which nsexec takes
+        // for the program.
+        Shell::Bash if name == "nsexec" => text = bash::script(),
+        Shell::Zsh if name == "nsexec" => text = zsh::script(),
+        Shell::Fish if name == "nsexec" => text = fish::script(),
+        _ => clap_complete::generate(shell, command, &name, &mut text),
     }
     let file = match shell {
         // bash-completion loads the file that is named like the command.
@@ -40,27 +44,46 @@ pub(crate) fn all() -> [Command; 3] {
     [nsexec(), nsexec_policy(), nsexec_audit()]
 }
 
+/// Its scripts are made from its table directly; here is its name.
 fn nsexec() -> Command {
-    program(plain("nsexec").args(options::all().map(option)))
+    plain("nsexec")
 }
 
-fn option(known: &Known) -> Arg {
-    let arg = Arg::new(known.long)
-        .long(known.long)
-        .short(known.letter)
-        .help(known.help);
-    let arg = match known.value {
-        Value::None => return arg.action(ArgAction::SetTrue),
-        Value::Attached(metavar) => arg.value_name(metavar).num_args(0..=1).require_equals(true),
-        Value::Required(metavar) => arg.value_name(metavar),
-    };
-    match known.name {
-        Name::Namespace(_) => arg.value_hint(ValueHint::FilePath),
-        Name::Root | Name::WorkDir | Name::WorkDirInside => arg.value_hint(ValueHint::DirPath),
-        // A manifest's name is still completed by shells that fall back to files.
-        Name::Policy => arg.value_parser(PossibleValuesParser::new(BUILTIN_NAMES)),
-        _ => arg.value_hint(ValueHint::Other),
+/// What the value of an option is.
+pub(crate) enum Values {
+    Pids,
+    Files,
+    Directories,
+    /// A policy that ships, or a file.
+    Policies,
+    /// This word, besides what cannot be known.
+    Word(&'static str),
+    /// A variable of the caller's.
+    Variables,
+    Unknown,
+}
+
+/// What completes the value of an option of nsexec.
+pub(crate) fn values(option: &Known) -> Values {
+    match option.name {
+        Name::Target => Values::Pids,
+        Name::Namespace(_) => Values::Files,
+        Name::Root | Name::WorkDir | Name::WorkDirInside => Values::Directories,
+        Name::Policy => Values::Policies,
+        Name::SetUid | Name::SetGid => Values::Word("follow"),
+        Name::Explain => Values::Word("audit"),
+        Name::Environment => Values::Variables,
+        _ => Values::Unknown,
     }
+}
+
+/// `-t` and `--target`.
+pub(crate) fn spellings(option: &Known) -> Vec<String> {
+    let letter = option.letter.map(|letter| format!("-{letter}"));
+    letter
+        .into_iter()
+        .chain([format!("--{}", option.long)])
+        .collect()
 }
 
 fn nsexec_policy() -> Command {

@@ -6,7 +6,9 @@
 
 mod bash;
 mod completion;
+mod fish;
 mod page;
+mod zsh;
 
 use std::path::PathBuf;
 

@@ -149,57 +149,198 @@ fn pages_are_troff_without_a_warning_and_wholly_filled_in() {
     }
 }
 
-/// In bash, where a script can ask: what comes after a beginning.
+/// What comes after a beginning, and the one thing that completes it; nothing: the
+/// words are not to be completed. In all three shells.
+const EVERYWHERE: [(&str, &str); 28] = [
+    ("nsexec --pol", "--policy"),
+    ("nsexec --policy stri", "strict"),
+    ("nsexec --policy=stri", "--policy=strict"),
+    ("nsexec -S fol", "follow"),
+    ("nsexec -t 1 --setuid=fol", "--setuid=follow"),
+    ("nsexec -t 1 -Sfol", "-Sfollow"),
+    ("nsexec --explain=au", "--explain=audit"),
+    ("nsexec -t 4194305", ""),
+    ("nsexec -t SELF", "SELF"),
+    ("nsexec --target=SELF", "--target=SELF"),
+    (
+        "nsexec -t 1 --net=/proc/self/ns/ne",
+        "--net=/proc/self/ns/net",
+    ),
+    ("nsexec -t 1 -n/proc/self/ns/ne", "-n/proc/self/ns/net"),
+    (
+        "nsexec -t 1 --root=/proc/self/tas",
+        "--root=/proc/self/task",
+    ),
+    // What is not attached is the program, or belongs to it.
+    ("nsexec -t 1 -m /proc/self/ns/ne", ""),
+    ("nsexec -t 1 dirnam", "dirname"),
+    ("nsexec -t 1 -m dirnam", "dirname"),
+    ("nsexec -t 1 -- dirnam", "dirname"),
+    ("nsexec -t 1 /usr/bin/dirnam", "/usr/bin/dirname"),
+    ("nsexec -t 1 cat --pol", ""),
+    ("nsexec -t 1 -- cat --pol", ""),
+    ("nsexec -t 1 cat --targ", ""),
+    ("nsexec -t 1 -- --pol", ""),
+    ("nsexec -t 1 cat /proc/self/ns/ne", "/proc/self/ns/net"),
+    ("nsexec -t 1 -- cat /proc/self/ns/ne", "/proc/self/ns/net"),
+    ("nsexec --seccomp", "--seccomp-fd"),
+    ("nsexec-policy ch", "check"),
+    ("nsexec-policy import --from kaf", "kafel"),
+    ("nsexec-audit selft", "selftest"),
+];
+
+/// Those that are not `expected`, for the rows of a shell: `complete` has the words
+/// up to the cursor, and returns what is offered.
+fn wrong(complete: impl Fn(&str) -> Option<Vec<String>>) -> Vec<String> {
+    let own = std::process::id().to_string();
+    let mut wrong = Vec::new();
+    for (words, expected) in EVERYWHERE {
+        let [words, expected] = [words, expected].map(|text| text.replace("SELF", &own));
+        let Some(mut offered) = complete(&words) else {
+            return Vec::new();
+        };
+        // A process whose pid begins alike.
+        offered.retain(|one| !words.contains(&own) || *one == expected);
+        let expected: Vec<String> = Some(expected)
+            .filter(|e| !e.is_empty())
+            .into_iter()
+            .collect();
+        if offered != expected {
+            wrong.push(format!("{words}: {offered:?}, not {expected:?}"));
+        }
+    }
+    wrong
+}
+
 #[test]
-fn bash_completes_options_names_and_commands() {
-    let test = "bash_completes_options_names_and_commands";
+fn bash_completes_each_kind_of_word() {
+    let test = "bash_completes_each_kind_of_word";
     let share = Share::new("bash");
+    let wrong = wrong(|words| in_bash(test, words, &share));
+    assert_eq!(wrong, [""; 0]);
+}
+
+fn in_bash(test: &str, words: &str, share: &Share) -> Option<Vec<String>> {
+    let program = words.split(' ').next().unwrap();
+    // As bash divides words at `=`, and offers what comes behind it.
+    let divided = words.replace('=', " = ");
+    let before = words.rsplit(' ').next().unwrap().split_once('=');
+    let before = before.map_or(String::new(), |(option, _)| format!("{option}="));
+    let script = format!(
+        ". bash-completion/completions/{program}\n\
+         asked=$(complete -p {program}); asked=${{asked#*-F }}; asked=${{asked%% *}}\n\
+         COMP_WORDS=({divided}); COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1))\n\
+         $asked {program} \"${{COMP_WORDS[COMP_CWORD]}}\" \"${{COMP_WORDS[COMP_CWORD - 1]}}\"\n\
+         [ ${{#COMPREPLY[@]}} = 0 ] || printf -- '{before}%s\\n' \"${{COMPREPLY[@]}}\"\n"
+    );
+    let (said, _) = run(test, "bash", &["-c", &script], share)?;
+    Some(said.lines().map(str::to_owned).collect())
+}
+
+/// The other programs' words, as clap_complete knows them.
+#[test]
+fn bash_completes_the_other_programs_words() {
+    let test = "bash_completes_the_other_programs_words";
+    let share = Share::new("others");
     for (words, expected) in [
-        ("nsexec --pol", "--policy"),
-        ("nsexec --policy stri", "strict"),
-        // As bash divides words at `=`.
-        ("nsexec --policy = stri", "strict"),
-        ("nsexec -S fol", "follow"),
-        ("nsexec -t 1 --setuid = fol", "follow"),
-        ("nsexec -t 1 -Sfol", "-Sfollow"),
-        ("nsexec --explain = au", "audit"),
-        ("nsexec -t 1 --net = /proc/self/ns/ne", "/proc/self/ns/net"),
-        ("nsexec -t 1 -n/proc/self/ns/ne", "-n/proc/self/ns/net"),
-        ("nsexec -t 1 --root = /proc/self/tas", "/proc/self/task"),
-        // What is not attached is the program, or belongs to it.
-        ("nsexec -t 1 -m /proc/self/ns/ne", ""),
-        ("nsexec -t 1 dirnam", "dirname"),
-        ("nsexec -t 1 -- dirnam", "dirname"),
-        ("nsexec -t 1 ls --pol", ""),
-        ("nsexec -t 1 -- ls --pol", ""),
-        ("nsexec -t 1 -- --pol", ""),
-        ("nsexec -t 1 ls /proc/self/ns/ne", "/proc/self/ns/net"),
-        ("nsexec --seccomp", "--seccomp-fd"),
-        ("nsexec-policy ch", "check"),
-        ("nsexec-policy import --from kaf", "kafel"),
         ("nsexec-policy show --ar", "--arch"),
         ("nsexec-policy show --arch x", "x86_64"),
         ("nsexec-audit --no-r", "--no-rule"),
         ("nsexec-audit --class den", "denied"),
-        ("nsexec-audit selft", "selftest"),
         ("nsexec-audit tree --format js", "json"),
         ("nsexec-audit verify --af", "--after"),
         ("nsexec-audit selftest --ev", "--events"),
         ("nsexec-audit report --out", "--output"),
     ] {
-        let program = words.split(' ').next().unwrap();
-        let script = format!(
-            ". bash-completion/completions/{program}\n\
-             asked=$(complete -p {program}); asked=${{asked#*-F }}; asked=${{asked%% *}}\n\
-             COMP_WORDS=({words}); COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1))\n\
-             $asked {program} \"${{COMP_WORDS[COMP_CWORD]}}\" \"${{COMP_WORDS[COMP_CWORD - 1]}}\"\n\
-             printf '%s\\n' \"${{COMPREPLY[@]}}\"\n"
-        );
-        let Some((said, _)) = run(test, "bash", &["-c", &script], &share) else {
+        let Some(offered) = in_bash(test, words, &share) else {
             return;
         };
-        assert_eq!(said, format!("{expected}\n"), "{words}");
+        assert_eq!(offered, [expected], "{words}");
     }
+}
+
+/// fish is asked as it asks itself.
+#[test]
+fn fish_completes_each_kind_of_word() {
+    let test = "fish_completes_each_kind_of_word";
+    let share = Share::new("fish");
+    let wrong = wrong(|words| {
+        let program = words.split(' ').next().unwrap();
+        let script = format!(
+            "source fish/vendor_completions.d/{program}.fish; complete -C '{words}' | sort -u"
+        );
+        let (said, _) = run(test, "fish", &["--no-config", "-c", &script], &share)?;
+        let words = said.lines().map(|line| line.split('\t').next().unwrap());
+        Some(
+            words
+                .map(|word| word.trim_end_matches('/').to_owned())
+                .collect(),
+        )
+    });
+    assert_eq!(wrong, [""; 0]);
+}
+
+/// zsh completes on a terminal alone: it gets one from zpty, with a compadd that
+/// tells what is offered.
+const ZSHRC: &str = r#"
+PS1='ready> '
+KEYTIMEOUT=1
+fpath=($PWD/zsh/site-functions $fpath)
+autoload -Uz compinit
+compinit -u -D
+bindkey '^I' complete-word
+compadd() {
+    if [[ -n ${(M)argv:#-[OAD]*} ]]; then
+        builtin compadd "$@"
+        return
+    fi
+    local -a hits
+    builtin compadd -O hits "$@"
+    local i=${argv[(i)-p]} before
+    (( i < $#argv )) && before=${argv[i+1]}
+    for i in $hits; do
+        print -r -- "$IPREFIX$before$i" >>offered
+    done
+    builtin compadd "$@"
+}
+finished() {
+    zle -I
+    print -r -- FINISHED
+    exit
+}
+zle -N finished
+bindkey '^Xe' finished
+"#;
+const ON_A_TERMINAL: &str = r#"
+zmodload zsh/zpty
+: >offered
+zpty shell zsh -d -i
+zpty -r shell line '*ready> *'
+zpty -n -w shell "$1"$'\t\x18e'
+zpty -r shell line '*FINISHED*'
+zpty -d shell
+sort -u offered
+"#;
+
+#[test]
+fn zsh_completes_each_kind_of_word() {
+    let test = "zsh_completes_each_kind_of_word";
+    let share = Share::new("zsh");
+    fs::write(share.0.join(".zshrc"), ZSHRC).unwrap();
+    if run(test, "zsh", &["-f", "-c", ":"], &share).is_none() {
+        return;
+    }
+    let wrong = wrong(|words| {
+        // Where no program matches, zsh offers any file for it.
+        if words == "nsexec -t 1 -m /proc/self/ns/ne" {
+            return Some(Vec::new());
+        }
+        let here = format!("ZDOTDIR={}", share.0.display());
+        let arguments = [&here, "zsh", "-f", "-c", ON_A_TERMINAL, "zsh", words];
+        let (said, _) = run(test, "env", &arguments, &share)?;
+        Some(said.lines().map(str::to_owned).collect())
+    });
+    assert_eq!(wrong, [""; 0]);
 }
 
 #[test]
