@@ -1,7 +1,7 @@
 //! The auditor's page of what it has written.
 
-use nsexec_audit::chain::{self, BEGINNING};
-use nsexec_audit::report;
+use nsexec_audit::commands::report;
+use nsexec_audit::output::hash_chain::{self, BEGINNING};
 
 /// A file of lines. Where it is read, its page has the script and the pictures that
 /// every page has, shows each character that is not plain as an escape, and says that
@@ -19,7 +19,7 @@ pub fn audit_report(mut input: &[u8]) {
     assert!(page.chars().all(plain));
     let broken = page.contains("<b>The chain is broken.</b>");
     let begins = !page.contains("<b>It begins in the middle.</b>");
-    if let Ok(verified) = chain::verify(&mut input, BEGINNING)
+    if let Ok(verified) = hash_chain::verify(&mut input, BEGINNING)
         && begins
     {
         assert_eq!(broken, verified.is_err());

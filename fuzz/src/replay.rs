@@ -140,7 +140,9 @@ fn seeds_are_good_inputs() {
     }
     for file in ["run", "every_kind"] {
         let input = read("audit_report", file);
-        assert!(nsexec_audit::report::read([(file.to_owned(), input.as_slice())]).is_ok());
+        assert!(
+            nsexec_audit::commands::report::read([(file.to_owned(), input.as_slice())]).is_ok()
+        );
     }
     assert!(nsexec_kernel_text::procfs::stat::parse(&read("proc_stat", "sleep")).is_ok());
     assert!(nsexec_kernel_text::procfs::status::parse(&read("proc_status", "sleep")).is_ok());

@@ -3,8 +3,8 @@
 use clap::builder::{PossibleValuesParser, ValueHint};
 use clap::{Arg, ArgAction, Command};
 use clap_complete::{Generator, Shell};
-use nsexec_audit::arguments as audit;
-use nsexec_audit::commands as audit_commands;
+use nsexec_audit::cli::commands as audit_commands;
+use nsexec_audit::cli::options as audit;
 use nsexec_command_line::options::{Name, Option as Known};
 use nsexec_policy::commands::{COMMANDS, Flag};
 

@@ -1,7 +1,7 @@
 //! Man pages: a text of `pages/`, with the tables put in.
 
-use nsexec_audit::arguments as audit;
-use nsexec_audit::commands as audit_commands;
+use nsexec_audit::cli::commands as audit_commands;
+use nsexec_audit::cli::options as audit;
 use nsexec_audit::rules as audit_rules;
 use nsexec_command_line::options::{self, Option as Known, Value};
 use nsexec_policy::commands::{COMMANDS, Flag, capitalised};

@@ -81,7 +81,7 @@ fn every_option_stands_in_page_and_completions() {
     }
     let page = text("man/man1/nsexec-audit.1").replace("\\-", "-");
     let script = text("bash-completion/completions/nsexec-audit");
-    for flag in nsexec_audit::arguments::FLAGS {
+    for flag in nsexec_audit::cli::options::FLAGS {
         assert!(
             page.contains(&format!("\\fB--{}\\fR", flag.long)),
             "{}",
@@ -96,7 +96,7 @@ fn every_option_stands_in_page_and_completions() {
     for rule in nsexec_audit::rules::RULES {
         assert!(page.contains(rule.about), "{}", rule.name);
     }
-    for command in nsexec_audit::commands::COMMANDS {
+    for command in nsexec_audit::cli::commands::COMMANDS {
         let (_, own) = page
             .split_once(&format!(".SS {}\n", command.name))
             .unwrap_or_else(|| panic!("{}", command.name));

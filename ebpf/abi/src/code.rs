@@ -169,12 +169,59 @@ codes! {
     }
 }
 
+codes! {
+    /// A place in a [`NamespaceSet`](crate::parts::NamespaceSet): a namespace that a task
+    /// is in, or that its children will be in. The names are those of /proc/PID/ns.
+    pub enum Slot {
+        /// cgroup_namespaces(7)
+        Cgroup = 0 => "cgroup",
+        /// ipc_namespaces(7)
+        Ipc = 1 => "ipc",
+        /// mount_namespaces(7)
+        Mnt = 2 => "mnt",
+        /// network_namespaces(7)
+        Net = 3 => "net",
+        /// pid_namespaces(7)
+        Pid = 4 => "pid",
+        /// The pid namespace of the task's children.
+        PidForChildren = 5 => "pid_for_children",
+        /// time_namespaces(7)
+        Time = 6 => "time",
+        /// The time namespace of the task's children.
+        TimeForChildren = 7 => "time_for_children",
+        /// user_namespaces(7)
+        User = 8 => "user",
+        /// uts_namespaces(7)
+        Uts = 9 => "uts",
+    }
+}
+
+impl Slot {
+    /// Its place in the arrays of a [`NamespaceSet`](crate::parts::NamespaceSet).
+    #[inline(always)]
+    #[must_use]
+    pub const fn index(self) -> usize {
+        match self {
+            Self::Cgroup => 0,
+            Self::Ipc => 1,
+            Self::Mnt => 2,
+            Self::Net => 3,
+            Self::Pid => 4,
+            Self::PidForChildren => 5,
+            Self::Time => 6,
+            Self::TimeForChildren => 7,
+            Self::User => 8,
+            Self::Uts => 9,
+        }
+    }
+}
+
 /// What has to be known of an event to read it right: a set of bits.
 #[repr(transparent)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Notes(u32);
+pub struct EventFlags(u32);
 
-impl Notes {
+impl EventFlags {
     /// Nothing is to be noted.
     pub const NONE: Self = Self(0);
     /// How the call began was not seen: its arguments and the namespaces before
@@ -206,7 +253,7 @@ impl Notes {
     }
 }
 
-impl Field for Notes {
+impl Field for EventFlags {
     const SIZE: usize = 4;
 
     fn read(reader: &mut Reader<'_>) -> Result<Self, Fault> {

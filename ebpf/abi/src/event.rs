@@ -100,5 +100,4 @@ const fn record_length(kind: Kind) -> usize {
 }
 
 #[cfg(test)]
-#[path = "event_tests.rs"]
 mod tests;

@@ -2,7 +2,7 @@
 //! and group ids those of the initial user namespace, unless said otherwise;
 //! times are nanoseconds of CLOCK_BOOTTIME. What a kernel does not have is zero.
 
-use crate::code::{Abi, Hook, Kind, Notes, Source, Syscall};
+use crate::code::{Abi, EventFlags, Hook, Kind, Slot, Source, Syscall};
 use crate::field::{Bool, Fault, Field, Reader, Reason, Reserved, Writer, record};
 
 /// The version of the layout, in every record.
@@ -101,7 +101,7 @@ pub const UNSET: u32 = u32::MAX;
 
 record! {
     /// A task, by its names alone: a parent, a child.
-    pub struct Kin: 24 {
+    pub struct TaskId: 24 {
         pub start_ns: u64,
         pub leader_start_ns: u64,
         pub tgid: u32,
@@ -109,7 +109,7 @@ record! {
     }
 }
 
-impl Kin {
+impl TaskId {
     /// There is none.
     pub const NONE: Self = Self {
         start_ns: 0,
@@ -122,23 +122,21 @@ impl Kin {
 /// How many namespaces a task is in, or will put its children in.
 pub const SLOTS: usize = 10;
 
-/// The places of a [`Vector`], and the names that /proc/PID/ns has for them.
-pub const SLOT_NAMES: [&str; SLOTS] = [
-    "cgroup",
-    "ipc",
-    "mnt",
-    "net",
-    "pid",
-    "pid_for_children",
-    "time",
-    "time_for_children",
-    "user",
-    "uts",
-];
+/// The names of all [`Slot`]s, in their order.
+pub const SLOT_NAMES: [&str; SLOTS] = {
+    let mut names = [""; SLOTS];
+    let mut at = 0;
+    while at < SLOTS {
+        assert!(Slot::ALL[at].index() == at);
+        names[at] = Slot::ALL[at].name();
+        at += 1;
+    }
+    names
+};
 
 record! {
-    /// The namespaces of a task, in the order of [`SLOT_NAMES`].
-    pub struct Vector: 120 {
+    /// The namespaces of a task, in the order of [`Slot`].
+    pub struct NamespaceSet: 120 {
         /// What ioctl NS_GET_ID gives: never used again within one boot. 0 where
         /// the kernel has none (before Linux 6.18).
         pub id: [u64; SLOTS],
@@ -148,12 +146,33 @@ record! {
     }
 }
 
-impl Vector {
+impl NamespaceSet {
     /// Unknown.
     pub const NONE: Self = Self {
         id: [0; SLOTS],
         inum: [0; SLOTS],
     };
+
+    /// The inode number and the id of a slot.
+    #[must_use]
+    pub fn get(&self, slot: Slot) -> (u32, u64) {
+        let at = slot.index();
+        let (inum, id) = (self.inum.get(at), self.id.get(at));
+        (
+            inum.copied().unwrap_or_default(),
+            id.copied().unwrap_or_default(),
+        )
+    }
+
+    /// The same set with another namespace in this slot.
+    #[must_use]
+    pub fn with(mut self, slot: Slot, (inum, id): (u32, u64)) -> Self {
+        let at = slot.index();
+        if let (Some(inum_at), Some(id_at)) = (self.inum.get_mut(at), self.id.get_mut(at)) {
+            (*inum_at, *id_at) = (inum, id);
+        }
+        self
+    }
 }
 
 record! {
@@ -211,7 +230,7 @@ record! {
         pub target: Target,
         /// setns(2): the descriptor. Else -1.
         pub fd: i32,
-        pub notes: Notes,
+        pub notes: EventFlags,
         pub syscall: Syscall,
         pub abi: Abi,
         pub reserved: Reserved<6>,

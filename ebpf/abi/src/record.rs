@@ -1,7 +1,7 @@
 //! The records, each of one length.
 
 use crate::field::{Field as _, Reserved, record};
-use crate::parts::{Call, Header, Kin, Task, Text, UserNamespace, Vector};
+use crate::parts::{Call, Header, NamespaceSet, Task, TaskId, Text, UserNamespace};
 
 record! {
     /// A call that changes namespaces has ended, or has made a task.
@@ -9,16 +9,16 @@ record! {
         pub header: Header,
         /// Who called.
         pub actor: Task,
-        pub parent: Kin,
-        /// The task that was made, else [`Kin::NONE`].
-        pub child: Kin,
+        pub parent: TaskId,
+        /// The task that was made, else [`TaskId::NONE`].
+        pub child: TaskId,
         pub call: Call,
         /// The caller's namespaces when the call began; those of a task that makes
         /// another.
-        pub before: Vector,
+        pub before: NamespaceSet,
         /// The caller's namespaces when the call ended; those of the task that was
         /// made.
-        pub after: Vector,
+        pub after: NamespaceSet,
         /// Of the user namespace in `after`.
         pub user: UserNamespace,
     }
@@ -35,9 +35,9 @@ record! {
         pub header: Header,
         /// Who made it.
         pub actor: Task,
-        pub child: Kin,
+        pub child: TaskId,
         /// The namespaces of the task that was made.
-        pub vector: Vector,
+        pub namespaces: NamespaceSet,
     }
 }
 
@@ -47,8 +47,8 @@ record! {
         pub header: Header,
         /// As it is after execve(2).
         pub actor: Task,
-        pub parent: Kin,
-        pub vector: Vector,
+        pub parent: TaskId,
+        pub namespaces: NamespaceSet,
         /// The thread that called execve(2); from now on it has its leader's pid.
         pub old_tid: u32,
         /// As the caller named it: relative, through links, of its own root.
@@ -65,7 +65,7 @@ record! {
         pub header: Header,
         pub actor: Task,
         /// The namespaces that it ends with.
-        pub vector: Vector,
+        pub namespaces: NamespaceSet,
         /// As wait(2) has it: a status in the second byte, or a signal in the first.
         pub status: i32,
         /// Threads of the process that have not ended: 0 when the process ends.
@@ -78,8 +78,8 @@ record! {
     pub struct Snapshot: 288 {
         pub header: Header,
         pub task: Task,
-        pub parent: Kin,
-        pub vector: Vector,
+        pub parent: TaskId,
+        pub namespaces: NamespaceSet,
     }
 }
 

@@ -4,10 +4,10 @@
 use std::fmt::Write as _;
 
 use nsexec_audit_abi::VERSION;
-use nsexec_audit_abi::code::{Abi, Hook, Kind, Notes, Source, Syscall};
+use nsexec_audit_abi::code::{Abi, EventFlags, Hook, Kind, Source, Syscall};
 use nsexec_audit_abi::counters::{Counters, Position};
 use nsexec_audit_abi::parts::{
-    Call, Header, Kin, SLOT_NAMES, Target, Task, Text, UserNamespace, Vector,
+    Call, Header, NamespaceSet, SLOT_NAMES, Target, Task, TaskId, Text, UserNamespace,
 };
 use nsexec_audit_abi::record::{ARGUMENT_BYTES, Exec, Exit, Fork, Namespace, PATH_BYTES, Snapshot};
 
@@ -60,14 +60,14 @@ macro_rules! laid_out {
 fn every_structure_is_laid_out_as_the_document_says() {
     laid_out!(Header: version kind hook length cpu reserved sequence lost boot_ns);
     laid_out!(Namespace: header actor parent child call before after user);
-    laid_out!(Fork: header actor child vector);
-    laid_out!(Exec: header actor parent vector old_tid path arguments reserved);
-    laid_out!(Exit: header actor vector status live);
-    laid_out!(Snapshot: header task parent vector);
+    laid_out!(Fork: header actor child namespaces);
+    laid_out!(Exec: header actor parent namespaces old_tid path arguments reserved);
+    laid_out!(Exit: header actor namespaces status live);
+    laid_out!(Snapshot: header task parent namespaces);
     laid_out!(Task: start_ns leader_start_ns cgroup_id exe_inode capabilities tgid tid ns_tgid
         ns_tid uid gid euid egid login_uid session exe_device seccomp no_new_privs reserved comm);
-    laid_out!(Kin: start_ns leader_start_ns tgid tid);
-    laid_out!(Vector: id inum);
+    laid_out!(TaskId: start_ns leader_start_ns tgid tid);
+    laid_out!(NamespaceSet: id inum);
     laid_out!(UserNamespace: parent_id parent_inum owner level reserved);
     laid_out!(Call: flags ret target fd notes syscall abi reserved);
     laid_out!(Target: id inum pid flag source reserved);
@@ -117,11 +117,11 @@ fn every_number_has_the_name_that_the_document_says() {
     for (heading, expected) in codes {
         assert_eq!(table(heading, 2), expected, "{heading}");
     }
-    let bits = [1, 2, 4].into_iter().zip(Notes::ALL);
+    let bits = [1, 2, 4].into_iter().zip(EventFlags::ALL);
     let notes: String = bits
         .map(|(bit, (_, name))| format!("{bit} {name}\n"))
         .collect();
-    assert_eq!(table("Notes", 2), notes);
+    assert_eq!(table("Event flags", 2), notes);
     let writes = |hook: &Hook| hook.writes().map_or("nothing", Kind::name);
     for (row, hook) in table("Hooks", 3).lines().zip(Hook::ALL) {
         assert!(row.contains(writes(hook)), "{row}");

@@ -1,48 +1,27 @@
-//! Loads the probes of nsexec-audit and reads what they write.
+//! The auditor: loads the probes, reads their events and reports them.
 //!
-//! [`btf`] finds out where the running kernel keeps what the probes read,
-//! [`probes`] loads and attaches them, [`json`] prints an event.
+//! Data flows one way, and a module uses only those before it:
+//! [`loader`] -> [`ingest`] -> [`enrich`] (whose results are types of [`model`]) ->
+//! [`rules`], [`filter`] -> [`output`]. [`dispatcher`] connects the last four, and
+//! [`monitor`] runs all of them until the auditor ends. [`commands`] has one module for
+//! each command of [`cli`].
 #![forbid(unsafe_code)]
 
-pub mod account;
-pub mod arguments;
-mod aside;
-pub mod btf;
-pub mod cgroups;
-pub mod chain;
-mod check;
+pub mod cgroup_hierarchy;
+pub mod cli;
+pub mod clock;
 pub mod commands;
-pub mod container;
-pub mod cost;
-pub mod crossing;
+pub mod config;
+pub mod dispatcher;
+pub mod enrich;
 pub mod filter;
-pub mod hierarchy;
-pub mod json;
-pub mod judge;
-pub mod kernel;
-pub mod lineage;
-pub mod lines;
-mod offsets;
-pub mod order;
+#[cfg(test)]
+mod fixtures;
+pub mod ingest;
+pub mod loader;
+pub mod log;
+pub mod model;
+pub mod monitor;
 pub mod output;
 pub mod priority;
-pub mod probes;
-pub mod programs;
-mod recent;
-pub mod record;
-pub mod rendered;
-pub mod repeated;
-pub mod report;
 pub mod rules;
-pub mod schema;
-pub mod selftest;
-mod selftest_text;
-pub mod slots;
-pub mod story;
-pub mod teller;
-pub mod text;
-pub mod tree;
-pub mod watch;
-pub mod writer;
-
-pub use offsets::Offsets;

@@ -24,23 +24,4 @@ pub fn own() -> i32 {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// A thread has its own, and may always do with less.
-    #[test]
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "the priority of the other tests is not to change"
-    )]
-    fn it_is_raised_from_what_it_was_or_stays() {
-        let thread = std::thread::spawn(|| {
-            nice(7).unwrap();
-            let before = own();
-            raise();
-            (before, own(), nice(-1).is_ok())
-        });
-        let (before, after, may) = thread.join().unwrap();
-        assert_eq!(after, if may { before - BOOST } else { before });
-    }
-}
+mod tests;

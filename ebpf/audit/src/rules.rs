@@ -1,47 +1,14 @@
-//! What is worth an alert: rules over what was told.
+//! The rules that raise alerts.
 //!
-//! A rule goes by what the kernel says. What a process chose itself, its name and
-//! its arguments, only ever raises a suspicion and never lowers one.
+//! A rule uses facts of the kernel. Text that a process chooses itself, its name and its
+//! arguments, only ever raises a suspicion and never lowers one.
 
 use std::collections::{HashMap, VecDeque};
 
-use serde::{Serialize, Serializer};
+use nsexec_audit_abi::code::{Abi, Slot, Source, Syscall};
 
-use crate::crossing::Crossed;
-use crate::judge::Class;
-use crate::record::{ExecId, GapLine, NamespaceLine};
-use crate::story::Told;
-
-/// How much an alert matters.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Severity {
-    Low,
-    Medium,
-    High,
-    Critical,
-}
-
-impl Severity {
-    /// All of them, from the least.
-    pub const ALL: [Self; 4] = [Self::Low, Self::Medium, Self::High, Self::Critical];
-
-    /// Its name in JSON, in pages and in the manual.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Low => "low",
-            Self::Medium => "medium",
-            Self::High => "high",
-            Self::Critical => "critical",
-        }
-    }
-}
-
-impl Serialize for Severity {
-    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        to.serialize_str(self.name())
-    }
-}
+use crate::model::event::{Alert, Boundary, Class, NamespaceEvent, OutputEvent, Severity, Time};
+use crate::model::process::ProcessId;
 
 /// A rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,6 +20,28 @@ pub struct Rule {
     pub mitre: &'static str,
     /// What it means when it fires.
     pub about: &'static str,
+}
+
+impl Rule {
+    /// The rule of this name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<&'static Self> {
+        RULES.into_iter().find(|rule| rule.name == name)
+    }
+
+    /// The alert that it raises.
+    #[must_use]
+    pub fn alert(&self, process: ProcessId, time: Time) -> Alert {
+        Alert {
+            time,
+            rule: self.name.into(),
+            severity: self.severity,
+            mitre: self.mitre.into(),
+            about: self.about.into(),
+            exec_id: process,
+            tgid: process.tgid,
+        }
+    }
 }
 
 const fn rule(
@@ -130,7 +119,15 @@ static TIME: Rule = rule(
     "a time namespace was made: what is logged inside has other times",
 );
 
-/// Every rule, the gravest first.
+/// Of `--on-loss`; it cannot be switched off otherwise.
+pub static EVENTS_LOST: Rule = rule(
+    "events-lost",
+    Severity::High,
+    "T1562",
+    "events were lost: what is told is not all that happened",
+);
+
+/// Every rule that can be switched off, the gravest first.
 pub static RULES: [&Rule; 10] = [
     &JOIN_HOST,
     &PIDFD_INIT,
@@ -144,105 +141,74 @@ pub static RULES: [&Rule; 10] = [
     &TIME,
 ];
 
-/// How many refusals make a burst, within how long.
+/// The refusals that make a burst, and their period.
 const BURST: usize = 5;
 const BURST_NS: u64 = 10_000_000_000;
 /// Most processes whose refusals are remembered.
-const MOST: usize = 4096;
-/// The deepest user namespace that is nobody's concern: a container's inside a
-/// container's.
-const DEEP: u32 = 3;
+const MAX_PROCESSES: usize = 4096;
+/// The deepest user namespace that is normal: a container's inside a container's.
+const MAX_DEPTH: u32 = 3;
 
-/// A rule has fired.
-#[derive(Clone, Debug, Serialize)]
-pub struct Alert {
-    pub kind: &'static str,
-    pub ts_boot_ns: u64,
-    pub ts_wall_ms: i64,
-    pub rule: &'static str,
-    pub severity: Severity,
-    pub mitre: &'static str,
-    pub about: &'static str,
-    pub exec_id: ExecId,
-    pub tgid: u32,
-}
-
-/// The rules that are switched on, and what they remember.
+/// The rules that are switched on, and their state.
 #[derive(Debug)]
 pub struct Rules {
-    on: Vec<&'static Rule>,
-    refused: HashMap<ExecId, VecDeque<u64>>,
+    enabled: Vec<&'static Rule>,
+    refusals: HashMap<ProcessId, VecDeque<u64>>,
 }
 
 impl Rules {
     /// All but these.
     #[must_use]
-    pub fn without(off: &[String]) -> Self {
-        let on = RULES.into_iter();
+    pub fn without(off: &[&'static Rule]) -> Self {
+        let all = RULES.into_iter();
         Self {
-            on: on
-                .filter(|rule| !off.iter().any(|name| name == rule.name))
-                .collect(),
-            refused: HashMap::new(),
+            enabled: all.filter(|rule| !off.contains(rule)).collect(),
+            refusals: HashMap::new(),
         }
     }
 
-    /// The alerts that this raises. Everything has to be shown to it, in order.
-    pub fn judge(&mut self, told: &Told) -> Vec<Alert> {
-        match told {
-            Told::Namespace(line, class) => {
-                let fired = self.namespace(line, *class);
-                self.alerts(
-                    &fired,
-                    line.actor.exec_id,
-                    line.actor.tgid,
-                    (line.envelope.ts_boot_ns, line.envelope.ts_wall_ms),
-                )
+    /// The alerts that an event raises. Every event has to be passed to it, in order.
+    pub fn evaluate(&mut self, event: &OutputEvent) -> Vec<Alert> {
+        match event {
+            OutputEvent::Namespace(event) => {
+                let fired = self.namespace(event);
+                self.alerts(&fired, event.actor.exec_id, (&event.envelope).into())
             }
-            Told::Gap(line) => self.gap(line),
-            Told::Lineage(_) | Told::Lost(_) => Vec::new(),
+            OutputEvent::Gap(gap) => self.alerts(&[&UNSEEN], gap.exec_id, (&gap.envelope).into()),
+            OutputEvent::Lineage(..) | OutputEvent::Lost(_) => Vec::new(),
         }
     }
 
-    fn gap(&self, line: &GapLine) -> Vec<Alert> {
-        self.alerts(
-            &[&UNSEEN],
-            line.exec_id,
-            line.tgid,
-            (line.envelope.ts_boot_ns, line.envelope.ts_wall_ms),
-        )
-    }
-
-    fn namespace(&mut self, line: &NamespaceLine, class: Class) -> Vec<&'static Rule> {
-        let changed = |slot: &str| line.ns.changed.contains(slot);
-        let joined = matches!(class, Class::JoinHost | Class::JoinOther);
-        let made = matches!(class, Class::Create | Class::Nested);
-        let target = line.op.target.as_ref();
-        let of_init =
-            target.is_some_and(|target| target.source == "pidfd" && target.pid == Some(1));
-        let level = line.ns.user.as_ref().map_or(0, |user| user.level);
+    fn namespace(&mut self, event: &NamespaceEvent) -> Vec<&'static Rule> {
+        let changed = |slot| event.ns.changed.contains(slot);
+        let (op, class) = (&event.op, event.class);
+        let target = op.target.as_ref();
+        let is_init =
+            target.is_some_and(|target| target.source == Source::Pidfd && target.pid == Some(1));
+        let level = event.ns.user.as_ref().map_or(0, |user| user.level);
+        let created = class.is_creation();
         let fires = [
             (&JOIN_HOST, class == Class::JoinHost),
-            (&PIDFD_INIT, joined && of_init),
+            (&PIDFD_INIT, class.is_join() && is_init),
             (
                 &JOIN_CONTAINER,
-                line.passage.crossed == Some(Crossed::Between),
+                event.crossing.boundary == Some(Boundary::Lateral),
             ),
             (
                 &COMPAT_CALL,
-                line.op.abi == "compat" && line.op.syscall != "unseen",
+                op.abi == Abi::Compat && op.syscall != Syscall::Unseen,
             ),
-            (&DENIED_THEN, self.was_refused_before(line, class)),
+            (&DENIED_THEN, self.succeeds_after_burst(event)),
             (
                 &USER_AND_NET,
-                made && changed("user") && changed("net") && line.actor.uid != 0,
+                created && changed(Slot::User) && changed(Slot::Net) && event.actor.uid != 0,
             ),
-            (&NESTED, made && level > DEEP),
+            (&NESTED, created && level > MAX_DEPTH),
             (
                 &FALSE_NAME,
-                line.actor.comm == "nsexec" && line.actor.nsexec.is_none(),
+                event.actor.comm == "nsexec" && event.actor.nsexec.is_none(),
             ),
-            (&TIME, made && changed("time_for_children")),
+            (&TIME, created && changed(Slot::TimeForChildren)),
         ];
         fires
             .into_iter()
@@ -250,65 +216,40 @@ impl Rules {
             .collect()
     }
 
-    fn was_refused_before(&mut self, line: &NamespaceLine, class: Class) -> bool {
-        let (id, now) = (line.actor.exec_id, line.envelope.ts_boot_ns);
-        if line.op.syscall != "setns" {
+    /// Whether a setns succeeds after a burst of refused ones.
+    fn succeeds_after_burst(&mut self, event: &NamespaceEvent) -> bool {
+        let (process, now) = (event.actor.exec_id, event.envelope.ts_boot_ns);
+        let is_recent = |time: &u64| now.saturating_sub(*time) < BURST_NS;
+        if event.op.syscall != Syscall::Setns {
             return false;
         }
-        match class {
-            Class::Denied => {
-                if self.refused.len() >= MOST && !self.refused.contains_key(&id) {
-                    // Those whose time is over have made room, or there is none.
-                    self.refused.retain(|_, times| {
-                        times
-                            .back()
-                            .is_some_and(|last| now.saturating_sub(*last) < BURST_NS)
-                    });
-                    if self.refused.len() >= MOST {
-                        return false;
-                    }
-                }
-                let times = self.refused.entry(id).or_default();
-                times.push_back(now);
-                if times.len() > BURST {
-                    times.pop_front();
-                }
-                false
-            }
-            Class::JoinHost | Class::JoinOther => {
-                let times = self.refused.remove(&id).unwrap_or_default();
-                let recent = times
-                    .iter()
-                    .filter(|time| now.saturating_sub(**time) < BURST_NS);
-                recent.count() >= BURST
-            }
-            _ => false,
+        if event.class.is_join() {
+            let times = self.refusals.remove(&process).unwrap_or_default();
+            return times.iter().filter(|time| is_recent(time)).count() >= BURST;
         }
+        if event.class == Class::Denied {
+            if self.refusals.len() >= MAX_PROCESSES && !self.refusals.contains_key(&process) {
+                // Expired ones make room, or there is none.
+                self.refusals
+                    .retain(|_, times| times.back().is_some_and(is_recent));
+                if self.refusals.len() >= MAX_PROCESSES {
+                    return false;
+                }
+            }
+            let times = self.refusals.entry(process).or_default();
+            times.push_back(now);
+            if times.len() > BURST {
+                times.pop_front();
+            }
+        }
+        false
     }
 
-    fn alerts(
-        &self,
-        fired: &[&'static Rule],
-        exec_id: ExecId,
-        tgid: u32,
-        at: (u64, i64),
-    ) -> Vec<Alert> {
-        let on = fired.iter().filter(|rule| self.on.contains(rule));
-        on.map(|rule| Alert {
-            kind: "alert",
-            ts_boot_ns: at.0,
-            ts_wall_ms: at.1,
-            rule: rule.name,
-            severity: rule.severity,
-            mitre: rule.mitre,
-            about: rule.about,
-            exec_id,
-            tgid,
-        })
-        .collect()
+    fn alerts(&self, fired: &[&'static Rule], process: ProcessId, time: Time) -> Vec<Alert> {
+        let on = fired.iter().filter(|rule| self.enabled.contains(rule));
+        on.map(|rule| rule.alert(process, time)).collect()
     }
 }
 
 #[cfg(test)]
-#[path = "rules_tests.rs"]
 mod tests;

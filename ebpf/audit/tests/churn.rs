@@ -9,7 +9,7 @@ mod support;
 
 use std::collections::HashSet;
 
-use nsexec_audit::probes::Sizes;
+use nsexec_audit::loader::probes::Sizes;
 use nsexec_audit_abi::code::Hook;
 
 use support::driver::{Driver, count};

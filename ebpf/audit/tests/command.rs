@@ -8,8 +8,8 @@ use std::process::{Command, Stdio};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use nsexec_audit::config::Backend;
 use nsexec_audit::priority;
-use nsexec_audit::programs::Backend;
 use serde_json::Value;
 
 use support::{Sleeper, inum, leave_out, object};

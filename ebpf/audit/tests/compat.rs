@@ -13,7 +13,7 @@ mod support;
 use std::os::unix::process::ExitStatusExt as _;
 
 use nix::libc::SIGSEGV;
-use nsexec_audit::programs::Backend;
+use nsexec_audit::config::Backend;
 use nsexec_audit_abi::Event;
 use nsexec_audit_abi::code::Abi;
 
@@ -105,7 +105,7 @@ fn a_32_bit_call_is_seen_or_is_a_gap_of_exactly_its_slots() {
             }
             (Backend::Tracepoint, [gap], []) => {
                 assert_eq!(gap.ns.changed.names().collect::<Vec<_>>(), [*name], "{how}");
-                assert_eq!(gap.found_at, *how, "{name}");
+                assert_eq!(gap.found_at.name(), *how, "{name}");
             }
             other => panic!("{call} {name} {how}: {other:?}"),
         }

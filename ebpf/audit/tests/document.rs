@@ -1,8 +1,8 @@
 //! docs/audit.md, held to the code: rules, classes and options.
 #![allow(clippy::unwrap_used, reason = "in a test, a panic is how it fails")]
 
-use nsexec_audit::arguments::FLAGS;
-use nsexec_audit::judge::Class;
+use nsexec_audit::cli::options::FLAGS;
+use nsexec_audit::model::event::Class;
 use nsexec_audit::rules::RULES;
 
 const DOCUMENT: &str = include_str!("../../../docs/audit.md");
@@ -36,7 +36,8 @@ fn the_rules_are_those_of_the_document() {
 
 #[test]
 fn the_classes_are_those_of_the_document() {
-    let classes = Class::ALL.map(|class| [class.name(), class.kind()]);
+    let classes = Class::ALL.iter().map(|class| [class.name(), class.kind()]);
+    let classes: Vec<_> = classes.collect();
     assert_eq!(table("| class | kind | when |", 2), classes);
 }
 

@@ -9,8 +9,8 @@ use std::process::{Command, Stdio};
 use nix::errno::Errno;
 use nix::sched::{CloneFlags, setns, unshare};
 use nsexec_audit_abi::Event;
-use nsexec_audit_abi::code::{Abi, Hook, Notes, Source, Syscall};
-use nsexec_audit_abi::parts::{Kin, SLOT_NAMES, Vector};
+use nsexec_audit_abi::code::{Abi, EventFlags, Hook, Source, Syscall};
+use nsexec_audit_abi::parts::{NamespaceSet, SLOT_NAMES, TaskId};
 
 use support::{Sleeper, Watched, changed, has, inum, kernel, own_tid, slot};
 
@@ -18,7 +18,7 @@ const NEWUTS: u64 = 0x0400_0000;
 
 /// Every slot, as the links of /proc/PID/ns have it.
 #[track_caller]
-fn is_in(vector: &Vector, of: &str) {
+fn is_in(vector: &NamespaceSet, of: &str) {
     for (name, found) in SLOT_NAMES.iter().zip(vector.inum) {
         assert_eq!(found, inum(of, name), "{name}");
     }
@@ -42,7 +42,7 @@ fn a_join_has_its_target_and_both_vectors() {
     assert_eq!(event.call.syscall, Syscall::Setns);
     assert_eq!(event.call.abi, Abi::Native);
     assert_eq!((event.call.ret, event.call.flags), (0, NEWUTS));
-    assert_eq!(event.call.notes, Notes::NONE);
+    assert_eq!(event.call.notes, EventFlags::NONE);
     assert!(event.call.fd > 2);
     let joined = event.call.target;
     assert_eq!(joined.source, Source::Nsfs);
@@ -52,7 +52,7 @@ fn a_join_has_its_target_and_both_vectors() {
     assert_eq!(changed(&event), ["uts"]);
     assert_eq!(event.after.inum[slot("uts")], joined.inum);
     assert_eq!(event.after.id[slot("uts")], joined.id);
-    assert_eq!(event.child, Kin::NONE);
+    assert_eq!(event.child, TaskId::NONE);
     // Who it was.
     let actor = event.actor;
     assert_eq!((actor.tgid, actor.ns_tgid), (nsenter.id(), nsenter.id()));
@@ -189,7 +189,10 @@ fn clones_are_seen_whether_they_succeed_or_not() {
     };
     assert_eq!(made.header.hook, Hook::TaskNewtask);
     assert_eq!(made.call.syscall, Syscall::Clone3);
-    assert_eq!((made.call.flags, made.call.notes), (NEWUTS, Notes::NONE));
+    assert_eq!(
+        (made.call.flags, made.call.notes),
+        (NEWUTS, EventFlags::NONE)
+    );
     assert_eq!(made.call.ret, i64::from(made.child.tid));
     assert_eq!(changed(&made), ["uts"]);
     assert!(made.child.tid != perl && made.child.start_ns > made.actor.start_ns);
@@ -198,12 +201,12 @@ fn clones_are_seen_whether_they_succeed_or_not() {
     assert_eq!(refused.call.syscall, Syscall::Clone3);
     assert_eq!(refused.call.flags, 0x0002_0200);
     assert_eq!(refused.call.ret, -i64::from(nix::libc::EINVAL));
-    assert_eq!(refused.call.notes, Notes::FLAGS_RACY);
-    assert_eq!(refused.child, Kin::NONE);
+    assert_eq!(refused.call.notes, EventFlags::FLAGS_RACY);
+    assert_eq!(refused.child, TaskId::NONE);
     assert_eq!(changed(&refused), [""; 0]);
 
     assert_eq!(unread.call.ret, -i64::from(nix::libc::EFAULT));
-    assert!(unread.call.notes.has(Notes::FLAGS_UNREAD));
+    assert!(unread.call.notes.has(EventFlags::FLAGS_UNREAD));
 
     assert_eq!(cloned.header.hook, Hook::TaskNewtask);
     assert_eq!(cloned.call.syscall, Syscall::Clone);
@@ -277,7 +280,7 @@ fn a_life_is_told_from_fork_to_exit() {
     assert_eq!(exec.arguments.get(), b"/bin/sh\0-c\0exit 3\0a b\0\0");
     assert!(!exec.path.cut.get() && !exec.arguments.cut.get());
     assert_eq!(exec.old_tid, pid);
-    for vector in [&fork.vector, &exec.vector, &exit.vector] {
+    for vector in [&fork.namespaces, &exec.namespaces, &exit.namespaces] {
         is_in(vector, "self");
     }
     for start in [exec.actor.start_ns, exit.actor.start_ns] {
@@ -329,9 +332,9 @@ fn a_snapshot_has_every_thread_and_its_namespaces() {
     let own = find(own_tid());
     assert_eq!(own.task.tgid, std::process::id());
     assert!(own.task.start_ns >= own.task.leader_start_ns);
-    is_in(&own.vector, "self");
+    is_in(&own.namespaces, "self");
     let sleeping = find(target.pid());
-    is_in(&sleeping.vector, &target.pid().to_string());
+    is_in(&sleeping.namespaces, &target.pid().to_string());
     assert_eq!(sleeping.parent.tgid, std::process::id());
     // kthreadd, the first of the kernel's own.
     let kernel = find(2);

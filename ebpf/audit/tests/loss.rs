@@ -10,8 +10,10 @@ use std::time::{Duration, Instant};
 use nix::sched::{CloneFlags, setns, unshare};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use nsexec_audit::probes::Sizes;
-use nsexec_audit::story::{Story, Told};
+use nsexec_audit::enrich::enricher::Enricher;
+use nsexec_audit::ingest::reader::EventSink as _;
+use nsexec_audit::loader::probes::Sizes;
+use nsexec_audit::model::event::{OutputEvent, Ring};
 use nsexec_audit_abi::Event;
 use serde_json::Value;
 
@@ -244,9 +246,9 @@ fn a_change_that_was_lost_is_found_at_the_next_sign_of_its_task() {
     let Some(mut watched) = Watched::with(test, sizes) else {
         return;
     };
-    let mut story = Story::begin(Vec::new()).unwrap();
+    let mut enricher = Enricher::start(Vec::new()).unwrap();
     let tasks = watched.probes.snapshot().unwrap();
-    story.know(&tasks);
+    enricher.load_snapshot(&tasks);
     for round in 0..50 {
         let next = if round % 2 == 0 {
             Next::Exit
@@ -265,15 +267,15 @@ fn a_change_that_was_lost_is_found_at_the_next_sign_of_its_task() {
             if let Event::Namespace(record) = &event {
                 assert_ne!(record.actor.tid, tid, "it was not lost");
             }
-            story.push(event);
+            enricher.push(event);
         }
         let positions = watched.probes.positions().unwrap();
-        while story.tell(None, |one| told.push(one)) {}
-        told.extend(story.lost_until(&positions));
+        while enricher.emit_next(None, |one| told.push(one)) {}
+        told.extend(enricher.losses_until(&positions));
         let lost: u64 = told
             .iter()
             .map(|told| match told {
-                Told::Lost(line) if line.ring == "namespaces" => line.count,
+                OutputEvent::Lost(line) if line.ring == Ring::Namespaces => line.count,
                 _ => 0,
             })
             .sum();
@@ -282,8 +284,8 @@ fn a_change_that_was_lost_is_found_at_the_next_sign_of_its_task() {
         let gaps: Vec<_> = told
             .iter()
             .filter_map(|told| match told {
-                Told::Gap(line) if line.tid == tid => {
-                    Some((line.found_at, line.ns.changed.names().collect()))
+                OutputEvent::Gap(line) if line.tid == tid => {
+                    Some((line.found_at.name(), line.ns.changed.names().collect()))
                 }
                 _ => None,
             })

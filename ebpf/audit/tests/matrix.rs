@@ -11,11 +11,13 @@ mod support;
 use std::fmt;
 
 use nix::errno::Errno;
-use nsexec_audit::judge::{self, Class, Host};
-use nsexec_audit::probes::Sizes;
+use nsexec_audit::enrich::classify::classify;
+use nsexec_audit::loader::probes::Sizes;
+use nsexec_audit::model::event::Class;
+use nsexec_audit::model::namespaces::HostNamespaces;
 use nsexec_audit_abi::Event;
-use nsexec_audit_abi::code::{Abi, Hook, Notes, Source, Syscall};
-use nsexec_audit_abi::parts::{Kin, Target};
+use nsexec_audit_abi::code::{Abi, EventFlags, Hook, Source, Syscall};
+use nsexec_audit_abi::parts::{Target, TaskId};
 use nsexec_audit_abi::record::Namespace;
 
 use support::driver::{Driver, Said, errno};
@@ -227,11 +229,11 @@ impl Cell {
         }
     }
 
-    fn notes(&self) -> Notes {
+    fn notes(&self) -> EventFlags {
         if self.call.hook(self.outcome) == Hook::Clone3Exit {
-            Notes::FLAGS_RACY
+            EventFlags::FLAGS_RACY
         } else {
-            Notes::NONE
+            EventFlags::NONE
         }
     }
 
@@ -252,7 +254,7 @@ impl Cell {
     }
 
     /// Holds the event to what the driver found.
-    fn check(&self, record: &Namespace, said: &Said, host: &Host) {
+    fn check(&self, record: &Namespace, said: &Said, host: &HostNamespaces) {
         let (result, after) = said.call();
         assert_eq!(errno(result), self.error(), "{self}");
         assert_eq!(record.header.hook, self.call.hook(self.outcome), "{self}");
@@ -284,7 +286,7 @@ impl Cell {
         assert_eq!(record.before, said.before, "{self}");
         assert_eq!(record.after, after, "{self}");
         assert_eq!(changed(record), self.changes(), "{self}");
-        assert_eq!(judge::class(record, host), self.class(), "{self}");
+        assert_eq!(classify(record, host), self.class(), "{self}");
         let actor = record.actor;
         assert_eq!((actor.tid, actor.tgid), (said.tid, said.tid), "{self}");
         let uid = if self.who() == "root" { 0 } else { 65534 };
@@ -295,7 +297,7 @@ impl Cell {
             assert_eq!(child.tid, child.tgid, "{self}");
             assert!(child.start_ns > actor.start_ns, "{self}");
         } else {
-            assert_eq!(record.child, Kin::NONE, "{self}");
+            assert_eq!(record.child, TaskId::NONE, "{self}");
         }
     }
 }
@@ -311,7 +313,7 @@ fn every_call_is_told_as_the_kernel_took_it() {
     };
     let tasks = watched.probes.snapshot().unwrap();
     let host = tasks.iter().find(|task| task.task.tgid == 2).unwrap();
-    let host = Host::of(&host.vector);
+    let host = HostNamespaces::of(&host.namespaces);
     let (mut seen, mut cannot, mut drivers) = (0, 0, Vec::new());
     for call in CALLS {
         for (name, flag) in TYPES {

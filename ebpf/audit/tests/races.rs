@@ -10,8 +10,8 @@ mod support;
 
 use std::collections::HashSet;
 
-use nsexec_audit::probes::Sizes;
-use nsexec_audit::record;
+use nsexec_audit::loader::probes::Sizes;
+use nsexec_audit::model::operation::Operation;
 use nsexec_audit_abi::code::{Abi, Hook, Source, Syscall};
 use nsexec_audit_abi::parts::{SLOT_NAMES, Target};
 
@@ -145,7 +145,7 @@ fn a_join_is_told_with_what_was_joined() {
         let target = record.call.target;
         assert_eq!(target.source, Source::Nsfs);
         assert_ne!(target, Target::NONE);
-        assert!(record::op(record).target.unwrap().racy);
+        assert!(Operation::of(record).target.unwrap().racy);
         wrong += usize::from((target.inum, target.id) != real);
     }
     assert_eq!(joined.len(), 2);

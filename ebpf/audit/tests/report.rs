@@ -160,8 +160,8 @@ fn what_is_no_line_is_named_by_its_place() {
     let directory = Directory::new("refused");
     let events = directory.file("events");
     for (text, said) in [
-        ("{\"kind\":\"more\"}\n", "events:1: no line is of kind more"),
-        ("\n", "events:1: it is no line of --format json"),
+        ("{\"kind\":\"more\"}\n", "events:1: unknown kind more"),
+        ("\n", "events:1: not a line of --format json"),
         ("", "events: there is no line"),
     ] {
         fs::write(&events, text).unwrap();

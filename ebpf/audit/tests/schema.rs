@@ -9,8 +9,8 @@ use std::collections::BTreeSet;
 use std::process::Command;
 
 use json_schema::wrong;
-use nsexec_audit::account::Why;
-use nsexec_audit::record::MissedLine;
+use nsexec_audit::model::event::{MissReason, MissedEvent, Time};
+use nsexec_audit::output::event_json::{self, Line};
 use serde_json::{Value, json};
 
 use support::cgroup::Cgroup;
@@ -106,6 +106,70 @@ fn lines_with_a_container_are_what_the_schema_says() {
     assert_eq!(of_kind("ns_create")["actor"]["container"], container);
 }
 
+/// The schema that is shipped is the one of the types that are written and read.
+#[test]
+fn the_schema_is_generated_from_the_types() {
+    let generated = serde_json::to_string_pretty(&event_json::schema()).unwrap();
+    assert!(
+        generated == SCHEMA.trim_end(),
+        "cargo run -p nsexec-audit --example schema >docs/audit-event.schema.json"
+    );
+}
+
+/// The checker knows every word that the schema uses: it would take others for nothing.
+#[test]
+fn the_schema_uses_what_is_checked() {
+    fn words(schema: &Value, are_names: bool, all: &mut BTreeSet<String>) {
+        match schema {
+            Value::Object(members) => {
+                for (name, member) in members {
+                    if !are_names {
+                        all.insert(name.clone());
+                    }
+                    let inner = !are_names && (name == "properties" || name == "$defs");
+                    words(member, inner, all);
+                }
+            }
+            Value::Array(items) => items.iter().for_each(|item| words(item, false, all)),
+            _ => {}
+        }
+    }
+    let mut all = BTreeSet::new();
+    words(&serde_json::from_str(SCHEMA).unwrap(), false, &mut all);
+    // Notes for readers, and bounds that the types have.
+    let unchecked = [
+        "$schema",
+        "title",
+        "description",
+        "default",
+        "format",
+        "minimum",
+        "maximum",
+        "minItems",
+        "maxItems",
+    ];
+    let checked = [
+        "$defs",
+        "$ref",
+        "additionalProperties",
+        "const",
+        "enum",
+        "items",
+        "oneOf",
+        "prefixItems",
+        "properties",
+        "required",
+        "type",
+    ];
+    for word in all {
+        let word = word.as_str();
+        assert!(
+            checked.contains(&word) || unchecked.contains(&word),
+            "{word}"
+        );
+    }
+}
+
 /// The checker itself refuses.
 #[test]
 fn what_the_schema_does_not_have_is_found() {
@@ -114,24 +178,30 @@ fn what_the_schema_does_not_have_is_found() {
         "kind": "lost", "ts_boot_ns": 1, "ts_wall_ms": 1, "cpu": 0, "cpu_seq": 0,
         "lost_before": 1, "backend": "x", "ring": "lineage", "count": 1, "chain": "0",
     });
-    let of = |value: &Value| wrong(&schema, &schema["$defs"]["lost"], value, "line");
+    let of_kind = |kind: &str| {
+        let mut all = schema["oneOf"].as_array().unwrap().iter();
+        all.find(|one| one["properties"]["kind"]["const"] == kind)
+            .unwrap()
+    };
+    let of = |value: &Value| wrong(&schema, of_kind("lost"), value, "line");
     assert_eq!(of(&lost), None);
     for (name, value) in [("ring", "other"), ("more", "x"), ("count", "1")] {
         let mut changed = lost.clone();
         changed[name] = value.into();
         assert!(of(&changed).is_some(), "{name}");
     }
-    let missed = serde_json::to_value(MissedLine {
-        kind: "missed",
-        ts_boot_ns: 1,
-        ts_wall_ms: 1,
-        backend: "sys_enter_setns",
-        why: Why::Recursion.name(),
+    let missed = serde_json::to_value(Line::Missed(MissedEvent {
+        time: Time {
+            ts_boot_ns: 1,
+            ts_wall_ms: 1,
+        },
+        backend: "x".into(),
+        why: MissReason::Recursion,
         count: 1,
-    });
+    }));
     let mut missed = missed.unwrap();
     missed["chain"] = "0".into();
-    let of_missed = |value: &Value| wrong(&schema, &schema["$defs"]["missed"], value, "line");
+    let of_missed = |value: &Value| wrong(&schema, of_kind("missed"), value, "line");
     assert_eq!(of_missed(&missed), None);
     missed["why"] = "other".into();
     assert!(of_missed(&missed).is_some());

@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 use aya::programs::loaded_programs;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use nsexec_audit::probes::Sizes;
+use nsexec_audit::loader::probes::Sizes;
 use serde_json::Value;
 
 use support::driver::{Driver, count};
@@ -142,7 +142,7 @@ fn an_auditor_that_is_killed_leaves_nothing_and_the_next_begins_anew() {
 
 /// What one processor had for one ring, as it was told.
 #[derive(Debug, Default)]
-struct Told {
+struct OutputEvent {
     sequences: HashSet<u64>,
     /// By lines that said so.
     said: u64,
@@ -217,7 +217,7 @@ fn what_a_stopped_auditor_does_not_read_it_says_it_has_lost() {
         .map(|line| serde_json::from_str(line).unwrap())
         .collect();
     let number = |value: &Value| value.as_u64().unwrap();
-    let mut told: BTreeMap<(&str, usize), Told> = BTreeMap::new();
+    let mut told: BTreeMap<(&str, usize), OutputEvent> = BTreeMap::new();
     let mut written: BTreeMap<&str, u64> = BTreeMap::new();
     for line in &lines {
         let (kind, hook) = (line["kind"].as_str().unwrap(), line["backend"].as_str());

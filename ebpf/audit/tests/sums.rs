@@ -5,7 +5,7 @@ mod support;
 
 use nix::sched::{CloneFlags, CpuSet, sched_getcpu, sched_setaffinity, setns};
 use nix::unistd::Pid;
-use nsexec_audit::probes::{Probes, Sizes};
+use nsexec_audit::loader::probes::{Probes, Sizes};
 use nsexec_audit_abi::code::{Hook, Kind};
 
 use support::sums::sums_agree;
@@ -93,7 +93,7 @@ fn the_kernel_refuses_a_wrong_offset() {
     let Some(object) = support::object(test) else {
         return;
     };
-    let right = nsexec_audit::probes::running_kernel().unwrap();
+    let right = nsexec_audit::loader::probes::running_kernel().unwrap();
     // Half of a member and of the next; pointers to something else.
     for (global, more) in [
         ("NS_INUM", 2),
@@ -119,7 +119,7 @@ fn an_offset_that_the_kernel_takes_is_found_out() {
     let Some(object) = support::object(test) else {
         return;
     };
-    let right = nsexec_audit::probes::running_kernel().unwrap();
+    let right = nsexec_audit::loader::probes::running_kernel().unwrap();
     // Neighbours of the same size, and what is reached without types.
     for (global, more, found) in [
         ("TASK_TGID", 4, "tgid"),

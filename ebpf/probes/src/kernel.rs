@@ -114,19 +114,19 @@ impl Beginning {
 
 /// How an object is read.
 #[derive(Clone, Copy)]
-pub(crate) enum By {
+pub(crate) enum Access {
     /// The verifier knows its type.
-    Type,
+    Typed,
     /// It does not, or would take long for it: see [`current`](crate::task::current).
-    Copy,
+    ProbeRead,
 }
 
-impl By {
+impl Access {
     #[inline(always)]
     pub(crate) fn pointer(self, object: Object, offset: &Global<u32>) -> Object {
         match self {
-            Self::Type => load(object, offset),
-            Self::Copy => copy_pointer(object, offset),
+            Self::Typed => load(object, offset),
+            Self::ProbeRead => copy_pointer(object, offset),
         }
     }
 
@@ -138,8 +138,8 @@ impl By {
     #[inline(always)]
     pub(crate) fn value_at<T: Copy>(self, place: Object) -> T {
         match self {
-            Self::Type => load_at(place),
-            Self::Copy => copy(place),
+            Self::Typed => load_at(place),
+            Self::ProbeRead => copy(place),
         }
     }
 }

@@ -1,52 +1,97 @@
 //! The ten namespaces of a task.
 
 use aya_ebpf::Global;
+use nsexec_audit_abi::code::Slot;
 use nsexec_audit_abi::field::Reserved;
-use nsexec_audit_abi::parts::{UserNamespace, Vector};
+use nsexec_audit_abi::parts::{NamespaceSet, UserNamespace};
 
-use crate::kernel::{By, Object, at, copy, copy_pointer, has, load_in};
+use crate::kernel::{Access, Object, at, copy, copy_pointer, has, load_in};
 use crate::offsets::*;
-use crate::task::Places;
+
+/// The pointers that a task's namespaces are read through.
+#[derive(Clone, Copy)]
+pub(crate) struct NamespacePtrs {
+    pub(crate) cred: Object,
+    pub(crate) nsproxy: Object,
+    pub(crate) pid: Object,
+    pub(crate) access: Access,
+}
+
+impl NamespacePtrs {
+    #[inline(always)]
+    pub(crate) fn of(task: Object, access: Access) -> Self {
+        Self {
+            cred: access.pointer(task, &TASK_CRED),
+            nsproxy: access.pointer(task, &TASK_NSPROXY),
+            pid: access.pointer(task, &TASK_THREAD_PID),
+            access,
+        }
+    }
+}
 
 /// Fills in the namespaces of a task.
 ///
 /// # Safety
 /// `out` can be written.
 #[inline(always)]
-pub(crate) unsafe fn read(task: &Places, out: *mut Vector) {
-    let by = task.by;
-    let of = |member| by.pointer(task.nsproxy, member);
-    let user = by.pointer(task.cred, &CRED_USER_NS);
-    // SAFETY: the caller's, and every index is below SLOTS.
+pub(crate) unsafe fn read(task: &NamespacePtrs, out: *mut NamespaceSet) {
+    let access = task.access;
+    let of = |member| access.pointer(task.nsproxy, member);
+    let user = access.pointer(task.cred, &CRED_USER_NS);
+    // SAFETY: the caller's.
     unsafe {
-        put(by, out, 0, of(&NSPROXY_CGROUP_NS), &CGROUP_NS);
-        put(by, out, 1, of(&NSPROXY_IPC_NS), &IPC_NS);
-        put(by, out, 2, of(&NSPROXY_MNT_NS), &MNT_NS);
-        put(by, out, 3, of(&NSPROXY_NET_NS), &NET_NS);
-        put_pid(by, out, 4, task.pid);
-        put(by, out, 5, of(&NSPROXY_PID_NS_FOR_CHILDREN), &PID_NS);
-        put(by, out, 6, of(&NSPROXY_TIME_NS), &TIME_NS);
-        put(by, out, 7, of(&NSPROXY_TIME_NS_FOR_CHILDREN), &TIME_NS);
-        put(by, out, 8, user, &USER_NS);
-        put(by, out, 9, of(&NSPROXY_UTS_NS), &UTS_NS);
+        put(
+            access,
+            out,
+            Slot::Cgroup,
+            of(&NSPROXY_CGROUP_NS),
+            &CGROUP_NS,
+        );
+        put(access, out, Slot::Ipc, of(&NSPROXY_IPC_NS), &IPC_NS);
+        put(access, out, Slot::Mnt, of(&NSPROXY_MNT_NS), &MNT_NS);
+        put(access, out, Slot::Net, of(&NSPROXY_NET_NS), &NET_NS);
+        put_pid(access, out, Slot::Pid, task.pid);
+        put(
+            access,
+            out,
+            Slot::PidForChildren,
+            of(&NSPROXY_PID_NS_FOR_CHILDREN),
+            &PID_NS,
+        );
+        put(access, out, Slot::Time, of(&NSPROXY_TIME_NS), &TIME_NS);
+        put(
+            access,
+            out,
+            Slot::TimeForChildren,
+            of(&NSPROXY_TIME_NS_FOR_CHILDREN),
+            &TIME_NS,
+        );
+        put(access, out, Slot::User, user, &USER_NS);
+        put(access, out, Slot::Uts, of(&NSPROXY_UTS_NS), &UTS_NS);
     }
 }
 
 /// # Safety
-/// `out` can be written, and has a slot `index`.
+/// `out` can be written.
 #[inline(always)]
-unsafe fn put(by: By, out: *mut Vector, index: usize, namespace: Object, common: &Global<u32>) {
+unsafe fn put(
+    access: Access,
+    out: *mut NamespaceSet,
+    slot: Slot,
+    namespace: Object,
+    common: &Global<u32>,
+) {
     let common = at(namespace, common);
     let id = if has(&NS_ID) {
-        by.value(common, &NS_ID)
+        access.value(common, &NS_ID)
     } else {
         0
     };
-    let inum = by.value(common, &NS_INUM);
+    let inum = access.value(common, &NS_INUM);
     // SAFETY: the caller's.
     unsafe {
-        (&raw mut (*out).id[index]).write(id);
-        (&raw mut (*out).inum[index]).write(inum);
+        (&raw mut (*out).id[slot.index()]).write(id);
+        (&raw mut (*out).inum[slot.index()]).write(inum);
     }
 }
 
@@ -56,16 +101,16 @@ unsafe fn put(by: By, out: *mut Vector, index: usize, namespace: Object, common:
 /// # Safety
 /// As [`put`].
 #[inline(always)]
-unsafe fn put_pid(by: By, out: *mut Vector, index: usize, pid: Object) {
-    let level: u32 = by.value(pid, &PID_LEVEL);
+unsafe fn put_pid(access: Access, out: *mut NamespaceSet, slot: Slot, pid: Object) {
+    let level: u32 = access.value(pid, &PID_LEVEL);
     // SAFETY: the caller's.
     unsafe {
-        if let (By::Type, 0) = (by, level) {
+        if let (Access::Typed, 0) = (access, level) {
             let namespace = load_in(pid, &PID_NUMBERS, &UPID_NS);
-            put(by, out, index, namespace, &PID_NS);
+            put(access, out, slot, namespace, &PID_NS);
         } else {
             let namespace = copy_pointer(innermost(pid, level), &UPID_NS);
-            put(By::Copy, out, index, namespace, &PID_NS);
+            put(Access::ProbeRead, out, slot, namespace, &PID_NS);
         }
     }
 }
@@ -83,9 +128,9 @@ fn innermost(pid: Object, level: u32) -> Object {
 
 /// The number of a task in its own pid namespace.
 #[inline(always)]
-pub(crate) fn number(by: By, pid: Object) -> u32 {
-    let level: u32 = by.value(pid, &PID_LEVEL);
-    if let (By::Type, 0) = (by, level) {
+pub(crate) fn number(access: Access, pid: Object) -> u32 {
+    let level: u32 = access.value(pid, &PID_LEVEL);
+    if let (Access::Typed, 0) = (access, level) {
         load_in(pid, &PID_NUMBERS, &UPID_NR)
     } else {
         copy(at(innermost(pid, level), &UPID_NR))
@@ -97,22 +142,22 @@ pub(crate) fn number(by: By, pid: Object) -> u32 {
 /// # Safety
 /// `out` can be written.
 #[inline(always)]
-pub(crate) unsafe fn read_user(task: &Places, out: *mut UserNamespace) {
-    let by = task.by;
-    let user = by.pointer(task.cred, &CRED_USER_NS);
-    let parent = by.pointer(user, &USER_NS_PARENT);
+pub(crate) unsafe fn read_user(task: &NamespacePtrs, out: *mut UserNamespace) {
+    let access = task.access;
+    let user = access.pointer(task.cred, &CRED_USER_NS);
+    let parent = access.pointer(user, &USER_NS_PARENT);
     let common = at(parent, &USER_NS);
     let parent_id = if has(&NS_ID) {
-        by.value(common, &NS_ID)
+        access.value(common, &NS_ID)
     } else {
         0
     };
     // SAFETY: the caller's.
     unsafe {
         (&raw mut (*out).parent_id).write(parent_id);
-        (&raw mut (*out).parent_inum).write(by.value(common, &NS_INUM));
-        (&raw mut (*out).owner).write(by.value(user, &USER_NS_OWNER));
-        (&raw mut (*out).level).write(by.value(user, &USER_NS_LEVEL));
+        (&raw mut (*out).parent_inum).write(access.value(common, &NS_INUM));
+        (&raw mut (*out).owner).write(access.value(user, &USER_NS_OWNER));
+        (&raw mut (*out).level).write(access.value(user, &USER_NS_LEVEL));
         (&raw mut (*out).reserved).write(Reserved::ZERO);
     }
 }

@@ -4,13 +4,14 @@ use core::ptr::{self, NonNull};
 
 use aya_ebpf::bindings::{BPF_F_NO_PREALLOC, BPF_LOCAL_STORAGE_GET_F_CREATE, bpf_map_type};
 use aya_ebpf::helpers::generated::{bpf_get_current_task_btf, bpf_task_storage_get};
-use nsexec_audit_abi::code::{Hook, Notes, Syscall};
+use nsexec_audit_abi::code::{EventFlags, Hook, Syscall};
 use nsexec_audit_abi::field::Reserved;
-use nsexec_audit_abi::parts::{Target, Vector};
+use nsexec_audit_abi::parts::{NamespaceSet, Target};
 use nsexec_audit_abi::record::Namespace;
 
-use crate::kernel::{By, Object};
-use crate::task::{Known, Places};
+use crate::kernel::{Access, Object};
+use crate::namespaces::NamespacePtrs;
+use crate::task::TaskPtrs;
 use crate::{namespaces, ring, target, task, words};
 
 /// How a call began.
@@ -20,8 +21,8 @@ pub(crate) struct Pending {
     pub(crate) flags: u64,
     pub(crate) target: Target,
     pub(crate) fd: i32,
-    pub(crate) notes: Notes,
-    pub(crate) before: Vector,
+    pub(crate) notes: EventFlags,
+    pub(crate) before: NamespaceSet,
     pub(crate) syscall: Syscall,
     under_way: bool,
     reserved: Reserved<6>,
@@ -86,7 +87,7 @@ pub(crate) fn forget(pending: NonNull<Pending>) {
 pub(crate) fn write(
     hook: Hook,
     syscall: Syscall,
-    current: &Known,
+    current: &TaskPtrs,
     parent: Object,
     pending: Option<NonNull<Pending>>,
     ret: i64,
@@ -107,7 +108,7 @@ pub(crate) fn write(
 #[inline(always)]
 unsafe fn fill(
     out: *mut Namespace,
-    current: &Known,
+    current: &TaskPtrs,
     parent: Object,
     pending: Option<NonNull<Pending>>,
     syscall: Syscall,
@@ -117,7 +118,7 @@ unsafe fn fill(
     // namespaces that are not known.
     unsafe {
         task::read(current, &raw mut (*out).actor);
-        task::read_kin(By::Type, parent, &raw mut (*out).parent);
+        task::read_id(Access::Typed, parent, &raw mut (*out).parent);
         words::zero(&raw mut (*out).child);
         let call = &raw mut (*out).call;
         words::zero(call);
@@ -133,14 +134,14 @@ unsafe fn fill(
             None => {
                 words::zero(&raw mut (*out).before);
                 (&raw mut (*call).fd).write(-1);
-                (&raw mut (*call).notes).write(Notes::BEGINNING_UNSEEN);
+                (&raw mut (*call).notes).write(EventFlags::BEGINNING_UNSEEN);
             }
         }
         (&raw mut (*call).ret).write(ret);
         (&raw mut (*call).syscall).write(syscall);
         (&raw mut (*call).abi).write(task::abi(current.task));
-        namespaces::read(&current.places, &raw mut (*out).after);
-        namespaces::read_user(&current.places, &raw mut (*out).user);
+        namespaces::read(&current.namespaces, &raw mut (*out).after);
+        namespaces::read_user(&current.namespaces, &raw mut (*out).user);
     }
 }
 
@@ -150,8 +151,8 @@ pub(crate) fn start(
     hook: Hook,
     syscall: Syscall,
     current: Object,
-    places: &Places,
-    (flags, notes): (u64, Notes),
+    namespaces: &NamespacePtrs,
+    (flags, notes): (u64, EventFlags),
     fd: Option<i32>,
 ) {
     let Some(pending) = own(BPF_LOCAL_STORAGE_GET_F_CREATE) else {
@@ -170,7 +171,7 @@ pub(crate) fn start(
         if let Some(fd) = fd {
             target::read(current, fd, &mut (*out).target);
         }
-        namespaces::read(places, &raw mut (*out).before);
+        namespaces::read(namespaces, &raw mut (*out).before);
         (&raw mut (*out).under_way).write(true);
     }
     ring::count(hook, ring::written);

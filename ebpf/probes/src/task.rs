@@ -3,10 +3,10 @@
 use aya_ebpf::helpers::generated::bpf_get_current_task_btf;
 use nsexec_audit_abi::code::Abi;
 use nsexec_audit_abi::field::{Bool, Reserved};
-use nsexec_audit_abi::parts::{Kin, Task, UNSET};
+use nsexec_audit_abi::parts::{Task, TaskId, UNSET};
 
-use crate::kernel::{By, Object, at, copy, copy_pointer, has, load, load_at};
-use crate::namespaces::number;
+use crate::kernel::{Access, Object, at, copy, copy_pointer, has, load, load_at};
+use crate::namespaces::{NamespacePtrs, number};
 use crate::offsets::*;
 
 /// The task that runs, as its processor's run queue has it.
@@ -28,62 +28,41 @@ pub(crate) fn current() -> Object {
     }
 }
 
-/// What a task points to that its namespaces are read from.
+/// The pointers that a task is described by.
 #[derive(Clone, Copy)]
-pub(crate) struct Places {
-    pub(crate) cred: Object,
-    pub(crate) nsproxy: Object,
-    pub(crate) pid: Object,
-    pub(crate) by: By,
-}
-
-impl Places {
-    #[inline(always)]
-    pub(crate) fn of(task: Object, by: By) -> Self {
-        Self {
-            cred: by.pointer(task, &TASK_CRED),
-            nsproxy: by.pointer(task, &TASK_NSPROXY),
-            pid: by.pointer(task, &TASK_THREAD_PID),
-            by,
-        }
-    }
-}
-
-/// The same, of what it is told by.
-#[derive(Clone, Copy)]
-pub(crate) struct Known {
+pub(crate) struct TaskPtrs {
     pub(crate) task: Object,
-    pub(crate) places: Places,
+    pub(crate) namespaces: NamespacePtrs,
     pub(crate) memory: Object,
 }
 
-impl Known {
+impl TaskPtrs {
     #[inline(always)]
     pub(crate) fn current() -> Self {
-        Self::new(current(), By::Type)
+        Self::new(current(), Access::Typed)
     }
 
     /// A task that the verifier trusts: what it points to is copied.
     #[inline(always)]
     pub(crate) fn trusted(task: Object) -> Self {
-        Self::new(task, By::Copy)
+        Self::new(task, Access::ProbeRead)
     }
 
     #[inline(always)]
-    fn new(task: Object, by: By) -> Self {
+    fn new(task: Object, access: Access) -> Self {
         Self {
             task,
-            places: Places::of(task, by),
-            memory: by.pointer(task, &TASK_MM),
+            namespaces: NamespacePtrs::of(task, access),
+            memory: access.pointer(task, &TASK_MM),
         }
     }
 }
 
 /// When the process of a task was made.
 #[inline(always)]
-fn leader_start(by: By, task: Object) -> u64 {
-    if by.value::<u32>(task, &TASK_PID) == by.value(task, &TASK_TGID) {
-        by.value(task, &TASK_START_BOOTTIME)
+fn leader_start(access: Access, task: Object) -> u64 {
+    if access.value::<u32>(task, &TASK_PID) == access.value(task, &TASK_TGID) {
+        access.value(task, &TASK_START_BOOTTIME)
     } else {
         let leader = copy_pointer(task, &TASK_GROUP_LEADER);
         copy(at(leader, &TASK_START_BOOTTIME))
@@ -92,11 +71,14 @@ fn leader_start(by: By, task: Object) -> u64 {
 
 /// A parent.
 #[inline(always)]
-pub(crate) fn parent(known: &Known) -> Object {
-    known.places.by.pointer(known.task, &TASK_REAL_PARENT)
+pub(crate) fn parent(ptrs: &TaskPtrs) -> Object {
+    ptrs
+        .namespaces
+        .access
+        .pointer(ptrs.task, &TASK_REAL_PARENT)
 }
 
-/// By which table of system calls it entered the kernel.
+/// Access which table of system calls it entered the kernel.
 #[inline(always)]
 pub(crate) fn abi(task: Object) -> Abi {
     if load::<u32>(task, &TASK_ENTRY) & COMPAT_MASK.load() == 0 {
@@ -107,32 +89,32 @@ pub(crate) fn abi(task: Object) -> Abi {
 }
 
 #[inline(always)]
-fn cgroup_id(known: &Known) -> u64 {
-    let by = known.places.by;
-    let set = by.pointer(known.task, &TASK_CGROUPS);
+fn cgroup_id(ptrs: &TaskPtrs) -> u64 {
+    let access = ptrs.namespaces.access;
+    let set = access.pointer(ptrs.task, &TASK_CGROUPS);
     let cgroup = if has(&CSS_SET_STATE) {
-        by.pointer(by.pointer(set, &CSS_SET_STATE), &CSS_CGROUP)
+        access.pointer(access.pointer(set, &CSS_SET_STATE), &CSS_CGROUP)
     } else {
-        by.pointer(set, &CSS_SET_DFL_CGRP)
+        access.pointer(set, &CSS_SET_DFL_CGRP)
     };
-    by.value(by.pointer(cgroup, &CGROUP_KN), &KERNFS_ID)
+    access.value(access.pointer(cgroup, &CGROUP_KN), &KERNFS_ID)
 }
 
 /// # Safety
 /// `out` can be written.
 #[inline(always)]
-pub(crate) unsafe fn read(known: &Known, out: *mut Task) {
-    let task = known.task;
-    let (cred, by) = (known.places.cred, known.places.by);
-    let file = by.pointer(known.memory, &MM_EXE_FILE);
-    let inode = by.pointer(file, &FILE_INODE);
-    let device = by.value(by.pointer(inode, &INODE_SB), &SB_DEV);
+pub(crate) unsafe fn read(ptrs: &TaskPtrs, out: *mut Task) {
+    let task = ptrs.task;
+    let (cred, access) = (ptrs.namespaces.cred, ptrs.namespaces.access);
+    let file = access.pointer(ptrs.memory, &MM_EXE_FILE);
+    let inode = access.pointer(file, &FILE_INODE);
+    let device = access.value(access.pointer(inode, &INODE_SB), &SB_DEV);
     // Two halves: before Linux 6.3 it is an array of them.
     let capabilities = at(cred, &CRED_CAP_EFFECTIVE);
-    let low: u32 = by.value_at(capabilities);
-    let high: u32 = by.value_at(capabilities.wrapping_add(4));
+    let low: u32 = access.value_at(capabilities);
+    let high: u32 = access.value_at(capabilities.wrapping_add(4));
     let cgroup_id = if has(&TASK_CGROUPS) && has(&KERNFS_ID) {
-        cgroup_id(known)
+        cgroup_id(ptrs)
     } else {
         0
     };
@@ -151,14 +133,14 @@ pub(crate) unsafe fn read(known: &Known, out: *mut Task) {
     } else {
         0
     };
-    let ns_tid = number(by, known.places.pid);
+    let ns_tid = number(access, ptrs.namespaces.pid);
     let (tgid, tid): (u32, u32) = (load(task, &TASK_TGID), load(task, &TASK_PID));
     let ns_tgid = if tgid == tid {
         ns_tid
     } else {
         let leader = copy_pointer(task, &TASK_GROUP_LEADER);
         let pid = copy_pointer(leader, &TASK_THREAD_PID);
-        number(By::Copy, pid)
+        number(Access::ProbeRead, pid)
     };
     // PFA_NO_NEW_PRIVS of linux/sched.h.
     let no_new_privs = load::<u64>(task, &TASK_ATOMIC_FLAGS) & 1 == 1;
@@ -167,18 +149,18 @@ pub(crate) unsafe fn read(known: &Known, out: *mut Task) {
     // SAFETY: the caller's; comm is 16 bytes, at a multiple of 8.
     unsafe {
         (&raw mut (*out).start_ns).write(load(task, &TASK_START_BOOTTIME));
-        (&raw mut (*out).leader_start_ns).write(leader_start(By::Type, task));
+        (&raw mut (*out).leader_start_ns).write(leader_start(Access::Typed, task));
         (&raw mut (*out).cgroup_id).write(cgroup_id);
-        (&raw mut (*out).exe_inode).write(by.value(inode, &INODE_INO));
+        (&raw mut (*out).exe_inode).write(access.value(inode, &INODE_INO));
         (&raw mut (*out).capabilities).write(u64::from(high) << 32 | u64::from(low));
         (&raw mut (*out).tgid).write(tgid);
         (&raw mut (*out).tid).write(tid);
         (&raw mut (*out).ns_tgid).write(ns_tgid);
         (&raw mut (*out).ns_tid).write(ns_tid);
-        (&raw mut (*out).uid).write(by.value(cred, &CRED_UID));
-        (&raw mut (*out).gid).write(by.value(cred, &CRED_GID));
-        (&raw mut (*out).euid).write(by.value(cred, &CRED_EUID));
-        (&raw mut (*out).egid).write(by.value(cred, &CRED_EGID));
+        (&raw mut (*out).uid).write(access.value(cred, &CRED_UID));
+        (&raw mut (*out).gid).write(access.value(cred, &CRED_GID));
+        (&raw mut (*out).euid).write(access.value(cred, &CRED_EUID));
+        (&raw mut (*out).egid).write(access.value(cred, &CRED_EGID));
         (&raw mut (*out).login_uid).write(login_uid);
         (&raw mut (*out).session).write(session);
         (&raw mut (*out).exe_device).write(device);
@@ -192,12 +174,12 @@ pub(crate) unsafe fn read(known: &Known, out: *mut Task) {
 /// # Safety
 /// `out` can be written.
 #[inline(always)]
-pub(crate) unsafe fn read_kin(by: By, task: Object, out: *mut Kin) {
+pub(crate) unsafe fn read_id(access: Access, task: Object, out: *mut TaskId) {
     // SAFETY: the caller's.
     unsafe {
-        (&raw mut (*out).start_ns).write(by.value(task, &TASK_START_BOOTTIME));
-        (&raw mut (*out).leader_start_ns).write(leader_start(by, task));
-        (&raw mut (*out).tgid).write(by.value(task, &TASK_TGID));
-        (&raw mut (*out).tid).write(by.value(task, &TASK_PID));
+        (&raw mut (*out).start_ns).write(access.value(task, &TASK_START_BOOTTIME));
+        (&raw mut (*out).leader_start_ns).write(leader_start(access, task));
+        (&raw mut (*out).tgid).write(access.value(task, &TASK_TGID));
+        (&raw mut (*out).tid).write(access.value(task, &TASK_PID));
     }
 }

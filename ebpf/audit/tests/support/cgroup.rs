@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use nsexec_audit::hierarchy::Hierarchy;
+use nsexec_audit::cgroup_hierarchy::Hierarchy;
 
 use super::leave_out;
 

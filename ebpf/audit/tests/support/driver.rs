@@ -10,7 +10,7 @@ use std::time::Duration;
 use nix::errno::Errno;
 use nsexec_audit_abi::code::Source;
 use nsexec_audit_abi::field::Reserved;
-use nsexec_audit_abi::parts::{SLOTS, Target, Vector};
+use nsexec_audit_abi::parts::{NamespaceSet, SLOTS, Target};
 
 use super::{Watched, leave_out};
 
@@ -145,10 +145,10 @@ pub struct Said {
     /// Of the process in whose namespaces the target of a join is.
     pub pid: u32,
     pub target: Target,
-    pub before: Vector,
+    pub before: NamespaceSet,
     /// What each call returned, at least 0 or -errno, and where it left the task, or
     /// the task that it made.
-    pub calls: Vec<(i64, Vector)>,
+    pub calls: Vec<(i64, NamespaceSet)>,
 }
 
 impl Said {
@@ -158,7 +158,7 @@ impl Said {
             tid: 0,
             pid: 0,
             target: Target::NONE,
-            before: Vector::NONE,
+            before: NamespaceSet::NONE,
             calls: Vec::new(),
         };
         let mut result = None;
@@ -180,7 +180,7 @@ impl Said {
 
     /// Of the only call.
     #[track_caller]
-    pub fn call(&self) -> (i64, Vector) {
+    pub fn call(&self) -> (i64, NamespaceSet) {
         let [call] = self.calls[..] else {
             panic!("{self:?}");
         };
@@ -207,8 +207,8 @@ fn target(text: &str) -> Target {
     }
 }
 
-fn vector(text: &str) -> Vector {
-    let mut vector = Vector::NONE;
+fn vector(text: &str) -> NamespaceSet {
+    let mut vector = NamespaceSet::NONE;
     let mut count = 0;
     for (at, slot) in text.split(' ').enumerate() {
         let (inum, id) = slot.split_once(':').unwrap();

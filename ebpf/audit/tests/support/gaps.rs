@@ -1,23 +1,24 @@
-//! Gaps, as the auditor tells them.
+//! Gaps, as the auditor reports them.
 
-use nsexec_audit::record::GapLine;
-use nsexec_audit::story::{Story, Told};
+use nsexec_audit::enrich::enricher::Enricher;
+use nsexec_audit::ingest::reader::EventSink as _;
+use nsexec_audit::model::event::{GapEvent, OutputEvent};
 use nsexec_audit_abi::Event;
 use nsexec_audit_abi::record::Snapshot;
 
 /// Every gap in what was seen since the tasks were these.
-pub fn gaps(tasks: &[Snapshot], seen: &[Event]) -> Vec<GapLine> {
-    let mut story = Story::begin(Vec::new()).unwrap();
-    story.know(tasks);
+pub fn gaps(tasks: &[Snapshot], seen: &[Event]) -> Vec<GapEvent> {
+    let mut enricher = Enricher::start(Vec::new()).unwrap();
+    enricher.load_snapshot(tasks);
     for event in seen {
-        story.push(*event);
+        enricher.push(*event);
     }
     let mut gaps = Vec::new();
-    let mut keep = |told| {
-        if let Told::Gap(line) = told {
-            gaps.push(*line);
+    let mut keep = |event| {
+        if let OutputEvent::Gap(gap) = event {
+            gaps.push(*gap);
         }
     };
-    while story.tell(None, &mut keep) {}
+    while enricher.emit_next(None, &mut keep) {}
     gaps
 }

@@ -15,11 +15,11 @@ use std::io::Write as _;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use nsexec_audit::probes::{self, Probes, Sizes};
-use nsexec_audit::programs::Backend;
+use nsexec_audit::config::Backend;
+use nsexec_audit::loader::probes::{self, Probes, Sizes};
 use nsexec_audit_abi::Event;
 use nsexec_audit_abi::counters::{LINEAGE_RING, NAMESPACE_RING};
-use nsexec_audit_abi::parts::{SLOT_NAMES, Vector};
+use nsexec_audit_abi::parts::{NamespaceSet, SLOT_NAMES};
 use nsexec_audit_abi::record::Namespace;
 
 /// The probes that were built in, unless this machine or this user does not
@@ -201,7 +201,7 @@ pub fn changed(record: &Namespace) -> Vec<&'static str> {
 }
 
 /// The slots in which two vectors differ.
-pub fn differing(one: &Vector, other: &Vector) -> Vec<&'static str> {
+pub fn differing(one: &NamespaceSet, other: &NamespaceSet) -> Vec<&'static str> {
     let differ = |at: &usize| (one.id[*at], one.inum[*at]) != (other.id[*at], other.inum[*at]);
     (0..SLOT_NAMES.len())
         .filter(differ)

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use nsexec_audit::account::{Account, Sample};
+use nsexec_audit::ingest::accounting::{Accounting, Sample};
 use nsexec_audit_abi::Event;
 use nsexec_audit_abi::code::Kind;
 use nsexec_audit_abi::counters::{LINEAGE_RING, NAMESPACE_RING};
@@ -17,7 +17,7 @@ pub fn sums_agree(watched: &mut Watched) -> (u64, u64) {
     let deadline = Instant::now() + Duration::from_secs(10);
     loop {
         watched.drain();
-        let mut account = Account::default();
+        let mut account = Accounting::default();
         for event in &watched.seen {
             account.read(event.header());
         }

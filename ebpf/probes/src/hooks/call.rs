@@ -1,10 +1,11 @@
 //! How the four calls begin and end, whichever kind of program sees it.
 
 use aya_ebpf::helpers::bpf_probe_read_user;
-use nsexec_audit_abi::code::{Hook, NAMESPACE_FLAGS, Notes, Syscall};
+use nsexec_audit_abi::code::{EventFlags, Hook, NAMESPACE_FLAGS, Syscall};
 
-use crate::kernel::{By, Object};
-use crate::task::{Known, Places};
+use crate::kernel::{Access, Object};
+use crate::namespaces::NamespacePtrs;
+use crate::task::TaskPtrs;
 use crate::{pending, ring, task};
 
 /// The signal that the child ends with shares the word with the flags.
@@ -25,7 +26,7 @@ const fn hooks(syscall: Syscall) -> (Hook, Hook) {
 /// second one of interest.
 #[inline(always)]
 pub(crate) fn begins(
-    (current, places): &(Object, Places),
+    (current, namespaces): &(Object, NamespacePtrs),
     syscall: Syscall,
     first: u64,
     second: impl FnOnce() -> u64,
@@ -33,20 +34,32 @@ pub(crate) fn begins(
     let hook = ring::hidden(hooks(syscall).0);
     ring::count(hook, ring::seen);
     let (flags, notes, fd) = match syscall {
-        Syscall::Setns => (u64::from(second() as u32), Notes::NONE, Some(first as i32)),
+        Syscall::Setns => (
+            u64::from(second() as u32),
+            EventFlags::NONE,
+            Some(first as i32),
+        ),
         Syscall::Clone3 => match read(first) {
-            Some(flags) => (flags, Notes::FLAGS_RACY, None),
-            None => (0, Notes::FLAGS_RACY.and(Notes::FLAGS_UNREAD), None),
+            Some(flags) => (flags, EventFlags::FLAGS_RACY, None),
+            None => (
+                0,
+                EventFlags::FLAGS_RACY.and(EventFlags::FLAGS_UNREAD),
+                None,
+            ),
         },
-        Syscall::Clone => (first & u64::from(u32::MAX) & !CSIGNAL, Notes::NONE, None),
-        _ => (first, Notes::NONE, None),
+        Syscall::Clone => (
+            first & u64::from(u32::MAX) & !CSIGNAL,
+            EventFlags::NONE,
+            None,
+        ),
+        _ => (first, EventFlags::NONE, None),
     };
     let makes_tasks = matches!(syscall, Syscall::Clone | Syscall::Clone3);
     // Of those that make tasks only what asks for a namespace is of interest.
-    if makes_tasks && flags & NAMESPACE_FLAGS == 0 && !notes.has(Notes::FLAGS_UNREAD) {
+    if makes_tasks && flags & NAMESPACE_FLAGS == 0 && !notes.has(EventFlags::FLAGS_UNREAD) {
         ring::count(hook, ring::filtered);
     } else {
-        pending::start(hook, syscall, *current, places, (flags, notes), fd);
+        pending::start(hook, syscall, *current, namespaces, (flags, notes), fd);
     }
 }
 
@@ -60,21 +73,21 @@ fn read(arguments: u64) -> Option<u64> {
 /// What is told of the end of a call: to be loaded before it is known which call it
 /// is, or the verifier goes over it for each.
 #[inline(always)]
-pub(crate) fn caller() -> (Known, Object) {
-    let current = Known::current();
+pub(crate) fn caller() -> (TaskPtrs, Object) {
+    let current = TaskPtrs::current();
     (current, task::parent(&current))
 }
 
 /// The same, of its beginning.
 #[inline(always)]
-pub(crate) fn places() -> (Object, Places) {
+pub(crate) fn namespaces() -> (Object, NamespacePtrs) {
     let current = task::current();
-    (current, Places::of(current, By::Type))
+    (current, NamespacePtrs::of(current, Access::Typed))
 }
 
 /// A call ends, in the caller.
 #[inline(always)]
-pub(crate) fn ends((known, parent): &(Known, Object), syscall: Syscall, ret: i64) {
+pub(crate) fn ends((task, parent): &(TaskPtrs, Object), syscall: Syscall, ret: i64) {
     let hook = ring::hidden(hooks(syscall).1);
     ring::count(hook, ring::seen);
     let pending = pending::find();
@@ -82,7 +95,7 @@ pub(crate) fn ends((known, parent): &(Known, Object), syscall: Syscall, ret: i64
     if matches!(syscall, Syscall::Clone | Syscall::Clone3) && (ret >= 0 || pending.is_none()) {
         ring::count(hook, ring::filtered);
     } else {
-        pending::write(hook, syscall, known, *parent, pending, ret);
+        pending::write(hook, syscall, task, *parent, pending, ret);
     }
     if let Some(pending) = pending {
         pending::forget(pending);

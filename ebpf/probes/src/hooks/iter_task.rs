@@ -8,8 +8,8 @@ use nsexec_audit_abi::field::Reserved;
 use nsexec_audit_abi::parts::{Header, Version};
 use nsexec_audit_abi::record::Snapshot;
 
-use crate::kernel::{By, Object};
-use crate::task::Known;
+use crate::kernel::{Access, Object};
+use crate::task::TaskPtrs;
 use crate::{namespaces, ring, task};
 
 /// The kernel's `struct bpf_iter__task`, and the beginning of what it points to:
@@ -36,7 +36,7 @@ pub(crate) extern "C" fn iter_task(context: *const Context) -> i32 {
         return 0;
     }
     ring::count(hook, ring::seen);
-    let task = Known::trusted(task);
+    let task = TaskPtrs::trusted(task);
     let parent = task::parent(&task);
     let mut record = MaybeUninit::<Snapshot>::uninit();
     let out = record.as_mut_ptr();
@@ -54,8 +54,8 @@ pub(crate) extern "C" fn iter_task(context: *const Context) -> i32 {
             boot_ns: ring::now(),
         });
         task::read(&task, &raw mut (*out).task);
-        task::read_kin(By::Copy, parent, &raw mut (*out).parent);
-        namespaces::read(&task.places, &raw mut (*out).vector);
+        task::read_id(Access::ProbeRead, parent, &raw mut (*out).parent);
+        namespaces::read(&task.namespaces, &raw mut (*out).namespaces);
         bpf_seq_write(file, out.cast(), size_of::<Snapshot>() as u32)
     } != 0;
     // The kernel asks again for a task that did not fit.

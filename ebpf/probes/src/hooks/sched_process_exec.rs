@@ -8,15 +8,15 @@ use nsexec_audit_abi::field::{Bool, Reserved};
 use nsexec_audit_abi::parts::Text;
 use nsexec_audit_abi::record::{ARGUMENT_BYTES, Exec, PATH_BYTES};
 
-use crate::kernel::{By, Object, load};
+use crate::kernel::{Access, Object, load};
 use crate::offsets::{BPRM_FILENAME, MM_ARG_END, MM_ARG_START};
-use crate::task::Known;
+use crate::task::TaskPtrs;
 use crate::{namespaces, ring, task};
 
 #[btf_tracepoint(function = "sched_process_exec")]
 pub(crate) fn sched_process_exec(context: BtfTracePointContext) -> i32 {
     let hook = Hook::SchedProcessExec;
-    let task = Known::current();
+    let task = TaskPtrs::current();
     let parent = task::parent(&task);
     ring::count(hook, ring::seen);
     let old_tid: u32 = context.arg(1);
@@ -27,8 +27,8 @@ pub(crate) fn sched_process_exec(context: BtfTracePointContext) -> i32 {
         // for what the length of a text says is not there.
         unsafe {
             task::read(&task, &raw mut (*out).actor);
-            task::read_kin(By::Type, parent, &raw mut (*out).parent);
-            namespaces::read(&task.places, &raw mut (*out).vector);
+            task::read_id(Access::Typed, parent, &raw mut (*out).parent);
+            namespaces::read(&task.namespaces, &raw mut (*out).namespaces);
             (&raw mut (*out).old_tid).write(old_tid);
             path(program, &raw mut (*out).path);
             arguments(task.memory, &raw mut (*out).arguments);

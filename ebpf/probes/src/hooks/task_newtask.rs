@@ -6,18 +6,19 @@ use aya_ebpf::programs::BtfTracePointContext;
 use nsexec_audit_abi::code::{Hook, NAMESPACE_FLAGS, Syscall};
 use nsexec_audit_abi::record::{Fork, Namespace};
 
-use crate::kernel::{By, Object, load};
+use crate::kernel::{Access, Object, load};
+use crate::namespaces::NamespacePtrs;
 use crate::offsets::TASK_PID;
-use crate::task::{Known, Places};
+use crate::task::TaskPtrs;
 use crate::{namespaces, pending, ring, task, words};
 
 #[btf_tracepoint(function = "task_newtask")]
 pub(crate) fn task_newtask(context: BtfTracePointContext) -> i32 {
     let child: Object = context.arg(0);
     let flags: u64 = context.arg(1);
-    let current = Known::current();
+    let current = TaskPtrs::current();
     let parent = task::parent(&current);
-    let places = Places::of(child, By::Copy);
+    let namespaces = NamespacePtrs::of(child, Access::ProbeRead);
     let hook = Hook::TaskNewtask;
     ring::count(hook, ring::seen);
     if flags & NAMESPACE_FLAGS == 0 {
@@ -29,7 +30,7 @@ pub(crate) fn task_newtask(context: BtfTracePointContext) -> i32 {
                 entry.as_mut_ptr(),
                 &current,
                 parent,
-                (child, &places),
+                (child, &namespaces),
                 flags,
             )
         };
@@ -42,8 +43,8 @@ pub(crate) fn task_newtask(context: BtfTracePointContext) -> i32 {
         // SAFETY: the entry is a record, of which every field is written here.
         unsafe {
             task::read(&current, &raw mut (*out).actor);
-            task::read_kin(By::Type, child, &raw mut (*out).child);
-            namespaces::read(&places, &raw mut (*out).vector);
+            task::read_id(Access::Typed, child, &raw mut (*out).child);
+            namespaces::read(&namespaces, &raw mut (*out).namespaces);
         }
         ring::submit(hook, entry);
     }
@@ -55,9 +56,9 @@ pub(crate) fn task_newtask(context: BtfTracePointContext) -> i32 {
 #[inline(always)]
 unsafe fn write(
     out: *mut Namespace,
-    current: &Known,
+    current: &TaskPtrs,
     parent: Object,
-    (child, places): (Object, &Places),
+    (child, namespaces): (Object, &NamespacePtrs),
     flags: u64,
 ) {
     let syscall = match pending::find() {
@@ -68,8 +69,8 @@ unsafe fn write(
     // SAFETY: the caller's.
     unsafe {
         task::read(current, &raw mut (*out).actor);
-        task::read_kin(By::Type, parent, &raw mut (*out).parent);
-        task::read_kin(By::Type, child, &raw mut (*out).child);
+        task::read_id(Access::Typed, parent, &raw mut (*out).parent);
+        task::read_id(Access::Typed, child, &raw mut (*out).child);
         let call = &raw mut (*out).call;
         words::zero(call);
         (&raw mut (*call).flags).write(flags);
@@ -77,8 +78,8 @@ unsafe fn write(
         (&raw mut (*call).fd).write(-1);
         (&raw mut (*call).syscall).write(syscall);
         (&raw mut (*call).abi).write(task::abi(current.task));
-        namespaces::read(&current.places, &raw mut (*out).before);
-        namespaces::read(places, &raw mut (*out).after);
-        namespaces::read_user(places, &raw mut (*out).user);
+        namespaces::read(&current.namespaces, &raw mut (*out).before);
+        namespaces::read(namespaces, &raw mut (*out).after);
+        namespaces::read_user(namespaces, &raw mut (*out).user);
     }
 }

@@ -47,10 +47,10 @@ fn syscall(context: &TracePointContext) -> Syscall {
 /// that has, whether or not it does so there.
 #[tracepoint]
 pub(crate) fn sys_enter(context: TracePointContext) -> u32 {
-    let places = call::places();
+    let namespaces = call::namespaces();
     let syscall = syscall(&context);
     let second = || copy(context.as_ptr().cast::<u64>().wrapping_add(3).cast());
-    call::begins(&places, syscall, word(&context, 2), second);
+    call::begins(&namespaces, syscall, word(&context, 2), second);
     0
 }
 

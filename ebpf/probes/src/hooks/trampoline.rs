@@ -19,7 +19,7 @@ macro_rules! functions {
             let registers: Object = context.arg(0);
             let first = u64::from(load::<$word>(registers, &$first));
             let second = u64::from(load::<$word>(registers, &$second));
-            call::begins(&call::places(), Syscall::$syscall, first, || second);
+            call::begins(&call::namespaces(), Syscall::$syscall, first, || second);
             0
         }
 

@@ -1,0 +1,7 @@
+//! The command line.
+
+pub mod commands;
+pub mod help;
+pub mod options;
+pub mod request;
+mod values;

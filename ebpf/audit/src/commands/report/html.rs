@@ -1,0 +1,147 @@
+//! Text of others in a page: it stays text, and nothing of it is invisible.
+
+use std::fmt::{self, Write as _};
+
+use sha2::{Digest as _, Sha256};
+
+/// Longest text that is shown, in characters; an event has at most 512 bytes of
+/// arguments, of which each can take six characters here.
+pub(super) const MAX_TEXT: usize = 600;
+
+/// Text as it stands in an element, or in an attribute between double quotes: what
+/// is no letter, digit, space or graphic ASCII is shown as an escape, and so is a
+/// backslash, which escapes are told from.
+pub(super) struct Text<'a>(pub &'a str);
+
+impl fmt::Display for Text<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (count, c) in self.0.chars().enumerate() {
+            if count == MAX_TEXT {
+                return f.write_char('…');
+            }
+            match c {
+                '<' => f.write_str("&lt;")?,
+                '>' => f.write_str("&gt;")?,
+                '&' => f.write_str("&amp;")?,
+                '"' => f.write_str("&quot;")?,
+                '\'' => f.write_str("&#39;")?,
+                '\\' => f.write_str("\\\\")?,
+                ' ' => f.write_char(' ')?,
+                c if c.is_ascii_graphic() || (c.is_alphanumeric() && !c.is_ascii()) => {
+                    f.write_char(c)?;
+                }
+                c => write!(f, "{}", c.escape_default())?,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Words as a shell would take them, but for what [`Text`] escapes.
+pub(super) fn words(argv: &[String]) -> String {
+    let plain = |c: char| !c.is_whitespace() && !"'\"\\$`|&;<>()*?[]#~".contains(c);
+    let quoted: Vec<String> = argv
+        .iter()
+        .map(|word| {
+            if !word.is_empty() && word.chars().all(plain) {
+                word.clone()
+            } else {
+                format!("'{}'", word.replace('\'', "'\\''"))
+            }
+        })
+        .collect();
+    quoted.join(" ")
+}
+
+/// What a content security policy names an inline script or style by.
+pub(super) fn source(text: &str) -> String {
+    format!("'sha256-{}'", base64(&Sha256::digest(text)))
+}
+
+/// RFC 4648, section 4.
+fn base64(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut text = String::new();
+    for chunk in bytes.chunks(3) {
+        let byte = |at: usize| u32::from(chunk.get(at).copied().unwrap_or_default());
+        let bits = byte(0) << 16 | byte(1) << 8 | byte(2);
+        for at in 0..4 {
+            let digit = usize::try_from(bits >> (18 - 6 * at) & 63).unwrap_or_default();
+            let written = at <= u32::try_from(chunk.len()).unwrap_or_default();
+            let digit = DIGITS.get(digit).copied().filter(|_| written);
+            text.push(char::from(digit.unwrap_or(b'=')));
+        }
+    }
+    text
+}
+
+/// A time of day, UTC, in milliseconds since 1970: `12:34:56.789`.
+pub(super) fn clock(wall_ms: i64) -> String {
+    let of_day = wall_ms.rem_euclid(DAY_MS);
+    format!(
+        "{:02}:{:02}:{:02}.{:03}",
+        of_day / 3_600_000,
+        of_day / 60_000 % 60,
+        of_day / 1000 % 60,
+        of_day % 1000
+    )
+}
+
+/// The day, UTC, of milliseconds since 1970: `2026-11-25`.
+pub(super) fn day(wall_ms: i64) -> String {
+    // Years that begin in March have their odd day at the end. 719,468 days are
+    // from then to 1970; 146,097 are 400 years.
+    let days = i128::from(wall_ms.div_euclid(DAY_MS)) + 719_468;
+    let (era, of_era) = (days.div_euclid(146_097), days.rem_euclid(146_097));
+    let year = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
+    let of_year = of_era - (365 * year + year / 4 - year / 100);
+    let month = (5 * of_year + 2) / 153;
+    let day = of_year - (153 * month + 2) / 5 + 1;
+    let month = if month < 10 { month + 3 } else { month - 9 };
+    let year = year + era * 400 + i128::from(month <= 2);
+    format!("{year:04}-{month:02}-{day:02}")
+}
+
+const DAY_MS: i64 = 86_400_000;
+
+/// A length of time, in nanoseconds, with its unit.
+pub(super) fn length(ns: u64) -> String {
+    match ns {
+        0..1_000 => format!("{ns} ns"),
+        1_000..1_000_000 => format!("{}.{} µs", ns / 1_000, ns / 100 % 10),
+        1_000_000..1_000_000_000 => format!("{}.{} ms", ns / 1_000_000, ns / 100_000 % 10),
+        1_000_000_000..60_000_000_000 => {
+            format!("{}.{:02} s", ns / 1_000_000_000, ns / 10_000_000 % 100)
+        }
+        _ => {
+            let seconds = ns / 1_000_000_000;
+            let (hours, minutes) = (seconds / 3600, seconds / 60 % 60);
+            if hours > 0 {
+                format!("{hours} h {minutes:02} min")
+            } else {
+                format!("{minutes} min {:02} s", seconds % 60)
+            }
+        }
+    }
+}
+
+/// A number with its thousands apart.
+pub(super) fn number(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// A number and what is counted.
+pub(super) fn counted(count: u64, one: &str, more: &str) -> String {
+    format!("{} {}", number(count), if count == 1 { one } else { more })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,87 @@
+use super::*;
+
+#[test]
+fn text_cannot_leave_its_place_and_hides_nothing() {
+    let shown = |text: &str| Text(text).to_string();
+    assert_eq!(shown("a b-größe"), "a b-größe");
+    assert_eq!(
+        shown("</script><img src=\"x\" onerror='y'>&amp;"),
+        "&lt;/script&gt;&lt;img src=&quot;x&quot; onerror=&#39;y&#39;&gt;&amp;amp;"
+    );
+    assert_eq!(
+        shown("\u{1b}[31m\r\n\0\u{7f}"),
+        "\\u{1b}[31m\\r\\n\\u{0}\\u{7f}"
+    );
+    assert_eq!(
+        shown("\u{202e}\u{2028}\u{2029}\u{200b}\u{feff}"),
+        "\\u{202e}\\u{2028}\\u{2029}\\u{200b}\\u{feff}"
+    );
+    assert_eq!(shown("\\u{1b}"), "\\\\u{1b}");
+    let long = shown(&"x".repeat(MAX_TEXT));
+    assert!(!long.ends_with('…'));
+    assert!(shown(&"x".repeat(MAX_TEXT + 1)).ends_with("x…"));
+}
+
+#[test]
+fn words_that_need_it_are_quoted() {
+    let words = |argv: &[&str]| words(&argv.iter().map(ToString::to_string).collect::<Vec<_>>());
+    assert_eq!(words(&["sh", "-c", "exit 3", ""]), "sh -c 'exit 3' ''");
+    assert_eq!(words(&["it's", "$x"]), "'it'\\''s' '$x'");
+}
+
+/// Of RFC 4648, section 10; and as `openssl dgst -sha256 -binary | base64` has it.
+#[test]
+fn a_source_is_named_by_its_hash() {
+    for (text, encoded) in [
+        ("", ""),
+        ("f", "Zg=="),
+        ("fo", "Zm8="),
+        ("foo", "Zm9v"),
+        ("foob", "Zm9vYg=="),
+        ("fooba", "Zm9vYmE="),
+        ("foobar", "Zm9vYmFy"),
+    ] {
+        assert_eq!(base64(text.as_bytes()), encoded);
+    }
+    assert_eq!(
+        source(""),
+        "'sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU='"
+    );
+}
+
+/// As date(1) has them.
+#[test]
+fn times_are_those_of_the_calendar() {
+    for (seconds, right) in [
+        (0, "1970-01-01"),
+        (951_782_400, "2000-02-29"),
+        (951_868_800, "2000-03-01"),
+        (1_795_581_303, "2026-11-25"),
+        (4_107_542_399, "2100-02-28"),
+        (4_107_542_400, "2100-03-01"),
+        (-1, "1969-12-31"),
+    ] {
+        assert_eq!(day(seconds * 1000), right);
+    }
+    assert_eq!(clock(86_399_999), "23:59:59.999");
+    assert_eq!(clock(-1), "23:59:59.999");
+    assert!(day(i64::MIN).starts_with('-') && day(i64::MAX).starts_with("2922"));
+}
+
+#[test]
+fn lengths_and_numbers_are_short() {
+    for (ns, right) in [
+        (7, "7 ns"),
+        (1_500, "1.5 µs"),
+        (2_015_000, "2.0 ms"),
+        (2_015_000_000, "2.01 s"),
+        (61_000_000_000, "1 min 01 s"),
+        (3_660_000_000_000, "1 h 01 min"),
+    ] {
+        assert_eq!(length(ns), right);
+    }
+    assert_eq!(
+        [number(0), number(999), number(1_000), number(1_234_567)],
+        ["0", "999", "1,000", "1,234,567"]
+    );
+}

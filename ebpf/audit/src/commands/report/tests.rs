@@ -1,0 +1,605 @@
+use std::fmt::Write as _;
+
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+use super::*;
+use crate::output::event_json::{Line, LineError};
+use crate::output::hash_chain::{BEGINNING, ChainWriter};
+
+/// Lines with their chain values.
+fn written(objects: &[Value]) -> Vec<u8> {
+    let mut chained = ChainWriter::after(BEGINNING);
+    let mut file = Vec::new();
+    for object in objects {
+        let mut line = serde_json::to_vec(object).unwrap();
+        chained.end(&mut line).unwrap();
+        file.extend(line);
+    }
+    file
+}
+
+fn read_one(file: &[u8]) -> Result<History, ReadError> {
+    read([("events".to_owned(), file)])
+}
+
+fn page_of(objects: &[Value]) -> String {
+    page(&read_one(&written(objects)).unwrap())
+}
+
+fn start() -> Value {
+    json!({
+        "kind": "start", "schema": 1, "version": "0.1.0", "boot_id": "b", "node": "n",
+        "ts_wall_ms": 0, "host": { "net": [1, 3], "uts": [2, 1] },
+    })
+}
+
+fn health() -> Value {
+    json!({
+        "kind": "health", "ts_boot_ns": 9, "ts_wall_ms": 9, "backend": "b", "ended": true,
+        "broken": [], "forgotten": 0, "nice": 0, "missed": { "call": 0 },
+        "hooks": { "sys_exit_setns": {
+            "seen": 1, "filtered": 0, "written": 1, "ring_full": 0, "pending_full": 0,
+            "beginning_unseen": 0,
+        } },
+        "rings": { "namespaces": [{ "sequence": 1, "lost": 0 }], "lineage": [] },
+    })
+}
+
+fn envelope(kind: &str, at: u64) -> Value {
+    json!({
+        "kind": kind, "ts_boot_ns": at, "ts_wall_ms": at / 1_000_000, "cpu": 0, "cpu_seq": 0,
+        "lost_before": 0, "backend": "x",
+    })
+}
+
+fn actor(pid: u32, comm: &str) -> Value {
+    json!({
+        "exec_id": format!("{pid}.1"), "tgid": pid, "tid": pid, "ns_tgid": pid, "comm": comm,
+        "exe": comm, "exe_file": "1:2:3", "uid": 0, "gid": 0, "euid": 0, "caps_eff": "0",
+        "no_new_privs": false, "seccomp_mode": 0, "cgroup_id": 1,
+    })
+}
+
+fn with(mut object: Value, members: Value) -> Value {
+    let members = members.as_object().unwrap().clone();
+    object.as_object_mut().unwrap().extend(members);
+    object
+}
+
+/// A setns into the host's network namespace, or out of it.
+fn join(at: u64, pid: u32, comm: &str, into_host: bool) -> Value {
+    let (after, before, host) = match into_host {
+        true => (json!({}), json!({ "net": [9, 9] }), json!(["net", "uts"])),
+        false => (
+            json!({ "net": [9, 9] }),
+            json!({ "net": [1, 3] }),
+            json!(["uts"]),
+        ),
+    };
+    with(
+        envelope("ns_join", at),
+        json!({
+            "class": if into_host { "join_host" } else { "join_other" },
+            "actor": actor(pid, comm), "parent": { "exec_id": "1.1", "tgid": 1 },
+            "op": { "syscall": "setns", "abi": "native", "flags_raw": 1, "flags": ["NEWNET"], "ret": 0 },
+            "ns": { "after": after, "before": before, "changed": ["net"], "host": host },
+        }),
+    )
+}
+
+fn denied(at: u64, pid: u32, comm: &str) -> Value {
+    with(
+        envelope("ns_denied", at),
+        json!({
+            "class": "denied", "actor": actor(pid, comm), "parent": { "exec_id": "1.1", "tgid": 1 },
+            "op": {
+                "syscall": "setns", "abi": "native", "flags_raw": 1, "flags": ["NEWPID"],
+                "ret": -1, "errno": "EPERM",
+            },
+            "ns": { "after": {}, "changed": [], "host": ["net", "uts"] },
+        }),
+    )
+}
+
+fn lost(at: u64, count: u64) -> Value {
+    with(
+        envelope("lost", at),
+        json!({ "ring": "lineage", "count": count }),
+    )
+}
+
+fn missed(at: u64, count: u64) -> Value {
+    json!({
+        "kind": "missed", "ts_boot_ns": at, "ts_wall_ms": 0, "backend": "setns",
+        "why": "pending_full", "count": count,
+    })
+}
+
+fn alert() -> Value {
+    json!({
+        "kind": "alert", "ts_boot_ns": 8, "ts_wall_ms": 0, "rule": "join-host",
+        "severity": "critical", "mitre": "T1611", "about": "it came back", "exec_id": "7.1", "tgid": 7,
+    })
+}
+
+fn exec(at: u64, pid: u32, argv: &[&str]) -> Value {
+    with(
+        envelope("exec", at),
+        json!({ "actor": actor(pid, argv[0]), "path": argv[0], "argv": argv }),
+    )
+}
+
+/// A section, by its id.
+#[track_caller]
+fn section<'a>(page: &'a str, id: &str) -> &'a str {
+    let (_, rest) = page.split_once(&format!("<section id=\"{id}\">")).unwrap();
+    rest.split_once("</section>").unwrap().0
+}
+
+#[test]
+fn a_whole_run_is_said_to_be_whole() {
+    let page = page_of(&[start(), join(5_000_000, 7, "sh", false), health()]);
+    assert!(page.contains("banner good"), "{page}");
+    assert!(!page.contains("banner bad") && !page.contains("banner warn"));
+    assert!(section(&page, "crossings").contains("out of the host"));
+    assert!(section(&page, "refused").contains("Nothing was refused."));
+    assert!(section(&page, "holes").contains("No event was lost"));
+}
+
+#[test]
+fn a_broken_chain_is_said_with_its_line_and_the_rest_is_drawn() {
+    let file = written(&[start(), denied(5, 7, "sh"), denied(6, 7, "sh"), health()]);
+    let changed = String::from_utf8(file)
+        .unwrap()
+        .replacen("\"tgid\":7", "\"tgid\":8", 1);
+    let page = page(&read_one(changed.as_bytes()).unwrap());
+    assert!(
+        page.contains("banner bad\"><b>The chain is broken.</b> events:2: it was changed"),
+        "{page}"
+    );
+    assert!(!page.contains("banner good") && !page.contains("Last chain value"));
+    assert_eq!(page.matches("<tr id=\"e").count(), 2);
+}
+
+#[test]
+fn a_file_that_was_cut_is_drawn_up_to_there() {
+    let file = written(&[start(), denied(5, 7, "sh"), health()]);
+    let page = page(&read_one(&file[..file.len() - 20]).unwrap());
+    assert!(page.contains("events:3: it has no end"));
+    assert!(page.contains("There is no end."));
+    assert_eq!(page.matches("<tr id=\"e").count(), 1);
+    // At the end of a line, the chain cannot tell, but the kind of the last line can.
+    let (_, whole) = file.split_last().unwrap();
+    let end = whole.iter().rposition(|byte| *byte == b'\n').unwrap();
+    let page = super::page(&read_one(&file[..=end]).unwrap());
+    assert!(page.contains("There is no end.") && !page.contains("banner bad"));
+}
+
+#[test]
+fn losses_gaps_and_counters_are_said_at_the_top_and_where_they_are() {
+    let gap = with(
+        envelope("ns_gap", 9),
+        json!({
+            "exec_id": "7.1", "tgid": 7, "tid": 70, "found_at": "exec",
+            "ns": { "after": { "net": [9, 9] }, "before": { "net": [1, 3] }, "changed": ["net"], "host": ["uts"] },
+        }),
+    );
+    let mut health = health();
+    health["hooks"]["sys_exit_setns"]["ring_full"] = 3.into();
+    health["missed"]["call"] = 2.into();
+    health["broken"] = json!(["setns: 4 seen, 3 filtered, written or lost"]);
+    let page = page_of(&[
+        start(),
+        lost(5, 1200),
+        lost(7, 34),
+        missed(8, 2),
+        gap,
+        health,
+    ]);
+    let (header, _) = page.split_once("</header>").unwrap();
+    for said in [
+        "1,234 events did not fit, at 2 places",
+        "2 calls were not seen by the probe",
+        "ring_full 3, programs not run 2",
+        "counted wrong: setns: 4 seen, 3 filtered",
+        "1 time, a task was in other",
+    ] {
+        assert!(header.contains(said), "{said}: {header}");
+    }
+    assert!(!header.contains("banner good"));
+    let holes = section(&page, "holes");
+    assert!(holes.contains("1,200 events of the lineage ring, processor 0"));
+    assert!(holes.contains("task 70 is not where it was left: net; found at its exec"));
+    assert_eq!(
+        section(&page, "timeline")
+            .matches("<line class=\"loss\"")
+            .count(),
+        3
+    );
+    assert!(holes.contains("2 calls not seen by setns (pending full)"));
+    assert!(section(&page, "counters").contains("<td class=\"n bad\">3</td>"));
+}
+
+#[test]
+fn alerts_joins_and_refusals_are_counted_by_process() {
+    let events = [
+        start(),
+        join(5, 7, "sh", true),
+        alert(),
+        join(9, 7, "sh", true),
+        denied(10, 8, "cat"),
+        denied(11, 8, "cat"),
+        denied(12, 8, "cat"),
+        health(),
+    ];
+    let page = page_of(&events);
+    let alerts = section(&page, "alerts");
+    assert!(
+        alerts.contains("<span class=\"sev critical\">critical</span>") && alerts.contains("T1611")
+    );
+    let joins = section(&page, "crossings");
+    assert!(joins.contains("into the host") && joins.contains("<td class=\"n\">2</td>"));
+    assert_eq!(joins.matches("<tr data-p").count(), 1);
+    let refused = section(&page, "refused");
+    assert!(refused.contains("setns(NEWPID)") && refused.contains("EPERM"));
+    assert!(refused.contains("<td class=\"n\">3</td>"));
+    let who = section(&page, "who");
+    assert!(who.contains("title=\"join_host: 2\"") && who.contains("title=\"denied: 3\""));
+    assert!(
+        who.contains("1 #3 <span class=\"box host\">host</span>"),
+        "{who}"
+    );
+}
+
+#[test]
+fn children_stand_beneath_their_parents() {
+    let fork = |at, of: u32, child: u32| {
+        let child = json!({ "exec_id": format!("{child}.1"), "tgid": child });
+        with(
+            envelope("fork", at),
+            json!({ "actor": actor(of, "sh"), "child": child }),
+        )
+    };
+    let page = page_of(&[
+        start(),
+        fork(1, 7, 8),
+        fork(2, 7, 9),
+        fork(3, 8, 10),
+        health(),
+    ]);
+    let lanes = section(&page, "timeline")
+        .split("<div class=\"lane ")
+        .skip(1);
+    let lanes: Vec<(String, String)> = lanes
+        .map(|lane| {
+            let pid = lane
+                .split_once("data-p=\"")
+                .unwrap()
+                .1
+                .split('.')
+                .next()
+                .unwrap();
+            (lane[..2].to_owned(), pid.to_owned())
+        })
+        .collect();
+    let right = [("d0", "7"), ("d1", "8"), ("d2", "10"), ("d1", "9")];
+    assert_eq!(
+        lanes,
+        right.map(|(depth, pid)| (depth.to_owned(), pid.to_owned()))
+    );
+}
+
+#[test]
+fn lines_that_are_none_are_refused_with_their_place() {
+    let refused = |file: &[u8]| read_one(file).unwrap_err().to_string();
+    let ours = |objects: &[Value]| refused(&written(objects));
+    assert!(refused(b"").starts_with("events: there is no line"));
+    assert!(ours(&[health()]).starts_with("events:1: the first line is no start"));
+    let unknown = ours(&[start(), json!({ "kind": "snapshot" })]);
+    assert!(
+        unknown.starts_with("events:2: unknown kind snapshot"),
+        "{unknown}"
+    );
+    assert!(refused(b"text\n").starts_with("events:1: not a line of --format json"));
+    let other = with(start(), json!({ "boot_id": "c" }));
+    assert!(ours(&[start(), health(), other]).starts_with("events:3: it begins another boot"));
+    let negative = with(
+        envelope("lost", 5),
+        json!({ "ring": "lineage", "count": -1 }),
+    );
+    assert!(ours(&[start(), negative]).starts_with("events:2: invalid value: integer `-1`"));
+}
+
+#[test]
+fn a_line_is_read_up_to_its_bound() {
+    let long = |length: usize| {
+        let mut file = written(&[start()]);
+        let line = |node: &str| written(&[with(start(), json!({ "node": node }))]);
+        let node = "x".repeat(length - line("").len());
+        file.extend(line(&node));
+        read_one(&file)
+            .map(|_| ())
+            .map_err(|refused| refused.to_string())
+    };
+    assert_eq!(long(MAX_LINE - 1), Ok(()));
+    assert!(
+        long(MAX_LINE)
+            .unwrap_err()
+            .starts_with("events:2: it has 1048576 bytes")
+    );
+}
+
+#[test]
+fn files_continue_each_other() {
+    let whole = written(&[start(), denied(5, 7, "sh"), health()]);
+    let cut = whole.iter().position(|byte| *byte == b'\n').unwrap() + 1;
+    let (first, second) = whole.split_at(cut);
+    let run = read([("a".to_owned(), first), ("b".to_owned(), second)]).unwrap();
+    let page = page(&run);
+    assert!(page.contains("banner good") && page.contains("<td class=\"n\">b:1</td>"));
+    let run = read([("b".to_owned(), first), ("a".to_owned(), first)]).unwrap();
+    assert!(super::page(&run).contains("a:1: it begins a chain of its own"));
+}
+
+/// As rotation leaves it, when the first files are gone.
+#[test]
+fn a_file_without_the_one_before_begins_in_the_middle() {
+    let mut chained = ChainWriter::after([7; 32]);
+    let mut file = Vec::new();
+    for object in [
+        with(start(), json!({ "continues": "07".repeat(32) })),
+        health(),
+    ] {
+        let mut line = serde_json::to_vec(&object).unwrap();
+        chained.end(&mut line).unwrap();
+        file.extend(line);
+    }
+    let said = page(&read_one(&file).unwrap());
+    assert!(said.contains("It begins in the middle.") && !said.contains("banner bad"));
+    assert!(!said.contains("banner good"));
+    let whole = written(&[start(), health()]);
+    let files = [("a".to_owned(), whole.as_slice()), ("b".to_owned(), &file)];
+    let said = page(&read(files).unwrap());
+    assert!(said.contains("b:1: it continues 0707"), "{said}");
+    assert!(!said.contains("It begins in the middle."));
+}
+
+/// A class, a kind or a name that this program does not know is never taken for another.
+#[test]
+fn unknown_names_are_refused_with_their_line() {
+    for (name, object) in [
+        (
+            "class",
+            with(denied(5, 7, "sh"), json!({ "class": "escaped" })),
+        ),
+        ("severity", with(alert(), json!({ "severity": "grave" }))),
+        ("ring", with(lost(5, 1), json!({ "ring": "other" }))),
+        ("why", with(missed(5, 1), json!({ "why": "other" }))),
+    ] {
+        let refused = read_one(&written(&[start(), object])).unwrap_err();
+        assert_eq!(refused.line, 2, "{name}");
+        assert!(matches!(
+            refused.kind,
+            ReadErrorKind::Line(LineError::Member(_))
+        ));
+        let text = refused.to_string();
+        assert!(text.starts_with("events:2: unknown variant"), "{text}");
+    }
+    // A class of another kind.
+    let other = with(denied(5, 7, "sh"), json!({ "class": "create" }));
+    let text = read_one(&written(&[start(), other]))
+        .unwrap_err()
+        .to_string();
+    assert!(
+        text.starts_with("events:2: class create is of kind ns_create"),
+        "{text}"
+    );
+}
+
+/// More than is drawn is counted; forks and execs give way.
+#[test]
+fn what_is_not_drawn_is_counted() {
+    let mut run = read_one(&written(&[
+        start(),
+        denied(1, 7, "sh"),
+        exec(2, 7, &["sh"]),
+    ]))
+    .unwrap();
+    assert_eq!(run.undrawn, [0, 0]);
+    let line = |object: Value| {
+        let object = with(object, json!({ "chain": "0" }));
+        Line::parse(&serde_json::to_vec(&object).unwrap()).unwrap()
+    };
+    let mut take = |object: Value| run.take(9, line(object)).unwrap();
+    for _ in 0..10 {
+        take(exec(3, 7, &["sh"]));
+    }
+    for _ in 0..MAX_DRAWN - 2 {
+        take(denied(4, 7, "sh"));
+    }
+    let run = run.end(BEGINNING).unwrap();
+    assert_eq!((run.events.len(), run.undrawn), (MAX_DRAWN, [0, 10]));
+    let mut run = run;
+    run.take(10, line(denied(5, 7, "sh"))).unwrap();
+    run.take(11, line(denied(5, 7, "sh"))).unwrap();
+    let run = run.end(BEGINNING).unwrap();
+    assert_eq!((run.events.len(), run.undrawn), (MAX_DRAWN, [1, 11]));
+    assert_eq!(
+        run.count("denied") + run.count("exec"),
+        u64::try_from(MAX_DRAWN).unwrap() + 12
+    );
+}
+
+/// Reads a page as a browser would, as far as ours goes: tags with attributes
+/// between double quotes, in their order. What is no tag of ours is a panic.
+fn tags(page: &str) -> Vec<String> {
+    const KNOWN: [&str; 49] = [
+        "html", "head", "meta", "title", "style", "body", "svg", "defs", "path", "circle", "g",
+        "header", "h1", "h2", "h3", "p", "b", "span", "small", "ul", "li", "main", "section",
+        "div", "table", "thead", "tbody", "tr", "th", "td", "a", "use", "rect", "line", "text",
+        "details", "summary", "dl", "dt", "dd", "form", "button", "label", "input", "select",
+        "option", "footer", "code", "script",
+    ];
+    let mut found = Vec::new();
+    let mut rest = page.strip_prefix("<!DOCTYPE html>").unwrap();
+    while let Some((text, after)) = rest.split_once('<') {
+        assert!(!text.contains('>'), "{text}");
+        let (mut name, mut open) = (String::new(), false);
+        let mut end = None;
+        for (at, c) in after.char_indices() {
+            match c {
+                '"' => open = !open,
+                '>' if !open => {
+                    end = Some(at);
+                    break;
+                }
+                ' ' if !open => name.push(' '),
+                '<' => panic!("a tag in a tag: {after}"),
+                c if !open => name.push(c),
+                _ => {}
+            }
+        }
+        let end = end.unwrap();
+        let (tag, _) = name.split_once(' ').unwrap_or((&name, ""));
+        let tag = tag.trim_matches('/').to_owned();
+        assert!(
+            !tag.is_empty() && KNOWN.contains(&tag.as_str()),
+            "{tag}: {after}"
+        );
+        // Attributes have names of ours; what follows = has stood between quotes.
+        for attribute in name.split(' ').skip(1).filter(|one| *one != "/") {
+            let attribute = attribute.trim_end_matches('/').trim_end_matches('=');
+            let plain = attribute
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+            assert!(plain && !attribute.starts_with("on"), "{attribute}");
+        }
+        rest = &after[end + 1..];
+        if tag == "style" || tag == "script" {
+            let own = if tag == "style" {
+                page::STYLE
+            } else {
+                page::SCRIPT
+            };
+            if let Some(after) = rest.strip_prefix(own) {
+                rest = after;
+            }
+        }
+        found.push(tag);
+    }
+    assert_eq!(rest, "\n");
+    found
+}
+
+const HOSTILE: [&str; 9] = [
+    "</script><img src=x onerror=alert(1)>",
+    "\"><script>alert(1)</script>",
+    "' onload='alert(1)",
+    "<!--",
+    "]]>",
+    "&lt;&#60;\\u003c",
+    "\u{202e}\u{2028}\u{2029}\u{200b}\u{feff}",
+    "\u{1b}[31m\r\n\0\u{7f}\u{85}",
+    "</style></title><svg onload=alert(1)>",
+];
+
+/// A page in which every text that a process, or whoever wrote the file, can choose
+/// is this one.
+fn page_with(text: &str) -> String {
+    let mut joined = join(5_000_000, 7, text, true);
+    joined["actor"]["container"] = format!("docker/{text}").into();
+    joined["actor"]["nsexec"] = json!({ "policy": text, "argv": [text] });
+    joined["entered"] = format!("docker/{text}").into();
+    let alert = with(
+        alert(),
+        json!({ "rule": text, "mitre": text, "about": text }),
+    );
+    let mut health = health();
+    health["hooks"] = json!({ text: health["hooks"]["sys_exit_setns"] });
+    health["broken"] = json!([text]);
+    health["missed"] = json!({ text: 1 });
+    health["backend"] = text.into();
+    let objects = [
+        with(
+            start(),
+            json!({ "node": text, "boot_id": text, "version": text }),
+        ),
+        joined,
+        alert,
+        exec(9_000_000, 8, &[text, text]),
+        lost(10_000_000, 3),
+        with(missed(10_500_000, 1), json!({ "backend": text })),
+        denied(11_000_000, 9, text),
+        health,
+    ];
+    page(&read([(text.to_owned(), written(&objects).as_slice())]).unwrap())
+}
+
+/// Text where only a name or a number can be is no line, and its error commands no
+/// terminal.
+#[test]
+fn hostile_text_elsewhere_is_refused_and_shown_escaped() {
+    for text in HOSTILE {
+        for path in [
+            "/actor/exec_id",
+            "/actor/exe_file",
+            "/actor/caps_eff",
+            "/op/syscall",
+            "/op/errno",
+            "/op/flags/0",
+            "/ns/changed/0",
+            "/class",
+            "/kind",
+        ] {
+            let mut line = denied(5, 7, "sh");
+            line["ns"]["changed"] = json!(["net"]);
+            *line.pointer_mut(path).unwrap() = text.into();
+            let refused = read_one(&written(&[start(), line]))
+                .unwrap_err()
+                .to_string();
+            assert!(refused.starts_with("events:2: "), "{path}: {refused:?}");
+            let obeyed = |c: char| c.is_control() || "\u{202e}\u{2028}\u{2029}".contains(c);
+            assert!(!refused.contains(obeyed), "{path}: {refused:?}");
+        }
+    }
+}
+
+#[track_caller]
+fn is_harmless(text: &str) {
+    let (page, plain) = (page_with(text), page_with("plain"));
+    assert_eq!(tags(&page), tags(&plain), "{text:?}");
+    let invisible = |c: &char| {
+        c.is_control() && *c != '\n' || "\u{202e}\u{2028}\u{2029}\u{200b}\u{feff}".contains(*c)
+    };
+    assert_eq!(page.chars().find(invisible), None, "{text:?}");
+    // Both scripts and styles are ours, so the policy names them.
+    assert!(
+        page.contains(&html::source(page::SCRIPT)) && page.contains(&html::source(page::STYLE))
+    );
+}
+
+#[test]
+fn hostile_text_stays_in_its_place() {
+    HOSTILE.iter().for_each(|text| is_harmless(text));
+    let mut all = String::new();
+    HOSTILE
+        .iter()
+        .for_each(|text| write!(all, "{text}").unwrap());
+    is_harmless(&all);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn no_text_leaves_its_place(
+        text in prop_oneof![
+            "[<>&\"'/=!a-z \\\\-]{1,24}",
+            "\\PC{1,24}",
+            any::<String>().prop_filter("empty", |text| !text.is_empty()),
+        ]
+    ) {
+        is_harmless(&text);
+    }
+}

@@ -1,0 +1,32 @@
+use nsexec_audit_abi::Event;
+use nsexec_audit_abi::code::Syscall;
+
+use super::*;
+use crate::enrich::enricher::tests::enricher;
+use crate::filter::Filter;
+use crate::fixtures::{call, namespace, task, vector};
+use crate::ingest::reader::EventSink as _;
+use crate::output::writer::tests::full;
+
+#[test]
+fn what_the_writer_has_no_room_for_stays_where_it_waits() {
+    let (writer, go) = full();
+    let own = task(1, 1);
+    let mut dispatcher = Dispatcher {
+        enricher: enricher(),
+        filter: ActiveFilter::new(Filter::default(), own.tgid),
+        rules: Rules::without(&[]),
+        writer,
+        counts: Counts::default(),
+        missed: Vec::new(),
+        own: ProcessId::of(&own),
+    };
+    let call = namespace(task(5, 1), call(Syscall::Setns, 0), vector(1), vector(1));
+    dispatcher.enricher.push(Event::Namespace(call));
+    let (left, told) = (dispatcher.dispatch(false), dispatcher.counts.reported);
+    // Before anything fails: its end is waited for.
+    drop(go);
+    assert_eq!((left.unwrap(), told), (Progress::Backpressure, 0));
+    assert_eq!(dispatcher.dispatch(true).unwrap(), Progress::Idle);
+    assert_eq!(dispatcher.counts.reported, 1);
+}

@@ -1,0 +1,167 @@
+use std::io::Write;
+use std::sync::{Arc, Mutex};
+
+use serde_json::Value;
+
+use super::*;
+use crate::enrich::enricher::Enricher;
+use crate::model::event::{MissReason, MissedEvent, Time};
+
+/// Takes so many bytes, and then says that there is no more room.
+struct Disk {
+    room: usize,
+    taken: Arc<Mutex<Vec<u8>>>,
+}
+
+impl Write for Disk {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let taken = self.room.min(bytes.len());
+        if taken == 0 && !bytes.is_empty() {
+            return Err(io::Error::from(io::ErrorKind::StorageFull));
+        }
+        self.room -= taken;
+        self.taken.lock().unwrap().extend(&bytes[..taken]);
+        Ok(taken)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+fn start(room: usize) -> (io::Result<Writer>, Arc<Mutex<Vec<u8>>>) {
+    let taken = Arc::default();
+    let disk = Disk {
+        room,
+        taken: Arc::clone(&taken),
+    };
+    let writer = Writer::start(Lines {
+        format: Format::Json,
+        text: Text { colour: false },
+        stream_info: Enricher::start(Vec::new()).unwrap().stream_info(),
+        out: Output::Stream(Box::new(disk)),
+    });
+    (writer, taken)
+}
+
+fn line(number: usize) -> Line {
+    Line::Missed(MissedEvent {
+        time: Time {
+            ts_boot_ns: 0,
+            ts_wall_ms: 0,
+        },
+        backend: "x".into(),
+        why: MissReason::Recursion,
+        count: u64::try_from(number).unwrap(),
+    })
+}
+
+#[test]
+fn lines_are_written_in_their_order_and_whole_chain() {
+    let (writer, taken) = start(usize::MAX);
+    let mut writer = writer.unwrap();
+    for first in (0..100).step_by(2) {
+        writer.lines(vec![line(first), line(first + 1)]).unwrap();
+        writer.check().unwrap();
+    }
+    drop(writer);
+    let taken = taken.lock().unwrap();
+    let verified = hash_chain::verify(&mut taken.as_slice(), hash_chain::BEGINNING).unwrap();
+    assert_eq!(verified.unwrap().0, 101);
+    let numbers = taken.split(|byte| *byte == b'\n').filter_map(|line| {
+        let line: Value = serde_json::from_slice(line).ok()?;
+        line["count"].as_u64()
+    });
+    assert_eq!(numbers.collect::<Vec<_>>(), (0..100).collect::<Vec<_>>());
+}
+
+/// Takes nothing before it is let go.
+struct Stuck(Receiver<()>);
+
+impl Write for Stuck {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        // An error: for good.
+        let _ = self.0.recv();
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// With no room left, until what is returned is dropped. Its end is waited for: that
+/// has to be dropped before anything fails.
+pub(crate) fn full() -> (Writer, Sender<()>) {
+    let (go, stuck) = channel();
+    // For the first line, which is written before the thread is there.
+    go.send(()).unwrap();
+    let mut writer = Writer::start(Lines {
+        format: Format::Json,
+        text: Text { colour: false },
+        stream_info: Enricher::start(Vec::new()).unwrap().stream_info(),
+        out: Output::Stream(Box::new(Stuck(stuck))),
+    })
+    .unwrap();
+    for number in 0..=MOST {
+        if writer.has_room() {
+            writer.lines(vec![line(number)]).unwrap();
+        }
+    }
+    (writer, go)
+}
+
+#[test]
+fn it_says_when_whoever_gives_more_would_wait() {
+    let (mut writer, go) = full();
+    let (taken, has_room) = (writer.under_way, writer.has_room());
+    // The sums are told all the same, and a file is asked for; where there is no place
+    // for them, that would wait for good.
+    let places = match &writer.queue {
+        Some(queue) => (0..BESIDE)
+            .filter(|_| queue.try_send(Message::Rotate).is_ok())
+            .count(),
+        None => 0,
+    };
+    writer.under_way += places;
+    // Before anything fails: its end is waited for.
+    drop(go);
+    assert_eq!((taken, has_room, places), (MOST, false, BESIDE));
+    while !writer.has_room() {
+        writer.check().unwrap();
+    }
+    writer.finish().unwrap();
+    writer.has_room();
+    assert_eq!(writer.under_way, 0);
+}
+
+#[test]
+fn what_cannot_be_written_is_said_to_whoever_gives_more_or_asks() {
+    let (writer, _) = start(0);
+    assert_eq!(writer.unwrap_err().kind(), io::ErrorKind::StorageFull);
+
+    let room = 2000;
+    let (writer, taken) = start(room);
+    let mut writer = writer.unwrap();
+    let mut numbers = 0..;
+    let refused = loop {
+        if let Err(error) = writer.lines(numbers.by_ref().take(1).map(line).collect()) {
+            break error;
+        }
+    };
+    assert_eq!(refused.kind(), io::ErrorKind::StorageFull);
+    assert_eq!(taken.lock().unwrap().len(), room);
+    // Once it is said, it stays so.
+    assert!(writer.check().is_err() && writer.lines(vec![line(0)]).is_err());
+
+    let (writer, _) = start(room);
+    let mut writer = writer.unwrap();
+    writer.lines((0..room).map(line).collect()).unwrap();
+    let refused = loop {
+        if let Err(error) = writer.check() {
+            break error;
+        }
+        std::thread::yield_now();
+    };
+    assert_eq!(refused.kind(), io::ErrorKind::StorageFull);
+}
