@@ -164,8 +164,8 @@ impl Bench {
     /// As [`Self::run`], with the fault in the child alone: in the n-th call of this
     /// number.
     fn run_child(&self, fault: Option<(u64, usize)>) -> (Run, Vec<(u64, usize)>) {
-        /// The child is the third process: the verifier was cloned before it.
-        const CHILD: usize = 2;
+        /// The child is the fourth process: finder and verifier were cloned before it.
+        const CHILD: usize = 3;
         let open = |name: &str| fs::File::create(self.directory.join(name)).expect("a file");
         let pid = self.target.pid().to_string();
         let mut words = vec![NSEXEC, "-t", &pid, "-a", "--", "cat", "/proc/self/status"];

@@ -28,7 +28,7 @@ fn the_helper_is_locked_down_before_it_clones() {
         .map(|(_, call)| name(call))
         .collect();
     let position = |wanted: &str| own.iter().position(|call| *call == wanted);
-    // The first clone is the verifier, which stays outside.
+    // The first clones are finder and verifier, which stay outside.
     let cloned = own.iter().rposition(|call| *call == "clone");
     let cloned = cloned.expect("a clone");
     let landlock = position("landlock_restrict_self").expect("Landlock");

@@ -41,6 +41,7 @@ struct Scene {
     _pipes: Vec<OwnedFd>,
     _cgroup: Option<Frozen>,
     _target: Target,
+    _joined: Option<Cgroup>,
     _directory: Option<Directory>,
 }
 
@@ -101,17 +102,70 @@ impl Until {
 /// The server of the file system that does not answer.
 fn hanging_fs() -> &'static PathBuf {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
-    BUILT.get_or_init(|| {
-        let program = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("hanging_fs");
-        let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/hanging_fs.c");
-        let mut gcc = Command::new("gcc");
-        gcc.args(["-O1", "-static", "-Wall", "-Werror", "-o"]);
-        support::succeed({
-            gcc.arg(&program).arg(source);
-            gcc
-        });
-        program
-    })
+    BUILT.get_or_init(|| build("hanging_fs"))
+}
+
+/// What keeps a directory locked.
+fn locked_directory() -> &'static PathBuf {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    BUILT.get_or_init(|| build("locked_directory"))
+}
+
+/// A program of tests/data.
+fn build(name: &str) -> PathBuf {
+    let program = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
+    let source = format!("{}/tests/data/{name}.c", env!("CARGO_MANIFEST_DIR"));
+    let mut gcc = Command::new("gcc");
+    gcc.args(["-O1", "-static", "-pthread", "-Wall", "-Werror", "-o"]);
+    support::succeed({
+        gcc.arg(&program).arg(source);
+        gcc
+    });
+    program
+}
+
+/// Locks a directory, in a target's mount namespace.
+fn lock(target: &Target, directory: &str) -> Server {
+    fs::copy(
+        locked_directory(),
+        target.root().join("tmp/locked_directory"),
+    )
+    .unwrap();
+    let mut nsenter = Command::new("nsenter");
+    nsenter.args(["-t", &target.pid().to_string(), "-m", "--"]);
+    until_mounted(nsenter.args(["/tmp/locked_directory", directory]))
+}
+
+/// A target where this directory is new, and has a null device alone: the kernel
+/// remembers no other name there.
+fn with_new(directory: &str) -> Target {
+    let script = "mkdir -p /mnt; mount -t tmpfs t /mnt; mknod -m 666 /mnt/null c 1 3;";
+    Target::with_script(&format!("{script} mount --move /mnt {directory}"))
+}
+
+/// `nsexec -t PID ARGUMENTS`, where a new directory is locked.
+fn locked(directory: &str, arguments: &[&str]) -> Scene {
+    let target = with_new(directory);
+    let server = lock(&target, directory);
+    let pid = target.pid().to_string();
+    let command = nsexec(&[&["-t", &pid], arguments].concat());
+    Scene::start(target, command).with_server(server)
+}
+
+/// A cgroup of the target's that the target has locked.
+fn locked_cgroup() -> Scene {
+    let parent = HIERARCHIES
+        .into_iter()
+        .find(|parent| fs::exists(format!("{parent}/cgroup.procs")).unwrap())
+        .unwrap_or_else(|| panic!("no cgroup hierarchy is mounted"));
+    let cgroup = Cgroup::beneath(parent).unwrap();
+    let target = Target::new();
+    cgroup.add(target.pid());
+    let directory = PathBuf::from(parent).join(cgroup.name());
+    let server = until_mounted(Command::new(locked_directory()).arg(directory));
+    let mut scene = Scene::into_target(target, &["-c", "--", "true"]).with_server(server);
+    scene._joined = Some(cgroup);
+    scene
 }
 
 /// Mounts it in the target's mount namespace.
@@ -205,6 +259,7 @@ impl Scene {
             _pipes: Vec::new(),
             _cgroup: None,
             _target: target,
+            _joined: None,
             _directory: None,
         }
     }
@@ -343,6 +398,8 @@ fn end_by(name: &str, scene: &mut Scene, signal: Signal, number: i32) -> Option<
         }
         if begun.elapsed() > Duration::from_secs(10) {
             scene.helper.kill().unwrap();
+            // A helper that not even this ends can be waited for without them.
+            scene._servers.clear();
             scene.helper.wait().unwrap();
             return None;
         }
@@ -367,7 +424,7 @@ fn end_by(name: &str, scene: &mut Scene, signal: Signal, number: i32) -> Option<
 /// A situation by its name.
 type Row = (&'static str, fn() -> Scene);
 
-const SCENES: [Row; 33] = [
+const SCENES: [Row; 42] = [
     // Before anything of the target is there.
     ("--help into a full pipe", || {
         Scene::printing(false, &["--help"])
@@ -427,6 +484,44 @@ const SCENES: [Row; 33] = [
         scene
     }),
     ("a policy's compiler that is stopped", stopped_compiler),
+    // A look-up in the target, which no signal ends.
+    ("passwd in a directory that is locked", || {
+        locked("/etc", &["-a", "--", "true"])
+    }),
+    ("a directory in one that is locked", || {
+        locked("/etc", &["-a", "-w=/etc/none", "--", "true"])
+    }),
+    ("a root in a directory that is locked", || {
+        locked("/etc", &["-a", "-r=/etc/none", "--", "true"])
+    }),
+    ("the path of a rule in a directory that is locked", || {
+        locked("/dev", &["-a", "--", "true"])
+    }),
+    ("a directory that is locked, without a helper", || {
+        locked("/etc", &["-a", "-F", "--", "true"])
+    }),
+    (
+        "passwd in a directory that is locked, after the join",
+        || {
+            let target = with_new("/etc");
+            let server = lock(&target, "/etc");
+            let file = format!("--mount=/proc/{}/ns/mnt", target.pid());
+            let command = nsexec(&[&file, "--", "true"]);
+            Scene::start(target, command).with_server(server)
+        },
+    ),
+    ("a cgroup that is locked", locked_cgroup),
+    (
+        "passwd in a directory that is locked, for a runtime",
+        || {
+            let target = with_new("/etc");
+            let server = lock(&target, "/etc");
+            let (ours, theirs) = UnixStream::pair().unwrap();
+            let command = protocol_a(&target, theirs.into());
+            let scene = Scene::start(target, command).with_server(server);
+            scene.with_pipe(ours.into())
+        },
+    ),
     // The child, before it is the program. The helper looks nothing up there.
     ("a directory on a file system that hangs", || {
         Scene::below(Until::Mounted, &["-W", "/mnt/directory", "--", "true"])
@@ -455,6 +550,9 @@ const SCENES: [Row; 33] = [
         let child = descendants(pid(&scene.helper));
         kill(*child.first().unwrap(), Signal::SIGSTOP).unwrap();
         scene
+    }),
+    ("a program in a directory that is locked", || {
+        locked("/etc", &["-a", "--policy", "admin", "--", "/etc/none"])
     }),
     ("a look-up without a helper", || {
         let target = Target::new();
@@ -637,6 +735,7 @@ fn reported(target: Target, mut command: Command, pipe: &UnixStream) -> Scene {
         _pipes: Vec::new(),
         _cgroup: None,
         _target: target,
+        _joined: None,
         _directory: None,
     };
     let line = support::protocol_a::read_line(pipe);

@@ -9,11 +9,12 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use nix::sys::stat::{SFlag, fstat, major, minor};
-use nix::sys::statfs::{DEVPTS_SUPER_MAGIC, fstatfs};
+use nix::sys::stat::SFlag;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::target::find::{Found, Links, Mounts, find};
+use crate::sys::statx;
+use crate::target::Seeker;
+use crate::target::find::{Found, Links};
 
 /// What is at the path of a rule.
 #[derive(Debug)]
@@ -34,7 +35,7 @@ pub(crate) enum Place {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Meaning {
     /// A character device: major and minor number.
-    Device(u64, u64),
+    Device(u32, u32),
     /// The root of a devpts file system: terminals and nothing else.
     Devpts,
 }
@@ -65,18 +66,17 @@ impl Place {
     ///
     /// # Errors
     /// `LockDown`: the kernel says neither what is there nor that nothing is.
-    pub(crate) fn open(root: &OwnedFd, path: &Path, mounts: Mounts<'_>) -> Result<Self> {
+    pub(crate) fn open(root: &OwnedFd, path: &Path, seeker: Seeker<'_>) -> Result<Self> {
         let failed =
             |errno| Error::new(ErrorKind::LockDown, path.display().to_string()).because(errno);
-        let found = find(root, path.as_os_str().as_bytes(), Links::Refused, mounts)?;
+        let found = seeker.find(root, path.as_os_str().as_bytes(), Links::Refused)?;
         let found = match found {
             Found::Handle(found) => found,
             Found::Nothing => return Ok(Self::Absent),
             other => return Ok(Self::Other(other.why_not())),
         };
-        let stat = fstat(&found).map_err(failed)?;
-        let kind = SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT;
-        let number = (major(stat.st_rdev), minor(stat.st_rdev));
+        let known = statx::known(found.as_fd()).map_err(failed)?;
+        let (kind, number) = (known.kind, known.number);
         let is_directory = kind == SFlag::S_IFDIR;
         let is_node = kind == SFlag::S_IFCHR || kind == SFlag::S_IFBLK;
         let wrong = match meaning(path) {
@@ -85,8 +85,7 @@ impl Place {
                 (!same).then(|| format!("it is not the character device {major}:{minor}"))
             }
             Some(Meaning::Devpts) => {
-                let file_system = fstatfs(found.as_fd()).map_err(failed)?;
-                let same = is_directory && file_system.filesystem_type() == DEVPTS_SUPER_MAGIC;
+                let same = is_directory && seeker.is_devpts(&found)?;
                 (!same).then(|| "it is not a devpts file system".to_owned())
             }
             None if is_node => {
@@ -125,11 +124,13 @@ mod tests {
     fn this_machines_devices_are_what_their_names_stand_for() {
         let root = directory::own_root().expect("a root");
         for name in ["/dev/null", "/dev/zero", "/dev/full", "/dev/urandom"] {
-            let place = Place::open(&root, Path::new(name), &own_mounts).expect("an answer");
+            let place = Place::open(&root, Path::new(name), Seeker::Itself(&own_mounts))
+                .expect("an answer");
             assert!(matches!(place, Place::Found { .. }), "{name}: {place:?}");
         }
         for name in ["/", "/etc", "/etc/passwd"] {
-            let place = Place::open(&root, Path::new(name), &own_mounts).expect("an answer");
+            let place = Place::open(&root, Path::new(name), Seeker::Itself(&own_mounts))
+                .expect("an answer");
             assert!(matches!(place, Place::Found { .. }), "{name}: {place:?}");
         }
     }
@@ -138,11 +139,16 @@ mod tests {
     fn links_on_the_way_and_at_the_end_are_not_followed() {
         let root = directory::own_root().expect("a root");
         for name in ["/proc/self", "/proc/self/status", "/proc/self/cwd"] {
-            let place = Place::open(&root, Path::new(name), &own_mounts).expect("an answer");
+            let place = Place::open(&root, Path::new(name), Seeker::Itself(&own_mounts))
+                .expect("an answer");
             assert!(matches!(place, Place::Other(_)), "{name}: {place:?}");
         }
-        let place =
-            Place::open(&root, Path::new("/proc/no such file"), &own_mounts).expect("an answer");
+        let place = Place::open(
+            &root,
+            Path::new("/proc/no such file"),
+            Seeker::Itself(&own_mounts),
+        )
+        .expect("an answer");
         assert!(matches!(place, Place::Absent), "{place:?}");
     }
 

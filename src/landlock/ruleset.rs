@@ -16,7 +16,7 @@ use super::place::Place;
 use crate::error::{Error, ErrorKind, Result};
 use crate::policy::resolved::{LandlockRules, LogFlag, Require, Right};
 use crate::sys::landlock::{Support, restrict_self};
-use crate::target::find::Mounts;
+use crate::target::Seeker;
 
 /// A domain that is ready to be entered.
 #[derive(Debug)]
@@ -83,7 +83,7 @@ pub(crate) struct DomainStatus {
 pub(crate) fn build(
     rules: &LandlockRules,
     root: &OwnedFd,
-    mounts: Mounts<'_>,
+    seeker: Seeker<'_>,
     kernel: Support,
 ) -> Result<Built> {
     let abi = kernel.abi().min(abi::NEWEST);
@@ -101,7 +101,7 @@ pub(crate) fn build(
             .iter()
             .filter(|right| status.handled.contains(right));
         let name = || rule.path.display().to_string();
-        match Place::open(root, &rule.path, mounts)? {
+        match Place::open(root, &rule.path, seeker)? {
             Place::Found { path, is_directory } => {
                 ruleset = grant(ruleset, path, is_directory, wanted.copied())?;
             }
@@ -420,7 +420,7 @@ mod tests {
             ),
         ] {
             of("default", kernel).expect("lets Landlock go");
-            match build(rules, &root, &mounts, kernel).expect("an answer") {
+            match build(rules, &root, Seeker::Itself(&mounts), kernel).expect("an answer") {
                 Built::Dropped { reason } => assert!(reason.contains(words), "{reason}"),
                 Built::Domain(..) => panic!("{kernel:?} has no REFER"),
             }

@@ -9,6 +9,7 @@ use crate::policy::resolved::ResolvedPolicy;
 use crate::stage::ceiling::Ceiling;
 use crate::stage::explain::Audited;
 use crate::stage::verifier::expected::Expected;
+use crate::target::Seeker;
 
 /// Whose ceiling it is: with it a runtime can set ids, capabilities and labels,
 /// and load filters of its own.
@@ -21,7 +22,7 @@ pub(super) fn enforce() -> Result<()> {
     let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
     let root = open(c"/", flags, Mode::empty())
         .map_err(|errno| Error::new(ErrorKind::System, "the root directory").because(errno))?;
-    let stage = Layers::build_ceiling(&policy, &root, &unknown_mounts)?;
+    let stage = Layers::build_ceiling(&policy, &root, Seeker::Itself(&unknown_mounts))?;
     let ceiling = Ceiling {
         no_new_privs: policy.process.no_new_privs,
         landlock: stage.landlock,

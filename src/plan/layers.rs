@@ -7,7 +7,7 @@ use crate::landlock::ruleset::{self, Built, Domain, DomainStatus};
 use crate::policy::resolved::{self, LandlockRules, Layer, ResolvedPolicy};
 use crate::seccomp::program::Program;
 use crate::sys::landlock::{self as kernel, Support};
-use crate::target::find::Mounts;
+use crate::target::Seeker;
 
 /// The sandbox layers, ready to be put in force.
 #[derive(Debug)]
@@ -49,14 +49,14 @@ impl Layers {
     pub(crate) fn build(
         policy: &ResolvedPolicy,
         root: &OwnedFd,
-        mounts: Mounts<'_>,
+        seeker: Seeker<'_>,
     ) -> Result<Self> {
         let kernel = support()?;
         let layers = [&policy.ceiling.landlock, &policy.workload.landlock];
         ruleset::require(layers.into_iter().filter_map(Layer::enforced), kernel)?;
         Ok(Self {
-            ceiling: Stage::build(&policy.ceiling, root, mounts, kernel)?,
-            workload: Stage::build(&policy.workload, root, mounts, kernel)?,
+            ceiling: Stage::build(&policy.ceiling, root, seeker, kernel)?,
+            workload: Stage::build(&policy.workload, root, seeker, kernel)?,
             supervisor: ruleset::deny_all(kernel)?,
         })
     }
@@ -65,11 +65,11 @@ impl Layers {
     pub(crate) fn build_ceiling(
         policy: &ResolvedPolicy,
         root: &OwnedFd,
-        mounts: Mounts<'_>,
+        seeker: Seeker<'_>,
     ) -> Result<Stage> {
         let kernel = support()?;
         ruleset::require(policy.ceiling.landlock.enforced().into_iter(), kernel)?;
-        Stage::build(&policy.ceiling, root, mounts, kernel)
+        Stage::build(&policy.ceiling, root, seeker, kernel)
     }
 }
 
@@ -122,7 +122,7 @@ impl Stage {
     fn build(
         layers: &resolved::Layers,
         root: &OwnedFd,
-        mounts: Mounts<'_>,
+        seeker: Seeker<'_>,
         kernel: Support,
     ) -> Result<Self> {
         let (program, seccomp) = match &layers.seccomp {
@@ -137,7 +137,7 @@ impl Stage {
                 },
             ),
         };
-        let (domain, landlock) = build_landlock(&layers.landlock, root, mounts, kernel)?;
+        let (domain, landlock) = build_landlock(&layers.landlock, root, seeker, kernel)?;
         let status = StageStatus { seccomp, landlock };
         Ok(Self {
             seccomp: program,
@@ -150,7 +150,7 @@ impl Stage {
 fn build_landlock(
     layer: &Layer<LandlockRules>,
     root: &OwnedFd,
-    mounts: Mounts<'_>,
+    seeker: Seeker<'_>,
     kernel: Support,
 ) -> Result<(Option<Domain>, Status<DomainStatus>)> {
     let rules = match layer {
@@ -164,7 +164,7 @@ fn build_landlock(
             ));
         }
     };
-    Ok(match ruleset::build(rules, root, mounts, kernel)? {
+    Ok(match ruleset::build(rules, root, seeker, kernel)? {
         Built::Domain(domain, status) => (Some(domain), Status::InForce(status)),
         Built::Dropped { reason } => (None, Status::Dropped { reason }),
     })

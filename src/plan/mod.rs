@@ -7,7 +7,7 @@ pub(crate) mod environment;
 pub(crate) mod layers;
 pub(crate) mod report;
 
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 
 use nix::fcntl::OFlag;
 
@@ -15,6 +15,8 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::policy::capability::CapabilitySet;
 use crate::policy::resolved::{Capabilities, Environment, ResolvedPolicy};
 use crate::request::{Namespace, Request, Selection};
+use crate::stage::cannot_clone::cannot_make;
+use crate::stage::filters;
 use crate::stage::own_file::OwnFile;
 use crate::stage::policy_origin::Origin;
 use crate::stage::preserved::Preserved;
@@ -22,9 +24,8 @@ use crate::stage::seccomp_fd::AddedFilters;
 use crate::stage::status::StatusLines;
 use crate::sys::signal::CallersSignals;
 use crate::target::directory::{self, ProgramRoot};
-use crate::target::find::Mounts;
 use crate::target::procfs_root::{MAX_FILE, OwnDirectory, read_all};
-use crate::target::{Memberships, Procfs, RootFile, Target, cgroup, label};
+use crate::target::{Finder, Memberships, Procfs, RootFile, Seeker, Target, cgroup, label};
 use layers::Layers;
 
 /// Everything that an exec needs, opened and decided.
@@ -43,6 +44,8 @@ pub struct Plan {
     pub(crate) work_dir: Option<OwnedFd>,
     /// `None` until the root is there (see [`ProgramRoot::AfterJoin`]).
     pub(crate) layers: Option<Layers>,
+    /// For what is looked up then.
+    pub(crate) finder: Option<Finder>,
     /// passwd(5) and group(5) of the program's root.
     pub(crate) accounts: Accounts,
     pub(crate) target_environment: Option<OwnedFd>,
@@ -94,18 +97,27 @@ impl Plan {
         )?;
         let in_target = memberships.is_targets(Namespace::Mnt);
         let own = procfs.own_directory()?;
+        // The finder asks. Where a mount namespace is given as a file, it asks after
+        // the helper's join.
+        let joins_later = memberships.joins(Namespace::Mnt) && !in_target;
         let mounts = || match &target {
             Some(target) if in_target => target.read("mountinfo"),
-            _ => own_mounts(&own),
+            _ if joins_later => own_mounts(&own),
+            _ => own_mounts(&procfs.own_directory()?),
         };
-        let root = ProgramRoot::open(&request, target.as_ref(), &memberships, &mounts)?;
+        let mut kept = vec![procfs.as_fd(), own.as_fd()];
+        kept.extend(target.as_ref().map(Target::directory));
+        let cannot_clone = cannot_make("the process that looks files up");
+        let filter = filters::finder()?;
+        let finder = Finder::start(&filter, &kept, &procfs, &mounts, cannot_clone)?;
+        let root = ProgramRoot::open(&request, target.as_ref(), &memberships, &finder)?;
         let work_dir =
-            directory::open_work_dir(&request, target.as_ref(), &memberships, &root, &mounts)?;
+            directory::open_work_dir(&request, target.as_ref(), &memberships, &root, &finder)?;
         let (layers, accounts) = match root.directory() {
             None => (None, Accounts::UNNEEDED),
             Some(root) => (
-                Some(Layers::build(&policy, root, &mounts)?),
-                Accounts::open(root, &request, &policy, &own, &mounts)?,
+                Some(Layers::build(&policy, root, Seeker::Finder(&finder))?),
+                Accounts::open(root, &request, &policy, &finder)?,
             ),
         };
         let target_environment = match (&target, request.target_environment) {
@@ -117,7 +129,10 @@ impl Plan {
             &policy.process.cgroup,
             target.as_ref(),
             &procfs,
+            &finder,
         )?;
+        // What is looked up after the join is looked up there as well.
+        let finder = layers.is_none().then_some(finder);
         let label = label::decide(&policy.process.label, target.as_ref(), &procfs)?;
         let joins_user = memberships.joins(Namespace::User);
         if request.keep_caps && !joins_user {
@@ -155,6 +170,7 @@ impl Plan {
             root,
             work_dir,
             layers,
+            finder,
             accounts,
             target_environment,
             cgroups,
@@ -190,10 +206,9 @@ impl Accounts {
         root: &OwnedFd,
         request: &Request,
         policy: &ResolvedPolicy,
-        own: &OwnDirectory,
-        mounts: Mounts<'_>,
+        finder: &Finder,
     ) -> Result<Self> {
-        let open = |path| RootFile::open(root, path, own, mounts);
+        let open = |path| RootFile::open(finder, root, path);
         if matches!(request.namespaces, Selection::ProtocolA) {
             return Ok(Self {
                 passwd: open(c"etc/passwd")?,

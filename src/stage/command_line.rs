@@ -30,7 +30,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::landlock::ruleset::Domain;
 use crate::plan::environment::{self, Account, Variables};
 use crate::plan::layers::Layers;
-use crate::plan::{self, Accounts, Plan, report};
+use crate::plan::{Accounts, Plan, report};
 use crate::policy::capability::{Capability, CapabilitySet};
 use crate::policy::resolved::Capabilities;
 use crate::procfs::environ;
@@ -44,7 +44,7 @@ use crate::sys::{process, terminal};
 use crate::target::directory::{self, ProgramRoot};
 use crate::target::label::{self, Label};
 use crate::target::procfs_root::{MAX_FILE, read_all};
-use crate::target::{Procfs, RootFile, Target};
+use crate::target::{Procfs, RootFile, Seeker, Target};
 use crate::userdb::{self, passwd};
 
 impl Plan {
@@ -163,12 +163,6 @@ impl Plan {
             (None, label::Decision::NotRequested | label::Decision::NothingToFollow) => {}
         }
         let own_namespaces = OwnNamespaces::open(&procfs, &memberships, &BTreeSet::new())?;
-        // passwd of a root that is only there after the join is opened through it, and
-        // the list of mounts is that of the joined namespace.
-        let late = match &self.layers {
-            Some(_) => None,
-            None => Some(procfs.own_directory()?.detached()),
-        };
         let outside = Outside {
             procfs,
             memberships: &memberships,
@@ -196,20 +190,19 @@ impl Plan {
         drop(target);
         own_namespaces.verify()?;
 
-        let (layers, accounts, root, opened) = match (self.layers, root, late) {
+        let (layers, accounts, root, opened) = match (self.layers, root, self.finder) {
             (Some(layers), root, _) => (layers, self.accounts, root, self.work_dir),
             (None, _, None) => {
                 let wrong = "the root of the program is not known";
                 return Err(Error::new(ErrorKind::System, wrong));
             }
-            (None, _, Some(own)) => {
-                let mounts = || plan::own_mounts(&own);
-                let (root, opened) = directory::after_join(&request, self.work_dir, &mounts)?;
+            (None, _, Some(finder)) => {
+                let (root, opened) = directory::after_join(&request, self.work_dir, &finder)?;
                 let directory = root.directory().ok_or_else(|| {
                     Error::new(ErrorKind::System, "the program's root is not open")
                 })?;
-                let layers = Layers::build(&policy, directory, &mounts)?;
-                let accounts = Accounts::open(directory, &request, &policy, &own, &mounts)?;
+                let layers = Layers::build(&policy, directory, Seeker::Finder(&finder))?;
+                let accounts = Accounts::open(directory, &request, &policy, &finder)?;
                 (layers, accounts, root, opened)
             }
         };

@@ -4,7 +4,7 @@ use crate::seccomp::program::{Instruction, Program};
 use crate::seccomp::table::Arch;
 use crate::{Error, ErrorKind, Result};
 
-// SUPERVISOR, POLICY_CHILD, EXPLAINER, VERIFIER: programs, from own_calls.toml.
+// SUPERVISOR, POLICY_CHILD, EXPLAINER, VERIFIER, FINDER: programs, from own_calls.toml.
 include!(concat!(env!("OUT_DIR"), "/filters.rs"));
 
 /// The architecture that filters are made for.
@@ -30,6 +30,11 @@ pub(crate) fn policy_child() -> Result<Program> {
 /// What reading the state of the child takes, and no other call.
 pub(crate) fn verifier() -> Result<Program> {
     program(&VERIFIER)
+}
+
+/// What looking paths up takes, and no other call.
+pub(crate) fn finder() -> Result<Program> {
+    program(&FINDER)
 }
 
 /// What explaining refusals takes, and no other call.
@@ -62,6 +67,7 @@ mod tests {
             (policy_child(), POLICY_CHILD_CALLS, 12),
             (explainer(), EXPLAINER_CALLS, 20),
             (verifier(), VERIFIER_CALLS, 17),
+            (finder(), FINDER_CALLS, 20),
         ] {
             assert!(calls.len() <= most, "{}", calls.len());
             let filter = filter.expect("a program");

@@ -18,6 +18,8 @@ pub(crate) struct Known {
     /// Major and minor number of the file system's device.
     pub(crate) device: (u32, u32),
     pub(crate) inode: u64,
+    /// Of a device: its own major and minor number.
+    pub(crate) number: (u32, u32),
 }
 
 impl Known {
@@ -61,5 +63,6 @@ pub(crate) fn known(file: BorrowedFd<'_>) -> Result<Known, Errno> {
         mount: found.stx_mnt_id,
         device: (found.stx_dev_major, found.stx_dev_minor),
         inode: found.stx_ino,
+        number: (found.stx_rdev_major, found.stx_rdev_minor),
     })
 }

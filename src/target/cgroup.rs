@@ -4,11 +4,10 @@ use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
-use nix::fcntl::{OFlag, open};
-use nix::sys::stat::Mode;
+use nix::fcntl::OFlag;
 
 use super::procfs_root::{MAX_FILE, read_all};
-use super::{Procfs, Target};
+use super::{Finder, Procfs, Target};
 use crate::error::{Error, ErrorKind, Result};
 use crate::policy::resolved::{Follow, Require};
 use crate::procfs::cgroup::{self, Hierarchy};
@@ -49,6 +48,7 @@ pub(crate) fn decide(
     wanted: &Follow,
     target: Option<&Target>,
     procfs: &Procfs,
+    finder: &Finder,
 ) -> Result<Decision> {
     let Some(target) = target else {
         return Ok(Decision::NotRequested);
@@ -56,10 +56,10 @@ pub(crate) fn decide(
     match (requested, wanted) {
         (false, Follow::Caller) => Ok(Decision::NotRequested),
         (true, _) | (false, Follow::Target(Require::Full)) => {
-            Ok(Decision::Join(open_procs(target, procfs)?))
+            Ok(Decision::Join(open_procs(target, procfs, finder)?))
         }
         (false, Follow::Target(Require::BestEffort { reason })) => {
-            match open_procs(target, procfs) {
+            match open_procs(target, procfs, finder) {
                 Ok(join) => Ok(Decision::Join(join)),
                 Err(Obstacle::OutOfReach(error)) => Ok(Decision::NotJoined {
                     reason: format!("{error}; the policy lets it go: {reason}"),
@@ -108,7 +108,11 @@ pub(crate) struct Join {
 /// # Errors
 /// `Target`: a hierarchy is not mounted, the cgroup is outside what the caller's
 /// cgroup namespace shows, or it is frozen.
-fn open_procs(target: &Target, procfs: &Procfs) -> std::result::Result<Join, Obstacle> {
+fn open_procs(
+    target: &Target,
+    procfs: &Procfs,
+    finder: &Finder,
+) -> std::result::Result<Join, Obstacle> {
     let unreadable = |file: &str, fault: &dyn std::fmt::Display| {
         Error::new(ErrorKind::Safety, format!("/proc/self/{file}: {fault}"))
     };
@@ -126,16 +130,16 @@ fn open_procs(target: &Target, procfs: &Procfs) -> std::result::Result<Join, Obs
             let error = Error::new(ErrorKind::Target, wrong);
             Obstacle::OutOfReach(error.right("mount it, or leave -c out"))
         })?;
-        refuse_frozen(&directory)?;
+        refuse_frozen(&directory, finder)?;
         if membership.hierarchy == Hierarchy::Unified {
             // To move a process takes writing to the cgroup that has both in it.
             let own = own.iter().find(|own| own.hierarchy == Hierarchy::Unified);
             let common = own.map(|own| common_ancestor(membership, own));
             if let Some(directory) = common.and_then(|common| locate(&common, &mounts)) {
-                open_for_writing(&directory)?;
+                open_for_writing(&directory, finder)?;
             }
         }
-        files.push(open_for_writing(&directory)?);
+        files.push(open_for_writing(&directory, finder)?);
     }
     Ok(Join {
         memberships: text,
@@ -143,19 +147,21 @@ fn open_procs(target: &Target, procfs: &Procfs) -> std::result::Result<Join, Obs
     })
 }
 
-fn open_for_writing(directory: &Path) -> std::result::Result<OwnedFd, Obstacle> {
+fn open_for_writing(directory: &Path, finder: &Finder) -> std::result::Result<OwnedFd, Obstacle> {
     let file = directory.join("cgroup.procs");
-    let flags = OFlag::O_WRONLY | OFlag::O_CLOEXEC | OFlag::O_NOFOLLOW;
-    open(&file, flags, Mode::empty()).map_err(|errno| {
-        let error = Error::new(ErrorKind::Target, file.display().to_string()).because(errno);
-        match errno {
-            // ENOENT: another mount lies on top of it.
-            Errno::EACCES | Errno::EPERM | Errno::EROFS | Errno::ENOENT => {
-                Obstacle::OutOfReach(error)
+    // A container lists and changes its own cgroups: they are looked up as its root is.
+    finder
+        .open_cgroup(&file, OFlag::O_WRONLY)?
+        .map_err(|errno| {
+            let error = Error::new(ErrorKind::Target, file.display().to_string()).because(errno);
+            match errno {
+                // ENOENT: another mount lies on top of it.
+                Errno::EACCES | Errno::EPERM | Errno::EROFS | Errno::ENOENT => {
+                    Obstacle::OutOfReach(error)
+                }
+                _ => Obstacle::Refused(error),
             }
-            _ => Obstacle::Refused(error),
-        }
-    })
+        })
 }
 
 /// The nearest cgroup of the hierarchy that has both in it.
@@ -169,13 +175,12 @@ fn common_ancestor(one: &cgroup::Membership, other: &cgroup::Membership) -> cgro
 }
 
 /// A program in a frozen cgroup never begins, and takes no signal.
-fn refuse_frozen(directory: &Path) -> Result<()> {
+fn refuse_frozen(directory: &Path, finder: &Finder) -> Result<()> {
     for (name, frozen) in FROZEN {
         let file = directory.join(name);
-        let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC | OFlag::O_NOFOLLOW;
         let failed =
             |errno| Error::new(ErrorKind::Target, file.display().to_string()).because(errno);
-        let open = match open(&file, flags, Mode::empty()) {
+        let open = match finder.open_cgroup(&file, OFlag::O_RDONLY)? {
             Ok(open) => open,
             // The file of the other version, or of another controller; or this
             // is the root of its hierarchy, which is never frozen.

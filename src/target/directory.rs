@@ -8,8 +8,8 @@ use nix::errno::Errno;
 use nix::fcntl::{OFlag, open};
 use nix::sys::stat::{Mode, SFlag};
 
-use super::find::{Found, Links, Mounts, find};
-use super::{Memberships, Target};
+use super::find::{Found, Links};
+use super::{Finder, Memberships, Target};
 use crate::error::{Error, ErrorKind, Result};
 use crate::request::{Directory, Namespace, Request, WorkDir};
 use crate::sys::statx;
@@ -32,7 +32,7 @@ impl ProgramRoot {
         request: &Request,
         target: Option<&Target>,
         memberships: &Memberships,
-        mounts: Mounts<'_>,
+        finder: &Finder,
     ) -> Result<Self> {
         let targets = memberships.is_targets(Namespace::Mnt);
         let joined = targets || memberships.joins(Namespace::Mnt);
@@ -40,7 +40,7 @@ impl ProgramRoot {
             Some(Directory::Target) => Ok(Self::Other(link(target, "root")?)),
             Some(Directory::Path(path)) if targets => {
                 let base = link(target, "root")?;
-                Ok(Self::Other(beneath(&base, path, mounts)?))
+                Ok(Self::Other(beneath(&base, path, finder)?))
             }
             Some(Directory::Path(_)) if joined => Ok(Self::AfterJoin),
             Some(Directory::Path(path)) => Ok(Self::Other(own(path)?)),
@@ -77,15 +77,15 @@ impl ProgramRoot {
 pub(crate) fn after_join(
     request: &Request,
     opened: Option<OwnedFd>,
-    mounts: Mounts<'_>,
+    finder: &Finder,
 ) -> Result<(ProgramRoot, Option<OwnedFd>)> {
     let own = own_root()?;
     let root = match &request.root {
-        Some(Directory::Path(path)) => ProgramRoot::Other(beneath(&own, path, mounts)?),
+        Some(Directory::Path(path)) => ProgramRoot::Other(beneath(&own, path, finder)?),
         _ => ProgramRoot::Own(own),
     };
     let opened = match (&request.work_dir, root.directory()) {
-        (WorkDir::Before(Directory::Path(path)), Some(base)) => Some(beneath(base, path, mounts)?),
+        (WorkDir::Before(Directory::Path(path)), Some(base)) => Some(beneath(base, path, finder)?),
         _ => opened,
     };
     Ok((root, opened))
@@ -97,7 +97,7 @@ pub(crate) fn open_work_dir(
     target: Option<&Target>,
     memberships: &Memberships,
     root: &ProgramRoot,
-    mounts: Mounts<'_>,
+    finder: &Finder,
 ) -> Result<Option<OwnedFd>> {
     let WorkDir::Before(directory) = &request.work_dir else {
         return Ok(None);
@@ -107,7 +107,7 @@ pub(crate) fn open_work_dir(
         (Directory::Path(path), ProgramRoot::Other(base))
             if memberships.joins(Namespace::Mnt) || memberships.is_targets(Namespace::Mnt) =>
         {
-            beneath(base, path, mounts).map(Some)
+            beneath(base, path, finder).map(Some)
         }
         // Looked up in the mount namespace that is not joined yet.
         (Directory::Path(_), ProgramRoot::AfterJoin) => Ok(None),
@@ -147,12 +147,12 @@ fn own(path: &Path) -> Result<OwnedFd> {
 }
 
 /// A directory inside `base`, whatever links lie on the way.
-fn beneath(base: &OwnedFd, path: &Path, mounts: Mounts<'_>) -> Result<OwnedFd> {
+fn beneath(base: &OwnedFd, path: &Path, finder: &Finder) -> Result<OwnedFd> {
     let wrong = |wrong: &dyn std::fmt::Display| {
         let wrong = format!("directory {}: {wrong}", path.display());
         Error::new(ErrorKind::Target, wrong).right("it is looked up inside the target's root")
     };
-    let directory = match find(base, path.as_os_str().as_bytes(), Links::Followed, mounts)? {
+    let directory = match finder.find(base, path.as_os_str().as_bytes(), Links::Followed)? {
         Found::Handle(directory) => directory,
         Found::Nothing => return Err(wrong(&Errno::ENOENT)),
         other => return Err(wrong(&other.why_not())),

@@ -4,14 +4,17 @@
 pub(crate) mod cgroup;
 pub(crate) mod directory;
 pub(crate) mod find;
+pub(crate) mod finder;
 pub(crate) mod label;
 pub(crate) mod lookup;
 pub(crate) mod namespace;
 pub(crate) mod process;
 pub(crate) mod procfs_root;
 pub(crate) mod regular_file;
+pub(crate) mod root_file;
 
+pub(crate) use finder::{Finder, Seeker};
 pub(crate) use namespace::{Join, Memberships};
 pub(crate) use process::Target;
 pub(crate) use procfs_root::Procfs;
-pub(crate) use regular_file::RootFile;
+pub(crate) use root_file::RootFile;

@@ -76,6 +76,11 @@ impl Target {
         self.pidfd.as_fd()
     }
 
+    /// Its directory in /proc.
+    pub(crate) fn directory(&self) -> BorrowedFd<'_> {
+        self.directory.as_fd()
+    }
+
     /// Its pidfd alone, for the join: its directory in /proc leads to every other
     /// process of the host, and is closed.
     pub(crate) fn into_pidfd(self) -> OwnedFd {

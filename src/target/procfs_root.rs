@@ -2,7 +2,7 @@
 
 use std::ffi::CStr;
 use std::fmt;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, open, openat, readlinkat};
@@ -11,7 +11,6 @@ use nix::sys::statfs::{PROC_SUPER_MAGIC, fstatfs};
 
 use super::namespace::Identity;
 use crate::error::{Error, ErrorKind, Result};
-use crate::sys::mount;
 
 /// A procfs that shows the caller's own pid namespace.
 #[derive(Debug)]
@@ -123,13 +122,6 @@ impl Procfs {
 pub(crate) struct OwnDirectory(OwnedFd);
 
 impl OwnDirectory {
-    /// The same as a detached mount, which has no `..` and no other process below it,
-    /// for a process that is about to enter a target. A caller that may not clone
-    /// mounts keeps the directory as it is.
-    pub(crate) fn detached(self) -> Self {
-        Self(mount::detached(self.0.as_fd()).unwrap_or(self.0))
-    }
-
     /// Opens a file below it, read-only and with these flags.
     pub(crate) fn open_file(
         &self,
@@ -137,6 +129,18 @@ impl OwnDirectory {
         flags: OFlag,
     ) -> std::result::Result<OwnedFd, Errno> {
         openat(&self.0, path, flags | OFlag::O_CLOEXEC, Mode::empty())
+    }
+}
+
+impl AsFd for OwnDirectory {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+impl AsFd for Procfs {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.directory.as_fd()
     }
 }
 

@@ -8,7 +8,7 @@
 //! its file system are seen; and only a regular file on a file system that stores
 //! files is opened, by that handle.
 
-use std::ffi::{CStr, CString};
+use std::ffi::CString;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
 use nix::errno::Errno;
@@ -17,104 +17,91 @@ use nix::sys::stat::SFlag;
 use nix::sys::statfs::{FsType, fstatfs};
 
 use super::find::{Found, Links, Mounts, find};
-use super::procfs_root::{OwnDirectory, read_all};
+use super::procfs_root::OwnDirectory;
 use crate::error::{Error, ErrorKind, Result};
 use crate::sys::statx;
+use crate::userdb;
 
-/// A file that was seen to be regular before it was opened, open for reading.
+/// What was found at a path.
 #[derive(Debug)]
-pub(crate) struct RegularFile {
-    file: OwnedFd,
-    name: String,
-}
-
-/// What lies at a path of the program's root.
-#[derive(Debug)]
-pub(crate) enum RootFile {
-    /// It was not looked for, since nothing needs it.
-    Unneeded,
+pub(super) enum Looked {
     /// Nothing that can be found or read by the caller.
     Absent,
-    /// A regular file.
-    Regular(RegularFile),
+    /// A regular file: at most [`MOST`] bytes of it and one, or why it cannot be read.
+    Regular(std::result::Result<Vec<u8>, Errno>),
     /// Something that was not opened: what, and why not.
     Refused(String),
 }
 
-impl RegularFile {
-    /// The whole file, from where it stands, at most `limit` bytes of it.
-    ///
-    /// # Errors
-    /// `Safety`: it is longer.
-    pub(crate) fn read(self, limit: usize) -> Result<Vec<u8>> {
-        read_all(self.file, limit, &self.name)
+/// The longest file that is read.
+pub(super) const MOST: usize = userdb::MAX_FILE;
+
+/// How errors and warnings call the file.
+pub(super) fn name(path: &[u8]) -> String {
+    format!("/{} of the program's root", String::from_utf8_lossy(path))
+}
+
+/// Reads `path` below `root`, whatever links lie on the way.
+///
+/// # Errors
+/// `Target`: a failure that says nothing about the file.
+pub(super) fn look(
+    root: &OwnedFd,
+    path: &[u8],
+    own: &OwnDirectory,
+    mounts: Mounts<'_>,
+) -> Result<Looked> {
+    let name = name(path);
+    let failed = |errno| Error::new(ErrorKind::Target, name.clone()).because(errno);
+    let handle = match find(root, path, Links::Followed, mounts)? {
+        Found::Handle(handle) => handle,
+        Found::Nothing => return Ok(Looked::Absent),
+        other => {
+            let why = other.why_not();
+            return Ok(Looked::Refused(format!("{name} is not read: {why}")));
+        }
+    };
+    let known = statx::known(handle.as_fd()).map_err(failed)?;
+    let kind = known.kind;
+    if kind != SFlag::S_IFREG {
+        let kind = kind_name(kind);
+        return Ok(Looked::Refused(format!(
+            "{name} is not read: it is {kind} and no regular file"
+        )));
+    }
+    let of = fstatfs(&handle).map_err(failed)?.filesystem_type();
+    if !stores_files(known.device, of) {
+        return Ok(Looked::Refused(format!(
+            "{name} is not read: no file system that stores files is known by the type {:#x}",
+            of.0
+        )));
+    }
+    // By the handle, so that it is the file that was seen. NONBLOCK: a
+    // process that holds a lease on it is not waited for.
+    let link = CString::new(format!("fd/{}", handle.as_raw_fd())).unwrap_or_default();
+    match own.open_file(&link, OFlag::O_NONBLOCK | OFlag::O_NOCTTY) {
+        Ok(file) => Ok(Looked::Regular(read(&file))),
+        Err(Errno::EACCES) => Ok(Looked::Absent),
+        Err(Errno::EAGAIN) => Ok(Looked::Refused(format!(
+            "{name} is not read: a process holds a lease on it"
+        ))),
+        Err(errno) => Err(failed(errno)),
     }
 }
 
-impl RootFile {
-    /// Its content; empty where there is nothing to be read.
-    pub(crate) fn read(self, limit: usize) -> Result<Vec<u8>> {
-        match self {
-            Self::Regular(file) => file.read(limit),
-            Self::Unneeded | Self::Absent | Self::Refused(_) => Ok(Vec::new()),
+fn read(file: &OwnedFd) -> std::result::Result<Vec<u8>, Errno> {
+    let mut content = Vec::new();
+    let mut chunk = [0; 4096];
+    while content.len() <= MOST {
+        match nix::unistd::read(file, &mut chunk) {
+            Ok(0) => break,
+            Ok(read) => content.extend(chunk.iter().take(read)),
+            Err(Errno::EINTR) => {}
+            Err(errno) => return Err(errno),
         }
     }
-
-    /// Why it was not opened, where something lies there.
-    pub(crate) fn warning(&self) -> Option<&str> {
-        match self {
-            Self::Refused(why) => Some(why),
-            Self::Unneeded | Self::Absent | Self::Regular(_) => None,
-        }
-    }
-
-    /// Opens `path` below `root`, whatever links lie on the way.
-    ///
-    /// # Errors
-    /// `Target`: a failure that says nothing about the file.
-    pub(crate) fn open(
-        root: &OwnedFd,
-        path: &CStr,
-        own: &OwnDirectory,
-        mounts: Mounts<'_>,
-    ) -> Result<Self> {
-        let name = format!("/{} of the program's root", path.to_string_lossy());
-        let failed = |errno| Error::new(ErrorKind::Target, name.clone()).because(errno);
-        let handle = match find(root, path.to_bytes(), Links::Followed, mounts)? {
-            Found::Handle(handle) => handle,
-            Found::Nothing => return Ok(Self::Absent),
-            other => {
-                let why = other.why_not();
-                return Ok(Self::Refused(format!("{name} is not read: {why}")));
-            }
-        };
-        let known = statx::known(handle.as_fd()).map_err(failed)?;
-        let kind = known.kind;
-        if kind != SFlag::S_IFREG {
-            let kind = kind_name(kind);
-            return Ok(Self::Refused(format!(
-                "{name} is not read: it is {kind} and no regular file"
-            )));
-        }
-        let of = fstatfs(&handle).map_err(failed)?.filesystem_type();
-        if !stores_files(known.device, of) {
-            return Ok(Self::Refused(format!(
-                "{name} is not read: no file system that stores files is known by the type {:#x}",
-                of.0
-            )));
-        }
-        // By the handle, so that it is the file that was seen. NONBLOCK: a
-        // process that holds a lease on it is not waited for.
-        let link = CString::new(format!("fd/{}", handle.as_raw_fd())).unwrap_or_default();
-        match own.open_file(&link, OFlag::O_NONBLOCK | OFlag::O_NOCTTY) {
-            Ok(file) => Ok(Self::Regular(RegularFile { file, name })),
-            Err(Errno::EACCES) => Ok(Self::Absent),
-            Err(Errno::EAGAIN) => Ok(Self::Refused(format!(
-                "{name} is not read: a process holds a lease on it"
-            ))),
-            Err(errno) => Err(failed(errno)),
-        }
-    }
+    content.truncate(MOST + 1);
+    Ok(content)
 }
 
 /// The types of file systems that store files and have no block device of their

@@ -57,6 +57,8 @@ pub struct Capability(u8);
 impl Capability {
     /// CAP_DAC_OVERRIDE
     pub const DAC_OVERRIDE: Self = Self(1);
+    /// CAP_DAC_READ_SEARCH
+    pub const DAC_READ_SEARCH: Self = Self(2);
     /// CAP_KILL
     pub const KILL: Self = Self(5);
     /// CAP_SETUID
