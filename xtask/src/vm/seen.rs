@@ -132,10 +132,10 @@ fn rows_of(readme: &str) -> impl Iterator<Item = (String, String)> {
 
 fn document(known: &[Seen]) -> String {
     let mut text = "# Kernels\n\n\
-        The helper's tests on Debian's kernels, in an emulated machine. `cargo xtask vm --all --save`\n\
-        writes this page, and `cargo xtask docs` holds it to docs/kernels.json. Each absence is declared in\n\
-        `xtask/src/vm/kernels.rs`: a test that is left out without a declaration is a failure, and so is\n\
-        one that is declared and runs. Counted are the test programs that were run on a kernel and passed.\n\n\
+        Results of the helper's tests on Debian's kernels, in an emulated machine. `cargo xtask vm --all --save`\n\
+        writes this page, and `cargo xtask docs` compares it with docs/kernels.json. `xtask/src/vm/kernels.rs`\n\
+        declares the missing features of each kernel. The run fails if a test is left out without a declaration,\n\
+        or runs despite one. The table counts the test programs that ran on a kernel and passed.\n\n\
         | | Linux | security modules | test programs | tests passed | left out |\n\
         |---|---|---|---|---|---|\n"
         .to_owned();
