@@ -8,7 +8,7 @@ use std::ops::Range;
 /// on it; its `Display` is the English.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault<R> {
-    /// The bytes of the input that are wrong.
+    /// The span of the invalid bytes in the input.
     pub span: Range<usize>,
     /// Why they are.
     pub reason: R,

@@ -1,14 +1,14 @@
-//! Text that others wrote, made harmless for a terminal and for whoever reads
-//! lines: a control character would move the cursor, or begin a line of its own.
+//! Makes text from other programs safe to print. A raw control character could
+//! move the terminal's cursor or begin a new line in a log.
 #![forbid(unsafe_code)]
 
 use std::fmt::{self, Write};
 
 use serde_json::Value;
 
-/// Writes to another writer, with control characters escaped: those below 32,
-/// DEL, and those from 128 to 159 (C1), of which terminals take one for an escape
-/// sequence's beginning. All other characters stay as they are.
+/// A writer that escapes control characters: those below 32, DEL, and 128 to 159
+/// (C1), which some terminals read as the start of an escape sequence. All other
+/// characters pass unchanged.
 #[derive(Debug)]
 pub struct Escaping<W>(pub W);
 
@@ -46,7 +46,7 @@ pub fn json(value: &Value) -> String {
     }
     let mut escaped = String::with_capacity(text.len());
     for c in text.chars() {
-        // Such a character can only stand in a string.
+        // Outside a string such a character is invalid JSON.
         if c.is_control() {
             let _ = write!(escaped, "\\u{:04x}", u32::from(c));
         } else {
