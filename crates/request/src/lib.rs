@@ -1,4 +1,5 @@
-//! A [`Request`]: what the caller means, whichever way it was written.
+//! A [`Request`]: the caller's intent, independent of the frontend it came
+//! through.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{CString, OsStr};
@@ -9,7 +10,7 @@ use std::path::PathBuf;
 
 pub use nsexec_kernel_text::Pid;
 
-/// The process whose namespaces are joined.
+/// The process whose namespaces the program joins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TargetId {
     /// Its pid in the caller's pid namespace.
@@ -84,7 +85,7 @@ impl Namespace {
     }
 }
 
-/// Where the namespace of a type is taken from.
+/// The source of one namespace to join.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum NamespaceSource {
     /// The target's.
@@ -102,11 +103,12 @@ pub enum NamespaceSource {
 pub enum Explain {
     /// They are not.
     No,
-    /// The calls that a filter refuses; what Landlock refuses and what a filter
-    /// kills only where the kernel audits already.
+    /// Report calls refused by a filter. Report refusals by Landlock and kills
+    /// by a filter only where the kernel's audit is already on.
     AsAudited,
-    /// All of these. Auditing is switched on while the program runs, for the whole
-    /// machine; every process that is made until the machine restarts pays for it.
+    /// Report all of these. The helper switches the kernel's audit on while the
+    /// program runs. This affects the whole machine: every process created
+    /// before the next reboot pays for it.
     SwitchAuditingOn,
 }
 
@@ -115,7 +117,7 @@ pub enum Explain {
 pub enum Selection {
     /// All of the target's that the caller does not share already.
     All {
-        /// What is taken from elsewhere than the target.
+        /// Sources other than the target, by namespace.
         except: BTreeMap<Namespace, NamespaceSource>,
     },
     /// Exactly these. It may be empty: a new root or directory alone.
@@ -128,7 +130,7 @@ pub enum Selection {
 /// A user or group id that the program is to have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum IdChoice {
-    /// This one: 0 to 2^32 - 2 (2^32 - 1 means "no change" to the kernel).
+    /// This one: 0 to 2^32 - 2 (the kernel reads 2^32 - 1 as "no change").
     Number(u32),
     /// The target's.
     Follow,
@@ -155,7 +157,7 @@ pub enum WorkDir {
     After(PathBuf),
 }
 
-/// `K=V`, or `K` alone: taken from the caller's environment.
+/// `K=V`, or `K` alone, whose value comes from the caller's environment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EnvironmentEntry {
     /// Not empty, without `=` and NUL.
@@ -167,7 +169,8 @@ pub struct EnvironmentEntry {
 /// Which policy binds the program.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PolicyChoice {
-    /// What /etc/nsexec.toml names, else the built-in of this name.
+    /// The policy named in /etc/nsexec.toml, else the built-in policy of this
+    /// name.
     Configured,
     /// A built-in policy.
     Named(String),
@@ -175,7 +178,7 @@ pub enum PolicyChoice {
     File(PathBuf),
 }
 
-/// The longest name of a built-in policy: it stands in status lines and errors.
+/// The longest name of a built-in policy: status lines and errors contain it.
 pub const MAX_POLICY_NAME: usize = 64;
 
 /// The longest path of a policy: PATH_MAX without its NUL, limits.h.
@@ -212,7 +215,7 @@ impl PolicyChoice {
 /// the frontends that a new field would be forgotten in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Request {
-    /// The process whose namespaces, root, directory and environment are meant
+    /// The target: the source of namespaces, root, directory and environment
     /// wherever one of these is `Target`.
     pub target: Option<TargetId>,
     /// Which namespaces are joined.
@@ -226,13 +229,13 @@ pub struct Request {
     pub gid: Option<IdChoice>,
     /// Keep the capabilities that a joined user namespace gives, as ambient ones.
     pub keep_caps: bool,
-    /// Leave user, group and supplementary groups as they are.
+    /// Keep the caller's user, group and supplementary groups.
     pub preserve_credentials: bool,
     /// The root directory, where it is not that of the joined mount namespace.
     pub root: Option<Directory>,
     /// The working directory.
     pub work_dir: WorkDir,
-    /// Take the target's environment.
+    /// Use the target's environment.
     pub target_environment: bool,
     /// Added to the environment last, in this order.
     pub environment: Vec<EnvironmentEntry>,
@@ -240,18 +243,19 @@ pub struct Request {
     pub join_cgroup: bool,
     /// Give the program the SELinux context of the target.
     pub follow_context: bool,
-    /// Become the program instead of starting it and waiting for it.
+    /// Replace the helper by the program instead of starting it and waiting for
+    /// it.
     pub no_fork: bool,
     /// Descriptors that the program gets under the same numbers, each from 3 on.
     pub preserve_fds: BTreeSet<RawFd>,
     /// The policy.
     pub policy: PolicyChoice,
-    /// Report on standard error what was refused, by which layer and rule.
+    /// Report refusals on standard error, with the layer and rule of each.
     pub explain: Explain,
-    /// A program of classic BPF is read from each of these descriptors and added
-    /// to the policy's filters, beneath the program's own. Each is 3 or more,
-    /// stands here once, and is neither `status_fd` nor handed over; refusals of
-    /// these filters are not explained.
+    /// Descriptors of classic BPF programs. The helper reads one program from
+    /// each and adds it to the policy's filters, below the program's own. Each
+    /// descriptor is 3 or more, is listed once, and is neither `status_fd` nor
+    /// handed over. Refusals by these filters are not explained.
     pub seccomp_fds: Vec<RawFd>,
     /// Status lines (JSON) are written to this descriptor.
     pub status_fd: Option<RawFd>,
