@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::ffi::CStr;
 
 use nsexec_protocol::log_line::{Level, Line, MAX_LINE, Stage};
-use nsexec_protocol::netlink::{self, Attribute, Bootstrap, HEADER, Reason};
+use nsexec_protocol::netlink::{self, Attribute, Bootstrap, BootstrapErrorKind, HEADER};
 use nsexec_protocol::{id_map_lines as maps, ns_paths as paths, time_offsets as offsets};
 use nsexec_request::Pid;
 
@@ -21,7 +21,7 @@ pub fn netlink(input: &[u8]) {
     whole_message(&whole);
 }
 
-fn decode(whole: &[u8]) -> Result<Bootstrap, nsexec_text::Fault<Reason>> {
+fn decode(whole: &[u8]) -> Result<Bootstrap, nsexec_text::Fault<BootstrapErrorKind>> {
     let (head, payload) = whole.split_at(HEADER.min(whole.len()));
     netlink::message(netlink::header(head)?, payload)
 }
@@ -38,9 +38,12 @@ fn whole_message(whole: &[u8]) {
     let reason = |other: &[u8]| decode(other).err().map(|fault| fault.reason);
     let less = whole.split_last().map_or(whole, |(_, less)| less);
     let less = reason(less);
-    assert!(matches!(less, Some(Reason::Truncated { .. })), "{less:?}");
+    assert!(
+        matches!(less, Some(BootstrapErrorKind::Truncated { .. })),
+        "{less:?}"
+    );
     let more = [whole, b"\0"].concat();
-    assert_eq!(reason(&more), Some(Reason::Trailing));
+    assert_eq!(reason(&more), Some(BootstrapErrorKind::Trailing));
     assert!(read.join.iter().all(|entry| absolute(&entry.path)));
     for entry in &read.join {
         assert!(!read.create.contains(&entry.namespace));

@@ -4,8 +4,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// The names, by number: `CAP_` left out, lower case. linux/capability.h; the
-/// last is CAP_CHECKPOINT_RESTORE (Linux 5.9).
+/// The names by number, without `CAP_`, in lower case. From linux/capability.h;
+/// the last is CAP_CHECKPOINT_RESTORE (Linux 5.9).
 const NAMES: [&str; 41] = [
     "chown",
     "dac_override",
@@ -137,13 +137,13 @@ impl CapabilitySet {
         Self(self.0 | 1 << capability.0)
     }
 
-    /// What is in both.
+    /// The intersection.
     #[must_use]
     pub fn intersection(self, other: Self) -> Self {
         Self(self.0 & other.0)
     }
 
-    /// What is in either.
+    /// The union.
     #[must_use]
     pub fn union(self, other: Self) -> Self {
         Self(self.0 | other.0)
@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn a_set_lists_what_was_put_in() {
+    fn a_set_lists_its_members() {
         let set = CapabilitySet::EMPTY
             .with(Capability::KILL)
             .with(Capability::SYS_ADMIN);

@@ -9,9 +9,9 @@ use std::ops::Range;
 use nsexec_request::{MAX_POLICY_NAME, MAX_POLICY_PATH, PolicyChoice};
 use nsexec_text::Fault;
 
-/// Why arguments are not protocol A's, and what would be right.
+/// Why the arguments are not protocol A's, and the correct form.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Reason {
+pub enum ArgvErrorKind {
     /// Not even the name of the program.
     Empty,
     /// `--policy` is the last argument.
@@ -22,36 +22,37 @@ pub enum Reason {
     Unexpected,
 }
 
-/// The policy that the arguments choose.
+/// The policy named by the arguments.
 ///
-/// They are `NAME [--policy POLICY | --policy=POLICY] [init]`; libcontainer
-/// passes `init`, whoever sets its init arguments may add the policy.
+/// The form is `NAME [--policy POLICY | --policy=POLICY] [init]`. libcontainer
+/// passes `init`; a runtime that sets the init arguments itself may add the
+/// policy.
 ///
 /// # Errors
-/// The first argument that does not belong there.
+/// The first unexpected argument.
 pub fn parse<'a>(
     arguments: impl IntoIterator<Item = &'a [u8]>,
-) -> Result<PolicyChoice, Fault<Reason>> {
+) -> Result<PolicyChoice, Fault<ArgvErrorKind>> {
     let mut arguments = Arguments {
         arguments: arguments.into_iter(),
         offset: 0,
     };
     if arguments.next().is_none() {
-        return Err(Fault::new(0..0, Reason::Empty));
+        return Err(Fault::new(0..0, ArgvErrorKind::Empty));
     }
 
     let mut next = arguments.next();
     let mut choice = PolicyChoice::Configured;
     if let Some((option, span)) = &next {
         let value = if *option == b"--policy" {
-            let missing = Fault::new(span.clone(), Reason::NoPolicy);
+            let missing = Fault::new(span.clone(), ArgvErrorKind::NoPolicy);
             Some(arguments.next().ok_or(missing)?)
         } else {
             let value = option.strip_prefix(b"--policy=");
             value.map(|value| (value, span.end - value.len()..span.end))
         };
         if let Some((value, span)) = value {
-            let wrong = Fault::new(span, Reason::Policy);
+            let wrong = Fault::new(span, ArgvErrorKind::Policy);
             choice = PolicyChoice::read(value).ok_or(wrong)?;
             next = arguments.next();
         }
@@ -61,7 +62,7 @@ pub fn parse<'a>(
     }
     match next {
         None => Ok(choice),
-        Some((_, span)) => Err(Fault::new(span, Reason::Unexpected)),
+        Some((_, span)) => Err(Fault::new(span, ArgvErrorKind::Unexpected)),
     }
 }
 
@@ -83,7 +84,7 @@ impl<'a, I: Iterator<Item = &'a [u8]>> Iterator for Arguments<I> {
     }
 }
 
-impl fmt::Display for Reason {
+impl fmt::Display for ArgvErrorKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Empty => f.write_str("no argument at all; the first is the program's name"),
@@ -110,11 +111,11 @@ mod tests {
 
     use proptest::prelude::*;
 
-    fn read(arguments: &[&str]) -> Result<PolicyChoice, Fault<Reason>> {
+    fn read(arguments: &[&str]) -> Result<PolicyChoice, Fault<ArgvErrorKind>> {
         parse(arguments.iter().map(|argument| argument.as_bytes()))
     }
 
-    fn reason(arguments: &[&str]) -> Reason {
+    fn reason(arguments: &[&str]) -> ArgvErrorKind {
         read(arguments).expect_err("it should be refused").reason
     }
 
@@ -129,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn what_libcontainer_passes_is_understood() {
+    fn libcontainer_s_arguments_are_valid() {
         for plain in [&["nsexec"][..], &["nsexec", "init"], &["", "init"]] {
             assert_eq!(read(plain), Ok(PolicyChoice::Configured), "{plain:?}");
         }
@@ -150,8 +151,8 @@ mod tests {
 
     #[test]
     fn anything_else_is_refused() {
-        assert_eq!(reason(&[]), Reason::Empty);
-        assert_eq!(reason(&["nsexec", "--policy"]), Reason::NoPolicy);
+        assert_eq!(reason(&[]), ArgvErrorKind::Empty);
+        assert_eq!(reason(&["nsexec", "--policy"]), ArgvErrorKind::NoPolicy);
         for arguments in [
             &["nsexec", ""][..],
             &["nsexec", "Init"],
@@ -163,7 +164,11 @@ mod tests {
             &["nsexec", "-t", "1"],
             &["nsexec", "--"],
         ] {
-            assert_eq!(reason(arguments), Reason::Unexpected, "{arguments:?}");
+            assert_eq!(
+                reason(arguments),
+                ArgvErrorKind::Unexpected,
+                "{arguments:?}"
+            );
         }
     }
 
@@ -177,7 +182,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_understood_prints_and_reads_the_same(
+        fn parsed_arguments_print_and_parse_to_the_same(
             arguments in proptest::collection::vec(
                 prop_oneof![
                     Just("--policy".to_owned()), Just("init".to_owned()),

@@ -1,7 +1,7 @@
-//! The environment of protocol B, as far as it is read before the runtime takes
-//! over: the runtime reads the rest itself, and the rest is its own affair.
+//! The variables of protocol B that the helper reads before the runtime takes
+//! over. The runtime reads the others itself.
 //!
-//! Places ([`Fault::span`]) count as in [`super::env`].
+//! Spans ([`Fault::span`]) count as in [`super::env`].
 
 use std::fmt;
 use std::ops::Range;
@@ -11,7 +11,7 @@ use crate::log_line::Level;
 use nsexec_kernel_text::procfs::decimal::decimal;
 use nsexec_text::Fault;
 
-/// What a runtime logs when it does not say: runc's nsexec.c.
+/// The log level if the runtime sets none: the default of runc's nsexec.c.
 const DEFAULT_LEVEL: Level = Level::Debug;
 
 /// A variable that is read.
@@ -51,9 +51,9 @@ impl Variable {
     }
 }
 
-/// Why a variable means nothing, and what would be right.
+/// Why a variable is invalid, and the correct form.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Reason {
+pub enum EnvironmentBErrorKind {
     /// It is set twice.
     Repeated(Variable),
     /// No descriptor above 2: 3 to 2^31 - 1, in plain decimal.
@@ -62,18 +62,19 @@ pub enum Reason {
     Level(String),
 }
 
-/// The variables as they stand in the environment.
+/// The variables, unparsed.
 #[derive(Clone, Debug, Default)]
 pub struct Environment<'a> {
     /// By [`Variable`].
     values: [Option<(&'a [u8], Range<usize>)>; Variable::ALL.len()],
-    repeated: Option<Fault<Reason>>,
+    repeated: Option<Fault<EnvironmentBErrorKind>>,
 }
 
 /// Where log lines go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LogTarget {
-    /// The pipe; `None`: there is none, and only errors are told, on standard error.
+    /// The log pipe; `None` if there is none: then only errors are printed, on
+    /// standard error.
     pub pipe: Option<RawFd>,
     /// Lines of this level and the graver ones.
     pub level: Level,
@@ -97,7 +98,8 @@ impl<'a> Environment<'a> {
             match known {
                 Some((_, slot @ None)) => *slot = Some((value, value_at..end)),
                 Some((variable, Some(_))) => {
-                    let repeated = Fault::new(key_at..end, Reason::Repeated(variable));
+                    let repeated =
+                        Fault::new(key_at..end, EnvironmentBErrorKind::Repeated(variable));
                     collected.repeated.get_or_insert(repeated);
                 }
                 None => {}
@@ -106,11 +108,11 @@ impl<'a> Environment<'a> {
         collected
     }
 
-    /// Whether this is protocol B at all.
+    /// Whether the runtime uses protocol B.
     ///
-    /// The first process of a container of libcontainer's in 2015 has a pipe as well,
-    /// and no message comes on it: its nsexec.c returned at once. It has the type
-    /// `standard`, and none of the pipes that a runtime with protocol B adds.
+    /// In 2015 the first process of a libcontainer container also had a pipe,
+    /// without a message on it: its nsexec.c returned at once. That process has
+    /// the type `standard`, and none of the pipes that protocol B adds.
     #[must_use]
     pub fn asks(&self) -> bool {
         let is_set = |variable| self.value(variable).is_some();
@@ -126,7 +128,7 @@ impl<'a> Environment<'a> {
     ///
     /// # Errors
     /// A variable is set twice, or to something else than a descriptor or a level.
-    pub fn log(&self) -> Result<LogTarget, Fault<Reason>> {
+    pub fn log(&self) -> Result<LogTarget, Fault<EnvironmentBErrorKind>> {
         if let Some(repeated) = &self.repeated {
             return Err(repeated.clone());
         }
@@ -134,7 +136,7 @@ impl<'a> Environment<'a> {
             None => DEFAULT_LEVEL,
             Some((text, span)) => decimal(text)
                 .and_then(|number: usize| Level::ALL.get(number).copied())
-                .ok_or_else(|| Fault::new(span, Reason::Level(lossy(text))))?,
+                .ok_or_else(|| Fault::new(span, EnvironmentBErrorKind::Level(lossy(text))))?,
         };
         Ok(LogTarget {
             pipe: self.descriptor(Variable::LogPipe)?,
@@ -146,19 +148,27 @@ impl<'a> Environment<'a> {
     ///
     /// # Errors
     /// It is set twice, or to something else than a descriptor.
-    pub fn pipe(&self) -> Result<Option<RawFd>, Fault<Reason>> {
+    pub fn pipe(&self) -> Result<Option<RawFd>, Fault<EnvironmentBErrorKind>> {
         match &self.repeated {
             Some(repeated) => Err(repeated.clone()),
             None => self.descriptor(Variable::Pipe),
         }
     }
 
-    fn descriptor(&self, variable: Variable) -> Result<Option<RawFd>, Fault<Reason>> {
+    fn descriptor(
+        &self,
+        variable: Variable,
+    ) -> Result<Option<RawFd>, Fault<EnvironmentBErrorKind>> {
         let Some((text, span)) = self.value(variable) else {
             return Ok(None);
         };
         let number = decimal(text).filter(|fd: &RawFd| *fd > 2);
-        let wrong = || Fault::new(span, Reason::Descriptor(variable, lossy(text)));
+        let wrong = || {
+            Fault::new(
+                span,
+                EnvironmentBErrorKind::Descriptor(variable, lossy(text)),
+            )
+        };
         number.ok_or_else(wrong).map(Some)
     }
 
@@ -174,7 +184,7 @@ fn lossy(text: &[u8]) -> String {
     String::from_utf8_lossy(text.get(..32).unwrap_or(text)).into_owned()
 }
 
-impl fmt::Display for Reason {
+impl fmt::Display for EnvironmentBErrorKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Repeated(variable) => {
@@ -232,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn what_runc_sets_is_understood() {
+    fn runc_s_environment_is_valid() {
         let env = [
             ("GOMAXPROCS", "2"),
             (PIPE, "3"),
@@ -261,7 +271,7 @@ mod tests {
         for wrong in ["2", "-1", "+3", "012", " 3", "3 ", "4294967299", "a", "0x3"] {
             let pairs = [(PIPE, wrong), (LOG, wrong)];
             let env = of(&pairs);
-            let named = |variable| Reason::Descriptor(variable, wrong.to_owned());
+            let named = |variable| EnvironmentBErrorKind::Descriptor(variable, wrong.to_owned());
             assert!(env.asks());
             assert_eq!(env.pipe().unwrap_err().reason, named(Variable::Pipe));
             assert_eq!(env.log().unwrap_err().reason, named(Variable::LogPipe));
@@ -269,7 +279,7 @@ mod tests {
         for wrong in ["7", "-1", "debug", "04", "4294967296"] {
             let pairs = [(PIPE, "3"), (LEVEL, wrong)];
             let fault = of(&pairs).log().unwrap_err();
-            assert_eq!(fault.reason, Reason::Level(wrong.to_owned()));
+            assert_eq!(fault.reason, EnvironmentBErrorKind::Level(wrong.to_owned()));
             let environ: String = pairs.iter().map(|(k, v)| format!("{k}={v}\0")).collect();
             assert_eq!(environ.get(fault.span), Some(wrong));
         }
@@ -291,7 +301,7 @@ mod tests {
         ] {
             let pairs = [(PIPE, "3"), (name, "4"), (name, "4")];
             let fault = of(&pairs).log().unwrap_err();
-            assert_eq!(fault.reason, Reason::Repeated(variable));
+            assert_eq!(fault.reason, EnvironmentBErrorKind::Repeated(variable));
             assert!(of(&pairs).pipe().is_err());
         }
     }

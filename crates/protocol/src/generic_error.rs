@@ -1,12 +1,12 @@
-//! What protocol A answers: the pid line, and libcontainer's error JSON.
+//! The answers of protocol A: the pid line, and libcontainer's error JSON.
 
 use std::fmt::Write;
 use std::time::Duration;
 
 use nsexec_kernel_text::Pid;
 
-/// Longest message, in bytes before escaping. Escaped it has six times that at
-/// the most, which the buffer of any pipe or socket takes without a reader.
+/// Longest message, in bytes before escaping. Escaping makes it at most six
+/// times longer, which fits the buffer of any pipe or socket without a reader.
 pub const MAX_MESSAGE: usize = 4096;
 
 /// The last second of the year 9999, the last that RFC 3339 can write.
@@ -18,12 +18,12 @@ pub fn pid_line(pid: Pid) -> Vec<u8> {
     format!("{{ \"pid\" : {pid} }}\n").into_bytes()
 }
 
-/// libcontainer's `genericError` with code 8, a system error, and no stack
-/// frames: one line of JSON, the keys and escapes as Go writes them.
+/// libcontainer's `genericError` with code 8 (a system error) and no stack
+/// frames: one line of JSON, with the keys and escapes of Go.
 ///
-/// `since_epoch` is the time of the error, in UTC since 1970; from the year
-/// 10000 on the last moment before it is written. Of `message`, what is not
-/// UTF-8 is replaced, and what is beyond [`MAX_MESSAGE`] is cut.
+/// `since_epoch` is the time of the error, in UTC since 1970; a time after the
+/// year 9999 becomes the last moment of that year. In `message`, invalid UTF-8
+/// is replaced, and text beyond [`MAX_MESSAGE`] is cut.
 #[must_use]
 pub fn generic_error(since_epoch: Duration, message: &[u8]) -> Vec<u8> {
     let mut line = String::from("{\"Timestamp\":\"");
@@ -101,7 +101,8 @@ fn push_message(line: &mut String, message: &[u8]) {
             '\\' => line.push_str("\\\\"),
             '\n' => line.push_str("\\n"),
             '\r' => line.push_str("\\r"),
-            // What else JSON must have escaped, and what Go escapes for HTML and JavaScript.
+            // The other characters that JSON requires to be escaped, and those
+            // that Go escapes for HTML and JavaScript.
             '\0'..='\x1f' | '<' | '>' | '&' | '\u{2028}' | '\u{2029}' => {
                 let _ = write!(line, "\\u{:04x}", u32::from(c));
             }
@@ -137,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn the_error_is_byte_for_byte_what_libcontainer_writes() {
+    fn the_error_is_byte_for_byte_libcontainer_s() {
         let sample = include_str!("../../../tests/data/proto_a_genericError.json");
         let head = sample.split("[{").next().expect("frames");
         let ours = generic_error(
@@ -187,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn what_go_escapes_is_escaped() {
+    fn characters_that_go_escapes_are_escaped() {
         let line = generic_error(Duration::ZERO, "\"\\\n\r\t\0<&>\u{2028}\u{7f}ä".as_bytes());
         let line = String::from_utf8(line).expect("UTF-8");
         let message = "\\\"\\\\\\n\\r\\u0009\\u0000\\u003c\\u0026\\u003e\\u2028\u{7f}ä";

@@ -1,9 +1,10 @@
-//! The lines that are written to `/proc/PID/{uid,gid}_map`, user_namespaces(7):
-//! `inside outside length` and a newline for each range.
+//! The lines written to `/proc/PID/{uid,gid}_map`, user_namespaces(7): `inside
+//! outside length` and a newline for each range.
 //!
-//! The grammar is that of the file when it is read, [`nsexec_kernel_text::procfs::id_map`]; a
-//! write has to map something. The kernel takes a map in one write that is shorter
-//! than a page, of 4 to 64 KiB: only the kernel that runs can refuse one for that.
+//! The grammar is that of reading the file,
+//! [`nsexec_kernel_text::procfs::id_map`]; a write must map at least one id. The
+//! kernel accepts a map in one write shorter than a page (4 to 64 KiB), so only
+//! the running kernel can reject a map for its size.
 
 use std::fmt;
 
@@ -13,32 +14,34 @@ use nsexec_text::Fault;
 /// Longest text, in bytes: the most ranges, as the kernel prints them.
 pub const MAX_BYTES: usize = id_map::MAX_BYTES;
 
-/// What a page has at least, in bytes: a map that is shorter fits each kernel.
+/// The smallest page size, in bytes: every kernel accepts a map shorter than
+/// this.
 pub const SMALLEST_PAGE: usize = 4096;
 
-/// Why lines are no map, and what would be right.
+/// Why lines are not a valid map, and the correct form.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reason {
+pub enum IdMapLinesErrorKind {
     /// No line.
     Empty,
-    /// Lines that the kernel would not take.
-    Map(id_map::Reason),
+    /// Lines that the kernel would reject.
+    Map(id_map::IdMapErrorKind),
 }
 
-/// The map that `text` asks for; it maps at least one id.
+/// The map in `text`; it maps at least one id.
 ///
 /// # Errors
-/// There is no line, there are more bytes than [`MAX_BYTES`], or the first line that
-/// the kernel would not take.
-pub fn parse(text: &[u8]) -> Result<IdMap, Fault<Reason>> {
+/// There is no line, there are more than [`MAX_BYTES`] bytes, or the kernel
+/// would reject a line: the first such line.
+pub fn parse(text: &[u8]) -> Result<IdMap, Fault<IdMapLinesErrorKind>> {
     if text.is_empty() {
-        return Err(Fault::new(0..0, Reason::Empty));
+        return Err(Fault::new(0..0, IdMapLinesErrorKind::Empty));
     }
-    id_map::parse(text).map_err(|fault| Fault::new(fault.span, Reason::Map(fault.reason)))
+    id_map::parse(text)
+        .map_err(|fault| Fault::new(fault.span, IdMapLinesErrorKind::Map(fault.reason)))
 }
 
-/// The lines of `map`, without the kernel's padding: what is written to its file.
-/// They are no longer than the text that it was parsed from.
+/// The lines of `map` as written to its file, without the kernel's padding. They
+/// are no longer than the text `map` was parsed from.
 #[must_use]
 pub fn print(map: &IdMap) -> String {
     let line = |range: &id_map::MappedRange| {
@@ -47,7 +50,7 @@ pub fn print(map: &IdMap) -> String {
     map.ranges().iter().map(line).collect()
 }
 
-impl fmt::Display for Reason {
+impl fmt::Display for IdMapLinesErrorKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Empty => f.write_str("an id map without a line; it has one for each range"),
@@ -62,7 +65,7 @@ mod tests {
 
     use proptest::prelude::*;
 
-    fn refused(text: &str) -> (Reason, &str) {
+    fn refused(text: &str) -> (IdMapLinesErrorKind, &str) {
         let fault = parse(text.as_bytes()).expect_err("it should be refused");
         (fault.reason, text.get(fault.span).expect("inside the text"))
     }
@@ -78,44 +81,52 @@ mod tests {
     }
 
     #[test]
-    fn what_the_kernel_would_not_take_is_refused_at_its_line() {
-        let map = Reason::Map;
+    fn a_line_the_kernel_rejects_is_an_error_with_its_span() {
+        let map = IdMapLinesErrorKind::Map;
         for (text, reason, place) in [
-            ("", Reason::Empty, ""),
-            ("\n", map(id_map::Reason::Numbers), "\n"),
-            ("0 0 1", map(id_map::Reason::Unfinished), "0 0 1"),
-            ("0 0 1\n-1 5 1\n", map(id_map::Reason::Numbers), "-1 5 1\n"),
+            ("", IdMapLinesErrorKind::Empty, ""),
+            ("\n", map(id_map::IdMapErrorKind::Numbers), "\n"),
+            ("0 0 1", map(id_map::IdMapErrorKind::Unfinished), "0 0 1"),
+            (
+                "0 0 1\n-1 5 1\n",
+                map(id_map::IdMapErrorKind::Numbers),
+                "-1 5 1\n",
+            ),
             (
                 "0 4294967296 1\n",
-                map(id_map::Reason::Numbers),
+                map(id_map::IdMapErrorKind::Numbers),
                 "0 4294967296 1\n",
             ),
-            ("0 0 0\n", map(id_map::Reason::Range), "0 0 0\n"),
+            ("0 0 0\n", map(id_map::IdMapErrorKind::Range), "0 0 0\n"),
             (
                 "0 1 4294967295\n",
-                map(id_map::Reason::Range),
+                map(id_map::IdMapErrorKind::Range),
                 "0 1 4294967295\n",
             ),
-            ("0 0 2\n1 9 1\n", map(id_map::Reason::Overlap), "1 9 1\n"),
+            (
+                "0 0 2\n1 9 1\n",
+                map(id_map::IdMapErrorKind::Overlap),
+                "1 9 1\n",
+            ),
         ] {
             assert_eq!(refused(text), (reason, place), "{text:?}");
         }
     }
 
     #[test]
-    fn a_map_of_the_most_ranges_is_taken_however_small_a_page_is() {
+    fn the_largest_map_fits_the_smallest_page() {
         let line = |id: usize| format!("{id:>10} {id:>10} {:>10}\n", 1);
         let text: String = (0..id_map::MAX_RANGES).map(line).collect();
         assert_eq!(text.len(), MAX_BYTES);
         assert!(parse(text.as_bytes()).is_ok());
         let longer = format!("{text}\n");
-        let reason = Reason::Map(id_map::Reason::TooLong(MAX_BYTES + 1));
+        let reason = IdMapLinesErrorKind::Map(id_map::IdMapErrorKind::TooLong(MAX_BYTES + 1));
         assert_eq!(refused(&longer), (reason, "\n"));
     }
 
     proptest! {
         #[test]
-        fn what_is_understood_prints_and_reads_the_same(
+        fn a_parsed_map_prints_and_parses_to_the_same(
             text in "([0-9]{1,10} {1,3}[0-9]{1,3} [0-9]{1,2}\n){0,4}"
         ) {
             if let Ok(map) = parse(text.as_bytes()) {

@@ -1,15 +1,16 @@
-//! Protocols A and B: what a runtime tells the helper -> meaning, and what it is
-//! answered.
+//! Protocols A and B: parsers for a runtime's requests, and printers for the
+//! answers.
 //!
-//! Protocol A is what runc's libcontainer spoke with its exec helper in 2015
-//! (runc 4c5eb45862): the environment names a pid and a pipe, the helper writes
-//! the pid of its child to the pipe, the child reads an initConfig from it.
+//! Protocol A is the protocol between runc's libcontainer and its exec helper in
+//! 2015 (runc 4c5eb45862): the environment names a pid and a pipe, the helper
+//! writes the pid of its child to the pipe, and the child reads an initConfig
+//! from it.
 //!
-//! Protocol B is what it speaks today (runc 1.2.0 and later) with the code that
-//! runs before Go's runtime starts: a message in netlink's framing names the
-//! namespaces to join and to create ([`netlink`]), log lines go to a pipe of their
-//! own ([`log_line`]), and the pids of the two processes that come of it are the
-//! answer ([`pid_report`]).
+//! Protocol B is the protocol of current runc (1.2.0 and later) for the code
+//! that runs before Go's runtime starts. A message in netlink's framing names
+//! the namespaces to join and to create ([`netlink`]), log lines go to a
+//! separate pipe ([`log_line`]), and the answer contains the pids of the two
+//! processes that remain ([`pid_report`]).
 #![forbid(unsafe_code)]
 
 pub mod argv;

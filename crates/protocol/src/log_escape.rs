@@ -1,7 +1,7 @@
 //! The escapes of a message in protocol B's log lines: those of runc's
 //! `escape_json_string` (libcontainer/nsenter/escape.c).
 
-/// A byte as it stands in a JSON string: itself, two characters, or six.
+/// A byte in its form in a JSON string: itself, two characters, or six.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Escaped {
     /// Unused ones are zero.
@@ -11,8 +11,8 @@ pub struct Escaped {
 
 impl Escaped {
     /// The escape of `byte`: `\\`, `\"`, `\b`, `\n`, `\r`, `\t`, `\f`, and
-    /// `\u00xx` in lower case for the other control characters, 0x7f among them.
-    /// All else is itself, also what is not ASCII.
+    /// `\u00xx` in lower case for the other control characters, including 0x7f.
+    /// All other bytes, including those outside ASCII, are unchanged.
     #[must_use]
     pub fn of(byte: u8) -> Self {
         let short = |letter| Self {
@@ -37,7 +37,7 @@ impl Escaped {
         }
     }
 
-    /// What stands in the string: 1, 2 or 6 bytes.
+    /// The escaped form: 1, 2 or 6 bytes.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
         self.bytes.get(..self.length).unwrap_or_default()
@@ -64,7 +64,7 @@ mod tests {
     }
 
     /// The inputs of runc's own test of its escapes (libcontainer/nsenter/test),
-    /// but for those with a NUL: it ends a C string.
+    /// except those with a NUL: it ends a C string.
     #[test]
     fn runcs_own_cases() {
         for (message, wanted) in [

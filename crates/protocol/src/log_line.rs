@@ -1,9 +1,9 @@
-//! Protocol B's log lines: `{"level":"debug", "msg": "nsexec-1[PID]: text"}`, to
-//! the byte as runc's nsexec.c writes them.
+//! Protocol B's log lines: `{"level":"debug", "msg": "nsexec-1[PID]: text"}`,
+//! byte for byte the format of runc's nsexec.c.
 //!
-//! A line is made between clone and exec, so that it stays in a buffer of the
-//! caller's: nothing here allocates, takes a lock or panics. It is made to be
-//! written with one write(2), because three processes share the pipe.
+//! A line is formatted between clone and exec, so it lives in the caller's
+//! buffer: this module never allocates, locks or panics. Each line fits one
+//! write(2), because three processes share the pipe.
 
 use std::fmt::{self, Write};
 
@@ -17,8 +17,9 @@ pub const MAX_LINE: usize = 4096;
 /// The end of every line.
 const END: &[u8] = b"\"}\n";
 
-/// How much a line matters, the gravest first. A runtime asks for one with its
-/// number, 0 to 6, and gets the lines of that level and those before it.
+/// The severity of a line, the most severe first. A runtime requests a level by
+/// its number, 0 to 6, and receives the lines of that level and of the levels
+/// before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Level {
     /// 0: nothing that nsexec.c writes.
@@ -90,14 +91,13 @@ impl Stage {
     }
 }
 
-/// A line that is being made, in a buffer of the caller's.
-///
-/// Whatever is pushed, the line stays whole: a message that is too long is cut
-/// between two characters. A NUL ends it, as it ends a C string.
+/// A log line under construction, in the caller's buffer.
+/// The line stays valid JSON for any text: a message that is too long is cut
+/// between two characters, and a NUL ends it, as it ends a C string.
 #[derive(Debug)]
 pub struct Line<'a> {
     buffer: &'a mut [u8; MAX_LINE],
-    /// Not beyond what leaves room for [`END`].
+    /// Leaves room for [`END`].
     length: usize,
     message: Message,
 }
@@ -107,13 +107,13 @@ enum Message {
     Open,
     /// By a NUL.
     Ended,
-    /// What came next had no room.
+    /// The following text had no room.
     Cut,
 }
 
 impl<'a> Line<'a> {
-    /// A line with nothing in its message yet but who writes. `pid` is the
-    /// writer's own, as getpid(2) tells it.
+    /// A line whose message contains only the writer. `pid` is the writer's own,
+    /// from getpid(2).
     #[must_use]
     pub fn begin(buffer: &'a mut [u8; MAX_LINE], level: Level, stage: Stage, pid: Pid) -> Self {
         let mut line = Self {
@@ -124,7 +124,7 @@ impl<'a> Line<'a> {
         line.append(b"{\"level\":\"");
         line.append(level.name().as_bytes());
         line.append(b"\", \"msg\": \"");
-        // The longest of these takes 60 bytes, and none has anything to escape.
+        // The longest of these has 60 bytes, and none needs escaping.
         let _ = write!(line, "{}[{pid}]: ", stage.tag());
         line
     }
@@ -207,7 +207,7 @@ mod tests {
         line.finish().to_vec()
     }
 
-    /// Its level and message, as a reader that takes no other keys gets them.
+    /// Its level and message, as seen by a reader that knows no other keys.
     fn read(line: &[u8]) -> (String, String) {
         #[derive(serde::Deserialize)]
         #[serde(deny_unknown_fields)]
@@ -266,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn a_message_comes_in_pieces_and_formatted() {
+    fn a_message_is_written_in_pieces_and_formatted() {
         let mut buffer = [0; MAX_LINE];
         let mut line = Line::begin(&mut buffer, Level::Debug, Stage::Setup, pid(9));
         line.push(b"open ");
@@ -287,7 +287,7 @@ mod tests {
     }
 
     #[test]
-    fn what_looks_like_a_line_stays_a_message() {
+    fn text_like_a_log_line_stays_a_message() {
         let message = "\"}\n{\"level\":\"info\", \"msg\": \"x\"}\n";
         let written = line(Level::Fatal, Stage::Child, 3, message.as_bytes());
         assert_eq!(

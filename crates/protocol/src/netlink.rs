@@ -1,21 +1,21 @@
 //! Protocol B's first message, from the runtime to the code that runs before it:
-//! which namespaces to join, which to create, and what a new user or time
-//! namespace maps.
+//! the namespaces to join, the namespaces to create, and the maps of a new user
+//! or time namespace.
 //!
-//! It has netlink's framing (linux/netlink.h) in native byte order: a header of
-//! 16 bytes, then attributes, each a length, a type, a value and zeros up to a
-//! multiple of four. The configuration follows on the same stream, so that the
-//! reader takes [`HEADER`] bytes, [`header`] tells how many there are to come,
-//! and [`message`] tells what they mean.
+//! It uses netlink's framing (linux/netlink.h) in native byte order: a header of
+//! 16 bytes, then attributes. Each attribute is a length, a type, a value and
+//! zeros up to a multiple of four. The configuration follows on the same stream,
+//! so the reader reads [`HEADER`] bytes, [`header`] returns the number of bytes
+//! that follow, and [`message`] parses them.
 //!
-//! runc's nsexec.c follows whatever the lengths say. Here every byte is
-//! accounted for, and so is every attribute: what is asked for and would not be
-//! done is an error. Places ([`Fault::span`]) count from the header's first byte.
+//! runc's nsexec.c trusts every length. This parser checks every byte and every
+//! attribute: a request that would not be carried out is an error. Spans
+//! ([`Fault::span`]) count from the header's first byte.
 
 mod encode;
-mod meaning;
+mod raw;
 mod reason;
-mod written;
+mod resolve;
 
 #[cfg(test)]
 mod properties;
@@ -34,8 +34,8 @@ use nsexec_request::Namespace;
 use nsexec_text::Fault;
 
 pub use encode::encode;
-pub use reason::Reason;
-use written::Written;
+use raw::RawMessage;
+pub use reason::BootstrapErrorKind;
 
 /// `struct nlmsghdr`, in bytes.
 pub const HEADER: usize = 16;
@@ -69,7 +69,7 @@ const fn text_size(length: usize) -> usize {
     (ATTRIBUTE_HEADER + length + 1).next_multiple_of(4)
 }
 
-/// An attribute, by what it is called in libcontainer.
+/// An attribute; the names are libcontainer's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Attribute {
     /// 27281: CLONE_NEW* as a number.
@@ -144,7 +144,7 @@ impl Attribute {
     }
 }
 
-/// A header that is right. Made by [`header`] alone.
+/// A valid header. Only [`header`] constructs it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Header {
     payload: usize,
@@ -159,8 +159,8 @@ impl Header {
     }
 }
 
-/// What the message asks for. [`message`] makes it of a message, and [`encode`] a
-/// message of it, provided that it keeps what is said here.
+/// The request in the message. [`message`] parses one, and [`encode`] writes one
+/// that keeps the rules documented here.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Bootstrap {
     /// The namespaces to create.
@@ -175,7 +175,7 @@ pub struct Bootstrap {
     /// The group ids are more than the runtime's own one, so that setgroups(2)
     /// stays allowed; without a map for them this is false.
     pub setgroups: bool,
-    /// What to write to oom_score_adj: -1000 to 1000.
+    /// The value for oom_score_adj: -1000 to 1000.
     pub oom_score_adj: Option<i16>,
     /// The runtime is not root: it leaves supplementary groups alone, and denies
     /// setgroups(2) unless `setgroups`.
@@ -187,7 +187,7 @@ pub struct Bootstrap {
 /// The ids of a new user namespace.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mapping {
-    /// What is written to `/proc/PID/{uid,gid}_map`.
+    /// The map for `/proc/PID/{uid,gid}_map`.
     pub map: IdMap,
     /// newuidmap(1) or newgidmap(1), for a writer that lacks the capability:
     /// absolute, at most [`MAX_PATH`] bytes.
@@ -201,8 +201,8 @@ pub struct Mapping {
 /// It is shorter, as when the stream ended within it, or it announces another
 /// message than this protocol's, or one that is shorter than its own header or
 /// longer than [`MAX_MESSAGE`].
-pub fn header(bytes: &[u8]) -> Result<Header, Fault<Reason>> {
-    let short = || Fault::new(0..bytes.len(), Reason::HeaderSize(bytes.len()));
+pub fn header(bytes: &[u8]) -> Result<Header, Fault<BootstrapErrorKind>> {
+    let short = || Fault::new(0..bytes.len(), BootstrapErrorKind::HeaderSize(bytes.len()));
     let bytes: &[u8; HEADER] = bytes.try_into().map_err(|_| short())?;
     let [
         l0,
@@ -229,41 +229,44 @@ pub fn header(bytes: &[u8]) -> Result<Header, Fault<Reason>> {
     let port = u32::from_ne_bytes([p0, p1, p2, p3]);
 
     if kind != INIT_MSG {
-        return Err(Fault::new(4..6, Reason::Type(kind)));
+        return Err(Fault::new(4..6, BootstrapErrorKind::Type(kind)));
     }
     if flags != REQUEST {
-        return Err(Fault::new(6..8, Reason::Flags(flags)));
+        return Err(Fault::new(6..8, BootstrapErrorKind::Flags(flags)));
     }
     if port != 0 {
-        return Err(Fault::new(12..16, Reason::Port(port)));
+        return Err(Fault::new(12..16, BootstrapErrorKind::Port(port)));
     }
     let payload = usize::try_from(announced)
         .ok()
         .filter(|length| *length <= MAX_MESSAGE)
-        .ok_or(Fault::new(0..4, Reason::TooLong(announced)))?
+        .ok_or(Fault::new(0..4, BootstrapErrorKind::TooLong(announced)))?
         .checked_sub(HEADER)
-        .ok_or(Fault::new(0..4, Reason::Length(announced)))?;
+        .ok_or(Fault::new(0..4, BootstrapErrorKind::Length(announced)))?;
     Ok(Header { payload })
 }
 
-/// What the message of this header asks for, `payload` being what followed it.
-/// Its attributes may come in any order.
+/// Parses the message after this header; `payload` is the rest of the message.
+/// Attributes may come in any order.
 ///
-/// CLONE_FLAGS has to be there, because a message that has lost it would create
-/// fewer namespaces than were meant. ROOTLESS_EUID is false unless it is there:
-/// libcontainer always sends it, and its own tests of nsexec.c do not.
+/// CLONE_FLAGS is required: a message without it would create fewer namespaces
+/// than intended. ROOTLESS_EUID is false if absent: libcontainer always sends
+/// it, but its own tests of nsexec.c do not.
 ///
 /// # Errors
-/// It is longer or shorter than its header says, or the first thing in it that
-/// is wrong: of its framing, then of its values, then of what they say together.
-pub fn message(header: Header, payload: &[u8]) -> Result<Bootstrap, Fault<Reason>> {
+/// The payload is longer or shorter than the header states, or the first error:
+/// first in the framing, then in single values, then in their combination.
+pub fn message(header: Header, payload: &[u8]) -> Result<Bootstrap, Fault<BootstrapErrorKind>> {
     let announced = HEADER + header.payload;
     let end = HEADER + payload.len();
     if end < announced {
-        return Err(Fault::new(end..end, Reason::Truncated { announced, end }));
+        return Err(Fault::new(
+            end..end,
+            BootstrapErrorKind::Truncated { announced, end },
+        ));
     }
     if end > announced {
-        return Err(Fault::new(announced..end, Reason::Trailing));
+        return Err(Fault::new(announced..end, BootstrapErrorKind::Trailing));
     }
-    Written::split(payload)?.meaning(end)
+    RawMessage::split(payload)?.resolve(end)
 }

@@ -19,36 +19,36 @@ pub const MAX_BYTES: usize =
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct NamespacePath {
-    /// What it has to be: setns(2) is told.
+    /// The expected type, which is passed to setns(2).
     pub namespace: Namespace,
     /// Its file: absolute, without a comma, at most [`MAX_PATH`] bytes.
     pub path: CString,
 }
 
-/// Why a list is none, and what would be right.
+/// Why a list is invalid, and the correct form.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reason {
+pub enum NsPathsErrorKind {
     /// Nothing in it.
     Empty,
     /// An entry without a colon; a comma too many makes an empty one.
     NoPath,
     /// The name of no type of namespace.
     Type,
-    /// A type that stands in the list before.
+    /// The list contains this type twice.
     Repeated(Namespace),
     /// No absolute path of at most [`MAX_PATH`] bytes.
     Path,
 }
 
-/// The namespaces of the list `text`, in its order: at least one, no type twice.
+/// The namespaces of the list `text`, in order: at least one, no type twice.
 ///
 /// # Errors
-/// The first entry that is wrong, or the part of it that is. A relative path
-/// would start in the container's root directory, where the helper is started,
-/// and so would be the container's to choose.
-pub fn parse(text: &[u8]) -> Result<Vec<NamespacePath>, Fault<Reason>> {
+/// The first invalid entry, or its invalid part. A relative path would start in
+/// the container's root directory, where the helper starts, so the container
+/// would control where it leads.
+pub fn parse(text: &[u8]) -> Result<Vec<NamespacePath>, Fault<NsPathsErrorKind>> {
     if text.is_empty() {
-        return Err(Fault::new(0..0, Reason::Empty));
+        return Err(Fault::new(0..0, NsPathsErrorKind::Empty));
     }
     let mut list = Vec::new();
     let mut known = BTreeSet::new();
@@ -57,16 +57,17 @@ pub fn parse(text: &[u8]) -> Result<Vec<NamespacePath>, Fault<Reason>> {
         let end = start + entry.len();
         let colon = entry.iter().position(|byte| *byte == b':');
         let parts = colon.and_then(|at| Some((entry.get(..at)?, entry.get(at + 1..)?)));
-        let (name, path) = parts.ok_or_else(|| Fault::new(start..end, Reason::NoPath))?;
+        let (name, path) = parts.ok_or_else(|| Fault::new(start..end, NsPathsErrorKind::NoPath))?;
         let name_at = start..start + name.len();
         let namespace = Namespace::ALL
             .into_iter()
             .find(|namespace| namespace.name().as_bytes() == name)
-            .ok_or_else(|| Fault::new(name_at.clone(), Reason::Type))?;
+            .ok_or_else(|| Fault::new(name_at.clone(), NsPathsErrorKind::Type))?;
         if !known.insert(namespace) {
-            return Err(Fault::new(name_at, Reason::Repeated(namespace)));
+            return Err(Fault::new(name_at, NsPathsErrorKind::Repeated(namespace)));
         }
-        let path = absolute(path).ok_or_else(|| Fault::new(name_at.end + 1..end, Reason::Path))?;
+        let path = absolute(path)
+            .ok_or_else(|| Fault::new(name_at.end + 1..end, NsPathsErrorKind::Path))?;
         list.push(NamespacePath { namespace, path });
         start = end + 1;
     }
@@ -82,11 +83,11 @@ pub fn print(namespaces: &[NamespacePath]) -> Vec<u8> {
     namespaces.iter().map(entry).collect::<Vec<_>>().join(&b',')
 }
 
-impl fmt::Display for Reason {
+impl fmt::Display for NsPathsErrorKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Empty => {
-                f.write_str("an empty list of namespaces; it is left out when none is joined")
+                f.write_str("an empty list of namespaces; omit the attribute to join none")
             }
             Self::NoPath => f.write_str("an entry that is not TYPE:PATH"),
             Self::Type => {
@@ -94,7 +95,7 @@ impl fmt::Display for Reason {
                 write!(f, "no type of namespace; the types are {names}")
             }
             Self::Repeated(namespace) => {
-                write!(f, "{} stands twice; name it once", namespace.name())
+                write!(f, "duplicate type {}; name it once", namespace.name())
             }
             Self::Path => write!(f, "no absolute path of at most {MAX_PATH} bytes"),
         }
@@ -116,7 +117,7 @@ mod tests {
         list.into_iter().map(pair).collect()
     }
 
-    fn refused(text: &str) -> (Reason, &str) {
+    fn refused(text: &str) -> (NsPathsErrorKind, &str) {
         let fault = parse(text.as_bytes()).expect_err("it should be refused");
         (fault.reason, text.get(fault.span).expect("inside the text"))
     }
@@ -138,30 +139,38 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_list_is_refused_at_its_place() {
+    fn an_invalid_list_is_an_error_with_its_span() {
         for (text, reason, place) in [
-            ("", Reason::Empty, ""),
-            (",", Reason::NoPath, ""),
-            ("net:/a,", Reason::NoPath, ""),
-            ("net:/a,,pid:/b", Reason::NoPath, ""),
-            ("/proc/1/ns/net", Reason::NoPath, "/proc/1/ns/net"),
-            ("net:/a,b/c", Reason::NoPath, "b/c"),
-            ("net", Reason::NoPath, "net"),
-            (":/a", Reason::Type, ""),
-            ("net:/a,mount:/b", Reason::Type, "mount"),
-            ("Net:/a", Reason::Type, "Net"),
-            (" net:/a", Reason::Type, " net"),
-            ("net\0:/a", Reason::Type, "net\0"),
-            ("time_for_children:/a", Reason::Type, "time_for_children"),
+            ("", NsPathsErrorKind::Empty, ""),
+            (",", NsPathsErrorKind::NoPath, ""),
+            ("net:/a,", NsPathsErrorKind::NoPath, ""),
+            ("net:/a,,pid:/b", NsPathsErrorKind::NoPath, ""),
+            ("/proc/1/ns/net", NsPathsErrorKind::NoPath, "/proc/1/ns/net"),
+            ("net:/a,b/c", NsPathsErrorKind::NoPath, "b/c"),
+            ("net", NsPathsErrorKind::NoPath, "net"),
+            (":/a", NsPathsErrorKind::Type, ""),
+            ("net:/a,mount:/b", NsPathsErrorKind::Type, "mount"),
+            ("Net:/a", NsPathsErrorKind::Type, "Net"),
+            (" net:/a", NsPathsErrorKind::Type, " net"),
+            ("net\0:/a", NsPathsErrorKind::Type, "net\0"),
+            (
+                "time_for_children:/a",
+                NsPathsErrorKind::Type,
+                "time_for_children",
+            ),
             (
                 "net:/a,pid:/b,net:/a",
-                Reason::Repeated(Namespace::Net),
+                NsPathsErrorKind::Repeated(Namespace::Net),
                 "net",
             ),
-            ("net:", Reason::Path, ""),
-            ("net:a", Reason::Path, "a"),
-            ("pid:/a,net:proc/1/ns/net", Reason::Path, "proc/1/ns/net"),
-            ("net:/a\0b", Reason::Path, "/a\0b"),
+            ("net:", NsPathsErrorKind::Path, ""),
+            ("net:a", NsPathsErrorKind::Path, "a"),
+            (
+                "pid:/a,net:proc/1/ns/net",
+                NsPathsErrorKind::Path,
+                "proc/1/ns/net",
+            ),
+            ("net:/a\0b", NsPathsErrorKind::Path, "/a\0b"),
         ] {
             assert_eq!(refused(text), (reason, place), "{text:?}");
         }
@@ -179,12 +188,12 @@ mod tests {
         assert_eq!(longest.len(), MAX_BYTES);
         assert_eq!(read(&longest).len(), 8);
         let longer = format!("{longest}p");
-        assert_eq!(refused(&longer).0, Reason::Path);
+        assert_eq!(refused(&longer).0, NsPathsErrorKind::Path);
     }
 
     proptest! {
         #[test]
-        fn what_is_understood_prints_as_it_was_written(
+        fn a_parsed_list_prints_as_written(
             text in "(net|pid|user|mnt|x)?:?/?[a-z:,]{0,6}(,(net|pid|time|uts):/[a-z]{0,4}){0,4}"
         ) {
             if let Ok(list) = parse(text.as_bytes()) {

@@ -1,13 +1,13 @@
-//! What is written to `/proc/self/oom_score_adj`, proc_pid_oom_score_adj(5).
+//! The value for `/proc/self/oom_score_adj`, proc_pid_oom_score_adj(5).
 
 use std::fmt;
 
 use nsexec_kernel_text::procfs::decimal::signed;
 use nsexec_text::Fault;
 
-/// Why a text is no adjustment.
+/// Why a text is not a valid adjustment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reason {
+pub enum OomScoreAdjErrorKind {
     /// No decimal number from -1000 to 1000.
     Number,
 }
@@ -15,14 +15,14 @@ pub enum Reason {
 /// The adjustment that `text` is: -1000 to 1000, printed as `%d` prints it.
 ///
 /// # Errors
-/// It is none.
-pub fn parse(text: &[u8]) -> Result<i16, Fault<Reason>> {
+/// It is invalid.
+pub fn parse(text: &[u8]) -> Result<i16, Fault<OomScoreAdjErrorKind>> {
     signed(text)
         .filter(|score| (-1000..=1000).contains(score))
-        .ok_or_else(|| Fault::new(0..text.len(), Reason::Number))
+        .ok_or_else(|| Fault::new(0..text.len(), OomScoreAdjErrorKind::Number))
 }
 
-impl fmt::Display for Reason {
+impl fmt::Display for OomScoreAdjErrorKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Number => {
@@ -55,7 +55,7 @@ mod tests {
             "0x1",
             "99999999999",
         ] {
-            let fault = Fault::new(0..wrong.len(), Reason::Number);
+            let fault = Fault::new(0..wrong.len(), OomScoreAdjErrorKind::Number);
             assert_eq!(parse(wrong.as_bytes()), Err(fault), "{wrong:?}");
         }
     }

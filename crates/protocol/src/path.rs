@@ -2,13 +2,13 @@
 
 use std::ffi::CString;
 
-/// Longest path, in bytes: PATH_MAX without its NUL, limits.h. open(2) takes no
-/// longer one.
+/// Longest path, in bytes: PATH_MAX without its NUL, limits.h. open(2) accepts
+/// no longer path.
 pub const MAX_PATH: usize = 4095;
 
-/// The path that `text` is; `None`: it is relative, longer than [`MAX_PATH`], or
-/// has a NUL. A helper is started in the container's root directory, where the
-/// container would choose what a relative path leads to.
+/// The path `text`; `None` if it is relative, longer than [`MAX_PATH`], or has a
+/// NUL. A helper starts in the container's root directory, so the container
+/// would control where a relative path leads.
 pub(super) fn absolute(text: &[u8]) -> Option<CString> {
     let fits = text.starts_with(b"/") && text.len() <= MAX_PATH;
     CString::new(text).ok().filter(|_| fits)

@@ -1,5 +1,5 @@
-//! What protocol B's first process tells the runtime: the pids of the two that
-//! it leaves behind.
+//! Protocol B's first process reports to the runtime the pids of the two
+//! processes that it leaves behind.
 
 use std::io::Write;
 
@@ -8,9 +8,9 @@ use nsexec_kernel_text::Pid;
 /// Longest report, in bytes: both pids with ten digits.
 pub const MAX_REPORT: usize = "{\"stage1_pid\":2147483647,\"stage2_pid\":2147483647}\n".len();
 
-/// The report `{"stage1_pid":N,"stage2_pid":N}` and a newline, in `buffer`; it
-/// is made after clone, so that nothing is allocated. Both pids are those of the
-/// runtime's pid namespace. libcontainer takes exactly these two keys.
+/// The report `{"stage1_pid":N,"stage2_pid":N}` and a newline, in `buffer`. It
+/// is formatted after clone and must not allocate. Both pids are those of the
+/// runtime's pid namespace. libcontainer accepts exactly these two keys.
 #[must_use]
 pub fn pid_report(buffer: &mut [u8; MAX_REPORT], stage1: Pid, stage2: Pid) -> &[u8] {
     let mut rest = buffer.as_mut_slice();

@@ -38,9 +38,9 @@ pub struct Syscall {
 pub struct Arg {
     /// The argument: 0 to 5.
     pub index: u32,
-    /// What it is compared with; for operator 6 the mask.
+    /// The value to compare with; for operator 6 the mask.
     pub value: u64,
-    /// For operator 6, what the masked argument has to be.
+    /// For operator 6, the expected value of the masked argument.
     pub value_two: u64,
     /// 0 `==`, 1 `!=`, 2 `>`, 3 `>=`, 4 `<`, 5 `<=`, 6 masked `==`.
     pub op: u32,

@@ -6,9 +6,9 @@ use std::fmt;
 use nsexec_kernel_text::procfs::decimal::{decimal, signed};
 use nsexec_text::Fault;
 
-/// Most seconds, forward or back: half of KTIME_SEC_MAX (linux/ktime.h), what a
-/// clock inside can show at the most, time_namespaces(7). How near an offset
-/// may come to that depends on the clock; only the kernel knows.
+/// Most seconds, forward or back: half of KTIME_SEC_MAX (linux/ktime.h), the
+/// limit of a clock inside, time_namespaces(7). The exact limit of an offset
+/// depends on the clock's value, which only the kernel can check.
 pub const MAX_SECONDS: i64 = 9_223_372_036 / 2;
 
 /// Longest text, in bytes: both clocks, each with the longest numbers.
@@ -26,7 +26,7 @@ pub struct TimeOffsets {
     pub boottime: Option<TimeOffset>,
 }
 
-/// What a clock inside shows more than the same one outside.
+/// The difference between a clock inside and the same clock outside.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct TimeOffset {
@@ -36,9 +36,9 @@ pub struct TimeOffset {
     pub nanoseconds: u32,
 }
 
-/// Why lines are no offsets, and what would be right.
+/// Why lines are not valid offsets, and the correct form.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reason {
+pub enum TimeOffsetsErrorKind {
     /// No line.
     Empty,
     /// The last line has no newline.
@@ -55,13 +55,13 @@ pub enum Reason {
     Nanoseconds,
 }
 
-/// The offsets that `text` asks for, the clocks in any order.
+/// The offsets in `text`; clocks may be in any order.
 ///
 /// # Errors
-/// The first line that is wrong, or the part of it that is.
-pub fn parse(text: &[u8]) -> Result<TimeOffsets, Fault<Reason>> {
+/// The first invalid line, or its invalid part.
+pub fn parse(text: &[u8]) -> Result<TimeOffsets, Fault<TimeOffsetsErrorKind>> {
     if text.is_empty() {
-        return Err(Fault::new(0..0, Reason::Empty));
+        return Err(Fault::new(0..0, TimeOffsetsErrorKind::Empty));
     }
     let mut offsets = TimeOffsets {
         monotonic: None,
@@ -73,12 +73,12 @@ pub fn parse(text: &[u8]) -> Result<TimeOffsets, Fault<Reason>> {
         let fault = |reason| Fault::new(start..end, reason);
         let line = line
             .strip_suffix(b"\n")
-            .ok_or_else(|| fault(Reason::Unfinished))?;
+            .ok_or_else(|| fault(TimeOffsetsErrorKind::Unfinished))?;
         let mut words = line.split(|byte| *byte == b' ');
         let (Some(clock), Some(seconds), Some(nanoseconds), None) =
             (words.next(), words.next(), words.next(), words.next())
         else {
-            return Err(fault(Reason::Shape));
+            return Err(fault(TimeOffsetsErrorKind::Shape));
         };
         let seconds_at = start + clock.len() + 1;
         let nanoseconds_at = seconds_at + seconds.len() + 1;
@@ -87,18 +87,24 @@ pub fn parse(text: &[u8]) -> Result<TimeOffsets, Fault<Reason>> {
         let slot = match clock {
             b"monotonic" => &mut offsets.monotonic,
             b"boottime" => &mut offsets.boottime,
-            _ => return Err(at(start, clock, Reason::Clock)),
+            _ => return Err(at(start, clock, TimeOffsetsErrorKind::Clock)),
         };
         if slot.is_some() {
-            return Err(at(start, clock, Reason::Repeated));
+            return Err(at(start, clock, TimeOffsetsErrorKind::Repeated));
         }
         *slot = Some(TimeOffset {
             seconds: signed(seconds)
                 .filter(|seconds| (-MAX_SECONDS..=MAX_SECONDS).contains(seconds))
-                .ok_or_else(|| at(seconds_at, seconds, Reason::Seconds))?,
+                .ok_or_else(|| at(seconds_at, seconds, TimeOffsetsErrorKind::Seconds))?,
             nanoseconds: decimal(nanoseconds)
                 .filter(|nanoseconds| *nanoseconds < 1_000_000_000)
-                .ok_or_else(|| at(nanoseconds_at, nanoseconds, Reason::Nanoseconds))?,
+                .ok_or_else(|| {
+                    at(
+                        nanoseconds_at,
+                        nanoseconds,
+                        TimeOffsetsErrorKind::Nanoseconds,
+                    )
+                })?,
         });
         start = end;
     }
@@ -120,14 +126,14 @@ impl fmt::Display for TimeOffsets {
     }
 }
 
-impl fmt::Display for Reason {
+impl fmt::Display for TimeOffsetsErrorKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Empty => f.write_str("time offsets without a line; they have one for each clock"),
             Self::Unfinished => f.write_str("no newline at the end of the time offsets"),
             Self::Shape => f.write_str("a line that is not CLOCK SECONDS NANOSECONDS"),
             Self::Clock => f.write_str("no clock that has an offset; monotonic and boottime have"),
-            Self::Repeated => f.write_str("a clock that stands twice; name it once"),
+            Self::Repeated => f.write_str("a duplicate clock; name it once"),
             Self::Seconds => write!(
                 f,
                 "no seconds of an offset; a decimal number from -{MAX_SECONDS} to {MAX_SECONDS} is one"
@@ -183,46 +189,78 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_offset_is_refused_at_its_place() {
+    fn an_invalid_offset_is_an_error_with_its_span() {
         for (text, reason, place) in [
-            ("", Reason::Empty, ""),
-            ("\n", Reason::Shape, "\n"),
-            ("monotonic 1 0", Reason::Unfinished, "monotonic 1 0"),
-            ("monotonic 1\n", Reason::Shape, "monotonic 1\n"),
-            ("monotonic 1 0 \n", Reason::Shape, "monotonic 1 0 \n"),
-            ("monotonic  1 0\n", Reason::Shape, "monotonic  1 0\n"),
-            ("monotonic\t1 0\n", Reason::Shape, "monotonic\t1 0\n"),
-            ("boottime 1 0\n\n", Reason::Shape, "\n"),
-            ("realtime 1 0\n", Reason::Clock, "realtime"),
-            // The kernel takes 1 and 7 for them as well; libcontainer writes names.
-            ("1 1 0\n", Reason::Clock, "1"),
+            ("", TimeOffsetsErrorKind::Empty, ""),
+            ("\n", TimeOffsetsErrorKind::Shape, "\n"),
+            (
+                "monotonic 1 0",
+                TimeOffsetsErrorKind::Unfinished,
+                "monotonic 1 0",
+            ),
+            (
+                "monotonic 1\n",
+                TimeOffsetsErrorKind::Shape,
+                "monotonic 1\n",
+            ),
+            (
+                "monotonic 1 0 \n",
+                TimeOffsetsErrorKind::Shape,
+                "monotonic 1 0 \n",
+            ),
+            (
+                "monotonic  1 0\n",
+                TimeOffsetsErrorKind::Shape,
+                "monotonic  1 0\n",
+            ),
+            (
+                "monotonic\t1 0\n",
+                TimeOffsetsErrorKind::Shape,
+                "monotonic\t1 0\n",
+            ),
+            ("boottime 1 0\n\n", TimeOffsetsErrorKind::Shape, "\n"),
+            ("realtime 1 0\n", TimeOffsetsErrorKind::Clock, "realtime"),
+            // The kernel also accepts 1 and 7 here; libcontainer writes names.
+            ("1 1 0\n", TimeOffsetsErrorKind::Clock, "1"),
             (
                 "monotonic 1 0\nmonotonic 2 0\n",
-                Reason::Repeated,
+                TimeOffsetsErrorKind::Repeated,
                 "monotonic",
             ),
-            ("monotonic 4611686019 0\n", Reason::Seconds, "4611686019"),
-            ("boottime -4611686019 0\n", Reason::Seconds, "-4611686019"),
+            (
+                "monotonic 4611686019 0\n",
+                TimeOffsetsErrorKind::Seconds,
+                "4611686019",
+            ),
+            (
+                "boottime -4611686019 0\n",
+                TimeOffsetsErrorKind::Seconds,
+                "-4611686019",
+            ),
             (
                 "boottime 99999999999999999999 0\n",
-                Reason::Seconds,
+                TimeOffsetsErrorKind::Seconds,
                 "99999999999999999999",
             ),
-            ("boottime -0 0\n", Reason::Seconds, "-0"),
-            ("boottime +1 0\n", Reason::Seconds, "+1"),
-            ("boottime 01 0\n", Reason::Seconds, "01"),
+            ("boottime -0 0\n", TimeOffsetsErrorKind::Seconds, "-0"),
+            ("boottime +1 0\n", TimeOffsetsErrorKind::Seconds, "+1"),
+            ("boottime 01 0\n", TimeOffsetsErrorKind::Seconds, "01"),
             (
                 "monotonic 1 1000000000\n",
-                Reason::Nanoseconds,
+                TimeOffsetsErrorKind::Nanoseconds,
                 "1000000000",
             ),
-            ("monotonic 1 -1\n", Reason::Nanoseconds, "-1"),
+            ("monotonic 1 -1\n", TimeOffsetsErrorKind::Nanoseconds, "-1"),
             (
                 "monotonic 1 4294967296\n",
-                Reason::Nanoseconds,
+                TimeOffsetsErrorKind::Nanoseconds,
                 "4294967296",
             ),
-            ("monotonic 1 0\0\n", Reason::Nanoseconds, "0\0"),
+            (
+                "monotonic 1 0\0\n",
+                TimeOffsetsErrorKind::Nanoseconds,
+                "0\0",
+            ),
         ] {
             let fault = parse(text.as_bytes()).expect_err("it should be refused");
             let found = text.get(fault.span).expect("inside the text");
@@ -234,7 +272,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_understood_prints_and_reads_the_same(
+        fn parsed_offsets_print_and_parse_to_the_same(
             text in "((monotonic|boottime) -?[0-9]{1,11} [0-9]{1,10}\n){0,3}"
         ) {
             if let Ok(offsets) = parse(text.as_bytes()) {

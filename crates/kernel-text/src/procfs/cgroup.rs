@@ -38,15 +38,15 @@ pub enum Hierarchy {
     Legacy {
         /// Its number.
         id: NonZeroU32,
-        /// Its controllers, or `name=NAME` for one that has none. Not empty,
-        /// and none stands for two hierarchies.
+        /// Its controllers, or `name=NAME` for a hierarchy without controllers.
+        /// Not empty; no controller belongs to two hierarchies.
         controllers: Vec<String>,
     },
 }
 
 /// Why a text is no such list.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Reason {
+pub enum CgroupErrorKind {
     /// More than [`MAX_BYTES`].
     TooLong(usize),
     /// More than [`MAX_HIERARCHIES`].
@@ -57,27 +57,28 @@ pub enum Reason {
     Fields,
     /// No hierarchy's number: 0 to 2^32 - 1 in plain decimal.
     Id,
-    /// A list that is empty, has an empty name, or stands in the line of version 2.
+    /// A list of controllers that is empty, has an empty name, or is in the line
+    /// of version 2.
     Controllers,
-    /// A hierarchy or controller that stands twice.
+    /// A hierarchy or controller is listed twice.
     Repeated,
     /// A path that is not absolute, or has an empty component, `.` or NUL.
     Path,
-    /// A path with `..`: the cgroup lies outside the reader's cgroup namespace.
+    /// A path with `..`: the cgroup is outside the reader's cgroup namespace.
     Outside,
     /// The cgroup was removed (`(deleted)`).
     Deleted,
 }
 
-/// The cgroups that `text` lists: none where no hierarchy is mounted.
+/// The cgroups that `text` lists: none if no hierarchy is mounted.
 ///
 /// # Errors
-/// The first line that is wrong, and every cgroup that has no path here.
-pub fn parse(text: &[u8]) -> Result<Vec<Membership>, Fault<Reason>> {
+/// The first invalid line, and any cgroup without a path in this namespace.
+pub fn parse(text: &[u8]) -> Result<Vec<Membership>, Fault<CgroupErrorKind>> {
     if text.len() > MAX_BYTES {
         return Err(Fault::new(
             MAX_BYTES..text.len(),
-            Reason::TooLong(text.len()),
+            CgroupErrorKind::TooLong(text.len()),
         ));
     }
     let mut memberships: Vec<Membership> = Vec::new();
@@ -86,7 +87,10 @@ pub fn parse(text: &[u8]) -> Result<Vec<Membership>, Fault<Reason>> {
         let span = start..start + line.len();
         start = span.end;
         let Some(line) = line.strip_suffix(b"\n") else {
-            return Err(Fault::new(text.len()..text.len(), Reason::Unfinished));
+            return Err(Fault::new(
+                text.len()..text.len(),
+                CgroupErrorKind::Unfinished,
+            ));
         };
         let membership = membership(line, span.start)?;
         let known = memberships.iter().map(|known| &known.hierarchy);
@@ -94,10 +98,10 @@ pub fn parse(text: &[u8]) -> Result<Vec<Membership>, Fault<Reason>> {
             .into_iter()
             .any(|known| known.overlaps(&membership.hierarchy))
         {
-            return Err(Fault::new(span, Reason::Repeated));
+            return Err(Fault::new(span, CgroupErrorKind::Repeated));
         }
         if memberships.len() == MAX_HIERARCHIES {
-            return Err(Fault::new(span, Reason::TooMany));
+            return Err(Fault::new(span, CgroupErrorKind::TooMany));
         }
         memberships.push(membership);
     }
@@ -120,18 +124,18 @@ impl Hierarchy {
     }
 }
 
-fn membership(line: &[u8], start: usize) -> Result<Membership, Fault<Reason>> {
+fn membership(line: &[u8], start: usize) -> Result<Membership, Fault<CgroupErrorKind>> {
     let end = start + line.len();
     let mut fields = line.splitn(3, |byte| *byte == b':');
     let (Some(id), Some(controllers), Some(path)) = (fields.next(), fields.next(), fields.next())
     else {
-        return Err(Fault::new(start..end, Reason::Fields));
+        return Err(Fault::new(start..end, CgroupErrorKind::Fields));
     };
     let id_end = start + id.len();
     let controllers_at = id_end + 1..id_end + 1 + controllers.len();
-    let id: u32 = decimal(id).ok_or_else(|| Fault::new(start..id_end, Reason::Id))?;
+    let id: u32 = decimal(id).ok_or_else(|| Fault::new(start..id_end, CgroupErrorKind::Id))?;
     let hierarchy = hierarchy(id, controllers)
-        .ok_or_else(|| Fault::new(controllers_at.clone(), Reason::Controllers))?;
+        .ok_or_else(|| Fault::new(controllers_at.clone(), CgroupErrorKind::Controllers))?;
     let path_at: Range<usize> = controllers_at.end + 1..end;
     Ok(Membership {
         hierarchy,
@@ -157,30 +161,31 @@ fn hierarchy(id: u32, controllers: &[u8]) -> Option<Hierarchy> {
     })
 }
 
-fn inside(path: &[u8]) -> Result<PathBuf, Reason> {
+fn inside(path: &[u8]) -> Result<PathBuf, CgroupErrorKind> {
     let Some(below) = path.strip_prefix(b"/") else {
-        return Err(Reason::Path);
+        return Err(CgroupErrorKind::Path);
     };
     if path.contains(&0) {
-        return Err(Reason::Path);
+        return Err(CgroupErrorKind::Path);
     }
     if !below.is_empty() {
         for component in below.split(|byte| *byte == b'/') {
             match component {
-                b".." => return Err(Reason::Outside),
-                b"" | b"." => return Err(Reason::Path),
+                b".." => return Err(CgroupErrorKind::Outside),
+                b"" | b"." => return Err(CgroupErrorKind::Path),
                 _ => {}
             }
         }
     }
-    // A living cgroup may be named so as well; nothing tells them apart.
+    // A live cgroup may have such a name as well; the two cannot be
+    // distinguished.
     if path.ends_with(b" (deleted)") {
-        return Err(Reason::Deleted);
+        return Err(CgroupErrorKind::Deleted);
     }
     Ok(PathBuf::from(OsStr::from_bytes(path)))
 }
 
-impl fmt::Display for Reason {
+impl fmt::Display for CgroupErrorKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::TooLong(length) => {
@@ -199,7 +204,7 @@ impl fmt::Display for Reason {
                 "a list of controllers that is empty, has an empty or repeated name, or belongs to \
                  hierarchy 0, which has none",
             ),
-            Self::Repeated => f.write_str("a hierarchy or controller that stands twice"),
+            Self::Repeated => f.write_str("a duplicate hierarchy or controller"),
             Self::Path => f.write_str("a cgroup without a plain absolute path"),
             Self::Outside => f.write_str(
                 "a cgroup outside the caller's cgroup namespace, where it cannot be reached; \
@@ -233,7 +238,7 @@ mod tests {
         }
     }
 
-    fn refused(text: &str) -> (Reason, String) {
+    fn refused(text: &str) -> (CgroupErrorKind, String) {
         let fault = parse(text.as_bytes()).expect_err("it should be refused");
         let place = text.get(fault.span).expect("inside the text");
         (fault.reason, place.to_owned())
@@ -275,43 +280,46 @@ mod tests {
     }
 
     #[test]
-    fn a_cgroup_outside_the_namespace_is_said_to_be() {
+    fn a_cgroup_outside_the_namespace_is_an_error() {
         for path in ["/..", "/../a", "/../../a", "/a/../b", "/a/.."] {
             let text = format!("0::{path}\n");
-            assert_eq!(refused(&text), (Reason::Outside, path.to_owned()));
+            assert_eq!(refused(&text), (CgroupErrorKind::Outside, path.to_owned()));
         }
         let text = "0::/a (deleted)\n";
-        assert_eq!(refused(text), (Reason::Deleted, "/a (deleted)".to_owned()));
+        assert_eq!(
+            refused(text),
+            (CgroupErrorKind::Deleted, "/a (deleted)".to_owned())
+        );
     }
 
     #[test]
     fn a_line_that_is_not_right_is_refused() {
         for (text, reason, place) in [
-            ("0::/", Reason::Unfinished, ""),
-            ("0::/\n\n", Reason::Fields, ""),
-            ("0:/\n", Reason::Fields, "0:/"),
-            (":a:/\n", Reason::Id, ""),
-            ("-1:a:/\n", Reason::Id, "-1"),
-            ("01:a:/\n", Reason::Id, "01"),
-            ("4294967296:a:/\n", Reason::Id, "4294967296"),
-            ("0:a:/\n", Reason::Controllers, "a"),
-            ("1::/\n", Reason::Controllers, ""),
-            ("1:a,:/\n", Reason::Controllers, "a,"),
-            ("1:a,a:/\n", Reason::Controllers, "a,a"),
-            ("1:name=:/\n", Reason::Controllers, "name="),
-            ("0::\n", Reason::Path, ""),
-            ("0::a\n", Reason::Path, "a"),
-            ("0::/a/\n", Reason::Path, "/a/"),
-            ("0:://a\n", Reason::Path, "//a"),
-            ("0::/a/./b\n", Reason::Path, "/a/./b"),
-            ("0::/a\0b\n", Reason::Path, "/a\0b"),
+            ("0::/", CgroupErrorKind::Unfinished, ""),
+            ("0::/\n\n", CgroupErrorKind::Fields, ""),
+            ("0:/\n", CgroupErrorKind::Fields, "0:/"),
+            (":a:/\n", CgroupErrorKind::Id, ""),
+            ("-1:a:/\n", CgroupErrorKind::Id, "-1"),
+            ("01:a:/\n", CgroupErrorKind::Id, "01"),
+            ("4294967296:a:/\n", CgroupErrorKind::Id, "4294967296"),
+            ("0:a:/\n", CgroupErrorKind::Controllers, "a"),
+            ("1::/\n", CgroupErrorKind::Controllers, ""),
+            ("1:a,:/\n", CgroupErrorKind::Controllers, "a,"),
+            ("1:a,a:/\n", CgroupErrorKind::Controllers, "a,a"),
+            ("1:name=:/\n", CgroupErrorKind::Controllers, "name="),
+            ("0::\n", CgroupErrorKind::Path, ""),
+            ("0::a\n", CgroupErrorKind::Path, "a"),
+            ("0::/a/\n", CgroupErrorKind::Path, "/a/"),
+            ("0:://a\n", CgroupErrorKind::Path, "//a"),
+            ("0::/a/./b\n", CgroupErrorKind::Path, "/a/./b"),
+            ("0::/a\0b\n", CgroupErrorKind::Path, "/a\0b"),
         ] {
             assert_eq!(refused(text), (reason, place.to_owned()), "{text:?}");
         }
     }
 
     #[test]
-    fn each_hierarchy_and_controller_stands_once() {
+    fn duplicate_hierarchies_and_controllers_are_errors() {
         for text in [
             "0::/\n0::/\n",
             "1:a:/\n1:b:/\n",
@@ -319,7 +327,10 @@ mod tests {
             "1:name=x:/\n2:name=x:/\n",
         ] {
             let second = text.split_inclusive('\n').nth(1).expect("two lines");
-            assert_eq!(refused(text), (Reason::Repeated, second.to_owned()));
+            assert_eq!(
+                refused(text),
+                (CgroupErrorKind::Repeated, second.to_owned())
+            );
         }
     }
 
@@ -328,18 +339,21 @@ mod tests {
         let path = |length: usize| format!("0::/{}\n", "p".repeat(length - 5)).into_bytes();
         assert!(parse(&path(MAX_BYTES)).is_ok());
         let fault = parse(&path(MAX_BYTES + 1)).expect_err("it should be refused");
-        assert_eq!(fault.reason, Reason::TooLong(MAX_BYTES + 1));
+        assert_eq!(fault.reason, CgroupErrorKind::TooLong(MAX_BYTES + 1));
 
         let many =
             |count: usize| -> String { (1..=count).map(|id| format!("{id}:c{id}:/\n")).collect() };
         let most = parse(many(MAX_HIERARCHIES).as_bytes());
         assert_eq!(most.map(|list| list.len()), Ok(MAX_HIERARCHIES));
-        assert_eq!(refused(&many(MAX_HIERARCHIES + 1)).0, Reason::TooMany);
+        assert_eq!(
+            refused(&many(MAX_HIERARCHIES + 1)).0,
+            CgroupErrorKind::TooMany
+        );
     }
 
     proptest! {
         #[test]
-        fn what_is_understood_prints_as_it_was_written(
+        fn parsed_memberships_print_as_written(
             text in proptest::collection::vec(
                 prop_oneof!["[0-3]:[a-c,]{0,3}:/[a-c./]{0,4}", "0::/[a-c]{0,3}", any::<String>()], 0..4)
         ) {

@@ -13,7 +13,7 @@ pub fn decimal<T: FromStr>(text: &[u8]) -> Option<T> {
     std::str::from_utf8(text).ok()?.parse().ok()
 }
 
-/// The same with a sign, `-` in front of what is not zero.
+/// The same with a sign; `-` only before a number other than zero.
 pub fn signed<T: FromStr>(text: &[u8]) -> Option<T> {
     let Some(digits) = text.strip_prefix(b"-") else {
         return decimal(text);
@@ -32,7 +32,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn only_what_prints_back_is_a_number() {
+    fn a_number_has_one_spelling() {
         assert_eq!(decimal::<u8>(b"0"), Some(0));
         assert_eq!(decimal::<u8>(b"255"), Some(255));
         for wrong in [
@@ -45,7 +45,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sign_is_one_minus_before_what_is_not_zero() {
+    fn a_sign_is_one_minus_before_a_nonzero_number() {
         assert_eq!(signed::<i16>(b"0"), Some(0));
         assert_eq!(signed::<i16>(b"-1000"), Some(-1000));
         assert_eq!(signed::<i16>(b"32767"), Some(i16::MAX));
@@ -65,7 +65,7 @@ mod tests {
         }
 
         #[test]
-        fn what_is_read_prints_as_it_was_written(text in "[0-9+ -]{0,12}") {
+        fn a_parsed_number_prints_as_written(text in "[0-9+ -]{0,12}") {
             if let Some(number) = decimal::<u32>(text.as_bytes()) {
                 prop_assert_eq!(number.to_string(), text);
             }

@@ -10,16 +10,16 @@ use std::fmt;
 
 use nsexec_text::Fault;
 
-/// Longest environment, in bytes: what execve(2) takes at the most (three
-/// quarters of _STK_LIM, fs/exec.c).
+/// Longest environment, in bytes: the limit of execve(2) (three quarters of
+/// _STK_LIM, fs/exec.c).
 pub const MAX_BYTES: usize = 6 << 20;
 
-/// Most variables: each takes a pointer and a NUL of what execve(2) takes.
+/// Most variables: each uses a pointer and a NUL of the limit of execve(2).
 pub const MAX_VARIABLES: usize = MAX_BYTES / 9;
 
-/// Why a text is no environment.
+/// Why a text is not a valid environment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reason {
+pub enum EnvironErrorKind {
     /// More than [`MAX_BYTES`].
     TooLong(usize),
     /// More than [`MAX_VARIABLES`].
@@ -32,17 +32,17 @@ pub enum Reason {
     EmptyKey,
 }
 
-/// The variables that `text` holds, in its order. Of a key that stands twice the
-/// first is taken, as getenv(3) does.
+/// The variables in `text`, in order. For a duplicate key the first wins, as in
+/// getenv(3).
 ///
 /// # Errors
-/// It is not wholly an environment. Then the process has written something else
-/// there, and what looks like a variable need not be one: none is taken.
-pub fn parse(text: &[u8]) -> Result<Vec<(CString, CString)>, Fault<Reason>> {
+/// The text is not entirely an environment. The process has then overwritten it,
+/// and text that resembles a variable may not be one: no variable is returned.
+pub fn parse(text: &[u8]) -> Result<Vec<(CString, CString)>, Fault<EnvironErrorKind>> {
     if text.len() > MAX_BYTES {
         return Err(Fault::new(
             MAX_BYTES..text.len(),
-            Reason::TooLong(text.len()),
+            EnvironErrorKind::TooLong(text.len()),
         ));
     }
     let mut variables = Vec::new();
@@ -53,20 +53,20 @@ pub fn parse(text: &[u8]) -> Result<Vec<(CString, CString)>, Fault<Reason>> {
         let fault = |reason| Fault::new(start..end, reason);
         let entry = entry
             .strip_suffix(b"\0")
-            .ok_or_else(|| fault(Reason::Unfinished))?;
+            .ok_or_else(|| fault(EnvironErrorKind::Unfinished))?;
         let equals = entry.iter().position(|byte| *byte == b'=');
         let (key, value) = equals
             .and_then(|equals| Some((entry.get(..equals)?, entry.get(equals + 1..)?)))
-            .ok_or_else(|| fault(Reason::NoVariable))?;
+            .ok_or_else(|| fault(EnvironErrorKind::NoVariable))?;
         if key.is_empty() {
-            return Err(fault(Reason::EmptyKey));
+            return Err(fault(EnvironErrorKind::EmptyKey));
         }
         if known.insert(key) {
             if variables.len() == MAX_VARIABLES {
-                return Err(fault(Reason::TooMany));
+                return Err(fault(EnvironErrorKind::TooMany));
             }
             // An entry ends at its first NUL, so it has none inside.
-            let no_variable = |_| fault(Reason::NoVariable);
+            let no_variable = |_| fault(EnvironErrorKind::NoVariable);
             let key = CString::new(key).map_err(no_variable)?;
             let value = CString::new(value).map_err(no_variable)?;
             variables.push((key, value));
@@ -76,7 +76,7 @@ pub fn parse(text: &[u8]) -> Result<Vec<(CString, CString)>, Fault<Reason>> {
     Ok(variables)
 }
 
-impl fmt::Display for Reason {
+impl fmt::Display for EnvironErrorKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::TooLong(length) => {
@@ -107,7 +107,7 @@ mod tests {
 
     use proptest::prelude::*;
 
-    fn read(text: &[u8]) -> Result<Vec<(String, String)>, Fault<Reason>> {
+    fn read(text: &[u8]) -> Result<Vec<(String, String)>, Fault<EnvironErrorKind>> {
         let text_of = |c: CString| c.into_string().expect("UTF-8");
         let variables = parse(text)?;
         Ok(variables
@@ -141,18 +141,18 @@ mod tests {
     }
 
     #[test]
-    fn what_a_process_wrote_over_it_is_no_environment() {
+    fn overwritten_memory_is_not_an_environment() {
         for (text, reason, place) in [
-            (&b"A=1"[..], Reason::Unfinished, &b"A=1"[..]),
-            (b"A=1\0B", Reason::Unfinished, b"B"),
-            (b"\0", Reason::NoVariable, b"\0"),
-            (b"A=1\0\0", Reason::NoVariable, b"\0"),
+            (&b"A=1"[..], EnvironErrorKind::Unfinished, &b"A=1"[..]),
+            (b"A=1\0B", EnvironErrorKind::Unfinished, b"B"),
+            (b"\0", EnvironErrorKind::NoVariable, b"\0"),
+            (b"A=1\0\0", EnvironErrorKind::NoVariable, b"\0"),
             (
                 b"master process\0A=1\0",
-                Reason::NoVariable,
+                EnvironErrorKind::NoVariable,
                 b"master process\0",
             ),
-            (b"A=1\0=2\0", Reason::EmptyKey, b"=2\0"),
+            (b"A=1\0=2\0", EnvironErrorKind::EmptyKey, b"=2\0"),
         ] {
             let fault = parse(text).expect_err("it should be refused");
             assert_eq!(fault.reason, reason);
@@ -170,7 +170,7 @@ mod tests {
         };
         assert_eq!(long(MAX_BYTES), Ok(1));
         let fault = long(MAX_BYTES + 1).expect_err("it should be refused");
-        assert_eq!(fault.reason, Reason::TooLong(MAX_BYTES + 1));
+        assert_eq!(fault.reason, EnvironErrorKind::TooLong(MAX_BYTES + 1));
 
         let many = |count: usize| {
             let entry = |number: usize| format!("{number:x}=\0").into_bytes();
@@ -178,12 +178,12 @@ mod tests {
         };
         assert_eq!(many(MAX_VARIABLES), Ok(MAX_VARIABLES));
         let fault = many(MAX_VARIABLES + 1).expect_err("it should be refused");
-        assert_eq!(fault.reason, Reason::TooMany);
+        assert_eq!(fault.reason, EnvironErrorKind::TooMany);
     }
 
     proptest! {
         #[test]
-        fn what_is_understood_prints_and_reads_the_same(
+        fn a_parsed_environment_prints_and_parses_to_the_same(
             text in prop_oneof!["([A-C]{1,2}=[a-z=]{0,3}\0){0,5}", "[A-B=\0]{0,8}"]
         ) {
             if let Ok(variables) = parse(text.as_bytes()) {

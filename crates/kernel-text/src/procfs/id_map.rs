@@ -63,9 +63,9 @@ impl IdMap {
     }
 }
 
-/// Why a text is no map.
+/// Why a text is not a valid map.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reason {
+pub enum IdMapErrorKind {
     /// More than [`MAX_BYTES`].
     TooLong(usize),
     /// More than [`MAX_RANGES`].
@@ -85,11 +85,11 @@ pub enum Reason {
 ///
 /// # Errors
 /// The first line that the kernel could not have accepted.
-pub fn parse(text: &[u8]) -> Result<IdMap, Fault<Reason>> {
+pub fn parse(text: &[u8]) -> Result<IdMap, Fault<IdMapErrorKind>> {
     if text.len() > MAX_BYTES {
         return Err(Fault::new(
             MAX_BYTES..text.len(),
-            Reason::TooLong(text.len()),
+            IdMapErrorKind::TooLong(text.len()),
         ));
     }
     let mut ranges: Vec<MappedRange> = Vec::new();
@@ -99,13 +99,13 @@ pub fn parse(text: &[u8]) -> Result<IdMap, Fault<Reason>> {
         let fault = |reason| Fault::new(start..end, reason);
         let line = line
             .strip_suffix(b"\n")
-            .ok_or_else(|| fault(Reason::Unfinished))?;
+            .ok_or_else(|| fault(IdMapErrorKind::Unfinished))?;
         let range = range(line).map_err(fault)?;
         if ranges.iter().any(|known| known.overlaps(&range)) {
-            return Err(fault(Reason::Overlap));
+            return Err(fault(IdMapErrorKind::Overlap));
         }
         if ranges.len() == MAX_RANGES {
-            return Err(fault(Reason::TooMany));
+            return Err(fault(IdMapErrorKind::TooMany));
         }
         ranges.push(range);
         start = end;
@@ -113,7 +113,7 @@ pub fn parse(text: &[u8]) -> Result<IdMap, Fault<Reason>> {
     Ok(IdMap { ranges })
 }
 
-fn range(line: &[u8]) -> Result<MappedRange, Reason> {
+fn range(line: &[u8]) -> Result<MappedRange, IdMapErrorKind> {
     // The kernel pads its numbers with spaces (`%10u`).
     let fields = line.split(|byte| *byte == b' ');
     let mut numbers = fields.filter(|field| !field.is_empty()).map(decimal);
@@ -123,11 +123,11 @@ fn range(line: &[u8]) -> Result<MappedRange, Reason> {
         numbers.next(),
         numbers.next(),
     ) else {
-        return Err(Reason::Numbers);
+        return Err(IdMapErrorKind::Numbers);
     };
     let fits = |first: u32| first.checked_add(length).is_some();
     if length == 0 || !fits(inside) || !fits(outside) {
-        return Err(Reason::Range);
+        return Err(IdMapErrorKind::Range);
     }
     Ok(MappedRange {
         inside,
@@ -160,7 +160,7 @@ impl fmt::Display for IdMap {
     }
 }
 
-impl fmt::Display for Reason {
+impl fmt::Display for IdMapErrorKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::TooLong(length) => {
@@ -171,7 +171,7 @@ impl fmt::Display for Reason {
                 f.write_str("no newline at the end; it is read whole or not at all")
             }
             Self::Numbers => f.write_str("not three decimal numbers: inside, outside, length"),
-            Self::Range => f.write_str("a range of ids that is empty or goes beyond 4294967294"),
+            Self::Range => f.write_str("an empty range of ids, or one that ends above 4294967294"),
             Self::Overlap => f.write_str("a range of ids that overlaps one before it"),
         }
     }
@@ -187,7 +187,7 @@ mod tests {
         parse(text.as_bytes()).expect("a map")
     }
 
-    fn refused(text: &str) -> (Reason, String) {
+    fn refused(text: &str) -> (IdMapErrorKind, String) {
         let fault = parse(text.as_bytes()).expect_err("it should be refused");
         let place = text.get(fault.span).expect("inside the text");
         (fault.reason, place.to_owned())
@@ -237,27 +237,27 @@ mod tests {
     }
 
     #[test]
-    fn what_the_kernel_would_not_take_is_refused() {
+    fn a_map_the_kernel_rejects_is_an_error() {
         for (text, reason) in [
-            ("0 0 1", Reason::Unfinished),
-            ("\n", Reason::Numbers),
-            ("0 0\n", Reason::Numbers),
-            ("0 0 1 1\n", Reason::Numbers),
-            ("0 0 -1\n", Reason::Numbers),
-            ("0 0 01\n", Reason::Numbers),
-            ("0\t0\t1\n", Reason::Numbers),
-            ("0 0 4294967296\n", Reason::Numbers),
-            ("0 0 0\n", Reason::Range),
-            ("1 0 4294967295\n", Reason::Range),
-            ("0 1 4294967295\n", Reason::Range),
-            ("4294967295 0 1\n", Reason::Range),
-            ("0 4294967295 1\n", Reason::Range),
+            ("0 0 1", IdMapErrorKind::Unfinished),
+            ("\n", IdMapErrorKind::Numbers),
+            ("0 0\n", IdMapErrorKind::Numbers),
+            ("0 0 1 1\n", IdMapErrorKind::Numbers),
+            ("0 0 -1\n", IdMapErrorKind::Numbers),
+            ("0 0 01\n", IdMapErrorKind::Numbers),
+            ("0\t0\t1\n", IdMapErrorKind::Numbers),
+            ("0 0 4294967296\n", IdMapErrorKind::Numbers),
+            ("0 0 0\n", IdMapErrorKind::Range),
+            ("1 0 4294967295\n", IdMapErrorKind::Range),
+            ("0 1 4294967295\n", IdMapErrorKind::Range),
+            ("4294967295 0 1\n", IdMapErrorKind::Range),
+            ("0 4294967295 1\n", IdMapErrorKind::Range),
         ] {
             assert_eq!(refused(text), (reason, text.to_owned()), "{text:?}");
         }
         for second in ["9 30 1\n", "20 18 5\n", "0 11 8\n", "5 15 1\n"] {
             let text = format!("0 10 10\n{second}");
-            assert_eq!(refused(&text), (Reason::Overlap, second.to_owned()));
+            assert_eq!(refused(&text), (IdMapErrorKind::Overlap, second.to_owned()));
         }
         read("0 10 10\n10 0 10\n20 20 1\n");
     }
@@ -271,16 +271,16 @@ mod tests {
         assert_eq!(many(MAX_RANGES).len(), MAX_BYTES);
         assert_eq!(read(&many(MAX_RANGES)).to_inside(339), Some(339));
         let text = many(MAX_RANGES + 1);
-        assert_eq!(refused(&text).0, Reason::TooLong(text.len()));
+        assert_eq!(refused(&text).0, IdMapErrorKind::TooLong(text.len()));
         let narrow =
             |count: u32| -> String { (0..count).map(|id| format!("{id} {id} 1\n")).collect() };
         assert_eq!(read(&narrow(340)).to_inside(339), Some(339));
-        assert_eq!(refused(&narrow(341)).0, Reason::TooMany);
+        assert_eq!(refused(&narrow(341)).0, IdMapErrorKind::TooMany);
     }
 
     proptest! {
         #[test]
-        fn what_is_understood_prints_and_reads_the_same(
+        fn a_parsed_map_prints_and_parses_to_the_same(
             text in "(([0-9]{1,2}|42949672[0-9]{2}) {1,3}[0-9]{1,2} [0-9]{1,2}\n){0,4}", id in 0_u32..200
         ) {
             if let Ok(map) = parse(text.as_bytes()) {

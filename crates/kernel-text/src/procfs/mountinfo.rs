@@ -12,7 +12,7 @@ use nsexec_text::Fault;
 /// containers have lines of some 160 bytes, and some of overlayfs longer ones.
 pub const MAX_BYTES: usize = 32 << 20;
 
-/// Most mounts: fs.mount-max, where nobody raised it.
+/// Most mounts: the default of fs.mount-max.
 pub const MAX_MOUNTS: usize = 100_000;
 
 /// A mount.
@@ -20,9 +20,10 @@ pub const MAX_MOUNTS: usize = 100_000;
 pub struct Mount {
     /// Its id, which is reused.
     pub id: u32,
-    /// The id of the mount that it lies on.
+    /// The id of its parent mount.
     pub parent: u32,
-    /// What of the file system is mounted. Not always a path: `net:[4026531840]`.
+    /// The mounted part of the file system. Not always a path:
+    /// `net:[4026531840]`.
     pub root: OsString,
     /// Where, seen from the process's root: absolute.
     pub mount_point: PathBuf,
@@ -43,7 +44,7 @@ impl Mount {
 
 /// Why a text is no list of mounts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reason {
+pub enum MountinfoErrorKind {
     /// More than [`MAX_BYTES`].
     TooLong(usize),
     /// More than [`MAX_MOUNTS`].
@@ -62,15 +63,15 @@ pub enum Reason {
     Type,
 }
 
-/// The mounts that `text` lists, in its order: a later one may hide an earlier.
+/// The mounts that `text` lists, in order: a later one may hide an earlier one.
 ///
 /// # Errors
-/// The first line that is wrong.
-pub fn parse(text: &[u8]) -> Result<Vec<Mount>, Fault<Reason>> {
+/// The first invalid line.
+pub fn parse(text: &[u8]) -> Result<Vec<Mount>, Fault<MountinfoErrorKind>> {
     if text.len() > MAX_BYTES {
         return Err(Fault::new(
             MAX_BYTES..text.len(),
-            Reason::TooLong(text.len()),
+            MountinfoErrorKind::TooLong(text.len()),
         ));
     }
     let mut mounts = Vec::new();
@@ -80,9 +81,9 @@ pub fn parse(text: &[u8]) -> Result<Vec<Mount>, Fault<Reason>> {
         let fault = |reason| Fault::new(start..end, reason);
         let line = line
             .strip_suffix(b"\n")
-            .ok_or_else(|| fault(Reason::Unfinished))?;
+            .ok_or_else(|| fault(MountinfoErrorKind::Unfinished))?;
         if mounts.len() == MAX_MOUNTS {
-            return Err(fault(Reason::TooMany));
+            return Err(fault(MountinfoErrorKind::TooMany));
         }
         mounts.push(mount(line).map_err(fault)?);
         start = end;
@@ -90,9 +91,9 @@ pub fn parse(text: &[u8]) -> Result<Vec<Mount>, Fault<Reason>> {
     Ok(mounts)
 }
 
-fn mount(line: &[u8]) -> Result<Mount, Reason> {
+fn mount(line: &[u8]) -> Result<Mount, MountinfoErrorKind> {
     let mut fields = line.split(|byte| *byte == b' ');
-    let mut field = || fields.next().ok_or(Reason::Fields);
+    let mut field = || fields.next().ok_or(MountinfoErrorKind::Fields);
     let (id, parent, _device, root) = (field()?, field()?, field()?, field()?);
     let (mount_point, _options) = (field()?, field()?);
     while field()? != b"-" {}
@@ -102,14 +103,14 @@ fn mount(line: &[u8]) -> Result<Mount, Reason> {
     let super_options = super_options.join(&b' ');
     let mount_point = unescape(mount_point)?;
     if !mount_point.as_bytes().starts_with(b"/") || mount_point.as_bytes().contains(&0) {
-        return Err(Reason::MountPoint);
+        return Err(MountinfoErrorKind::MountPoint);
     }
     if fs_type.is_empty() {
-        return Err(Reason::Type);
+        return Err(MountinfoErrorKind::Type);
     }
     Ok(Mount {
-        id: decimal(id).ok_or(Reason::Id)?,
-        parent: decimal(parent).ok_or(Reason::Id)?,
+        id: decimal(id).ok_or(MountinfoErrorKind::Id)?,
+        parent: decimal(parent).ok_or(MountinfoErrorKind::Id)?,
         root: unescape(root)?,
         mount_point: mount_point.into(),
         fs_type: unescape(fs_type)?,
@@ -121,7 +122,7 @@ fn mount(line: &[u8]) -> Result<Mount, Reason> {
 }
 
 /// Undoes the kernel's mangle(): `\040` for a space and so on.
-fn unescape(field: &[u8]) -> Result<OsString, Reason> {
+fn unescape(field: &[u8]) -> Result<OsString, MountinfoErrorKind> {
     if !field.contains(&b'\\') {
         return Ok(OsStr::from_bytes(field).to_owned());
     }
@@ -133,8 +134,10 @@ fn unescape(field: &[u8]) -> Result<OsString, Reason> {
             rest = behind;
             continue;
         }
-        let (digits, behind) = behind.split_first_chunk::<3>().ok_or(Reason::Escape)?;
-        bytes.push(octal(*digits).ok_or(Reason::Escape)?);
+        let (digits, behind) = behind
+            .split_first_chunk::<3>()
+            .ok_or(MountinfoErrorKind::Escape)?;
+        bytes.push(octal(*digits).ok_or(MountinfoErrorKind::Escape)?);
         rest = behind;
     }
     Ok(OsString::from_vec(bytes))
@@ -149,7 +152,7 @@ fn octal(digits: [u8; 3]) -> Option<u8> {
     (value != 0).then_some(value)
 }
 
-impl fmt::Display for Reason {
+impl fmt::Display for MountinfoErrorKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::TooLong(length) => {
@@ -188,7 +191,7 @@ mod tests {
         parse(text.as_bytes()).expect("mounts")
     }
 
-    fn refused(text: &str) -> Reason {
+    fn refused(text: &str) -> MountinfoErrorKind {
         let fault = parse(text.as_bytes()).expect_err("it should be refused");
         assert!(text.get(fault.span).is_some());
         fault.reason
@@ -278,19 +281,34 @@ mod tests {
     #[test]
     fn a_line_that_is_not_right_is_refused() {
         for (text, reason) in [
-            ("1 2 0:1 / /p rw - proc proc rw", Reason::Unfinished),
-            ("\n", Reason::Fields),
-            ("1 2 0:1 / /p rw\n", Reason::Fields),
-            ("1 2 0:1 / /p rw shared:1\n", Reason::Fields),
-            ("1 2 0:1 / /p rw - proc proc\n", Reason::Fields),
-            ("1 2 0:1 / - rw proc proc rw\n", Reason::Fields),
-            ("01 2 0:1 / /p rw - proc proc rw\n", Reason::Id),
-            ("1 -2 0:1 / /p rw - proc proc rw\n", Reason::Id),
-            ("1 4294967296 0:1 / /p rw - proc proc rw\n", Reason::Id),
-            ("1 2 0:1 / p rw - proc proc rw\n", Reason::MountPoint),
-            ("1 2 0:1 /  rw - proc proc rw\n", Reason::MountPoint),
-            ("1 2 0:1 / /\0 rw - proc proc rw\n", Reason::MountPoint),
-            ("1 2 0:1 / /p rw -  proc rw\n", Reason::Type),
+            (
+                "1 2 0:1 / /p rw - proc proc rw",
+                MountinfoErrorKind::Unfinished,
+            ),
+            ("\n", MountinfoErrorKind::Fields),
+            ("1 2 0:1 / /p rw\n", MountinfoErrorKind::Fields),
+            ("1 2 0:1 / /p rw shared:1\n", MountinfoErrorKind::Fields),
+            ("1 2 0:1 / /p rw - proc proc\n", MountinfoErrorKind::Fields),
+            ("1 2 0:1 / - rw proc proc rw\n", MountinfoErrorKind::Fields),
+            ("01 2 0:1 / /p rw - proc proc rw\n", MountinfoErrorKind::Id),
+            ("1 -2 0:1 / /p rw - proc proc rw\n", MountinfoErrorKind::Id),
+            (
+                "1 4294967296 0:1 / /p rw - proc proc rw\n",
+                MountinfoErrorKind::Id,
+            ),
+            (
+                "1 2 0:1 / p rw - proc proc rw\n",
+                MountinfoErrorKind::MountPoint,
+            ),
+            (
+                "1 2 0:1 /  rw - proc proc rw\n",
+                MountinfoErrorKind::MountPoint,
+            ),
+            (
+                "1 2 0:1 / /\0 rw - proc proc rw\n",
+                MountinfoErrorKind::MountPoint,
+            ),
+            ("1 2 0:1 / /p rw -  proc rw\n", MountinfoErrorKind::Type),
         ] {
             assert_eq!(refused(text), reason, "{text:?}");
         }
@@ -298,7 +316,7 @@ mod tests {
             "\\", "\\04", "\\049", "\\400", "\\000", "\\x20", "\\\\040", "\\+40",
         ] {
             let text = format!("1 2 0:1 / /p{escape} rw - proc proc rw\n");
-            assert_eq!(refused(&text), Reason::Escape, "{escape:?}");
+            assert_eq!(refused(&text), MountinfoErrorKind::Escape, "{escape:?}");
         }
         let fault = parse(b"1 2 0:1 / /p rw - proc proc rw\nx\n").expect_err("refused");
         assert_eq!(fault.span, 31..33);
@@ -308,19 +326,22 @@ mod tests {
     fn mounts_and_bytes_are_bounded() {
         let line = "1 2 0:1 / /p rw - proc proc rw\n";
         assert_eq!(read(&line.repeat(MAX_MOUNTS)).len(), MAX_MOUNTS);
-        assert_eq!(refused(&line.repeat(MAX_MOUNTS + 1)), Reason::TooMany);
+        assert_eq!(
+            refused(&line.repeat(MAX_MOUNTS + 1)),
+            MountinfoErrorKind::TooMany
+        );
 
         let long = |length: usize| line.replacen("/p", &format!("/{}", "p".repeat(length)), 1);
         let most = long(MAX_BYTES + 1 - line.len());
         assert_eq!(most.len(), MAX_BYTES);
         assert_eq!(read(&most).len(), 1);
         let more = long(MAX_BYTES + 2 - line.len());
-        assert_eq!(refused(&more), Reason::TooLong(MAX_BYTES + 1));
+        assert_eq!(refused(&more), MountinfoErrorKind::TooLong(MAX_BYTES + 1));
     }
 
     proptest! {
         #[test]
-        fn what_is_understood_prints_and_reads_the_same(
+        fn parsed_mounts_print_and_parse_to_the_same(
             text in proptest::collection::vec(
                 prop_oneof![
                     r"[0-9]{1,2} 2 0:1 /[a\\01]{0,5} /[ab]{0,3}(\\0[0-7]{2})? rw (s:1 )?- [a-z2]{1,7} n [a-z, \\\\]{0,5}",

@@ -1,14 +1,14 @@
-//! Whether a process takes its signals, from `/proc/PID/status`,
+//! Finds out from `/proc/PID/status` whether a process has received a signal,
 //! proc_pid_status(5).
 
-/// What became of a signal that a process was sent.
+/// The state of a signal sent to a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Taking {
-    /// It was taken.
+    /// Delivered.
     Taken,
     /// The main thread blocks it.
     Blocked,
-    /// The process runs, and is about to take it.
+    /// Not delivered yet; the process is running and will receive it.
     Soon,
     /// The process waits all the same, where a signal wakes one that can be
     /// woken: it waits in the kernel, or is frozen, stopped or held by a tracer.
@@ -18,7 +18,7 @@ pub enum Taking {
 /// The signals of a process, bit N - 1 for signal N.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Pending {
-    /// `SigPnd` and `ShdPnd`: sent, and not taken yet.
+    /// `SigPnd` and `ShdPnd`: sent, and not delivered yet.
     pending: u64,
     /// `SigBlk`: those that the main thread blocks.
     blocked: u64,
@@ -27,7 +27,7 @@ pub struct Pending {
 }
 
 impl Pending {
-    /// What became of `signal`.
+    /// The state of `signal`.
     #[must_use]
     pub fn taking(self, signal: i32) -> Taking {
         let shift = u32::try_from(signal - 1).ok();
@@ -45,8 +45,8 @@ impl Pending {
     }
 }
 
-/// The signals of the process that `text` describes; `None`: one of the lines is
-/// missing, stands twice, or is not what it has to be.
+/// The signals of the process that `text` describes; `None` if one of the lines
+/// is missing, duplicate or invalid.
 #[must_use]
 pub fn parse(text: &[u8]) -> Option<Pending> {
     let [mut own, mut shared, mut blocked] = [None; 3];
@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_without_each_line_once_says_nothing() {
+    fn a_missing_or_duplicate_line_is_none() {
         for wrong in [
             "",
             &STOPPED.replace("SigPnd", "Sigpnd"),

@@ -7,15 +7,15 @@ use crate::Pid;
 use crate::procfs::decimal::decimal;
 use nsexec_text::Fault;
 
-/// Longest line, in bytes: 52 fields of at most 21 characters and a name of at
-/// most 64 (fs/proc/array.c) have some 1,200. A page is what the kernel gives
-/// one read.
+/// Longest line, in bytes. 52 fields of at most 21 characters and a name of at
+/// most 64 (fs/proc/array.c) need about 1,200; the kernel returns at most a page
+/// per read.
 pub const MAX_BYTES: usize = 4096;
 
 const PF_FORKNOEXEC: u32 = 0x0000_0040;
 const PF_KTHREAD: u32 = 0x0020_0000;
 
-/// What a process is, of which only the name is its own to choose.
+/// Facts about a process. The process itself can choose only the name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stat {
     /// Field 1, in the pid namespace of the procfs.
@@ -46,8 +46,8 @@ impl Stat {
         self.state == State::Zombie
     }
 
-    /// Whether it forked and has not executed anything since (PF_FORKNOEXEC);
-    /// a zombie keeps what it had.
+    /// Whether it has forked and not executed anything since (PF_FORKNOEXEC). A
+    /// zombie keeps its last value.
     #[must_use]
     pub fn is_forked_without_exec(&self) -> bool {
         self.flags & PF_FORKNOEXEC != 0
@@ -96,7 +96,7 @@ impl State {
 
 /// Why a text is no such line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reason {
+pub enum StatErrorKind {
     /// More than [`MAX_BYTES`].
     TooLong(usize),
     /// No name in parentheses behind the pid.
@@ -105,37 +105,40 @@ pub enum Reason {
     Unfinished,
     /// The field of this number is not there.
     Missing(usize),
-    /// The field of this number is not what it has to be.
+    /// The field with this number is invalid.
     Field(usize),
 }
 
 /// The process that `text` describes.
 ///
-/// The name may have any bytes, `)` and newlines among them. Behind it there
-/// are numbers alone, so the last `)` ends it.
+/// The name may contain any byte, including `)` and newlines. Only numbers
+/// follow it, so the last `)` ends it.
 ///
 /// # Errors
-/// The line is not whole, or one of the fields that are used is wrong.
-pub fn parse(text: &[u8]) -> Result<Stat, Fault<Reason>> {
+/// The line is incomplete, or a needed field is invalid.
+pub fn parse(text: &[u8]) -> Result<Stat, Fault<StatErrorKind>> {
     if text.len() > MAX_BYTES {
         return Err(Fault::new(
             MAX_BYTES..text.len(),
-            Reason::TooLong(text.len()),
+            StatErrorKind::TooLong(text.len()),
         ));
     }
     let whole = |reason| Fault::new(0..text.len(), reason);
     let open = text.iter().position(|byte| *byte == b'(');
     let close = text.iter().rposition(|byte| *byte == b')');
     let (Some(open), Some(close)) = (open, close) else {
-        return Err(whole(Reason::Name));
+        return Err(whole(StatErrorKind::Name));
     };
     let pid_end = text.get(..open).and_then(|pid| pid.strip_suffix(b" "));
     let rest = text.get(close + 1..).and_then(|r| r.strip_prefix(b" "));
     let (Some(pid), Some(rest), true) = (pid_end, rest, open < close) else {
-        return Err(whole(Reason::Name));
+        return Err(whole(StatErrorKind::Name));
     };
     let Some(rest) = rest.strip_suffix(b"\n") else {
-        return Err(Fault::new(text.len()..text.len(), Reason::Unfinished));
+        return Err(Fault::new(
+            text.len()..text.len(),
+            StatErrorKind::Unfinished,
+        ));
     };
     let fields = Fields {
         rest,
@@ -145,7 +148,7 @@ pub fn parse(text: &[u8]) -> Result<Stat, Fault<Reason>> {
     Ok(Stat {
         pid: decimal(pid)
             .and_then(Pid::new)
-            .ok_or_else(|| Fault::new(0..pid.len(), Reason::Field(1)))?,
+            .ok_or_else(|| Fault::new(0..pid.len(), StatErrorKind::Field(1)))?,
         state: fields.read(3, State::from_letter)?,
         parent: number(4)?,
         flags: number(9)?,
@@ -165,21 +168,21 @@ impl Fields<'_> {
         &self,
         field: usize,
         read: impl FnOnce(&[u8]) -> Option<T>,
-    ) -> Result<T, Fault<Reason>> {
+    ) -> Result<T, Fault<StatErrorKind>> {
         let mut start = self.start;
         for (text, number) in self.rest.split(|byte| *byte == b' ').zip(3..) {
             if number == field {
                 let span: Range<usize> = start..start + text.len();
-                return read(text).ok_or_else(|| Fault::new(span, Reason::Field(field)));
+                return read(text).ok_or_else(|| Fault::new(span, StatErrorKind::Field(field)));
             }
             start += text.len() + 1;
         }
         let end = self.start + self.rest.len();
-        Err(Fault::new(end..end, Reason::Missing(field)))
+        Err(Fault::new(end..end, StatErrorKind::Missing(field)))
     }
 }
 
-impl fmt::Display for Reason {
+impl fmt::Display for StatErrorKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::TooLong(length) => {
@@ -190,7 +193,7 @@ impl fmt::Display for Reason {
                 f.write_str("no newline at the end; it is read whole or not at all")
             }
             Self::Missing(field) => write!(f, "field {field} of stat is missing"),
-            Self::Field(field) => write!(f, "field {field} of stat is not what it has to be"),
+            Self::Field(field) => write!(f, "field {field} of stat is invalid"),
         }
     }
 }
@@ -213,7 +216,7 @@ mod tests {
             .into_bytes()
     }
 
-    fn refused(text: &[u8]) -> Reason {
+    fn refused(text: &[u8]) -> StatErrorKind {
         parse(text).expect_err("it should be refused").reason
     }
 
@@ -269,18 +272,24 @@ mod tests {
     }
 
     #[test]
-    fn what_is_used_has_to_be_right() {
+    fn an_invalid_needed_field_is_an_error() {
         for (text, reason) in [
-            (line("0", "x", "S", "1", "0"), Reason::Field(1)),
-            (line("-1", "x", "S", "1", "0"), Reason::Field(1)),
-            (line("2147483648", "x", "S", "1", "0"), Reason::Field(1)),
-            (line("", "x", "S", "1", "0"), Reason::Field(1)),
-            (line("1", "x", "Q", "1", "0"), Reason::Field(3)),
-            (line("1", "x", "SS", "1", "0"), Reason::Field(3)),
-            (line("1", "x", "", "1", "0"), Reason::Field(3)),
-            (line("1", "x", "S", "-1", "0"), Reason::Field(4)),
-            (line("1", "x", "S", "1", "4294967296"), Reason::Field(9)),
-            (line("1", "x", "S", "1", "0x40"), Reason::Field(9)),
+            (line("0", "x", "S", "1", "0"), StatErrorKind::Field(1)),
+            (line("-1", "x", "S", "1", "0"), StatErrorKind::Field(1)),
+            (
+                line("2147483648", "x", "S", "1", "0"),
+                StatErrorKind::Field(1),
+            ),
+            (line("", "x", "S", "1", "0"), StatErrorKind::Field(1)),
+            (line("1", "x", "Q", "1", "0"), StatErrorKind::Field(3)),
+            (line("1", "x", "SS", "1", "0"), StatErrorKind::Field(3)),
+            (line("1", "x", "", "1", "0"), StatErrorKind::Field(3)),
+            (line("1", "x", "S", "-1", "0"), StatErrorKind::Field(4)),
+            (
+                line("1", "x", "S", "1", "4294967296"),
+                StatErrorKind::Field(9),
+            ),
+            (line("1", "x", "S", "1", "0x40"), StatErrorKind::Field(9)),
         ] {
             assert_eq!(
                 refused(&text),
@@ -299,13 +308,22 @@ mod tests {
         for end in 0..SHELL.len() {
             let cut = SHELL.get(..end).expect("ASCII").as_bytes();
             assert!(
-                matches!(refused(cut), Reason::Name | Reason::Unfinished),
+                matches!(
+                    refused(cut),
+                    StatErrorKind::Name | StatErrorKind::Unfinished
+                ),
                 "{end}"
             );
         }
-        assert_eq!(refused(SHELL.trim_end().as_bytes()), Reason::Unfinished);
-        assert_eq!(refused(b"1 (x) S 1 1\n"), Reason::Missing(9));
-        assert_eq!(refused(b"1 (x) S 1 1 1 0 -1 0 1\n"), Reason::Missing(20));
+        assert_eq!(
+            refused(SHELL.trim_end().as_bytes()),
+            StatErrorKind::Unfinished
+        );
+        assert_eq!(refused(b"1 (x) S 1 1\n"), StatErrorKind::Missing(9));
+        assert_eq!(
+            refused(b"1 (x) S 1 1 1 0 -1 0 1\n"),
+            StatErrorKind::Missing(20)
+        );
         for text in [
             &b"1 x S 1\n"[..],
             b"1(x) S\n",
@@ -314,7 +332,7 @@ mod tests {
             b"1 )x( S\n",
             b"1 (x)",
         ] {
-            assert_eq!(refused(text), Reason::Name);
+            assert_eq!(refused(text), StatErrorKind::Name);
         }
     }
 
@@ -324,7 +342,7 @@ mod tests {
         let name = "n".repeat(padding);
         assert!(parse(&line("1", &name, "S", "1", "0")).is_ok());
         let text = line("1", &format!("{name}n"), "S", "1", "0");
-        assert_eq!(refused(&text), Reason::TooLong(MAX_BYTES + 1));
+        assert_eq!(refused(&text), StatErrorKind::TooLong(MAX_BYTES + 1));
     }
 
     fn print(stat: &Stat) -> Vec<u8> {
@@ -348,7 +366,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_understood_prints_and_reads_the_same(
+        fn a_parsed_stat_prints_and_parses_to_the_same(
             name in any::<String>(), state in "[RSDTtXZPI]", rest in "[0-9]{1,3}( [0-9-]{1,3}){15,20}"
         ) {
             let text = format!("12 ({name}) {state} {rest} 4\n");

@@ -6,9 +6,9 @@ use std::ops::Range;
 use crate::userdb::lines::{Doubt, MAX_FILE, id, is_name, lines};
 use nsexec_text::Fault;
 
-/// How many fields a line should have. Name, password and id are in every line;
-/// glibc and libcontainer take a list of members that is missing for an empty
-/// one. What follows the list is nobody's member in any of them.
+/// The expected number of fields in a line. Name, password and id are required;
+/// glibc and libcontainer read a missing list of members as an empty one. None
+/// of them reads members from text after the list.
 pub const FIELDS: usize = 4;
 
 /// A group. Passwords are of no use here.
@@ -30,7 +30,7 @@ impl<'a> Entry<'a> {
         Doubt::of("group", self.name, self.fields, FIELDS)
     }
 
-    /// The users that it lists; not those whose own group it is.
+    /// The users in the list; not the users with this primary group.
     pub fn members(&self) -> impl Iterator<Item = &'a [u8]> {
         let members = self.members.split(|byte| *byte == b',');
         members.filter(|member| !member.is_empty())
@@ -40,15 +40,15 @@ impl<'a> Entry<'a> {
 /// A line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Record<'a> {
-    /// The first field: whom the line is about, right or not.
+    /// The first field: the name, even if the rest of the line is invalid.
     pub name: &'a [u8],
-    /// What the line says.
-    pub entry: Result<Entry<'a>, Fault<Reason>>,
+    /// The parsed line.
+    pub entry: Result<Entry<'a>, Fault<GroupErrorKind>>,
 }
 
-/// Why a file or line is of no use, and what would be right.
+/// Why a file or line cannot be used, and the correct form.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reason {
+pub enum GroupErrorKind {
     /// The file has more than [`MAX_FILE`] bytes.
     TooLong(usize),
     /// Not even three fields.
@@ -63,7 +63,10 @@ pub enum Reason {
 ///
 /// # Errors
 /// The file is too long, or the line of this name is of no use.
-pub fn by_name<'a>(file: &'a [u8], name: &[u8]) -> Result<Option<Entry<'a>>, Fault<Reason>> {
+pub fn by_name<'a>(
+    file: &'a [u8],
+    name: &[u8],
+) -> Result<Option<Entry<'a>>, Fault<GroupErrorKind>> {
     let record = records(file)?.find(|record| record.name == name);
     record.map(|record| record.entry).transpose()
 }
@@ -75,7 +78,10 @@ pub fn by_name<'a>(file: &'a [u8], name: &[u8]) -> Result<Option<Entry<'a>>, Fau
 pub fn of_member<'a>(
     file: &'a [u8],
     user: &'a [u8],
-) -> Result<impl Iterator<Item = Result<Entry<'a>, Fault<Reason>>> + use<'a>, Fault<Reason>> {
+) -> Result<
+    impl Iterator<Item = Result<Entry<'a>, Fault<GroupErrorKind>>> + use<'a>,
+    Fault<GroupErrorKind>,
+> {
     let listing = lines(fitting(file)?).filter(|(_, line)| lists(line, user));
     Ok(listing.map(|(span, line)| entry(span, line)))
 }
@@ -84,15 +90,15 @@ pub fn of_member<'a>(
 ///
 /// # Errors
 /// The file is too long.
-pub fn entries(file: &[u8]) -> Result<impl Iterator<Item = Entry<'_>>, Fault<Reason>> {
+pub fn entries(file: &[u8]) -> Result<impl Iterator<Item = Entry<'_>>, Fault<GroupErrorKind>> {
     Ok(records(file)?.filter_map(|record| record.entry.ok()))
 }
 
-/// Every line, right or not.
+/// Every line, valid or not.
 ///
 /// # Errors
 /// The file is too long.
-pub fn records(file: &[u8]) -> Result<impl Iterator<Item = Record<'_>>, Fault<Reason>> {
+pub fn records(file: &[u8]) -> Result<impl Iterator<Item = Record<'_>>, Fault<GroupErrorKind>> {
     let lines = lines(fitting(file)?);
     Ok(lines.map(|(span, line)| Record {
         name: name_of(line),
@@ -100,11 +106,11 @@ pub fn records(file: &[u8]) -> Result<impl Iterator<Item = Record<'_>>, Fault<Re
     }))
 }
 
-fn fitting(file: &[u8]) -> Result<&[u8], Fault<Reason>> {
+fn fitting(file: &[u8]) -> Result<&[u8], Fault<GroupErrorKind>> {
     if file.len() > MAX_FILE {
         return Err(Fault::new(
             MAX_FILE..file.len(),
-            Reason::TooLong(file.len()),
+            GroupErrorKind::TooLong(file.len()),
         ));
     }
     Ok(file)
@@ -114,7 +120,7 @@ fn name_of(line: &[u8]) -> &[u8] {
     line.split(|byte| *byte == b':').next().unwrap_or_default()
 }
 
-/// Whether a line, right or not, lists `user` in its fourth field.
+/// Whether a line, valid or not, lists `user` in its fourth field.
 fn lists(line: &[u8], user: &[u8]) -> bool {
     let members = line.split(|byte| *byte == b':').nth(3).unwrap_or_default();
     members
@@ -122,24 +128,24 @@ fn lists(line: &[u8], user: &[u8]) -> bool {
         .any(|member| member == user)
 }
 
-fn entry(span: Range<usize>, line: &[u8]) -> Result<Entry<'_>, Fault<Reason>> {
+fn entry(span: Range<usize>, line: &[u8]) -> Result<Entry<'_>, Fault<GroupErrorKind>> {
     let fault = |reason| Fault::new(span.clone(), reason);
     let mut fields = line.split(|byte| *byte == b':');
-    let mut field = || fields.next().ok_or_else(|| fault(Reason::Fields));
+    let mut field = || fields.next().ok_or_else(|| fault(GroupErrorKind::Fields));
     let (name, _password, gid) = (field()?, field()?, field()?);
     let members = fields.next().unwrap_or_default();
     if !is_name(name) {
-        return Err(fault(Reason::Name));
+        return Err(fault(GroupErrorKind::Name));
     }
     Ok(Entry {
         name,
-        gid: id(gid).ok_or_else(|| fault(Reason::Gid))?,
+        gid: id(gid).ok_or_else(|| fault(GroupErrorKind::Gid))?,
         members,
         fields: line.split(|byte| *byte == b':').count(),
     })
 }
 
-impl fmt::Display for Reason {
+impl fmt::Display for GroupErrorKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::TooLong(length) => {
@@ -166,7 +172,7 @@ mod tests {
         bobby:x:64:bobby,abob\n\
         wheel:x:0:bob";
 
-    fn gids(file: &[u8], user: &str) -> Result<Vec<u32>, Reason> {
+    fn gids(file: &[u8], user: &str) -> Result<Vec<u32>, GroupErrorKind> {
         let found = of_member(file, user.as_bytes());
         let gids = found.and_then(|mut found| {
             found.try_fold(Vec::new(), |mut gids, entry| {
@@ -185,7 +191,7 @@ mod tests {
 
     #[test]
     fn groups_are_found_by_name_and_by_member() {
-        let wheel = by_name(FILE, b"wheel").expect("right").expect("there");
+        let wheel = by_name(FILE, b"wheel").expect("valid").expect("present");
         assert_eq!(wheel.gid, 10);
         assert_eq!(
             wheel.members().collect::<Vec<_>>(),
@@ -203,13 +209,13 @@ mod tests {
     #[test]
     fn a_line_that_is_asked_for_has_to_be_right() {
         for (line, reason) in [
-            ("g:x", Reason::Fields),
-            ("g:x:abc:u", Reason::Gid),
-            ("g:x::u", Reason::Gid),
-            ("g:x:-1:u", Reason::Gid),
-            ("g:x:4294967295:u", Reason::Gid),
-            ("+g:x:1:u", Reason::Name),
-            (":x:1:u", Reason::Name),
+            ("g:x", GroupErrorKind::Fields),
+            ("g:x:abc:u", GroupErrorKind::Gid),
+            ("g:x::u", GroupErrorKind::Gid),
+            ("g:x:-1:u", GroupErrorKind::Gid),
+            ("g:x:4294967295:u", GroupErrorKind::Gid),
+            ("+g:x:1:u", GroupErrorKind::Name),
+            (":x:1:u", GroupErrorKind::Name),
         ] {
             let name = line.split(':').next().expect("one field at least");
             let fault = by_name(line.as_bytes(), name.as_bytes()).expect_err("refused");
@@ -233,7 +239,7 @@ mod tests {
             ("g:x:1:v,w:u", 2, 5),
         ] {
             let entry = by_name(line.as_bytes(), b"g")
-                .expect("right")
+                .expect("valid")
                 .expect("there");
             assert_eq!(entry.gid, 1, "{line}");
             assert_eq!(entry.members().count(), members, "{line}");
@@ -250,7 +256,7 @@ mod tests {
         file.resize(MAX_FILE, b'\n');
         assert_eq!(gids(&file, "u"), Ok(vec![5]));
         file.push(b'\n');
-        let long = Reason::TooLong(MAX_FILE + 1);
+        let long = GroupErrorKind::TooLong(MAX_FILE + 1);
         assert_eq!(gids(&file, "u"), Err(long));
         let fault = by_name(&file, b"g").expect_err("it should be refused");
         assert_eq!(fault, Fault::new(MAX_FILE..MAX_FILE + 1, long));
@@ -258,7 +264,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_understood_prints_and_reads_the_same(
+        fn a_parsed_group_prints_and_parses_to_the_same(
             file in proptest::collection::vec(
                 prop_oneof!["[a-c+]{0,2}:x?:[0-9]{0,2}:[a-c,]{0,5}", "[a-c:0-9#, ]{0,12}"],
                 0..8,

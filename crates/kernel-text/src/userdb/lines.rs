@@ -62,7 +62,7 @@ impl fmt::Display for Doubt {
     }
 }
 
-/// Largest id: 2^32 - 1 means "no change" to setresuid(2).
+/// Largest id: setresuid(2) reads 2^32 - 1 as "no change".
 const MAX_ID: u32 = u32::MAX - 1;
 
 /// Each line that may be an entry, with its place: trimmed of white space as

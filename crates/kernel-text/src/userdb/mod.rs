@@ -1,9 +1,9 @@
 //! passwd(5), group(5) and user specifications.
 //!
-//! The files are the container's, and so are written by whoever owns it. A line
-//! whose name or ids cannot be read yields no entry; where it is the one that was
-//! asked for, that is an error and never a guess. One with more or fewer fields
-//! than it should have is used, and named as a doubt.
+//! The container owns these files, so their content is untrusted. A line with an
+//! unreadable name or id yields no entry; a lookup of that entry is an error and
+//! never a guess. A line with more or fewer fields than expected is used and
+//! reported as doubtful.
 #![forbid(unsafe_code)]
 
 pub mod group;

@@ -9,10 +9,10 @@ use nsexec_text::Fault;
 /// Longest home directory and shell: PATH_MAX without its NUL, limits.h.
 pub const MAX_PATH: usize = 4095;
 
-/// How many fields a line should have. Name, password and both ids are in every
-/// line; glibc and libcontainer take the others for empty where they are missing,
-/// and musl passes over the line. Of more than these, libcontainer ignores the
-/// rest, which glibc and musl take for the end of the shell.
+/// The expected number of fields in a line. Name, password and both ids are
+/// required. glibc and libcontainer read other missing fields as empty; musl
+/// skips the line. libcontainer ignores extra fields; glibc and musl read them
+/// as part of the shell.
 pub const FIELDS: usize = 7;
 
 /// A user. Passwords and comments are of no use here.
@@ -43,15 +43,15 @@ impl Entry<'_> {
 /// A line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Record<'a> {
-    /// The first field: whom the line is about, right or not.
+    /// The first field: the name, even if the rest of the line is invalid.
     pub name: &'a [u8],
-    /// What the line says.
-    pub entry: Result<Entry<'a>, Fault<Reason>>,
+    /// The parsed line.
+    pub entry: Result<Entry<'a>, Fault<PasswdErrorKind>>,
 }
 
-/// Why a file or line is of no use, and what would be right.
+/// Why a file or line cannot be used, and the correct form.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reason {
+pub enum PasswdErrorKind {
     /// The file has more than [`MAX_FILE`] bytes.
     TooLong(usize),
     /// Not even four fields.
@@ -70,7 +70,10 @@ pub enum Reason {
 ///
 /// # Errors
 /// The file is too long, or the line of this name is of no use.
-pub fn by_name<'a>(file: &'a [u8], name: &[u8]) -> Result<Option<Entry<'a>>, Fault<Reason>> {
+pub fn by_name<'a>(
+    file: &'a [u8],
+    name: &[u8],
+) -> Result<Option<Entry<'a>>, Fault<PasswdErrorKind>> {
     let record = records(file)?.find(|record| record.name == name);
     record.map(|record| record.entry).transpose()
 }
@@ -79,7 +82,7 @@ pub fn by_name<'a>(file: &'a [u8], name: &[u8]) -> Result<Option<Entry<'a>>, Fau
 ///
 /// # Errors
 /// The file is too long.
-pub fn by_uid(file: &[u8], uid: u32) -> Result<Option<Entry<'_>>, Fault<Reason>> {
+pub fn by_uid(file: &[u8], uid: u32) -> Result<Option<Entry<'_>>, Fault<PasswdErrorKind>> {
     Ok(entries(file)?.find(|entry| entry.uid == uid))
 }
 
@@ -87,15 +90,15 @@ pub fn by_uid(file: &[u8], uid: u32) -> Result<Option<Entry<'_>>, Fault<Reason>>
 ///
 /// # Errors
 /// The file is too long.
-pub fn entries(file: &[u8]) -> Result<impl Iterator<Item = Entry<'_>>, Fault<Reason>> {
+pub fn entries(file: &[u8]) -> Result<impl Iterator<Item = Entry<'_>>, Fault<PasswdErrorKind>> {
     Ok(records(file)?.filter_map(|record| record.entry.ok()))
 }
 
-/// Every line, right or not.
+/// Every line, valid or not.
 ///
 /// # Errors
 /// The file is too long.
-pub fn records(file: &[u8]) -> Result<impl Iterator<Item = Record<'_>>, Fault<Reason>> {
+pub fn records(file: &[u8]) -> Result<impl Iterator<Item = Record<'_>>, Fault<PasswdErrorKind>> {
     let lines = lines(fitting(file)?);
     Ok(lines.map(|(span, line)| Record {
         name: name_of(line),
@@ -103,11 +106,11 @@ pub fn records(file: &[u8]) -> Result<impl Iterator<Item = Record<'_>>, Fault<Re
     }))
 }
 
-fn fitting(file: &[u8]) -> Result<&[u8], Fault<Reason>> {
+fn fitting(file: &[u8]) -> Result<&[u8], Fault<PasswdErrorKind>> {
     if file.len() > MAX_FILE {
         return Err(Fault::new(
             MAX_FILE..file.len(),
-            Reason::TooLong(file.len()),
+            PasswdErrorKind::TooLong(file.len()),
         ));
     }
     Ok(file)
@@ -117,33 +120,33 @@ fn name_of(line: &[u8]) -> &[u8] {
     line.split(|byte| *byte == b':').next().unwrap_or_default()
 }
 
-fn entry(span: Range<usize>, line: &[u8]) -> Result<Entry<'_>, Fault<Reason>> {
+fn entry(span: Range<usize>, line: &[u8]) -> Result<Entry<'_>, Fault<PasswdErrorKind>> {
     let fault = |reason| Fault::new(span.clone(), reason);
     let mut fields = line.split(|byte| *byte == b':');
-    let mut field = || fields.next().ok_or_else(|| fault(Reason::Fields));
+    let mut field = || fields.next().ok_or_else(|| fault(PasswdErrorKind::Fields));
     let (name, _password, uid, gid) = (field()?, field()?, field()?, field()?);
     let mut field = || fields.next().unwrap_or_default();
     let (_comment, home, shell) = (field(), field(), field());
     if !is_name(name) {
-        return Err(fault(Reason::Name));
+        return Err(fault(PasswdErrorKind::Name));
     }
     if [home, shell]
         .iter()
         .any(|path| path.len() > MAX_PATH || path.contains(&0))
     {
-        return Err(fault(Reason::Path));
+        return Err(fault(PasswdErrorKind::Path));
     }
     Ok(Entry {
         name,
-        uid: id(uid).ok_or_else(|| fault(Reason::Uid))?,
-        gid: id(gid).ok_or_else(|| fault(Reason::Gid))?,
+        uid: id(uid).ok_or_else(|| fault(PasswdErrorKind::Uid))?,
+        gid: id(gid).ok_or_else(|| fault(PasswdErrorKind::Gid))?,
         home,
         shell,
         fields: line.split(|byte| *byte == b':').count(),
     })
 }
 
-impl fmt::Display for Reason {
+impl fmt::Display for PasswdErrorKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::TooLong(length) => {
@@ -176,7 +179,7 @@ mod tests {
         bob:x:0:0::/:/bin/sh\n\
         alice:x:4294967294:0:::/bin/sh";
 
-    fn refused(line: &str) -> Reason {
+    fn refused(line: &str) -> PasswdErrorKind {
         let name = line.split(':').next().expect("one field at least");
         let fault = by_name(line.as_bytes(), name.as_bytes()).expect_err("it should be refused");
         assert_eq!(line.as_bytes().get(fault.span), Some(line.as_bytes()));
@@ -212,23 +215,23 @@ mod tests {
     #[test]
     fn a_line_that_is_asked_for_has_to_be_right() {
         for (line, reason) in [
-            ("u", Reason::Fields),
-            ("u:x:1", Reason::Fields),
-            ("u:x:abc:1::/:", Reason::Uid),
-            ("u:x::1::/:", Reason::Uid),
-            ("u:x:-1:1::/:", Reason::Uid),
-            ("u:x:+0:1::/:", Reason::Uid),
-            ("u:x:0x1:1::/:", Reason::Uid),
-            ("u:x: 1:1::/:", Reason::Uid),
-            ("u:x:4294967295:1::/:", Reason::Uid),
-            ("u:x:4294967296:1::/:", Reason::Uid),
-            ("u:x:1:::/:", Reason::Gid),
-            ("u:x:1:0x1::/:", Reason::Gid),
-            ("u:x:1:1::/\0:", Reason::Path),
-            ("u:x:1:1::/:/\0", Reason::Path),
-            ("+u:x:1:1::/:", Reason::Name),
-            ("-u:x:1:1::/:", Reason::Name),
-            (":x:1:1::/:", Reason::Name),
+            ("u", PasswdErrorKind::Fields),
+            ("u:x:1", PasswdErrorKind::Fields),
+            ("u:x:abc:1::/:", PasswdErrorKind::Uid),
+            ("u:x::1::/:", PasswdErrorKind::Uid),
+            ("u:x:-1:1::/:", PasswdErrorKind::Uid),
+            ("u:x:+0:1::/:", PasswdErrorKind::Uid),
+            ("u:x:0x1:1::/:", PasswdErrorKind::Uid),
+            ("u:x: 1:1::/:", PasswdErrorKind::Uid),
+            ("u:x:4294967295:1::/:", PasswdErrorKind::Uid),
+            ("u:x:4294967296:1::/:", PasswdErrorKind::Uid),
+            ("u:x:1:::/:", PasswdErrorKind::Gid),
+            ("u:x:1:0x1::/:", PasswdErrorKind::Gid),
+            ("u:x:1:1::/\0:", PasswdErrorKind::Path),
+            ("u:x:1:1::/:/\0", PasswdErrorKind::Path),
+            ("+u:x:1:1::/:", PasswdErrorKind::Name),
+            ("-u:x:1:1::/:", PasswdErrorKind::Name),
+            (":x:1:1::/:", PasswdErrorKind::Name),
         ] {
             assert_eq!(refused(line), reason, "{line:?}");
         }
@@ -255,16 +258,16 @@ mod tests {
     }
 
     #[test]
-    fn a_line_that_is_not_right_is_nobody() {
+    fn an_invalid_line_is_no_user() {
         let file = b"u:x:abc:0::/:\nv:x:0\n+w:x:0:0::/:\nz:x:0:0::/:\n";
         let zero = by_uid(file, 0).expect("a short file");
         assert_eq!(zero.map(|entry| entry.name), Some(&b"z"[..]));
         assert_eq!(by_uid(b"u:x:abc:0::/:\n", 0), Ok(None));
-        // Not even when a right one follows.
+        // Even if a valid one follows.
         let file = b"u:x:abc:0::/:\nu:x:5:5::/:\n";
         assert_eq!(
             by_name(file, b"u").map_err(|fault| fault.reason),
-            Err(Reason::Uid)
+            Err(PasswdErrorKind::Uid)
         );
         assert_eq!(entries(file).expect("a short file").count(), 1);
     }
@@ -275,7 +278,10 @@ mod tests {
         file.resize(MAX_FILE, b'\n');
         assert!(matches!(by_name(&file, b"u"), Ok(Some(_))));
         file.push(b'\n');
-        let long = Fault::new(MAX_FILE..MAX_FILE + 1, Reason::TooLong(MAX_FILE + 1));
+        let long = Fault::new(
+            MAX_FILE..MAX_FILE + 1,
+            PasswdErrorKind::TooLong(MAX_FILE + 1),
+        );
         assert_eq!(by_name(&file, b"u"), Err(long.clone()));
         assert_eq!(by_uid(&file, 5), Err(long));
 
@@ -284,13 +290,13 @@ mod tests {
             let line = format!("u:x:5:5::{paths}");
             assert!(matches!(by_name(line.as_bytes(), b"u"), Ok(Some(_))));
             let line = line.replacen(&path, &format!("{path}p"), 1);
-            assert_eq!(refused(&line), Reason::Path);
+            assert_eq!(refused(&line), PasswdErrorKind::Path);
         }
     }
 
     proptest! {
         #[test]
-        fn what_is_understood_prints_and_reads_the_same(
+        fn a_parsed_user_prints_and_parses_to_the_same(
             file in proptest::collection::vec(
                 prop_oneof![
                     "[a-z+]{0,2}:x?:[0-9]{0,2}:[0-9]{0,2}:c?:[/a]{0,2}:[/a]{0,2}",

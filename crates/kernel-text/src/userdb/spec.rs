@@ -1,11 +1,11 @@
-//! Who the program runs as, as libcontainer's `user` writes it.
+//! The user to run as, in the format of libcontainer's `user`.
 //!
 //! ```text
 //! ""  |  user  |  user:group        user, group = name or number
 //! ```
 //!
-//! All digits are a number and never a name: a container's passwd file with a
-//! user called `1000` and uid 0 made root of 1000 (CVE-2016-3697).
+//! A string of digits is always a number and never a name: in CVE-2016-3697 a
+//! passwd line with the name `1000` and uid 0 made user 1000 root.
 
 use std::fmt;
 
@@ -18,7 +18,7 @@ pub const MAX_NAME: usize = 255;
 /// Largest id that a specification can name: libcontainer's own limit.
 pub const MAX_ID: u32 = 0x7fff_ffff;
 
-/// Who the program runs as.
+/// The user to run as.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum UserSpec {
     /// Nobody is named: the helper's own ids.
@@ -72,9 +72,9 @@ impl Name {
     }
 }
 
-/// Why a specification is none, and what would be right.
+/// Why a specification is invalid, and the correct form.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reason {
+pub enum UserSpecErrorKind {
     /// Nothing before the `:`, or nothing behind it.
     Empty,
     /// A second `:`.
@@ -94,7 +94,7 @@ impl UserSpec {
     ///
     /// # Errors
     /// The first part of it that is neither a number nor a name.
-    pub fn parse(text: &str) -> Result<Self, Fault<Reason>> {
+    pub fn parse(text: &str) -> Result<Self, Fault<UserSpecErrorKind>> {
         if text.is_empty() {
             return Ok(Self::Unset);
         }
@@ -106,7 +106,10 @@ impl UserSpec {
         if let Some(group) = group
             && let Some(colon) = group.find(':')
         {
-            return Err(Fault::new(group_at + colon..text.len(), Reason::ThirdPart));
+            return Err(Fault::new(
+                group_at + colon..text.len(),
+                UserSpecErrorKind::ThirdPart,
+            ));
         }
         Ok(Self::User {
             user: Account::parse(user).map_err(|reason| Fault::new(0..user.len(), reason))?,
@@ -123,23 +126,23 @@ impl Account {
     ///
     /// # Errors
     /// It is neither a number nor a name.
-    pub fn parse(text: &str) -> Result<Self, Reason> {
+    pub fn parse(text: &str) -> Result<Self, UserSpecErrorKind> {
         if text.is_empty() {
-            return Err(Reason::Empty);
+            return Err(UserSpecErrorKind::Empty);
         }
         if text.bytes().all(|byte| byte.is_ascii_digit()) {
             if text.len() > 1 && text.starts_with('0') {
-                return Err(Reason::LeadingZero);
+                return Err(UserSpecErrorKind::LeadingZero);
             }
             let id = decimal(text.as_bytes()).and_then(Id::new);
-            return id.map(Self::Id).ok_or(Reason::Range);
+            return id.map(Self::Id).ok_or(UserSpecErrorKind::Range);
         }
         if text.len() > MAX_NAME {
-            return Err(Reason::TooLong);
+            return Err(UserSpecErrorKind::TooLong);
         }
         let outside = |c: char| c.is_whitespace() || c.is_control() || matches!(c, ':' | ',');
         if text.starts_with(['+', '-']) || text.contains(outside) {
-            return Err(Reason::Name);
+            return Err(UserSpecErrorKind::Name);
         }
         Ok(Self::Name(Name(text.to_owned())))
     }
@@ -167,13 +170,13 @@ impl fmt::Display for Account {
     }
 }
 
-impl fmt::Display for Reason {
+impl fmt::Display for UserSpecErrorKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Empty => {
                 f.write_str("a user or group that is empty; leave out the \":\" with it")
             }
-            Self::ThirdPart => f.write_str("a second \":\"; USER or USER:GROUP is right"),
+            Self::ThirdPart => f.write_str("a second \":\"; write USER or USER:GROUP"),
             Self::LeadingZero => f.write_str("a number with a leading zero; leave it out"),
             Self::Range => write!(f, "Uids and gids must be in range 0-{MAX_ID}"),
             Self::Name => f.write_str(
@@ -191,7 +194,7 @@ mod tests {
 
     use proptest::prelude::*;
 
-    fn reason(text: &str) -> Reason {
+    fn reason(text: &str) -> UserSpecErrorKind {
         UserSpec::parse(text)
             .expect_err("it should be refused")
             .reason
@@ -228,29 +231,29 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_user_is_refused_and_never_root() {
+    fn an_invalid_user_is_an_error_and_never_root() {
         for (text, wrong) in [
-            (":", Reason::Empty),
-            (":wheel", Reason::Empty),
-            ("bob:", Reason::Empty),
-            ("1:2:3", Reason::ThirdPart),
-            ("a::b", Reason::ThirdPart),
-            ("00", Reason::LeadingZero),
-            ("012", Reason::LeadingZero),
-            ("1:01", Reason::LeadingZero),
-            ("2147483648", Reason::Range),
-            ("4294967295", Reason::Range),
-            ("4294967296", Reason::Range),
-            ("99999999999999999999999", Reason::Range),
-            ("1:4294967296", Reason::Range),
-            ("-1", Reason::Name),
-            ("+3", Reason::Name),
-            (" ", Reason::Name),
-            ("1 ", Reason::Name),
-            ("bob\n", Reason::Name),
-            ("bob,eve", Reason::Name),
-            ("b\0b", Reason::Name),
-            ("b\u{85}b", Reason::Name),
+            (":", UserSpecErrorKind::Empty),
+            (":wheel", UserSpecErrorKind::Empty),
+            ("bob:", UserSpecErrorKind::Empty),
+            ("1:2:3", UserSpecErrorKind::ThirdPart),
+            ("a::b", UserSpecErrorKind::ThirdPart),
+            ("00", UserSpecErrorKind::LeadingZero),
+            ("012", UserSpecErrorKind::LeadingZero),
+            ("1:01", UserSpecErrorKind::LeadingZero),
+            ("2147483648", UserSpecErrorKind::Range),
+            ("4294967295", UserSpecErrorKind::Range),
+            ("4294967296", UserSpecErrorKind::Range),
+            ("99999999999999999999999", UserSpecErrorKind::Range),
+            ("1:4294967296", UserSpecErrorKind::Range),
+            ("-1", UserSpecErrorKind::Name),
+            ("+3", UserSpecErrorKind::Name),
+            (" ", UserSpecErrorKind::Name),
+            ("1 ", UserSpecErrorKind::Name),
+            ("bob\n", UserSpecErrorKind::Name),
+            ("bob,eve", UserSpecErrorKind::Name),
+            ("b\0b", UserSpecErrorKind::Name),
+            ("b\u{85}b", UserSpecErrorKind::Name),
         ] {
             assert_eq!(reason(text), wrong, "{text:?}");
         }
@@ -260,7 +263,7 @@ mod tests {
     fn names_are_bounded() {
         let longest = "n".repeat(MAX_NAME);
         assert!(UserSpec::parse(&longest).is_ok());
-        assert_eq!(reason(&format!("{longest}n")), Reason::TooLong);
+        assert_eq!(reason(&format!("{longest}n")), UserSpecErrorKind::TooLong);
     }
 
     #[test]
@@ -276,7 +279,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_understood_prints_as_it_was_written(
+        fn a_parsed_specification_prints_as_written(
             text in prop_oneof!["[0-9a-z:+-]{0,12}", any::<String>()]
         ) {
             if let Ok(spec) = UserSpec::parse(&text) {

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 const SAMPLE: &str = include_str!("../../../../tests/data/proto_a_initConfig_setns.json");
 
-/// The message that means `config`.
+/// The message that parses to `config`.
 fn print(config: &InitConfig) -> String {
     let texts = |list: &[CString]| -> Vec<String> { list.iter().map(text).collect() };
     let label = |label: &Option<CString>| label.as_ref().map(text).unwrap_or_default();
@@ -61,7 +61,7 @@ fn print(config: &InitConfig) -> String {
 }
 
 fn text(text: &CString) -> String {
-    text.to_str().expect("it came from JSON").to_owned()
+    text.to_str().expect("JSON is UTF-8").to_owned()
 }
 
 fn strings(of: &'static str) -> impl Strategy<Value = Vec<String>> {
@@ -69,7 +69,7 @@ fn strings(of: &'static str) -> impl Strategy<Value = Vec<String>> {
 }
 
 prop_compose! {
-    /// Messages, most of them right.
+    /// Messages, most of them valid.
     fn messages()(
         args in strings("[a-z/ ]{0,5}"),
         env in proptest::option::of(strings("[A-C]{0,2}=?[a-z=]{0,3}")),
@@ -110,7 +110,7 @@ prop_compose! {
 
 proptest! {
     #[test]
-    fn what_is_understood_prints_and_reads_the_same(text in messages()) {
+    fn a_parsed_message_prints_and_parses_to_the_same(text in messages()) {
         match parse(text.as_bytes()) {
             Ok(config) => prop_assert_eq!(parse(print(&config).as_bytes()), Ok(config)),
             Err(fault) => prop_assert!(text.get(fault.span).is_some()),

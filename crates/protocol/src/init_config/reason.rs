@@ -5,10 +5,10 @@ use std::fmt;
 use super::{MAX_DEPTH, MAX_INIT_CONFIG, MAX_LABEL, MAX_PASSED_FILES, MAX_PATH};
 use nsexec_kernel_text::userdb::spec;
 
-/// Why a message is no initConfig, and what would be right. Quotations are
+/// Why a message is not a valid initConfig, and the correct form. Quotations are
 /// printable and cut.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Reason {
+pub enum InitConfigErrorKind {
     /// The pipe was closed before the first byte.
     Nothing,
     /// More than [`MAX_INIT_CONFIG`] bytes.
@@ -26,7 +26,7 @@ pub enum Reason {
     /// JSON of another shape: a key that is unknown, repeated or missing, a
     /// value of another type; the decoder's words.
     Shape(String),
-    /// A key of `config` that only Go, which ignores case, takes for this one.
+    /// A key of `config` that matches only in Go, which ignores case.
     KeyCase(&'static str),
     /// `args` is empty.
     NoProgram,
@@ -48,14 +48,14 @@ pub enum Reason {
     /// No capability has this name.
     UnknownCapability(String),
     /// `user` is no specification of a user.
-    User(spec::Reason),
+    User(spec::UserSpecErrorKind),
     /// An additional group is neither a number nor a name.
-    Group(spec::Reason),
+    Group(spec::UserSpecErrorKind),
     /// A resource outside 0 to 15.
     RlimitType,
     /// A soft limit above its hard limit.
     RlimitOrder,
-    /// A resource that stands twice.
+    /// A duplicate resource.
     RlimitRepeated(u8),
     /// Outside -1000 to 1000.
     OomScoreAdj,
@@ -65,7 +65,7 @@ pub enum Reason {
     PassedFiles,
 }
 
-impl fmt::Display for Reason {
+impl fmt::Display for InitConfigErrorKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Nothing => f.write_str(
@@ -113,7 +113,7 @@ impl fmt::Display for Reason {
             }
             Self::RlimitOrder => f.write_str("a soft limit that is above its hard limit"),
             Self::RlimitRepeated(resource) => {
-                write!(f, "a second limit for resource {resource}; one is right")
+                write!(f, "a second limit for resource {resource}; give one")
             }
             Self::OomScoreAdj => f.write_str("an oom_score_adj outside -1000 to 1000"),
             Self::Label => write!(

@@ -6,7 +6,7 @@ use nsexec_kernel_text::userdb::spec;
 
 const SAMPLE: &str = include_str!("../../../../tests/data/proto_a_initConfig_setns.json");
 
-/// The shortest message, and what `change` makes of it.
+/// The shortest message after `change`.
 fn message(change: impl FnOnce(&mut Value)) -> String {
     let mut message = json!({"args": ["true"], "config": {}});
     change(&mut message);
@@ -25,23 +25,23 @@ fn accepted(text: &str) -> InitConfig {
     parse(text.as_bytes()).expect("it should be accepted")
 }
 
-fn refused(text: &str) -> Fault<Reason> {
+fn refused(text: &str) -> Fault<InitConfigErrorKind> {
     parse(text.as_bytes()).expect_err("it should be refused")
 }
 
-fn reason(text: &str) -> Reason {
+fn reason(text: &str) -> InitConfigErrorKind {
     refused(text).reason
 }
 
 /// The reason, and the bytes that it is about.
-fn complaint_about(text: &str) -> (Reason, &str) {
+fn complaint_about(text: &str) -> (InitConfigErrorKind, &str) {
     let fault = refused(text);
     let place = text.get(fault.span).expect("inside the message");
     (fault.reason, place)
 }
 
 fn is_shape(text: &str) -> bool {
-    matches!(reason(text), Reason::Shape(_))
+    matches!(reason(text), InitConfigErrorKind::Shape(_))
 }
 
 fn c(text: &str) -> CString {
@@ -49,7 +49,7 @@ fn c(text: &str) -> CString {
 }
 
 #[test]
-fn what_libcontainer_sent_is_understood() {
+fn libcontainer_s_messages_are_valid() {
     let config = accepted(SAMPLE);
     assert_eq!(config.args, [c("unexistent")]);
     assert_eq!(
@@ -99,21 +99,21 @@ fn white_space_alone_may_surround_the_value() {
     assert_eq!(accepted(&format!(" \t\r\n{text}\n\n ")), accepted(&text));
     for behind in ["{}", "x", ",", "]", "\0", &text] {
         let fault = refused(&format!("{text}\n{behind}"));
-        assert_eq!(fault.reason, Reason::Trailing, "{behind:?}");
+        assert_eq!(fault.reason, InitConfigErrorKind::Trailing, "{behind:?}");
         assert_eq!(fault.span.start, text.len() + 1, "{behind:?}");
     }
     let twice = format!("{SAMPLE}{SAMPLE}");
-    assert_eq!(reason(&twice), Reason::Trailing);
+    assert_eq!(reason(&twice), InitConfigErrorKind::Trailing);
 }
 
 #[test]
-fn nothing_and_half_a_message_are_told_apart() {
-    assert_eq!(reason(""), Reason::Nothing);
-    assert_eq!(reason(" \n"), Reason::Truncated);
+fn an_empty_and_a_truncated_message_differ() {
+    assert_eq!(reason(""), InitConfigErrorKind::Nothing);
+    assert_eq!(reason(" \n"), InitConfigErrorKind::Truncated);
     let sample = SAMPLE.trim_end();
     for end in (1..sample.len()).step_by(7) {
         let cut = sample.get(..end).expect("ASCII");
-        assert_eq!(reason(cut), Reason::Truncated, "{cut}");
+        assert_eq!(reason(cut), InitConfigErrorKind::Truncated, "{cut}");
     }
 }
 
@@ -126,9 +126,12 @@ fn the_message_is_bounded() {
     };
     assert!(fill(MAX_INIT_CONFIG).is_ok());
     let fault = fill(MAX_INIT_CONFIG + 1).expect_err("it should be refused");
-    assert_eq!(fault.reason, Reason::TooLong(MAX_INIT_CONFIG + 1));
+    assert_eq!(
+        fault.reason,
+        InitConfigErrorKind::TooLong(MAX_INIT_CONFIG + 1)
+    );
     let fault = fill(64 << 20).expect_err("it should be refused");
-    assert_eq!(fault.reason, Reason::TooLong(64 << 20));
+    assert_eq!(fault.reason, InitConfigErrorKind::TooLong(64 << 20));
 }
 
 #[test]
@@ -144,29 +147,32 @@ fn nesting_is_bounded_everywhere() {
     assert!(parse(top[0].as_bytes()).is_ok());
     assert!(parse(config[1].as_bytes()).is_ok());
     let [top, config] = [nested(MAX_DEPTH), nested(MAX_DEPTH - 1)];
-    assert_eq!(reason(&top[0]), Reason::TooDeep);
-    assert_eq!(reason(&config[1]), Reason::TooDeep);
+    assert_eq!(reason(&top[0]), InitConfigErrorKind::TooDeep);
+    assert_eq!(reason(&config[1]), InitConfigErrorKind::TooDeep);
     for text in nested(10_000) {
-        assert_eq!(reason(&text), Reason::TooDeep);
+        assert_eq!(reason(&text), InitConfigErrorKind::TooDeep);
     }
-    assert_eq!(reason(&"[".repeat(10_000)), Reason::TooDeep);
-    assert_eq!(reason(&"{\"args\":".repeat(10_000)), Reason::TooDeep);
+    assert_eq!(reason(&"[".repeat(10_000)), InitConfigErrorKind::TooDeep);
+    assert_eq!(
+        reason(&"{\"args\":".repeat(10_000)),
+        InitConfigErrorKind::TooDeep
+    );
 }
 
 #[test]
-fn bytes_that_are_not_utf8_are_refused_where_they_stand() {
+fn invalid_utf8_is_an_error_with_its_span() {
     let mut wrong = message(|_| ()).into_bytes();
     let at = wrong.iter().position(|byte| *byte == b't').expect("true");
     wrong[at] = 0xff;
     let fault = parse(&wrong).expect_err("it should be refused");
-    assert_eq!(fault, Fault::new(at..at + 1, Reason::Utf8));
+    assert_eq!(fault, Fault::new(at..at + 1, InitConfigErrorKind::Utf8));
     // A lone surrogate, which Go replaces.
     let lone = message(|_| ()).replace("true", "\\ud800");
-    assert!(matches!(reason(&lone), Reason::Syntax(_)));
+    assert!(matches!(reason(&lone), InitConfigErrorKind::Syntax(_)));
 }
 
 #[test]
-fn what_is_no_json_is_refused() {
+fn invalid_json_is_an_error() {
     for wrong in [
         "nul",
         "{'args':[]}",
@@ -175,7 +181,10 @@ fn what_is_no_json_is_refused() {
         "\0",
     ] {
         assert!(
-            matches!(reason(wrong), Reason::Syntax(_) | Reason::Truncated),
+            matches!(
+                reason(wrong),
+                InitConfigErrorKind::Syntax(_) | InitConfigErrorKind::Truncated
+            ),
             "{wrong:?}"
         );
     }
@@ -223,7 +232,7 @@ fn the_top_level_is_held_to_its_keys() {
 }
 
 #[test]
-fn an_array_stands_for_no_object() {
+fn an_array_is_no_object() {
     for wrong in [
         "[[\"true\"],null,\"\",null,\"\",{},\"\",null,0]".to_owned(),
         with("config", json!([[], [], 0, null, [], "", ""])),
@@ -250,7 +259,7 @@ fn the_container_s_other_settings_are_passed_over() {
 }
 
 #[test]
-fn a_setting_that_is_heeded_stands_once_and_in_its_own_letters() {
+fn a_used_setting_is_unique_and_exactly_spelled() {
     for key in Config::KEYS {
         let known: Value = serde_json::from_str(SAMPLE).expect("JSON");
         let value = &known["config"][key];
@@ -268,7 +277,7 @@ fn a_setting_that_is_heeded_stands_once_and_in_its_own_letters() {
                 let quoted = format!("\"{almost}\"");
                 assert_eq!(
                     complaint_about(&text),
-                    (Reason::KeyCase(key), quoted.as_str())
+                    (InitConfigErrorKind::KeyCase(key), quoted.as_str())
                 );
             }
         }
@@ -279,12 +288,18 @@ fn a_setting_that_is_heeded_stands_once_and_in_its_own_letters() {
 #[test]
 fn there_is_a_program() {
     let text = with("args", json!([]));
-    assert_eq!(complaint_about(&text), (Reason::NoProgram, "[]"));
+    assert_eq!(
+        complaint_about(&text),
+        (InitConfigErrorKind::NoProgram, "[]")
+    );
     assert!(is_shape(&with("args", Value::Null)));
     assert!(is_shape(&with("args", json!(["a", null]))));
     assert!(is_shape(&with("args", json!("a"))));
     let text = with("args", json!(["a", "b\0c"]));
-    assert_eq!(complaint_about(&text), (Reason::Nul, "\"b\\u0000c\""));
+    assert_eq!(
+        complaint_about(&text),
+        (InitConfigErrorKind::Nul, "\"b\\u0000c\"")
+    );
     assert_eq!(accepted(&with("args", json!([""]))).args, [c("")]);
 }
 
@@ -295,7 +310,7 @@ fn arguments_and_variables_are_bounded_in_number() {
         accepted(&with(key, list(MAX_STRINGS)));
         assert_eq!(
             reason(&with(key, list(MAX_STRINGS + 1))),
-            Reason::TooMany {
+            InitConfigErrorKind::TooMany {
                 count: MAX_STRINGS + 1,
                 limit: MAX_STRINGS
             }
@@ -316,7 +331,7 @@ fn the_environment_is_set_entry_by_entry() {
 }
 
 #[test]
-fn what_is_no_variable_is_refused() {
+fn an_invalid_variable_is_an_error() {
     let about = |entry: &str| {
         let text = with("env", json!(["A=1", entry]));
         let (reason, place) = complaint_about(&text);
@@ -324,14 +339,17 @@ fn what_is_no_variable_is_refused() {
     };
     assert_eq!(
         about("X"),
-        (Reason::Environment("X".to_owned()), "\"X\"".to_owned())
+        (
+            InitConfigErrorKind::Environment("X".to_owned()),
+            "\"X\"".to_owned()
+        )
     );
-    assert_eq!(about("").0, Reason::Environment(String::new()));
-    assert_eq!(about("=x").0, Reason::EmptyKey);
-    assert_eq!(about("=").0, Reason::EmptyKey);
-    assert_eq!(about("A\0=x").0, Reason::Nul);
-    assert_eq!(about("A=x\0").0, Reason::Nul);
-    let text = Reason::Environment("X".to_owned()).to_string();
+    assert_eq!(about("").0, InitConfigErrorKind::Environment(String::new()));
+    assert_eq!(about("=x").0, InitConfigErrorKind::EmptyKey);
+    assert_eq!(about("=").0, InitConfigErrorKind::EmptyKey);
+    assert_eq!(about("A\0=x").0, InitConfigErrorKind::Nul);
+    assert_eq!(about("A=x\0").0, InitConfigErrorKind::Nul);
+    let text = InitConfigErrorKind::Environment("X".to_owned()).to_string();
     assert!(text.starts_with("invalid environment 'X'"), "{text}");
 }
 
@@ -341,14 +359,17 @@ fn the_working_directory_is_absolute() {
     assert_eq!(accepted(&with("cwd", json!("/a b"))).cwd, Some(c("/a b")));
     assert_eq!(
         complaint_about(&with("cwd", json!("a"))),
-        (Reason::Directory, "\"a\"")
+        (InitConfigErrorKind::Directory, "\"a\"")
     );
-    assert_eq!(reason(&with("cwd", json!("/a\0"))), Reason::Nul);
+    assert_eq!(
+        reason(&with("cwd", json!("/a\0"))),
+        InitConfigErrorKind::Nul
+    );
     let longest = format!("/{}", "d".repeat(MAX_PATH - 1));
     accepted(&with("cwd", json!(longest)));
     assert_eq!(
         reason(&with("cwd", json!(format!("{longest}d")))),
-        Reason::Directory
+        InitConfigErrorKind::Directory
     );
     assert!(is_shape(&with("cwd", Value::Null)));
 }
@@ -377,7 +398,10 @@ fn the_process_s_capabilities_come_before_the_container_s() {
 fn an_unknown_capability_is_refused_in_either_list() {
     for wrong in ["", "KILL", "CAP_X", "cap_kill", "CAP_KILL "] {
         let quoted = format!("\"{wrong}\"");
-        let unknown = (Reason::UnknownCapability(wrong.to_owned()), &quoted[..]);
+        let unknown = (
+            InitConfigErrorKind::UnknownCapability(wrong.to_owned()),
+            &quoted[..],
+        );
         let list = json!(["CAP_KILL", wrong]);
         assert_eq!(
             complaint_about(&with("capabilities", list.clone())),
@@ -395,7 +419,7 @@ fn an_unknown_capability_is_refused_in_either_list() {
         assert_eq!(complaint_about(&text), unknown);
     }
     assert_eq!(
-        Reason::UnknownCapability("CAP_X".to_owned()).to_string(),
+        InitConfigErrorKind::UnknownCapability("CAP_X".to_owned()).to_string(),
         "unknown capability \"CAP_X\""
     );
 }
@@ -406,7 +430,10 @@ fn the_user_is_parsed() {
     assert_eq!(accepted(&with("user", json!("1000:wheel"))).user, spec);
     assert_eq!(
         complaint_about(&with("user", json!("012"))),
-        (Reason::User(spec::Reason::LeadingZero), "\"012\"")
+        (
+            InitConfigErrorKind::User(spec::UserSpecErrorKind::LeadingZero),
+            "\"012\""
+        )
     );
 }
 
@@ -421,13 +448,16 @@ fn additional_groups_are_parsed_and_bounded() {
     assert_eq!(printed, ["10", "wheel"]);
     assert_eq!(
         complaint_about(&with_config("additional_groups", json!(["a", ""]))),
-        (Reason::Group(spec::Reason::Empty), "\"\"")
+        (
+            InitConfigErrorKind::Group(spec::UserSpecErrorKind::Empty),
+            "\"\""
+        )
     );
     let list = |count| with_config("additional_groups", Value::from(vec!["1"; count]));
     accepted(&list(MAX_GROUPS));
     assert_eq!(
         reason(&list(MAX_GROUPS + 1)),
-        Reason::TooMany {
+        InitConfigErrorKind::TooMany {
             count: MAX_GROUPS + 1,
             limit: MAX_GROUPS
         }
@@ -457,21 +487,21 @@ fn limits_are_of_known_resources_in_order_and_unique() {
     let wrong = limit(16, 1, 1).to_string();
     assert_eq!(
         complaint_about(&limits(json!([limit(16, 1, 1)]))),
-        (Reason::RlimitType, wrong.as_str())
+        (InitConfigErrorKind::RlimitType, wrong.as_str())
     );
     for kind in [-1, 256, i64::MIN, i64::MAX] {
         assert_eq!(
             reason(&limits(json!([limit(kind, 1, 1)]))),
-            Reason::RlimitType
+            InitConfigErrorKind::RlimitType
         );
     }
     assert_eq!(
         reason(&limits(json!([limit(7, 1, 2)]))),
-        Reason::RlimitOrder
+        InitConfigErrorKind::RlimitOrder
     );
     assert_eq!(
         reason(&limits(json!([limit(7, 2, 1), limit(7, 2, 1)]))),
-        Reason::RlimitRepeated(7)
+        InitConfigErrorKind::RlimitRepeated(7)
     );
     for shape in [
         json!([{"type": 7, "hard": 1}]),
@@ -493,7 +523,7 @@ fn the_oom_score_is_within_the_kernel_s_range() {
     for wrong in [-1001, 1001, 65_536, i64::MIN] {
         assert_eq!(
             complaint_about(&score(json!(wrong))),
-            (Reason::OomScoreAdj, wrong.to_string().as_str())
+            (InitConfigErrorKind::OomScoreAdj, wrong.to_string().as_str())
         );
     }
 }
@@ -506,7 +536,10 @@ fn labels_fit_into_one_write() {
         let labels = [config.apparmor_profile, config.process_label];
         assert!(labels.contains(&Some(c(&longest))) && labels.contains(&None));
         for wrong in [format!("{longest}l"), "a\nb".into(), "a\0".into()] {
-            assert_eq!(reason(&with_config(key, json!(wrong))), Reason::Label);
+            assert_eq!(
+                reason(&with_config(key, json!(wrong))),
+                InitConfigErrorKind::Label
+            );
         }
     }
 }
@@ -519,7 +552,7 @@ fn passed_files_are_bounded() {
     for wrong in [-1, most + 1, 4_294_967_296] {
         assert_eq!(
             complaint_about(&files(json!(wrong))),
-            (Reason::PassedFiles, wrong.to_string().as_str())
+            (InitConfigErrorKind::PassedFiles, wrong.to_string().as_str())
         );
     }
 }
@@ -555,10 +588,10 @@ fn the_filter_is_read_as_written() {
 }
 
 #[test]
-fn the_decoder_s_words_come_with_their_place() {
+fn the_decoder_s_message_has_its_span() {
     let text = "{\"args\":[\"a\"],\n\"config\":{},\n  \"nope\x1f\":1}".replace('\x1f', "\\u001b");
     let (reason, place) = complaint_about(&text);
-    let Reason::Shape(words) = &reason else {
+    let InitConfigErrorKind::Shape(words) = &reason else {
         panic!("{reason:?}")
     };
     assert!(words.starts_with("unknown field `nope\\u{1b}`"), "{words}");

@@ -1,22 +1,23 @@
 //! The message as a runtime sends it.
 
 use crate::netlink::{
-    ATTRIBUTE_HEADER, Attribute, Bootstrap, HEADER, INIT_MSG, REQUEST, Reason, header, message,
+    ATTRIBUTE_HEADER, Attribute, Bootstrap, BootstrapErrorKind, HEADER, INIT_MSG, REQUEST, header,
+    message,
 };
 use crate::{clone_flags, id_map_lines, ns_paths};
 use nsexec_text::Fault;
 
-/// The message that asks for `bootstrap`, its attributes in the order of their
-/// numbers. `sequence` is the sender's to choose; libcontainer counts from 1.
+/// The message for `bootstrap`, with its attributes in the order of their
+/// numbers. The sender chooses `sequence`; libcontainer counts from 1.
 ///
-/// This is the runtime's end of the protocol. It sends nothing that the other end
-/// would refuse: what was written is read again.
+/// This is the runtime's end of the protocol. It parses its own output, so it
+/// never sends a message that the other end would reject.
 ///
 /// # Errors
-/// What [`message`] finds wrong with it, as when a map stands without a new user
-/// namespace, or a text whose length an attribute cannot hold (CVE-2021-43784: a
-/// length that wrapped around, and a text that became attributes).
-pub fn encode(bootstrap: &Bootstrap, sequence: u32) -> Result<Vec<u8>, Fault<Reason>> {
+/// The error that [`message`] finds, such as a map without a new user namespace,
+/// or a text longer than an attribute can hold (in CVE-2021-43784 such a length
+/// wrapped around, and the text was parsed as attributes).
+pub fn encode(bootstrap: &Bootstrap, sequence: u32) -> Result<Vec<u8>, Fault<BootstrapErrorKind>> {
     let mut payload = Payload(Vec::new());
     let flags = clone_flags::print(&bootstrap.create);
     payload.number(Attribute::CloneFlags, flags);
@@ -73,11 +74,15 @@ impl Payload {
         bytes.extend(number.to_ne_bytes());
     }
 
-    fn text(&mut self, attribute: Attribute, text: &[u8]) -> Result<(), Fault<Reason>> {
+    fn text(&mut self, attribute: Attribute, text: &[u8]) -> Result<(), Fault<BootstrapErrorKind>> {
         let Self(bytes) = self;
         let at = HEADER + bytes.len();
-        let length = u16::try_from(ATTRIBUTE_HEADER + text.len() + 1)
-            .map_err(|_| Fault::new(at..at + text.len(), Reason::Unwritable(attribute)))?;
+        let length = u16::try_from(ATTRIBUTE_HEADER + text.len() + 1).map_err(|_| {
+            Fault::new(
+                at..at + text.len(),
+                BootstrapErrorKind::Unwritable(attribute),
+            )
+        })?;
         bytes.extend(length.to_ne_bytes());
         bytes.extend(attribute.number().to_ne_bytes());
         bytes.extend(text);

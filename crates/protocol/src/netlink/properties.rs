@@ -2,7 +2,7 @@ use super::*;
 
 use proptest::prelude::*;
 
-fn decode(whole: &[u8]) -> Result<Bootstrap, Fault<Reason>> {
+fn decode(whole: &[u8]) -> Result<Bootstrap, Fault<BootstrapErrorKind>> {
     let (head, payload) = whole
         .split_at_checked(HEADER)
         .unwrap_or((whole, Default::default()));
@@ -20,7 +20,7 @@ fn join(types: Vec<Namespace>) -> impl Strategy<Value = Vec<NamespacePath>> {
     })
 }
 
-/// What becomes of each type: joined, created, or neither.
+/// For each type: joined, created, or neither.
 fn namespaces() -> impl Strategy<Value = (BTreeSet<Namespace>, Vec<NamespacePath>)> {
     let fates = proptest::collection::vec(0..3, Namespace::ALL.len());
     (fates, Just(Namespace::ALL.to_vec()).prop_shuffle()).prop_flat_map(|(fates, types)| {
@@ -82,7 +82,7 @@ prop_compose! {
 
 proptest! {
     #[test]
-    fn what_is_meant_is_written_and_read_the_same(meant in bootstrap(), sequence: u32) {
+    fn an_encoded_request_decodes_to_the_same(meant in bootstrap(), sequence: u32) {
         let whole = encode(&meant, sequence).expect("a message");
         prop_assert!(whole.len() <= MAX_MESSAGE && whole.len().is_multiple_of(4));
         prop_assert_eq!(decode(&whole), Ok(meant));
@@ -92,13 +92,13 @@ proptest! {
     fn no_byte_is_without_meaning(
         meant in bootstrap(), sequence: u32, place: proptest::sample::Index, bit in 0_u8..8,
     ) {
-        // A flag that is false means what its absence means.
+        // A false flag is the same as an absent one.
         let meant = Bootstrap { rootless_euid: true, ..meant };
         let mut whole = encode(&meant, sequence).expect("a message");
         let at = place.index(whole.len());
         whole[at] ^= 1_u8 << bit;
         if let Ok(other) = decode(&whole) {
-            // Only the sequence number is nobody's business here.
+            // Only the sequence number is not part of the request.
             prop_assert_eq!(other == meant, (8..12).contains(&at));
         }
     }

@@ -1,4 +1,4 @@
-//! What can be wrong with the message, and what would be right.
+//! The errors of the message, and the correct forms.
 
 use std::fmt;
 
@@ -9,7 +9,7 @@ use nsexec_request::Namespace;
 
 /// Why bytes are no message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reason {
+pub enum BootstrapErrorKind {
     /// Not [`HEADER`] bytes: the stream ended before.
     HeaderSize(usize),
     /// The length of the message is less than its header's.
@@ -20,16 +20,16 @@ pub enum Reason {
     Type(u16),
     /// Other flags than NLM_F_REQUEST.
     Flags(u16),
-    /// A port: there is nobody but the runtime to send one.
+    /// A port other than 0: only the runtime sends messages.
     Port(u32),
-    /// Fewer bytes than the header says: the stream ended before.
+    /// Fewer bytes than the header states: the stream ended early.
     Truncated {
         /// The length of the message, by its header.
         announced: usize,
-        /// Its length, as it is.
+        /// Its actual length.
         end: usize,
     },
-    /// More bytes than the header says.
+    /// More bytes than the header states.
     Trailing,
     /// One to three bytes where an attribute or the end should be.
     AttributeHeader,
@@ -43,7 +43,7 @@ pub enum Reason {
     Unknown(u16),
     /// An attribute that was there before.
     Repeated(Attribute),
-    /// An attribute that has to be there.
+    /// A required attribute is missing.
     Missing(Attribute),
     /// A number that has not four bytes.
     NumberSize(Attribute, usize),
@@ -56,27 +56,27 @@ pub enum Reason {
     /// Bits that are no CLONE_NEW* flag.
     CloneFlags(u32),
     /// Within NS_PATHS.
-    NsPaths(ns_paths::Reason),
+    NsPaths(ns_paths::NsPathsErrorKind),
     /// Within UIDMAP or GIDMAP.
-    IdMap(Attribute, id_map_lines::Reason),
+    IdMap(Attribute, id_map_lines::IdMapLinesErrorKind),
     /// Within OOM_SCORE_ADJ.
-    OomScoreAdj(oom_score_adj::Reason),
+    OomScoreAdj(oom_score_adj::OomScoreAdjErrorKind),
     /// Within TIMENSOFFSET.
-    TimeOffsets(time_offsets::Reason),
+    TimeOffsets(time_offsets::TimeOffsetsErrorKind),
     /// UIDMAPPATH or GIDMAPPATH is no absolute path of at most [`MAX_PATH`] bytes.
     Tool(Attribute),
     /// A namespace that NS_PATHS joins and CLONE_FLAGS creates.
     JoinedAndCreated(Namespace),
     /// An attribute of a new namespace that CLONE_FLAGS does not create.
     NotCreated(Attribute, Namespace),
-    /// An attribute that says how to apply a map, without the map.
+    /// An attribute that changes how a map is applied, without the map.
     NoMap(Attribute, Attribute),
-    /// A value has no length in an attribute, which has 16 bits for it. Only
-    /// [`encode`](super::encode) finds this.
+    /// A value too long for the 16-bit length of an attribute. Only
+    /// [`encode`](super::encode) returns this.
     Unwritable(Attribute),
 }
 
-impl fmt::Display for Reason {
+impl fmt::Display for BootstrapErrorKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::HeaderSize(size) => {
@@ -88,11 +88,11 @@ impl fmt::Display for Reason {
             ),
             Self::TooLong(length) => write!(
                 f,
-                "a message of {length} bytes; {MAX_MESSAGE} hold all that it can say"
+                "a message of {length} bytes; at most {MAX_MESSAGE} are allowed"
             ),
             Self::Type(kind) => write!(f, "a message of type {kind}; {INIT_MSG} is protocol B's"),
-            Self::Flags(flags) => write!(f, "a message with flags {flags:#x}; 0x1 is right"),
-            Self::Port(port) => write!(f, "a message from port {port}; 0 is right"),
+            Self::Flags(flags) => write!(f, "a message with flags {flags:#x}; they must be 0x1"),
+            Self::Port(port) => write!(f, "a message from port {port}; it must be 0"),
             Self::Truncated { announced, end } => write!(
                 f,
                 "a message that ends after {end} bytes; its header announces {announced}"
@@ -133,19 +133,19 @@ impl fmt::Display for Reason {
                 )
             }
             Self::Flag(attribute, value) => {
-                write!(f, "{} is {value}; 0 and 1 are right", attribute.name())
+                write!(f, "{} is {value}; it must be 0 or 1", attribute.name())
             }
             Self::NoNul(attribute) => {
                 write!(f, "{} does not end with a NUL", attribute.name())
             }
             Self::InnerNul(attribute) => write!(
                 f,
-                "{} has a NUL before its end; one at the end is right",
+                "{} has a NUL before its end; only one at the end is allowed",
                 attribute.name()
             ),
             Self::CloneFlags(bits) => write!(
                 f,
-                "{} has the bits {bits:#x}; CLONE_NEW* flags are right",
+                "{} has the bits {bits:#x}; only CLONE_NEW* flags are allowed",
                 Attribute::CloneFlags.name()
             ),
             Self::NsPaths(reason) => write!(f, "{}: {reason}", Attribute::NsPaths.name()),
@@ -180,7 +180,7 @@ impl fmt::Display for Reason {
             }
             Self::Unwritable(attribute) => write!(
                 f,
-                "{} is too long for an attribute, whose length has 16 bits",
+                "{} is too long for an attribute: the maximum is 65531 bytes",
                 attribute.name()
             ),
         }

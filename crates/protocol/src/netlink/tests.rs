@@ -7,15 +7,15 @@ use crate::oom_score_adj;
 
 const SAMPLE: &[u8] = include_bytes!("../../../../tests/data/proto_b_bootstrap_exec.bin");
 
-/// A message as the reader takes it: the header, then all that came after.
-fn decode(whole: &[u8]) -> Result<Bootstrap, Fault<Reason>> {
+/// Decodes a whole message: the header, then the rest.
+fn decode(whole: &[u8]) -> Result<Bootstrap, Fault<BootstrapErrorKind>> {
     let (head, payload) = whole
         .split_at_checked(HEADER)
         .unwrap_or((whole, Default::default()));
     message(header(head)?, payload)
 }
 
-fn refused(whole: &[u8]) -> (Reason, Range<usize>) {
+fn refused(whole: &[u8]) -> (BootstrapErrorKind, Range<usize>) {
     let fault = decode(whole).expect_err("it should be refused");
     (fault.reason, fault.span)
 }
@@ -101,8 +101,8 @@ fn the_captured_message_asks_for_five_namespaces() {
     assert_eq!(encode(&bootstrap, 1).as_deref(), Ok(SAMPLE));
 }
 
-/// What a rootless `runc run` asks for, by the table of the protocol, in the
-/// order in which libcontainer writes it.
+/// A rootless `runc run`, by the table of the protocol, in the order in which
+/// libcontainer writes it.
 #[test]
 fn a_new_container_asks_for_everything() {
     let whole = framed(&[
@@ -159,41 +159,47 @@ fn a_header_is_sixteen_bytes_of_this_protocol() {
         (fault.reason, fault.span)
     };
     for length in 0..HEADER {
-        let fault = Fault::new(0..length, Reason::HeaderSize(length));
+        let fault = Fault::new(0..length, BootstrapErrorKind::HeaderSize(length));
         assert_eq!(header(&right[..length]), Err(fault));
     }
     let longer = [&right[..], b"\0"].concat();
-    let fault = Fault::new(0..17, Reason::HeaderSize(17));
+    let fault = Fault::new(0..17, BootstrapErrorKind::HeaderSize(17));
     assert_eq!(header(&longer), Err(fault));
     for length in [0, 1, 15] {
-        let wanted = (Reason::Length(length), 0..4);
+        let wanted = (BootstrapErrorKind::Length(length), 0..4);
         assert_eq!(with(0, &length.to_ne_bytes()), wanted);
     }
     for length in [MAX_MESSAGE + 1, 0x7fff_ffff, 0xffff_fff0, 0xffff_ffff] {
         let length = u32::try_from(length).expect("32 bits");
-        let wanted = (Reason::TooLong(length), 0..4);
+        let wanted = (BootstrapErrorKind::TooLong(length), 0..4);
         assert_eq!(with(0, &length.to_ne_bytes()), wanted);
     }
     // NLMSG_ERROR, and neighbours.
     for kind in [0, 2, INIT_MSG - 1, INIT_MSG + 1, INIT_MSG.swap_bytes()] {
-        assert_eq!(with(4, &kind.to_ne_bytes()), (Reason::Type(kind), 4..6));
+        assert_eq!(
+            with(4, &kind.to_ne_bytes()),
+            (BootstrapErrorKind::Type(kind), 4..6)
+        );
     }
     for other in [0, 2, 5, 0x100] {
         assert_eq!(
             with(6, &u16::to_ne_bytes(other)),
-            (Reason::Flags(other), 6..8)
+            (BootstrapErrorKind::Flags(other), 6..8)
         );
     }
-    assert_eq!(with(12, &1_u32.to_ne_bytes()), (Reason::Port(1), 12..16));
+    assert_eq!(
+        with(12, &1_u32.to_ne_bytes()),
+        (BootstrapErrorKind::Port(1), 12..16)
+    );
     let mut numbered = right.clone();
     numbered[8..12].copy_from_slice(&u32::MAX.to_ne_bytes());
     assert!(header(&numbered).is_ok());
 }
 
 #[test]
-fn a_message_is_as_long_as_its_header_says() {
+fn a_message_has_the_length_in_its_header() {
     for cut in HEADER..SAMPLE.len() {
-        let truncated = Reason::Truncated {
+        let truncated = BootstrapErrorKind::Truncated {
             announced: 152,
             end: cut,
         };
@@ -201,13 +207,16 @@ fn a_message_is_as_long_as_its_header_says() {
     }
     for more in 1..5 {
         let longer = [SAMPLE, &b"{\"ar"[..more]].concat();
-        assert_eq!(refused(&longer), (Reason::Trailing, 152..152 + more));
+        assert_eq!(
+            refused(&longer),
+            (BootstrapErrorKind::Trailing, 152..152 + more)
+        );
     }
 }
 
 #[test]
 fn the_flags_have_to_be_there() {
-    let missing = Reason::Missing(A::CloneFlags);
+    let missing = BootstrapErrorKind::Missing(A::CloneFlags);
     assert_eq!(refused(&head(0)), (missing, 0..16));
     let other = framed(&[number(A::RootlessEuid, 0)]);
     assert_eq!(refused(&other), (missing, 0..24));
@@ -216,22 +225,26 @@ fn the_flags_have_to_be_there() {
 #[test]
 fn lengths_of_attributes_stay_in_the_message() {
     let tail = |bytes: Vec<u8>| refused(&after_flags(0, &[bytes]));
-    // nsexec.c goes round and round on the first, and out of the message on the others.
+    // nsexec.c loops forever on the first, and reads beyond the message on the
+    // others.
     for length in 0..4 {
         let short = bare(length, A::OomScoreAdj.number(), &[0; 4]);
-        assert_eq!(tail(short), (Reason::AttributeLength(length), 24..26));
+        assert_eq!(
+            tail(short),
+            (BootstrapErrorKind::AttributeLength(length), 24..26)
+        );
     }
     for length in [9, 12, 4096, u16::MAX] {
         let long = bare(length, A::OomScoreAdj.number(), b"100\0");
-        assert_eq!(tail(long), (Reason::Overrun(length), 24..26));
+        assert_eq!(tail(long), (BootstrapErrorKind::Overrun(length), 24..26));
     }
     for rest in 1..4 {
-        let stray = Reason::AttributeHeader;
+        let stray = BootstrapErrorKind::AttributeHeader;
         assert_eq!(tail(vec![0; rest]), (stray, 24..24 + rest));
     }
     // An attribute without a value, at the very end.
     let none = raw(A::CloneFlags.number(), b"");
-    let size = Reason::NumberSize(A::CloneFlags, 0);
+    let size = BootstrapErrorKind::NumberSize(A::CloneFlags, 0);
     assert_eq!(refused(&framed(&[none])), (size, 20..20));
 }
 
@@ -241,37 +254,49 @@ fn padding_is_there_and_zero() {
     let tail = |bytes: Vec<u8>| refused(&after_flags(0, &[bytes]));
     assert!(decode(&after_flags(0, &[bare(7, score, b"10\0\0")])).is_ok());
     assert!(decode(&after_flags(0, &[bare(8, score, b"100\0")])).is_ok());
-    assert_eq!(tail(bare(7, score, b"10\0")), (Reason::Padding, 31..31));
-    assert_eq!(tail(bare(6, score, b"1\0\0")), (Reason::Padding, 30..31));
-    assert_eq!(tail(bare(7, score, b"10\0\x01")), (Reason::Padding, 31..32));
+    assert_eq!(
+        tail(bare(7, score, b"10\0")),
+        (BootstrapErrorKind::Padding, 31..31)
+    );
+    assert_eq!(
+        tail(bare(6, score, b"1\0\0")),
+        (BootstrapErrorKind::Padding, 30..31)
+    );
+    assert_eq!(
+        tail(bare(7, score, b"10\0\x01")),
+        (BootstrapErrorKind::Padding, 31..32)
+    );
     assert_eq!(
         tail(bare(5, score, b"\0\0\0\x01")),
-        (Reason::Padding, 29..32)
+        (BootstrapErrorKind::Padding, 29..32)
     );
     // Between two, as well as behind the last.
     let between = [bare(6, score, b"1\0\0x"), number(A::RootlessEuid, 0)];
     assert_eq!(
         refused(&after_flags(0, &between)),
-        (Reason::Padding, 30..32)
+        (BootstrapErrorKind::Padding, 30..32)
     );
 }
 
 #[test]
-fn an_attribute_is_known_and_comes_once() {
+fn unknown_and_duplicate_attributes_are_errors() {
     for kind in [0, 1, 27_280, 27_291, u16::MAX] {
         let unknown = raw(kind, b"\0");
-        let wanted = (Reason::Unknown(kind), 26..28);
+        let wanted = (BootstrapErrorKind::Unknown(kind), 26..28);
         assert_eq!(refused(&after_flags(0, &[unknown])), wanted);
     }
     for attribute in A::ALL {
         let value = raw(attribute.number(), b"1234");
         let twice = [value.clone(), value];
-        let wanted = (Reason::Repeated(attribute), 24..32);
+        let wanted = (BootstrapErrorKind::Repeated(attribute), 24..32);
         assert_eq!(refused(&framed(&twice)), wanted);
     }
     // With the same value, too: CVE-2021-43784 brought a second CLONE_FLAGS.
     let again = after_flags(NEW_USER, &[flags(NEW_USER)]);
-    assert_eq!(refused(&again).0, Reason::Repeated(A::CloneFlags));
+    assert_eq!(
+        refused(&again).0,
+        BootstrapErrorKind::Repeated(A::CloneFlags)
+    );
     let numbers = A::ALL.map(A::number);
     assert!(numbers.iter().copied().eq(27_281..=27_290));
 }
@@ -281,7 +306,7 @@ fn numbers_have_four_bytes_and_flags_are_one_or_zero() {
     for attribute in [A::CloneFlags, A::Setgroup, A::RootlessEuid] {
         for size in [0, 1, 3, 5, 8] {
             let value = raw(attribute.number(), &vec![0; size]);
-            let wanted = Reason::NumberSize(attribute, size);
+            let wanted = BootstrapErrorKind::NumberSize(attribute, size);
             let whole = match attribute {
                 A::CloneFlags => framed(&[number(A::RootlessEuid, 0), value]),
                 _ => after_flags(0, &[value]),
@@ -293,13 +318,19 @@ fn numbers_have_four_bytes_and_flags_are_one_or_zero() {
         // The second has a zero where a big-endian nsexec.c looks.
         for value in [2, 0x0100_0000, u32::MAX] {
             let whole = after_flags(0, &[number(attribute, value)]);
-            assert_eq!(refused(&whole), (Reason::Flag(attribute, value), 28..32));
+            assert_eq!(
+                refused(&whole),
+                (BootstrapErrorKind::Flag(attribute, value), 28..32)
+            );
         }
         assert!(decode(&after_flags(0, &[number(attribute, 0)])).is_ok());
     }
     for bits in [1, 0x100, 0x8000, 0x8000_0000] {
         let whole = after_flags(NEW_NET | bits, &[]);
-        assert_eq!(refused(&whole), (Reason::CloneFlags(bits), 20..24));
+        assert_eq!(
+            refused(&whole),
+            (BootstrapErrorKind::CloneFlags(bits), 20..24)
+        );
     }
 }
 
@@ -317,68 +348,85 @@ const TEXTS: [A; 7] = [
 fn a_text_ends_with_its_only_nul() {
     for attribute in TEXTS {
         let tail = |value: &[u8]| refused(&after_flags(0, &[raw(attribute.number(), value)]));
-        assert_eq!(tail(b""), (Reason::NoNul(attribute), 28..28));
-        assert_eq!(tail(b"abcd"), (Reason::NoNul(attribute), 28..32));
+        assert_eq!(tail(b""), (BootstrapErrorKind::NoNul(attribute), 28..28));
+        assert_eq!(
+            tail(b"abcd"),
+            (BootstrapErrorKind::NoNul(attribute), 28..32)
+        );
         // The NUL behind it is padding, which is not the text's.
-        assert_eq!(tail(b"abc"), (Reason::NoNul(attribute), 28..31));
-        assert_eq!(tail(b"\0\0"), (Reason::InnerNul(attribute), 28..29));
-        assert_eq!(tail(b"ab\0c\0"), (Reason::InnerNul(attribute), 30..31));
-        assert_eq!(tail(b"abc\0\0"), (Reason::InnerNul(attribute), 31..32));
+        assert_eq!(tail(b"abc"), (BootstrapErrorKind::NoNul(attribute), 28..31));
+        assert_eq!(
+            tail(b"\0\0"),
+            (BootstrapErrorKind::InnerNul(attribute), 28..29)
+        );
+        assert_eq!(
+            tail(b"ab\0c\0"),
+            (BootstrapErrorKind::InnerNul(attribute), 30..31)
+        );
+        assert_eq!(
+            tail(b"abc\0\0"),
+            (BootstrapErrorKind::InnerNul(attribute), 31..32)
+        );
     }
 }
 
-/// Each value's own faults are its own tests'; here is that they come through,
-/// with their places.
+/// Unit tests of each value cover its own errors; this test covers that they are
+/// returned with their spans.
 #[test]
 fn a_wrong_value_is_placed_in_the_message() {
     for (attribute, value, reason, span) in [
         (
             A::NsPaths,
             "",
-            Reason::NsPaths(ns_paths::Reason::Empty),
+            BootstrapErrorKind::NsPaths(ns_paths::NsPathsErrorKind::Empty),
             28..28,
         ),
         (
             A::NsPaths,
             "net:/a,pid:b",
-            Reason::NsPaths(ns_paths::Reason::Path),
+            BootstrapErrorKind::NsPaths(ns_paths::NsPathsErrorKind::Path),
             39..40,
         ),
         (
             A::UidMap,
             "",
-            Reason::IdMap(A::UidMap, id_map_lines::Reason::Empty),
+            BootstrapErrorKind::IdMap(A::UidMap, id_map_lines::IdMapLinesErrorKind::Empty),
             28..28,
         ),
         (
             A::GidMap,
             "",
-            Reason::IdMap(A::GidMap, id_map_lines::Reason::Empty),
+            BootstrapErrorKind::IdMap(A::GidMap, id_map_lines::IdMapLinesErrorKind::Empty),
             28..28,
         ),
         (
             A::OomScoreAdj,
             "1001",
-            Reason::OomScoreAdj(oom_score_adj::Reason::Number),
+            BootstrapErrorKind::OomScoreAdj(oom_score_adj::OomScoreAdjErrorKind::Number),
             28..32,
         ),
-        (A::UidMapPath, "", Reason::Tool(A::UidMapPath), 28..28),
+        (
+            A::UidMapPath,
+            "",
+            BootstrapErrorKind::Tool(A::UidMapPath),
+            28..28,
+        ),
         (
             A::UidMapPath,
             "newuidmap",
-            Reason::Tool(A::UidMapPath),
+            BootstrapErrorKind::Tool(A::UidMapPath),
             28..37,
         ),
         (
             A::GidMapPath,
             "bin/newgidmap",
-            Reason::Tool(A::GidMapPath),
+            BootstrapErrorKind::Tool(A::GidMapPath),
             28..41,
         ),
         (
             A::TimeOffsets,
             "boottime 1 x\n",
-            Reason::TimeOffsets(time_offsets::Reason::Nanoseconds),
+            BootstrapErrorKind::TimeOffsets(time_offsets::TimeOffsetsErrorKind::Nanoseconds),
             39..40,
         ),
     ] {
@@ -388,49 +436,49 @@ fn a_wrong_value_is_placed_in_the_message() {
 }
 
 #[test]
-fn what_would_not_be_done_is_not_asked_for() {
+fn a_request_that_cannot_be_carried_out_is_an_error() {
     let map = |attribute| text(attribute, "0 0 1\n");
     for (created, attributes, reason, span) in [
         (
             NEW_NET,
             vec![text(A::NsPaths, "pid:/p,net:/n")],
-            Reason::JoinedAndCreated(Namespace::Net),
+            BootstrapErrorKind::JoinedAndCreated(Namespace::Net),
             24..42,
         ),
         (
             NEW_NET,
             vec![map(A::UidMap)],
-            Reason::NotCreated(A::UidMap, Namespace::User),
+            BootstrapErrorKind::NotCreated(A::UidMap, Namespace::User),
             24..35,
         ),
         (
             0,
             vec![text(A::NsPaths, "user:/u"), map(A::GidMap)],
-            Reason::NotCreated(A::GidMap, Namespace::User),
+            BootstrapErrorKind::NotCreated(A::GidMap, Namespace::User),
             36..47,
         ),
         (
             NEW_USER,
             vec![text(A::TimeOffsets, "boottime 1 0\n")],
-            Reason::NotCreated(A::TimeOffsets, Namespace::Time),
+            BootstrapErrorKind::NotCreated(A::TimeOffsets, Namespace::Time),
             24..42,
         ),
         (
             NEW_USER,
             vec![text(A::UidMapPath, "/u"), map(A::GidMap)],
-            Reason::NoMap(A::UidMapPath, A::UidMap),
+            BootstrapErrorKind::NoMap(A::UidMapPath, A::UidMap),
             24..31,
         ),
         (
             NEW_USER,
             vec![map(A::UidMap), text(A::GidMapPath, "/g")],
-            Reason::NoMap(A::GidMapPath, A::GidMap),
+            BootstrapErrorKind::NoMap(A::GidMapPath, A::GidMap),
             36..43,
         ),
         (
             NEW_USER,
             vec![map(A::UidMap), number(A::Setgroup, 1)],
-            Reason::NoMap(A::Setgroup, A::GidMap),
+            BootstrapErrorKind::NoMap(A::Setgroup, A::GidMap),
             36..44,
         ),
     ] {
@@ -439,8 +487,8 @@ fn what_would_not_be_done_is_not_asked_for() {
     }
 }
 
-/// CVE-2021-43784: a text of 65,536 bytes and more had a length that wrapped
-/// around, and what lay behind it was read as attributes.
+/// CVE-2021-43784: the length of a text of 65,536 bytes or more wrapped around,
+/// and the bytes behind it were read as attributes.
 #[test]
 fn a_text_never_becomes_an_attribute() {
     let smuggled = number(A::CloneFlags, 0);
@@ -450,11 +498,17 @@ fn a_text_never_becomes_an_attribute() {
     let mut paths = bare(8, A::NsPaths.number(), &value);
     paths.resize(paths.len().next_multiple_of(4), 0);
     let whole = after_flags(NEW_USER, &[paths]);
-    assert_eq!(refused(&whole).0, Reason::TooLong(0x1_0008 + 24));
-    // As it is when it is cut to what a message may have.
+    assert_eq!(
+        refused(&whole).0,
+        BootstrapErrorKind::TooLong(0x1_0008 + 24)
+    );
+    // The same message cut to the maximum length.
     let mut cut = whole[..4096].to_vec();
     cut[..4].copy_from_slice(&4096_u32.to_ne_bytes());
-    assert_eq!(refused(&cut), (Reason::Repeated(A::CloneFlags), 32..40));
+    assert_eq!(
+        refused(&cut),
+        (BootstrapErrorKind::Repeated(A::CloneFlags), 32..40)
+    );
 }
 
 fn longest() -> Bootstrap {
@@ -500,11 +554,14 @@ fn the_longest_message_fits_to_the_byte() {
         text(A::TimeOffsets, offsets),
     ]);
     assert_eq!(all.len(), MAX_MESSAGE);
-    assert_eq!(refused(&all).0, Reason::JoinedAndCreated(Namespace::Cgroup));
+    assert_eq!(
+        refused(&all).0,
+        BootstrapErrorKind::JoinedAndCreated(Namespace::Cgroup)
+    );
 }
 
 #[test]
-fn the_runtimes_end_sends_nothing_that_is_refused() {
+fn the_runtime_s_end_sends_only_valid_messages() {
     let base = decode(SAMPLE).expect("a message");
     let path = |length: usize| CString::new(format!("/{}", "p".repeat(length - 1)));
     let mapping = |length| Mapping {
@@ -521,23 +578,23 @@ fn the_runtimes_end_sends_nothing_that_is_refused() {
     };
     assert_eq!(
         reason(&|b| b.create = BTreeSet::from([Namespace::Pid])),
-        Reason::JoinedAndCreated(Namespace::Pid)
+        BootstrapErrorKind::JoinedAndCreated(Namespace::Pid)
     );
     assert_eq!(
         reason(&|b| b.uid_map = Some(mapping(9))),
-        Reason::NotCreated(A::UidMap, Namespace::User)
+        BootstrapErrorKind::NotCreated(A::UidMap, Namespace::User)
     );
     assert_eq!(
         reason(&|b| b.setgroups = true),
-        Reason::NoMap(A::Setgroup, A::GidMap)
+        BootstrapErrorKind::NoMap(A::Setgroup, A::GidMap)
     );
     assert_eq!(
         reason(&|b| b.oom_score_adj = Some(1001)),
-        Reason::OomScoreAdj(oom_score_adj::Reason::Number)
+        BootstrapErrorKind::OomScoreAdj(oom_score_adj::OomScoreAdjErrorKind::Number)
     );
     assert_eq!(
         reason(&|b| b.join.extend(base.join.clone())),
-        Reason::NsPaths(ns_paths::Reason::Repeated(Namespace::Ipc))
+        BootstrapErrorKind::NsPaths(ns_paths::NsPathsErrorKind::Repeated(Namespace::Ipc))
     );
     let with_tool = |b: &mut Bootstrap, length| {
         b.create.clone_from(&user);
@@ -545,21 +602,24 @@ fn the_runtimes_end_sends_nothing_that_is_refused() {
     };
     assert_eq!(
         reason(&|b| with_tool(b, MAX_PATH + 1)),
-        Reason::Tool(A::GidMapPath)
+        BootstrapErrorKind::Tool(A::GidMapPath)
     );
     // Lengths that 16 bits do not hold: 65,536 wraps around to none.
     for length in [65_531, 65_536 - 5, 65_536, 65_536 + 3] {
         assert_eq!(
             reason(&|b| with_tool(b, length)),
-            Reason::Unwritable(A::GidMapPath),
+            BootstrapErrorKind::Unwritable(A::GidMapPath),
             "{length}"
         );
     }
-    assert_eq!(reason(&|b| with_tool(b, 65_530)), Reason::TooLong(65_700));
+    assert_eq!(
+        reason(&|b| with_tool(b, 65_530)),
+        BootstrapErrorKind::TooLong(65_700)
+    );
 }
 
 #[test]
-fn faults_say_what_would_be_right() {
+fn errors_have_a_hint() {
     for (whole, words) in [
         (
             SAMPLE[..100].to_vec(),

@@ -1,8 +1,8 @@
 //! initConfig as written: Go's field names and types (runc 4c5eb45862,
 //! libcontainer/init_linux.go and libcontainer/configs).
 //!
-//! What may be missing is what Go would take for its zero value; libcontainer
-//! writes every key.
+//! Optional fields are those whose zero value Go would use; libcontainer writes
+//! every key.
 
 use serde::Deserialize;
 use serde::de::IgnoredAny;
@@ -13,7 +13,7 @@ use nsexec_text::json::Object;
 /// The message.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct InitConfig {
+pub(super) struct RawInitConfig {
     pub(super) args: Vec<String>,
     pub(super) env: Option<Vec<String>>,
     #[serde(default)]

@@ -1,13 +1,13 @@
-//! A message as it is written: attributes, each at most once.
+//! A raw message: attributes, each at most once.
 
 use std::ops::Range;
 
-use crate::netlink::{ATTRIBUTE_HEADER, Attribute, HEADER, Reason};
+use crate::netlink::{ATTRIBUTE_HEADER, Attribute, BootstrapErrorKind, HEADER};
 use nsexec_text::Fault;
 
 /// The attributes of a message, by [`Attribute::ALL`].
 #[derive(Default)]
-pub(super) struct Written<'a> {
+pub(super) struct RawMessage<'a> {
     pub(super) values: [Option<Value<'a>>; Attribute::ALL.len()],
 }
 
@@ -19,26 +19,31 @@ pub(super) struct Value<'a> {
     at: usize,
 }
 
-impl<'a> Written<'a> {
+impl<'a> RawMessage<'a> {
     /// The attributes of `payload`, which it is full of.
-    pub(super) fn split(payload: &'a [u8]) -> Result<Self, Fault<Reason>> {
+    pub(super) fn split(payload: &'a [u8]) -> Result<Self, Fault<BootstrapErrorKind>> {
         let mut written = Self::default();
         let mut rest = payload;
         let mut at = HEADER;
         while !rest.is_empty() {
             let end = at + rest.len();
             let Some((&[l0, l1, t0, t1], after)) = rest.split_first_chunk() else {
-                return Err(Fault::new(at..end, Reason::AttributeHeader));
+                return Err(Fault::new(at..end, BootstrapErrorKind::AttributeHeader));
             };
             let announced = u16::from_ne_bytes([l0, l1]);
             let kind = u16::from_ne_bytes([t0, t1]);
             let length_at = at..at + 2;
             let length = usize::from(announced)
                 .checked_sub(ATTRIBUTE_HEADER)
-                .ok_or_else(|| Fault::new(length_at.clone(), Reason::AttributeLength(announced)))?;
+                .ok_or_else(|| {
+                    Fault::new(
+                        length_at.clone(),
+                        BootstrapErrorKind::AttributeLength(announced),
+                    )
+                })?;
             let (bytes, after) = after
                 .split_at_checked(length)
-                .ok_or_else(|| Fault::new(length_at, Reason::Overrun(announced)))?;
+                .ok_or_else(|| Fault::new(length_at, BootstrapErrorKind::Overrun(announced)))?;
 
             let value_at = at + ATTRIBUTE_HEADER;
             let padding_at = value_at + length;
@@ -47,7 +52,7 @@ impl<'a> Written<'a> {
                 Some((zeros, after)) if zeros.iter().all(|byte| *byte == 0) => (zeros, after),
                 _ => {
                     let place = padding_at..end.min(padding_at + padding);
-                    return Err(Fault::new(place, Reason::Padding));
+                    return Err(Fault::new(place, BootstrapErrorKind::Padding));
                 }
             };
 
@@ -64,9 +69,17 @@ impl<'a> Written<'a> {
                     });
                 }
                 Some((attribute, Some(_))) => {
-                    return Err(Fault::new(at..padding_at, Reason::Repeated(attribute)));
+                    return Err(Fault::new(
+                        at..padding_at,
+                        BootstrapErrorKind::Repeated(attribute),
+                    ));
                 }
-                None => return Err(Fault::new(at + 2..value_at, Reason::Unknown(kind))),
+                None => {
+                    return Err(Fault::new(
+                        at + 2..value_at,
+                        BootstrapErrorKind::Unknown(kind),
+                    ));
+                }
             }
             at = padding_at + zeros.len();
             rest = after;
@@ -77,54 +90,57 @@ impl<'a> Written<'a> {
 
 impl<'a> Value<'a> {
     /// A number of 32 bits.
-    pub(super) fn number(&self) -> Result<u32, Fault<Reason>> {
-        let size = Reason::NumberSize(self.attribute, self.bytes.len());
+    pub(super) fn number(&self) -> Result<u32, Fault<BootstrapErrorKind>> {
+        let size = BootstrapErrorKind::NumberSize(self.attribute, self.bytes.len());
         let bytes = <[u8; 4]>::try_from(self.bytes).map_err(|_| self.fault(size))?;
         Ok(u32::from_ne_bytes(bytes))
     }
 
     /// 0 or 1 as such a number.
-    pub(super) fn flag(&self) -> Result<bool, Fault<Reason>> {
+    pub(super) fn flag(&self) -> Result<bool, Fault<BootstrapErrorKind>> {
         match self.number()? {
             0 => Ok(false),
             1 => Ok(true),
-            other => Err(self.fault(Reason::Flag(self.attribute, other))),
+            other => Err(self.fault(BootstrapErrorKind::Flag(self.attribute, other))),
         }
     }
 
     /// A text, without the NUL at its end.
-    pub(super) fn text(&self) -> Result<&'a [u8], Fault<Reason>> {
+    pub(super) fn text(&self) -> Result<&'a [u8], Fault<BootstrapErrorKind>> {
         let Some((0, text)) = self.bytes.split_last() else {
-            return Err(self.fault(Reason::NoNul(self.attribute)));
+            return Err(self.fault(BootstrapErrorKind::NoNul(self.attribute)));
         };
         match text.iter().position(|byte| *byte == 0) {
             Some(nul) => {
                 let nul = self.at + nul;
-                Err(Fault::new(nul..nul + 1, Reason::InnerNul(self.attribute)))
+                Err(Fault::new(
+                    nul..nul + 1,
+                    BootstrapErrorKind::InnerNul(self.attribute),
+                ))
             }
             None => Ok(text),
         }
     }
 
-    /// What a text means.
+    /// Parses the value as text.
     pub(super) fn parsed<T, R>(
         &self,
         parse: impl FnOnce(&[u8]) -> Result<T, Fault<R>>,
-        reason: impl FnOnce(R) -> Reason,
-    ) -> Result<T, Fault<Reason>> {
+        reason: impl FnOnce(R) -> BootstrapErrorKind,
+    ) -> Result<T, Fault<BootstrapErrorKind>> {
         parse(self.text()?).map_err(|fault| {
             let Range { start, end } = fault.span;
             Fault::new(self.at + start..self.at + end, reason(fault.reason))
         })
     }
 
-    /// The value is wrong.
-    pub(super) fn fault(&self, reason: Reason) -> Fault<Reason> {
+    /// A fault at the value.
+    pub(super) fn fault(&self, reason: BootstrapErrorKind) -> Fault<BootstrapErrorKind> {
         Fault::new(self.at..self.at + self.bytes.len(), reason)
     }
 
-    /// It is wrong that the attribute is there.
-    pub(super) fn whole(&self, reason: Reason) -> Fault<Reason> {
+    /// A fault at the whole attribute, which should be absent.
+    pub(super) fn whole(&self, reason: BootstrapErrorKind) -> Fault<BootstrapErrorKind> {
         let start = self.at - ATTRIBUTE_HEADER;
         Fault::new(start..self.at + self.bytes.len(), reason)
     }
