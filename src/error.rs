@@ -183,7 +183,7 @@ impl From<nsexec_policy_engine::policy::resolve::PolicyFault> for Error {
 impl From<nsexec_command_line::UsageFault> for Error {
     fn from(fault: nsexec_command_line::UsageFault) -> Self {
         let error = Self::new(ErrorKind::Usage, fault.to_string());
-        match fault.right() {
+        match fault.hint() {
             Some(right) => error.right(right),
             None => error,
         }

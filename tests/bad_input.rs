@@ -70,17 +70,17 @@ fn wrong_options_are_refused() {
     let target = Target::new();
     let pid = target.pid().to_string();
     let cases: [(&[&str], &str); 17] = [
-        (&["-Q"], "there is no option -Q"),
+        (&["-Q"], "unknown option -Q"),
         (&["--polic=strict"], "did you mean --policy?"),
-        (&["-t", "1"], "--target is there twice"),
-        (&["-n", "-n"], "--net is there twice"),
+        (&["-t", "1"], "--target is given twice"),
+        (&["-n", "-n"], "--net is given twice"),
         (&["-w", "-W", "/"], "exclude each other"),
         (&["-S", "root"], "only decimal digits"),
         (&["-S", ""], "a number is missing"),
         (&["-S", "1 "], "only decimal digits"),
         (&["-G", "4294967295"], "from 0 to 4294967294"),
-        (&["-n", "--keep-caps"], "means nothing without --user"),
-        (&["--net="], "no such value"),
+        (&["-n", "--keep-caps"], "requires --user"),
+        (&["--net="], "invalid value"),
         (&["--net=/nowhere"], "/nowhere"),
         (&["-N", "999"], "descriptor 999"),
         (&["-a", "-r=/nowhere"], "/nowhere"),

@@ -755,10 +755,7 @@ fn what_nsenters_users_write_by_mistake_is_answered() {
     for (words, says) in [
         (&["-mt", &pid][..], "write the letters apart"),
         (&["-t", &pid, "-muinp"], "the namespace file uinp: ENOENT"),
-        (
-            &["-t", &pid, "--foo"],
-            "there is no option --foo; see --help",
-        ),
+        (&["-t", &pid, "--foo"], "unknown option --foo; see --help"),
         (&["-t", &pid, "--polcy=x"], "did you mean --policy?"),
         (&["-t", &pid, "-N", "99"], "descriptor 99 of process"),
         (&["-t", &pid, "-N", "99"], "is not open"),

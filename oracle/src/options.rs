@@ -6,22 +6,22 @@ use std::fmt;
 use lexopt::{Arg, Parser};
 use nsexec_command_line::number::{self, number};
 
-/// How many are asked about unless it is said: a minute of two cores.
+/// The default number of tuples: a minute on two cores.
 pub const TUPLES: u64 = 100_000_000;
 
-/// What a command line asks for.
+/// The parsed command line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Options {
-    /// How many tuples are asked about, or a few more: rounds are whole.
+    /// The number of tuples to test; rounded up to whole rounds.
     pub tuples: u64,
     /// The seed of the first round; without one, the clock's.
     pub seed: Option<u64>,
 }
 
-/// What is wrong with a command line.
+/// An error of the command line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum OptionFault {
-    /// It is no option.
+    /// An unknown option.
     Unknown(String),
     /// The option is there twice.
     Twice(&'static str),
@@ -29,19 +29,19 @@ pub enum OptionFault {
     NoValue(&'static str),
     /// The option's value is no such number.
     Number {
-        /// Whose value.
+        /// The option.
         option: &'static str,
         /// The value.
         value: String,
-        /// Why it is none.
-        reason: number::Reason,
+        /// Why it is invalid.
+        reason: number::NumberErrorKind,
     },
 }
 
 /// Reads the words after the program's name.
 ///
 /// # Errors
-/// The first that is wrong.
+/// The first error.
 pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Options, OptionFault> {
     let mut parser = Parser::from_args(words);
     let (mut tuples, mut seed) = (None, None);
@@ -79,7 +79,7 @@ impl fmt::Display for OptionFault {
         match self {
             Self::Unknown(word) => write!(
                 f,
-                "unexpected argument {word:?}; it takes [--tuples N] [--seed S]"
+                "unexpected argument {word:?}; usage: [--tuples N] [--seed S]"
             ),
             Self::Twice(option) => write!(f, "{option} is there twice; give it once"),
             Self::NoValue(option) => write!(f, "{option}: its value is missing; give a number"),
@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn both_have_defaults_and_come_in_any_order() {
+    fn both_have_defaults_and_accept_any_order() {
         let options = |tuples, seed| Ok(Options { tuples, seed });
         assert_eq!(read(&[]), options(TUPLES, None));
         assert_eq!(read(&["--tuples", "5"]), options(5, None));

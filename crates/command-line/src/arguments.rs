@@ -9,7 +9,7 @@ use super::options::{self, Option as Known, Value};
 
 /// A command line as written.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Written {
+pub struct RawArguments {
     /// The options, in their order.
     pub options: Vec<Given>,
     /// The program and its arguments.
@@ -25,14 +25,14 @@ pub struct Given {
     pub value: Option<OsString>,
 }
 
-/// Splits words as getopt(3) does with `+`: the first word that is no option,
-/// or the one after `--`, is the program.
+/// Splits the words as getopt(3) does with `+`: the program is the first word
+/// that is not an option, or the word after `--`.
 ///
 /// # Errors
-/// An option that is none, or whose value is missing or too much.
-pub fn split(words: impl IntoIterator<Item = OsString>) -> Result<Written, UsageFault> {
+/// An unknown option, a missing value, or a value for an option without one.
+pub fn split(words: impl IntoIterator<Item = OsString>) -> Result<RawArguments, UsageFault> {
     let mut parser = Parser::from_args(words);
-    let mut written = Written {
+    let mut written = RawArguments {
         options: Vec::new(),
         program: Vec::new(),
     };
@@ -76,7 +76,7 @@ fn surplus(error: &lexopt::Error) -> UsageFault {
     option.map_or(UsageFault::Word, UsageFault::Surplus)
 }
 
-impl Written {
+impl RawArguments {
     /// The words again, in a form that is read back as the same.
     #[must_use]
     pub fn to_words(&self) -> Vec<OsString> {

@@ -1,4 +1,4 @@
-//! What can be wrong with a command line.
+//! Errors of a command line.
 
 use std::fmt;
 
@@ -6,7 +6,7 @@ use super::number;
 use super::options::{self, Option as Known, Value};
 use nsexec_text::Fault;
 
-/// What is wrong.
+/// One error of a command line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum UsageFault {
     /// No option has this letter.
@@ -15,24 +15,24 @@ pub enum UsageFault {
     UnknownLong(String),
     /// The option has a value, which is missing.
     NoValue(&'static Known),
-    /// The option has no value, but one is given.
+    /// A value for an option that accepts none.
     Surplus(&'static Known),
-    /// The option is there twice.
+    /// The option is given twice.
     Twice(&'static Known),
     /// The value is no such number.
     Number {
-        /// Whose value.
+        /// The option.
         option: &'static Known,
-        /// The value, for people.
+        /// The value in printable form.
         value: String,
-        /// Why it is none.
-        fault: Fault<number::Reason>,
+        /// Why it is invalid.
+        fault: Fault<number::NumberErrorKind>,
     },
     /// The value is empty, holds a NUL, or is no such name.
     Text {
-        /// Whose value.
+        /// The option.
         option: &'static Known,
-        /// The value, for people.
+        /// The value in printable form.
         value: String,
     },
     /// The two exclude each other.
@@ -43,14 +43,14 @@ pub enum UsageFault {
         option: &'static Known,
         /// Its number.
         number: u32,
-        /// Whose it is.
+        /// The option whose value it is.
         owner: &'static Known,
     },
     /// The first is of no use without the second.
     Alone(&'static Known, &'static str),
     /// The first needs a target.
     NoTarget(&'static Known),
-    /// Nothing says what is to be joined.
+    /// There is nothing to join: neither a target nor a namespace.
     Nothing,
     /// `--env K=V`: the value is not attached.
     LooseVariable(String),
@@ -59,9 +59,9 @@ pub enum UsageFault {
 }
 
 impl UsageFault {
-    /// What would be right.
+    /// A hint: the correct form.
     #[must_use]
-    pub fn right(&self) -> Option<String> {
+    pub fn hint(&self) -> Option<String> {
         Some(match self {
             Self::UnknownLetter(_) => "see --help".to_owned(),
             Self::UnknownLong(name) => match nearest(name) {
@@ -81,7 +81,7 @@ impl UsageFault {
                 _ => format!("give {}", metavar(option)),
             },
             Self::Both(..) => "give one of the two".to_owned(),
-            Self::Descriptor { .. } => "give each a descriptor of its own".to_owned(),
+            Self::Descriptor { .. } => "give each option a separate descriptor".to_owned(),
             Self::Alone(_, with) => format!("give {with} as well"),
             Self::NoTarget(_) => "give -t PID".to_owned(),
             Self::Nothing => "give -t PID, or a namespace as a file (--net=FILE)".to_owned(),
@@ -98,15 +98,15 @@ fn metavar(option: &Known) -> &'static str {
     }
 }
 
-/// The option whose name is at most two letters away, of which at most one in
-/// three is wrong: half a name in common is chance.
+/// The option whose name differs by at most two letters and at most a third of
+/// its length: a larger difference matches by chance.
 fn nearest(name: &str) -> Option<&'static Known> {
     let distance = |option: &&'static Known| distance(name.as_bytes(), option.long.as_bytes());
     let option = options::all().min_by_key(distance)?;
     (distance(&option) <= (name.len() / 3).min(2)).then_some(option)
 }
 
-/// How many letters have to be put in, taken out or changed (Levenshtein).
+/// The number of letters to insert, remove or change (Levenshtein).
 fn distance(a: &[u8], b: &[u8]) -> usize {
     let mut row: Vec<usize> = (0..=b.len()).collect();
     for (i, x) in a.iter().enumerate() {
@@ -127,11 +127,11 @@ fn distance(a: &[u8], b: &[u8]) -> usize {
 impl fmt::Display for UsageFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::UnknownLetter(letter) => write!(f, "there is no option -{letter}"),
-            Self::UnknownLong(name) => write!(f, "there is no option --{name}"),
-            Self::NoValue(option) => write!(f, "--{}: its value is missing", option.long),
-            Self::Surplus(option) => write!(f, "--{} has no value", option.long),
-            Self::Twice(option) => write!(f, "--{} is there twice", option.long),
+            Self::UnknownLetter(letter) => write!(f, "unknown option -{letter}"),
+            Self::UnknownLong(name) => write!(f, "unknown option --{name}"),
+            Self::NoValue(option) => write!(f, "--{} requires a value", option.long),
+            Self::Surplus(option) => write!(f, "--{} accepts no value", option.long),
+            Self::Twice(option) => write!(f, "--{} is given twice", option.long),
             Self::Number {
                 option,
                 value,
@@ -139,7 +139,7 @@ impl fmt::Display for UsageFault {
             } => {
                 write!(f, "--{} {value:?}: {}", option.long, fault.reason)
             }
-            Self::Text { option, value } => write!(f, "--{} {value:?}: no such value", option.long),
+            Self::Text { option, value } => write!(f, "--{} {value:?}: invalid value", option.long),
             Self::Both(one, other) => {
                 write!(f, "--{} and --{} exclude each other", one.long, other.long)
             }
@@ -149,16 +149,16 @@ impl fmt::Display for UsageFault {
                 owner,
             } => write!(
                 f,
-                "--{} {number}: that descriptor is --{}'s already",
+                "--{} {number}: --{} uses that descriptor already",
                 option.long, owner.long
             ),
             Self::Alone(option, with) => {
-                write!(f, "--{} means nothing without {with}", option.long)
+                write!(f, "--{} requires {with}", option.long)
             }
-            Self::NoTarget(option) => write!(f, "--{}: whose is not said", option.long),
-            Self::Nothing => f.write_str("what is to be joined is not said"),
-            Self::LooseVariable(word) => write!(f, "--env {word}: its value is not attached"),
-            Self::Word => f.write_str("a word that is neither an option nor a program"),
+            Self::NoTarget(option) => write!(f, "--{} requires a target", option.long),
+            Self::Nothing => f.write_str("no namespace to join"),
+            Self::LooseVariable(word) => write!(f, "--env {word}: the value must be attached"),
+            Self::Word => f.write_str("an argument that is neither an option nor a program"),
         }
     }
 }

@@ -16,10 +16,10 @@ pub fn help() -> String {
         let _ = writeln!(text, "  {:<29} {}", synopsis(option), option.help);
     }
     text.push_str(
-        "\nNamespaces take =FILE or =:NSID. Exit status: the program's own; 125 nsexec\n\
-         failed, 126 not executable, 127 not found. \"Operation not permitted\" where\n\
-         nsenter(1) had none: the policy refuses it; --policy admin allows mounts and\n\
-         ptrace. -V prints the version.\n",
+        "\nNamespaces accept =FILE or =:NSID. Exit status: the program's; 125 if nsexec\n\
+         failed, 126 not executable, 127 not found. If \"Operation not permitted\" occurs\n\
+         where nsenter(1) succeeds, the policy refuses the call; --policy admin allows\n\
+         mounts and ptrace. -V prints the version.\n",
     );
     text
 }

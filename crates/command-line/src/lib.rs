@@ -1,16 +1,16 @@
-//! argv: words -> [`arguments::Written`] -> [`Command`].
+//! argv: words -> [`arguments::RawArguments`] -> [`Command`].
 //!
-//! The letters and meanings are those of nsenter(1) from util-linux 2.42.
-//! Long options are not abbreviated: what an abbreviation means would change
-//! with the next option.
+//! The letters and meanings follow nsenter(1) from util-linux 2.42. Long options
+//! cannot be abbreviated: a new option would change the meaning of an
+//! abbreviation.
 #![forbid(unsafe_code)]
 
 pub mod arguments;
 pub mod fault;
 mod help;
-pub mod meaning;
 pub mod number;
 pub mod options;
+pub mod resolve;
 
 use std::ffi::OsString;
 
@@ -19,7 +19,7 @@ use nsexec_request::Request;
 pub use fault::UsageFault;
 pub use help::help;
 
-/// What a command line asks for.
+/// A parsed command line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Command {
     /// `--help`
@@ -37,7 +37,7 @@ pub enum Command {
 /// Reads the words after the program's name.
 ///
 /// # Errors
-/// The first thing that is wrong.
+/// The first error.
 pub fn read(words: impl IntoIterator<Item = OsString>) -> Result<Command, UsageFault> {
-    meaning::command(arguments::split(words)?)
+    resolve::command(arguments::split(words)?)
 }

@@ -1,5 +1,6 @@
-//! Numbers and ids, read strictly: decimal digits alone, nothing before, between
-//! or after them. What does not parse is an error, never 0 (CVE-2026-30892).
+//! Strict parsers for numbers and ids: only decimal digits, with nothing before,
+//! between or after them. Anything else is an error and never 0
+//! (CVE-2026-30892).
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -10,22 +11,22 @@ use nsexec_text::Fault;
 
 /// Why a text is no such number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reason {
+pub enum NumberErrorKind {
     /// Nothing is there.
     Empty,
     /// A byte that is no decimal digit.
     Digit,
-    /// A leading zero, which other readers take for octal.
+    /// A leading zero, which other parsers read as octal.
     LeadingZero,
-    /// A number of a list that stands in it before.
+    /// The list contains the number twice.
     Twice,
     /// A list of more numbers than this.
     TooMany(usize),
     /// Outside these bounds.
     Range {
-        /// The least that is taken.
+        /// The smallest valid number.
         least: u64,
-        /// The most that is taken.
+        /// The largest valid number.
         most: u64,
     },
 }
@@ -33,35 +34,38 @@ pub enum Reason {
 /// A number from `least` to `most`.
 ///
 /// # Errors
-/// Why it is none, and where.
-pub fn number(text: &[u8], least: u64, most: u64) -> Result<u64, Fault<Reason>> {
+/// The reason and position of an error.
+pub fn number(text: &[u8], least: u64, most: u64) -> Result<u64, Fault<NumberErrorKind>> {
     at(text, 0, least, most)
 }
 
-fn at(text: &[u8], start: usize, least: u64, most: u64) -> Result<u64, Fault<Reason>> {
+fn at(text: &[u8], start: usize, least: u64, most: u64) -> Result<u64, Fault<NumberErrorKind>> {
     let whole = start..start + text.len();
     if text.is_empty() {
-        return Err(Fault::new(whole, Reason::Empty));
+        return Err(Fault::new(whole, NumberErrorKind::Empty));
     }
     if let Some(odd) = text.iter().position(|byte| !byte.is_ascii_digit()) {
-        return Err(Fault::new(start + odd..start + odd + 1, Reason::Digit));
+        return Err(Fault::new(
+            start + odd..start + odd + 1,
+            NumberErrorKind::Digit,
+        ));
     }
     if text.len() > 1 && text.first() == Some(&b'0') {
-        return Err(Fault::new(start..start + 1, Reason::LeadingZero));
+        return Err(Fault::new(start..start + 1, NumberErrorKind::LeadingZero));
     }
     let digits = std::str::from_utf8(text)
         .ok()
         .and_then(|digits| digits.parse().ok());
     digits
         .filter(|number| (least..=most).contains(number))
-        .ok_or_else(|| Fault::new(whole, Reason::Range { least, most }))
+        .ok_or_else(|| Fault::new(whole, NumberErrorKind::Range { least, most }))
 }
 
 /// `PID` or `PID:INODE`.
 ///
 /// # Errors
-/// Which of the two is wrong, and why.
-pub fn target(text: &[u8]) -> Result<TargetId, Fault<Reason>> {
+/// The invalid part, and the reason.
+pub fn target(text: &[u8]) -> Result<TargetId, Fault<NumberErrorKind>> {
     let colon = text.iter().position(|byte| *byte == b':');
     let (pid, inode) = match colon.and_then(|colon| text.split_at_checked(colon)) {
         Some((pid, rest)) => (pid, Some(rest.get(1..).unwrap_or_default())),
@@ -69,7 +73,7 @@ pub fn target(text: &[u8]) -> Result<TargetId, Fault<Reason>> {
     };
     let most = i32::MAX.unsigned_abs().into();
     let number = at(pid, 0, 1, most)?;
-    let out_of_range = || Fault::new(0..pid.len(), Reason::Range { least: 1, most });
+    let out_of_range = || Fault::new(0..pid.len(), NumberErrorKind::Range { least: 1, most });
     let number = i32::try_from(number)
         .ok()
         .and_then(Pid::new)
@@ -83,17 +87,17 @@ pub fn target(text: &[u8]) -> Result<TargetId, Fault<Reason>> {
     })
 }
 
-/// `N` or `N-M`, or several of them with commas between: numbers from `least` to
+/// `N` or `N-M`, or several of them separated by commas: numbers from `least` to
 /// `most`, each once, at most `count` of them.
 ///
 /// # Errors
-/// Which of them is wrong, and why.
+/// The invalid part, and the reason.
 pub fn list(
     text: &[u8],
     least: u64,
     most: u64,
     count: usize,
-) -> Result<BTreeSet<u64>, Fault<Reason>> {
+) -> Result<BTreeSet<u64>, Fault<NumberErrorKind>> {
     let mut numbers = BTreeSet::new();
     let mut start = 0;
     for part in text.split(|byte| *byte == b',') {
@@ -107,10 +111,10 @@ pub fn list(
         };
         for number in first..=last {
             if !numbers.insert(number) {
-                return Err(Fault::new(span, Reason::Twice));
+                return Err(Fault::new(span, NumberErrorKind::Twice));
             }
             if numbers.len() > count {
-                return Err(Fault::new(span, Reason::TooMany(count)));
+                return Err(Fault::new(span, NumberErrorKind::TooMany(count)));
             }
         }
         start = span.end + 1;
@@ -118,14 +122,14 @@ pub fn list(
     Ok(numbers)
 }
 
-/// The greatest user or group id: 2^32 - 1 means "no change" to the kernel.
+/// The greatest user or group id: the kernel reads 2^32 - 1 as "no change".
 pub const MAX_ID: u32 = u32::MAX - 1;
 
 /// An id, or `follow`.
 ///
 /// # Errors
 /// Why it is neither.
-pub fn id(text: &[u8]) -> Result<IdChoice, Fault<Reason>> {
+pub fn id(text: &[u8]) -> Result<IdChoice, Fault<NumberErrorKind>> {
     if text == b"follow" {
         return Ok(IdChoice::Follow);
     }
@@ -133,7 +137,7 @@ pub fn id(text: &[u8]) -> Result<IdChoice, Fault<Reason>> {
     Ok(IdChoice::Number(u32::try_from(number).unwrap_or(MAX_ID)))
 }
 
-impl fmt::Display for Reason {
+impl fmt::Display for NumberErrorKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Empty => f.write_str("a number is missing"),
@@ -154,7 +158,7 @@ mod tests {
     #[test]
     fn pids_are_strict() {
         let reason = |text: &str| target(text.as_bytes()).unwrap_err().reason;
-        let range = Reason::Range {
+        let range = NumberErrorKind::Range {
             least: 1,
             most: 2_147_483_647,
         };
@@ -164,17 +168,17 @@ mod tests {
         for text in [
             "-1", "+3", " 3", "3 ", "0x3", "3\n", "\u{0663}", "3:4:5", "1e3",
         ] {
-            assert_eq!(reason(text), Reason::Digit, "{text:?}");
+            assert_eq!(reason(text), NumberErrorKind::Digit, "{text:?}");
         }
         for text in ["012", "00", "3:01"] {
-            assert_eq!(reason(text), Reason::LeadingZero, "{text}");
+            assert_eq!(reason(text), NumberErrorKind::LeadingZero, "{text}");
         }
         for text in ["", ":", ":3", "3:"] {
-            assert_eq!(reason(text), Reason::Empty, "{text}");
+            assert_eq!(reason(text), NumberErrorKind::Empty, "{text}");
         }
         assert_eq!(
             reason("3:0"),
-            Reason::Range {
+            NumberErrorKind::Range {
                 least: 1,
                 most: u64::MAX
             }
@@ -197,18 +201,21 @@ mod tests {
         assert_eq!(numbers("9,20-22,10-10"), [9, 10, 20, 21, 22]);
         assert_eq!(numbers("3-1026").len(), 1024);
         let reason = |text: &str| read(text).unwrap_err().reason;
-        assert_eq!(reason("3-1027"), Reason::TooMany(1024));
+        assert_eq!(reason("3-1027"), NumberErrorKind::TooMany(1024));
         for text in ["", ",", "3,", ",3", "3,,4", "-3", "3-", "-", "3-,4"] {
-            assert_eq!(reason(text), Reason::Empty, "{text:?}");
+            assert_eq!(reason(text), NumberErrorKind::Empty, "{text:?}");
         }
         for text in ["3 4", "3, 4", "3-5-7", "+3", "3;4", "x"] {
-            assert_eq!(reason(text), Reason::Digit, "{text:?}");
+            assert_eq!(reason(text), NumberErrorKind::Digit, "{text:?}");
         }
         for text in ["3,3", "3-5,4", "4,3-5"] {
-            assert_eq!(reason(text), Reason::Twice, "{text}");
+            assert_eq!(reason(text), NumberErrorKind::Twice, "{text}");
         }
         for text in ["2", "4001", "5-3", "3-4001"] {
-            assert!(matches!(reason(text), Reason::Range { .. }), "{text}");
+            assert!(
+                matches!(reason(text), NumberErrorKind::Range { .. }),
+                "{text}"
+            );
         }
         assert_eq!(read("10,20-2x").unwrap_err().span, 7..8);
     }
@@ -236,7 +243,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_printed_is_read_back(pid in 1..i32::MAX, inode: Option<u64>) {
+        fn a_printed_target_parses_to_the_same(pid in 1..i32::MAX, inode: Option<u64>) {
             let inode = inode.and_then(NonZeroU64::new);
             let text = match inode {
                 Some(inode) => format!("{pid}:{inode}"),

@@ -1,4 +1,4 @@
-//! The one table of options: the parser, `--help` and the manual come from it.
+//! The single table of options: the parser, `--help` and the manual use it.
 
 use nsexec_request::Namespace;
 
@@ -81,10 +81,11 @@ pub struct Option {
     pub long: &'static str,
     /// Its value.
     pub value: Value,
-    /// What it does, in a few words.
+    /// A short description for `--help`.
     pub help: &'static str,
-    /// Where the program runs with it, as which user, with what, and which other
-    /// options it excludes. `tests/option_pairs.rs` holds each pair of options to it.
+    /// The full rule: where the program runs, as which user, with which
+    /// environment, and which other options this one excludes.
+    /// `tests/option_pairs.rs` tests each pair of options against it.
     pub rule: &'static str,
 }
 
@@ -133,19 +134,20 @@ pub const OPTIONS: [Option; 32] = {
             't',
             "target",
             Required("PID[:INODE]"),
-            "the process whose namespaces are joined",
-            "The process that every other option means where it names nothing else. Without \
-             the letter of a namespace, all namespaces of this process are joined, whatever \
-             other options are given",
+            "join this process's namespaces",
+            "The target: the process that other options refer to by default. If no \
+             namespace option is given, nsexec joins all namespaces of the target, \
+             regardless of other options",
         ),
         option(
             Name::All,
             'a',
             "all",
             None,
-            "all namespaces (what -t alone means)",
-            "Joins each namespace of the target that the caller is not in, also beside their letters. A FILE beside it \
-             takes the place of the target's namespace of that type",
+            "all namespaces (default with -t)",
+            "Joins each namespace of the target that the caller is not in, also if single \
+             namespaces are named. A FILE for one type replaces the target's namespace of \
+             that type",
         ),
         option(
             Name::Namespace(Namespace::Mnt),
@@ -153,9 +155,8 @@ pub const OPTIONS: [Option; 32] = {
             "mount",
             ns,
             "mount namespace",
-            "Joins this mount namespace. The program's root is then the target's, or that \
-             of the namespace if it is a file, and its working directory is /, unless -r, \
-             -w or -W say otherwise",
+            "Joins this mount namespace. The program's root is then the target's, or that of the namespace if it is a \
+             file, and its working directory is /, unless -r, -w or -W is given",
         ),
         option(
             Name::Namespace(Namespace::Uts),
@@ -212,17 +213,18 @@ pub const OPTIONS: [Option; 32] = {
             "user",
             ns,
             "user namespace",
-            "Joins this user namespace. The program is user and group 0 there without \
-             supplementary groups, unless -S, -G or --preserve-credentials say otherwise. \
-             Refused if the caller is in it, unless -a is given",
+            "Joins this user namespace. The program runs there as user and group 0 without supplementary groups, \
+             unless -S, -G or --preserve-credentials is given. Refused if the caller is \
+             in it, unless -a is given",
         ),
         long_only(
             Name::UserParent,
             "user-parent",
             None,
             "parent of the (target's) user namespace",
-            "Joins the parent of the user namespace that is selected, else of the target's, \
-             in its place. Refused if it is not below the caller's",
+            "Joins the parent of the selected user namespace, or of the target's if none \
+             is selected, instead of the namespace itself. Refused unless the parent is \
+             below the caller's",
         ),
         option(
             Name::Namespace(Namespace::Time),
@@ -238,8 +240,8 @@ pub const OPTIONS: [Option; 32] = {
             "setuid",
             Required("UID|follow"),
             "user id; follow: the target's",
-            "The program's user, as the joined user namespace names it. Without it, user 0 \
-             of a joined user namespace, else the caller. Excludes --preserve-credentials",
+            "The program's user id, in the joined user namespace. The default is user 0 \
+             if a user namespace is joined, else the caller. Excludes --preserve-credentials",
         ),
         option(
             Name::SetGid,
@@ -247,26 +249,26 @@ pub const OPTIONS: [Option; 32] = {
             "setgid",
             Required("GID|follow"),
             "group id; follow: the target's",
-            "The program's group, as the joined user namespace names it; supplementary \
-             groups are dropped. Without it, group 0 of a joined user namespace, else the \
-             caller's. Excludes --preserve-credentials",
+            "The program's group id, in the joined user namespace; supplementary groups \
+             are dropped. The default is group 0 if a user namespace is joined, else the \
+             caller's group. Excludes --preserve-credentials",
         ),
         long_only(
             Name::PreserveCredentials,
             "preserve-credentials",
             None,
             "leave user and groups as they are",
-            "User, group and supplementary groups stay the caller's, whatever the policy \
-             says and whichever user namespace is joined. Excludes -S and -G",
+            "Keeps the caller's user, group and supplementary groups, regardless of the \
+             policy and of the joined user namespace. Excludes -S and -G",
         ),
         long_only(
             Name::KeepCaps,
             "keep-caps",
             None,
             "keep capabilities of a user namespace",
-            "The capabilities that the policy names, and that the joined user namespace \
-             gives, become ambient: a user other than 0 has them. Refused if no user \
-             namespace is joined, and under a policy that names none",
+            "Makes the capabilities that the policy names and the joined user namespace \
+             grants ambient, so that a user other than 0 has them. Refused if no user \
+             namespace is joined, or if the policy names no capability",
         ),
         option(
             Name::Root,
@@ -274,8 +276,8 @@ pub const OPTIONS: [Option; 32] = {
             "root",
             Attached("DIR"),
             "root directory (the target's)",
-            "The program's root: the target's, or DIR, looked up in the mount namespace \
-             that is joined, else where nsexec is started",
+            "The program's root: the target's, or DIR, looked up in the joined mount \
+             namespace, or in the caller's if none is joined",
         ),
         option(
             Name::WorkDir,
@@ -283,9 +285,9 @@ pub const OPTIONS: [Option; 32] = {
             "wd",
             Attached("DIR"),
             "working directory (the target's)",
-            "The working directory: the target's, or DIR, looked up in the mount namespace \
-             that is joined, else where nsexec is started. Refused if it lies outside the \
-             program's root. Excludes -W",
+            "The working directory: the target's, or DIR, looked up in the joined mount \
+             namespace, or in the caller's if none is joined. Refused if it is outside \
+             the program's root. Excludes -W",
         ),
         option(
             Name::WorkDirInside,
@@ -302,9 +304,9 @@ pub const OPTIONS: [Option; 32] = {
             "env",
             Attached("K[=V]"),
             "the target's environment; with =K[=V]: add K",
-            "Alone, the target's environment in the place of the policy's. With a value, \
-             one variable more: added last, with this value or the caller's; any number of \
-             times",
+            "Alone, uses the target's environment instead of the policy's. With K=V or K, \
+             adds one variable with this value or the caller's, after all others; \
+             repeatable",
         ),
         option(
             Name::JoinCgroup,
@@ -312,8 +314,9 @@ pub const OPTIONS: [Option; 32] = {
             "join-cgroup",
             None,
             "the target's cgroups (v1 and v2)",
-            "The program is put into the target's cgroups before it runs, or does not run. \
-             default, net and strict do so without the option where the caller may",
+            "nsexec moves the program into the target's cgroups before it runs, or fails. \
+             The policies default, net and strict do so without the option if the caller \
+             may",
         ),
         option(
             Name::FollowContext,
@@ -321,89 +324,91 @@ pub const OPTIONS: [Option; 32] = {
             "follow-context",
             None,
             "the target's SELinux context",
-            "The program gets the target's SELinux context. Without SELinux it is a warning",
+            "The program runs with the target's SELinux context. If SELinux is off, \
+             nsexec prints a warning",
         ),
         option(
             Name::NoFork,
             'F',
             "no-fork",
             None,
-            "become the program, start no child",
-            "nsexec becomes the program, which keeps the pid of nsexec and the caller's pid \
-             namespace. Excludes --status-fd and --explain",
+            "exec the program without a fork",
+            "nsexec executes the program in its own process: the program keeps the pid of \
+             nsexec and the caller's pid namespace. Excludes --status-fd and --explain",
         ),
         long_only(
             Name::PreserveFds,
             "preserve-fds",
             Required("N"),
             "hand descriptors 3 to 3+N-1 over",
-            "The program gets 3 to 3+N-1 besides 0, 1 and 2. Refused under a policy that \
-             hands nothing over, and for what is not open or has another use",
+            "The program inherits 3 to 3+N-1 besides 0, 1 and 2. Refused if the policy \
+             hands no descriptors over, or if one is not open or has another use",
         ),
         long_only(
             Name::PreserveFd,
             "preserve-fd",
             Required("LIST"),
             "hand these over: 63, or 9,20-22",
-            "The program gets these descriptors, under their numbers. Refused as with \
-             --preserve-fds",
+            "The program inherits these descriptors under the same numbers. Refused as \
+             with --preserve-fds",
         ),
         long_only(
             Name::Policy,
             "policy",
             Required("NAME|FILE"),
             "default, net, strict, admin, or a manifest",
-            "The program is bound by this policy, or that of /etc/nsexec.toml, or default. \
-             A policy that takes its settings from the pipe protocol is refused",
+            "The policy of the program. The default is the policy in /etc/nsexec.toml, \
+             else the built-in policy default. A policy that reads its settings from the \
+             pipe protocol is refused",
         ),
         long_only(
             Name::SeccompFd,
             "seccomp-fd",
             Required("FD"),
-            "add the seccomp program (BPF) that is there",
-            "One more filter, which refuses more; any number of times. Excludes --explain",
+            "add the seccomp program (BPF) read there",
+            "Adds one more filter on top of the policy's; repeatable. Excludes --explain",
         ),
         long_only(
             Name::StatusFd,
             "status-fd",
             Required("FD"),
-            "write JSON lines on what happens there",
-            "What is planned, started and ended is written here. The program does not get \
-             it. Excludes -F",
+            "write status as JSON lines there",
+            "nsexec writes the plan, the start and the end of the program to this \
+             descriptor. The program does not inherit it. Excludes -F",
         ),
         long_only(
             Name::DryRun,
             "dry-run",
             None,
             "print the plan as JSON, do nothing",
-            "Everything is looked at and the plan is printed with all that the other \
-             options say; nothing is joined or executed, and nothing is written to \
-             --status-fd",
+            "Checks everything and prints the plan with all other options applied. nsexec \
+             joins and executes nothing, and writes nothing to --status-fd",
         ),
         long_only(
             Name::Explain,
             "explain",
             Attached("audit"),
-            "report what was refused, by which rule",
-            "The program runs as without it, and what was refused is reported after its end. With \
-             audit, kernel auditing is switched on meanwhile. Excludes -F and --seccomp-fd",
+            "report refusals and their rules",
+            "Reports refusals after the end of the program, which runs as without this \
+             option. With audit, the kernel's audit is on meanwhile. Excludes -F and \
+             --seccomp-fd",
         ),
         long_only(
             Name::Features,
             "features",
             None,
-            "print what this kernel has",
-            "Prints and ends. Of this, -h and -V the first one counts, and no other option \
-             does",
+            "print the kernel's features",
+            "Prints and exits. Only the first of this, -h and -V has an effect; other \
+             options are ignored",
         ),
         option(
             Name::Help,
             'h',
             "help",
             None,
-            "print this",
-            "Prints and ends. Of this, -V and --features the first one counts, and no other \
-             option does",
+            "print this help",
+            "Prints and exits. Only the first of this, -V and --features has an effect; \
+             other options are ignored",
         ),
     ]
 };
@@ -415,7 +420,8 @@ pub const VERSION: Option = option(
     "version",
     Value::None,
     "print the version",
-    "Prints and ends. Of this, -h and --features the first one counts, and no other option does",
+    "Prints and exits. Only the first of this, -h and --features has an effect; \
+             other options are ignored",
 );
 
 /// Every option, `-V` as well.

@@ -1,4 +1,4 @@
-//! Command lines, right and wrong.
+//! Valid and invalid command lines.
 
 use proptest::prelude::*;
 
@@ -29,7 +29,7 @@ fn option(long: &str) -> &'static Known {
 }
 
 #[test]
-fn every_option_of_the_table_is_taken_in_both_forms() {
+fn every_option_of_the_table_is_accepted_in_both_forms() {
     for known in options::all() {
         let value = match known.name {
             Name::Target | Name::SetUid | Name::SetGid | Name::NetSocket => "7",
@@ -89,7 +89,7 @@ fn namespaces_are_selected_as_nsenter_selects_them() {
         only("-t 1 -N 4 true")[&Namespace::Net],
         NamespaceSource::Socket(4)
     );
-    // getopt: what is attached is the value, and not three more letters.
+    // As in getopt, attached text is the value, not three more letters.
     assert_eq!(
         only("-t 1 -muin")[&Namespace::Mnt],
         NamespaceSource::File("uin".into())
@@ -110,7 +110,7 @@ fn namespaces_are_selected_as_nsenter_selects_them() {
 /// An option that selects no namespace never changes which ones are joined: with
 /// a target, only a letter of a namespace does.
 #[test]
-fn with_a_target_only_a_namespace_letter_narrows_what_is_joined() {
+fn with_a_target_only_a_namespace_letter_narrows_the_join() {
     let all = Selection::All {
         except: BTreeMap::new(),
     };
@@ -149,7 +149,7 @@ fn with_a_target_only_a_namespace_letter_narrows_what_is_joined() {
 }
 
 #[test]
-fn the_program_begins_at_the_first_word_that_is_no_option() {
+fn the_program_begins_at_the_first_non_option() {
     let program = |line: &str| {
         let words = request(line).program;
         words
@@ -164,7 +164,7 @@ fn the_program_begins_at_the_first_word_that_is_no_option() {
 }
 
 #[test]
-fn values_mean_what_they_say() {
+fn each_value_is_parsed() {
     let request = request(
         "--target=5:77 -a -S 1000 -Gfollow -r -w=/work -e --env=A=b=c --env=D --preserve-fds 2 \
          --policy ./p.toml --status-fd 9 --seccomp-fd 7 --seccomp-fd=5 true",
@@ -196,7 +196,7 @@ fn values_mean_what_they_say() {
 }
 
 #[test]
-fn what_is_wrong_is_named() {
+fn every_error_names_its_option() {
     let net = option("net");
     for (line, expected) in [
         ("", UsageFault::Nothing),
@@ -282,7 +282,7 @@ fn what_is_wrong_is_named() {
 }
 
 #[test]
-fn a_descriptor_of_a_filter_is_nobody_elses() {
+fn a_filter_s_descriptor_has_no_other_use() {
     let taken = |long, owner, number| UsageFault::Descriptor {
         option: option(long),
         number,
@@ -376,7 +376,7 @@ fn bounds_are_bounds() {
 }
 
 #[test]
-fn each_fault_says_what_would_be_right() {
+fn each_error_has_a_hint() {
     for (line, wrong, right) in [
         (
             "-t 012",
@@ -385,19 +385,19 @@ fn each_fault_says_what_would_be_right() {
         ),
         (
             "--polic x",
-            "there is no option --polic",
+            "unknown option --polic",
             "did you mean --policy?",
         ),
-        ("-n true", "--net: whose is not said", "give -t PID"),
+        ("-n true", "--net requires a target", "give -t PID"),
         (
             "-t 1 --seccomp-fd 5 --status-fd 5",
-            "--seccomp-fd 5: that descriptor is --status-fd's already",
-            "give each a descriptor of its own",
+            "--seccomp-fd 5: --status-fd uses that descriptor already",
+            "give each option a separate descriptor",
         ),
     ] {
         let fault = fault(line);
         assert_eq!(
-            (fault.to_string().as_str(), fault.right().as_deref()),
+            (fault.to_string().as_str(), fault.hint().as_deref()),
             (wrong, Some(right))
         );
     }
@@ -422,7 +422,7 @@ fn auditing_is_switched_on_where_the_option_has_that_value_alone() {
 }
 
 proptest! {
-    /// What is read is printed, and the print is read back as the same.
+    /// A printed command line parses to the same request.
     #[test]
     fn a_command_line_survives_printing(
         line in proptest::collection::vec(

@@ -1,4 +1,4 @@
-//! What written options mean together.
+//! Checks options together and builds the request from them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{CString, OsStr, OsString};
@@ -7,7 +7,7 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::PathBuf;
 
 use super::Command;
-use super::arguments::{Given, Written};
+use super::arguments::{Given, RawArguments};
 use super::fault::UsageFault;
 use super::number;
 use super::options::{Name, Option as Known};
@@ -16,17 +16,17 @@ use nsexec_request::{
     Request, Selection, TargetId, WorkDir,
 };
 
-/// The most descriptors that can be handed over: what poll(2) and select(2)
-/// users have as their limit by default.
+/// The maximum number of descriptors to hand over: the default limit of programs
+/// that use poll(2) and select(2).
 pub const MAX_PRESERVED: u64 = 1024;
 /// The greatest number of a descriptor.
 const MAX_DESCRIPTOR: u64 = 0x7fff_ffff;
 
-/// The command that `written` asks for.
+/// Builds the command from `written`.
 ///
 /// # Errors
-/// The first thing that is wrong.
-pub fn command(written: Written) -> Result<Command, UsageFault> {
+/// The first error.
+pub fn command(written: RawArguments) -> Result<Command, UsageFault> {
     let prints = |given: &Given| match given.option.name {
         Name::Help => Some(Command::Help),
         Name::Version => Some(Command::Version),
@@ -123,7 +123,8 @@ impl Options {
             (Name::SetGid, Name::PreserveCredentials),
             (Name::StatusFd, Name::NoFork),
             (Name::Explain, Name::NoFork),
-            // Rules are told from a policy's text, and a program has none.
+            // --explain finds the rule in the policy's text; a BPF program has
+            // none.
             (Name::Explain, Name::SeccompFd),
         ] {
             if let (Some(one), Some(other)) = (self.given(one), self.given(other)) {
@@ -261,8 +262,8 @@ impl Options {
             return Err(UsageFault::NoTarget(given.option));
         }
         // A target without a namespace letter means all of its namespaces,
-        // whatever other options stand beside it: the program must not run in
-        // the caller's namespaces because of an option about something else.
+        // regardless of other options: an unrelated option must not make the
+        // program run in the caller's namespaces.
         if self.has(Name::All) || (named.is_empty() && target.is_some()) {
             named.retain(|_, source| *source != NamespaceSource::Target);
             return Ok(Selection::All { except: named });
@@ -427,7 +428,7 @@ fn entry(option: &'static Known, text: &OsString) -> Result<EnvironmentEntry, Us
 fn wrong_number(
     option: &'static Known,
     value: &OsString,
-    fault: nsexec_text::Fault<number::Reason>,
+    fault: nsexec_text::Fault<number::NumberErrorKind>,
 ) -> UsageFault {
     UsageFault::Number {
         option,
