@@ -142,7 +142,7 @@ impl Docker {
     }
 }
 
-fn wrong(fault: nsexec_text::Fault<oci::Reason>) -> io::Error {
+fn wrong(fault: nsexec_text::Fault<oci::ProfileErrorKind>) -> io::Error {
     io::Error::other(fault.reason.to_string())
 }
 

@@ -1,6 +1,7 @@
-//! Compiles the policies that ship, with the code that compiles any policy.
+//! Compiles the shipped policies with the compiler that nsexec uses for any
+//! policy.
 //!
-//! A policy that is missing or wrong ends the build with the compiler's message.
+//! A missing or invalid policy fails the build with the compiler's message.
 
 use std::env;
 use std::error::Error;
@@ -108,7 +109,7 @@ fn texts(directory: &Path) -> io::Result<Vec<String>> {
     Ok(paths)
 }
 
-/// A manifest that is not on the list would ship to nobody.
+/// Rejects a manifest that is not on the list: it would not be compiled in.
 fn refuse_strays(directory: &Path) -> Result<(), Box<dyn Error>> {
     for entry in fs::read_dir(directory)? {
         let path = entry?.path();

@@ -30,10 +30,9 @@ pub fn import_firecracker(input: &[u8]) {
     import(input, |text| firecracker::read(text, Some("vcpu")));
 }
 
-/// The same input gives the same twice. What is taken is a profile that nsexec's
-/// own reader takes, with nothing in it that the reader would understand in
-/// another way; what is refused is refused at a place of the input, in printable
-/// words.
+/// The same input gives the same result twice. An accepted input becomes a
+/// profile that nsexec's own reader accepts and reads with the same meaning. An
+/// error has a span in the input and a printable message.
 fn import(input: &[u8], read: impl Fn(&[u8]) -> Result<Imported, Fault>) {
     let once = read(input);
     assert_eq!(read(input), once);
@@ -81,7 +80,7 @@ fn import(input: &[u8], read: impl Fn(&[u8]) -> Result<Imported, Fault>) {
         };
         match profile.resolve(&context) {
             Ok(_) => {}
-            Err(fault) if matches!(fault.reason, oci::Reason::TooManyRules(_)) => {}
+            Err(fault) if matches!(fault.reason, oci::ProfileErrorKind::TooManyRules(_)) => {}
             Err(fault) => panic!("{fault}\n{text}"),
         }
     }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use nsexec_policy::import;
 use nsexec_policy_engine::policy::landlock_file::Form;
 
-/// What a target does with an input.
+/// The property of a target.
 type Property = fn(&[u8]);
 
 /// Every target and its property.
@@ -97,8 +97,9 @@ fn targets_corpora_and_files_are_the_same() {
     }
 }
 
-/// A seed that is refused at once seeds nothing: of each corpus, some input is
-/// taken by its parser. Here for those whose good inputs are files of the tree.
+/// A seed that is rejected at once is useless: in each corpus, the parser
+/// accepts some input. This test covers targets whose valid inputs are files in
+/// the tree.
 #[test]
 fn seeds_are_good_inputs() {
     let read =
@@ -155,9 +156,9 @@ fn seeds_are_good_inputs() {
     assert!(nsexec_kernel_text::procfs::cgroup::parse(&read("proc_cgroup", "hybrid")).is_ok());
 }
 
-/// What an importer refuses has a seed for each reason. There is none for
-/// `TooLong`, as libFuzzer makes its inputs as long as the longest seed, and none
-/// for a unit's `TooManyEntries`, which takes seconds under its sanitizers.
+/// The corpus of each importer has a seed for each error, except `TooLong`,
+/// because libFuzzer generates inputs as long as the longest seed, and except a
+/// unit's `TooManyEntries`, which takes seconds under the sanitizers.
 #[test]
 fn importers_have_a_seed_for_every_reason() {
     type Read = fn(&[u8]) -> Result<import::Imported, import::Fault>;

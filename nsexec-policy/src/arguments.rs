@@ -6,9 +6,9 @@ use lexopt::Arg;
 
 use crate::commands::{COMMANDS, Command};
 
-/// What a command line asks for.
+/// A parsed command line.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Asked {
+pub enum Invocation {
     /// `--help`, of a command or of all.
     Help(Option<&'static Command>),
     /// `--version`
@@ -35,7 +35,7 @@ impl Words {
         self.flags.iter().any(|(known, _)| *known == long)
     }
 
-    /// The option's value, as it is.
+    /// The option's value, unparsed.
     #[must_use]
     pub fn value_os(&self, long: &str) -> Option<&OsStr> {
         let found = self.flags.iter().find(|(known, _)| *known == long);
@@ -59,21 +59,21 @@ impl Words {
 /// Reads a command line.
 ///
 /// # Errors
-/// What is wrong with it, and what would be right.
-pub fn read(words: impl IntoIterator<Item = OsString>) -> Result<Asked, String> {
+/// The message of the first error, with the correct form.
+pub fn read(words: impl IntoIterator<Item = OsString>) -> Result<Invocation, String> {
     let names = || COMMANDS.map(|command| command.name).join(", ");
     let mut parser = lexopt::Parser::from_args(words);
     let command = match parser.next().map_err(|error| error.to_string())? {
         None => return Err(format!("a command is needed: {}", names())),
-        Some(Arg::Short('h') | Arg::Long("help")) => return Ok(Asked::Help(None)),
-        Some(Arg::Short('V') | Arg::Long("version")) => return Ok(Asked::Version),
+        Some(Arg::Short('h') | Arg::Long("help")) => return Ok(Invocation::Help(None)),
+        Some(Arg::Short('V') | Arg::Long("version")) => return Ok(Invocation::Version),
         Some(Arg::Value(name)) => name
             .to_str()
             .and_then(Command::by_name)
             .ok_or_else(|| format!("there is no command {name:?}; there are {}", names()))?,
         Some(other) => {
             return Err(format!(
-                "{}: a command comes first: {}",
+                "{}: give a command first: {}",
                 other.unexpected(),
                 names()
             ));
@@ -86,7 +86,7 @@ pub fn read(words: impl IntoIterator<Item = OsString>) -> Result<Asked, String> 
     };
     while let Some(word) = parser.next().map_err(|error| error.to_string())? {
         match word {
-            Arg::Short('h') | Arg::Long("help") => return Ok(Asked::Help(Some(command))),
+            Arg::Short('h') | Arg::Long("help") => return Ok(Invocation::Help(Some(command))),
             Arg::Long(long) => {
                 let Some(flag) = command.options.iter().find(|flag| flag.long == long) else {
                     return Err(format!(
@@ -112,5 +112,5 @@ pub fn read(words: impl IntoIterator<Item = OsString>) -> Result<Asked, String> 
             }
         }
     }
-    Ok(Asked::Run(asked))
+    Ok(Invocation::Run(asked))
 }

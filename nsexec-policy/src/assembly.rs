@@ -1,5 +1,5 @@
-//! A filter as annotated assembly: the mnemonics of the kernel's bpf_asm, labels
-//! for what is jumped to, and what is compared, in words.
+//! Prints a filter as annotated assembly: the mnemonics of the kernel's bpf_asm,
+//! labels for jump targets, and comments for comparisons.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 use nsexec_policy_engine::seccomp::program::{Instruction, Program};
 use nsexec_policy_engine::seccomp::table::Arch;
 
-/// What the accumulator holds.
+/// The content of the accumulator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Holds {
     /// The word of `struct seccomp_data` at this offset.
@@ -64,7 +64,7 @@ pub(crate) fn listing(program: &Program, arch: Arch) -> String {
     text
 }
 
-/// What is jumped to; not what merely comes next.
+/// The jump targets, without the next instruction.
 fn targets(at: usize, instruction: &Instruction) -> Vec<usize> {
     targets_of(at, instruction, instruction.code & 7 == 5)
 }

@@ -1,4 +1,5 @@
-//! `check`: whether files are right, or what is wrong and where.
+//! `check`: reports whether files are valid, and the position of the first
+//! error.
 
 use std::fmt::Write as _;
 
@@ -19,17 +20,17 @@ use crate::Done;
 use crate::arguments::Words;
 use crate::input::{self, Beside, Input, Kind};
 
-/// Something wrong, and the text that it is in.
-pub(crate) struct Wrong {
-    /// `FILE:LINE:COLUMN: what`
+/// An error, and the line it is in.
+pub(crate) struct Diagnostic {
+    /// `FILE:LINE:COLUMN: message`
     pub(crate) message: String,
     /// The line, with a mark.
     pub(crate) excerpt: String,
 }
 
-impl Wrong {
+impl Diagnostic {
     /// For standard error.
-    pub(crate) fn told(&self) -> String {
+    pub(crate) fn render(&self) -> String {
         format!("{}\n{}", self.message, self.excerpt)
     }
 }
@@ -45,15 +46,15 @@ pub(crate) fn run(words: &Words) -> Result<Done, String> {
             Ok(summary) => done.stdout.push_str(&summary),
             Err(wrong) => {
                 done.status = 1;
-                done.stderr.push_str(&wrong.told());
+                done.stderr.push_str(&wrong.render());
             }
         }
     }
     Ok(done)
 }
 
-/// A summary, or what is wrong.
-fn look_at(input: &Input, words: &Words) -> Result<Result<String, Wrong>, String> {
+/// A summary, or the error.
+fn look_at(input: &Input, words: &Words) -> Result<Result<String, Diagnostic>, String> {
     Ok(match input.kind {
         Kind::Policy => policy(input, input::context(words, input)?),
         Kind::Profile => profile(input, input::context(words, input)?),
@@ -71,7 +72,7 @@ fn look_at(input: &Input, words: &Words) -> Result<Result<String, Wrong>, String
     })
 }
 
-fn policy(input: &Input, context: Context) -> Result<String, Wrong> {
+fn policy(input: &Input, context: Context) -> Result<String, Diagnostic> {
     let (policy, _) = compiled(input, context)?;
     let layers = [&policy.ceiling, &policy.workload];
     let filters = layers
@@ -119,7 +120,7 @@ pub(crate) fn compiled(
         nsexec_policy_engine::policy::resolved::ResolvedPolicy,
         nsexec_policy_engine::policy::resolve::Parts,
     ),
-    Wrong,
+    Diagnostic,
 > {
     let mut files = Kept {
         beside: &input.beside,
@@ -144,7 +145,7 @@ impl Files for Kept<'_> {
     }
 }
 
-fn in_policy(input: &Input, last: &[u8], mut fault: PolicyFault) -> Wrong {
+fn in_policy(input: &Input, last: &[u8], mut fault: PolicyFault) -> Diagnostic {
     let text = if fault.file == MANIFEST {
         fault.file.clone_from(&input.name);
         input.text.as_slice()
@@ -154,7 +155,7 @@ fn in_policy(input: &Input, last: &[u8], mut fault: PolicyFault) -> Wrong {
         }
         last
     };
-    Wrong {
+    Diagnostic {
         excerpt: fault
             .place
             .map(|place| excerpt(text, place))
@@ -163,7 +164,7 @@ fn in_policy(input: &Input, last: &[u8], mut fault: PolicyFault) -> Wrong {
     }
 }
 
-fn profile(input: &Input, context: Context) -> Result<String, Wrong> {
+fn profile(input: &Input, context: Context) -> Result<String, Diagnostic> {
     let conditional = oci::parse(&input.text)
         .map_err(|fault| at(input, fault.span.start, &fault.reason.to_string()))?;
     let listed = conditional.architectures();
@@ -193,7 +194,7 @@ fn profile(input: &Input, context: Context) -> Result<String, Wrong> {
             }
             if let Some(call) = needs::denied_to_workload(&profile, arch) {
                 notes.push(format!(
-                    "as a program's filter it is refused: it may deny {call}, which executing a program takes"
+                    "as a program's filter it is refused: it may deny {call}, which is needed to execute a program"
                 ));
             }
             let conditions = profile
@@ -253,21 +254,21 @@ pub(crate) fn program_of(
     conditional: &Conditional,
     profile: &Profile,
     context: Context,
-) -> Result<Program, Wrong> {
+) -> Result<Program, Diagnostic> {
     compile(profile, context.arch).map_err(|fault| match conditional.place(&fault, &context) {
         Some(span) => at(input, span.start, &fault.to_string()),
-        None => Wrong {
+        None => Diagnostic {
             message: format!("{}: {fault}", input.name),
             excerpt: String::new(),
         },
     })
 }
 
-/// Something wrong at a byte of the input itself.
-pub(crate) fn at(input: &Input, byte: usize, what: &str) -> Wrong {
+/// An error at a byte of the input.
+pub(crate) fn at(input: &Input, byte: usize, what: &str) -> Diagnostic {
     let place = Place::new(&input.text, byte);
     let Place { line, column } = place;
-    Wrong {
+    Diagnostic {
         message: format!("{}:{line}:{column}: {what}", input.name),
         excerpt: excerpt(&input.text, place),
     }

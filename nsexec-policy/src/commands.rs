@@ -1,5 +1,5 @@
-//! The one table of commands and options: the parser, `--help`, the manual and
-//! the completions come from it.
+//! The single table of commands and options: the parser, `--help`, the manual
+//! and the completions use it.
 
 use std::fmt::Write as _;
 
@@ -8,24 +8,24 @@ use std::fmt::Write as _;
 pub struct Command {
     /// Its name.
     pub name: &'static str,
-    /// What stands behind its options.
+    /// The operands after its options.
     pub operands: &'static str,
-    /// What it does, in a few words.
+    /// A short description.
     pub help: &'static str,
-    /// Its options, but for `--help`.
+    /// Its options, except `--help`.
     pub options: &'static [Flag],
 }
 
-/// An option.
+/// The name of its value; `None` for an option without one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Flag {
     /// Its long name, without `--`.
     pub long: &'static str,
-    /// The name of its value; `None`: it has none.
+    /// The name of its value; `None` for an option without one.
     pub value: Option<&'static str>,
-    /// Words that the value can be; empty: any text.
+    /// The accepted values; empty for any text.
     pub words: &'static [&'static str],
-    /// What it does, in a few words.
+    /// A short description.
     pub help: &'static str,
 }
 
@@ -47,13 +47,13 @@ const AS: Flag = flag(
     "as",
     Some("KIND"),
     &["policy", "seccomp", "landlock"],
-    "what the file is; left out: what it looks like",
+    "the file's type (default: by its content)",
 );
 const ARCH: Flag = flag(
     "arch",
     Some("ARCH"),
     &["x86_64", "aarch64"],
-    "the architecture; left out: this machine's",
+    "the architecture (default: this machine's)",
 );
 const CAPS: Flag = flag(
     "caps",
@@ -76,13 +76,13 @@ pub const COMMANDS: [Command; 4] = [
     Command {
         name: "check",
         operands: "FILE...",
-        help: "say whether files are right, or what is wrong and where",
+        help: "check files, and report the first error of each",
         options: &[AS],
     },
     Command {
         name: "show",
         operands: "NAME|FILE",
-        help: "what a policy, profile or rule file means, in words",
+        help: "describe a policy, profile or rule file in words",
         options: &[
             flag("bpf", None, &[], "the filters as annotated assembly"),
             flag("json", None, &[], "counts, as one JSON object"),
@@ -95,7 +95,7 @@ pub const COMMANDS: [Command; 4] = [
     Command {
         name: "diff",
         operands: "A B",
-        help: "what one allows and the other does not",
+        help: "list the calls that only one of the two allows",
         options: &[AS, ARCH, CAPS, KERNEL],
     },
     Command {
@@ -103,17 +103,12 @@ pub const COMMANDS: [Command; 4] = [
         operands: "FILE",
         help: "another program's policy, as a seccomp profile",
         options: &[
-            flag(
-                "from",
-                Some("FORMAT"),
-                FORMATS,
-                "what the file is written in",
-            ),
+            flag("from", Some("FORMAT"), FORMATS, "the format of the file"),
             flag(
                 "thread",
                 Some("NAME"),
                 &[],
-                "firecracker: the thread whose filter is meant",
+                "firecracker: the thread of the filter",
             ),
             flag(
                 "output",
@@ -154,7 +149,7 @@ impl Command {
             // Writing to a String cannot fail.
             let _ = writeln!(text, "  {synopsis:<18} {}{words}", flag.help);
         }
-        let _ = writeln!(text, "  {:<18} print this", "-h, --help");
+        let _ = writeln!(text, "  {:<18} print this help", "-h, --help");
         text
     }
 }
@@ -171,11 +166,11 @@ pub fn help() -> String {
         let _ = writeln!(text, "  {synopsis:<18} {}", command.help);
     }
     text.push_str(
-        "\nNAME is a policy that ships: default, net, strict, admin,\n\
+        "\nNAME is a shipped policy: default, net, strict, admin,\n\
          libcontainer, libcontainer-privileged. FILE is a manifest, a seccomp profile\n\
-         or Landlock rules; - is standard input. COMMAND --help has a command's\n\
-         options; -V prints the version.\n\n\
-         Exit status: 0 fine, or equal; 1 wrong, or different; 2 could not be done.\n",
+         or Landlock rules; - is standard input. COMMAND --help prints a\n\
+         command's options; -V prints the version.\n\n\
+         Exit status: 0 valid, or equal; 1 invalid, or different; 2 failed.\n",
     );
     text
 }

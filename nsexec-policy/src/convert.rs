@@ -15,7 +15,7 @@ use crate::input;
 pub(crate) fn run(words: &Words) -> Result<Done, String> {
     let [file] = words.operands.as_slice() else {
         return Err(format!(
-            "import takes one file, not {}",
+            "import accepts one file, not {}",
             words.operands.len()
         ));
     };
@@ -60,7 +60,7 @@ pub(crate) fn run(words: &Words) -> Result<Done, String> {
         done.status = 1;
         let _ = writeln!(
             done.stderr,
-            "{name}: nothing is left that a profile could say; see the notes"
+            "{name}: no rule remains after the import; see the notes"
         );
         return Ok(done);
     }

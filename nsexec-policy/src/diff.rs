@@ -1,4 +1,4 @@
-//! `diff`: what one policy allows and the other does not.
+//! `diff`: lists the differences between two policies.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -14,7 +14,7 @@ use nsexec_policy_engine::seccomp::table::Arch;
 
 use crate::Done;
 use crate::arguments::Words;
-use crate::check::{Wrong, at, compiled};
+use crate::check::{Diagnostic, at, compiled};
 use crate::input::{self, Input, Kind};
 use crate::show::{process_lines, profile_of};
 use crate::words;
@@ -22,7 +22,7 @@ use crate::words;
 pub(crate) fn run(words: &Words) -> Result<Done, String> {
     let [a, b] = words.operands.as_slice() else {
         return Err(format!(
-            "diff takes two policies or files, not {}",
+            "diff needs two policies or files, not {}",
             words.operands.len()
         ));
     };
@@ -32,7 +32,7 @@ pub(crate) fn run(words: &Words) -> Result<Done, String> {
         match Side::of(input, input::context(words, input)?) {
             Ok(side) => sides.push(side),
             // Trouble, as with diff(1): there is nothing to compare.
-            Err(wrong) => return Err(wrong.told().trim_end().to_owned()),
+            Err(wrong) => return Err(wrong.render().trim_end().to_owned()),
         }
     }
     let (Some(right), Some(left)) = (sides.pop(), sides.pop()) else {
@@ -58,7 +58,7 @@ enum Side {
 }
 
 impl Side {
-    fn of(input: &Input, context: Context) -> Result<Self, Wrong> {
+    fn of(input: &Input, context: Context) -> Result<Self, Diagnostic> {
         Ok(match input.kind {
             Kind::Policy => {
                 let (policy, parts) = compiled(input, context)?;
@@ -77,11 +77,11 @@ impl Side {
     }
 }
 
-/// What differs; `None`: the two cannot be compared.
+/// The differences; `None` if the two cannot be compared.
 fn compared(a: &Side, b: &Side) -> Option<String> {
     Some(match (a, b) {
         (Side::Profile(a, context), Side::Profile(b, _)) => filters(Some(a), Some(b), context.arch),
-        // A profile by itself is compared with the program's.
+        // A profile without a policy is compared with the program's.
         (Side::Profile(a, context), Side::Policy(_, parts)) => {
             filters(Some(a), profile(parts, Stage::Workload), context.arch)
         }
@@ -173,7 +173,8 @@ fn filters(a: Option<&Profile>, b: Option<&Profile>, arch: Arch) -> String {
         (None, Some(_)) => return "  only B has a filter\n".to_owned(),
         (Some(a), Some(b)) => (a, b),
     };
-    // At the boundaries of both: what answers alike there answers alike.
+    // At the boundary values of both: two profiles that agree there agree
+    // everywhere.
     let both = Profile {
         rules: a.rules.iter().chain(&b.rules).cloned().collect(),
         ..a.clone()
@@ -233,8 +234,8 @@ fn in_kind(a: Action, b: Action) -> bool {
     a != b && a.executes() == b.executes()
 }
 
-/// How many combinations of arguments one call is asked about at the most,
-/// beside the boundaries of each rule alone.
+/// The maximum number of argument combinations tested for one call, besides the
+/// boundaries of each rule alone.
 const MAX_COMBINATIONS: usize = 50_000;
 
 /// The boundaries of each rule, and the values at which any rule changes its mind
@@ -281,7 +282,7 @@ fn sets(both: &Profile, number: u32) -> Vec<[u64; 6]> {
     sets
 }
 
-/// Values on both sides of what a condition compares with.
+/// Values on both sides of a condition's value.
 fn turns(comparison: Comparison) -> Vec<u64> {
     let mut values = vec![0, u64::MAX];
     match comparison {

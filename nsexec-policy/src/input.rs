@@ -1,4 +1,4 @@
-//! What a command is about: a policy that ships, or a file.
+//! The input of a command: a shipped policy, or a file.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -25,7 +25,7 @@ const MAX_BYTES: u64 = 1 << 20;
 pub(crate) struct Input {
     /// As it was named.
     pub(crate) name: String,
-    /// What it is.
+    /// Its type.
     pub(crate) kind: Kind,
     /// It.
     pub(crate) text: Vec<u8>,
@@ -33,7 +33,7 @@ pub(crate) struct Input {
     pub(crate) beside: Beside,
 }
 
-/// What a text is.
+/// The type of a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     /// A manifest.
@@ -44,7 +44,7 @@ pub(crate) enum Kind {
     Rules(Form),
 }
 
-/// The files beside a manifest.
+/// The files next to a manifest.
 #[derive(Debug)]
 pub(crate) enum Beside {
     /// In this directory.
@@ -181,8 +181,8 @@ fn kind_asked(words: &Words) -> Result<Option<&str>, String> {
     }
 }
 
-/// By the keys that only one kind has. A text that is none is taken as what its
-/// form is used for most, and its reader says what is wrong.
+/// Guesses by keys that only one type has. A text without such a key gets the
+/// most common type of its form, and that parser reports the error.
 fn looks_like(text: &[u8], json: bool) -> Kind {
     let text = String::from_utf8_lossy(text);
     if json {
@@ -204,17 +204,17 @@ fn looks_like(text: &[u8], json: bool) -> Kind {
     }
 }
 
-/// Docker's: what decides conditions where nothing else is said.
+/// Docker's capabilities: the default for conditions.
 const DOCKER: &str = "CAP_AUDIT_WRITE,CAP_CHOWN,CAP_DAC_OVERRIDE,CAP_FOWNER,CAP_FSETID,CAP_KILL,\
                       CAP_MKNOD,CAP_NET_BIND_SERVICE,CAP_NET_RAW,CAP_SETFCAP,CAP_SETGID,\
                       CAP_SETPCAP,CAP_SETUID,CAP_SYS_CHROOT";
 
-/// What decides the conditions of `input`: what the options say; else what did
-/// when it was built, for a policy that ships; else this machine and Docker's
+/// The context for the conditions of `input`: the options; else, for a shipped
+/// policy, the context of its build; else this machine and Docker's
 /// capabilities.
 ///
 /// # Errors
-/// An option's value that is none.
+/// An invalid value of an option.
 pub(crate) fn context(words: &Words, input: &Input) -> Result<Context, String> {
     let arch = match words.value("arch")? {
         None => Arch::native().unwrap_or(Arch::X86_64),

@@ -14,32 +14,32 @@ mod words;
 
 use std::ffi::OsString;
 
-use arguments::Asked;
+use arguments::Invocation;
 
 /// Something could not be done: the command line, or a file that is not there.
 pub const TROUBLE: u8 = 2;
 
-/// What a run says, and its exit status.
+/// The output of a run, and its exit status.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Done {
     /// For standard output.
     pub stdout: String,
     /// For standard error.
     pub stderr: String,
-    /// 0 fine, or equal; 1 wrong, or different; [`TROUBLE`].
+    /// 0 valid, or equal; 1 invalid, or different; [`TROUBLE`].
     pub status: u8,
 }
 
-/// Does what a command line asks for.
+/// Runs a command line.
 pub fn run(words: impl IntoIterator<Item = OsString>) -> Done {
     let done = arguments::read(words).and_then(|asked| match asked {
-        Asked::Help(None) => Ok(say(commands::help())),
-        Asked::Help(Some(command)) => Ok(say(command.help_text())),
-        Asked::Version => Ok(say(format!(
+        Invocation::Help(None) => Ok(say(commands::help())),
+        Invocation::Help(Some(command)) => Ok(say(command.help_text())),
+        Invocation::Version => Ok(say(format!(
             "nsexec-policy {}\n",
             env!("CARGO_PKG_VERSION")
         ))),
-        Asked::Run(words) => match words.command.name {
+        Invocation::Run(words) => match words.command.name {
             "check" => check::run(&words),
             "show" => show::run(&words),
             "diff" => diff::run(&words),

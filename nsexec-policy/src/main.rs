@@ -1,4 +1,4 @@
-//! nsexec-policy. `--help` says how it is used.
+//! nsexec-policy. See `--help`.
 
 use std::io::Write as _;
 use std::process::ExitCode;

@@ -1,5 +1,5 @@
-//! `show`: what a policy, a profile or a rule file means, in words; its filters
-//! as assembly; counts.
+//! `show`: describes a policy, a profile or a rule file in words, prints its
+//! filters as assembly, or counts its rules.
 
 use std::fmt::Write as _;
 
@@ -25,7 +25,7 @@ use crate::words::{self, Calls};
 pub(crate) fn run(words: &Words) -> Result<Done, String> {
     let [operand] = words.operands.as_slice() else {
         return Err(format!(
-            "show takes one policy or file, not {}",
+            "show accepts one policy or file, not {}",
             words.operands.len()
         ));
     };
@@ -65,7 +65,7 @@ pub(crate) fn run(words: &Words) -> Result<Done, String> {
             ..Done::default()
         }),
         Err(wrong) => Ok(Done {
-            stderr: wrong.told(),
+            stderr: wrong.render(),
             status: 1,
             ..Done::default()
         }),
@@ -92,11 +92,11 @@ fn pretty(value: &Value) -> String {
     format!("{value:#}\n")
 }
 
-/// The profile that a file is, by itself.
+/// The profile in a file without a policy.
 pub(crate) fn profile_of(
     input: &Input,
     context: Context,
-) -> Result<(Conditional, Profile, Program), crate::check::Wrong> {
+) -> Result<(Conditional, Profile, Program), crate::check::Diagnostic> {
     let conditional = oci::parse(&input.text)
         .map_err(|fault| at(input, fault.span.start, &fault.reason.to_string()))?;
     let profile = conditional
@@ -110,7 +110,7 @@ fn policy_shown(
     policy: &ResolvedPolicy,
     parts: &Parts,
     words: &Words,
-) -> Result<String, crate::check::Wrong> {
+) -> Result<String, crate::check::Diagnostic> {
     let stages = [
         (
             Stage::Ceiling,
@@ -157,8 +157,8 @@ fn policy_shown(
                 match (part, &layers.seccomp) {
                     (Some(part), _) => {
                         let _ = writeln!(text, "  seccomp, {}", part.file);
-                        let told = in_words(&part.conditional, &part.profile, &parts.context);
-                        text.push_str(&indented(&told));
+                        let shown = in_words(&part.conditional, &part.profile, &parts.context);
+                        text.push_str(&indented(&shown));
                     }
                     (None, Layer::None { reason }) => {
                         let _ = writeln!(text, "  seccomp: none ({reason})");
@@ -183,7 +183,7 @@ fn indented(text: &str) -> String {
     text.lines().map(|line| format!("  {line}\n")).collect()
 }
 
-/// What decided conditions, where that is not the policy's own affair.
+/// The context of the conditions, if it is not part of the policy.
 fn decided_by(context: &Context) -> String {
     let (major, minor) = context.kernel;
     let names: Vec<String> = context.bounding.iter().map(|c| c.to_string()).collect();
@@ -324,7 +324,7 @@ fn may_be_missing(rules: &LandlockRules) -> String {
     let mut text = String::new();
     let mut say = |what: &str, require: &Require| {
         if let Require::BestEffort { reason } = require {
-            let _ = writeln!(text, "    {what} may be missing: {reason}");
+            let _ = writeln!(text, "    {what} is optional: {reason}");
         }
     };
     say("all of it", &rules.require);
@@ -334,7 +334,7 @@ fn may_be_missing(rules: &LandlockRules) -> String {
     text
 }
 
-/// The settings of a policy's process, a line each: what, and what it is.
+/// The settings of a policy's process: name and value, one per line.
 pub(crate) fn process_lines(process: &Process, preserve_fds: bool) -> Vec<(&'static str, String)> {
     let kept = |kept: bool| if kept { "kept" } else { "dropped" }.to_owned();
     let yes = |yes: bool| if yes { "yes" } else { "no" }.to_owned();
@@ -408,12 +408,7 @@ pub(crate) fn process_lines(process: &Process, preserve_fds: bool) -> Vec<(&'sta
         ),
         (
             "descriptors beyond 2",
-            if preserve_fds {
-                "where asked for"
-            } else {
-                "none"
-            }
-            .to_owned(),
+            if preserve_fds { "if requested" } else { "none" }.to_owned(),
         ),
     ]
 }

@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 
 use nsexec_policy_engine::seccomp::errno;
-use nsexec_policy_engine::seccomp::meaning::Decider;
+use nsexec_policy_engine::seccomp::evaluate::Decider;
 use nsexec_policy_engine::seccomp::profile::{Action, Comparison, Condition, Profile, Rule, When};
 use nsexec_policy_engine::seccomp::table::Arch;
 
 /// How wide a line of names is.
 const WIDTH: usize = 96;
 
-/// `EPERM`, `killed`: what a call gets.
+/// An action in words: `EPERM`, `killed`.
 pub(crate) fn action(action: Action) -> String {
     match action {
         Action::Allow => "allowed".to_owned(),
@@ -47,15 +47,14 @@ pub(crate) fn condition(condition: &Condition) -> String {
     }
 }
 
-/// What a profile does with each call of the table.
+/// A profile's answers to each call of the table.
 #[derive(Debug)]
 pub(crate) struct Calls {
-    /// Calls that are treated alike, whatever their arguments, by what they get;
-    /// strictest last.
+    /// Calls with one answer for all arguments, by answer; strictest last.
     pub(crate) always: BTreeMap<(u8, String), Vec<&'static str>>,
-    /// Calls that are not, with their rules in words, and what they get else.
+    /// The other calls, with their rules in words and their default answer.
     pub(crate) conditional: Vec<(&'static str, Vec<String>, String)>,
-    /// What calls get that the text does not name, and how many.
+    /// The answers to calls that the text does not name, and their number.
     pub(crate) others: BTreeMap<(u8, String), usize>,
 }
 
@@ -165,17 +164,17 @@ mod tests {
     }
 
     #[test]
-    fn conditions_are_told_by_their_meaning() {
-        let told = |comparison| {
+    fn conditions_are_described_by_their_meaning() {
+        let shown = |comparison| {
             condition(&Condition {
                 argument: 2,
                 comparison,
             })
         };
-        let masked = |mask, value| told(Comparison::Masked { mask, value });
+        let masked = |mask, value| shown(Comparison::Masked { mask, value });
         assert_eq!(masked(8, 8), "argument 2 has 0x8 set");
         assert_eq!(masked(8, 0), "argument 2 has none of 0x8");
         assert_eq!(masked(12, 8), "argument 2 & 0xc is 0x8");
-        assert_eq!(told(Comparison::Less(3)), "argument 2 is below 0x3");
+        assert_eq!(shown(Comparison::Less(3)), "argument 2 is below 0x3");
     }
 }

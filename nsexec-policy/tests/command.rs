@@ -1,4 +1,4 @@
-//! nsexec-policy as it is used: what it prints, and its exit status.
+//! Runs nsexec-policy and checks its output and exit status.
 #![allow(clippy::unwrap_used, reason = "in a test, a panic is how it fails")]
 
 #[path = "../../tests/support/left_out.rs"]
@@ -20,10 +20,10 @@ fn run(arguments: &[&str]) -> (i32, String, String) {
         .args(arguments)
         .stdin(Stdio::null())
         .output();
-    told(output.unwrap())
+    decoded(output.unwrap())
 }
 
-fn told(output: Output) -> (i32, String, String) {
+fn decoded(output: Output) -> (i32, String, String) {
     let text = |bytes| String::from_utf8(bytes).unwrap();
     (
         output.status.code().unwrap(),
@@ -75,7 +75,7 @@ const PROFILE: &str = r#"{
 "#;
 
 #[test]
-fn what_ships_is_fine() {
+fn every_shipped_policy_is_valid() {
     let mut files = Vec::new();
     for directory in [
         policies(),
@@ -119,7 +119,7 @@ fn the_profile_that_debian_installs_is_fine() {
 }
 
 #[test]
-fn what_is_wrong_has_its_place_and_its_line() {
+fn an_error_has_its_position_and_its_line() {
     let files = Files::new(&[
         ("typo.json", &PROFILE.replace("\"bpf\"", "\"bfp\"")),
         (
@@ -155,7 +155,7 @@ fn what_is_wrong_has_its_place_and_its_line() {
     );
     assert!(err.contains(&place), "{err}");
     let place = format!(
-        "{}:3:22: \"ioctl_dev\" came with Landlock ABI 5",
+        "{}:3:22: \"ioctl_dev\" needs Landlock ABI 5",
         files.path("rules.toml")
     );
     assert!(err.contains(&place), "{err}");
@@ -345,7 +345,7 @@ fn differences_in_combinations_of_arguments_are_found() {
 }
 
 #[test]
-fn what_is_imported_is_fine() {
+fn every_import_is_valid() {
     let firecracker = r#"{ "vmm": { "default_action": "trap", "filter_action": "allow",
                              "filter": [{ "syscall": "read" }, { "syscall": "exit_group" }] } }"#;
     let files = Files::new(&[
@@ -374,9 +374,9 @@ fn what_is_imported_is_fine() {
         assert_eq!(status, 0, "{format}: {err}");
         let profile = files.path(&format!("{format}.json"));
         fs::write(&profile, &out).unwrap();
-        let (status, told, err) = run(&["check", &profile]);
+        let (status, checked, err) = run(&["check", &profile]);
         assert_eq!(status, 0, "{format}: {err}\n{out}");
-        assert!(told.contains("fine: a seccomp profile"), "{told}");
+        assert!(checked.contains("fine: a seccomp profile"), "{checked}");
         let output = files.path("output.json");
         let (_, nothing, _) = run(&[
             "import",
@@ -402,7 +402,7 @@ fn what_is_imported_is_fine() {
 }
 
 #[test]
-fn a_command_line_that_is_wrong_is_trouble() {
+fn an_invalid_command_line_exits_with_2() {
     let wrong = |arguments: &[&str]| {
         let (status, out, err) = run(arguments);
         assert_eq!((status, out.as_str()), (2, ""), "{arguments:?}: {err}");
@@ -411,7 +411,7 @@ fn a_command_line_that_is_wrong_is_trouble() {
     };
     assert!(wrong(&[]).contains("check, show, diff, import"));
     assert!(wrong(&["chekc"]).contains("check, show, diff, import"));
-    assert!(wrong(&["--bpf", "show"]).contains("a command comes first"));
+    assert!(wrong(&["--bpf", "show"]).contains("give a command first"));
     assert!(wrong(&["check"]).contains("a file is needed"));
     assert!(wrong(&["check", "--bpf", "x"]).contains("no option --bpf"));
     assert!(wrong(&["check", "-x"]).contains("no option -x"));
@@ -450,7 +450,8 @@ fn help_and_version_are_fine_and_fit_a_screen() {
     }
 }
 
-/// As nsexec's `--policy` reads it: what is checked here is what is used there.
+/// Reads a word as nsexec's `--policy` does, so that the checked policy is the
+/// used one.
 #[test]
 fn a_word_is_a_name_or_a_file_by_the_rule_of_nsexec() {
     let admin = fs::read_to_string(policies().join("admin.toml")).unwrap();
@@ -460,7 +461,7 @@ fn a_word_is_a_name_or_a_file_by_the_rule_of_nsexec() {
     let show = |arguments: &[&str]| {
         let mut command = Command::new(env!("CARGO_BIN_EXE_nsexec-policy"));
         command.arg("show").args(arguments).current_dir(&files.0);
-        told(command.stdin(Stdio::null()).output().unwrap())
+        decoded(command.stdin(Stdio::null()).output().unwrap())
     };
     for command in [&["own"][..], &["--as", "policy", "own"]] {
         let (status, _, stderr) = show(command);
@@ -503,7 +504,7 @@ fn standard_input_is_a_file_too() {
         .unwrap()
         .write_all(PROFILE.as_bytes())
         .unwrap();
-    let (status, out, err) = told(child.wait_with_output().unwrap());
+    let (status, out, err) = decoded(child.wait_with_output().unwrap());
     assert_eq!((status, err.as_str()), (0, ""));
     assert!(out.starts_with("-: fine: a seccomp profile"), "{out}");
 }

@@ -1,4 +1,4 @@
-//! The examples of nsexec-policy in README are executed, as they stand there.
+//! Runs the examples of nsexec-policy in README exactly as written there.
 #![allow(clippy::unwrap_used, reason = "in a test, a panic is how it fails")]
 
 use std::fs;
@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 
 const README: &str = include_str!("../../README.md");
 
-/// The examples, without what stands behind them, and a word that they print.
+/// The examples, without their comments, and a word that each prints.
 const EXAMPLES: &[(&str, &str)] = &[
     ("nsexec-policy check my.toml", "fine"),
     (
@@ -72,7 +72,7 @@ fn the_examples_of_nsexec_policy() {
             .output()
             .unwrap();
         let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
-        // diff(1) has 1 for what differs.
+        // As in diff(1), status 1 means different.
         let differs = words.contains(" diff ") && output.status.code() == Some(1);
         assert!(output.status.success() || differs, "{example}: {stderr}");
         let stdout = String::from_utf8(output.stdout).unwrap();

@@ -7,12 +7,12 @@ use nsexec_policy_engine::seccomp::program::Program;
 
 use crate::tool::{Tool, written};
 
-/// Calls that cannot be asked for: the oracle's own filter lets the first three
-/// through, and the kernel asks no filter about the others, which only its own
+/// Calls that cannot be tested in the kernel: the oracle's own filter allows the
+/// first three, and the kernel runs no filter for the others, which only its own
 /// trampolines make (kernel/seccomp.c, `seccomp_uprobe_exception`).
 pub const NOT_ASKED: [&str; 5] = ["seccomp", "write", "exit_group", "uretprobe", "uprobe"];
 
-/// What the kernel was seen to do.
+/// The observed action of the kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Seen {
     /// The filter would let the call through: ALLOW or LOG.
@@ -26,7 +26,7 @@ pub enum Seen {
 }
 
 impl Seen {
-    /// What has to be seen of an action.
+    /// The observation that an action must produce.
     #[must_use]
     pub fn of(action: Action) -> Self {
         match action {
@@ -63,10 +63,10 @@ impl Kernel {
         Tool::build("kernel", &[]).map(Self)
     }
 
-    /// What the kernel does with each of `calls` under `program`.
+    /// The kernel's answers to each of `calls` under `program`.
     ///
     /// # Errors
-    /// A call was answered in no known way.
+    /// A call got an unknown answer.
     pub fn answers(&self, program: &Program, calls: &[(u32, [u64; 6])]) -> io::Result<Vec<Seen>> {
         self.answers_of(0, program, calls)
     }

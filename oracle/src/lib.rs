@@ -1,11 +1,11 @@
-//! Five answers to the same question: what happens to this call under this
-//! profile?
+//! Five independent answers to the same question: which action does this profile
+//! give this call?
 //!
-//! | who | how |
+//! | oracle | method |
 //! |---|---|
-//! | the evaluator | `Profile::evaluate`, from the rules themselves; the others are held to it |
-//! | the program | what nsexec loads, in nsexec's interpreter |
-//! | [`stacked`] | seccompiler's own filters, one an action, in the interpreter |
+//! | the evaluator | `Profile::evaluate`, from the rules themselves; the reference for the others |
+//! | the program | nsexec's compiled program, in nsexec's interpreter |
+//! | [`stacked`] | seccompiler's own filters, one per action, in the interpreter |
 //! | [`libseccomp`] | libseccomp's filter, in the interpreter |
 //! | [`kernel`] | the program, in the running kernel |
 #![forbid(unsafe_code)]

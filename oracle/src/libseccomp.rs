@@ -1,23 +1,23 @@
 //! libseccomp's filter for a profile.
 //!
-//! It is asked only where it has a meaning of its own that is the same:
+//! It is compared only where its semantics are the same. Left out are:
 //!
-//! - not for calls that the table does not know, x32's or of another
-//!   architecture: there the answer is nsexec's own;
-//! - not for a call whose rules disagree about the action: libseccomp leaves open
-//!   which of overlapping rules wins (libseccomp issues 148, 225);
-//! - not for a call with rules that compare 32 bits by `<` and the like: it only
-//!   compares 64 (a masked `==` says the same for `==`);
-//! - not for a call with several rules about one argument's order: versions
-//!   before 2.6.1 merge such comparisons wrongly (GHSA-4q85-33p6-j5g6).
+//! - calls that are not in the table, those of x32 and of other architectures:
+//!   their answer is nsexec's own;
+//! - calls whose rules have different actions: libseccomp does not define which
+//!   of overlapping rules wins (libseccomp issues 148, 225);
+//! - calls with rules that compare 32 bits by `<` and the like: libseccomp only
+//!   compares 64 (a masked `==` is equivalent for `==`);
+//! - calls with several ordering rules about one argument: versions before 2.6.1
+//!   merge such comparisons wrongly (GHSA-4q85-33p6-j5g6).
 //!
-//! Of a 32-bit architecture, it is not asked either:
+//! For 32-bit architectures, also left out are:
 //!
-//! - for calls that it does not know by name, since it takes no others;
-//! - for socketcall and ipc, which it lets through for each call that is allowed
-//!   with some arguments, and nsexec does not;
-//! - about arguments above 32 bits, which no 32-bit program has and it ignores, and
-//!   rules that compare with one.
+//! - calls that libseccomp does not know by name, since it accepts no others;
+//! - socketcall and ipc, which libseccomp allows for each call that is allowed
+//!   with some arguments, while nsexec does not;
+//! - arguments above 32 bits, which no 32-bit program has and libseccomp
+//!   ignores, and rules that compare with one.
 
 use std::fmt::Write as _;
 use std::io;
@@ -48,7 +48,7 @@ pub struct Libseccomp {
 pub enum Search {
     /// One after the other: libseccomp's own default.
     Chain,
-    /// By halving, as runc asks for.
+    /// A binary tree, as runc requests.
     Tree,
 }
 
@@ -80,11 +80,12 @@ impl Libseccomp {
         Ok(built)
     }
 
-    /// libseccomp's numbers of an architecture's calls, in the order of the table.
-    /// `None`: it does not know the call, or has a number of its own for it, as for
-    /// those that i386 made by socketcall and ipc.
+    /// libseccomp's numbers for an architecture's calls, in the order of the
+    /// table. `None` if libseccomp does not know the call, or uses its own
+    /// number for it, as for those that i386 made by socketcall and ipc.
     ///
     /// # Errors
+    /// An error of libseccomp.
     /// libseccomp's.
     pub fn numbers(&self, arch: Arch) -> io::Result<Vec<(&'static str, Option<u32>)>> {
         let mut text = String::new();
@@ -187,10 +188,10 @@ impl Libseccomp {
         Ok((text, asked))
     }
 
-    /// A process that builds the same filter as often as it is told to.
+    /// Starts a process that builds the same filter on each request.
     ///
     /// # Errors
-    /// It cannot be started.
+    /// The process cannot start.
     pub fn timer(&self, profile: &Profile, arch: Arch, search: Search) -> io::Result<Timer> {
         let (text, _) = self.written(profile, arch, search)?;
         Timer::start(&self.tool, &text)
@@ -205,11 +206,11 @@ fn widest(arch: Arch) -> u64 {
     }
 }
 
-/// The calls that stand for others, which libseccomp decides about in its own way.
+/// The multiplexed calls, which libseccomp decides in its own way.
 const MULTIPLEXERS: [&str; 2] = ["socketcall", "ipc"];
 
 impl Filter {
-    /// What it answers, where it is asked: SECCOMP_RET_*.
+    /// Its answer, if the call is compared: SECCOMP_RET_*.
     #[must_use]
     pub fn answer(&self, call: &Call) -> Option<u32> {
         self.asked.binary_search(&call.number).ok()?;
@@ -298,7 +299,7 @@ fn words(comparison: Comparison, low: bool) -> (u8, u64, u64) {
     }
 }
 
-/// Whether an action is one that libseccomp can be asked for as a default.
+/// Whether libseccomp accepts an action as a default.
 #[must_use]
 pub fn takes_default(action: Action) -> bool {
     !matches!(action, Action::Errno(0))

@@ -1,4 +1,5 @@
-//! `cargo xtask oracle`: asks all oracles that need no process about many calls.
+//! `cargo xtask oracle`: compares all oracles that need no process on many
+//! calls.
 
 #![forbid(unsafe_code)]
 #![expect(
@@ -17,7 +18,7 @@ use oracle::options::{self, Options};
 use oracle::profiles::{CONTAINERS, shipped};
 use oracle::rounds::{Rounds, Total};
 
-/// How often a line says that something still runs, where no terminal counts.
+/// The interval of progress lines without a terminal.
 const LINE_EVERY: Duration = Duration::from_secs(20);
 
 fn main() -> ExitCode {
@@ -37,7 +38,7 @@ fn run() -> Result<(), String> {
     let libseccomp = if Path::new(HEADER).exists() {
         Some(Libseccomp::new().map_err(|error| error.to_string())?)
     } else {
-        println!("left out: libseccomp: there is no {HEADER}; install libseccomp-dev");
+        println!("left out: libseccomp: {HEADER} is missing; install libseccomp-dev");
         None
     };
     let mut files = shipped();
@@ -45,7 +46,7 @@ fn run() -> Result<(), String> {
         files.push(PathBuf::from(CONTAINERS));
     } else {
         println!(
-            "left out: Debian's profile: there is no {CONTAINERS}; \
+            "left out: Debian's profile: {CONTAINERS} is missing; \
              install golang-github-containers-common"
         );
     }
@@ -87,7 +88,7 @@ fn table(total: &Total, seed: u64, taken: Duration) -> String {
         .collect()
 }
 
-/// How far it is, for people.
+/// Prints the progress.
 struct Shown {
     tuples: u64,
     start: Instant,
@@ -118,7 +119,7 @@ impl Shown {
             self.line += LINE_EVERY;
             println!("{words}");
         }
-        // Nobody who reads it is no reason to stop asking.
+        // A failed write of the progress does not stop the run.
         let _ = io::stdout().flush();
     }
 

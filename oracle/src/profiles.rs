@@ -1,4 +1,4 @@
-//! The profiles that oracles are asked about.
+//! The profiles that the oracles are compared on.
 
 use std::path::{Path, PathBuf};
 

@@ -9,9 +9,9 @@ use nsexec_policy_engine::seccomp::width::compares_32_bits;
 pub struct Random(u64);
 
 impl Random {
-    /// From a seed. The step that ends splitmix64 stands between, so that seeds
-    /// side by side lead to unlike numbers; its one 0, which the generator could
-    /// not leave, is taken as 1.
+    /// Starts from a seed. The final step of splitmix64 mixes it, so that
+    /// adjacent seeds give unrelated numbers. Its single 0, a fixed point of the
+    /// generator, becomes 1.
     #[must_use]
     pub fn new(seed: u64) -> Self {
         let mut state = (seed ^ seed >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -38,8 +38,8 @@ impl Random {
         all.get(self.below(all.len()))
     }
 
-    /// A value that comparisons are apt to get wrong: a few bits, or many, or
-    /// those on both sides of bit 32.
+    /// A value that comparisons often get wrong: a few bits, many bits, or bits
+    /// on both sides of bit 32.
     pub fn value(&mut self) -> u64 {
         let bits = self.bits();
         match self.below(8) {
@@ -54,8 +54,8 @@ impl Random {
         }
     }
 
-    /// A profile over few calls, so that its rules overlap; one in four is over
-    /// any calls, so that what finds a call's rules is of many shapes too.
+    /// A profile over few calls, so that its rules overlap. One in four is over
+    /// arbitrary calls, so that the dispatch tree has many shapes too.
     pub fn profile(&mut self, arch: Arch) -> Profile {
         const NAMES: [&str; 9] = [
             "read",

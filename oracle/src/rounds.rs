@@ -1,8 +1,8 @@
-//! Tuples by the million, in rounds, on every core.
+//! Tests millions of tuples, in rounds, on every core.
 //!
-//! A round has a seed, and the seed alone decides what is asked in it: one
-//! profile, most often a new one by chance, and calls. So a mismatch is found
-//! again by its round's seed.
+//! A round has a seed, and the seed alone decides its tuples: one profile, most
+//! often a random one, and calls. So the seed of a round reproduces its
+//! mismatch.
 
 use std::fmt;
 use std::num::NonZero;
@@ -19,17 +19,17 @@ use crate::profiles;
 use crate::random::Random;
 use crate::sweep::{Count, Mismatch, Subject};
 
-/// How many tuples a round asks about, of one profile. With more of them, fewer
-/// profiles are seen; with fewer, most of the time goes into building.
+/// The number of tuples per round and profile. A larger number covers fewer
+/// profiles; with a smaller one, most of the time goes into compiling.
 pub const ROUND: u64 = 10_000;
 /// One round in so many is about a profile that people use.
 const KNOWN_ONE_IN: usize = 8;
 /// One round in so many is about 32-bit programs.
 const SMALL_ONE_IN: usize = 4;
-/// How often the watcher is told.
+/// The interval of progress reports.
 const TICK: Duration = Duration::from_millis(100);
 
-/// What was asked.
+/// The counts of a run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Total {
     /// How often each oracle was.
@@ -79,11 +79,11 @@ pub struct Rounds {
 }
 
 impl Rounds {
-    /// With the profiles of these files, on both architectures, with 32-bit programs
-    /// and without, without capabilities and with all.
+    /// Prepares the profiles of these files, for both architectures, with and
+    /// without 32-bit programs, with no and with all capabilities.
     ///
     /// # Errors
-    /// A file is no profile, or an oracle cannot be built for it.
+    /// A file is not a profile, or an oracle cannot be built for it.
     pub fn new(files: &[PathBuf], libseccomp: Option<Libseccomp>) -> Result<Self, String> {
         let mut known = Vec::new();
         for file in files {
@@ -111,9 +111,9 @@ impl Rounds {
         Ok(Self { known, libseccomp })
     }
 
-    /// Asks about each known profile at its boundaries, and then in rounds from
-    /// `seed` on, one at least, until `tuples` are asked about. `watch` is told
-    /// how many were, some ten times a second.
+    /// Tests each known profile at its boundaries, and then in rounds from
+    /// `seed` on, at least one, until `tuples` are tested. Calls `watch` with
+    /// the count about ten times a second.
     ///
     /// # Errors
     /// The first mismatch.
@@ -245,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn a_seed_decides_what_is_asked() {
+    fn a_seed_decides_the_tuples() {
         let rounds = rounds();
         let ask = |tuples, seed| rounds.ask(tuples, seed, |_| ()).unwrap();
         let one = ask(1, 7);
@@ -258,7 +258,7 @@ mod tests {
             "{asked}"
         );
         assert!(one.count.stacked > boundaries.count.stacked);
-        // Whichever worker asks which: a run is the sum of its rounds.
+        // The result does not depend on the assignment of rounds to workers.
         let six = ask(least + 6 * ROUND, 7);
         let sum = (7..13).map(|seed| rounds.round(seed).unwrap());
         assert_eq!(six, sum.fold(boundaries, Total::and));
@@ -266,10 +266,10 @@ mod tests {
         assert!(six.profiles > boundaries.profiles);
     }
 
-    /// A program whose last return says ALLOW instead is found, in the same
+    /// A program whose last return is changed to ALLOW is found, in the same
     /// round each time.
     #[test]
-    fn a_mismatch_is_found_again_by_its_seed() {
+    fn a_seed_reproduces_a_mismatch() {
         let mut rounds = rounds();
         let arch = Arch::X86_64;
         let file = profiles::shipped().remove(0);

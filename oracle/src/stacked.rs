@@ -1,8 +1,8 @@
-//! A profile as seccompiler builds it: one filter for each action, stacked.
+//! A profile as seccompiler builds it: one filter per action, stacked.
 //!
-//! The kernel takes the strictest of their answers, so that they mean what the
-//! one program means. One thing differs: between two errnos for one call the
-//! filter loaded last decides, and not the text's order.
+//! The kernel uses the strictest of their answers, so together they are
+//! equivalent to the single program, except for one case: between two errnos for
+//! one call the filter loaded last decides, not the order of the text.
 
 use std::collections::BTreeMap;
 
@@ -64,7 +64,7 @@ impl Stacked {
         Ok(Self(programs))
     }
 
-    /// What they answer together: SECCOMP_RET_*.
+    /// Their combined answer: SECCOMP_RET_*.
     #[must_use]
     pub fn answer(&self, call: &Call) -> Option<u32> {
         let programs: Vec<&Program> = self.0.iter().collect();

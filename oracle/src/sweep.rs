@@ -1,4 +1,4 @@
-//! Asks all oracles that need no process about calls, and counts.
+//! Compares all oracles that need no process on calls, and counts.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -14,7 +14,7 @@ use crate::libseccomp::{self, Libseccomp, Search};
 use crate::random::Random;
 use crate::stacked::Stacked;
 
-/// How often each oracle was asked.
+/// The number of comparisons per oracle.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Count {
     /// Tuples of architecture, number and arguments: the evaluator and the
@@ -22,9 +22,9 @@ pub struct Count {
     pub tuples: u64,
     /// How many of them are calls of 32-bit programs.
     pub of_32_bit: u64,
-    /// seccompiler's filters were asked.
+    /// Comparisons with seccompiler's filters.
     pub stacked: u64,
-    /// libseccomp's filter was asked.
+    /// Comparisons with libseccomp's filter.
     pub libseccomp: u64,
 }
 
@@ -44,7 +44,7 @@ impl Count {
 /// Two oracles that do not agree.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mismatch {
-    /// Who differs from the evaluator.
+    /// The oracle that differs from the evaluator.
     pub oracle: &'static str,
     /// The call.
     pub call: Call,
@@ -64,21 +64,21 @@ impl fmt::Display for Mismatch {
         } = self.call;
         write!(
             f,
-            "call {number} of {arch:#x} with {arguments:x?}: {:#x} is meant, {} answers {:x?}",
+            "call {number} of {arch:#x} with {arguments:x?}: expected {:#x}, {} answers {:x?}",
             self.meant, self.oracle, self.answered
         )
     }
 }
 
-/// A profile and everything that answers for it.
+/// A profile and all oracles for it.
 #[derive(Debug)]
 pub struct Subject {
     arch: Arch,
     program: Program,
     stacked: Option<Stacked>,
     libseccomp: Option<libseccomp::Filter>,
-    /// The rules of each call by themselves: what else there is of a profile
-    /// has no say about it.
+    /// The rules of each call alone: other rules of the profile do not affect
+    /// it.
     calls: HashMap<u32, Profile>,
     /// Arguments worth asking with.
     pools: Vec<(u32, Vec<[u64; 6]>)>,
@@ -147,7 +147,7 @@ impl Subject {
         Ok(Self {
             arch,
             program,
-            // seccompiler takes no filter with rules for nothing.
+            // seccompiler rejects a filter without rules.
             stacked: Stacked::build(profile, arch).ok(),
             libseccomp: libseccomp
                 .map(|builder| builder.build(profile, arch, Search::Chain))
@@ -170,10 +170,10 @@ impl Subject {
         })
     }
 
-    /// Asks about one call.
+    /// Compares one call.
     ///
     /// # Errors
-    /// Two oracles do not agree.
+    /// Two oracles disagree.
     pub fn ask(&self, number: u32, arguments: [u64; 6], count: &mut Count) -> Result<(), Mismatch> {
         let call = Call {
             number,
@@ -202,7 +202,7 @@ impl Subject {
             count.stacked += 1;
             let answered = stacked.answer(&call);
             let equal = if self.ambiguous.contains(&number) {
-                // An errno, whichever.
+                // Any errno.
                 answered.map(|value| value >> 16) == Some(meant >> 16)
             } else {
                 answered == Some(meant)
@@ -224,10 +224,10 @@ impl Subject {
         Ok(())
     }
 
-    /// Asks about every number with every set of arguments at a boundary.
+    /// Compares every number with every combination of boundary arguments.
     ///
     /// # Errors
-    /// Two oracles do not agree.
+    /// Two oracles disagree.
     pub fn ask_boundaries(&self) -> Result<Count, Mismatch> {
         let mut count = Count::default();
         let plain = [[0; 6], [u64::MAX; 6], [1, 2, 3, 4, 5, 6]];
@@ -241,11 +241,11 @@ impl Subject {
         Ok(count)
     }
 
-    /// Asks about `tuples` calls by chance: most of calls with rules, with
-    /// arguments of which some are at a boundary.
+    /// Compares `tuples` random calls: mostly calls with rules, with some
+    /// arguments at a boundary.
     ///
     /// # Errors
-    /// Two oracles do not agree.
+    /// Two oracles disagree.
     pub fn ask_randomly(&self, tuples: u64, random: &mut Random) -> Result<Count, Mismatch> {
         let mut count = Count::default();
         let conditional: Vec<&(u32, Vec<[u64; 6]>)> = self

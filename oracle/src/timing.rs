@@ -1,4 +1,4 @@
-//! How long others take: libseccomp to build a filter, the kernel to load one.
+//! Measures libseccomp building a filter, and the kernel loading one.
 
 use std::io::{self, BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, ChildStdout};
@@ -8,12 +8,12 @@ use nsexec_policy_engine::seccomp::program::Program;
 
 use crate::tool::{Tool, written};
 
-/// A process that builds a filter when it is told to, and says how long it took
-/// from `seccomp_init` to the last byte of `seccomp_export_bpf`.
+/// A process that builds a filter on request, and reports the time from
+/// `seccomp_init` to the last byte of `seccomp_export_bpf`.
 #[derive(Debug)]
 pub struct Timer {
     child: Child,
-    /// `None` once it has been told to end.
+    /// `None` after the request to end.
     input: Option<ChildStdin>,
     output: BufReader<ChildStdout>,
 }
@@ -25,7 +25,7 @@ impl Timer {
         let (Some(mut input), Some(output)) = (input, output) else {
             return Err(io::Error::other("no pipes"));
         };
-        // It answers nothing before it is asked for a time.
+        // It answers only to a request for a time.
         input.write_all(rules.as_bytes())?;
         Ok(Self {
             child,
@@ -37,7 +37,7 @@ impl Timer {
     /// Builds the filter once.
     ///
     /// # Errors
-    /// libseccomp's, as the process tells them on its standard error.
+    /// An error of libseccomp, from the standard error of the process.
     pub fn once(&mut self) -> io::Result<Duration> {
         if let Some(input) = &mut self.input {
             input.write_all(b"time\n")?;
@@ -51,7 +51,7 @@ impl Timer {
 
 impl Drop for Timer {
     fn drop(&mut self) {
-        // It ends with its input; how it ends is nobody's concern any more.
+        // It ends with its input; its exit status no longer matters.
         self.input = None;
         let _ = self.child.wait();
     }
@@ -60,18 +60,18 @@ impl Drop for Timer {
 /// How long the kernel took to load the same filters, load by load.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Loaded {
-    /// Right after another process loaded the same.
+    /// Right after another process loaded the same filter.
     pub warm: Vec<Duration>,
     /// After as much other memory was read as pushes them out of a core's own
     /// caches.
     pub cold: Vec<Duration>,
 }
 
-/// Loads each contender's filters in processes of their own, `rounds` times
-/// warm and cold, interleaved.
+/// Loads each contender's filters in separate processes, `rounds` times warm and
+/// cold, interleaved.
 ///
 /// # Errors
-/// There is no gcc, or a filter is not taken.
+/// There is no gcc, or the kernel rejects a filter.
 pub fn loads(contenders: &[&[Program]], rounds: u32) -> io::Result<Vec<Loaded>> {
     let count = |count: usize| u32::try_from(count).map_err(io::Error::other);
     let mut input = rounds.to_ne_bytes().to_vec();
@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_not_loaded_is_an_error() {
+    fn a_filter_that_is_not_loaded_is_an_error() {
         // seccomp(2) itself is refused after the first.
         let refuses = [answering(0x0005_0001), answering(0x7fff_0000)];
         let error = loads(&[&refuses], 1).unwrap_err().to_string();

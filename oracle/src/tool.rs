@@ -16,10 +16,11 @@ impl Tool {
     /// Compiles `c/NAME.c` with `libraries`.
     ///
     /// # Errors
-    /// There is no gcc, or it says what is wrong.
+    /// There is no gcc, or its error message.
     pub fn build(name: &str, libraries: &[&str]) -> io::Result<Self> {
         let source = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("c/{name}.c"));
-        // Tests of one process build side by side, and each removes what it built.
+        // Tests in one process compile in parallel, and each removes its own
+        // file.
         static BUILT: AtomicU32 = AtomicU32::new(0);
         let own = format!(
             "nsexec-oracle-{}-{}-{name}",
@@ -53,13 +54,14 @@ impl Tool {
             .spawn()
     }
 
-    /// What it prints when it is given `input`.
+    /// Runs it with `input` and returns its output.
     ///
     /// # Errors
-    /// It fails, with its words.
+    /// It fails: its message.
     pub fn run(&self, input: &[u8]) -> io::Result<Vec<u8>> {
-        // By a file: a pipe would take a thread, so that neither waits for the other.
-        // Each its own, as several threads may ask.
+        // Input comes from a file: a pipe would need a thread to avoid a
+        // deadlock. Each run has its own file, because several threads may run
+        // the tool.
         static RUNS: AtomicU32 = AtomicU32::new(0);
         let run = RUNS.fetch_add(1, Ordering::Relaxed);
         let file = self.0.with_extension(format!("{run}.input"));

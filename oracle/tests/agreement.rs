@@ -1,4 +1,4 @@
-//! All oracles agree, and a program that is wrong in one comparison is found.
+//! All oracles agree, and a program with one wrong comparison is found.
 #![allow(clippy::unwrap_used, reason = "in a test, a panic is how it fails")]
 
 #[path = "../../tests/support/left_out.rs"]
@@ -18,12 +18,12 @@ use oracle::random::Random;
 use oracle::stacked::Stacked;
 use oracle::sweep::{Count, Subject};
 
-/// A tenth of a per cent of what `cargo xtask oracle` asks.
+/// A tenth of a per cent of the tuples of `cargo xtask oracle`.
 const TUPLES: u64 = 100_000;
 const SEED: u64 = 20_150_408;
 
-/// libseccomp's builder, unless its header is not there: then `test` is counted
-/// as left out, in the file that the runner of all tests reads.
+/// libseccomp's builder. If its header is missing, `test` is counted as skipped,
+/// in the file that the test runner reads.
 fn libseccomp(test: &str) -> Option<Libseccomp> {
     is_there(HEADER, test).then(|| Libseccomp::new().unwrap())
 }
@@ -73,9 +73,9 @@ fn shipped_with_32_bit(arch: Arch) -> Vec<(Profile, Profile)> {
     files.iter().flat_map(read).collect()
 }
 
-/// The second part of a program, for 32-bit programs, and the first beside it.
+/// The part of a program for 32-bit programs, together with the native part.
 #[test]
-fn what_32_bit_programs_are_answered_is_answered_alike() {
+fn all_oracles_agree_on_32_bit_programs() {
     let name = "what_32_bit_programs_are_answered_is_answered_alike";
     let Some(libseccomp) = libseccomp(name) else {
         return;
@@ -112,7 +112,7 @@ fn what_32_bit_programs_are_answered_is_answered_alike() {
     }
 }
 
-/// Nobody's header is asked: libseccomp's tables are its own.
+/// The kernel headers are not involved: libseccomp has its own tables.
 #[test]
 fn the_tables_are_those_of_libseccomp() {
     let Some(libseccomp) = libseccomp("the_tables_are_those_of_libseccomp") else {
@@ -266,7 +266,7 @@ fn the_kernel_answers_as_the_profiles_mean() {
             asked += 1;
         }
     }
-    println!("{asked} calls were put to the kernel");
+    println!("{asked} calls were tested in the kernel");
     assert!(asked > 20_000, "{asked}");
 }
 
@@ -280,7 +280,7 @@ fn the_kernel_answers_32_bit_calls_as_the_profiles_mean() {
     let kernel = Kernel::new().unwrap();
     let all = Program::try_from(vec![(6, 0, 0, 0x7fff_0000)]).unwrap();
     if kernel.answers_i386(&all, &[(20, [0; 6])]).is_err() {
-        left_out::leave_out(name, "this kernel takes no 32-bit calls");
+        left_out::leave_out(name, "this kernel accepts no 32-bit calls");
         return;
     }
     let mut random = Random::new(SEED);
@@ -315,7 +315,7 @@ fn the_kernel_answers_32_bit_calls_as_the_profiles_mean() {
             asked += 1;
         }
     }
-    println!("{asked} 32-bit calls were put to the kernel");
+    println!("{asked} 32-bit calls were tested in the kernel");
     assert!(asked > 20_000, "{asked}");
 }
 

@@ -55,8 +55,8 @@ fn program(instructions: &[Instruction]) -> Result<Program> {
 mod tests {
     use super::*;
     use crate::seccomp::compile::return_value;
+    use crate::seccomp::evaluate::UNKNOWN_CALL;
     use crate::seccomp::interpret::{Call, run};
-    use crate::seccomp::meaning::UNKNOWN_CALL;
     use crate::seccomp::profile::Action;
 
     #[test]

@@ -1,4 +1,4 @@
-//! The policies that ship: compiled by build.rs, decoded when asked for.
+//! The shipped policies: build.rs compiles them, and they are decoded on use.
 
 use nsexec_kernel_text::capability::CapabilitySet;
 use nsexec_policy_engine::policy::encode::{DecodeFault, decode};
@@ -9,7 +9,7 @@ use nsexec_policy_engine::seccomp::table::Arch;
 
 // ENCODED: [(name, bytes); N], from policies/*.toml for this architecture.
 // TEXTS: [(path below policies/, text); M], of all files there.
-// OLDEST_KERNEL: what decided `minKernel`.
+// OLDEST_KERNEL: the kernel version used to decide `minKernel`.
 include!(concat!(env!("OUT_DIR"), "/builtin.rs"));
 
 /// The names that [`builtin`] knows.
@@ -33,7 +33,7 @@ pub fn builtin(name: &str) -> Option<Result<ResolvedPolicy, DecodeFault>> {
     found.map(|(_, bytes)| decode(bytes))
 }
 
-/// What a policy that ships is made of; `None` when none has this name.
+/// The text files of a shipped policy; `None` if there is no such policy.
 #[must_use]
 pub fn builtin_text(name: &str) -> Option<PolicyText> {
     let manifest = format!("{name}.toml");
@@ -48,7 +48,8 @@ pub fn builtin_text(name: &str) -> Option<PolicyText> {
     })
 }
 
-/// What the conditions of the policies that ship were decided by, at build time.
+/// The machine that the conditions of the shipped policies were decided for at
+/// build time.
 #[must_use]
 pub fn builtin_context(arch: Arch) -> Context {
     Context {
@@ -119,8 +120,8 @@ mod tests {
         assert!(matches!(process.environment, Environment::Login { .. }));
     }
 
-    /// The device cgroup of the target is what keeps a runtime's programs from the
-    /// host's devices, and no policy can promise that.
+    /// Only the device cgroup of the target keeps a runtime's programs from the
+    /// host's devices: no policy can guarantee that.
     #[test]
     fn no_policy_names_a_capability_to_make_device_nodes() {
         let mknod = Capability::from_name("CAP_MKNOD").expect("a name");

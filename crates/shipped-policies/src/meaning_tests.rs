@@ -1,5 +1,5 @@
-//! The policies that ship, for both architectures: what they answer, and that
-//! their programs answer it. For tests.
+//! Tests of the shipped policies for both architectures: the answers of each
+//! policy, and that the compiled programs give the same answers.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -65,7 +65,7 @@ fn compiled(name: &str, context: Context) -> ResolvedPolicy {
     compile(name, &manifest_text(name), &mut Directory, context).expect("a shipped policy")
 }
 
-/// The meaning of a layer's filter; `None` where it is left out.
+/// The model of a layer's filter; `None` if the layer is left out.
 fn profile(source: &Source, context: Context) -> Option<Profile> {
     let Origin::File(name) = &source.origin else {
         return None;
@@ -111,7 +111,7 @@ fn program(layer: &Layer<Program>) -> Option<&Program> {
 }
 
 #[test]
-fn constants_are_what_the_files_say() {
+fn constants_match_the_files() {
     let arch = Arch::native().expect("tests run on a supported architecture");
     for name in BUILTIN_NAMES {
         let constant = builtin(name).expect("ships").expect("decodes");
@@ -222,7 +222,7 @@ fn policies_survive_the_pipe() {
 }
 
 #[test]
-fn the_ceiling_denies_what_nothing_under_it_needs() {
+fn the_ceiling_denies_calls_no_policy_needs() {
     for arch in Arch::ALL {
         let ceiling = shipped_profile("ceiling.json", arch);
         let mut denied = 0;
@@ -257,7 +257,7 @@ fn the_ceiling_denies_what_nothing_under_it_needs() {
 }
 
 #[test]
-fn the_ceiling_denies_each_new_namespace_whatever_else_is_set() {
+fn the_ceiling_denies_each_new_namespace_with_any_other_flags() {
     for arch in Arch::ALL {
         let ceiling = shipped_profile("ceiling.json", arch);
         for flag in NEW_NAMESPACE {
@@ -364,7 +364,7 @@ fn default_answers_as_docker_does() {
 }
 
 #[test]
-fn more_capabilities_open_what_docker_opens_with_them() {
+fn capabilities_allow_the_same_calls_as_in_docker() {
     let arch = Arch::X86_64;
     let text = fs::read(directory().join("seccomp/docker-default.json")).expect("ships");
     let with = |capability| {
@@ -389,12 +389,12 @@ fn more_capabilities_open_what_docker_opens_with_them() {
 }
 
 #[test]
-fn strict_reaches_nobody_and_allows_no_more_than_default() {
+fn strict_reaches_no_process_and_allows_no_more_than_default() {
     for arch in Arch::ALL {
         let strict = shipped_profile("strict.json", arch);
         let default = default_profile(arch);
         let of = |name, arguments: &[u64]| answer(&strict, arch, name, arguments);
-        // A pair whose ends cannot be connected to another: stream, seqpacket.
+        // A connected pair that cannot be reconnected: stream, seqpacket.
         for kind in 0..16 {
             for flags in [0, 0x800, 0x80000, 0x80800] {
                 let expected = if kind == 1 || kind == 5 { ALLOW } else { EPERM };

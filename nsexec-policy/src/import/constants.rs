@@ -1,9 +1,9 @@
-//! Constants of Linux that policies name.
+//! Linux constants that policies name.
 //!
-//! A policy is imported once and used on every architecture that nsexec runs
-//! on, so the table holds what x86-64 and 64-bit Arm agree about. O_DIRECTORY,
-//! O_NOFOLLOW, O_DIRECT, O_LARGEFILE, O_TMPFILE and MAP_32BIT are not there:
-//! their values differ, and a policy has to give the number that it means.
+//! A policy is imported once and used on every architecture that nsexec
+//! supports, so the table contains only values common to x86-64 and 64-bit Arm.
+//! O_DIRECTORY, O_NOFOLLOW, O_DIRECT, O_LARGEFILE, O_TMPFILE and MAP_32BIT
+//! differ: a policy must give their numbers.
 
 /// The value of the constant of this name.
 pub(super) fn constant(name: &str) -> Option<u64> {

@@ -1,9 +1,9 @@
-//! Filters of Firecracker's virtual machines: the JSON that its
-//! seccompiler-bin and the crate seccompiler read, a map of threads.
+//! Filters of Firecracker's virtual machines: the JSON format of its
+//! seccompiler-bin and of the crate seccompiler, a map of threads.
 //!
-//! A filter has one action for what its rules match, so its rules either all
-//! allow or all deny against its default; which of the two decides to what
-//! side a rule errs that has no equal.
+//! A filter has one action for all its rules, so its rules either all allow or
+//! all deny compared with its default. This decides the safe direction for a
+//! rule without an equivalent: it must never allow more.
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
@@ -17,9 +17,9 @@ use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, Visitor};
 
 use super::logic::{self, Alternatives, Logic, Operand, Relation, TooMany, compare};
-use super::{Entry, Fault, Imported, MAX_ENTRIES, Note, Reason, line_of, text_of};
+use super::{Entry, Fault, ImportErrorKind, Imported, MAX_ENTRIES, Note, line_of, text_of};
 
-/// What seccompiler refuses as well (`IdenticalActions`).
+/// The message of seccompiler's own error (`IdenticalActions`).
 const SAME: &str = "mismatch_action and match_action are the same, so that no rule decides \
      anything; give another one";
 
@@ -35,13 +35,13 @@ pub fn read(text: &[u8], thread: Option<&str>) -> Result<Imported, Fault> {
         let (span, words) = complaint(text.as_bytes(), &error);
         Fault {
             span,
-            reason: Reason::Json(words),
+            reason: ImportErrorKind::Json(words),
         }
     })?;
     let mut names = BTreeSet::new();
     for (name, _) in &threads.0 {
         if !names.insert(&*name.0) {
-            return Err(name.fault(text, Reason::Repeated(name.0.to_string())));
+            return Err(name.fault(text, ImportErrorKind::Repeated(name.0.to_string())));
         }
     }
     let whole = |reason| Fault {
@@ -49,19 +49,19 @@ pub fn read(text: &[u8], thread: Option<&str>) -> Result<Imported, Fault> {
         reason,
     };
     let found = match (thread, threads.0.as_slice()) {
-        (_, []) => return Err(whole(Reason::Empty("the map of threads"))),
+        (_, []) => return Err(whole(ImportErrorKind::Empty("the map of threads"))),
         (Some(wanted), all) => all.iter().find(|(name, _)| name.0 == wanted),
         (None, [one]) => Some(one),
         (None, [_, (second, _), ..]) => {
             let what = "name one of the threads with --thread";
-            return Err(second.fault(text, Reason::Unsupported(what)));
+            return Err(second.fault(text, ImportErrorKind::Unsupported(what)));
         }
     };
     match found {
-        Some((name, filter)) => filter.meaning(name, text),
+        Some((name, filter)) => filter.resolve(name, text),
         None => {
             let wanted = thread.unwrap_or_default().to_owned();
-            Err(whole(Reason::Undefined(wanted)))
+            Err(whole(ImportErrorKind::Undefined(wanted)))
         }
     }
 }
@@ -97,16 +97,16 @@ impl<'de: 'a, 'a> Deserialize<'de> for Threads<'a> {
 #[serde(deny_unknown_fields, expecting = "a filter")]
 struct Filter<'a> {
     #[serde(alias = "default_action")]
-    mismatch_action: Written,
+    mismatch_action: RawAction,
     #[serde(alias = "filter_action")]
-    match_action: Written,
+    match_action: RawAction,
     #[serde(borrow, rename = "filter")]
     rules: Vec<Rule<'a>>,
 }
 
 #[derive(Clone, Copy, Deserialize)]
 #[serde(rename_all = "snake_case", expecting = "an action")]
-enum Written {
+enum RawAction {
     Allow,
     Errno(u32),
     KillThread,
@@ -158,19 +158,19 @@ enum Op {
     MaskedEq(u64),
 }
 
-/// A string, borrowed from the text where it has no escape: its address then
-/// tells its place.
+/// A string, borrowed from the text if it has no escape: its address then gives
+/// its position.
 #[derive(Deserialize)]
 #[serde(expecting = "a string")]
 struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
 
 impl Text<'_> {
-    fn fault(&self, text: &str, reason: Reason) -> Fault {
+    fn fault(&self, text: &str, reason: ImportErrorKind) -> Fault {
         let span = self.span(text);
         Fault { span, reason }
     }
 
-    /// The whole text, when the string was unescaped and lies elsewhere.
+    /// The whole text, if the string had escapes and is not borrowed.
     fn span(&self, text: &str) -> Range<usize> {
         let start = self.0.as_ptr().addr().checked_sub(text.as_ptr().addr());
         match start {
@@ -180,8 +180,8 @@ impl Text<'_> {
     }
 }
 
-impl Written {
-    fn meaning(self) -> Result<Action, Reason> {
+impl RawAction {
+    fn resolve(self) -> Result<Action, ImportErrorKind> {
         Ok(match self {
             Self::Allow => Action::Allow,
             Self::Log => Action::Log,
@@ -190,23 +190,25 @@ impl Written {
             Self::KillProcess => Action::KillProcess,
             Self::Errno(errno) => match u16::try_from(errno) {
                 Ok(errno @ 0..=4095) => Action::Errno(errno),
-                _ => return Err(Reason::Expected("an errno of 0 to 4095")),
+                _ => return Err(ImportErrorKind::Expected("an errno of 0 to 4095")),
             },
-            Self::Trace(_) => return Err(Reason::Unsupported("trace: nsexec has no tracer")),
+            Self::Trace(_) => {
+                return Err(ImportErrorKind::Unsupported("trace: nsexec has no tracer"));
+            }
         })
     }
 }
 
 impl Filter<'_> {
-    fn meaning(&self, thread: &Text<'_>, text: &str) -> Result<Imported, Fault> {
-        let action = |written: Written| written.meaning().map_err(|why| thread.fault(text, why));
+    fn resolve(&self, thread: &Text<'_>, text: &str) -> Result<Imported, Fault> {
+        let action = |written: RawAction| written.resolve().map_err(|why| thread.fault(text, why));
         let default = action(self.mismatch_action)?;
         let action = action(self.match_action)?;
         if self.rules.is_empty() {
-            return Err(thread.fault(text, Reason::Empty("filter")));
+            return Err(thread.fault(text, ImportErrorKind::Empty("filter")));
         }
         if action == default {
-            return Err(thread.fault(text, Reason::Unsupported(SAME)));
+            return Err(thread.fault(text, ImportErrorKind::Unsupported(SAME)));
         }
         let narrowed = action.strictness() < default.strictness();
         let conditional = self.rules.iter().filter(|rule| rule.args.is_some());
@@ -240,16 +242,18 @@ impl Filter<'_> {
                     all
                 }
                 Err(TooMany) if narrowed => {
-                    note("the args take too many entries; the default answers instead");
+                    note("the args need too many entries; the default answers instead");
                     Vec::new()
                 }
                 Err(TooMany) => {
-                    note("the args take too many entries; it holds with any instead");
+                    note(
+                        "the args need too many entries; the rule applies to all arguments instead",
+                    );
                     vec![Vec::new()]
                 }
             };
             if imported.entries.len() + all.len() > MAX_ENTRIES {
-                return Err(name.fault(text, Reason::TooManyEntries));
+                return Err(name.fault(text, ImportErrorKind::TooManyEntries));
             }
             for conditions in all {
                 imported.entries.push(Entry {
@@ -269,14 +273,14 @@ impl Rule<'_> {
     fn args(&self, text: &str) -> Result<Vec<Alternatives>, Fault> {
         let name = &self.syscall;
         if !is_known_somewhere(&name.0) {
-            return Err(name.fault(text, Reason::UnknownCall(name.0.to_string())));
+            return Err(name.fault(text, ImportErrorKind::UnknownCall(name.0.to_string())));
         }
         let args = self.args.as_deref();
         if args.is_some_and(<[Arg]>::is_empty) {
-            return Err(name.fault(text, Reason::Empty("args")));
+            return Err(name.fault(text, ImportErrorKind::Empty("args")));
         }
         let args = args.unwrap_or_default().iter();
-        args.map(|arg| arg.meaning().map_err(|why| name.fault(text, why)))
+        args.map(|arg| arg.resolve().map_err(|why| name.fault(text, why)))
             .collect()
     }
 }
@@ -284,15 +288,17 @@ impl Rule<'_> {
 impl Arg {
     /// When it holds. A dword is compared by the lower 32 bits alone, as there:
     /// programs leave anything above an int.
-    fn meaning(&self) -> Result<Alternatives, Reason> {
+    fn resolve(&self) -> Result<Alternatives, ImportErrorKind> {
         let argument = match u8::try_from(self.index) {
             Ok(index @ 0..=5) => index,
-            _ => return Err(Reason::Argument(self.index.to_string())),
+            _ => return Err(ImportErrorKind::Argument(self.index.to_string())),
         };
         let width = match self.width {
             Width::Qword => u64::MAX,
             Width::Dword if u32::try_from(self.val).is_err() => {
-                return Err(Reason::Expected("a val that fits the 32 bits of a dword"));
+                return Err(ImportErrorKind::Expected(
+                    "a val that fits the 32 bits of a dword",
+                ));
             }
             Width::Dword => u64::from(u32::MAX),
         };

@@ -1,9 +1,9 @@
 //! Policies in kafel, the language of nsjail.
 //!
-//! The first rule that matches decides there, and here the strictest: from a
-//! rule that is stricter than one before it, the conditions of that one are
-//! taken away. An argument that kafel knows to have four bytes is compared by
-//! its lower half, which the native form writes as a mask.
+//! In kafel the first matching rule decides; in nsexec the strictest. So the
+//! importer subtracts the conditions of earlier rules from a stricter later
+//! rule. kafel compares only the lower half of arguments it knows as 32 bits;
+//! the native form expresses this with a mask.
 
 mod arguments;
 mod expression;
@@ -15,10 +15,10 @@ use std::collections::{BTreeMap, HashSet};
 use nsexec_policy_engine::seccomp::profile::Action;
 
 use super::logic::{Alternatives, Logic, TooMany, always};
-use super::{Entry, Fault, Imported, MAX_ENTRIES, Note, Reason, text_of};
-use parser::{Program, Rule, Written};
+use super::{Entry, Fault, ImportErrorKind, Imported, MAX_ENTRIES, Note, text_of};
+use parser::{Program, RawAction, Rule};
 
-/// EPERM: what answers in the place of a process that is not there.
+/// EPERM: the answer instead of an action that needs another process.
 const EPERM: Action = Action::Errno(1);
 
 /// The policy of a kafel file.
@@ -39,7 +39,7 @@ pub fn read(text: &[u8]) -> Result<Imported, Fault> {
     let outcomes = outcomes(&program, default, &mut logic)?;
     let entries = entries(&program, default, outcomes, &lines, &mut logic)?;
     if entries.is_empty() {
-        let reason = Reason::Empty("the policy");
+        let reason = ImportErrorKind::Empty("the policy");
         let span = 0..text.len();
         return Err(Fault { span, reason });
     }
@@ -53,17 +53,17 @@ pub fn read(text: &[u8]) -> Result<Imported, Fault> {
 fn too_many(rule: &Rule<'_>) -> Fault {
     Fault {
         span: rule.span.clone(),
-        reason: Reason::TooManyEntries,
+        reason: ImportErrorKind::TooManyEntries,
     }
 }
 
-/// What does the same here; what needs another process is denied.
-fn native(written: Written, default: Action) -> Action {
+/// The equivalent action; an action that needs another process becomes a denial.
+fn native(written: RawAction, default: Action) -> Action {
     match written {
-        Written::Native(action) => action,
-        Written::Trap(_) => Action::Trap,
-        Written::Supervised(_) if matches!(default, Action::Allow | Action::Log) => EPERM,
-        Written::Supervised(_) => default,
+        RawAction::Native(action) => action,
+        RawAction::Trap(_) => Action::Trap,
+        RawAction::Supervised(_) if matches!(default, Action::Allow | Action::Log) => EPERM,
+        RawAction::Supervised(_) => default,
     }
 }
 
@@ -76,7 +76,7 @@ fn outcomes(
     let mut by_call: BTreeMap<&str, Vec<(usize, &Rule<'_>)>> = BTreeMap::new();
     let mut decided = HashSet::new();
     for (place, index) in program.order.iter().enumerate() {
-        // Behind a rule without conditions, no other of the call is asked.
+        // After a rule without conditions, no further rule of the call applies.
         if let Some(rule) = program.rules.get(*index)
             && !decided.contains(rule.call)
         {
@@ -88,7 +88,7 @@ fn outcomes(
     }
     let mut outcomes = vec![Vec::new(); program.order.len()];
     for mut rules in by_call.into_values() {
-        // What the default says in any case needs no entry at the end.
+        // Final rules equal to the default need no entry.
         while rules.len() > 1
             && let Some((_, last)) = rules.last()
             && native(last.action, default) == default
@@ -179,10 +179,10 @@ fn entries(
     Ok(entries)
 }
 
-/// What of the used rules and the default is not the same here.
+/// Notes about used rules and a default without an exact equivalent.
 fn notes(program: &Program<'_>, lines: &Lines) -> Vec<Note> {
     let used = program.order.iter().filter_map(|at| program.rules.get(*at));
-    let mut written: Vec<(usize, Written)> = used.map(|rule| (rule.block, rule.action)).collect();
+    let mut written: Vec<(usize, RawAction)> = used.map(|rule| (rule.block, rule.action)).collect();
     written.extend(program.default.map(|(action, at)| (at, action)));
     written.sort_unstable_by_key(|(at, _)| *at);
     written.dedup_by_key(|(at, _)| *at);
@@ -190,14 +190,14 @@ fn notes(program: &Program<'_>, lines: &Lines) -> Vec<Note> {
     let mut trapped = false;
     for (at, action) in written {
         let text = match action {
-            Written::Native(_) => continue,
-            Written::Trap(0) => continue,
-            Written::Trap(_) if trapped => continue,
-            Written::Trap(number) => {
+            RawAction::Native(_) => continue,
+            RawAction::Trap(0) => continue,
+            RawAction::Trap(_) if trapped => continue,
+            RawAction::Trap(number) => {
                 trapped = true;
-                format!("TRAP({number}): the signal comes without its number")
+                format!("TRAP({number}): the signal has no number")
             }
-            Written::Supervised(name) => {
+            RawAction::Supervised(name) => {
                 format!("{name} needs a process that answers; the calls are denied instead")
             }
         };
@@ -207,7 +207,7 @@ fn notes(program: &Program<'_>, lines: &Lines) -> Vec<Note> {
     notes
 }
 
-/// Where the lines end: counting anew for each rule of a long text takes long.
+/// The offsets of line ends: counting from the start for each rule is quadratic.
 struct Lines(Vec<usize>);
 
 impl Lines {

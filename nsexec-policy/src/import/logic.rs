@@ -1,9 +1,9 @@
-//! Conditions as alternatives of conjunctions, exactly.
+//! Conditions as exact alternatives of conjunctions.
 //!
-//! OCI's readers take an argument that an entry names twice as alternatives.
-//! Conditions on one argument are therefore one set of values here, and what
-//! one comparison cannot say of it (`5 <= a`, `a <= 9`, `a & 1 == 1`) becomes
-//! several entries: masks that each look at the leading bits of a range.
+//! OCI's readers interpret two conditions on the same argument of an entry as
+//! alternatives. So the conditions on one argument form one set of values here.
+//! A set that no single comparison expresses (`5 <= a`, `a <= 9`, `a & 1 == 1`)
+//! becomes several entries: masks that each compare the leading bits of a range.
 
 mod set;
 
@@ -15,8 +15,8 @@ use super::MAX_ENTRIES;
 use set::Set;
 pub(super) use set::{Operand, Relation};
 
-/// How many alternatives a condition has in a language whose importer can do
-/// without it: past that, a filter of 4096 instructions does not hold it.
+/// The maximum number of alternatives of a condition that an importer may drop:
+/// with more, a filter of 4096 instructions is too small.
 pub(super) const MOST: usize = 64;
 
 /// Arguments that are all among their values, in their order, without those
@@ -27,12 +27,11 @@ pub(super) struct Conjunction(Vec<(u8, Set)>);
 /// One of these holds; empty: never.
 pub(super) type Alternatives = Vec<Conjunction>;
 
-/// More alternatives than there may be, or more work than a policy takes that a
-/// person wrote.
+/// More alternatives, or more work, than a policy written by hand needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct TooMany;
 
-/// What holds with any arguments.
+/// The condition that always holds.
 pub(super) fn always() -> Alternatives {
     vec![Conjunction::default()]
 }

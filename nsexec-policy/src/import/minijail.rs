@@ -1,10 +1,11 @@
-//! Policies of ChromeOS's minijail, as minijail0(5) has them and `minijail0 -S`
-//! reads them.
+//! Policies of ChromeOS's minijail in the language of minijail0(5) and
+//! `minijail0 -S`.
 //!
-//! The compiler that comes with minijail, compile_seccomp_policy.py, reads a
-//! language that looks the same: there `; return E` answers what satisfies the
-//! condition, here what does not. Its other forms, lists in braces and
-//! `; ACTION`, are refused rather than read the wrong way round.
+//! minijail's compiler, compile_seccomp_policy.py, reads a language that looks
+//! the same but differs: there `; return E` is the answer to calls that satisfy
+//! the condition, here to those that do not. The compiler's other forms, lists
+//! in braces and `; ACTION`, are errors, so that no policy is read with the
+//! opposite meaning.
 
 mod lex;
 
@@ -13,17 +14,17 @@ use nsexec_policy_engine::seccomp::table::is_known_somewhere;
 
 use self::lex::{Lexer, Token};
 use super::logic::{self, Alternatives, Logic, Operand, Relation, TooMany, compare};
-use super::{Entry, Fault, Imported, MAX_ENTRIES, Note, Reason, text_of};
+use super::{Entry, Fault, ImportErrorKind, Imported, MAX_ENTRIES, Note, text_of};
 
-/// What ends a call that no line names. Minijail ends the thread or the
-/// process, by its version and how it was called; this is the stricter one.
+/// The action for a call without a line. Minijail kills the thread or the
+/// process, depending on its version and options; this is the stricter one.
 const KILL: Action = Action::KillProcess;
 
 const BRACES: &str = "braces are read by compile_seccomp_policy.py alone; \
      write a line for each call, and one condition";
 const ARCH: &str = "a line for some architectures only: write a policy for each architecture";
 const INCLUDE: &str = "@include: put the file's lines here; the importer opens no other file";
-const DENYLIST: &str = "@denylist turns the policy round; list what is allowed";
+const DENYLIST: &str = "@denylist inverts the policy; list the allowed calls";
 const OTHERWISE: &str = "only `return` may follow a condition: minijail0 reads nothing else, \
      and compile_seccomp_policy.py takes it for what satisfies the condition";
 
@@ -40,14 +41,14 @@ pub fn read(text: &[u8]) -> Result<Imported, Fault> {
         line: 1,
         seen: std::collections::BTreeSet::new(),
         default: None,
-        told: false,
+        noted_return: false,
         entries: Vec::new(),
         notes: Vec::new(),
         logic: Logic::new(logic::MOST),
     };
     while reader.statement()? {}
     if reader.seen.is_empty() {
-        return fault(0..text.len(), Reason::Empty("the policy"));
+        return fault(0..text.len(), ImportErrorKind::Empty("the policy"));
     }
     Ok(Imported {
         default: reader.default.unwrap_or(KILL),
@@ -56,7 +57,7 @@ pub fn read(text: &[u8]) -> Result<Imported, Fault> {
     })
 }
 
-fn fault<T>(span: std::ops::Range<usize>, reason: Reason) -> Result<T, Fault> {
+fn fault<T>(span: std::ops::Range<usize>, reason: ImportErrorKind) -> Result<T, Fault> {
     Err(Fault { span, reason })
 }
 
@@ -81,21 +82,21 @@ impl Atom {
 struct Reader<'a> {
     text: &'a str,
     lexer: Lexer<'a>,
-    /// Where the statement starts, and the line of it: counted on from the
-    /// last one, because counting from the first takes long for many.
+    /// The start of the statement, and its line number, counted on from the last
+    /// one: counting from the first line each time is quadratic.
     start: usize,
     line: usize,
     seen: std::collections::BTreeSet<&'a str>,
     default: Option<Action>,
     /// Whether the note about `; return` was made.
-    told: bool,
+    noted_return: bool,
     entries: Vec<Entry>,
     notes: Vec<Note>,
     logic: Logic,
 }
 
 impl<'a> Reader<'a> {
-    /// Reads one line; `false`: there is none.
+    /// Reads one line; `false` at the end.
     fn statement(&mut self) -> Result<bool, Fault> {
         let first = self.lexer.next()?;
         let passed = self.text.get(self.start..first.span.start);
@@ -105,30 +106,30 @@ impl<'a> Reader<'a> {
         match first.text {
             "" => return Ok(false),
             "\n" => return Ok(true),
-            "@include" => return fault(first.span, Reason::Unsupported(INCLUDE)),
-            "@denylist" => return fault(first.span, Reason::Unsupported(DENYLIST)),
+            "@include" => return fault(first.span, ImportErrorKind::Unsupported(INCLUDE)),
+            "@denylist" => return fault(first.span, ImportErrorKind::Unsupported(DENYLIST)),
             "@frequency" => {
                 self.lexer.skip_line();
                 self.note("@frequency only makes a filter faster; ignored");
             }
             "@default" => self.default_action(&first)?,
-            "{" => return fault(first.span, Reason::Unsupported(BRACES)),
+            "{" => return fault(first.span, ImportErrorKind::Unsupported(BRACES)),
             _ if first.is_word() && !first.text.starts_with('@') => self.call(&first)?,
             _ => {
                 let what = "a system call, @default or @frequency";
-                return fault(first.span, Reason::Expected(what));
+                return fault(first.span, ImportErrorKind::Expected(what));
             }
         }
         let end = self.lexer.next()?;
         if end.ends_line() {
             Ok(true)
         } else {
-            fault(end.span, Reason::Expected("the end of the line"))
+            fault(end.span, ImportErrorKind::Expected("the end of the line"))
         }
     }
 
-    /// Minijail takes no default that lets a call run, so what is left out of
-    /// an import is always denied.
+    /// Minijail has no default that allows calls, so a call without an imported
+    /// rule is always denied.
     fn default_action(&mut self, at: &Token<'a>) -> Result<(), Fault> {
         let name = self.lexer.next()?;
         let action = match name.text {
@@ -141,11 +142,14 @@ impl<'a> Reader<'a> {
             }
             _ => {
                 let what = "kill, kill-process, kill-thread or trap; there is no other default";
-                return fault(name.span, Reason::Expected(what));
+                return fault(name.span, ImportErrorKind::Expected(what));
             }
         };
         if self.default.replace(action).is_some() {
-            return fault(at.span.clone(), Reason::Repeated(at.text.to_owned()));
+            return fault(
+                at.span.clone(),
+                ImportErrorKind::Repeated(at.text.to_owned()),
+            );
         }
         Ok(())
     }
@@ -154,22 +158,22 @@ impl<'a> Reader<'a> {
         let colon = self.lexer.next()?;
         match colon.text {
             ":" => {}
-            "[" => return fault(colon.span, Reason::Unsupported(ARCH)),
-            _ => return fault(colon.span, Reason::Expected("`:`")),
+            "[" => return fault(colon.span, ImportErrorKind::Unsupported(ARCH)),
+            _ => return fault(colon.span, ImportErrorKind::Expected("`:`")),
         }
-        let named = |reason: fn(String) -> Reason| {
+        let named = |reason: fn(String) -> ImportErrorKind| {
             let reason = reason(name.text.to_owned());
             fault(name.span.clone(), reason)
         };
         if !is_known_somewhere(name.text) {
-            return named(Reason::UnknownCall);
+            return named(ImportErrorKind::UnknownCall);
         }
         if !self.seen.insert(name.text) {
-            return named(Reason::Repeated);
+            return named(ImportErrorKind::Repeated);
         }
         let first = self.lexer.peek()?;
         if first.text == "{" {
-            return fault(first.span, Reason::Unsupported(BRACES));
+            return fault(first.span, ImportErrorKind::Unsupported(BRACES));
         }
         if !first.is_argument() {
             return match self.action()? {
@@ -204,7 +208,7 @@ impl<'a> Reader<'a> {
             _ => {
                 let what = "a condition such as `arg0 == 1`, or an action: \
                      1, allow, log, trap, kill, return ERRNO";
-                return fault(name.span, Reason::Expected(what));
+                return fault(name.span, ImportErrorKind::Expected(what));
             }
         }))
     }
@@ -214,11 +218,11 @@ impl<'a> Reader<'a> {
         let span = errno.span.clone();
         match u16::try_from(errno.value()?) {
             Ok(number @ 0..=4095) => Ok(Action::Errno(number)),
-            _ => fault(span, Reason::Expected("an errno of 0 to 4095")),
+            _ => fault(span, ImportErrorKind::Expected("an errno of 0 to 4095")),
         }
     }
 
-    /// What follows the condition after `;`.
+    /// The text of the condition after `;`.
     fn otherwise(&mut self) -> Result<Option<Action>, Fault> {
         if self.lexer.peek()?.text != ";" {
             return Ok(None);
@@ -226,10 +230,10 @@ impl<'a> Reader<'a> {
         self.lexer.next()?;
         let word = self.lexer.next()?;
         if word.text != "return" {
-            return fault(word.span, Reason::Unsupported(OTHERWISE));
+            return fault(word.span, ImportErrorKind::Unsupported(OTHERWISE));
         }
-        if !self.told {
-            self.told = true;
+        if !self.noted_return {
+            self.noted_return = true;
             let what = "`; return` answers what does not satisfy the condition, as minijail0 \
                  reads it; compile_seccomp_policy.py reads the opposite";
             self.note(what);
@@ -252,7 +256,7 @@ impl<'a> Reader<'a> {
                 _ => clauses.push(vec![atom]),
             }
             if clauses.len() > MAX_ENTRIES {
-                return fault(joint.span, Reason::TooManyEntries);
+                return fault(joint.span, ImportErrorKind::TooManyEntries);
             }
         }
     }
@@ -260,11 +264,11 @@ impl<'a> Reader<'a> {
     fn atom(&mut self) -> Result<Atom, Fault> {
         let name = self.lexer.next()?;
         if !name.is_argument() {
-            return fault(name.span, Reason::Expected("arg0 to arg5"));
+            return fault(name.span, ImportErrorKind::Expected("arg0 to arg5"));
         }
         let number = name.text.get(3..).and_then(|digits| digits.parse().ok());
         let Some(argument @ 0..=5) = number else {
-            return fault(name.span, Reason::Argument(name.text.to_owned()));
+            return fault(name.span, ImportErrorKind::Argument(name.text.to_owned()));
         };
         let operator = self.lexer.next()?;
         let relation = match operator.text {
@@ -276,7 +280,7 @@ impl<'a> Reader<'a> {
             ">=" => Relation::GreaterOrEqual,
             _ => {
                 let what = "one of == != < <= > >= & in";
-                return fault(operator.span, Reason::Expected(what));
+                return fault(operator.span, ImportErrorKind::Expected(what));
             }
         };
         let value = self.lexer.expression()?;
@@ -296,22 +300,23 @@ impl<'a> Reader<'a> {
         })
     }
 
-    /// Entries for what satisfies the condition.
+    /// Entries for calls that satisfy the condition.
     fn allow(&mut self, name: &Token<'a>, clauses: &[Vec<Atom>]) -> Result<(), Fault> {
         for clause in clauses {
             let when = self.logic.every(clause, |atom, _| Ok(atom.holds()));
             let why = match self.entries_of(name, when, Action::Allow)? {
-                Ok(0) => "never holds; left out",
+                Ok(0) => "never applies; left out",
                 Ok(_) => continue,
-                Err(TooMany) => "takes too many entries; what it allows is denied instead",
+                Err(TooMany) => "needs too many entries; the calls it allows are denied instead",
             };
             self.note(&format!("{}: a condition {why}", name.text));
         }
         Ok(())
     }
 
-    /// Entries for what does not: the default is stricter, and the strictest
-    /// of the entries wins, so none of these may hold along with the condition.
+    /// Entries for calls that do not satisfy it. The default is stricter, and
+    /// the strictest entry wins, so none of these may apply together with the
+    /// condition.
     fn deny_others(
         &mut self,
         name: &Token<'a>,
@@ -328,7 +333,7 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
-    /// Adds the entries of all the alternatives, or none, and tells how many.
+    /// Adds the entries of all alternatives, or none, and returns their number.
     fn entries_of(
         &mut self,
         name: &Token<'a>,
@@ -353,7 +358,7 @@ impl<'a> Reader<'a> {
         conditions: Vec<Condition>,
     ) -> Result<(), Fault> {
         if self.entries.len() >= MAX_ENTRIES {
-            return fault(name.span.clone(), Reason::TooManyEntries);
+            return fault(name.span.clone(), ImportErrorKind::TooManyEntries);
         }
         self.entries.push(Entry {
             names: vec![name.text.to_owned()],

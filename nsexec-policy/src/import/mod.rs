@@ -1,9 +1,9 @@
-//! Policies of other programs, in nsexec's form.
+//! Imports policies of other programs.
 //!
-//! An importer reads one language and gives [`Imported`]: entries in which the
-//! strictest action wins, as the native form has it, and a note for everything
-//! that has no equal there. Where there is none, the import is never looser
-//! than its source: what would allow more is left out, what denies is widened.
+//! An importer reads one language and returns [`Imported`]: entries of which the
+//! strictest wins, as in the native form, and a note for everything without an
+//! exact equivalent. In such a case the import never allows more than its
+//! source: a rule that allows is left out, and a rule that denies is widened.
 
 mod constants;
 pub mod firecracker;
@@ -19,8 +19,8 @@ use std::ops::Range;
 use nsexec_policy_engine::seccomp::profile::{Action, Comparison, Condition};
 use serde_json::{Value, json};
 
-/// The longest policy that is read. Firecracker takes 100 kB, and no known
-/// policy of any of these languages is longer than 64 kB.
+/// The longest policy accepted. Firecracker's limit is 100 kB, and no known
+/// policy in any of these languages is longer than 64 kB.
 pub const MAX_BYTES: usize = 256 * 1024;
 
 /// How many entries one import makes at the most: a product of alternatives
@@ -30,11 +30,11 @@ pub const MAX_ENTRIES: usize = 4096;
 /// A policy in the native form.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Imported {
-    /// What a call answers that no entry names.
+    /// The action for a call without an entry.
     pub default: Action,
     /// The entries, in the order of the text.
     pub entries: Vec<Entry>,
-    /// What has no equal, in the order of the text.
+    /// The parts without an equivalent, in the order of the text.
     pub notes: Vec<Note>,
 }
 
@@ -43,12 +43,13 @@ pub struct Imported {
 pub struct Entry {
     /// The calls; not empty.
     pub names: Vec<String>,
-    /// What happens to them.
+    /// The action.
     pub action: Action,
-    /// All of these hold; empty: with any arguments. No argument is named
-    /// twice, because OCI's readers take that as alternatives.
+    /// All of these must hold; empty for any arguments. Each argument occurs at
+    /// most once, because OCI's readers read two conditions on it as
+    /// alternatives.
     pub conditions: Vec<Condition>,
-    /// Where the entry comes from: "line 12", "@io-event".
+    /// The source of the entry: "line 12", "@io-event".
     pub comment: Option<String>,
 }
 
@@ -57,23 +58,23 @@ pub struct Entry {
 pub struct Note {
     /// The line of the source, from 1.
     pub line: usize,
-    /// What it said, and what became of it.
+    /// The original, and its replacement.
     pub text: String,
 }
 
 /// Why a policy cannot be imported, with its place in the text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault {
-    /// The bytes that are wrong.
+    /// The span of the invalid bytes.
     pub span: Range<usize>,
     /// Why they are.
-    pub reason: Reason,
+    pub reason: ImportErrorKind,
 }
 
-/// Why a policy cannot be imported, and what would be right.
+/// Why a policy cannot be imported, and the correct form.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Reason {
+pub enum ImportErrorKind {
     /// More than [`MAX_BYTES`].
     TooLong(usize),
     /// More than [`MAX_ENTRIES`].
@@ -86,7 +87,7 @@ pub enum Reason {
     UnknownCall(String),
     /// The language has no constant of this name, or nsexec does not know it.
     UnknownConstant(String),
-    /// The name stands for nothing that was defined.
+    /// The name is not defined.
     Undefined(String),
     /// The call or name was given before.
     Repeated(String),
@@ -96,10 +97,10 @@ pub enum Reason {
     Argument(String),
     /// A list or file with nothing in it.
     Empty(&'static str),
-    /// A thing of the language that changes what everything else means, and
-    /// that nsexec cannot do.
+    /// A feature that changes the meaning of the rest, and that nsexec does not
+    /// support.
     Unsupported(&'static str),
-    /// JSON that is none, or of another shape.
+    /// Invalid JSON, or JSON of another shape.
     Json(String),
 }
 
@@ -169,11 +170,17 @@ pub fn action_name(action: Action) -> &'static str {
 pub fn text_of(bytes: &[u8]) -> Result<&str, Fault> {
     let fault = |span, reason| Err(Fault { span, reason });
     if bytes.len() > MAX_BYTES {
-        return fault(MAX_BYTES..bytes.len(), Reason::TooLong(bytes.len()));
+        return fault(
+            MAX_BYTES..bytes.len(),
+            ImportErrorKind::TooLong(bytes.len()),
+        );
     }
     match std::str::from_utf8(bytes) {
         Ok(text) => Ok(text),
-        Err(error) => fault(error.valid_up_to()..error.valid_up_to(), Reason::Utf8),
+        Err(error) => fault(
+            error.valid_up_to()..error.valid_up_to(),
+            ImportErrorKind::Utf8,
+        ),
     }
 }
 
@@ -184,7 +191,7 @@ pub fn line_of(text: &str, at: usize) -> usize {
     before.iter().filter(|byte| **byte == b'\n').count() + 1
 }
 
-impl fmt::Display for Reason {
+impl fmt::Display for ImportErrorKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::TooLong(length) => {

@@ -1,10 +1,11 @@
-//! The system call filter of a systemd unit, as systemd.exec(5) describes it.
+//! The system call filter of a systemd unit, systemd.exec(5).
 //!
-//! Read are `SystemCallFilter=`, `SystemCallErrorNumber=`, `SystemCallLog=` and
-//! `SystemCallArchitectures=` of the sections that run programs, and of lines
-//! before any section, so that a few lines are enough; all else is passed over.
-//! Where systemd warns and goes on (a name it does not know), the import stops:
-//! the warning would be in a journal that nobody reads here.
+//! The importer reads `SystemCallFilter=`, `SystemCallErrorNumber=`,
+//! `SystemCallLog=` and `SystemCallArchitectures=` in the sections that run
+//! programs, and in lines before any section, so that a few lines are a valid
+//! input. It skips all other settings. Where systemd logs a warning and
+//! continues (an unknown name), the import fails: nobody would read such a
+//! warning here.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -13,9 +14,9 @@ use nsexec_policy_engine::seccomp::profile::Action;
 use nsexec_policy_engine::seccomp::table::is_known_somewhere;
 
 use super::systemd_groups;
-use super::{Entry, Fault, Imported, MAX_ENTRIES, Note, Reason, text_of};
+use super::{Entry, Fault, ImportErrorKind, Imported, MAX_ENTRIES, Note, text_of};
 
-/// The sections that take the settings of systemd.exec(5).
+/// The sections with the settings of systemd.exec(5).
 const SECTIONS: [&str; 4] = ["Service", "Socket", "Mount", "Swap"];
 
 /// The policy of a unit.
@@ -43,8 +44,9 @@ pub fn read(text: &[u8]) -> Result<Imported, Fault> {
     unit.imported(text.len())
 }
 
-/// Lines without comments, each with its number and place. A continued line is one, with
-/// blanks for what joins it, so that a place in it is one in the text.
+/// The lines without comments, each with its number and offset. A continued line
+/// is one line with blanks in place of the joint, so that offsets in it are
+/// offsets in the text.
 fn logical_lines(text: &str) -> Vec<(usize, usize, String)> {
     let mut lines = Vec::new();
     let mut open: Option<(usize, usize, String)> = None;
@@ -73,7 +75,7 @@ fn logical_lines(text: &str) -> Vec<(usize, usize, String)> {
     lines
 }
 
-/// What stands behind an `=`.
+/// The text after an `=`.
 struct Value<'a> {
     line: usize,
     start: usize,
@@ -88,7 +90,7 @@ struct Word<'a> {
 }
 
 impl<'a> Value<'a> {
-    /// The words, and whether a `~` stands before them.
+    /// The words, and whether they start with a `~`.
     fn words(&self) -> (bool, Vec<Word<'a>>) {
         let mut start = self.start + (self.text.len() - self.text.trim_start().len());
         let (inverted, text) = match self.text.trim().strip_prefix('~') {
@@ -120,7 +122,7 @@ impl Word<'_> {
         self.start..self.start + self.text.len()
     }
 
-    fn fault(self, reason: Reason) -> Fault {
+    fn fault(self, reason: ImportErrorKind) -> Fault {
         Fault {
             span: self.span(),
             reason,
@@ -131,22 +133,23 @@ impl Word<'_> {
 /// A call of a list.
 #[derive(Clone, Copy)]
 struct Listed {
-    /// What it answers instead of what the list says.
+    /// The answer for this call instead of the list's.
     answer: Option<Action>,
     /// Which of [`List::origins`].
     origin: usize,
 }
 
-/// `SystemCallFilter=` or `SystemCallLog=`: the first line says which kind.
+/// `SystemCallFilter=` or `SystemCallLog=`: its first line decides the kind.
 struct List<'a> {
-    /// What is listed is allowed, or logged; otherwise it is what is not.
+    /// Whether the list names the allowed (or logged) calls, or the others.
     positive: bool,
     calls: BTreeMap<&'a str, Listed>,
     origins: Vec<String>,
 }
 
 impl<'a> List<'a> {
-    /// A line of a list: of its own kind it adds, of the other it takes away.
+    /// Applies a line: a line of the list's own kind adds calls, the other kind
+    /// removes them.
     fn line(
         &mut self,
         inverted: bool,
@@ -162,8 +165,8 @@ impl<'a> List<'a> {
             };
             if answer.is_some() && !inverted {
                 // systemd ignores the whole word, with a warning.
-                return Err(word.fault(Reason::Unsupported(
-                    "only a line that begins with ~ takes error numbers",
+                return Err(word.fault(ImportErrorKind::Unsupported(
+                    "only a line that begins with ~ accepts error numbers",
                 )));
             }
             let named = Word {
@@ -171,16 +174,16 @@ impl<'a> List<'a> {
                 text: name,
             };
             let calls = if name.starts_with('@') {
-                let unknown = || named.fault(Reason::Undefined(name.to_owned()));
+                let unknown = || named.fault(ImportErrorKind::Undefined(name.to_owned()));
                 systemd_groups::calls(name).ok_or_else(unknown)?
             } else if is_known_somewhere(name) {
                 vec![name]
             } else {
-                return Err(named.fault(Reason::UnknownCall(name.to_owned())));
+                return Err(named.fault(ImportErrorKind::UnknownCall(name.to_owned())));
             };
             *work = work.saturating_add(calls.len());
             if *work > 64 * MAX_ENTRIES {
-                return Err(named.fault(Reason::TooManyEntries));
+                return Err(named.fault(ImportErrorKind::TooManyEntries));
             }
             let origin = self.origins.len();
             self.origins.push(if name.starts_with('@') {
@@ -188,7 +191,7 @@ impl<'a> List<'a> {
             } else {
                 format!("line {number}")
             });
-            // Taken away with an answer of its own, a call stays with that.
+            // A call that is removed with its own answer keeps that answer.
             if inverted != self.positive || answer.is_some() {
                 self.add(&calls, answer, origin);
             } else {
@@ -207,12 +210,12 @@ impl<'a> List<'a> {
     }
 }
 
-/// What the settings of a unit have said so far.
+/// The settings of a unit so far.
 #[derive(Default)]
 struct Unit<'a> {
     filter: Option<List<'a>>,
     log: Option<List<'a>>,
-    /// What is denied answers this; `None`: it kills.
+    /// The answer to denied calls; `None`: they kill the process.
     errno: Option<u16>,
     notes: Vec<Note>,
     /// How many names were gone through.
@@ -228,7 +231,7 @@ impl<'a> Unit<'a> {
                 let word = value.whole();
                 self.errno = match word.text {
                     "" | "kill" => None,
-                    "0" => return Err(word.fault(Reason::Number("0".to_owned()))),
+                    "0" => return Err(word.fault(ImportErrorKind::Number("0".to_owned()))),
                     text => Some(errno(word, text)?),
                 };
                 Ok(())
@@ -266,7 +269,9 @@ impl<'a> Unit<'a> {
             return Ok(());
         }
         if words.is_empty() {
-            return Err(value.whole().fault(Reason::Empty("a list of calls")));
+            return Err(value
+                .whole()
+                .fault(ImportErrorKind::Empty("a list of calls")));
         }
         let list = list.get_or_insert_with(|| {
             let mut list = List {
@@ -274,7 +279,7 @@ impl<'a> Unit<'a> {
                 calls: BTreeMap::new(),
                 origins: Vec::new(),
             };
-            // execve, exit, sigreturn and what else a program cannot be without.
+            // execve, exit, sigreturn and others that every program needs.
             if is_filter && !inverted {
                 list.origins.push("always allowed: @default".to_owned());
                 list.add(
@@ -288,12 +293,12 @@ impl<'a> Unit<'a> {
         list.line(inverted, &words, value.line, is_filter, &mut self.work)
     }
 
-    /// The native form. systemd installs a second filter for the log, whose
-    /// answer counts where the first one allows.
+    /// The native form. systemd installs a second filter for the log; its answer
+    /// applies where the first filter allows the call.
     fn imported(self, length: usize) -> Result<Imported, Fault> {
         let empty = || Fault {
             span: 0..length,
-            reason: Reason::Empty("SystemCallFilter="),
+            reason: ImportErrorKind::Empty("SystemCallFilter="),
         };
         let log = self.log;
         let is_logged = |call: Option<&str>| match (&log, call) {
@@ -335,7 +340,7 @@ impl<'a> Unit<'a> {
                 put(0, filter, call, one.origin, action);
             }
         }
-        // Only where what is not listed is allowed, the log has more to say.
+        // The log only matters where unlisted calls are allowed.
         if let (Some(log), Action::Allow) = (&log, default) {
             for (call, one) in log
                 .calls
@@ -356,7 +361,7 @@ impl<'a> Unit<'a> {
     }
 }
 
-/// What stands behind the colon of `name:EPERM`.
+/// The text after the colon of `name:EPERM`.
 fn answer(word: Word<'_>, name: &str, text: &str) -> Result<Action, Fault> {
     let word = Word {
         start: word.start + name.len() + 1,
@@ -372,10 +377,10 @@ fn answer(word: Word<'_>, name: &str, text: &str) -> Result<Action, Fault> {
 fn errno(word: Word<'_>, text: &str) -> Result<u16, Fault> {
     if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
         let number = text.parse().ok().filter(|number| *number <= 4095);
-        return number.ok_or_else(|| word.fault(Reason::Number(text.to_owned())));
+        return number.ok_or_else(|| word.fault(ImportErrorKind::Number(text.to_owned())));
     }
     let known = ERRNOS.iter().find(|(name, _)| *name == text);
-    let unknown = || word.fault(Reason::UnknownConstant(text.to_owned()));
+    let unknown = || word.fault(ImportErrorKind::UnknownConstant(text.to_owned()));
     known.map(|(_, number)| *number).ok_or_else(unknown)
 }
 
@@ -400,249 +405,4 @@ const ERRNOS: &[(&str, u16)] = &[
 ];
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const SERVICE: &str = "\
-[Unit]
-Description=Answers questions
-SystemCallFilter=nonsense
-
-[Service]
-ExecStart=/usr/bin/answerer --all \\
-    --verbose
-# What a service needs,
-SystemCallFilter=@system-service
-; without what it does not.
-SystemCallFilter=~@resources \\
-# between the halves of a line
-    setuid:EACCES kill:kill
-SystemCallErrorNumber=EPERM
-SystemCallArchitectures=native
-
-[Install]
-WantedBy=multi-user.target
-";
-
-    fn import(text: &str) -> Imported {
-        read(text.as_bytes()).unwrap_or_else(|fault| panic!("{text}: {fault}"))
-    }
-
-    /// What a call answers; each call is in at most one entry.
-    fn action(imported: &Imported, call: &str) -> Action {
-        let mut found = imported.entries.iter().filter(|entry| {
-            assert!(entry.conditions.is_empty());
-            entry.names.iter().any(|name| name == call)
-        });
-        let action = found.next().map_or(imported.default, |entry| entry.action);
-        assert_eq!(found.next(), None, "{call} twice");
-        action
-    }
-
-    #[track_caller]
-    fn fault(text: &str, wrong: &str, reason: Reason) {
-        let fault = read(text.as_bytes()).expect_err(text);
-        assert_eq!(fault.reason, reason, "{text}");
-        assert_eq!(text.get(fault.span), Some(wrong), "{text}");
-    }
-
-    #[test]
-    fn a_service_is_read() {
-        let policy = import(SERVICE);
-        assert_eq!(policy.default, Action::Errno(1));
-        assert_eq!(policy.notes, []);
-        for (call, expected) in [
-            ("read", Action::Allow),
-            ("execve", Action::Allow),
-            ("futex", Action::Allow),
-            ("nice", Action::Errno(1)),
-            ("sched_setattr", Action::Errno(1)),
-            ("setuid", Action::Errno(13)),
-            ("kill", Action::KillProcess),
-            ("mount", Action::Errno(1)),
-        ] {
-            assert_eq!(action(&policy, call), expected, "{call}");
-        }
-        let comments: Vec<&str> = policy
-            .entries
-            .iter()
-            .filter_map(|entry| entry.comment.as_deref())
-            .collect();
-        assert_eq!(comments, ["line 9: @system-service", "line 11", "line 11"]);
-    }
-
-    #[test]
-    fn an_allow_list_holds_what_every_program_needs() {
-        let policy = import("SystemCallFilter=openat\n");
-        assert_eq!(policy.default, Action::KillProcess);
-        for call in [
-            "execve",
-            "exit_group",
-            "getrlimit",
-            "rt_sigreturn",
-            "openat",
-        ] {
-            assert_eq!(action(&policy, call), Action::Allow, "{call}");
-        }
-        assert_eq!(action(&policy, "read"), Action::KillProcess);
-        let policy = import("SystemCallFilter=openat\nSystemCallFilter=~execve");
-        assert_eq!(action(&policy, "execve"), Action::KillProcess);
-    }
-
-    #[test]
-    fn a_deny_list_allows_the_rest() {
-        let text = "[Socket]\nSystemCallFilter = ~@mount ptrace:38 reboot:kill bpf:0\n\
-                    SystemCallErrorNumber=EACCES\nSystemCallFilter=umount2";
-        let policy = import(text);
-        assert_eq!(policy.default, Action::Allow);
-        for (call, expected) in [
-            ("mount", Action::Errno(13)),
-            ("umount2", Action::Allow),
-            ("ptrace", Action::Errno(38)),
-            ("reboot", Action::KillProcess),
-            ("bpf", Action::Errno(0)),
-            ("read", Action::Allow),
-            ("execve", Action::Allow),
-        ] {
-            assert_eq!(action(&policy, call), expected, "{call}");
-        }
-        let policy = import("SystemCallFilter=~ptrace\nSystemCallErrorNumber=kill");
-        assert_eq!(action(&policy, "ptrace"), Action::KillProcess);
-    }
-
-    #[test]
-    fn an_empty_value_takes_back_what_was_said() {
-        let text = "SystemCallFilter=read\nSystemCallErrorNumber=5\n\
-                    SystemCallFilter=\nSystemCallErrorNumber=\nSystemCallFilter=~ptrace";
-        let policy = import(text);
-        assert_eq!(policy.default, Action::Allow);
-        assert_eq!(action(&policy, "read"), Action::Allow);
-        assert_eq!(action(&policy, "ptrace"), Action::KillProcess);
-    }
-
-    #[test]
-    fn what_is_logged_is_logged_where_it_is_allowed() {
-        let policy = import("SystemCallFilter=@basic-io\nSystemCallLog=read mount");
-        assert_eq!(action(&policy, "read"), Action::Log);
-        assert_eq!(action(&policy, "write"), Action::Allow);
-        assert_eq!(action(&policy, "mount"), Action::KillProcess);
-        let policy = import("SystemCallFilter=~ptrace\nSystemCallLog=ptrace mount");
-        assert_eq!(action(&policy, "ptrace"), Action::KillProcess);
-        assert_eq!(action(&policy, "mount"), Action::Log);
-        assert_eq!(policy.default, Action::Allow);
-        let policy = import("SystemCallFilter=~ptrace\nSystemCallLog=~read write");
-        assert_eq!(action(&policy, "ptrace"), Action::KillProcess);
-        assert_eq!(action(&policy, "read"), Action::Allow);
-        assert_eq!(policy.default, Action::Log);
-        let policy = import("SystemCallLog=@mount\nSystemCallLog=~chroot");
-        assert_eq!(policy.default, Action::Allow);
-        assert_eq!(action(&policy, "mount"), Action::Log);
-        assert_eq!(action(&policy, "chroot"), Action::Allow);
-    }
-
-    #[test]
-    fn other_architectures_are_noted() {
-        let text = "SystemCallFilter=read\nSystemCallArchitectures=native x86 x32\n";
-        let policy = import(text);
-        let [note] = policy.notes.as_slice() else {
-            panic!("{:?}", policy.notes)
-        };
-        assert_eq!(note.line, 2);
-        assert!(note.text.contains("x86, x32"), "{}", note.text);
-        assert!(note.text.ends_with("denied instead"), "{}", note.text);
-    }
-
-    #[test]
-    fn faults_have_their_place() {
-        let one = |text: &str| text.to_owned();
-        fault(
-            "SystemCallFilter=read raed",
-            "raed",
-            Reason::UnknownCall(one("raed")),
-        );
-        fault(
-            "SystemCallFilter=read \\\n  # a \\\n ~write",
-            "~write",
-            Reason::UnknownCall(one("~write")),
-        );
-        fault(
-            "SystemCallFilter=~ @nothing:EPERM",
-            "@nothing",
-            Reason::Undefined(one("@nothing")),
-        );
-        fault(
-            "SystemCallFilter=~read:EFUN",
-            "EFUN",
-            Reason::UnknownConstant(one("EFUN")),
-        );
-        fault(
-            "SystemCallFilter=~read:",
-            "",
-            Reason::UnknownConstant(one("")),
-        );
-        fault(
-            "SystemCallFilter=~read:4096",
-            "4096",
-            Reason::Number(one("4096")),
-        );
-        fault("SystemCallErrorNumber= 0 ", "0", Reason::Number(one("0")));
-        fault(
-            "SystemCallErrorNumber=99999999999999999999999",
-            "99999999999999999999999",
-            Reason::Number(one("99999999999999999999999")),
-        );
-        fault(
-            "SystemCallLog=read:EPERM",
-            "read:EPERM",
-            Reason::UnknownCall(one("read:EPERM")),
-        );
-        fault(
-            "SystemCallFilter=read:EPERM",
-            "read:EPERM",
-            Reason::Unsupported("only a line that begins with ~ takes error numbers"),
-        );
-        fault(
-            "SystemCallFilter= ~ ",
-            "~",
-            Reason::Empty("a list of calls"),
-        );
-        for text in [
-            "",
-            "[Unit]\nSystemCallFilter=read",
-            "[Service]\nExecStart=/bin/true",
-            "SystemCallFilter=~read\nSystemCallFilter=read",
-        ] {
-            fault(text, text, Reason::Empty("SystemCallFilter="));
-        }
-        let fault = read(b"SystemCallFilter=\xff").expect_err("not UTF-8");
-        assert_eq!((fault.span, fault.reason), (17..17, Reason::Utf8));
-    }
-
-    #[test]
-    fn a_line_ends_where_its_backslashes_say() {
-        let policy = import("SystemCallFilter=~read \\\r\n write\r\nptrace");
-        assert_eq!(action(&policy, "write"), Action::KillProcess);
-        assert_eq!(action(&policy, "ptrace"), Action::Allow);
-        fault(
-            "SystemCallFilter=read\\\\\nwrite",
-            "read\\\\",
-            Reason::UnknownCall("read\\\\".to_owned()),
-        );
-    }
-
-    #[test]
-    fn a_flood_of_groups_ends() {
-        let text = format!("SystemCallFilter={}", "@system-service ".repeat(16_000));
-        let fault = read(text.as_bytes()).expect_err("too many");
-        assert_eq!(fault.reason, Reason::TooManyEntries);
-    }
-
-    #[test]
-    fn what_is_cut_short_does_not_panic() {
-        for end in 0..=SERVICE.len() {
-            for text in [SERVICE.get(..end), SERVICE.get(end..)] {
-                let _ = read(text.unwrap_or_default().as_bytes());
-            }
-        }
-    }
-}
+mod tests;

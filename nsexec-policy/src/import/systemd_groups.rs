@@ -1,12 +1,12 @@
 //! The groups of system calls that systemd names with an `@`.
 //!
-//! What they hold is a fact about systemd: `systemd-analyze syscall-filter` of
-//! version 252 prints it, and `@sandbox` is of version 254. Names that nsexec's
-//! tables lack (`sys_debug_setcontext`) are left in, and passed over when read.
+//! Their content comes from `systemd-analyze syscall-filter` of systemd 252;
+//! `@sandbox` is from version 254. Names that nsexec's tables lack
+//! (`sys_debug_setcontext`) stay in the table and are skipped on use.
 
 use nsexec_policy_engine::seccomp::table::{Arch, is_known_somewhere};
 
-/// Each group and what it holds, in the order of their names.
+/// Each group and its calls, sorted by name.
 const GROUPS: &[(&str, &str)] = &[
     (
         "@aio",

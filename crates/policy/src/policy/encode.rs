@@ -1,8 +1,8 @@
 //! Resolved policies as bytes: for the constants in this binary, and for the
-//! pipe from the powerless process that reads policy files.
+//! pipe from the unprivileged process that reads policy files.
 //!
-//! What is decoded is checked as if an enemy had written it: [`decode`] gives
-//! nothing that [`crate::policy::resolve::compile`] could not have made.
+//! The input is untrusted: [`decode`] returns only policies that
+//! [`crate::policy::resolve::compile`] could have built.
 
 use std::fmt;
 
@@ -14,7 +14,7 @@ use crate::policy::resolved::{
 };
 use nsexec_kernel_text::capability::Capability;
 
-/// Two programs of the longest that the kernel takes need 170 kB.
+/// Two programs of the kernel's maximum length need 170 kB.
 pub const MAX_ENCODED: usize = 512 * 1024;
 
 /// The name of a policy is shown in reports; a file's path is the longest.
@@ -25,22 +25,22 @@ pub const MAX_NAME: usize = 4095;
 pub enum DecodeFault {
     /// More than [`MAX_ENCODED`].
     TooLong(usize),
-    /// Not what [`encode`] writes.
+    /// Not in the format that [`encode`] writes.
     Json(String),
     /// A policy that could not have been compiled.
     Invariant(Invariant),
 }
 
-/// What a resolved policy always keeps.
+/// An invariant of resolved policies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Invariant {
     /// The name has 1 to [`MAX_NAME`] bytes, none of them a control character.
     Name,
-    /// What is left out or may be missing has a reason.
+    /// A layer or right that is left out or optional has a reason.
     Reason,
     /// A domain handles rights, each once.
     Handled,
-    /// A domain asks for a log flag once.
+    /// A domain requests a log flag at most once.
     Log,
     /// Only rights newer than ABI 2 may be missing by themselves.
     BestEffort(Right),
@@ -57,12 +57,12 @@ pub enum Invariant {
     Umask(u32),
     /// An OOM score adjustment is -1000 to 1000.
     OomScoreAdj(i16),
-    /// What is passed is a name of a variable, or the beginning of one and `*`;
-    /// each stands once, and at most [`MAX_PASS`] do.
+    /// A passed name is the name of a variable, or a prefix and `*`; names are
+    /// unique, and there are at most [`MAX_PASS`].
     Pass,
 }
 
-/// The bytes that [`decode`] takes.
+/// Encodes the policy for [`decode`].
 ///
 /// # Errors
 /// The policy breaks an invariant or is too long: see [`DecodeFault`].
@@ -88,7 +88,7 @@ pub fn decode(bytes: &[u8]) -> Result<ResolvedPolicy, DecodeFault> {
     Ok(policy)
 }
 
-/// Whether `policy` keeps what a policy keeps.
+/// Checks the invariants of `policy`.
 pub(super) fn check(policy: &ResolvedPolicy) -> Result<(), Invariant> {
     let name = &policy.name;
     if name.is_empty() || name.len() > MAX_NAME || name.contains(char::is_control) {
@@ -227,7 +227,7 @@ fn check_process(process: &Process) -> Result<(), Invariant> {
 }
 
 fn check_capability(capability: Capability) -> Result<(), Invariant> {
-    // What has no name is shown by its number, and that reads back as nothing.
+    // A capability without a name prints as a number, which does not parse.
     match Capability::from_name(&capability.to_string()) {
         Some(_) => Ok(()),
         None => Err(Invariant::Capability(capability.number())),
@@ -262,21 +262,19 @@ impl fmt::Display for Invariant {
                 f,
                 "a name has 1 to {MAX_NAME} bytes and no control character"
             ),
-            Self::Reason => write!(f, "what is left out has a reason"),
+            Self::Reason => write!(f, "a layer or right that is left out has a reason"),
             Self::Handled => write!(f, "a Landlock domain handles rights, each once"),
-            Self::Log => write!(f, "a Landlock domain asks for a log flag once"),
-            Self::BestEffort(right) => write!(
-                f,
-                "{:?} is as old as the layer that it stands in",
-                right.name()
-            ),
+            Self::Log => write!(f, "a Landlock domain requests a log flag once"),
+            Self::BestEffort(right) => {
+                write!(f, "{:?} is as old as the layer it belongs to", right.name())
+            }
             Self::Granted => write!(f, "a rule grants rights that are handled, each once"),
             Self::Place => write!(f, "a path is absolute and plain, and has one rule"),
             Self::Capability(number) => write!(f, "no capability has number {number}"),
             Self::Rlimit(resource) => write!(f, "the limit of resource {resource} is none"),
             Self::Umask(umask) => write!(f, "{umask:#o} is no umask"),
             Self::OomScoreAdj(score) => write!(f, "{score} is no OOM score adjustment"),
-            Self::Pass => write!(f, "what is passed is a name of a variable"),
+            Self::Pass => write!(f, "a passed name is the name of a variable"),
         }
     }
 }

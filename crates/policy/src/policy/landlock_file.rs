@@ -1,12 +1,12 @@
 //! Landlock rules in TOML or JSON: a strict subset of the landlockconfig format,
-//! and log flags, which it does not have, in a table of their own.
+//! plus a separate table of log flags.
 //!
-//! Left out of it: groups such as `abi.all` (a policy shows what it grants),
-//! more than one ruleset (that would be more than one domain).
+//! The subset leaves out groups such as `abi.all` (a policy must show the rights
+//! it grants) and multiple rulesets (they would be multiple domains).
 
 mod json;
+mod raw;
 mod variables;
-mod written;
 
 use std::fmt;
 use std::ops::Range;
@@ -15,7 +15,7 @@ use std::path::{Component, Path};
 use crate::policy::manifest::FileName;
 use crate::policy::resolved::{BeneathRule, LogFlag, PortRule, Right};
 use nsexec_text::Fault;
-use written::Written;
+use raw::RawRules;
 
 /// A rule file names rights and paths by hand; the longest shipped has 1 kB.
 pub const MAX_BYTES: usize = 64 * 1024;
@@ -27,7 +27,7 @@ pub const MAX_PATH: usize = 4095;
 /// path is opened before an exec.
 pub const MAX_PLACES: usize = 512;
 
-/// The newest ABI whose rights and flags can be named: 7 added log flags.
+/// The newest ABI whose rights and flags have names here: ABI 7 added log flags.
 pub const NEWEST_ABI: u8 = 7;
 
 /// The file-system rights by name.
@@ -55,7 +55,7 @@ const SCOPES: [Right; 2] = [Right::ScopeAbstractUnixSocket, Right::ScopeSignal];
 /// landlockconfig's names for many rights at once.
 const GROUPS: [&str; 3] = ["abi.all", "abi.read_execute", "abi.read_write"];
 
-/// How a rule file is written. Both forms say the same.
+/// The form of a rule file. Both forms can express the same rules.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Form {
     /// Keys in snake_case.
@@ -65,7 +65,7 @@ pub enum Form {
 }
 
 impl Form {
-    /// What the end of a file's name says: `.toml` or `.json`.
+    /// The form of a file by the suffix of its name: `.toml` or `.json`.
     #[must_use]
     pub fn of(name: &FileName) -> Option<Self> {
         let extension = Path::new(name.as_str()).extension();
@@ -89,7 +89,7 @@ impl Form {
     }
 }
 
-/// What a rule file says.
+/// A parsed rule file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Landlock {
     /// The rights that are denied where no rule grants them; not empty.
@@ -98,13 +98,13 @@ pub struct Landlock {
     pub beneath: Vec<BeneathRule>,
     /// Grants for ports.
     pub ports: Vec<PortRule>,
-    /// What audit is told of denials, each flag once.
+    /// The log flags for audit, each once.
     pub log: Vec<LogFlag>,
 }
 
-/// Why a rule file is none, and what would be right.
+/// Why a rule file is invalid, and the correct form.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Reason {
+pub enum LandlockFileErrorKind {
     /// More than [`MAX_BYTES`].
     TooLong(usize),
     /// Not UTF-8.
@@ -120,9 +120,9 @@ pub enum Reason {
     Rulesets(usize),
     /// A list that must not be empty.
     Empty(&'static str),
-    /// No right of this kind has this name.
+    /// There is no right of this kind with this name.
     UnknownRight(String),
-    /// The name of a group: which rights it stands for depends on the ABI.
+    /// The name of a group: its rights depend on the ABI.
     Group(String),
     /// No log flag has this name.
     UnknownFlag(String),
@@ -142,9 +142,9 @@ pub enum Reason {
         /// The file's ABI.
         abi: u8,
     },
-    /// The same right twice in one list.
+    /// A list contains the right twice.
     RepeatedRight(Right),
-    /// A right is granted that no ruleset handles.
+    /// The rules grant a right that no ruleset handles.
     NotHandled(Right),
     /// No name of a variable.
     VariableName(String),
@@ -231,7 +231,7 @@ impl Right {
         NET.contains(&self)
     }
 
-    /// The right of this name, among all.
+    /// The right with this name, of any kind.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
         named(name, &FS)
@@ -241,7 +241,7 @@ impl Right {
 }
 
 impl LogFlag {
-    /// The name in a rule file: the kernel's, without what all have in common.
+    /// The name in a rule file: the kernel's name without the common prefix.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -274,46 +274,49 @@ pub fn is_plain_absolute(path: &str) -> bool {
 ///
 /// # Errors
 /// The first thing in it that has no meaning.
-pub fn parse(text: &[u8], form: Form) -> Result<Landlock, Fault<Reason>> {
+pub fn parse(text: &[u8], form: Form) -> Result<Landlock, Fault<LandlockFileErrorKind>> {
     parse_with_places(text, form).map(|(rules, _)| rules)
 }
 
-/// Where things stand in a rule file.
+/// The positions of parts of a rule file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Places {
-    /// Each right of [`Landlock::handled`], in its order.
+    /// Each right of [`Landlock::handled`], in the same order.
     pub handled: Vec<Range<usize>>,
     /// The path of each of [`Landlock::beneath`], in its order.
     pub beneath: Vec<Range<usize>>,
 }
 
-/// As [`parse`], and where things stand.
+/// As [`parse`], and returns the positions of the parts.
 ///
 /// # Errors
 /// As [`parse`].
-pub fn parse_with_places(text: &[u8], form: Form) -> Result<(Landlock, Places), Fault<Reason>> {
+pub fn parse_with_places(
+    text: &[u8],
+    form: Form,
+) -> Result<(Landlock, Places), Fault<LandlockFileErrorKind>> {
     if text.len() > MAX_BYTES {
         return Err(Fault::new(
             MAX_BYTES..text.len(),
-            Reason::TooLong(text.len()),
+            LandlockFileErrorKind::TooLong(text.len()),
         ));
     }
     let text = std::str::from_utf8(text).map_err(|error| {
         let at = error.valid_up_to();
-        Fault::new(at..at, Reason::Utf8)
+        Fault::new(at..at, LandlockFileErrorKind::Utf8)
     })?;
     match form {
-        Form::Toml => Written::from_toml(text)?,
+        Form::Toml => RawRules::from_toml(text)?,
         Form::Json => json::read(text)?,
     }
-    .meaning(form)
+    .resolve(form)
 }
 
 fn named(name: &str, known: &[Right]) -> Option<Right> {
     known.iter().copied().find(|right| right.name() == name)
 }
 
-impl fmt::Display for Reason {
+impl fmt::Display for LandlockFileErrorKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::TooLong(length) => {
@@ -332,7 +335,7 @@ impl fmt::Display for Reason {
             ),
             Self::Empty(key) => write!(
                 f,
-                "{key:?} is empty, which could mean all or none; name what is meant"
+                "{key:?} is empty, which could mean all or none; list the values"
             ),
             Self::UnknownRight(name) => write!(
                 f,
@@ -341,27 +344,27 @@ impl fmt::Display for Reason {
             ),
             Self::Group(name) => write!(
                 f,
-                "{name:?} stands for other rights with each Landlock ABI; name the rights"
+                "{name:?} is a group whose rights depend on the Landlock ABI; name the rights"
             ),
             Self::UnknownFlag(name) => write!(
                 f,
                 "no log flag is named {name:?}; {} are",
                 LogFlag::ALL.map(LogFlag::name).join(", ")
             ),
-            Self::RepeatedFlag(flag) => write!(f, "{:?} stands twice in the list", flag.name()),
+            Self::RepeatedFlag(flag) => write!(f, "{:?} is listed twice", flag.name()),
             Self::NewerFlag { flag, abi } => write!(
                 f,
-                "{:?} came with Landlock ABI {}, and the file is for abi = {abi}",
+                "{:?} needs Landlock ABI {}, and the file is for abi = {abi}",
                 flag.name(),
                 LogFlag::ABI
             ),
             Self::NewerRight { right, abi } => write!(
                 f,
-                "{:?} came with Landlock ABI {}, and the file is for abi = {abi}",
+                "{:?} needs Landlock ABI {}, and the file is for abi = {abi}",
                 right.name(),
                 right.abi()
             ),
-            Self::RepeatedRight(right) => write!(f, "{:?} stands twice in the list", right.name()),
+            Self::RepeatedRight(right) => write!(f, "{:?} is listed twice", right.name()),
             Self::NotHandled(right) => write!(
                 f,
                 "{:?} is granted but not handled, so that it is never denied; \
@@ -379,7 +382,7 @@ impl fmt::Display for Reason {
                 )
             }
             Self::EmptyValue => write!(f, "an empty value adds nothing; leave it out"),
-            Self::RepeatedValue(value) => write!(f, "{value:?} stands twice in the list"),
+            Self::RepeatedValue(value) => write!(f, "{value:?} is listed twice"),
             Self::Recursion(value) => write!(
                 f,
                 "{value:?} has a $, and a value is plain text; variables, and a $ written $$, \

@@ -1,7 +1,7 @@
-//! A policy's manifest, TOML: which files make its layers, and what process the
-//! program is. docs/policy-format.md describes it for authors.
+//! A policy's manifest, TOML: the files of its layers, and the attributes of the
+//! program's process. docs/policy-format.md describes it for authors.
 
-mod written;
+mod raw;
 
 use std::fmt;
 use std::ops::Range;
@@ -9,7 +9,7 @@ use std::ops::Range;
 use crate::policy::resolved::{LogFlag, Process, Right};
 use nsexec_text::Fault;
 use nsexec_text::json::plain_words;
-use written::Written;
+use raw::RawManifest;
 
 /// A manifest is written by hand; the longest shipped has 2 kB.
 pub const MAX_BYTES: usize = 64 * 1024;
@@ -23,7 +23,7 @@ pub const MAX_REASON: usize = 1024;
 /// How many variables may be passed by name; environments have tens.
 pub const MAX_PASS: usize = 256;
 
-/// A manifest that makes sense by itself: its files are not read yet.
+/// A valid manifest; its files are not read yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Manifest {
     /// The program's layers.
@@ -34,11 +34,11 @@ pub struct Manifest {
     pub process: Process,
     /// Whether `--preserve-fds` is allowed.
     pub preserve_fds: bool,
-    /// What may be missing.
+    /// The optional parts: the policy also runs on a kernel without them.
     pub best_effort: Vec<BestEffort>,
 }
 
-/// Where the layers of a stage come from.
+/// The sources of one stage's layers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sources {
     /// The filter.
@@ -47,19 +47,19 @@ pub struct Sources {
     pub landlock: Source,
 }
 
-/// Where a layer comes from.
+/// The source of a layer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Source {
-    /// The bytes of the manifest that say so.
+    /// The span in the manifest.
     pub span: Range<usize>,
-    /// What they say.
+    /// The source.
     pub origin: Origin,
 }
 
 /// A file, or nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Origin {
-    /// This file beside the manifest.
+    /// A file next to the manifest.
     File(FileName),
     /// The layer is left out.
     None {
@@ -91,9 +91,9 @@ impl FileName {
 /// The stage that a layer belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stage {
-    /// What binds helper and program.
+    /// The ceiling: restricts the helper and the program.
     Ceiling,
-    /// What binds the program.
+    /// The workload: restricts only the program.
     Workload,
 }
 
@@ -102,30 +102,30 @@ pub enum Stage {
 pub struct BestEffort {
     /// The bytes of the manifest that name it.
     pub span: Range<usize>,
-    /// Whose Landlock domain.
+    /// The stage of the Landlock domain.
     pub stage: Stage,
-    /// What of it.
+    /// The optional part.
     pub part: Part,
     /// Why.
     pub reason: String,
 }
 
-/// What of a Landlock layer a kernel may lack.
+/// An optional part of a Landlock layer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Part {
     /// All of it.
     Layer,
     /// A right that it handles.
     Right(Right),
-    /// A log flag that it asks for.
+    /// A log flag that it requests.
     Log(LogFlag),
     /// No part of a Landlock layer: the target's cgroups.
     Cgroup,
 }
 
-/// Why a manifest is none, and what would be right.
+/// Why a manifest is invalid, and the correct form.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Reason {
+pub enum ManifestErrorKind {
     /// More than [`MAX_BYTES`].
     TooLong(usize),
     /// Not UTF-8.
@@ -135,9 +135,9 @@ pub enum Reason {
     Toml(String),
     /// A list that must not be empty.
     Empty(&'static str),
-    /// A layer is left out, and the key with the reason is not there.
+    /// A layer is left out without the key that gives the reason.
     Unexplained(&'static str),
-    /// A layer is not left out, and there is a reason why it is.
+    /// A reason is given for a layer that is not left out.
     NothingToExplain(&'static str),
     /// A reason that is blank or longer than [`MAX_REASON`].
     Explanation(&'static str),
@@ -145,13 +145,13 @@ pub enum Reason {
     FileName(String),
     /// No capability has this name.
     UnknownCapability(String),
-    /// The capability stands twice.
+    /// The list contains the capability twice.
     RepeatedCapability(String),
     /// No word for capabilities.
     CapabilityWord(String),
     /// No resource has this name.
     UnknownResource(String),
-    /// The resource stands twice.
+    /// The resource has two limits.
     RepeatedResource(String),
     /// A limit below 0.
     Limit(i64),
@@ -165,29 +165,29 @@ pub enum Reason {
     PassUnused,
     /// No name of a variable, nor the beginning of one.
     PassName(String),
-    /// The name stands twice.
+    /// The list contains the name twice.
     RepeatedPass(String),
     /// More than [`MAX_PASS`] names.
     TooManyPassed,
-    /// The variable is taken from the passwd file.
+    /// The variable comes from the passwd file.
     PassIsSet(String),
     /// No layer has this name.
     UnknownLayer(String),
     /// A layer that has no rights and no log flags.
     NoParts(&'static str),
-    /// The layer is not asked for.
+    /// The policy does not request the layer.
     NotFollowed(&'static str),
     /// A filter cannot be put in force by halves.
     SeccompBestEffort,
-    /// No right has this name.
+    /// There is no right with this name.
     UnknownRight(String),
     /// No log flag has this name.
     UnknownFlag(String),
     /// A right and a log flag in one entry.
     TwoParts,
-    /// Every kernel on which the layer is put in force has the right.
+    /// Every kernel that enforces the layer has the right.
     OldRight(Right),
-    /// The same layer, right or log flag twice.
+    /// Two entries for the same layer, right or log flag.
     RepeatedBestEffort,
 }
 
@@ -195,22 +195,22 @@ pub enum Reason {
 ///
 /// # Errors
 /// The first thing in it that has no meaning.
-pub fn parse(text: &[u8]) -> Result<Manifest, Fault<Reason>> {
+pub fn parse(text: &[u8]) -> Result<Manifest, Fault<ManifestErrorKind>> {
     if text.len() > MAX_BYTES {
         return Err(Fault::new(
             MAX_BYTES..text.len(),
-            Reason::TooLong(text.len()),
+            ManifestErrorKind::TooLong(text.len()),
         ));
     }
     let text = std::str::from_utf8(text).map_err(|error| {
         let at = error.valid_up_to();
-        Fault::new(at..at, Reason::Utf8)
+        Fault::new(at..at, ManifestErrorKind::Utf8)
     })?;
-    let written: Written = toml::from_str(text).map_err(|error| {
+    let written: RawManifest = toml::from_str(text).map_err(|error| {
         let span = error.span().unwrap_or(0..0);
-        Fault::new(span, Reason::Toml(plain_words(error.message())))
+        Fault::new(span, ManifestErrorKind::Toml(plain_words(error.message())))
     })?;
-    written.meaning()
+    written.resolve()
 }
 
 /// Whether a policy can pass variables by this: a name, or its beginning and `*`.
@@ -225,7 +225,7 @@ pub fn is_pass_pattern(pattern: &str) -> bool {
         && pattern.len() <= MAX_FILE_NAME
 }
 
-/// Whether a text can stand as the reason for something left out.
+/// Whether a text is a valid reason for a part that is left out.
 #[must_use]
 pub fn is_reason(text: &str) -> bool {
     !text.trim().is_empty() && text.len() <= MAX_REASON
@@ -246,7 +246,7 @@ impl fmt::Display for Stage {
     }
 }
 
-impl fmt::Display for Reason {
+impl fmt::Display for ManifestErrorKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::TooLong(length) => {
@@ -260,7 +260,7 @@ impl fmt::Display for Reason {
             Self::Empty(key) => write!(
                 f,
                 "{key:?} is empty, which could mean all or none; leave the key out, \
-                 write \"none\" where that is a word, or name what is meant"
+                 write \"none\" where that is a word, or list the values"
             ),
             Self::Unexplained(key) => {
                 write!(
@@ -275,7 +275,10 @@ impl fmt::Display for Reason {
                 )
             }
             Self::Explanation(key) => {
-                write!(f, "{key:?} has to say why, in at most {MAX_REASON} bytes")
+                write!(
+                    f,
+                    "{key:?} must give the reason in at most {MAX_REASON} bytes"
+                )
             }
             Self::FileName(name) => write!(
                 f,
@@ -288,25 +291,27 @@ impl fmt::Display for Reason {
                     "no capability is named {name:?}; they are written CAP_CHOWN"
                 )
             }
-            Self::RepeatedCapability(name) => write!(f, "{name:?} stands twice in the list"),
+            Self::RepeatedCapability(name) => write!(f, "{name:?} is listed twice"),
             Self::CapabilityWord(word) => write!(
                 f,
-                "{word:?} says nothing of capabilities; \"none\", \"inherit\", \
-                 \"initconfig\" or a list of names do"
+                "{word:?} is no capability setting; use \"none\", \"inherit\", \
+                 \"initconfig\" or a list of names"
             ),
             Self::UnknownResource(name) => write!(
                 f,
                 "no resource is named {name:?}; they are written nofile, see getrlimit(2)"
             ),
             Self::RepeatedResource(name) => write!(f, "{name:?} has a limit already; write one"),
-            Self::Limit(number) => write!(f, "{number} is no limit; 0 or more, or \"unlimited\""),
+            Self::Limit(number) => {
+                write!(f, "{number} is no limit; give 0 or more, or \"unlimited\"")
+            }
             Self::SoftAboveHard => write!(
                 f,
-                "the soft limit is above the hard one; it may be as high at the most"
+                "the soft limit is above the hard limit; give at most the hard limit"
             ),
-            Self::Umask(umask) => write!(f, "{umask:#o} is no umask; 0o000 to 0o777 are"),
+            Self::Umask(umask) => write!(f, "{umask:#o} is no umask; give 0o000 to 0o777"),
             Self::OomScoreAdj(score) => {
-                write!(f, "{score} is no OOM score adjustment; -1000 to 1000 are")
+                write!(f, "{score} is no OOM score adjustment; give -1000 to 1000")
             }
             Self::PassUnused => write!(f, "\"pass\" belongs to mode = \"login\""),
             Self::PassName(name) => write!(
@@ -314,20 +319,20 @@ impl fmt::Display for Reason {
                 "{name:?} is no name of a variable; letters, digits and _, \
                  and a * at the end for all that begin so"
             ),
-            Self::RepeatedPass(name) => write!(f, "{name:?} stands twice in the list"),
+            Self::RepeatedPass(name) => write!(f, "{name:?} is listed twice"),
             Self::TooManyPassed => write!(
                 f,
                 "more than {MAX_PASS} names; pass several by their beginning and *"
             ),
             Self::PassIsSet(name) => write!(
                 f,
-                "{name:?} takes in what mode = \"login\" sets from the passwd file \
+                "{name:?} includes a variable that mode = \"login\" sets from the passwd file \
                  (PATH, HOME, USER, SHELL)"
             ),
             Self::UnknownLayer(name) => write!(
                 f,
-                "no layer that may be missing is named {name:?}; \"landlock\", \
-                 \"ceiling.landlock\" and \"cgroup\" are"
+                "{name:?} is no optional layer; use \"landlock\", \"ceiling.landlock\" \
+                 or \"cgroup\""
             ),
             Self::NoParts(layer) => write!(
                 f,
@@ -335,7 +340,7 @@ impl fmt::Display for Reason {
             ),
             Self::NotFollowed(layer) => write!(
                 f,
-                "nothing of the layer {layer:?} could be missing; write {layer} = \"target\" \
+                "the policy does not request the layer {layer:?}; write {layer} = \"target\" \
                  in [process], or leave the entry out"
             ),
             Self::SeccompBestEffort => write!(
@@ -358,8 +363,8 @@ impl fmt::Display for Reason {
             ),
             Self::OldRight(right) => write!(
                 f,
-                "{:?} is as old as the layer that it stands in; leave \"right\" out to \
-                 let the layer be missing",
+                "{:?} is as old as the layer it belongs to; leave \"right\" out to \
+                 make the layer optional",
                 right.name()
             ),
             Self::RepeatedBestEffort => {

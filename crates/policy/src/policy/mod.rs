@@ -1,7 +1,7 @@
-//! Policies: text -> meaning -> [`resolved::ResolvedPolicy`].
+//! Policies: text -> model -> [`resolved::ResolvedPolicy`].
 //!
-//! [`resolve::compile`] takes a manifest and the files that it names to a
-//! resolved policy, [`encode`] takes that over a pipe or into a binary.
+//! [`resolve::compile`] compiles a manifest and its files to a resolved policy;
+//! [`encode`] transfers that through a pipe or into a binary.
 #![forbid(unsafe_code)]
 
 pub mod encode;

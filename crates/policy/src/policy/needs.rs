@@ -1,11 +1,11 @@
-//! What a filter must leave alone, or nothing is ever executed under it.
+//! The calls that a filter must not deny, because every execution needs them.
 
 use crate::seccomp::partial::{PartialCall, answers};
 use crate::seccomp::profile::Profile;
 use crate::seccomp::program::Program;
 use crate::seccomp::table::Arch;
 
-/// A call with the arguments that are known of it.
+/// A call, with its known arguments.
 struct Need(&'static str, [Option<u64>; 6]);
 
 const fn any(name: &'static str) -> Need {
@@ -43,8 +43,8 @@ const ADDED: &[Need] = &[
     any("exit_group"),
 ];
 
-/// Between the ceiling and the program. A name that an architecture lacks has a
-/// newer form that stands here too.
+/// Calls between the loading of the ceiling and the program's start. For a name
+/// that an architecture lacks, the list also has the newer form.
 const CEILING: &[Need] = &[
     any("execve"),
     any("write"),
@@ -111,12 +111,11 @@ pub fn denied_to_ceiling(profile: &Profile, arch: Arch) -> Option<&'static str> 
     denied(CEILING, profile, arch)
 }
 
-/// The first call that an added filter may answer otherwise than by executing it,
-/// and must not, with the answer (SECCOMP_RET_*; `None`: it is not known).
+/// The first required call that an added filter may deny, with the answer
+/// (SECCOMP_RET_*; `None` if it is unknown).
 ///
-/// It is looked for on every way through the program that the call leaves open:
-/// `None` is a proof, whatever arguments and instruction pointers the program
-/// looks at.
+/// All paths through the program are searched: `None` proves that the call is
+/// executed for any arguments and instruction pointer.
 #[must_use]
 pub fn denied_by_added(program: &Program, arch: Arch) -> Option<(&'static str, Option<u32>)> {
     ADDED.iter().find_map(|Need(name, arguments)| {
@@ -191,8 +190,8 @@ mod tests {
     #[test]
     fn each_call_that_an_added_filter_must_leave_alone_is_missed() {
         for Need(name, _) in ADDED {
-            // ERRNO, ERRNO of 0 (which looks like success), TRAP, both kills, and
-            // what nobody answers.
+            // ERRNO, ERRNO of 0 (which looks like success), TRAP, both kills,
+            // and an answer without a listener.
             for answer in [
                 0x0005_0001,
                 0x0005_0000,

@@ -1,9 +1,8 @@
 //! A manifest and its files, made ready to apply.
 
-use std::fmt;
 use std::ops::Range;
 
-use crate::policy::encode::{Invariant, check};
+use crate::policy::encode::check;
 use crate::policy::landlock_file::{self, Form, Landlock, Places};
 use crate::policy::manifest::{self, BestEffort, FileName, Manifest, Origin, Part, Source, Stage};
 use crate::policy::needs;
@@ -15,94 +14,31 @@ use crate::seccomp::compile::{self, CompileFault};
 use crate::seccomp::oci::{self, Conditional, Context};
 use crate::seccomp::profile::Profile;
 use crate::seccomp::program::Program;
-use nsexec_text::Fault;
+
+mod error;
+
+pub use error::{FileFault, Place, PolicyFault, PolicyReason};
 
 /// The name that a manifest has in a [`PolicyFault`].
 pub const MANIFEST: &str = "manifest";
 
-/// Where the files lie that a manifest names.
+/// Access to the files that a manifest names.
 pub trait Files {
-    /// The whole of a file beside the manifest. A caller may stop reading
-    /// beyond [`oci::MAX_BYTES`], the longest that is taken.
+    /// Reads a whole file next to the manifest. An implementation may stop
+    /// reading beyond [`oci::MAX_BYTES`], the longest accepted file.
     ///
     /// # Errors
-    /// It is not there, or cannot be read.
+    /// The file is missing or unreadable.
     fn read(&mut self, name: &FileName) -> Result<Vec<u8>, FileFault>;
 }
 
-/// Why a file beside the manifest could not be read.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum FileFault {
-    /// It is not there.
-    Missing,
-    /// The system's reason.
-    Unreadable(String),
-}
-
-/// What is wrong with a policy, and where.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PolicyFault {
-    /// The file: [`MANIFEST`], or its name beside the manifest.
-    pub file: String,
-    /// The place in it; `None` when the file as a whole is wrong.
-    pub place: Option<Place>,
-    /// Why.
-    pub reason: PolicyReason,
-}
-
-/// A place in a text: both count from 1, the column in bytes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Place {
-    /// The line.
-    pub line: usize,
-    /// The byte in it.
-    pub column: usize,
-}
-
-/// Why a policy is none.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum PolicyReason {
-    /// The manifest.
-    Manifest(manifest::Reason),
-    /// A file that it names cannot be read.
-    File {
-        /// The file.
-        name: FileName,
-        /// Why.
-        fault: FileFault,
-    },
-    /// A seccomp profile.
-    Seccomp(oci::Reason),
-    /// A seccomp profile that makes no program.
-    Compile(CompileFault),
-    /// A filter under which nothing could be executed.
-    Denies {
-        /// Whose filter.
-        stage: Stage,
-        /// The call that is needed and denied.
-        call: &'static str,
-    },
-    /// A Landlock rule file.
-    Landlock(landlock_file::Reason),
-    /// A name of a Landlock rule file that does not say which form it has.
-    Form(FileName),
-    /// Something may be missing from a layer that is left out.
-    NoLayer(Stage),
-    /// A right may be missing that is not handled.
-    NotHandled(Right),
-    /// A log flag may be missing that is not asked for.
-    NotAsked(LogFlag),
-    /// The policy as a whole.
-    Invariant(Invariant),
-}
-
-/// The policy that `manifest` and its files are, for one architecture.
+/// Compiles `manifest` and its files to a policy for one architecture.
 ///
-/// `context.bounding` stands for the program's bounding set when the manifest
+/// `context.bounding` is used as the program's bounding set if the manifest
 /// leaves capabilities to the caller or to initConfig.
 ///
 /// # Errors
-/// The first thing that is wrong with it: nothing is put right in silence.
+/// The first error: nothing is corrected silently.
 pub fn compile(
     name: &str,
     manifest: &[u8],
@@ -112,7 +48,7 @@ pub fn compile(
     compile_with_parts(name, manifest, files, context).map(|(policy, _)| policy)
 }
 
-/// As [`compile()`], with what the layers were made of.
+/// As [`compile()`], and returns the sources of the layers.
 ///
 /// # Errors
 /// As [`compile()`].
@@ -158,10 +94,10 @@ pub fn compile_with_parts(
     Ok((policy, compiler.parts))
 }
 
-/// What the layers of a policy were made of: tells which rule decides.
+/// The sources of a policy's layers, used to find the rule that decides.
 #[derive(Clone, Debug)]
 pub struct Parts {
-    /// What conditions were decided by.
+    /// The context in which conditions were decided.
     pub context: Context,
     /// The seccomp profiles, the ceiling's before the program's.
     pub profiles: Vec<ProfilePart>,
@@ -174,16 +110,16 @@ pub struct Parts {
 pub struct ProfilePart {
     /// The stage that it binds.
     pub stage: Stage,
-    /// Its name beside the manifest.
+    /// Its file name, relative to the manifest.
     pub file: String,
-    /// What is written there.
+    /// Its text.
     pub text: Vec<u8>,
-    /// What that means, conditions open.
+    /// The parsed profile, with undecided conditions.
     pub conditional: Conditional,
-    /// What it means here.
+    /// The profile in this context.
     pub profile: Profile,
-    /// What it means for 32-bit programs; `None`: it does not list their
-    /// architecture, and their calls answer EPERM.
+    /// The profile for 32-bit programs; `None` if the profile does not list
+    /// their architecture: then their calls return EPERM.
     pub profile_32_bit: Option<Profile>,
 }
 
@@ -192,13 +128,13 @@ pub struct ProfilePart {
 pub struct LandlockPart {
     /// The stage that they bind.
     pub stage: Stage,
-    /// Their name beside the manifest.
+    /// Their file name, relative to the manifest.
     pub file: String,
-    /// What is written there.
+    /// Its text.
     pub text: Vec<u8>,
-    /// What that means.
+    /// The parsed rules.
     pub rules: Landlock,
-    /// Where it stands.
+    /// The positions of the rules.
     pub places: Places,
 }
 
@@ -354,96 +290,6 @@ impl Compiler<'_> {
             file: MANIFEST.to_owned(),
             place: Some(Place::new(self.text, span.start)),
             reason,
-        }
-    }
-}
-
-impl PolicyFault {
-    fn in_text<R>(
-        file: &str,
-        text: &[u8],
-        fault: Fault<R>,
-        reason: impl FnOnce(R) -> PolicyReason,
-    ) -> Self {
-        Self {
-            file: file.to_owned(),
-            place: Some(Place::new(text, fault.span.start)),
-            reason: reason(fault.reason),
-        }
-    }
-}
-
-impl Place {
-    /// Of the byte `at`.
-    #[must_use]
-    pub fn new(text: &[u8], at: usize) -> Self {
-        let before = text.get(..at).unwrap_or(text);
-        let line_start = before
-            .iter()
-            .rposition(|byte| *byte == b'\n')
-            .map_or(0, |newline| newline + 1);
-        Self {
-            line: before.iter().filter(|byte| **byte == b'\n').count() + 1,
-            column: before.len() - line_start + 1,
-        }
-    }
-}
-
-impl fmt::Display for PolicyFault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.file)?;
-        if let Some(Place { line, column }) = self.place {
-            write!(f, ":{line}:{column}")?;
-        }
-        write!(f, ": {}", self.reason)
-    }
-}
-
-impl std::error::Error for PolicyFault {}
-
-impl fmt::Display for FileFault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Missing => write!(f, "there is no such file beside the manifest"),
-            Self::Unreadable(why) => write!(f, "the file cannot be read: {why}"),
-        }
-    }
-}
-
-impl fmt::Display for PolicyReason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Manifest(reason) => write!(f, "{reason}"),
-            Self::File { name, fault } => write!(f, "{:?}: {fault}", name.as_str()),
-            Self::Seccomp(reason) => write!(f, "{reason}"),
-            Self::Compile(fault) => write!(f, "{fault}"),
-            Self::Denies { stage, call } => write!(
-                f,
-                "the {stage}'s filter may deny {call}, which executing a program takes; allow it"
-            ),
-            Self::Landlock(reason) => write!(f, "{reason}"),
-            Self::Form(name) => write!(
-                f,
-                "{:?} could be in either form; Landlock rules in TOML are in a file *.toml, \
-                 in JSON in a file *.json",
-                name.as_str()
-            ),
-            Self::NoLayer(stage) => write!(
-                f,
-                "the {stage} has no Landlock layer that anything could be missing from; \
-                 leave the entry out"
-            ),
-            Self::NotHandled(right) => write!(
-                f,
-                "the layer does not handle {:?}; only what it handles may be missing",
-                right.name()
-            ),
-            Self::NotAsked(flag) => write!(
-                f,
-                "the layer does not ask for {:?}; only what it asks for may be missing",
-                flag.name()
-            ),
-            Self::Invariant(invariant) => write!(f, "{invariant}"),
         }
     }
 }

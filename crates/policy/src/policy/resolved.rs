@@ -37,9 +37,9 @@ pub struct Layers {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub enum Layer<T> {
-    /// It is put in force, or there is no exec.
+    /// It is enforced, or the exec fails.
     Enforce(T),
-    /// It is left out.
+    /// The layer is left out.
     None {
         /// Why; shown in the status report.
         reason: String,
@@ -47,7 +47,7 @@ pub enum Layer<T> {
 }
 
 impl<T> Layer<T> {
-    /// What is put in force; `None`: it is left out.
+    /// The layer to enforce; `None` if it is left out.
     #[must_use]
     pub fn enforced(&self) -> Option<&T> {
         match self {
@@ -57,13 +57,13 @@ impl<T> Layer<T> {
     }
 }
 
-/// How much of a layer or right must be in force.
+/// Whether a layer or right is required.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub enum Require {
-    /// All of it, or there is no exec.
+    /// All of it is required, or the exec fails.
     Full,
-    /// What the kernel offers; what it lacks is listed as dropped.
+    /// Enforce the part if the kernel supports it, else list it as dropped.
     BestEffort {
         /// Why; shown in the status report.
         reason: String,
@@ -74,14 +74,14 @@ pub enum Require {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LandlockRules {
-    /// What happens on a kernel without Landlock's REFER right (before 5.19):
-    /// with `BestEffort` the whole layer is left out there, and said so.
+    /// Behaviour on a kernel without Landlock's REFER right (before 5.19): with
+    /// `BestEffort` the whole layer is left out there, and this is reported.
     pub require: Require,
     /// The rights that are denied wherever no rule grants them. Not empty, or
     /// `scopes` is not.
     pub handled: Vec<HandledRight>,
-    /// What audit is told of denials; each at most once. Without any, the
-    /// kernel logs those up to the next execve alone.
+    /// The log flags for audit, each at most once. Without a flag, the kernel
+    /// logs only denials before the next execve.
     pub log: Vec<AskedLogFlag>,
     /// Grants beneath paths of the program's root.
     pub beneath: Vec<BeneathRule>,
@@ -171,7 +171,7 @@ impl Right {
     ];
 }
 
-/// A flag of landlock_restrict_self(2) that a domain asks for.
+/// A flag of landlock_restrict_self(2) that a domain requests.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AskedLogFlag {
@@ -181,8 +181,9 @@ pub struct AskedLogFlag {
     pub require: Require,
 }
 
-/// Which denials of a domain the kernel logs to audit, landlock_restrict_self(2),
-/// since Landlock ABI 7. What is denied does not depend on it.
+/// The denials of a domain that the kernel logs to audit,
+/// landlock_restrict_self(2), since Landlock ABI 7. Log flags do not change
+/// which accesses are denied.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum LogFlag {
@@ -217,7 +218,7 @@ pub struct BeneathRule {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PortRule {
-    /// The port; 0 stands for a port that the kernel chooses.
+    /// The port; 0 means a port that the kernel chooses.
     pub port: u16,
     /// `BindTcp` or `ConnectTcp`, handled. Not empty.
     pub rights: Vec<Right>,
@@ -227,7 +228,7 @@ pub struct PortRule {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Process {
-    /// What the program may hold at the most.
+    /// The upper limit of the program's capabilities.
     pub capabilities: Capabilities,
     /// PR_SET_NO_NEW_PRIVS.
     pub no_new_privs: bool,
@@ -235,9 +236,9 @@ pub struct Process {
     pub keep_groups: bool,
     /// Which session keyring the program has, session-keyring(7).
     pub keyring: Keyring,
-    /// Whose cgroups the program is in.
+    /// The cgroups the program runs in.
     pub cgroup: Follow,
-    /// Whose label of a security module the program has.
+    /// The program's label of a security module.
     pub label: Follow,
     /// setrlimit(2), in this order.
     pub rlimits: Vec<Rlimit>,
@@ -255,8 +256,8 @@ pub struct Process {
 pub enum Follow {
     /// The caller's.
     Caller,
-    /// The target's; with `BestEffort` the caller's where the target's cannot be
-    /// had, and said so.
+    /// The target's; with `BestEffort` the caller's if the target's is
+    /// unavailable, and this is reported.
     Target(Require),
 }
 
@@ -270,7 +271,7 @@ pub enum Keyring {
     Caller,
 }
 
-/// What the program may hold at the most.
+/// The upper limit of the program's capabilities.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub enum Capabilities {
@@ -278,7 +279,7 @@ pub enum Capabilities {
     Keep(CapabilitySet),
     /// The caller's.
     Inherit,
-    /// What initConfig says (protocol A).
+    /// From initConfig (protocol A).
     InitConfig,
 }
 
@@ -294,7 +295,7 @@ pub struct Rlimit {
     pub hard: u64,
 }
 
-/// Where the program's environment comes from.
+/// The source of the program's environment.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub enum Environment {
@@ -303,9 +304,9 @@ pub enum Environment {
     /// These of the caller's, and PATH, HOME, USER and SHELL from the passwd
     /// file of the program's root.
     Login {
-        /// Names; one that ends with `*` stands for all that begin so.
+        /// Names; a name that ends with `*` matches all names with this prefix.
         pass: Vec<String>,
     },
-    /// What initConfig says (protocol A).
+    /// From initConfig (protocol A).
     InitConfig,
 }

@@ -1,4 +1,4 @@
-//! A policy as it is written: a manifest, and the files that it names.
+//! A policy in text form: a manifest, and the files that it names.
 
 use crate::policy::manifest::FileName;
 use crate::policy::resolve::{FileFault, Files, Parts, PolicyFault, compile_with_parts};
@@ -8,19 +8,19 @@ use crate::seccomp::oci::Context;
 /// The texts of a policy.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PolicyText {
-    /// What the status report calls the policy.
+    /// The policy's name in the status report.
     pub name: String,
     /// The manifest.
     pub manifest: Vec<u8>,
-    /// Files beside it, by the names that it gives them.
+    /// The files next to it, by name.
     pub files: Vec<(String, Vec<u8>)>,
 }
 
 impl PolicyText {
-    /// The policy, and what its layers are made of.
+    /// Compiles the policy, and returns the sources of its layers.
     ///
     /// # Errors
-    /// The first thing that is wrong with it.
+    /// The first error.
     pub fn compile(&self, context: Context) -> Result<(ResolvedPolicy, Parts), PolicyFault> {
         compile_with_parts(
             &self.name,

@@ -1,5 +1,5 @@
-//! Why a policy refuses: the layer, the rule and its place, and what would
-//! allow it. Nothing here decides anything; a run that is explained asks.
+//! Explains a refusal: the layer, the rule and its position, and the change that
+//! would allow the access. This module decides nothing; only --explain uses it.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -8,8 +8,8 @@ use crate::policy::manifest::Stage;
 use crate::policy::resolve::{LandlockPart, Parts, Place, ProfilePart};
 use crate::policy::resolved::Right;
 use crate::seccomp::errno;
+use crate::seccomp::evaluate::Decider;
 use crate::seccomp::interpret::Call;
-use crate::seccomp::meaning::Decider;
 use crate::seccomp::oci::{Grant, Want};
 use crate::seccomp::profile::{Action, When};
 
@@ -18,15 +18,15 @@ use crate::seccomp::profile::{Action, When};
 pub struct Refusal {
     /// The layer, as a manifest names it: `seccomp`, `ceiling.landlock`.
     pub layer: String,
-    /// The rule that decides: `FILE:LINE`, and what stands there.
+    /// The rule that decides: `FILE:LINE`, and its text.
     pub rule: String,
     /// The call with the arguments that count, or the path; and the outcome.
     pub what: String,
-    /// What would allow it.
+    /// The change that would allow it.
     pub remedy: String,
 }
 
-/// What is known of a call: a kill is told without its arguments.
+/// The known arguments of a call: the kernel reports a kill without them.
 pub type Arguments = [Option<u64>; 6];
 
 /// Explains the refusals of one policy.
@@ -56,8 +56,8 @@ impl Why {
             let profiles = self.parts.profiles.iter();
             profiles.map(|part| (part, self.verdict(part, call, arguments)))
         };
-        // The strictest answer counts, and the newer filter's among equals: the
-        // ceiling's part stands before the program's.
+        // The strictest answer wins; among equals, the newer filter's. The
+        // ceiling's part comes before the program's.
         let strictness = |action: Action| action.strictness();
         let (part, (action, decider)) = verdicts()
             .filter(|(_, (action, _))| !action.executes())
@@ -87,11 +87,11 @@ impl Why {
         match (small, &part.profile_32_bit) {
             _ if call.arch == arch.audit() => part.profile.decide(arch, call.number, arguments),
             (Some(small), Some(profile)) => profile.decide(small, call.number, arguments),
-            _ => (crate::seccomp::meaning::FOREIGN_ARCH, Decider::UnknownCall),
+            _ => (crate::seccomp::evaluate::FOREIGN_ARCH, Decider::UnknownCall),
         }
     }
 
-    /// Where a rule stands, and which it is.
+    /// The position and name of a rule.
     fn place(&self, part: &ProfilePart, call: &Call, decider: Decider) -> String {
         let line = |at: usize| {
             let line = Place::new(&part.text, at).line;
@@ -223,8 +223,8 @@ impl Why {
         }
     }
 
-    /// Why Landlock refuses: `blocker` as the kernel's audit record has it,
-    /// `object` what it says of it, `call` the system call, if it is known.
+    /// Why Landlock refuses: `blocker` and `object` as in the kernel's audit
+    /// record, `call` the system call, if known.
     #[must_use]
     pub fn access(&self, stage: Stage, blocker: &str, object: &str, call: Option<u32>) -> Refusal {
         let part = self.parts.landlock.iter().find(|part| part.stage == stage);
@@ -264,7 +264,7 @@ impl Why {
         let handled = handled.map_or_else(|| file.clone(), |(_, at)| line(at.start));
         let rule = format!("{handled} (handles {})", right.name());
         let remedy = if right.is_fs() {
-            // The deepest rule that the path lies beneath.
+            // The deepest rule above the path.
             let above = rules.beneath.iter().zip(&places.beneath);
             let above = above.filter(|(rule, _)| Path::new(object).starts_with(&rule.path));
             match above.max_by_key(|(rule, _)| rule.path.as_os_str().len()) {

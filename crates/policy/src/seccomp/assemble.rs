@@ -1,7 +1,7 @@
 //! Classic BPF with labels.
 //!
-//! BPF only jumps forward, so a program is put together from its end: whatever
-//! a jump goes to is already in place, and its distance is known.
+//! BPF only jumps forward, so a program is assembled from its end: the target of
+//! each jump already exists, and its distance is known.
 
 use crate::seccomp::program::Instruction;
 
@@ -30,7 +30,7 @@ impl Test {
     }
 }
 
-/// A place in the program: how many instructions stand from there to its end.
+/// A label: the number of instructions from there to the end of the program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Label(usize);
 
@@ -62,14 +62,15 @@ impl Assembler {
         loop {
             match (self.short(yes), self.short(no)) {
                 (Some(jt), Some(jf)) => return self.push(test.code(), jt, jf, value),
-                // A branch reaches 255 instructions; a jump right behind it all.
+                // A branch reaches 255 instructions, so it goes to a jump right
+                // behind it.
                 (None, _) => yes = self.jump(yes),
                 (_, None) => no = self.jump(no),
             }
         }
     }
 
-    /// Goes on at `target`.
+    /// Continues at `target`.
     pub(super) fn go(&mut self, target: Label) -> Label {
         if target == self.here() {
             target

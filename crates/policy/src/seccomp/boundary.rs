@@ -1,5 +1,6 @@
-//! Calls that are worth asking a profile about: on and beside each value that
-//! its rules compare with. What answers these alike answers alike.
+//! Boundary calls for tests of a profile: values equal to, just below and just
+//! above each value in its rules. Two programs that answer all of these alike
+//! answer every call alike.
 
 use crate::seccomp::compile::return_value;
 use crate::seccomp::interpret::{Call, run};
@@ -72,7 +73,7 @@ fn beside(comparison: Comparison) -> Vec<u64> {
 /// Numbers in the table, in its holes and beyond, x32's among them.
 pub fn numbers(arch: Arch) -> impl Iterator<Item = u32> {
     let highest = arch.highest();
-    // Those that are private to Arm stand far above the others.
+    // The calls private to Arm have numbers far above the others.
     let near = highest.min(550);
     let far = (near + 1..=highest).filter(move |number| number + 50 > highest);
     (0..=near + 50).chain(far).chain([highest + 1]).chain([
@@ -92,9 +93,9 @@ pub fn numbers(arch: Arch) -> impl Iterator<Item = u32> {
 pub struct Disagreement {
     /// The call.
     pub call: Call,
-    /// What the profile means: SECCOMP_RET_*.
+    /// The profile's answer: SECCOMP_RET_*.
     pub meant: u32,
-    /// What the program answers.
+    /// The program's answer.
     pub answered: Option<u32>,
 }
 

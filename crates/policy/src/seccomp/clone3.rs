@@ -1,15 +1,16 @@
-//! clone3, whose flags lie in memory, where no filter can read them.
+//! clone3, whose flags are in memory, where no filter can read them.
 //!
-//! A profile that tells clone(2) apart by its arguments would be stepped around
-//! by clone3(2). So clone3 answers ENOSYS then, whatever the profile says of it,
-//! and callers fall back on clone(2); the same where a profile has conditions on
-//! clone3 itself, which could only be compared with an address.
+//! A profile that restricts clone(2) by its arguments could be bypassed with
+//! clone3(2). In such a profile clone3 returns ENOSYS, regardless of the
+//! profile's own rule for it, and callers fall back to clone(2). The same
+//! applies if a profile has conditions on clone3 itself: they could only compare
+//! an address.
 
-use crate::seccomp::meaning::UNKNOWN_CALL;
+use crate::seccomp::evaluate::UNKNOWN_CALL;
 use crate::seccomp::profile::{Profile, Rule, When};
 use crate::seccomp::table::Arch;
 
-/// The rule that `profile` needs beside its own.
+/// The rule that `profile` needs in addition to its own.
 pub(super) fn rule(profile: &Profile, arch: Arch) -> Option<Rule> {
     let (clone, clone3) = (arch.number("clone")?, arch.number("clone3")?);
     let needed = reads_arguments(profile, clone) || reads_arguments(profile, clone3);

@@ -1,4 +1,4 @@
-//! A profile as one BPF program.
+//! Compiles a profile to one BPF program.
 //!
 //! ```text
 //! arch != native      -> FOREIGN_ARCH, or the same tree for 32-bit programs
@@ -8,8 +8,8 @@
 //!   conditions        -> checks, strictest action first; the first that holds
 //! ```
 //!
-//! The checks are seccompiler's, the dispatch around them is made here: its own
-//! is a chain that takes 5 instructions for each call.
+//! seccompiler compiles the checks. The dispatch is our own: seccompiler's is a
+//! chain that needs 5 instructions for each call.
 
 use std::cmp::Reverse;
 use std::fmt;
@@ -17,7 +17,7 @@ use std::fmt;
 use seccompiler::{BpfProgram, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompRule};
 
 use crate::seccomp::assemble::{Assembler, Label, Test};
-use crate::seccomp::meaning::{FOREIGN_ARCH, UNKNOWN_CALL};
+use crate::seccomp::evaluate::{FOREIGN_ARCH, UNKNOWN_CALL};
 use crate::seccomp::profile::{Action, Comparison, Condition, Profile, Rule, When};
 use crate::seccomp::program::{Instruction, Program, ProgramFault};
 use crate::seccomp::table::Arch;
@@ -30,7 +30,7 @@ const DATA_ARCH: u32 = 4;
 /// MAX_ERRNO, include/linux/err.h: SECCOMP_RET_ERRNO with more is cut to it.
 pub const MAX_ERRNO: u16 = 4095;
 
-/// Why a profile is no program.
+/// Why a profile cannot be compiled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CompileFault {
     /// An errno above [`MAX_ERRNO`].
@@ -41,8 +41,8 @@ pub enum CompileFault {
     NoConditions(u32),
     /// A condition on an argument beyond 5.
     Argument(u8),
-    /// A condition that denies by a value that the kernel never sees, because it
-    /// takes this argument as 32 bits.
+    /// A condition that denies a value that the kernel never sees, because it
+    /// reads only 32 bits of this argument.
     Wide {
         /// Which rule of the profile, from 0.
         rule: usize,
@@ -65,12 +65,11 @@ pub enum CompileFault {
     Program(ProgramFault),
 }
 
-/// The program that answers as `profile` does on `arch`; the same profile gives
-/// the same program.
+/// Compiles a program that gives the answers of `profile` on `arch`; the result
+/// is deterministic.
 ///
 /// # Errors
-/// The first rule that has no meaning, or that the program would be longer than
-/// the kernel takes.
+/// The first invalid rule, or a program longer than the kernel accepts.
 pub fn compile(profile: &Profile, arch: Arch) -> Result<Program, CompileFault> {
     compile_with_32_bit(profile, arch, None)
 }
@@ -114,7 +113,7 @@ fn dispatch(
         .iter()
         .map(|treatment| treatment.checks(code))
         .collect::<Result<_, _>>()?;
-    // The returns stand between the tree and the checks: near what uses them.
+    // The returns are between the tree and the checks, near their users.
     let mut returns = Returns { known: Vec::new() };
     let mut leaves = Vec::with_capacity(ranges.len());
     for range in &ranges {
@@ -130,7 +129,7 @@ fn dispatch(
     Ok((code.load(DATA_NUMBER), foreign))
 }
 
-/// What SECCOMP_RET_* stands for an action, linux/seccomp.h.
+/// The SECCOMP_RET_* value of an action, linux/seccomp.h.
 #[must_use]
 pub fn return_value(action: Action) -> u32 {
     match action {
@@ -143,7 +142,7 @@ pub fn return_value(action: Action) -> u32 {
     }
 }
 
-/// Refuses what a program could only get wrong.
+/// Rejects rules that no program could implement correctly.
 fn check(profile: &Profile, arch: Arch) -> Result<(), CompileFault> {
     check_action(profile.default)?;
     for (index, rule) in profile.rules.iter().enumerate() {
@@ -203,15 +202,15 @@ fn check_condition(condition: Condition) -> Result<u64, CompileFault> {
 /// How one call is treated.
 #[derive(Debug, PartialEq, Eq)]
 struct Treatment {
-    /// Conditions that hold together, and what happens then; in this order.
+    /// Alternatives, in order: conditions that must all hold, and their action.
     checks: Vec<(Vec<(Condition, Width)>, Action)>,
-    /// What happens when none holds.
+    /// The action if none holds.
     otherwise: Action,
 }
 
 impl Treatment {
-    /// Of a call without a matching rule: `otherwise`; of its rules, the strictest
-    /// stands first.
+    /// A call without a matching rule gets `otherwise`; the strictest rule comes
+    /// first.
     fn new(rules: &[&Rule], otherwise: Action, arch: Arch) -> Self {
         let mut checks = Vec::new();
         let mut otherwise = otherwise;
@@ -239,7 +238,7 @@ impl Treatment {
         Self { checks, otherwise }
     }
 
-    /// The code of the checks; `None` when there is none to make.
+    /// The code of the checks; `None` if there are none.
     fn checks(&self, code: &mut Assembler) -> Result<Option<Label>, CompileFault> {
         if self.checks.is_empty() {
             return Ok(None);
@@ -262,7 +261,7 @@ fn body(conditions: &[(Condition, Width)]) -> Result<Vec<Instruction>, CompileFa
         .collect::<Result<Vec<_>, _>>()?;
     // Not reached: an empty list was refused before.
     let rule = SeccompRule::new(conditions).map_err(|_| CompileFault::NoConditions(0))?;
-    // Two jumps stand in front, for a caller that wants to pass the rule by.
+    // The two jumps before it let a caller skip the rule.
     let program: BpfProgram = rule.into();
     let instruction = |i: &seccompiler::sock_filter| Instruction {
         code: i.code,
@@ -403,7 +402,7 @@ impl fmt::Display for CompileFault {
                 ..
             } => write!(
                 f,
-                "the kernel takes argument {argument} of {call} as 32 bits, so that denying \
+                "the kernel reads 32 bits of argument {argument} of {call}, so that denying \
                  {value:#x} denies nothing; deny a value that fits"
             ),
             Self::Mask { mask, value } => write!(

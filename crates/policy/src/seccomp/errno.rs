@@ -150,7 +150,7 @@ pub fn number(name: &str) -> Option<u32> {
 /// The usual name of this errno.
 #[must_use]
 pub fn name(number: u32) -> Option<&'static str> {
-    // The second names come from other systems.
+    // The second names are from other systems.
     let second = |name: &str| matches!(name, "EDEADLOCK" | "ENOTSUP" | "EWOULDBLOCK");
     let found = TABLE
         .iter()

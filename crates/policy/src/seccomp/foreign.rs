@@ -1,22 +1,22 @@
 //! A profile for the 32-bit programs that an architecture executes.
 //!
-//! Names are the profile's, numbers are those of the 32-bit table, and what that
-//! table has besides is held to the profile's meaning:
+//! Names come from the profile and numbers from the 32-bit table. Other entries
+//! of that table follow the intent of the profile:
 //!
 //! - **Multiplexers.** i386's socketcall and ipc make many calls, with arguments in
-//!   memory, where no filter reads them. Each of these is executed only where the
-//!   profile executes the call of its name with any arguments.
-//! - **Arguments in memory.** i386's first mmap and select take one pointer to all
-//!   their arguments: where a profile has conditions on them, they answer ENOSYS.
-//! - **Other forms.** A rule that denies a call denies its 32-bit forms as well
-//!   (chown32, clock_settime64, umount): a profile that allows by default would be
-//!   stepped around by each of them. What a profile allows, it allows by name.
+//!   memory, where no filter can read them. Each one is allowed only where the
+//!   profile allows the call of its name with any arguments.
+//! - **Arguments in memory.** i386's first mmap and select have one pointer to all
+//!   their arguments: if a profile has conditions on them, they return ENOSYS.
+//! - **Other forms.** A rule that denies a call also denies its 32-bit forms
+//!   (chown32, clock_settime64, umount); otherwise each of them would bypass a
+//!   profile that allows by default. A rule that allows a call allows only its name.
 
-use crate::seccomp::meaning::UNKNOWN_CALL;
+use crate::seccomp::evaluate::UNKNOWN_CALL;
 use crate::seccomp::profile::{Action, Comparison, Condition, Profile, Rule, When};
 use crate::seccomp::table::Arch;
 
-/// An entry of a profile that holds: its names, when it applies, what happens.
+/// An entry of a profile that applies: its names, condition and action.
 pub(super) struct Holding<'a> {
     pub(super) names: Vec<&'a str>,
     pub(super) whens: &'a [When],
@@ -63,10 +63,10 @@ const IPC: [(u64, &str); 12] = [
     (24, "shmctl"),
 ];
 
-/// i386's calls that take one pointer to all their arguments.
+/// i386's calls with one pointer to all their arguments.
 const IN_MEMORY: [&str; 2] = ["mmap", "select"];
 
-/// Forms of calls whose arguments are in other places: a condition says nothing.
+/// Forms of calls with arguments in other positions: conditions do not apply.
 const OTHER_ARGUMENTS: [(&str, &str); 13] = [
     ("_llseek", "lseek"),
     ("arm_fadvise64_64", "fadvise64"),
@@ -83,7 +83,7 @@ const OTHER_ARGUMENTS: [(&str, &str); 13] = [
     ("waitpid", "wait4"),
 ];
 
-/// Forms with the same arguments, where the name does not say so.
+/// Forms with the same arguments under an unrelated name.
 const SAME_ARGUMENTS: [(&str, &str); 13] = [
     ("_newselect", "select"),
     ("fstatat64", "newfstatat"),
@@ -100,8 +100,8 @@ const SAME_ARGUMENTS: [(&str, &str); 13] = [
     ("ugetrlimit", "getrlimit"),
 ];
 
-/// The rules for `arch`, a 32-bit architecture, of a profile whose entries these
-/// are. `profile` has them by name already.
+/// Adds the rules for `arch`, a 32-bit architecture, from the `entries` of a
+/// profile. `profile` already contains them by name.
 pub(super) fn adapt(profile: &mut Profile, entries: &[Holding<'_>], arch: Arch) {
     for (name, calls, mask) in [
         ("socketcall", SOCKETCALL.as_slice(), u64::from(u32::MAX)),
@@ -162,7 +162,7 @@ pub(super) fn adapt(profile: &mut Profile, entries: &[Holding<'_>], arch: Arch) 
     }
 }
 
-/// What becomes of a call of this name whose arguments are not known.
+/// The action for a call of this name with unknown arguments.
 fn with_any_arguments(entries: &[Holding<'_>], name: &str, default: Action) -> Action {
     let of_name = || entries.iter().filter(|entry| entry.names.contains(&name));
     let denied = of_name()
@@ -205,8 +205,8 @@ mod tests {
     use super::*;
     use crate::seccomp::boundary::disagreement;
     use crate::seccomp::compile::{compile, compile_with_32_bit, return_value};
+    use crate::seccomp::evaluate::FOREIGN_ARCH;
     use crate::seccomp::interpret::{Call, run};
-    use crate::seccomp::meaning::FOREIGN_ARCH;
     use crate::seccomp::oci::{self, Context};
     use nsexec_kernel_text::capability::CapabilitySet;
 
@@ -328,7 +328,7 @@ mod tests {
     }
 
     /// Docker's profile for both: the program answers as the profiles mean, each
-    /// call at its own architecture, and nobody else's.
+    /// call of its own architecture only.
     #[test]
     fn one_program_answers_for_both_as_the_profiles_mean() {
         let text = std::fs::read_to_string(concat!(

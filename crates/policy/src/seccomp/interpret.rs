@@ -1,14 +1,13 @@
-//! Runs a program as the kernel would, without the kernel.
+//! Interprets a program as the kernel would.
 //!
-//! Programs only jump forward and end in a return (that is what
-//! [`Program`] stands for), so that a run has at most as many steps as the
-//! program has instructions.
+//! Programs only jump forward and end in a return ([`Program`] guarantees this),
+//! so a run has at most as many steps as the program has instructions.
 
 use crate::seccomp::machine::Machine;
 use crate::seccomp::operation::Operation;
 use crate::seccomp::program::Program;
 
-/// What a filter sees of a call: `struct seccomp_data`, linux/seccomp.h.
+/// A filter's input: `struct seccomp_data`, linux/seccomp.h.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Call {
     /// The system call's number.
@@ -46,7 +45,7 @@ impl Call {
 
 /// The value that the program returns for this call: SECCOMP_RET_*.
 ///
-/// `None` stands for an instruction that no [`Program`] holds.
+/// `None` for an instruction that no [`Program`] contains.
 #[must_use]
 pub fn run(program: &Program, call: &Call) -> Option<u32> {
     let mut machine = Machine::<u32>::new();
@@ -80,11 +79,11 @@ pub fn run(program: &Program, call: &Call) -> Option<u32> {
     }
 }
 
-/// What the kernel does with this call under several filters, the one that was
-/// loaded first in front: `seccomp_run_filters`, kernel/seccomp.c.
+/// The kernel's answer under several filters, in load order:
+/// `seccomp_run_filters`, kernel/seccomp.c.
 ///
-/// The strictest answer counts, and among equally strict ones that of the filter
-/// loaded last. So a filter on top only ever narrows.
+/// The strictest answer wins; among equally strict ones, that of the filter
+/// loaded last. So a further filter can only restrict more.
 #[must_use]
 pub fn run_stacked(oldest_first: &[&Program], call: &Call) -> Option<u32> {
     // The kernel compares actions as signed: KILL_PROCESS is the least of all.
@@ -135,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn each_instruction_does_what_the_kernel_does() {
+    fn each_instruction_behaves_as_in_the_kernel() {
         // Returns 1 when the test of 12 (accumulator) with 10 holds.
         let with_constant = |code| {
             program(&[

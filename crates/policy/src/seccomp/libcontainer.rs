@@ -1,5 +1,5 @@
-//! The seccomp filter of a 2015 libcontainer configuration (`configs.Seccomp`
-//! of runc's libcontainer, as it stands in protocol A's initConfig).
+//! The seccomp filter of a 2015 libcontainer configuration (`configs.Seccomp` of
+//! runc's libcontainer, as contained in protocol A's initConfig).
 
 use std::fmt;
 
@@ -46,9 +46,9 @@ pub struct Syscall {
 pub struct Arg {
     /// The argument: 0 to 5.
     pub index: u32,
-    /// What it is compared with; for operator 6 the mask.
+    /// The value to compare with; for operator 6 the mask.
     pub value: u64,
-    /// For operator 6, what the masked argument has to be.
+    /// For operator 6, the expected value of the masked argument.
     pub value_two: u64,
     /// 0 `==`, 1 `!=`, 2 `>`, 3 `>=`, 4 `<`, 5 `<=`, 6 masked `==`.
     pub op: u32,
@@ -57,16 +57,16 @@ pub struct Arg {
 /// A configuration as this architecture understands it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Resolved {
-    /// What it means.
+    /// The profile.
     pub profile: Profile,
-    /// Names that the architecture has no system call for, in their order; as
-    /// with libcontainer, their rules are left out.
+    /// Names without a system call on this architecture, in order. As in
+    /// libcontainer, their rules are skipped.
     pub skipped: Vec<String>,
 }
 
 /// Why a configuration has no meaning.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Reason {
+pub enum LibcontainerErrorKind {
     /// No action has this number.
     Action(i32),
     /// No operator has this number.
@@ -83,7 +83,7 @@ pub enum Reason {
     Mask {
         /// The bits that are looked at.
         mask: u64,
-        /// What they have to be.
+        /// The expected value of the masked bits.
         value: u64,
     },
 }
@@ -94,10 +94,13 @@ pub enum Reason {
 ///
 /// # Errors
 /// The first thing that has no meaning.
-pub fn resolve_libcontainer_2015(config: &Config, arch: Arch) -> Result<Resolved, Reason> {
+pub fn resolve_libcontainer_2015(
+    config: &Config,
+    arch: Arch,
+) -> Result<Resolved, LibcontainerErrorKind> {
     for name in config.architectures.iter().flatten() {
         if !is_go_architecture(name) {
-            return Err(Reason::Architecture(name.clone()));
+            return Err(LibcontainerErrorKind::Architecture(name.clone()));
         }
     }
     let mut profile = Profile {
@@ -108,7 +111,7 @@ pub fn resolve_libcontainer_2015(config: &Config, arch: Arch) -> Result<Resolved
     let mut skipped = Vec::new();
     for call in config.syscalls.iter().flatten() {
         if call.name.is_empty() {
-            return Err(Reason::EmptyName);
+            return Err(LibcontainerErrorKind::EmptyName);
         }
         let action = action(call.action)?;
         let when = when(call.args.as_deref().unwrap_or_default())?;
@@ -128,22 +131,22 @@ pub fn resolve_libcontainer_2015(config: &Config, arch: Arch) -> Result<Resolved
     Ok(Resolved { profile, skipped })
 }
 
-fn action(number: i32) -> Result<Action, Reason> {
+fn action(number: i32) -> Result<Action, LibcontainerErrorKind> {
     match number {
         -4 => Ok(Action::KillThread),
         -3 => Ok(Action::Errno(ERRNO)),
         -2 => Ok(Action::Trap),
         -1 => Ok(Action::Allow),
-        other => Err(Reason::Action(other)),
+        other => Err(LibcontainerErrorKind::Action(other)),
     }
 }
 
-fn when(args: &[Arg]) -> Result<When, Reason> {
+fn when(args: &[Arg]) -> Result<When, LibcontainerErrorKind> {
     let mut conditions: Vec<Condition> = Vec::with_capacity(args.len());
     for arg in args {
         let condition = condition(*arg)?;
         if conditions.iter().any(|c| c.argument == condition.argument) {
-            return Err(Reason::ArgumentTwice(arg.index));
+            return Err(LibcontainerErrorKind::ArgumentTwice(arg.index));
         }
         conditions.push(condition);
     }
@@ -154,10 +157,10 @@ fn when(args: &[Arg]) -> Result<When, Reason> {
     })
 }
 
-fn condition(arg: Arg) -> Result<Condition, Reason> {
+fn condition(arg: Arg) -> Result<Condition, LibcontainerErrorKind> {
     let argument = match u8::try_from(arg.index) {
         Ok(index @ 0..=5) => index,
-        _ => return Err(Reason::Argument(arg.index)),
+        _ => return Err(LibcontainerErrorKind::Argument(arg.index)),
     };
     let comparison = match arg.op {
         0 => Comparison::Equal(arg.value),
@@ -167,7 +170,7 @@ fn condition(arg: Arg) -> Result<Condition, Reason> {
         4 => Comparison::Less(arg.value),
         5 => Comparison::LessOrEqual(arg.value),
         6 if arg.value_two & !arg.value != 0 => {
-            return Err(Reason::Mask {
+            return Err(LibcontainerErrorKind::Mask {
                 mask: arg.value,
                 value: arg.value_two,
             });
@@ -176,7 +179,7 @@ fn condition(arg: Arg) -> Result<Condition, Reason> {
             mask: arg.value,
             value: arg.value_two,
         },
-        other => return Err(Reason::Operator(other)),
+        other => return Err(LibcontainerErrorKind::Operator(other)),
     };
     Ok(Condition {
         argument,
@@ -184,7 +187,7 @@ fn condition(arg: Arg) -> Result<Condition, Reason> {
     })
 }
 
-impl fmt::Display for Reason {
+impl fmt::Display for LibcontainerErrorKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Action(number) => write!(
@@ -201,7 +204,7 @@ impl fmt::Display for Reason {
             Self::Architecture(name) => write!(f, "no architecture is named {name:?}"),
             Self::Argument(index) => write!(f, "there is no argument {index}; they are 0 to 5"),
             Self::ArgumentTwice(index) => {
-                write!(f, "two conditions on argument {index}; a rule takes one")
+                write!(f, "two conditions on argument {index}; a rule accepts one")
             }
             Self::Mask { mask, value } => write!(
                 f,
@@ -211,7 +214,7 @@ impl fmt::Display for Reason {
     }
 }
 
-impl std::error::Error for Reason {}
+impl std::error::Error for LibcontainerErrorKind {}
 
 #[cfg(test)]
 mod tests {
@@ -221,11 +224,11 @@ mod tests {
         serde_json::from_str(text).expect("a configuration")
     }
 
-    fn resolved(text: &str) -> Result<Resolved, Reason> {
+    fn resolved(text: &str) -> Result<Resolved, LibcontainerErrorKind> {
         resolve_libcontainer_2015(&config(text), Arch::X86_64)
     }
 
-    fn with_arg(arg: &str) -> Result<Resolved, Reason> {
+    fn with_arg(arg: &str) -> Result<Resolved, LibcontainerErrorKind> {
         resolved(&format!(
             r#"{{ "default_action": -1, "architectures": null,
                  "syscalls": [{{ "name": "ioctl", "action": -3, "args": [{arg}] }}] }}"#
@@ -284,37 +287,49 @@ mod tests {
     }
 
     #[test]
-    fn what_has_no_meaning_is_refused() {
+    fn a_rule_without_a_meaning_is_an_error() {
         let arg = |index: u32, value: u64, two: u64, op: u32| {
             format!(r#"{{ "index": {index}, "value": {value}, "value_two": {two}, "op": {op} }}"#)
         };
-        assert_eq!(with_arg(&arg(6, 0, 0, 0)), Err(Reason::Argument(6)));
-        assert_eq!(with_arg(&arg(256, 0, 0, 0)), Err(Reason::Argument(256)));
-        assert_eq!(with_arg(&arg(0, 0, 0, 7)), Err(Reason::Operator(7)));
+        assert_eq!(
+            with_arg(&arg(6, 0, 0, 0)),
+            Err(LibcontainerErrorKind::Argument(6))
+        );
+        assert_eq!(
+            with_arg(&arg(256, 0, 0, 0)),
+            Err(LibcontainerErrorKind::Argument(256))
+        );
+        assert_eq!(
+            with_arg(&arg(0, 0, 0, 7)),
+            Err(LibcontainerErrorKind::Operator(7))
+        );
         let (mask, value) = (6, 1);
         assert_eq!(
             with_arg(&arg(0, 6, 1, 6)),
-            Err(Reason::Mask { mask, value })
+            Err(LibcontainerErrorKind::Mask { mask, value })
         );
         let twice = format!("{}, {}", arg(1, 0, 0, 0), arg(1, 1, 0, 0));
-        assert_eq!(with_arg(&twice), Err(Reason::ArgumentTwice(1)));
+        assert_eq!(
+            with_arg(&twice),
+            Err(LibcontainerErrorKind::ArgumentTwice(1))
+        );
         for (text, reason) in [
             (
                 r#"{ "default_action": 0, "architectures": null, "syscalls": null }"#,
-                Reason::Action(0),
+                LibcontainerErrorKind::Action(0),
             ),
             (
                 r#"{ "default_action": -5, "architectures": null, "syscalls": null }"#,
-                Reason::Action(-5),
+                LibcontainerErrorKind::Action(-5),
             ),
             (
                 r#"{ "default_action": -1, "architectures": ["i386"], "syscalls": null }"#,
-                Reason::Architecture("i386".to_owned()),
+                LibcontainerErrorKind::Architecture("i386".to_owned()),
             ),
             (
                 r#"{ "default_action": -1, "architectures": null,
                      "syscalls": [{ "name": "", "action": -3, "args": null }] }"#,
-                Reason::EmptyName,
+                LibcontainerErrorKind::EmptyName,
             ),
         ] {
             assert_eq!(resolved(text), Err(reason), "{text}");

@@ -6,15 +6,16 @@ use crate::seccomp::program::Program;
 /// MAX_INSNS_PER_PATH, kernel/seccomp.c: the most instructions of all filters
 /// that one process is under, beyond which seccomp(2) fails with ENOMEM.
 pub const MAX_TOTAL: usize = 32_768;
-/// What each filter counts besides its instructions (`seccomp_attach_filter`).
+/// The kernel's count for each filter besides its instructions
+/// (`seccomp_attach_filter`).
 const OVERHEAD: usize = 4;
 
-/// What these filters, and no others, count together.
+/// The kernel's count for these filters together, without others.
 ///
 /// The kernel counts its own translation of a program, which is up to five times
-/// as long (`bpf_convert_filter`, net/core/filter.c; the same from Linux 5.10 to
-/// 6.18). It counts more with net.core.bpf_jit_harden, and the filters that the
-/// caller is under: this is the least.
+/// longer (`bpf_convert_filter`, net/core/filter.c; unchanged from Linux 5.10 to
+/// 6.18). With net.core.bpf_jit_harden it counts more, and it adds the caller's
+/// own filters: this is a lower bound.
 pub fn total<'a>(programs: impl IntoIterator<Item = &'a Program>) -> usize {
     let filter = |program| translated(program) + OVERHEAD;
     let all: usize = programs.into_iter().map(filter).sum();
@@ -35,14 +36,15 @@ fn length(operation: Operation) -> usize {
     match operation {
         // The value is put into the result's register.
         Operation::Return(_) => 2,
-        // A test for 0 stands in front.
+        // A test for 0 precedes it.
         Operation::Compute(Arithmetic::Divide, Operand::Index) => 5,
         Operation::Branch(test, operand, ways) => {
-            // Immediates are signed: one that would be negative takes a register.
+            // Immediates are signed: a constant with the top bit set needs a
+            // register.
             let wide = matches!(operand, Operand::Constant(0x8000_0000..));
             let both = match ways {
                 [_, 0] => false,
-                // The opposite test; there is none to AnyBit.
+                // The opposite test; AnyBit has none.
                 [0, _] => test == Test::AnyBit,
                 _ => true,
             };
@@ -62,7 +64,7 @@ mod tests {
 
     /// That the kernel counts like this is a test of `sys/seccomp`.
     #[test]
-    fn what_the_kernel_makes_longer_counts_as_much() {
+    fn a_translated_instruction_counts_its_full_length() {
         let alone = |instruction| program(&[instruction, (0x06, 0, 0, 0), (0x06, 0, 0, 0)]);
         // Three in front, and two returns of two.
         let rest = 3 + 4;

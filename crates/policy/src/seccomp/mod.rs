@@ -1,9 +1,10 @@
-//! System call filters: what a profile means, and the BPF it becomes.
+//! System call filters: profiles and the BPF programs compiled from them.
 //!
-//! `oci` and `libcontainer` read the two texts and give a [`profile::Profile`];
-//! `meaning` says what it answers, `compile` makes the program that answers the
-//! same, `interpret` runs it without a kernel, `partial` on part of a call; `raw`
-//! reads a program that was compiled elsewhere.
+//! `oci` and `libcontainer` parse the two text formats to a
+//! [`profile::Profile`]; `evaluate` computes its answers, and `compile` builds a
+//! program that gives the same answers. `interpret` runs a program without a
+//! kernel, and `partial` runs it on a partly known call; `raw` parses a program
+//! that was compiled elsewhere.
 #![forbid(unsafe_code)]
 
 mod assemble;
@@ -11,13 +12,13 @@ pub mod boundary;
 mod clone3;
 pub mod compile;
 pub mod errno;
+pub mod evaluate;
 mod foreign;
 mod instruction;
 pub mod interpret;
 pub mod libcontainer;
 pub mod limit;
 mod machine;
-pub mod meaning;
 pub mod notify;
 pub mod oci;
 mod operation;

@@ -1,10 +1,10 @@
-//! Filters for a run whose refusals are explained.
+//! Filters for a run with --explain.
 //!
-//! What a filter refuses with an errno becomes a notification, which somebody
-//! who listens answers with that errno. Among filters that notify, the kernel
-//! asks the listener of the one loaded last, and a notification that reaches a
-//! filter without a listener fails with ENOSYS (kernel/seccomp.c): so the last
-//! filter has to notify for all of them. Kills and traps stay what they are.
+//! An errno from a filter becomes a notification, and the listener answers with
+//! that errno. Among filters that notify, the kernel asks the listener of the
+//! filter loaded last; a notification of a filter without a listener fails with
+//! ENOSYS (kernel/seccomp.c). So the last filter must notify for all of them.
+//! Kills and traps are unchanged.
 
 use crate::seccomp::program::{Instruction, Program, ProgramFault};
 
@@ -42,12 +42,12 @@ pub fn notifying(program: &Program) -> Result<Program, ProgramFault> {
     Program::new(changed.collect())
 }
 
-/// The program to load last: it notifies where one of `programs` answers with an
-/// errno, and of each call number `always`; it allows everything else, to which
-/// the others have their say beneath it.
+/// The program to load last. It notifies for each call that one of `programs`
+/// answers with an errno, and for each call number `always`. It allows
+/// everything else, so that the other filters decide.
 ///
 /// # Errors
-/// Together they are too long.
+/// The programs together are too long.
 pub fn listening(programs: &[&Program], always: u32) -> Result<Program, ProgramFault> {
     let mut all = vec![
         LOAD_NUMBER,
@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_too_long_together_is_refused() {
+    fn programs_that_are_too_long_together_are_an_error() {
         let long = |length| {
             let mut all = vec![LOAD_NUMBER; length];
             all.push(instruction(RETURN, 0, 0, ALLOW));

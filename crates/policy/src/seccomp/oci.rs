@@ -1,23 +1,25 @@
-//! Seccomp profiles as OCI writes them (runtime-spec, config-linux.md) and as
-//! Docker does: the same, with entries that hold under conditions.
+//! Seccomp profiles in the formats of OCI (runtime-spec, config-linux.md) and of
+//! Docker, which adds conditions to entries.
 //!
-//! [`parse`] takes the text to a [`Conditional`], which holds only what has a
-//! meaning; [`Conditional::resolve`] decides the conditions as moby does.
+//! [`parse`] reads the text to a [`Conditional`], which contains only valid
+//! rules; [`Conditional::resolve`] decides the conditions as moby does.
 
-use std::fmt;
 use std::ops::Range;
 
-mod written;
+mod error;
+mod raw;
 
 use crate::seccomp::clone3;
-use crate::seccomp::compile::{CompileFault, MAX_ERRNO};
+use crate::seccomp::compile::CompileFault;
 use crate::seccomp::foreign::{self, Holding};
 use crate::seccomp::profile::{Action, Profile, Rule, When};
 use crate::seccomp::table::Arch;
 use nsexec_kernel_text::capability::{Capability, CapabilitySet};
 use nsexec_text::Fault;
 use nsexec_text::json::Object;
-use written::{Written, json_fault};
+use raw::{RawProfile, json_fault};
+
+pub use error::ProfileErrorKind;
 
 /// Docker's own profile has 17 kB; the longest known one 40 kB.
 pub const MAX_BYTES: usize = 128 * 1024;
@@ -27,21 +29,21 @@ pub const MAX_BYTES: usize = 128 * 1024;
 /// instructions; without a limit 100 kB of text make a million.
 pub const MAX_RULES: usize = 16 * 1024;
 
-/// EPERM: what SCMP_ACT_ERRNO answers when the profile does not say.
+/// EPERM: the errno of SCMP_ACT_ERRNO if the profile names none.
 const DEFAULT_ERRNO: u32 = 1;
 
-/// What the conditions of a profile are decided by.
+/// The context for the conditions of a profile.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Context {
     /// The architecture of the filter.
     pub arch: Arch,
-    /// What the program's bounding set will be in the end.
+    /// The program's final bounding set.
     pub bounding: CapabilitySet,
     /// Major and minor version of the kernel.
     pub kernel: (u32, u32),
 }
 
-/// A profile whose conditions are still open.
+/// A profile with undecided conditions.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Conditional {
     default: Action,
@@ -50,91 +52,35 @@ pub struct Conditional {
     entries: Vec<Entry>,
 }
 
-/// Why a profile is none, and what would be right.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Reason {
-    /// More than [`MAX_BYTES`].
-    TooLong(usize),
-    /// The entries make more than [`MAX_RULES`] rules.
-    TooManyRules(usize),
-    /// No JSON, or bytes behind it.
-    Syntax(String),
-    /// JSON, but not of this shape: an unknown, repeated or missing key, a
-    /// value of another type.
-    Shape(String),
-    /// A list that must not be empty.
-    Empty(&'static str),
-    /// Two keys of which only one may be there, or none of them.
-    OneOf(&'static str, &'static str),
-    /// No architecture of Linux has a system call of this name.
-    UnknownCall(String),
-    /// The same name twice in one entry.
-    RepeatedCall(String),
-    /// No architecture has this name; one that is written as it should be.
-    UnknownArchitecture(String, &'static str),
-    /// The profile lists architectures, and not this one.
-    OtherArchitecture(Arch),
-    /// No capability has this name.
-    UnknownCapability(String),
-    /// No version of the form MAJOR.MINOR.
-    Kernel(String),
-    /// SCMP_ACT_NOTIFY or SCMP_ACT_TRACE.
-    NeedsSupervisor(&'static str),
-    /// An errno for an action that returns none.
-    ErrnoUnused,
-    /// An errno above [`MAX_ERRNO`].
-    Errno(u32),
-    /// No errno has this name.
-    UnknownErrno(String),
-    /// An errno by a name and by another number.
-    TwoErrnos {
-        /// `errno`
-        name: String,
-        /// `errnoRet`
-        number: u32,
-    },
-    /// An argument beyond 5.
-    Argument(u32),
-    /// `valueTwo` for a comparison that takes one value.
-    SecondValue,
-    /// `argument & value == valueTwo` that never holds.
-    Mask {
-        /// The bits that are looked at.
-        mask: u64,
-        /// What they have to be.
-        value: u64,
-    },
-}
-
 /// The profile that `text` is.
 ///
 /// # Errors
 /// The first thing in it that has no meaning.
-pub fn parse(text: &[u8]) -> Result<Conditional, Fault<Reason>> {
+pub fn parse(text: &[u8]) -> Result<Conditional, Fault<ProfileErrorKind>> {
     if text.len() > MAX_BYTES {
         return Err(Fault::new(
             MAX_BYTES..text.len(),
-            Reason::TooLong(text.len()),
+            ProfileErrorKind::TooLong(text.len()),
         ));
     }
     let written = serde_json::from_slice(text).map_err(|error| json_fault(text, &error))?;
-    let Object(written): Object<Written<'_>> = written;
-    written.meaning(text)
+    let Object(written): Object<RawProfile<'_>> = written;
+    written.resolve(text)
 }
 
 impl Conditional {
     /// The profile on this architecture and kernel with these capabilities.
     ///
-    /// Names that only other architectures know are passed over. Other 64-bit
-    /// architectures of the profile are not let in: [`crate::seccomp::meaning::FOREIGN_ARCH`]
-    /// is what their calls answer, which is never less strict; 32-bit ones have a
-    /// profile of their own, [`Self::resolve_32_bit`]. Calls that the
-    /// text is too old for, and clone3 where clone's flags are looked at, answer
-    /// ENOSYS.
+    /// Names of calls that only other architectures have are skipped. Calls of
+    /// other 64-bit architectures in the profile get
+    /// [`crate::seccomp::evaluate::FOREIGN_ARCH`], which is never less strict;
+    /// 32-bit architectures have their own profile, [`Self::resolve_32_bit`].
+    /// Calls newer than the text return ENOSYS, and so does clone3 if clone's
+    /// flags are checked.
     ///
     /// # Errors
-    /// The profile lists architectures and this one is not among them.
-    pub fn resolve(&self, context: &Context) -> Result<Profile, Fault<Reason>> {
+    /// The profile lists architectures, and this one is not among them.
+    pub fn resolve(&self, context: &Context) -> Result<Profile, Fault<ProfileErrorKind>> {
         if let Some(listed) = &self.architectures
             && !listed
                 .names
@@ -143,7 +89,7 @@ impl Conditional {
         {
             return Err(Fault::new(
                 listed.span.clone(),
-                Reason::OtherArchitecture(context.arch),
+                ProfileErrorKind::OtherArchitecture(context.arch),
             ));
         }
         let mut profile = self.by_name(context, context.arch);
@@ -176,7 +122,7 @@ impl Conditional {
         Some(profile)
     }
 
-    /// What the entries that hold say, with the numbers of `arch`.
+    /// The rules of the entries that apply, with the numbers of `arch`.
     fn by_name(&self, context: &Context, arch: Arch) -> Profile {
         let mut rules = Vec::new();
         for entry in self.entries.iter().filter(|entry| entry.holds(context)) {
@@ -188,8 +134,8 @@ impl Conditional {
                 });
             }
         }
-        // What its author named, in entries that do not hold here too. Arm's private
-        // calls have numbers far above all others.
+        // The calls that the author named, including those in entries that do
+        // not apply here. Arm's private calls have numbers far above all others.
         let names = self.entries.iter().flat_map(|entry| &entry.names);
         let numbers = names.filter_map(|name| arch.number(&name.text));
         let newest = numbers.filter(|number| *number < 0xf_0000).max();
@@ -214,14 +160,14 @@ impl Conditional {
             .map_or(&[], |listed| &listed.names)
     }
 
-    /// Where the default stands in the text.
+    /// The span of the default action.
     #[must_use]
     pub fn default_at(&self) -> Range<usize> {
         self.default_at.clone()
     }
 
-    /// Where the call of each rule of [`Self::resolve`]'s profile is named, in
-    /// the order of its rules; clone3's own rule, if there is one, comes after.
+    /// The span of the call name of each rule in [`Self::resolve`]'s profile, in
+    /// the same order; clone3's own rule, if any, is last.
     #[must_use]
     pub fn origins(&self, context: &Context) -> Vec<Range<usize>> {
         let holding = self.entries.iter().filter(|entry| entry.holds(context));
@@ -230,8 +176,8 @@ impl Conditional {
             .collect()
     }
 
-    /// Where the call is named whose rule makes no program; `None`: the profile as
-    /// a whole makes none.
+    /// The span of the call name of a rule that cannot be compiled; `None` if
+    /// the error concerns the whole profile.
     #[must_use]
     pub fn place(&self, fault: &CompileFault, context: &Context) -> Option<Range<usize>> {
         match fault {
@@ -269,9 +215,9 @@ pub struct Grant<'a> {
     pub at: Range<usize>,
     /// With which arguments.
     pub when: &'a When,
-    /// What it includes and the context lacks.
+    /// The conditions in includes that do not hold.
     pub wants: Vec<Want>,
-    /// The context has what it excludes.
+    /// Whether excludes applies.
     pub excluded: bool,
 }
 
@@ -304,7 +250,7 @@ struct Entry {
     excludes: Filter,
 }
 
-/// A call's name, and where it stands.
+/// A call's name, and its span.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Name {
     text: String,
@@ -312,12 +258,12 @@ struct Name {
 }
 
 impl Entry {
-    /// moby's order: what excludes comes first.
+    /// moby's order: excludes comes first.
     fn holds(&self, context: &Context) -> bool {
         !self.excludes.excludes(context) && self.wants(context).is_empty()
     }
 
-    /// What `includes` asks for and the context lacks.
+    /// The conditions in `includes` that do not hold.
     fn wants(&self, context: &Context) -> Vec<Want> {
         let includes = &self.includes;
         let caps = includes.caps.iter().copied();
@@ -348,7 +294,7 @@ impl Entry {
     }
 }
 
-/// `includes` or `excludes`; what is empty asks nothing.
+/// `includes` or `excludes`; an empty one has no effect.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Filter {
     caps: Vec<Capability>,
@@ -367,7 +313,7 @@ impl Filter {
         self.arches.iter().any(|name| name == arch.go_name())
     }
 
-    /// As `excludes`: any of what it names is enough.
+    /// As `excludes`: any of its conditions suffices.
     fn excludes(&self, context: &Context) -> bool {
         let has = |capability: &Capability| context.bounding.contains(*capability);
         self.names(context.arch)
@@ -375,78 +321,6 @@ impl Filter {
             || self
                 .min_kernel
                 .is_some_and(|kernel| context.kernel >= kernel)
-    }
-}
-
-impl fmt::Display for Reason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::TooLong(length) => {
-                write!(
-                    f,
-                    "a profile has at most {MAX_BYTES} bytes, this one {length}"
-                )
-            }
-            Self::TooManyRules(rules) => {
-                write!(
-                    f,
-                    "the entries make {rules} rules; at most {MAX_RULES} are taken"
-                )
-            }
-            Self::Syntax(message) => write!(f, "no JSON: {message}"),
-            Self::Shape(message) => write!(f, "{message}"),
-            Self::Empty(key) => write!(
-                f,
-                "{key:?} is empty, which could mean all or none; name what is meant"
-            ),
-            Self::OneOf(a, b) => write!(f, "one of {a:?} and {b:?} is needed, and not both"),
-            Self::UnknownCall(name) => {
-                write!(f, "no system call is named {name:?}; see syscalls(2)")
-            }
-            Self::RepeatedCall(name) => write!(f, "{name:?} stands twice in one entry"),
-            Self::UnknownArchitecture(name, known) => {
-                write!(
-                    f,
-                    "no architecture is named {name:?}; here they are written {known}"
-                )
-            }
-            Self::OtherArchitecture(arch) => write!(
-                f,
-                "the profile is for other architectures; {} is not among them",
-                arch.oci_name()
-            ),
-            Self::UnknownCapability(name) => write!(
-                f,
-                "no capability is named {name:?}; they are written CAP_CHOWN"
-            ),
-            Self::Kernel(version) => {
-                write!(f, "{version:?} is no kernel version; it is written 4.8")
-            }
-            Self::NeedsSupervisor(action) => write!(
-                f,
-                "{action} needs a process that answers, and there is none; \
-                 use SCMP_ACT_ERRNO or SCMP_ACT_LOG"
-            ),
-            Self::ErrnoUnused => {
-                write!(f, "only SCMP_ACT_ERRNO returns an errno; leave it out")
-            }
-            Self::Errno(errno) => write!(f, "errno {errno} is above {MAX_ERRNO}"),
-            Self::UnknownErrno(name) => {
-                write!(f, "no errno is named {name:?}; they are written EPERM")
-            }
-            Self::TwoErrnos { name, number } => {
-                write!(f, "{name} is not {number}; leave one of the two out")
-            }
-            Self::Argument(index) => write!(f, "there is no argument {index}; they are 0 to 5"),
-            Self::SecondValue => write!(
-                f,
-                "only SCMP_CMP_MASKED_EQ takes a \"valueTwo\"; leave it out"
-            ),
-            Self::Mask { mask, value } => write!(
-                f,
-                "no argument & {mask} can be {value}: valueTwo has bits that value lacks"
-            ),
-        }
     }
 }
 

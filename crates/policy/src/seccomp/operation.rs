@@ -1,5 +1,5 @@
-//! Instructions as what they do: those that the kernel's seccomp takes, and no
-//! others (`bpf_check_classic`, net/core/filter.c, and `seccomp_check_filter`,
+//! Decoded instructions: exactly those that the kernel's seccomp accepts
+//! (`bpf_check_classic`, net/core/filter.c, and `seccomp_check_filter`,
 //! kernel/seccomp.c).
 
 use crate::seccomp::instruction::{Instruction, ProgramFault};
@@ -16,14 +16,14 @@ pub(super) enum Register {
     Index,
 }
 
-/// What the accumulator is compared or computed with.
+/// The operand of a comparison or computation with the accumulator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Operand {
     Constant(u32),
     Index,
 }
 
-/// What is computed: `accumulator = accumulator OPERATION operand`.
+/// A computation: `accumulator = accumulator OPERATION operand`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Arithmetic {
     Add,
@@ -46,7 +46,7 @@ pub(super) enum Test {
     AnyBit,
 }
 
-/// What an instruction does. A jump is counted from the next instruction.
+/// A decoded instruction. A jump counts from the next instruction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Operation {
     /// `accumulator = the 32-bit word of seccomp_data at this offset`
@@ -73,14 +73,15 @@ pub(super) enum Operation {
     ReturnAccumulator,
 }
 
-/// What is wrong with an instruction, once its place is known.
+/// The error of an instruction, given its index.
 type Wrong = fn(usize) -> ProgramFault;
 
 impl Operation {
-    /// What this instruction does; whether its jump stays inside is not seen here.
+    /// Decodes this instruction. Whether its jump stays inside is checked
+    /// elsewhere.
     ///
     /// # Errors
-    /// It is none that seccomp takes, or its operand is outside its range.
+    /// seccomp does not accept it, or its operand is out of range.
     pub(super) fn of(instruction: Instruction) -> Result<Self, Wrong> {
         use Register::{Accumulator, Index};
         let Instruction { code, jt, jf, k } = instruction;
@@ -133,7 +134,7 @@ impl Operation {
     }
 }
 
-/// BPF_ALU and an operation, with the operand taken out.
+/// BPF_ALU and an operation, without the operand.
 fn compute(code: u16, operand: Operand) -> Result<Operation, Wrong> {
     let arithmetic = match code {
         0x04 => Arithmetic::Add,

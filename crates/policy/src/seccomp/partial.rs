@@ -1,8 +1,9 @@
-//! What a program may answer to a call of which only some is known.
+//! The possible answers of a program to a partly known call.
 //!
-//! Every way through the program that the known part leaves open is taken, with
-//! values that are known or not. So what is not among the answers is never
-//! answered, whatever the rest of the call is; what is among them may be.
+//! Every path through the program that the known part permits is followed, with
+//! known and unknown values. So an answer that is not in the result is
+//! impossible, regardless of the rest of the call; an answer in the result is
+//! possible.
 
 use std::collections::BTreeSet;
 
@@ -10,7 +11,7 @@ use crate::seccomp::machine::Machine;
 use crate::seccomp::operation::Operation;
 use crate::seccomp::program::Program;
 
-/// What is known of a call. Its instruction pointer never is.
+/// The known part of a call. Its instruction pointer is never known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PartialCall {
     /// The system call's number.
@@ -113,8 +114,8 @@ pub fn answers(program: &Program, call: &PartialCall) -> BTreeSet<Option<u32>> {
     answers
 }
 
-/// The state in which each instruction is reached, if it is: what the ways there
-/// do not agree about is not known.
+/// The state at each reachable instruction: a value on which the paths to it
+/// disagree is unknown.
 struct Ways(Vec<Option<Machine<Option<u32>>>>);
 
 impl Ways {
@@ -168,11 +169,11 @@ mod tests {
     }
 
     #[test]
-    fn what_is_known_decides_and_what_is_not_does_not() {
+    fn only_known_values_decide() {
         let (no, yes) = (Some(NO.3), Some(YES.3));
         let none = [None; 6];
         let first = |value| [Some(value), None, None, None, None, None];
-        // Loads the word at an offset and says no where it is a value.
+        // Loads the word at an offset and answers NO if it has a value.
         let word = |offset, value| [(0x20, 0, 0, offset), (0x15, 0, 1, value), NO, YES];
         assert_eq!(of(&word(0, NUMBER), none), [no]);
         assert_eq!(of(&word(0, NUMBER + 1), none), [yes]);
@@ -188,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn where_ways_meet_what_they_agree_about_is_known() {
+    fn where_paths_meet_agreed_values_are_known() {
         // A cell and the index are 3 on one way, and as given on the other.
         let meet = |other: u32| {
             of(
@@ -214,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn a_division_by_what_is_not_known_may_end_the_program() {
+    fn a_division_by_an_unknown_value_may_end_the_program() {
         let divide = [(0x20, 0, 0, 16), (0x07, 0, 0, 0), (0x3c, 0, 0, 0), YES];
         let first = |value| [Some(value), None, None, None, None, None];
         assert_eq!(of(&divide, [None; 6]), [Some(0), Some(YES.3)]);
@@ -223,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn a_return_of_what_is_not_known_is_any_value() {
+    fn a_return_of_an_unknown_value_is_any_value() {
         let computed = [(0x20, 0, 0, 16), (0x54, 0, 0, 1), (0x16, 0, 0, 0)];
         assert_eq!(of(&computed, [None; 6]), [None]);
         assert_eq!(of(&computed, [Some(3); 6]), [Some(1)]);
@@ -232,8 +233,8 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(2000))]
 
-        /// Whatever is not known of a call: what it answers is among the answers.
-        /// Where all is known, it is the only one.
+        /// The answer to the whole call is among the answers to any part of it.
+        /// If all is known, it is the only one.
         #[test]
         fn nothing_is_answered_that_is_not_among_the_answers(
             program in answering(Arch::X86_64, "getpid"),

@@ -1,6 +1,6 @@
-//! What a seccomp profile means: numbers and conditions, no names left.
+//! A resolved seccomp profile: numbers and conditions, no names.
 
-/// What the kernel does when a rule matches, seccomp(2).
+/// The kernel's action if a rule matches, seccomp(2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Action {
     /// The call is executed.
@@ -52,7 +52,7 @@ pub enum Comparison {
     Masked {
         /// The bits that are looked at.
         mask: u64,
-        /// What they have to be.
+        /// The expected value of the masked bits.
         value: u64,
     },
 }
@@ -82,7 +82,7 @@ pub struct Rule {
     pub syscall: u32,
     /// With which arguments.
     pub when: When,
-    /// What happens.
+    /// The action.
     pub action: Action,
 }
 
@@ -92,7 +92,7 @@ pub struct Rule {
 /// default. Numbers that the tables do not know answer ENOSYS in any case.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Profile {
-    /// What happens to a known call that no rule matches.
+    /// The action for a known call that no rule matches.
     pub default: Action,
     /// The highest number that the text names. Its author could not know of
     /// calls above it: where the default denies, they answer ENOSYS, so that

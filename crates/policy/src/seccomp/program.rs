@@ -1,4 +1,4 @@
-//! A classic BPF program that the kernel's seccomp would take.
+//! A classic BPF program that the kernel's seccomp accepts.
 
 use std::fmt;
 
@@ -9,17 +9,17 @@ use crate::seccomp::operation::Operation;
 pub use super::instruction::{Instruction, MAX_INSTRUCTIONS, ProgramFault};
 
 /// A valid program: 1 to [`MAX_INSTRUCTIONS`] instructions that seccomp(2)
-/// takes, every jump inside, every path ending in a return, and no cell of
-/// scratch memory read that was not written.
+/// accepts, in which every jump stays inside, every path ends in a return, and
+/// no cell of scratch memory is read before it is written.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "Vec<(u16, u8, u8, u32)>", into = "Vec<(u16, u8, u8, u32)>")]
 pub struct Program(Vec<Instruction>);
 
 impl Program {
-    /// The program, when it is one.
+    /// Checks the instructions.
     ///
     /// # Errors
-    /// What is wrong with it, by the index of the instruction.
+    /// The first error, with the index of the instruction.
     pub fn new(instructions: Vec<Instruction>) -> Result<Self, ProgramFault> {
         validate(&instructions)?;
         Ok(Self(instructions))
@@ -40,7 +40,7 @@ fn validate(instructions: &[Instruction]) -> Result<(), ProgramFault> {
     if length == 0 || length > MAX_INSTRUCTIONS {
         return Err(ProgramFault::Length(length));
     }
-    let mut written = Written::new(length);
+    let mut written = InitializedCells::new(length);
     for (at, instruction) in instructions.iter().enumerate() {
         let inside = |skip: usize| match skip < length - at - 1 {
             true => Ok(at + 1 + skip),
@@ -65,16 +65,16 @@ fn validate(instructions: &[Instruction]) -> Result<(), ProgramFault> {
     }
 }
 
-/// Which cells of scratch memory were written on every way to an instruction, a
-/// bit each, as the kernel keeps them: what follows a return counts as reached
-/// with what was written before it.
-struct Written {
+/// The cells of scratch memory that are written on every path to an instruction,
+/// one bit each. As in the kernel, the instruction after a return counts as
+/// reached with the cells written before it.
+struct InitializedCells {
     now: u16,
     /// By jumps to each instruction.
     jumps: Vec<u16>,
 }
 
-impl Written {
+impl InitializedCells {
     fn new(length: usize) -> Self {
         Self {
             now: 0,
@@ -98,7 +98,8 @@ impl Written {
 }
 
 impl ProgramFault {
-    /// The index of the instruction that is wrong; `None`: the whole is.
+    /// The index of the invalid instruction; `None` if the error concerns the
+    /// whole.
     #[must_use]
     pub fn at(self) -> Option<usize> {
         match self {

@@ -1,5 +1,5 @@
-//! A program as bytes: an array of `struct sock_filter` (linux/filter.h), as
-//! bubblewrap takes it and libseccomp exports it.
+//! A program as bytes: an array of `struct sock_filter` (linux/filter.h), the
+//! format that bubblewrap reads and libseccomp exports.
 
 use std::fmt;
 
@@ -14,7 +14,7 @@ const SIZE: usize = 8;
 /// The longest program.
 pub const MAX_BYTES: usize = MAX_INSTRUCTIONS * SIZE;
 
-/// A program whose answers are known, and need nobody who listens.
+/// A program with known answers that needs no listener.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Filter {
     program: Program,
@@ -23,16 +23,16 @@ pub struct Filter {
 
 /// Why bytes are no [`Filter`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reason {
+pub enum RawProgramErrorKind {
     /// There is nothing.
     Empty,
     /// More than [`MAX_BYTES`].
     Long,
     /// Not a whole number of instructions; so many bytes are left over.
     Partial(usize),
-    /// The kernel would not take it.
+    /// The kernel would reject it.
     Program(ProgramFault),
-    /// It answers with what it has computed, so that what it answers is not known.
+    /// It returns a computed value, so its answers are unknown.
     Computed,
     /// SECCOMP_RET_USER_NOTIF: no process answers it.
     Notify,
@@ -40,34 +40,37 @@ pub enum Reason {
     Trace,
     /// SECCOMP_RET_ERRNO with an errno above the kernel's greatest.
     Errno(u16),
-    /// No SECCOMP_RET_* stands for it.
+    /// A value without a SECCOMP_RET_* action.
     Unknown(u32),
 }
 
-/// Reads a program in the byte order of this machine.
+/// Parses a program in the byte order of this machine.
 ///
-/// Every return counts, also one that no way leads to: what is not meant to be
-/// answered need not be there.
+/// Every return counts, even an unreachable one: a return that is never used can
+/// be removed.
 ///
 /// # Errors
-/// The first thing that is wrong, and the bytes of its instruction.
-pub fn parse(bytes: &[u8]) -> Result<Filter, Fault<Reason>> {
+/// The first error, with the span of its instruction.
+pub fn parse(bytes: &[u8]) -> Result<Filter, Fault<RawProgramErrorKind>> {
     let whole = 0..bytes.len();
     if bytes.is_empty() {
-        return Err(Fault::new(whole, Reason::Empty));
+        return Err(Fault::new(whole, RawProgramErrorKind::Empty));
     }
     if bytes.len() > MAX_BYTES {
-        return Err(Fault::new(MAX_BYTES..bytes.len(), Reason::Long));
+        return Err(Fault::new(
+            MAX_BYTES..bytes.len(),
+            RawProgramErrorKind::Long,
+        ));
     }
     let (instructions, rest) = bytes.as_chunks::<SIZE>();
     if !rest.is_empty() {
         let end = bytes.len() - rest.len()..bytes.len();
-        return Err(Fault::new(end, Reason::Partial(rest.len())));
+        return Err(Fault::new(end, RawProgramErrorKind::Partial(rest.len())));
     }
     let instructions = instructions.iter().copied().map(instruction).collect();
     let program = Program::new(instructions).map_err(|fault| {
         let span = fault.at().map_or(whole, span);
-        Fault::new(span, Reason::Program(fault))
+        Fault::new(span, RawProgramErrorKind::Program(fault))
     })?;
     let mut answers = Vec::new();
     for (at, instruction) in program.instructions().iter().enumerate() {
@@ -75,7 +78,7 @@ pub fn parse(bytes: &[u8]) -> Result<Filter, Fault<Reason>> {
             // BPF_RET | BPF_K
             Instruction { code: 0x06, k, .. } => answer(*k),
             // BPF_RET | BPF_A
-            Instruction { code: 0x16, .. } => Err(Reason::Computed),
+            Instruction { code: 0x16, .. } => Err(RawProgramErrorKind::Computed),
             // BPF_ALU | BPF_DIV | BPF_X: a division by 0 ends the program with 0.
             Instruction { code: 0x3c, .. } => answer(0),
             _ => continue,
@@ -101,14 +104,14 @@ fn instruction([c0, c1, jt, jf, k0, k1, k2, k3]: [u8; SIZE]) -> Instruction {
     }
 }
 
-/// SECCOMP_RET_DATA, what a return value carries besides its action.
+/// SECCOMP_RET_DATA, the data that a return value carries besides its action.
 const DATA: u32 = 0xffff;
 
-/// What a return value stands for, linux/seccomp.h.
+/// The action of a return value, linux/seccomp.h.
 ///
 /// # Errors
-/// Why it is none that a [`Filter`] has.
-pub fn answer(value: u32) -> Result<Action, Reason> {
+/// The action is not allowed in a [`Filter`].
+pub fn answer(value: u32) -> Result<Action, RawProgramErrorKind> {
     let action = value & !DATA;
     let plain = [
         Action::Allow,
@@ -121,16 +124,16 @@ pub fn answer(value: u32) -> Result<Action, Reason> {
         0x0005_0000 => {
             let errno = u16::try_from(value & DATA).unwrap_or(u16::MAX);
             if errno > MAX_ERRNO {
-                return Err(Reason::Errno(errno));
+                return Err(RawProgramErrorKind::Errno(errno));
             }
             Ok(Action::Errno(errno))
         }
-        0x7fc0_0000 => Err(Reason::Notify),
-        0x7ff0_0000 => Err(Reason::Trace),
+        0x7fc0_0000 => Err(RawProgramErrorKind::Notify),
+        0x7ff0_0000 => Err(RawProgramErrorKind::Trace),
         _ => plain
             .into_iter()
             .find(|plain| return_value(*plain) == action)
-            .ok_or(Reason::Unknown(value)),
+            .ok_or(RawProgramErrorKind::Unknown(value)),
     }
 }
 
@@ -141,7 +144,7 @@ impl Filter {
         &self.program
     }
 
-    /// What it can answer, each once, in the order of its returns.
+    /// Its possible answers, each once, in the order of its returns.
     #[must_use]
     pub fn answers(&self) -> &[Action] {
         &self.answers
@@ -166,7 +169,7 @@ impl Filter {
     }
 }
 
-/// An answer for people and reports: `ALLOW`, `ERRNO(EPERM)`.
+/// An answer in readable form: `ALLOW`, `ERRNO(EPERM)`.
 #[must_use]
 pub fn name(action: Action) -> String {
     match action {
@@ -182,7 +185,7 @@ pub fn name(action: Action) -> String {
     }
 }
 
-impl fmt::Display for Reason {
+impl fmt::Display for RawProgramErrorKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Empty => f.write_str("there is no program: nothing was to be read"),
@@ -215,7 +218,7 @@ impl fmt::Display for Reason {
     }
 }
 
-impl std::error::Error for Reason {}
+impl std::error::Error for RawProgramErrorKind {}
 
 #[cfg(test)]
 mod tests;

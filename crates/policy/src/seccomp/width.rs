@@ -1,10 +1,11 @@
-//! Which arguments the kernel takes as 32 bits.
+//! The arguments of which the kernel reads 32 bits.
 //!
-//! A register has 64 bits, and the kernel ignores the upper half of these. A
-//! rule that denies by comparing all 64 is stepped around by setting one of the
-//! ignored bits: `ioctl(0, 0x1_0000_5412)` is TIOCSTI (CVE-2019-10063,
-//! CVE-2019-7303). So a rule that denies compares what the kernel will look at.
-//! A rule that allows compares all 64: whoever sets ignored bits is denied.
+//! A register has 64 bits, and the kernel ignores the upper half of these
+//! arguments. If a rule that denies compared all 64 bits, setting an ignored bit
+//! would bypass it: `ioctl(0, 0x1_0000_5412)` is TIOCSTI (CVE-2019-10063,
+//! CVE-2019-7303). So a rule that denies compares only the bits that the kernel
+//! reads. A rule that allows compares all 64 bits: a call with ignored bits set
+//! is denied.
 
 use crate::seccomp::profile::Action;
 use crate::seccomp::table::Arch;
@@ -19,7 +20,7 @@ pub(super) enum Width {
 }
 
 impl Width {
-    /// What a rule with this action compares of this argument.
+    /// The width in which a rule with this action compares this argument.
     pub(super) fn of(arch: Arch, syscall: u32, argument: u8, action: Action) -> Self {
         let denies = !matches!(action, Action::Allow | Action::Log);
         if denies && is_32_bit(arch, syscall, argument) {
@@ -29,7 +30,7 @@ impl Width {
         }
     }
 
-    /// What is compared of `value`.
+    /// The compared bits of `value`.
     pub(super) fn cut(self, value: u64) -> u64 {
         match self {
             Self::Low32 => value & u64::from(u32::MAX),
@@ -60,9 +61,9 @@ fn is_32_bit(arch: Arch, syscall: u32, argument: u8) -> bool {
 
 /// Arguments whose upper half the kernel ignores: `int`, `unsigned int` and the
 /// like in the SYSCALL_DEFINEs of Linux 6.18, and the flags of clone and
-/// unshare, of which only bits below 32 have a meaning. Descriptors, commands,
-/// flags and ids of the calls that policies tell apart by argument; a call that
-/// is not here compares 64 bits.
+/// unshare, which have no meaning above bit 31. The table lists descriptors,
+/// commands, flags and ids of the calls that policies restrict by argument; any
+/// other call compares 64 bits.
 const ARGUMENTS: &[(&str, &[u8])] = &[
     ("accept4", &[0, 3]),
     ("arch_prctl", &[0]),

@@ -89,7 +89,8 @@ fn the_filter_of_the_named_thread_becomes_entries() {
     };
     assert_eq!(device, expected);
     let json = device.to_json().to_string();
-    nsexec_policy_engine::seccomp::oci::parse(json.as_bytes()).expect("OCI's reader takes it");
+    nsexec_policy_engine::seccomp::oci::parse(json.as_bytes())
+        .expect("the output is a valid OCI profile");
 
     let api = read(SAMPLE.as_bytes(), Some("api")).expect("it is a filter");
     assert_eq!(api.default, Action::Errno(38));
@@ -97,7 +98,7 @@ fn the_filter_of_the_named_thread_becomes_entries() {
 }
 
 #[test]
-fn each_action_has_its_own() {
+fn each_action_has_its_equivalent() {
     for (written, action) in [
         ("\"allow\"", Action::Allow),
         ("\"log\"", Action::Log),
@@ -187,12 +188,12 @@ fn args_that_take_too_many_entries_err_to_the_strict_side() {
     );
     let denying = imported("\"allow\"", "\"trap\"", &rule);
     assert_eq!(denying.entries, [entry("dup2", Action::Trap, 1, &[])]);
-    assert!(denying.notes[0].text.ends_with("with any instead"));
+    assert!(denying.notes[0].text.ends_with("all arguments instead"));
 }
 
-/// `text` has what is wrong in brackets, which are taken out.
+/// `text` marks the invalid part with brackets, which are removed.
 #[track_caller]
-fn refused(text: &str, thread: Option<&str>, reason: Reason) {
+fn refused(text: &str, thread: Option<&str>, reason: ImportErrorKind) {
     let (before, rest) = text.split_once('⟨').expect("a bracket");
     let (wrong, after) = rest.split_once('⟩').expect("a bracket");
     let clean = format!("{before}{wrong}{after}");
@@ -205,43 +206,43 @@ fn refused(text: &str, thread: Option<&str>, reason: Reason) {
 }
 
 #[test]
-fn what_has_no_meaning_is_refused_where_it_stands() {
+fn an_invalid_rule_is_an_error_with_its_span() {
     let rule = |rule: &str, reason| {
         let rule = rule.replace("TYPE", r#""type": "dword", "op": "eq""#);
         refused(&filter("\"trap\"", "\"allow\"", &rule), None, reason);
     };
     rule(
         r#"{"syscall": "⟨raed⟩"}"#,
-        Reason::UnknownCall("raed".to_owned()),
+        ImportErrorKind::UnknownCall("raed".to_owned()),
     );
     rule(
         r#"{"syscall": "⟨read⟩", "args": []}"#,
-        Reason::Empty("args"),
+        ImportErrorKind::Empty("args"),
     );
     rule(
         r#"{"syscall": "⟨read⟩", "args": [{"index": 6, TYPE, "val": 1}]}"#,
-        Reason::Argument("6".to_owned()),
+        ImportErrorKind::Argument("6".to_owned()),
     );
     rule(
         r#"{"syscall": "⟨read⟩", "args": [{"index": 0, TYPE, "val": 4294967296}]}"#,
-        Reason::Expected("a val that fits the 32 bits of a dword"),
+        ImportErrorKind::Expected("a val that fits the 32 bits of a dword"),
     );
     let thread = |action: &str, rules: &str, reason| {
         let text = filter("\"trap\"", action, rules).replace("vmm", "⟨vmm⟩");
         refused(&text, None, reason);
     };
     let read = r#"{"syscall": "read"}"#;
-    thread("\"allow\"", "", Reason::Empty("filter"));
-    thread("\"trap\"", read, Reason::Unsupported(SAME));
+    thread("\"allow\"", "", ImportErrorKind::Empty("filter"));
+    thread("\"trap\"", read, ImportErrorKind::Unsupported(SAME));
     thread(
         "{\"errno\": 4096}",
         read,
-        Reason::Expected("an errno of 0 to 4095"),
+        ImportErrorKind::Expected("an errno of 0 to 4095"),
     );
     thread(
         "{\"trace\": 1}",
         read,
-        Reason::Unsupported("trace: nsexec has no tracer"),
+        ImportErrorKind::Unsupported("trace: nsexec has no tracer"),
     );
 }
 
@@ -249,20 +250,32 @@ fn what_has_no_meaning_is_refused_where_it_stands() {
 fn a_thread_is_found_or_asked_for() {
     let second = SAMPLE.replace("\"api\"", "\"⟨api⟩\"");
     let what = "name one of the threads with --thread";
-    refused(&second, None, Reason::Unsupported(what));
+    refused(&second, None, ImportErrorKind::Unsupported(what));
     let all = format!("⟨{SAMPLE}⟩");
-    refused(&all, Some("vcpu"), Reason::Undefined("vcpu".to_owned()));
-    refused("⟨{}⟩", None, Reason::Empty("the map of threads"));
-    refused("⟨{}⟩", Some("api"), Reason::Empty("the map of threads"));
+    refused(
+        &all,
+        Some("vcpu"),
+        ImportErrorKind::Undefined("vcpu".to_owned()),
+    );
+    refused("⟨{}⟩", None, ImportErrorKind::Empty("the map of threads"));
+    refused(
+        "⟨{}⟩",
+        Some("api"),
+        ImportErrorKind::Empty("the map of threads"),
+    );
     let twice = second.replace("device", "api");
-    refused(&twice, Some("api"), Reason::Repeated("api".to_owned()));
+    refused(
+        &twice,
+        Some("api"),
+        ImportErrorKind::Repeated("api".to_owned()),
+    );
 }
 
 #[test]
 fn json_of_another_shape_is_refused() {
     let json = |text: &str, part: &str| {
         let error = read(text.as_bytes(), None).expect_err("it is of another shape");
-        let Reason::Json(message) = error.reason else {
+        let ImportErrorKind::Json(message) = error.reason else {
             panic!("{text}: {:?}", error.reason);
         };
         assert!(message.contains(part), "{text}: {message}");
@@ -312,7 +325,7 @@ fn a_fault_of_json_is_at_its_line_and_column() {
     let error = read(text.as_bytes(), Some("api")).expect_err("no JSON");
     assert_eq!(error.span, at..at + 1);
     let error = read(b"{\"\xff\": 1}", None).expect_err("not UTF-8");
-    assert_eq!((error.span, error.reason), (2..2, Reason::Utf8));
+    assert_eq!((error.span, error.reason), (2..2, ImportErrorKind::Utf8));
 }
 
 #[test]
@@ -320,7 +333,7 @@ fn filters_that_make_too_many_entries_are_refused() {
     let rules = vec![r#"{"syscall":"read"}"#; MAX_ENTRIES + 1].join(",");
     let text = filter("\"trap\"", "\"allow\"", &rules);
     let error = read(text.as_bytes(), None).expect_err("too many");
-    assert_eq!(error.reason, Reason::TooManyEntries);
+    assert_eq!(error.reason, ImportErrorKind::TooManyEntries);
     assert_eq!(text.get(error.span), Some("read"));
 }
 

@@ -105,7 +105,7 @@ pub(super) fn find(call: &str, name: &str) -> Option<(u8, bool)> {
         })
 }
 
-/// What Linux calls the calls for which kafel has the kernel's inner name.
+/// Linux's name of a call for which kafel uses the kernel's internal name.
 pub(super) fn renamed(call: &str) -> &str {
     match call {
         "newfstat" => "fstat",

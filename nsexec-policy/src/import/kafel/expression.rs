@@ -5,7 +5,7 @@ use super::super::logic::{Alternatives, Logic, Operand, Relation, TooMany, compa
 /// The lower half of an argument: all that kafel loads of a shorter one.
 const LOW: u64 = 0xffff_ffff;
 
-/// A condition as it is written; no deeper than the parser's limit.
+/// A parsed condition; its depth is bounded by the parser.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Expression {
     Compare(Operand, Relation, u64),

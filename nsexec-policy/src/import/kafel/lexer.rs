@@ -2,9 +2,9 @@
 
 use std::ops::Range;
 
-use super::super::{Fault, Reason};
+use super::super::{Fault, ImportErrorKind};
 
-/// What the parser looks at.
+/// A token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind<'a> {
     Word(&'a str),
@@ -41,26 +41,30 @@ pub(super) fn tokens(text: &str) -> Result<Vec<Token<'_>>, Fault> {
             // The quoted name behind it is no token.
             return Err(fault(
                 8,
-                Reason::Unsupported("no other file is read; put its text in the place of #include"),
+                ImportErrorKind::Unsupported(
+                    "no other file is read; put its text in the place of #include",
+                ),
             ));
         } else if rest.starts_with("//") {
             at += rest.find('\n').unwrap_or(rest.len());
         } else if let Some(comment) = rest.strip_prefix("/*") {
             let end = comment.find("*/");
-            at +=
-                end.ok_or_else(|| fault(2, Reason::Expected("*/ at the end of the comment")))? + 4;
+            at += end.ok_or_else(|| {
+                fault(2, ImportErrorKind::Expected("*/ at the end of the comment"))
+            })? + 4;
         } else if first.is_ascii_alphanumeric() || first == b'_' || first == b'-' {
             let is_word = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_';
             let more = rest.bytes().skip(1).take_while(is_word).count();
             let word = rest.get(..=more).unwrap_or(rest);
-            let kind = if first.is_ascii_digit() || first == b'-' {
-                let value = number(word);
-                Kind::Number(
-                    value.ok_or_else(|| fault(word.len(), Reason::Number(word.to_owned())))?,
-                )
-            } else {
-                Kind::Word(word)
-            };
+            let kind =
+                if first.is_ascii_digit() || first == b'-' {
+                    let value = number(word);
+                    Kind::Number(value.ok_or_else(|| {
+                        fault(word.len(), ImportErrorKind::Number(word.to_owned()))
+                    })?)
+                } else {
+                    Kind::Word(word)
+                };
             tokens.push(Token {
                 kind,
                 span: at..at + word.len(),
@@ -76,15 +80,15 @@ pub(super) fn tokens(text: &str) -> Result<Vec<Token<'_>>, Fault> {
             let length = rest.chars().next().map_or(0, char::len_utf8);
             return Err(fault(
                 length,
-                Reason::Expected("a name, a number or an operator"),
+                ImportErrorKind::Expected("a name, a number or an operator"),
             ));
         }
     }
     Ok(tokens)
 }
 
-/// Decimal, hexadecimal, octal or binary; decimal ones may be negative, which
-/// strtoull(3) takes as what they are in 64 bits.
+/// A decimal, hexadecimal, octal or binary number. A decimal one may be
+/// negative: strtoull(3) reads it as its 64 bits.
 fn number(word: &str) -> Option<u64> {
     let (digits, radix) = match word.as_bytes() {
         [b'0', b'x', ..] => (word.get(2..)?, 16),
@@ -141,8 +145,8 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_token_has_its_place() {
-        let number = |text: &str| Reason::Number(text.to_owned());
+    fn an_invalid_token_is_an_error_with_its_span() {
+        let number = |text: &str| ImportErrorKind::Number(text.to_owned());
         for (text, span, reason) in [
             ("a 089", 2..5, number("089")),
             ("0x", 0..2, number("0x")),
@@ -158,17 +162,17 @@ mod tests {
             (
                 "a /* b",
                 2..4,
-                Reason::Expected("*/ at the end of the comment"),
+                ImportErrorKind::Expected("*/ at the end of the comment"),
             ),
             (
                 "a ; b",
                 2..3,
-                Reason::Expected("a name, a number or an operator"),
+                ImportErrorKind::Expected("a name, a number or an operator"),
             ),
             (
                 "\u{e9}",
                 0..2,
-                Reason::Expected("a name, a number or an operator"),
+                ImportErrorKind::Expected("a name, a number or an operator"),
             ),
         ] {
             assert_eq!(tokens(text), Err(Fault { span, reason }), "{text}");

@@ -6,25 +6,28 @@ use std::ops::Range;
 use nsexec_policy_engine::seccomp::profile::Action;
 use nsexec_policy_engine::seccomp::table::is_known_somewhere;
 
-use super::super::logic::Relation;
-use super::super::{Fault, MAX_ENTRIES, Reason};
+use super::super::{Fault, ImportErrorKind, MAX_ENTRIES};
 use super::arguments;
-use super::expression::{Bits, Expression};
+use super::expression::Expression;
 use super::lexer::{Kind, Token};
 
-/// How deep parentheses and `!` may stand in each other.
+mod conditions;
+
+use conditions::Names;
+
+/// The maximum nesting of parentheses and `!`.
 const MAX_DEPTH: usize = 64;
 
-/// Rules with what `USE` repeats of them: a chain of policies that each use
-/// the one before twice doubles at every step.
+/// The maximum number of rules after expanding `USE`: a chain of policies that
+/// each use the previous one twice doubles at every step.
 const MAX_USED: usize = 64 * MAX_ENTRIES;
 
 /// The highest errno, which the kernel puts in place of a higher one.
 const MAX_ERRNO: u16 = 4095;
 
-/// An action as it is written.
+/// An unresolved action.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Written {
+pub(super) enum RawAction {
     Native(Action),
     /// TRAP, with its number.
     Trap(u16),
@@ -38,7 +41,7 @@ pub(super) struct Rule<'a> {
     pub(super) call: &'a str,
     /// Where the call is named.
     pub(super) span: Range<usize>,
-    pub(super) action: Written,
+    pub(super) action: RawAction,
     /// Where its block begins.
     pub(super) block: usize,
     /// `None`: with any arguments.
@@ -49,10 +52,10 @@ pub(super) struct Rule<'a> {
 #[derive(Debug)]
 pub(super) struct Program<'a> {
     pub(super) rules: Vec<Rule<'a>>,
-    /// Which of the rules, in the order in which they are asked.
+    /// The indexes of the rules, in order of evaluation.
     pub(super) order: Vec<usize>,
     /// The default and its place.
-    pub(super) default: Option<(Written, usize)>,
+    pub(super) default: Option<(RawAction, usize)>,
 }
 
 /// The program that the tokens of a text of this length are.
@@ -77,7 +80,7 @@ pub(super) fn parse<'a>(tokens: &[Token<'a>], length: usize) -> Result<Program<'
                 parser.at += 1;
                 let action = parser.action()?;
                 if default.replace((action, start.start)).is_some() {
-                    let reason = Reason::Repeated("DEFAULT".to_owned());
+                    let reason = ImportErrorKind::Repeated("DEFAULT".to_owned());
                     return Err(Fault {
                         span: start,
                         reason,
@@ -104,19 +107,6 @@ struct Parser<'t, 'a> {
     used: usize,
 }
 
-/// A part of an expression: what is true or false, and what is compared. Only
-/// behind its parenthesis shows which of them one began.
-enum Node {
-    Truth(Expression),
-    Bits(Bits),
-}
-
-/// The names of a call's arguments.
-enum Names<'a> {
-    Known(&'a str),
-    Declared(Vec<&'a str>),
-}
-
 impl<'a> Parser<'_, 'a> {
     fn peek(&self) -> Option<Kind<'a>> {
         self.tokens.get(self.at).map(|token| token.kind)
@@ -129,7 +119,7 @@ impl<'a> Parser<'_, 'a> {
         token.map_or_else(end, |token| token.span.clone())
     }
 
-    fn fault<T>(&self, reason: Reason) -> Result<T, Fault> {
+    fn fault<T>(&self, reason: ImportErrorKind) -> Result<T, Fault> {
         Err(Fault {
             span: self.span(),
             reason,
@@ -137,7 +127,7 @@ impl<'a> Parser<'_, 'a> {
     }
 
     fn expected<T>(&self, what: &'static str) -> Result<T, Fault> {
-        self.fault(Reason::Expected(what))
+        self.fault(ImportErrorKind::Expected(what))
     }
 
     fn takes(&mut self, sign: &str) -> bool {
@@ -170,7 +160,7 @@ impl<'a> Parser<'_, 'a> {
             Some(Kind::Number(value)) => value,
             Some(Kind::Word(name)) => match self.constants.get(name) {
                 Some(value) => *value,
-                None => return self.fault(Reason::Undefined(name.to_owned())),
+                None => return self.fault(ImportErrorKind::Undefined(name.to_owned())),
             },
             _ => return self.expected("a number"),
         };
@@ -193,7 +183,7 @@ impl<'a> Parser<'_, 'a> {
         match self.constants.insert(name, value) {
             Some(old) if old != value => Err(Fault {
                 span,
-                reason: Reason::Repeated(name.to_owned()),
+                reason: ImportErrorKind::Repeated(name.to_owned()),
             }),
             _ => Ok(()),
         }
@@ -216,7 +206,7 @@ impl<'a> Parser<'_, 'a> {
             None => Ok(()),
             Some(_) => Err(Fault {
                 span,
-                reason: Reason::Repeated(name.to_owned()),
+                reason: ImportErrorKind::Repeated(name.to_owned()),
             }),
         }
     }
@@ -251,11 +241,11 @@ impl<'a> Parser<'_, 'a> {
         let name = self.word("the name of a policy")?;
         let fault = |reason| Err(Fault { span, reason });
         let Some(used) = self.policies.get(name) else {
-            return fault(Reason::Undefined(name.to_owned()));
+            return fault(ImportErrorKind::Undefined(name.to_owned()));
         };
         self.used += used.len();
         if self.used > MAX_USED {
-            return fault(Reason::TooManyEntries);
+            return fault(ImportErrorKind::TooManyEntries);
         }
         order.extend(used);
         Ok(())
@@ -283,21 +273,21 @@ impl<'a> Parser<'_, 'a> {
         }
     }
 
-    fn action(&mut self) -> Result<Written, Fault> {
+    fn action(&mut self) -> Result<RawAction, Fault> {
         let word = match self.peek() {
             Some(Kind::Word(word)) => word,
             _ => return self.expected("USE or an action"),
         };
         let (native, with_number) = match word {
-            "ALLOW" => (Written::Native(Action::Allow), false),
-            "LOG" => (Written::Native(Action::Log), false),
+            "ALLOW" => (RawAction::Native(Action::Allow), false),
+            "LOG" => (RawAction::Native(Action::Log), false),
             // SECCOMP_RET_KILL, which ends the thread.
-            "KILL" | "KILL_THREAD" | "DENY" => (Written::Native(Action::KillThread), false),
-            "KILL_PROCESS" => (Written::Native(Action::KillProcess), false),
-            "USER_NOTIF" => (Written::Supervised("USER_NOTIF"), false),
-            "ERRNO" => (Written::Native(Action::Errno(0)), true),
-            "TRAP" => (Written::Trap(0), true),
-            "TRACE" => (Written::Supervised("TRACE"), true),
+            "KILL" | "KILL_THREAD" | "DENY" => (RawAction::Native(Action::KillThread), false),
+            "KILL_PROCESS" => (RawAction::Native(Action::KillProcess), false),
+            "USER_NOTIF" => (RawAction::Supervised("USER_NOTIF"), false),
+            "ERRNO" => (RawAction::Native(Action::Errno(0)), true),
+            "TRAP" => (RawAction::Trap(0), true),
+            "TRACE" => (RawAction::Supervised("TRACE"), true),
             _ => return self.expected("USE or an action"),
         };
         self.at += 1;
@@ -308,18 +298,18 @@ impl<'a> Parser<'_, 'a> {
         let span = self.span();
         let value = self.number()?;
         let Ok(value) = u16::try_from(value) else {
-            let reason = Reason::Number(value.to_string());
+            let reason = ImportErrorKind::Number(value.to_string());
             return Err(Fault { span, reason });
         };
         self.needs(")")?;
         Ok(match native {
-            Written::Native(_) => Written::Native(Action::Errno(value.min(MAX_ERRNO))),
-            Written::Trap(_) => Written::Trap(value),
-            supervised @ Written::Supervised(_) => supervised,
+            RawAction::Native(_) => RawAction::Native(Action::Errno(value.min(MAX_ERRNO))),
+            RawAction::Trap(_) => RawAction::Trap(value),
+            supervised @ RawAction::Supervised(_) => supervised,
         })
     }
 
-    fn rule(&mut self, action: Written, block: usize) -> Result<Rule<'a>, Fault> {
+    fn rule(&mut self, action: RawAction, block: usize) -> Result<Rule<'a>, Fault> {
         let span = self.span();
         let word = self.word("a system call")?;
         let fault = |reason| {
@@ -327,13 +317,13 @@ impl<'a> Parser<'_, 'a> {
             Err(Fault { span, reason })
         };
         if word == "SYSCALL" || self.constants.contains_key(word) {
-            return fault(Reason::Unsupported(
+            return fault(ImportErrorKind::Unsupported(
                 "a number is another call on each architecture; write the call's name",
             ));
         }
         let call = arguments::renamed(word);
         if !is_known_somewhere(call) {
-            return fault(Reason::UnknownCall(word.to_owned()));
+            return fault(ImportErrorKind::UnknownCall(word.to_owned()));
         }
         let names = if self.takes("(") {
             Names::Declared(self.declared()?)
@@ -341,7 +331,7 @@ impl<'a> Parser<'_, 'a> {
             Names::Known(call)
         };
         if self.peek() == Some(Kind::Word("ON")) {
-            return self.fault(Reason::Unsupported(
+            return self.fault(ImportErrorKind::Unsupported(
                 "entries hold on every architecture; leave ON out or the call",
             ));
         }
@@ -370,10 +360,10 @@ impl<'a> Parser<'_, 'a> {
             let name = self.word("the name of an argument")?;
             let fault = |reason| Err(Fault { span, reason });
             if names.contains(&name) {
-                return fault(Reason::Repeated(name.to_owned()));
+                return fault(ImportErrorKind::Repeated(name.to_owned()));
             }
             if names.len() == 6 {
-                return fault(Reason::Argument(name.to_owned()));
+                return fault(ImportErrorKind::Argument(name.to_owned()));
             }
             names.push(name);
             if !self.takes(",") {
@@ -382,176 +372,4 @@ impl<'a> Parser<'_, 'a> {
             }
         }
     }
-
-    /// What has to be true or false.
-    fn truth(&self, node: Node) -> Result<Expression, Fault> {
-        match node {
-            Node::Truth(expression) => Ok(expression),
-            Node::Bits(_) => self.expected("a comparison"),
-        }
-    }
-
-    /// `a, b`, which is `a || b`.
-    fn list(&mut self, names: &Names<'a>, depth: usize) -> Result<Node, Fault> {
-        let first = self.any(names, depth)?;
-        if self.peek() != Some(Kind::Sign(",")) {
-            return Ok(first);
-        }
-        let mut parts = vec![self.truth(first)?];
-        while self.takes(",") {
-            let next = self.any(names, depth)?;
-            parts.push(self.truth(next)?);
-        }
-        Ok(Node::Truth(Expression::Any(parts)))
-    }
-
-    fn any(&mut self, names: &Names<'a>, depth: usize) -> Result<Node, Fault> {
-        let first = self.all(names, depth)?;
-        if self.peek() != Some(Kind::Sign("||")) {
-            return Ok(first);
-        }
-        let mut parts = vec![self.truth(first)?];
-        while self.takes("||") {
-            let next = self.all(names, depth)?;
-            parts.push(self.truth(next)?);
-        }
-        Ok(Node::Truth(Expression::Any(parts)))
-    }
-
-    fn all(&mut self, names: &Names<'a>, depth: usize) -> Result<Node, Fault> {
-        let first = self.one(names, depth)?;
-        if self.peek() != Some(Kind::Sign("&&")) {
-            return Ok(first);
-        }
-        let mut parts = vec![self.truth(first)?];
-        while self.takes("&&") {
-            let next = self.one(names, depth)?;
-            parts.push(self.truth(next)?);
-        }
-        Ok(Node::Truth(Expression::All(parts)))
-    }
-
-    /// A comparison, its negation, or what stands in parentheses.
-    fn one(&mut self, names: &Names<'a>, depth: usize) -> Result<Node, Fault> {
-        if self.peek() == Some(Kind::Sign("!")) {
-            self.limit(depth)?;
-            self.at += 1;
-            let inner = self.one(names, depth + 1)?;
-            return Ok(Node::Truth(Expression::Not(Box::new(self.truth(inner)?))));
-        }
-        let left = match self.bits(names, depth)? {
-            Node::Bits(left) => left,
-            truth @ Node::Truth(_) => return Ok(truth),
-        };
-        let relation = match self.peek() {
-            Some(Kind::Sign("==")) => Relation::Equal,
-            Some(Kind::Sign("!=")) => Relation::NotEqual,
-            Some(Kind::Sign("<")) => Relation::Less,
-            Some(Kind::Sign("<=")) => Relation::LessOrEqual,
-            Some(Kind::Sign(">")) => Relation::Greater,
-            Some(Kind::Sign(">=")) => Relation::GreaterOrEqual,
-            _ => return Ok(Node::Bits(left)),
-        };
-        let sign = self.span();
-        self.at += 1;
-        let right = match self.bits(names, depth)? {
-            Node::Bits(right) => right,
-            Node::Truth(_) => return self.expected("a number or an argument before this"),
-        };
-        let compared = left.compared(relation, right);
-        Ok(Node::Truth(compared.ok_or_else(|| two_arguments(sign))?))
-    }
-
-    /// Operands with `|` and `&` between them; `&` binds closer.
-    fn bits(&mut self, names: &Names<'a>, depth: usize) -> Result<Node, Fault> {
-        let mut all = self.masked(names, depth)?;
-        while self.peek() == Some(Kind::Sign("|")) {
-            let next = |parser: &mut Self| parser.masked(names, depth);
-            all = self.joined(all, false, next)?;
-        }
-        Ok(all)
-    }
-
-    fn masked(&mut self, names: &Names<'a>, depth: usize) -> Result<Node, Fault> {
-        let mut all = self.operand(names, depth)?;
-        while self.peek() == Some(Kind::Sign("&")) {
-            let next = |parser: &mut Self| parser.operand(names, depth);
-            all = self.joined(all, true, next)?;
-        }
-        Ok(all)
-    }
-
-    /// Both sides of the sign that is next.
-    fn joined(
-        &mut self,
-        left: Node,
-        is_and: bool,
-        next: impl Fn(&mut Self) -> Result<Node, Fault>,
-    ) -> Result<Node, Fault> {
-        let sign = self.span();
-        let Node::Bits(left) = left else {
-            return self.expected("&& or || behind a comparison");
-        };
-        self.at += 1;
-        let Node::Bits(right) = next(self)? else {
-            return self.expected("a number or an argument before this");
-        };
-        let joined = left.joined(right, is_and);
-        Ok(Node::Bits(joined.ok_or_else(|| two_arguments(sign))?))
-    }
-
-    fn operand(&mut self, names: &Names<'a>, depth: usize) -> Result<Node, Fault> {
-        match self.peek() {
-            Some(Kind::Number(value)) => {
-                self.at += 1;
-                Ok(Node::Bits(Bits::number(value)))
-            }
-            Some(Kind::Word(name)) => {
-                let known = self.constants.get(name).copied().map(Bits::number);
-                let Some(bits) = known.or_else(|| names.find(name)) else {
-                    return self.fault(Reason::Undefined(name.to_owned()));
-                };
-                self.at += 1;
-                Ok(Node::Bits(bits))
-            }
-            Some(Kind::Sign("(")) => {
-                self.limit(depth)?;
-                self.at += 1;
-                let inner = self.list(names, depth + 1)?;
-                self.needs(")")?;
-                Ok(inner)
-            }
-            _ => self.expected("a number or an argument"),
-        }
-    }
-
-    fn limit(&self, depth: usize) -> Result<(), Fault> {
-        if depth < MAX_DEPTH {
-            Ok(())
-        } else {
-            self.fault(Reason::Unsupported(
-                "expressions are 64 levels deep at the most",
-            ))
-        }
-    }
-}
-
-impl Names<'_> {
-    /// Declared arguments have eight bytes.
-    fn find(&self, name: &str) -> Option<Bits> {
-        let (argument, is_wide) = match self {
-            Self::Known(call) => arguments::find(call, name)?,
-            Self::Declared(names) => {
-                let mut places = (0..).zip(names);
-                let (place, _) = places.find(|(_, declared)| **declared == name)?;
-                (place, true)
-            }
-        };
-        Some(Bits::argument(argument, is_wide))
-    }
-}
-
-fn two_arguments(span: Range<usize>) -> Fault {
-    let reason = Reason::Unsupported("an argument is compared with numbers alone");
-    Fault { span, reason }
 }

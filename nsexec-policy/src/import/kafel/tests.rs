@@ -2,7 +2,7 @@ use super::super::all_hold;
 use super::*;
 
 const SAMPLE: &str = "\
-// What a small tool needs.
+// The calls of a small tool.
 #define PROT_EXEC 4
 #define TCGETS 0x5401
 
@@ -37,7 +37,7 @@ fn import(text: &str) -> Imported {
     read(text.as_bytes()).unwrap_or_else(|fault| panic!("{text}: {fault}"))
 }
 
-/// What the native form answers: the strictest, or else the default.
+/// The answer of the native form: the strictest entry, or else the default.
 fn answer(imported: &Imported, call: &str, arguments: &[u64; 6]) -> Action {
     let mut strictest: Option<Action> = None;
     for entry in &imported.entries {
@@ -76,7 +76,7 @@ fn answers(imported: &Imported, call: &str, first: &[u64], expected: Action) {
 }
 
 #[track_caller]
-fn fault(text: &str, wrong: &str, reason: Reason) {
+fn fault(text: &str, wrong: &str, reason: ImportErrorKind) {
     let fault = read(text.as_bytes()).expect_err(text);
     assert_eq!(fault.reason, reason, "{text}");
     assert_eq!(text.get(fault.span), Some(wrong), "{text}");
@@ -157,7 +157,7 @@ fn actions_have_their_equals() {
 }
 
 #[test]
-fn what_needs_a_process_is_denied_and_noted() {
+fn an_action_that_needs_a_process_becomes_a_noted_denial() {
     for (default, expected) in [
         ("", Action::KillThread),
         ("DEFAULT ALLOW", Action::Errno(1)),
@@ -174,13 +174,13 @@ fn what_needs_a_process_is_denied_and_noted() {
     let policy = import("ALLOW { read }\nDEFAULT TRACE(2)");
     assert_eq!(policy.default, Action::Errno(1));
     assert_eq!(policy.notes.len(), 1);
-    // What no one uses is not noted.
+    // An unused policy gets no note.
     let policy = import("POLICY a { TRACE(1) { read } } ALLOW { read }");
     assert_eq!(policy.notes, []);
 }
 
 #[test]
-fn each_operator_is_what_it_says() {
+fn each_operator_compares_correctly() {
     let (allow, kill) = (Action::Allow, Action::KillThread);
     let max = u64::MAX;
     for (expression, yes, no) in [
@@ -231,7 +231,7 @@ fn the_first_rule_wins() {
     let policy = import("ERRNO(1) { kill { sig == 9 } } ERRNO(2) { kill }");
     answers(&policy, "kill", &[9, 9], denied);
     answers(&policy, "kill", &[9, 1], Action::Errno(2));
-    // At the end, what the default says needs no entries.
+    // Final rules equal to the default need no entries.
     let policy = import("ALLOW { kill { sig != 9 } } KILL { kill }");
     assert!(policy.entries.iter().all(|entry| entry.action == allow));
     answers(&policy, "kill", &[9, 9], Action::KillThread);
@@ -250,12 +250,13 @@ fn policies_are_used_as_if_they_stood_there() {
         chain += &format!("POLICY p{step} {{ USE p{0}, USE p{0} }}\n", step - 1);
     }
     let fault = read(chain.as_bytes()).expect_err("it doubles");
-    assert_eq!(fault.reason, Reason::TooManyEntries);
+    assert_eq!(fault.reason, ImportErrorKind::TooManyEntries);
 }
 
 #[test]
 fn faults_of_the_grammar_have_their_place() {
-    let expected = |text: &str, wrong: &str, what| fault(text, wrong, Reason::Expected(what));
+    let expected =
+        |text: &str, wrong: &str, what| fault(text, wrong, ImportErrorKind::Expected(what));
     expected("ALLOW read", "read", "{");
     expected("ALLOW { read", "", ", or }");
     expected("ALLOW { read write", "write", ", or }");
@@ -293,95 +294,119 @@ fn faults_of_the_grammar_have_their_place() {
 #[test]
 fn faults_of_names_and_numbers_have_their_place() {
     let own = str::to_owned;
-    fault("ALLOW { raed }", "raed", Reason::UnknownCall(own("raed")));
-    fault("USE a", "a", Reason::Undefined(own("a")));
-    fault("POLICY a { USE a }", "a", Reason::Undefined(own("a")));
+    fault(
+        "ALLOW { raed }",
+        "raed",
+        ImportErrorKind::UnknownCall(own("raed")),
+    );
+    fault("USE a", "a", ImportErrorKind::Undefined(own("a")));
+    fault(
+        "POLICY a { USE a }",
+        "a",
+        ImportErrorKind::Undefined(own("a")),
+    );
     fault(
         "ALLOW { read { df == 1 } }",
         "df",
-        Reason::Undefined(own("df")),
+        ImportErrorKind::Undefined(own("df")),
     );
     fault(
         "ALLOW { read() { fd == 1 } }",
         "fd",
-        Reason::Undefined(own("fd")),
+        ImportErrorKind::Undefined(own("fd")),
     );
     fault(
         "ALLOW { getpid { fd == 1 } }",
         "fd",
-        Reason::Undefined(own("fd")),
+        ImportErrorKind::Undefined(own("fd")),
     );
-    fault("ERRNO(EIO) { read }", "EIO", Reason::Undefined(own("EIO")));
+    fault(
+        "ERRNO(EIO) { read }",
+        "EIO",
+        ImportErrorKind::Undefined(own("EIO")),
+    );
     fault(
         "ERRNO(65536) { read }",
         "65536",
-        Reason::Number(own("65536")),
+        ImportErrorKind::Number(own("65536")),
     );
     fault(
         "ALLOW { read { fd == 08 } }",
         "08",
-        Reason::Number(own("08")),
+        ImportErrorKind::Number(own("08")),
     );
-    fault("POLICY a { } POLICY a { }", "a", Reason::Repeated(own("a")));
+    fault(
+        "POLICY a { } POLICY a { }",
+        "a",
+        ImportErrorKind::Repeated(own("a")),
+    );
     fault(
         "#define A 1\n#define A 1\n#define A 2",
         "A",
-        Reason::Repeated(own("A")),
+        ImportErrorKind::Repeated(own("A")),
     );
     fault(
         "DEFAULT KILL DEFAULT KILL",
         "DEFAULT",
-        Reason::Repeated(own("DEFAULT")),
+        ImportErrorKind::Repeated(own("DEFAULT")),
     );
-    fault("ALLOW { read(a, b, a) }", "a", Reason::Repeated(own("a")));
+    fault(
+        "ALLOW { read(a, b, a) }",
+        "a",
+        ImportErrorKind::Repeated(own("a")),
+    );
     fault(
         "ALLOW { read(a, b, c, d, e, f, g) }",
         "g",
-        Reason::Argument(own("g")),
+        ImportErrorKind::Argument(own("g")),
     );
     for text in ["", "DEFAULT KILL", "POLICY a { ALLOW { read } }"] {
-        fault(text, text, Reason::Empty("the policy"));
+        fault(text, text, ImportErrorKind::Empty("the policy"));
     }
     let fault = read(b"ALLOW { \xff }").expect_err("not UTF-8");
-    assert_eq!((fault.span, fault.reason), (8..8, Reason::Utf8));
+    assert_eq!((fault.span, fault.reason), (8..8, ImportErrorKind::Utf8));
     let long = vec![b' '; super::super::MAX_BYTES + 1];
     let fault = read(&long).expect_err("too long");
-    assert_eq!(fault.reason, Reason::TooLong(long.len()));
+    assert_eq!(fault.reason, ImportErrorKind::TooLong(long.len()));
 }
 
 #[test]
-fn what_has_no_equal_is_refused() {
+fn a_rule_without_an_equivalent_is_an_error() {
     let number = "a number is another call on each architecture; write the call's name";
     fault(
         "ALLOW { SYSCALL[1] }",
         "SYSCALL",
-        Reason::Unsupported(number),
+        ImportErrorKind::Unsupported(number),
     );
     fault(
         "#define mine 1\nALLOW { mine }",
         "mine",
-        Reason::Unsupported(number),
+        ImportErrorKind::Unsupported(number),
     );
     fault(
         "#include \"a.policy\"",
         "#include",
-        Reason::Unsupported("no other file is read; put its text in the place of #include"),
+        ImportErrorKind::Unsupported(
+            "no other file is read; put its text in the place of #include",
+        ),
     );
     fault(
         "ALLOW { read ON x86_64 }",
         "ON",
-        Reason::Unsupported("entries hold on every architecture; leave ON out or the call"),
+        ImportErrorKind::Unsupported(
+            "entries hold on every architecture; leave ON out or the call",
+        ),
     );
     let two = "an argument is compared with numbers alone";
     fault(
         "ALLOW { dup2 { oldfd == newfd } }",
         "==",
-        Reason::Unsupported(two),
+        ImportErrorKind::Unsupported(two),
     );
     fault(
         "ALLOW { dup2 { oldfd & newfd == 0 } }",
         "&",
-        Reason::Unsupported(two),
+        ImportErrorKind::Unsupported(two),
     );
 }
 
@@ -393,9 +418,9 @@ fn depth_and_size_are_bounded() {
     };
     answers(&import(&nested(64)), "read", &[1], Action::Allow);
     let deep = "expressions are 64 levels deep at the most";
-    fault(&nested(65), "(", Reason::Unsupported(deep));
+    fault(&nested(65), "(", ImportErrorKind::Unsupported(deep));
     let many = format!("ALLOW {{ read {{ {}fd == 1 }} }}", "!".repeat(100_000));
-    fault(&many, "!", Reason::Unsupported(deep));
+    fault(&many, "!", ImportErrorKind::Unsupported(deep));
     let long = format!(
         "ALLOW {{ read {{ {}fd == 1 }} }}",
         "fd == 1 || ".repeat(20_000)
@@ -406,13 +431,13 @@ fn depth_and_size_are_bounded() {
         "ALLOW {{ read(a, b, c, d) {{ {factor} }}, kill {{ pid != 1 && sig != 1 && pid != 5 }} }} \
          ERRNO(1) {{ futex {{ op != 1 && val != 1 && val3 != 1 }} }}"
     );
-    fault(&product, "futex", Reason::TooManyEntries);
+    fault(&product, "futex", ImportErrorKind::TooManyEntries);
     let mut rules = String::new();
     for value in 0..5_000 {
         rules += &format!("ALLOW{{read(a){{a=={value}}}}}LOG{{read(a){{a=={value}}}}}");
     }
     let fault = read(rules.as_bytes()).expect_err("too much work");
-    assert_eq!(fault.reason, Reason::TooManyEntries);
+    assert_eq!(fault.reason, ImportErrorKind::TooManyEntries);
 }
 
 /// Knuth's numbers; the high bits, which are the good ones.
@@ -525,7 +550,7 @@ fn random_policies_answer_as_their_source_does() {
         let policy = match read(text.as_bytes()) {
             Ok(policy) => policy,
             Err(fault) => {
-                assert_eq!(fault.reason, Reason::TooManyEntries, "{text}");
+                assert_eq!(fault.reason, ImportErrorKind::TooManyEntries, "{text}");
                 refused += 1;
                 continue;
             }
@@ -550,7 +575,7 @@ fn random_policies_answer_as_their_source_does() {
 }
 
 #[test]
-fn what_is_cut_short_does_not_panic() {
+fn truncated_text_does_not_panic() {
     for end in 0..=SAMPLE.len() {
         for text in [SAMPLE.get(..end), SAMPLE.get(end..)] {
             let _ = read(text.unwrap_or_default().as_bytes());

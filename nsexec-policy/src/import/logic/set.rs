@@ -12,7 +12,7 @@ pub(in crate::import) struct Operand {
     pub(in crate::import) or: u64,
 }
 
-/// How a value stands to another.
+/// The relation of one value to another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::import) enum Relation {
     Equal,
@@ -24,7 +24,7 @@ pub(in crate::import) enum Relation {
 }
 
 impl Relation {
-    /// What holds when this does not.
+    /// The complement.
     pub(in crate::import) fn negated(self) -> Self {
         match self {
             Self::Equal => Self::NotEqual,
@@ -59,7 +59,7 @@ impl Relation {
     }
 }
 
-/// A mask and what is left of it: `argument & mask == value`.
+/// A mask and the value of the masked bits: `argument & mask == value`.
 type Cube = (u64, u64);
 
 /// From and to, both included.
@@ -118,12 +118,13 @@ impl Set {
         self.mask == 0 && self.ranges == [ALL]
     }
 
-    /// How many ranges it has: it takes as many comparisons, or more, or one less.
+    /// The number of its ranges: it needs as many comparisons, or more, or one
+    /// less.
     pub(super) fn size(&self) -> usize {
         self.ranges.len()
     }
 
-    /// The values in both; `None`: there are none.
+    /// The intersection; `None` if it is empty.
     pub(super) fn and(&self, other: &Self) -> Option<Self> {
         if (self.value ^ other.value) & self.mask & other.mask != 0 {
             return None;
@@ -183,7 +184,8 @@ impl Set {
 /// Where `operand relation value` holds: the highest bit that differs decides.
 fn split(operand: Operand, relation: Relation, value: u64) -> Vec<Cube> {
     let mut cubes = Vec::new();
-    // What begins with the value's own bits, and how it stands to the value.
+    // The leading bits that equal the value's own, and the relation to the
+    // value.
     let (mut mask, mut prefix) = (0, 0);
     let mut rest = Ordering::Equal;
     for bit in (0..u64::BITS).rev().map(|shift| 1 << shift) {

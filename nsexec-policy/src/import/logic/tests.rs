@@ -103,7 +103,8 @@ fn two_comparisons_of_an_argument_are_both_asked() {
         }
     }
     for (at, a) in all.iter().enumerate() {
-        // Every 31st, from another one on each time: the whole square takes long.
+        // Every 31st value, from a different start each time: testing all pairs
+        // is slow.
         for b in all.iter().skip(at % 31).step_by(31) {
             let both =
                 [a, b].map(|(operand, relation, value)| compare(*operand, *relation, *value));
@@ -118,7 +119,7 @@ fn two_comparisons_of_an_argument_are_both_asked() {
 }
 
 #[test]
-fn what_can_be_said_shortly_is() {
+fn a_set_with_a_short_form_gets_it() {
     use Comparison::{Equal, GreaterOrEqual, LessOrEqual, Masked, NotEqual};
     let said = |parts: &[(u64, Relation, u64)]| {
         let mut logic = Logic::new(MOST);
@@ -157,7 +158,7 @@ fn what_can_be_said_shortly_is() {
     assert_eq!(said(&[(!3, not, 0)]), [GreaterOrEqual(4)]);
     assert_eq!(said(&[(!3, Relation::Less, 8)]), [LessOrEqual(7)]);
     assert_eq!(said(&[bits(!3, 0)]), [bit(!3, 0)]);
-    // The lower half, and what is never or always so of it.
+    // The lower half, and conditions that never or always hold for it.
     let low = 0xffff_ffff;
     assert_eq!(said(&[(low, at_most, 15)]), [bit(low - 15, 0)]);
     assert_eq!(said(&[(low, at_least, 1 << 31)]), [bit(1 << 31, 1 << 31)]);
@@ -169,7 +170,7 @@ fn what_can_be_said_shortly_is() {
 }
 
 #[test]
-fn what_is_not_limited_is_not_named() {
+fn an_unrestricted_argument_is_left_out() {
     for (relation, value) in [
         (Relation::GreaterOrEqual, 0),
         (Relation::LessOrEqual, u64::MAX),
@@ -193,7 +194,7 @@ fn what_is_not_limited_is_not_named() {
 }
 
 #[test]
-fn what_grows_too_large_is_refused() {
+fn too_many_alternatives_are_an_error() {
     let differs = |argument, and, value| {
         let operand = Operand {
             argument,
@@ -218,7 +219,7 @@ fn what_grows_too_large_is_refused() {
     assert!(holes(MOST, 63).is_ok());
     assert_eq!(holes(MOST, 64), Err(TooMany));
 
-    // Each of the alternatives takes 62 comparisons, all of them too many.
+    // Each alternative needs 62 comparisons; together they are too many.
     let range = (masked(u64::MAX, 0), Relation::GreaterOrEqual, 1 << 2);
     let range = Logic::new(MOST)
         .both(
@@ -240,7 +241,7 @@ fn what_grows_too_large_is_refused() {
 
 #[test]
 fn work_ends() {
-    // How often a policy with this much left may ask for something.
+    // A remaining budget in the middle of a policy.
     const LEFT: usize = 1000;
     let rounds = |work: &dyn Fn(&mut Logic) -> Result<(), TooMany>| {
         let (most, left) = (MOST, LEFT);
@@ -268,7 +269,7 @@ fn work_ends() {
 }
 
 #[test]
-fn what_never_holds_is_left_out_and_what_is_the_same_comes_once() {
+fn impossible_and_duplicate_alternatives_are_left_out() {
     let mut logic = Logic::new(MOST);
     let eight = compare(masked(8, 0), Relation::Equal, 8);
     let below = compare(masked(u64::MAX, 0), Relation::Less, 8);

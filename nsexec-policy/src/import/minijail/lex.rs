@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::super::constants::constant;
-use super::{Fault, Reason, fault};
+use super::{Fault, ImportErrorKind, fault};
 
 /// How deep parentheses go; policies need one.
 const MOST_DEEP: usize = 16;
@@ -42,20 +42,23 @@ impl Token<'_> {
             .starts_with(|c: char| c.is_ascii_digit() || c == '-')
         {
             let number = number(self.text);
-            return number.map_or_else(|| fault(self.span, Reason::Number(text)), Ok);
+            return number.map_or_else(|| fault(self.span, ImportErrorKind::Number(text)), Ok);
         }
         if !self.is_word() {
-            return fault(self.span, Reason::Expected("a number or the name of one"));
+            return fault(
+                self.span,
+                ImportErrorKind::Expected("a number or the name of one"),
+            );
         }
         match constant(self.text) {
             Some(value) => Ok(value),
-            None => fault(self.span, Reason::UnknownConstant(text)),
+            None => fault(self.span, ImportErrorKind::UnknownConstant(text)),
         }
     }
 }
 
-/// As strtol(3) reads it: hexadecimal, octal or decimal. A negative number
-/// stands for its 64 bits.
+/// A hexadecimal, octal or decimal number as strtol(3) reads it. A negative
+/// number is its 64 bits.
 fn number(text: &str) -> Option<u64> {
     let (negative, digits) = match text.strip_prefix('-') {
         Some(digits) => (true, digits),
@@ -67,7 +70,7 @@ fn number(text: &str) -> Option<u64> {
         (None, Some("")) | (None, None) => (digits, 10),
         (None, Some(digits)) => (digits, 8),
     };
-    // from_str_radix takes a sign.
+    // from_str_radix accepts a sign.
     if !digits.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
         return None;
     }
@@ -79,7 +82,7 @@ fn number(text: &str) -> Option<u64> {
     }
 }
 
-/// Takes the text apart, from its start on.
+/// Splits the text, from its start.
 #[derive(Clone)]
 pub(super) struct Lexer<'a> {
     text: &'a str,
@@ -122,7 +125,10 @@ impl<'a> Lexer<'a> {
                     let operator = operators.iter().find(|known| rest.starts_with(**known));
                     let Some(operator) = operator else {
                         let span = self.at..self.at + first.len_utf8();
-                        return fault(span, Reason::Expected("a word, a number or an operator"));
+                        return fault(
+                            span,
+                            ImportErrorKind::Expected("a word, a number or an operator"),
+                        );
                     };
                     operator.len()
                 }
@@ -142,7 +148,7 @@ impl<'a> Lexer<'a> {
         Token { text, span }
     }
 
-    /// Leaves what is on this line.
+    /// Skips the rest of this line.
     pub(super) fn skip_line(&mut self) {
         let rest = self.rest();
         self.at += rest.find('\n').unwrap_or(rest.len());
@@ -156,7 +162,10 @@ impl<'a> Lexer<'a> {
         let before = before.trim_end_matches('\r');
         if before.ends_with('\\') {
             let what = "no `\\` at the end of a comment";
-            return fault(before.len() - 1..before.len(), Reason::Expected(what));
+            return fault(
+                before.len() - 1..before.len(),
+                ImportErrorKind::Expected(what),
+            );
         }
         Ok(())
     }
@@ -171,7 +180,7 @@ impl<'a> Lexer<'a> {
             }
             None => {
                 let what = "the end of the line after `\\`";
-                fault(self.at..self.at + 1, Reason::Expected(what))
+                fault(self.at..self.at + 1, ImportErrorKind::Expected(what))
             }
         }
     }
@@ -200,13 +209,13 @@ impl<'a> Lexer<'a> {
         }
         let value = match first.text {
             "(" if depth >= MOST_DEEP => {
-                return fault(first.span, Reason::Expected("fewer parentheses"));
+                return fault(first.span, ImportErrorKind::Expected("fewer parentheses"));
             }
             "(" => {
                 let value = self.expression_in(depth + 1)?;
                 let close = self.next()?;
                 if close.text != ")" {
-                    return fault(close.span, Reason::Expected("`)` or `|`"));
+                    return fault(close.span, ImportErrorKind::Expected("`)` or `|`"));
                 }
                 value
             }

@@ -37,7 +37,7 @@ fn imported(text: &str) -> Imported {
     read(text.as_bytes()).expect("it is a policy")
 }
 
-/// What the import answers to a call, as nsexec's compiler decides it.
+/// The imported profile's answer to a call, decided by nsexec's compiler.
 fn answer(imported: &Imported, name: &str, arguments: [u64; 6]) -> Action {
     let named = imported.entries.iter().filter(|e| e.names == [name]);
     let matching = named.filter(|e| all_hold(&e.conditions, &arguments));
@@ -99,9 +99,10 @@ fn a_policy_becomes_entries() {
 }
 
 #[test]
-fn what_is_imported_is_a_profile() {
+fn an_import_is_a_valid_profile() {
     let json = imported(SAMPLE).to_json().to_string();
-    nsexec_policy_engine::seccomp::oci::parse(json.as_bytes()).expect("OCI's reader takes it");
+    nsexec_policy_engine::seccomp::oci::parse(json.as_bytes())
+        .expect("the output is a valid OCI profile");
 }
 
 #[test]
@@ -157,15 +158,16 @@ fn a_condition_over_several_arguments_is_answered_as_written() {
         let arguments: Vec<u8> = entry.conditions.iter().map(|c| c.argument).collect();
         assert!(arguments.is_sorted_by(|a, b| a < b), "{entry:?}");
     }
-    let mut told = imported.notes.iter().map(|note| note.text.as_str());
+    let mut notes = imported.notes.iter().map(|note| note.text.as_str());
     assert!(
-        told.next_back()
-            .is_some_and(|text| text.ends_with("never holds; left out"))
+        notes
+            .next_back()
+            .is_some_and(|text| text.ends_with("never applies; left out"))
     );
 }
 
 #[test]
-fn what_takes_too_many_entries_is_denied_and_told() {
+fn a_rule_with_too_many_entries_becomes_a_noted_denial() {
     let every_other: Vec<String> = (0..90).map(|n| format!("arg1 == {}", 2 * n)).collect();
     let text = format!("ioctl: {}; return ENOTTY", every_other.join(" || "));
     let with_return = imported(&text);
@@ -185,9 +187,9 @@ fn what_takes_too_many_entries_is_denied_and_told() {
     assert!(left_out.notes[0].text.ends_with("denied instead"));
 }
 
-/// `text` has `what` in brackets, which are taken out.
+/// `text` marks the invalid part with brackets, which are removed.
 #[track_caller]
-fn refused(text: &str, reason: Reason) {
+fn refused(text: &str, reason: ImportErrorKind) {
     let (before, rest) = text.split_once('⟨').expect("a bracket");
     let (wrong, after) = rest.split_once('⟩').expect("a bracket");
     let clean = format!("{before}{wrong}{after}");
@@ -200,41 +202,50 @@ fn refused(text: &str, reason: Reason) {
 }
 
 #[test]
-fn what_has_no_meaning_is_refused_where_it_stands() {
+fn an_invalid_rule_is_an_error_with_its_span() {
     let owned = str::to_owned;
-    refused("read: 1\n⟨raed⟩: 1", Reason::UnknownCall(owned("raed")));
-    refused("read: 1\n⟨read⟩: 1\n", Reason::Repeated(owned("read")));
+    refused(
+        "read: 1\n⟨raed⟩: 1",
+        ImportErrorKind::UnknownCall(owned("raed")),
+    );
+    refused(
+        "read: 1\n⟨read⟩: 1\n",
+        ImportErrorKind::Repeated(owned("read")),
+    );
     refused(
         "@default kill\n⟨@default⟩ trap\n",
-        Reason::Repeated(owned("@default")),
+        ImportErrorKind::Repeated(owned("@default")),
     );
-    refused("dup: ⟨arg6⟩ == 1", Reason::Argument(owned("arg6")));
-    refused("dup: ⟨arg999⟩ == 1", Reason::Argument(owned("arg999")));
-    refused("dup: arg0 == ⟨08⟩", Reason::Number(owned("08")));
-    refused("dup: arg0 == ⟨-⟩", Reason::Number(owned("-")));
-    refused("dup: arg0 == ⟨0x⟩", Reason::Number(owned("0x")));
+    refused("dup: ⟨arg6⟩ == 1", ImportErrorKind::Argument(owned("arg6")));
+    refused(
+        "dup: ⟨arg999⟩ == 1",
+        ImportErrorKind::Argument(owned("arg999")),
+    );
+    refused("dup: arg0 == ⟨08⟩", ImportErrorKind::Number(owned("08")));
+    refused("dup: arg0 == ⟨-⟩", ImportErrorKind::Number(owned("-")));
+    refused("dup: arg0 == ⟨0x⟩", ImportErrorKind::Number(owned("0x")));
     refused(
         "dup: arg0 == ⟨0x10000000000000000⟩",
-        Reason::Number(owned("0x10000000000000000")),
+        ImportErrorKind::Number(owned("0x10000000000000000")),
     );
     refused(
         "dup: arg0 == ⟨-9223372036854775809⟩",
-        Reason::Number(owned("-9223372036854775809")),
+        ImportErrorKind::Number(owned("-9223372036854775809")),
     );
     refused(
         "open: arg1 == O_RDONLY|⟨O_DIRECTORY⟩",
-        Reason::UnknownConstant(owned("O_DIRECTORY")),
+        ImportErrorKind::UnknownConstant(owned("O_DIRECTORY")),
     );
     refused(
         "dup: return ⟨EWRONG⟩",
-        Reason::UnknownConstant(owned("EWRONG")),
+        ImportErrorKind::UnknownConstant(owned("EWRONG")),
     );
-    refused("⟨# nothing\n⟩", Reason::Empty("the policy"));
+    refused("⟨# nothing\n⟩", ImportErrorKind::Empty("the policy"));
 }
 
 #[test]
-fn what_has_another_form_is_refused_where_it_stands() {
-    let expected = |text, what| refused(text, Reason::Expected(what));
+fn an_unexpected_token_is_an_error_with_its_span() {
+    let expected = |text, what| refused(text, ImportErrorKind::Expected(what));
     expected("read⟨⟩", "`:`");
     expected("read⟨;⟩ 1", "`:`");
     expected("read: 1 ⟨1⟩", "the end of the line");
@@ -261,8 +272,8 @@ fn what_has_another_form_is_refused_where_it_stands() {
 }
 
 #[test]
-fn what_nsexec_cannot_do_is_refused_where_it_stands() {
-    let unsupported = |text, what| refused(text, Reason::Unsupported(what));
+fn an_unsupported_feature_is_an_error_with_its_span() {
+    let unsupported = |text, what| refused(text, ImportErrorKind::Unsupported(what));
     unsupported("⟨@include⟩ /etc/common.policy", INCLUDE);
     unsupported("⟨@denylist⟩\nread: return EPERM", DENYLIST);
     unsupported("⟨{⟩read, write}: 1", BRACES);
@@ -278,12 +289,12 @@ fn policies_that_are_too_long_or_make_too_much_are_refused() {
     assert!(read(bits.as_bytes()).expect("it is a policy").entries.len() <= 64);
     let many = vec!["arg0 == 1"; MAX_ENTRIES + 1].join("||");
     let error = read(format!("dup: {many}").as_bytes()).expect_err("too many");
-    assert_eq!(error.reason, Reason::TooManyEntries);
+    assert_eq!(error.reason, ImportErrorKind::TooManyEntries);
     let long = "#".repeat(super::super::MAX_BYTES + 1);
     let error = read(long.as_bytes()).expect_err("too long");
-    assert_eq!(error.reason, Reason::TooLong(long.len()));
+    assert_eq!(error.reason, ImportErrorKind::TooLong(long.len()));
     let error = read(b"read: 1\n\xff").expect_err("not UTF-8");
-    assert_eq!((error.span, error.reason), (8..8, Reason::Utf8));
+    assert_eq!((error.span, error.reason), (8..8, ImportErrorKind::Utf8));
 }
 
 #[test]

@@ -80,7 +80,7 @@ fn policy() -> ResolvedPolicy {
     }
 }
 
-/// What a decoder says of the policy with this changed.
+/// Decodes the policy after `change`.
 fn decoded(change: impl FnOnce(&mut ResolvedPolicy)) -> Result<ResolvedPolicy, DecodeFault> {
     let mut policy = policy();
     change(&mut policy);
@@ -272,7 +272,7 @@ fn programs_are_checked_again() {
 }
 
 #[test]
-fn bytes_are_taken_up_to_their_limit() {
+fn bytes_are_accepted_up_to_the_limit() {
     let mut bytes = encode(&policy()).expect("encodes");
     bytes.resize(MAX_ENCODED, b' ');
     assert_eq!(decode(&bytes), Ok(policy()));
@@ -463,7 +463,7 @@ fn a_policy() -> impl Strategy<Value = ResolvedPolicy> {
 
 proptest! {
     #[test]
-    fn what_is_encoded_decodes_to_the_same(policy in a_policy()) {
+    fn an_encoded_policy_decodes_to_the_same(policy in a_policy()) {
         let bytes = encode(&policy).expect("encodes");
         let again = decode(&bytes).expect("decodes");
         prop_assert_eq!(&again, &policy);
@@ -471,7 +471,7 @@ proptest! {
     }
 
     #[test]
-    fn what_decodes_from_damaged_bytes_keeps_the_invariants(
+    fn damaged_bytes_never_decode_to_a_broken_invariant(
         policy in a_policy(),
         at in any::<prop::sample::Index>(),
         byte in any::<u8>(),

@@ -1,21 +1,21 @@
-//! A rule file as it is written in JSON.
+//! A raw rule file in JSON.
 
 use serde::{Deserialize, Deserializer};
 use toml::Spanned;
 
-use super::Reason;
-use super::written::{Beneath, Extension, List, Ports, Ruleset, Written, WrittenVariable};
+use super::LandlockFileErrorKind;
+use super::raw::{Beneath, Extension, List, Ports, RawRules, RawVariable, Ruleset};
 use nsexec_text::Fault;
 use nsexec_text::json::{Object, Placed, complaint};
 
 /// The text, with the place of each value.
-pub(super) fn read(text: &str) -> Result<Written, Fault<Reason>> {
+pub(super) fn read(text: &str) -> Result<RawRules, Fault<LandlockFileErrorKind>> {
     let Object(file): Object<File> = serde_json::from_str(text).map_err(|error| {
         let (span, words) = complaint(text.as_bytes(), &error);
-        Fault::new(span, Reason::Json(words))
+        Fault::new(span, LandlockFileErrorKind::Json(words))
     })?;
     let top = Placed::top(text);
-    Ok(Written {
+    Ok(RawRules {
         abi: Spanned::new(top.member("abi").place, file.abi),
         variable: file
             .variable
@@ -86,7 +86,7 @@ struct JsonExtension {
     log: Vec<String>,
 }
 
-/// A key that is there has a value: `null` is none.
+/// A present key must have a value: `null` is an error.
 fn no_null<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
 where
     D: Deserializer<'de>,
@@ -95,8 +95,8 @@ where
     T::deserialize(deserializer).map(Some)
 }
 
-fn variable(Object(read): Object<JsonVariable>, at: &Placed<'_>) -> Object<WrittenVariable> {
-    Object(WrittenVariable {
+fn variable(Object(read): Object<JsonVariable>, at: &Placed<'_>) -> Object<RawVariable> {
+    Object(RawVariable {
         name: Spanned::new(at.member("name").place, read.name),
         literal: plain(read.literal, at, "literal"),
     })

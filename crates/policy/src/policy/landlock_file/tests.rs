@@ -53,16 +53,16 @@ fn replaced(text: &str, from: &str, to: &str) -> String {
     text.replacen(from, to, 1)
 }
 
-/// Why a text is refused, and the part of it that is wrong.
+/// The error of an invalid text, and its span as text.
 #[track_caller]
-fn fault(form: Form, text: &str) -> (Reason, &str) {
+fn fault(form: Form, text: &str) -> (LandlockFileErrorKind, &str) {
     let fault = parse(text.as_bytes(), form).expect_err(text);
     (fault.reason, text.get(fault.span).expect("in the text"))
 }
 
-/// What both forms say with this replaced in them, which has to be the same.
+/// The rules of both forms after a replacement; both must be the same.
 #[track_caller]
-fn said(from: &str, to: &str) -> Result<Landlock, Reason> {
+fn said(from: &str, to: &str) -> Result<Landlock, LandlockFileErrorKind> {
     let [toml, json] = FORMS.map(|(form, text)| {
         parse(replaced(text, from, to).as_bytes(), form).map_err(|fault| fault.reason)
     });
@@ -98,7 +98,7 @@ fn both_forms_say_the_same() {
 }
 
 #[test]
-fn a_name_s_end_says_the_form() {
+fn the_suffix_of_a_name_decides_the_form() {
     let of = |name: &str| Form::of(&FileName::new(name).expect("a name"));
     assert_eq!(of("landlock/a.toml"), Some(Form::Toml));
     assert_eq!(of("a.b.json"), Some(Form::Json));
@@ -114,237 +114,260 @@ fn a_name_s_end_says_the_form() {
             Form::Toml
         };
         let wrong = parse(text.as_bytes(), other).expect_err("in the other form");
-        assert!(matches!(wrong.reason, Reason::Toml(_) | Reason::Json(_)));
+        assert!(matches!(
+            wrong.reason,
+            LandlockFileErrorKind::Toml(_) | LandlockFileErrorKind::Json(_)
+        ));
     }
 }
 
-/// What is wrong with the same value in both forms, and where.
+/// The error and span of the same invalid value in both forms.
 #[test]
-fn values_are_refused_for_what_is_wrong() {
+fn each_value_error_has_its_kind() {
     let name = |text: &str| text.to_owned();
     let cases = [
-        ("7", "0", "0", Reason::Abi(0)),
-        ("7", "8", "8", Reason::Abi(8)),
-        ("7", "-1", "-1", Reason::Abi(-1)),
+        ("7", "0", "0", LandlockFileErrorKind::Abi(0)),
+        ("7", "8", "8", LandlockFileErrorKind::Abi(8)),
+        ("7", "-1", "-1", LandlockFileErrorKind::Abi(-1)),
         (
             "7",
             "4",
             "\"ioctl_dev\"",
-            Reason::NewerRight {
+            LandlockFileErrorKind::NewerRight {
                 right: Right::IoctlDev,
                 abi: 4,
             },
         ),
-        ("[\"signal\"]", "[]", "[]", Reason::Empty("scoped")),
+        (
+            "[\"signal\"]",
+            "[]",
+            "[]",
+            LandlockFileErrorKind::Empty("scoped"),
+        ),
         (
             "\"signal\"",
             "\"kill\"",
             "\"kill\"",
-            Reason::UnknownRight(name("kill")),
+            LandlockFileErrorKind::UnknownRight(name("kill")),
         ),
         (
             "\"ioctl_dev\"",
             "\"bind_tcp\"",
             "\"bind_tcp\"",
-            Reason::UnknownRight(name("bind_tcp")),
+            LandlockFileErrorKind::UnknownRight(name("bind_tcp")),
         ),
         (
             "\"ioctl_dev\"",
             "\"v5.all\"",
             "\"v5.all\"",
-            Reason::UnknownRight(name("v5.all")),
+            LandlockFileErrorKind::UnknownRight(name("v5.all")),
         ),
         (
             "\"ioctl_dev\"",
             "\"abi.all\"",
             "\"abi.all\"",
-            Reason::Group(name("abi.all")),
+            LandlockFileErrorKind::Group(name("abi.all")),
         ),
         (
             "\"ioctl_dev\"",
             "\"execute\"",
             "\"execute\"",
-            Reason::RepeatedRight(Right::Execute),
+            LandlockFileErrorKind::RepeatedRight(Right::Execute),
         ),
         (
             "[\"execute\"]",
             "[\"abi.read_execute\"]",
             "\"abi.read_execute\"",
-            Reason::Group(name("abi.read_execute")),
+            LandlockFileErrorKind::Group(name("abi.read_execute")),
         ),
         (
             "[\"execute\"]",
             "[\"read_file\"]",
             "\"read_file\"",
-            Reason::NotHandled(Right::ReadFile),
+            LandlockFileErrorKind::NotHandled(Right::ReadFile),
         ),
         (
             "[\"execute\"]",
             "[\"signal\"]",
             "\"signal\"",
-            Reason::UnknownRight(name("signal")),
+            LandlockFileErrorKind::UnknownRight(name("signal")),
         ),
         (
             "[\"/\", \"/usr/bin\", \"/opt${programs}\"]",
             "[ ]",
             "[ ]",
-            Reason::Empty("parent"),
+            LandlockFileErrorKind::Empty("parent"),
         ),
         (
             "\"/usr/bin\"",
             "\"usr/bin\"",
             "\"usr/bin\"",
-            Reason::Path(name("usr/bin")),
+            LandlockFileErrorKind::Path(name("usr/bin")),
         ),
         (
             "\"/usr/bin\"",
             "\"/usr/../bin\"",
             "\"/usr/../bin\"",
-            Reason::Path(name("/usr/../bin")),
+            LandlockFileErrorKind::Path(name("/usr/../bin")),
         ),
         (
             "\"/usr/bin\"",
             "\"/usr/./bin\"",
             "\"/usr/./bin\"",
-            Reason::Path(name("/usr/./bin")),
+            LandlockFileErrorKind::Path(name("/usr/./bin")),
         ),
         (
             "\"/usr/bin\"",
             "\"/usr//bin\"",
             "\"/usr//bin\"",
-            Reason::Path(name("/usr//bin")),
+            LandlockFileErrorKind::Path(name("/usr//bin")),
         ),
         (
             "\"/usr/bin\"",
             "\"/usr/bin/\"",
             "\"/usr/bin/\"",
-            Reason::Path(name("/usr/bin/")),
+            LandlockFileErrorKind::Path(name("/usr/bin/")),
         ),
         (
             "\"/usr/bin\"",
             "\"/usr\\u0000\"",
             "\"/usr\\u0000\"",
-            Reason::Path(name("/usr\0")),
+            LandlockFileErrorKind::Path(name("/usr\0")),
         ),
-        ("\"/usr/bin\"", "\"\"", "\"\"", Reason::Path(name(""))),
+        (
+            "\"/usr/bin\"",
+            "\"\"",
+            "\"\"",
+            LandlockFileErrorKind::Path(name("")),
+        ),
         (
             "\"/usr/bin\"",
             "\"\\u002F\"",
             "\"\\u002F\"",
-            Reason::RepeatedPath(name("/")),
+            LandlockFileErrorKind::RepeatedPath(name("/")),
         ),
         (
             "\"/usr/bin\"",
             "\"/opt/sbin\"",
             "\"/opt${programs}\"",
-            Reason::RepeatedPath(name("/opt/sbin")),
+            LandlockFileErrorKind::RepeatedPath(name("/opt/sbin")),
         ),
         (
             "\"/bin\"",
             "\"/bin/\"",
             "\"/opt${programs}\"",
-            Reason::Path(name("/opt/bin/")),
+            LandlockFileErrorKind::Path(name("/opt/bin/")),
         ),
         (
             "\"/bin\"",
             "\"/..\"",
             "\"/opt${programs}\"",
-            Reason::Path(name("/opt/..")),
+            LandlockFileErrorKind::Path(name("/opt/..")),
         ),
         (
             "/opt${programs}",
             "${programs}/${program}",
             "\"${programs}/${program}\"",
-            Reason::Undefined(name("program")),
+            LandlockFileErrorKind::Undefined(name("program")),
         ),
         (
             "/opt${programs}",
             "/opt$programs",
             "\"/opt$programs\"",
-            Reason::Dollar(name("/opt$programs")),
+            LandlockFileErrorKind::Dollar(name("/opt$programs")),
         ),
         (
             "/opt${programs}",
             "/opt${programs",
             "\"/opt${programs\"",
-            Reason::Unclosed(name("/opt${programs")),
+            LandlockFileErrorKind::Unclosed(name("/opt${programs")),
         ),
         (
             "/opt${programs}",
             "/opt${pro-grams}",
             "\"/opt${pro-grams}\"",
-            Reason::VariableName(name("pro-grams")),
+            LandlockFileErrorKind::VariableName(name("pro-grams")),
         ),
         (
             "/opt${programs}",
             "/opt$${programs}",
             "\"programs\"",
-            Reason::Unused(name("programs")),
+            LandlockFileErrorKind::Unused(name("programs")),
         ),
         (
             "\"programs\"",
             "\"_programs\"",
             "\"_programs\"",
-            Reason::VariableName(name("_programs")),
+            LandlockFileErrorKind::VariableName(name("_programs")),
         ),
         (
             "\"programs\"",
             "\"\"",
             "\"\"",
-            Reason::VariableName(name("")),
+            LandlockFileErrorKind::VariableName(name("")),
         ),
         (
             "[\"/bin\", \"/sbin\"]",
             "[]",
             "[]",
-            Reason::Empty("literal"),
+            LandlockFileErrorKind::Empty("literal"),
         ),
-        ("\"/bin\"", "\"\"", "\"\"", Reason::EmptyValue),
+        (
+            "\"/bin\"",
+            "\"\"",
+            "\"\"",
+            LandlockFileErrorKind::EmptyValue,
+        ),
         (
             "\"/bin\"",
             "\"/sbin\"",
             "\"/sbin\"",
-            Reason::RepeatedValue(name("/sbin")),
+            LandlockFileErrorKind::RepeatedValue(name("/sbin")),
         ),
         (
             "\"/bin\"",
             "\"${programs}\"",
             "\"${programs}\"",
-            Reason::Recursion(name("${programs}")),
+            LandlockFileErrorKind::Recursion(name("${programs}")),
         ),
-        ("[80]", "[]", "[]", Reason::Empty("port")),
-        ("80", "65536", "65536", Reason::Port(65536)),
-        ("80", "-1", "-1", Reason::Port(-1)),
-        ("80", "81, 80, 81", "81", Reason::RepeatedPort(81)),
+        ("[80]", "[]", "[]", LandlockFileErrorKind::Empty("port")),
+        ("80", "65536", "65536", LandlockFileErrorKind::Port(65536)),
+        ("80", "-1", "-1", LandlockFileErrorKind::Port(-1)),
+        (
+            "80",
+            "81, 80, 81",
+            "81",
+            LandlockFileErrorKind::RepeatedPort(81),
+        ),
         (
             "[\"new_exec_on\", \"subdomains_off\"]",
             "[]",
             "[]",
-            Reason::Empty("log"),
+            LandlockFileErrorKind::Empty("log"),
         ),
         (
             "\"new_exec_on\"",
             "\"LOG_NEW_EXEC_ON\"",
             "\"LOG_NEW_EXEC_ON\"",
-            Reason::UnknownFlag(name("LOG_NEW_EXEC_ON")),
+            LandlockFileErrorKind::UnknownFlag(name("LOG_NEW_EXEC_ON")),
         ),
         (
             "\"new_exec_on\"",
             "\"tsync\"",
             "\"tsync\"",
-            Reason::UnknownFlag(name("tsync")),
+            LandlockFileErrorKind::UnknownFlag(name("tsync")),
         ),
         (
             "\"new_exec_on\"",
             "\"subdomains_off\"",
             "\"subdomains_off\"",
-            Reason::RepeatedFlag(LogFlag::SubdomainsOff),
+            LandlockFileErrorKind::RepeatedFlag(LogFlag::SubdomainsOff),
         ),
         (
             "7",
             "6",
             "\"new_exec_on\"",
-            Reason::NewerFlag {
+            LandlockFileErrorKind::NewerFlag {
                 flag: LogFlag::NewExecOn,
                 abi: 6,
             },
@@ -359,7 +382,7 @@ fn values_are_refused_for_what_is_wrong() {
 }
 
 #[test]
-fn empty_lists_are_named_as_their_form_names_them() {
+fn empty_lists_are_named_as_in_their_form() {
     for (from, toml, json) in [
         (
             "[\"execute\", \"ioctl_dev\"]",
@@ -370,18 +393,30 @@ fn empty_lists_are_named_as_their_form_names_them() {
         ("[\"execute\"]", "allowed_access", "allowedAccess"),
     ] {
         let empty = |text| replaced(text, from, "[]");
-        assert_eq!(fault(Form::Toml, &empty(TOML)), (Reason::Empty(toml), "[]"));
-        assert_eq!(fault(Form::Json, &empty(JSON)), (Reason::Empty(json), "[]"));
+        assert_eq!(
+            fault(Form::Toml, &empty(TOML)),
+            (LandlockFileErrorKind::Empty(toml), "[]")
+        );
+        assert_eq!(
+            fault(Form::Json, &empty(JSON)),
+            (LandlockFileErrorKind::Empty(json), "[]")
+        );
     }
     let ruleset = "abi = 1\nruleset = [{ scoped = [\"signal\"] }]\n";
     for key in ["variable", "path_beneath", "net_port"] {
         let text = replaced(ruleset, "1", &format!("7\n{key} = []"));
-        assert_eq!(fault(Form::Toml, &text), (Reason::Empty(key), "[]"));
+        assert_eq!(
+            fault(Form::Toml, &text),
+            (LandlockFileErrorKind::Empty(key), "[]")
+        );
     }
     let ruleset = "{\"abi\": 7, \"ruleset\": [{ \"scoped\": [\"signal\"] }], \"KEY\": []}";
     for key in ["variable", "pathBeneath", "netPort"] {
         let text = replaced(ruleset, "KEY", key);
-        assert_eq!(fault(Form::Json, &text), (Reason::Empty(key), "[]"));
+        assert_eq!(
+            fault(Form::Json, &text),
+            (LandlockFileErrorKind::Empty(key), "[]")
+        );
     }
 }
 
@@ -392,7 +427,7 @@ fn a_variable_is_defined_once() {
     let again = "{ \"name\": \"programs\", \"literal\": [\"/x\"] },\n    { \"name\"";
     let json = replaced(JSON, "{ \"name\"", again);
     for (form, text) in [(Form::Toml, toml), (Form::Json, json)] {
-        let repeated = Reason::RepeatedVariable("programs".to_owned());
+        let repeated = LandlockFileErrorKind::RepeatedVariable("programs".to_owned());
         assert_eq!(fault(form, &text), (repeated, "\"programs\""));
         let second = text.rfind("\"programs\"");
         let fault = parse(text.as_bytes(), form).expect_err("twice");
@@ -406,31 +441,31 @@ fn a_file_has_one_ruleset_that_handles_something() {
         (
             Form::Toml,
             "abi = 7\nruleset = []\n",
-            Reason::Rulesets(0),
+            LandlockFileErrorKind::Rulesets(0),
             "[]",
         ),
         (
             Form::Json,
             "{ \"abi\": 7, \"ruleset\": [] }",
-            Reason::Rulesets(0),
+            LandlockFileErrorKind::Rulesets(0),
             "[]",
         ),
         (
             Form::Toml,
             "abi = 7\nruleset = [{}]\n",
-            Reason::Empty("ruleset"),
+            LandlockFileErrorKind::Empty("ruleset"),
             "{}",
         ),
         (
             Form::Json,
             "{ \"abi\": 7, \"ruleset\": [{}] }",
-            Reason::Empty("ruleset"),
+            LandlockFileErrorKind::Empty("ruleset"),
             "{}",
         ),
         (
             Form::Json,
             "{ \"ruleset\": [{}, {}, {}], \"abi\": 7 }",
-            Reason::Rulesets(3),
+            LandlockFileErrorKind::Rulesets(3),
             "[{}, {}, {}]",
         ),
     ];
@@ -442,12 +477,15 @@ fn a_file_has_one_ruleset_that_handles_something() {
         "[[path_b",
         "[[ruleset]]\nscoped = [\"signal\"]\n[[path_b",
     );
-    assert_eq!(fault(Form::Toml, &two).0, Reason::Rulesets(2));
+    assert_eq!(
+        fault(Form::Toml, &two).0,
+        LandlockFileErrorKind::Rulesets(2)
+    );
 }
 
 /// Serde's own refusals: their words are serde's, their place is checked.
 #[test]
-fn keys_and_types_are_as_the_form_has_them() {
+fn keys_and_types_follow_the_form() {
     for (from, to) in [
         ("abi = 7\n", ""),
         ("abi = 7", "abi = 7\nabi = 7"),
@@ -465,7 +503,7 @@ fn keys_and_types_are_as_the_form_has_them() {
         ("allowed_access = [\"execute\"]\n", ""),
         ("port = [80]", "port = [\"80\"]"),
         ("port = [80]", "port = 80"),
-        // The derived code of a struct would take a list for its keys.
+        // serde's derived code would accept a list as the struct's fields.
         ("[[net_port]]", "[[x]]"),
         ("abi = 7", "net_port = [[[\"bind_tcp\"], [80]]]\nabi = 7"),
         ("abi = 7", "abi = 7 6"),
@@ -476,7 +514,10 @@ fn keys_and_types_are_as_the_form_has_them() {
     ] {
         let text = replaced(TOML, from, to);
         let (reason, _) = fault(Form::Toml, &text);
-        assert!(matches!(reason, Reason::Toml(_)), "{to:?}: {reason:?}");
+        assert!(
+            matches!(reason, LandlockFileErrorKind::Toml(_)),
+            "{to:?}: {reason:?}"
+        );
     }
     for (from, to) in [
         ("\"abi\": 7,", ""),
@@ -521,7 +562,10 @@ fn keys_and_types_are_as_the_form_has_them() {
     ] {
         let text = replaced(JSON, from, to);
         let (reason, _) = fault(Form::Json, &text);
-        assert!(matches!(reason, Reason::Json(_)), "{to:?}: {reason:?}");
+        assert!(
+            matches!(reason, LandlockFileErrorKind::Json(_)),
+            "{to:?}: {reason:?}"
+        );
     }
     for (form, text) in [(Form::Toml, ""), (Form::Json, ""), (Form::Json, "null")] {
         assert!(parse(text.as_bytes(), form).is_err(), "{form:?} {text:?}");
@@ -531,27 +575,30 @@ fn keys_and_types_are_as_the_form_has_them() {
     let key = text.find("\"parents").expect("there");
     assert_eq!(fault.span.start, key);
     let words = "unknown field `parents`, expected `allowedAccess` or `parent`";
-    assert_eq!(fault.reason, Reason::Json(words.to_owned()));
+    assert_eq!(fault.reason, LandlockFileErrorKind::Json(words.to_owned()));
 }
 
 #[test]
 fn bytes_that_are_no_text_are_refused_where_they_are() {
     for (form, text) in FORMS {
         let fault = parse(&[text.as_bytes(), b"\xff"].concat(), form).expect_err("no UTF-8");
-        assert_eq!(fault, Fault::new(text.len()..text.len(), Reason::Utf8));
+        assert_eq!(
+            fault,
+            Fault::new(text.len()..text.len(), LandlockFileErrorKind::Utf8)
+        );
         let deep = "[".repeat(60_000);
         assert!(parse(deep.as_bytes(), form).is_err(), "{form:?}");
     }
 }
 
 #[test]
-fn texts_and_lists_are_taken_up_to_their_limit() {
+fn texts_and_lists_are_accepted_up_to_the_limit() {
     for (form, text) in FORMS {
         let mut text = format!("{text}{}", "\n".repeat(MAX_BYTES - text.len()));
         assert!(parse(text.as_bytes(), form).is_ok(), "{form:?}");
         text.push('\n');
         let fault = parse(text.as_bytes(), form).expect_err("too long");
-        assert_eq!(fault.reason, Reason::TooLong(MAX_BYTES + 1));
+        assert_eq!(fault.reason, LandlockFileErrorKind::TooLong(MAX_BYTES + 1));
     }
     let paths = |count: usize| {
         let paths: Vec<String> = (0..count).map(|n| format!("\"/p{n}\"")).collect();
@@ -559,18 +606,30 @@ fn texts_and_lists_are_taken_up_to_their_limit() {
     };
     // The variable makes two more.
     assert_eq!(paths(MAX_PLACES - 2), Ok(MAX_PLACES));
-    assert_eq!(paths(MAX_PLACES - 1), Err(Reason::TooMany("parent")));
+    assert_eq!(
+        paths(MAX_PLACES - 1),
+        Err(LandlockFileErrorKind::TooMany("parent"))
+    );
     let values = |count: usize| {
         let values: Vec<String> = (0..count).map(|n| format!("\"/v{n}\"")).collect();
         said("\"/bin\", \"/sbin\"", &values.join(", ")).map(|rules| rules.beneath.len())
     };
     assert_eq!(values(MAX_PLACES - 2), Ok(MAX_PLACES));
-    assert_eq!(values(MAX_PLACES - 1), Err(Reason::TooMany("parent")));
-    assert_eq!(values(MAX_PLACES + 1), Err(Reason::TooMany("literal")));
+    assert_eq!(
+        values(MAX_PLACES - 1),
+        Err(LandlockFileErrorKind::TooMany("parent"))
+    );
+    assert_eq!(
+        values(MAX_PLACES + 1),
+        Err(LandlockFileErrorKind::TooMany("literal"))
+    );
     let ports = |count: usize| {
         let ports: Vec<String> = (0..count).map(|n| n.to_string()).collect();
         said("80", &ports.join(", ")).map(|rules| rules.ports.len())
     };
     assert_eq!(ports(MAX_PLACES), Ok(MAX_PLACES));
-    assert_eq!(ports(MAX_PLACES + 1), Err(Reason::TooMany("port")));
+    assert_eq!(
+        ports(MAX_PLACES + 1),
+        Err(LandlockFileErrorKind::TooMany("port"))
+    );
 }

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use toml::Spanned;
 
-use super::{MAX_PATH, MAX_PLACES, Reason};
+use super::{LandlockFileErrorKind, MAX_PATH, MAX_PLACES};
 use nsexec_text::Fault;
 
 /// The variables of a file, and which of them were needed.
@@ -20,7 +20,7 @@ struct Variable {
     used: bool,
 }
 
-/// A part of a path as it is written.
+/// A part of a path with variables.
 #[derive(Debug, PartialEq, Eq)]
 enum Part<'a> {
     Text(&'a str),
@@ -30,36 +30,36 @@ enum Part<'a> {
 impl Variables {
     pub(super) const NONE: Self = Self(Vec::new());
 
-    /// Takes in another variable.
+    /// Adds a variable.
     pub(super) fn define(
         &mut self,
         name: &Spanned<String>,
         values: &[Spanned<String>],
-    ) -> Result<(), Fault<Reason>> {
+    ) -> Result<(), Fault<LandlockFileErrorKind>> {
         let text = name.get_ref();
         let at = |reason| Fault::new(name.span(), reason);
         if !is_name(text) {
-            return Err(at(Reason::VariableName(text.clone())));
+            return Err(at(LandlockFileErrorKind::VariableName(text.clone())));
         }
         if self.0.iter().any(|other| other.name == *text) {
-            return Err(at(Reason::RepeatedVariable(text.clone())));
+            return Err(at(LandlockFileErrorKind::RepeatedVariable(text.clone())));
         }
         let mut read: Vec<String> = Vec::new();
         for value in values {
             let at = |reason| Fault::new(value.span(), reason);
             let text = value.get_ref();
             if text.is_empty() {
-                return Err(at(Reason::EmptyValue));
+                return Err(at(LandlockFileErrorKind::EmptyValue));
             }
             if text.contains('$') {
-                return Err(at(Reason::Recursion(text.clone())));
+                return Err(at(LandlockFileErrorKind::Recursion(text.clone())));
             }
             if read.contains(text) {
-                return Err(at(Reason::RepeatedValue(text.clone())));
+                return Err(at(LandlockFileErrorKind::RepeatedValue(text.clone())));
             }
             // Each makes a path at least.
             if read.len() == MAX_PLACES {
-                return Err(at(Reason::TooMany("literal")));
+                return Err(at(LandlockFileErrorKind::TooMany("literal")));
             }
             read.push(text.clone());
         }
@@ -72,8 +72,8 @@ impl Variables {
         Ok(())
     }
 
-    /// The paths that `written` stands for: one for each choice of values.
-    pub(super) fn paths(&mut self, written: &str) -> Result<Vec<String>, Reason> {
+    /// Expands `written`: one path for each combination of values.
+    pub(super) fn paths(&mut self, written: &str) -> Result<Vec<String>, LandlockFileErrorKind> {
         let mut paths = vec![String::new()];
         for part in parts(written)? {
             let text;
@@ -84,10 +84,10 @@ impl Variables {
                 }
                 Part::Variable(name) => self.values(name)?,
             };
-            // Before anything is made: a line of variables could stand for
-            // more paths than memory holds.
+            // Checked before the allocation: a few variables can expand to more
+            // paths than fit in memory.
             if paths.len() * values.len() > MAX_PLACES {
-                return Err(Reason::TooMany("parent"));
+                return Err(LandlockFileErrorKind::TooMany("parent"));
             }
             if let [one] = values {
                 paths.iter_mut().for_each(|path| path.push_str(one));
@@ -99,28 +99,29 @@ impl Variables {
                 paths = paths.iter().flat_map(each).collect();
             }
             if paths.iter().any(|path| path.len() > MAX_PATH) {
-                return Err(Reason::LongPath);
+                return Err(LandlockFileErrorKind::LongPath);
             }
         }
         Ok(paths)
     }
 
-    /// Refuses what no path has needed.
-    pub(super) fn all_used(&self) -> Result<(), Fault<Reason>> {
+    /// Returns an error for a variable that no path used.
+    pub(super) fn all_used(&self) -> Result<(), Fault<LandlockFileErrorKind>> {
         match self.0.iter().find(|variable| !variable.used) {
             None => Ok(()),
-            Some(Variable { name, place, .. }) => {
-                Err(Fault::new(place.clone(), Reason::Unused(name.clone())))
-            }
+            Some(Variable { name, place, .. }) => Err(Fault::new(
+                place.clone(),
+                LandlockFileErrorKind::Unused(name.clone()),
+            )),
         }
     }
 
-    fn values(&mut self, name: &str) -> Result<&[String], Reason> {
+    fn values(&mut self, name: &str) -> Result<&[String], LandlockFileErrorKind> {
         if !is_name(name) {
-            return Err(Reason::VariableName(name.to_owned()));
+            return Err(LandlockFileErrorKind::VariableName(name.to_owned()));
         }
         match self.0.iter_mut().find(|variable| variable.name == name) {
-            None => Err(Reason::Undefined(name.to_owned())),
+            None => Err(LandlockFileErrorKind::Undefined(name.to_owned())),
             Some(variable) => {
                 variable.used = true;
                 Ok(&variable.values)
@@ -135,9 +136,9 @@ fn is_name(name: &str) -> bool {
     name.starts_with(|first: char| first.is_ascii_alphabetic()) && name.bytes().all(word)
 }
 
-/// Takes a path apart: `${name}` is a variable, `$$` a `$`, and no other `$` is
-/// there.
-fn parts(written: &str) -> Result<Vec<Part<'_>>, Reason> {
+/// Splits a path: `${name}` is a variable, `$$` is a `$`, and any other `$` is
+/// an error.
+fn parts(written: &str) -> Result<Vec<Part<'_>>, LandlockFileErrorKind> {
     let mut parts = Vec::new();
     let mut rest = written;
     while let Some((text, special)) = rest.split_once('$') {
@@ -149,12 +150,12 @@ fn parts(written: &str) -> Result<Vec<Part<'_>>, Reason> {
             rest = behind;
         } else if let Some(name) = special.strip_prefix('{') {
             let Some((name, behind)) = name.split_once('}') else {
-                return Err(Reason::Unclosed(written.to_owned()));
+                return Err(LandlockFileErrorKind::Unclosed(written.to_owned()));
             };
             parts.push(Part::Variable(name));
             rest = behind;
         } else {
-            return Err(Reason::Dollar(written.to_owned()));
+            return Err(LandlockFileErrorKind::Dollar(written.to_owned()));
         }
     }
     if !rest.is_empty() {
@@ -172,12 +173,12 @@ mod tests {
         let mut variables = Variables::NONE;
         for (name, values) in all {
             let values: Vec<_> = values.iter().map(|value| spanned(value)).collect();
-            variables.define(&spanned(name), &values).expect("right");
+            variables.define(&spanned(name), &values).expect("valid");
         }
         variables
     }
 
-    fn paths(written: &str) -> Result<Vec<String>, Reason> {
+    fn paths(written: &str) -> Result<Vec<String>, LandlockFileErrorKind> {
         variables(&[("one", &["x"]), ("two", &["a", "b"]), ("L2_", &["1", "2"])]).paths(written)
     }
 
@@ -205,32 +206,41 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_variable_is_refused() {
+    fn an_invalid_variable_is_an_error() {
         let text = |text: &str| text.to_owned();
         for (written, reason) in [
-            ("/a$", Reason::Dollar(text("/a$"))),
-            ("/$one", Reason::Dollar(text("/$one"))),
-            ("/$ {one}", Reason::Dollar(text("/$ {one}"))),
-            ("/$$$", Reason::Dollar(text("/$$$"))),
-            ("/${one", Reason::Unclosed(text("/${one"))),
-            ("/${", Reason::Unclosed(text("/${"))),
-            ("/${}", Reason::VariableName(text(""))),
-            ("/${1}", Reason::VariableName(text("1"))),
-            ("/${_one}", Reason::VariableName(text("_one"))),
-            ("/${on e}", Reason::VariableName(text("on e"))),
-            ("/${é}", Reason::VariableName(text("é"))),
-            ("/${${one}}", Reason::VariableName(text("${one"))),
-            ("/${One}", Reason::Undefined(text("One"))),
+            ("/a$", LandlockFileErrorKind::Dollar(text("/a$"))),
+            ("/$one", LandlockFileErrorKind::Dollar(text("/$one"))),
+            ("/$ {one}", LandlockFileErrorKind::Dollar(text("/$ {one}"))),
+            ("/$$$", LandlockFileErrorKind::Dollar(text("/$$$"))),
+            ("/${one", LandlockFileErrorKind::Unclosed(text("/${one"))),
+            ("/${", LandlockFileErrorKind::Unclosed(text("/${"))),
+            ("/${}", LandlockFileErrorKind::VariableName(text(""))),
+            ("/${1}", LandlockFileErrorKind::VariableName(text("1"))),
+            (
+                "/${_one}",
+                LandlockFileErrorKind::VariableName(text("_one")),
+            ),
+            (
+                "/${on e}",
+                LandlockFileErrorKind::VariableName(text("on e")),
+            ),
+            ("/${é}", LandlockFileErrorKind::VariableName(text("é"))),
+            (
+                "/${${one}}",
+                LandlockFileErrorKind::VariableName(text("${one")),
+            ),
+            ("/${One}", LandlockFileErrorKind::Undefined(text("One"))),
         ] {
             assert_eq!(paths(written), Err(reason), "{written}");
         }
     }
 
     #[test]
-    fn what_is_not_needed_is_named() {
+    fn an_unused_variable_is_an_error() {
         let mut variables = variables(&[("one", &["x"]), ("two", &["a"])]);
         assert_eq!(variables.paths("${two}"), Ok(vec!["a".to_owned()]));
-        let unused = Reason::Unused("one".to_owned());
+        let unused = LandlockFileErrorKind::Unused("one".to_owned());
         assert_eq!(variables.all_used(), Err(Fault::new(0..0, unused)));
         assert!(variables.paths("${one}").is_ok());
         assert_eq!(variables.all_used(), Ok(()));
@@ -250,15 +260,27 @@ mod tests {
         assert_eq!(16 * 16 * 2, MAX_PLACES);
         assert_eq!(count("${s}${b}${s}"), Ok(MAX_PLACES));
         assert_eq!(19 * 27, MAX_PLACES + 1);
-        assert_eq!(count("${m}${n}"), Err(Reason::TooMany("parent")));
-        assert_eq!(count("${s}${s}${b}${b}"), Err(Reason::TooMany("parent")));
+        assert_eq!(
+            count("${m}${n}"),
+            Err(LandlockFileErrorKind::TooMany("parent"))
+        );
+        assert_eq!(
+            count("${s}${s}${b}${b}"),
+            Err(LandlockFileErrorKind::TooMany("parent"))
+        );
         assert_eq!(
             count(&"${s}".repeat(10_000)),
-            Err(Reason::TooMany("parent"))
+            Err(LandlockFileErrorKind::TooMany("parent"))
         );
         let long = "x".repeat(MAX_PATH - 2);
         assert_eq!(count(&format!("${{s}}{long}")), Ok(16));
-        assert_eq!(count(&format!("${{s}}{long}y")), Err(Reason::LongPath));
-        assert_eq!(count(&"/".repeat(MAX_PATH + 1)), Err(Reason::LongPath));
+        assert_eq!(
+            count(&format!("${{s}}{long}y")),
+            Err(LandlockFileErrorKind::LongPath)
+        );
+        assert_eq!(
+            count(&"/".repeat(MAX_PATH + 1)),
+            Err(LandlockFileErrorKind::LongPath)
+        );
     }
 }

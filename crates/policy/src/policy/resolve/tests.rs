@@ -1,4 +1,5 @@
 use super::*;
+use crate::policy::encode::Invariant;
 use crate::seccomp::table::Arch;
 use nsexec_kernel_text::capability::CapabilitySet;
 
@@ -120,7 +121,7 @@ fn replaced(text: &str, from: &str, to: &str) -> String {
 }
 
 /// The fault of the policy with this replaced in its manifest.
-fn manifest_fault(from: &str, to: &str) -> manifest::Reason {
+fn manifest_fault(from: &str, to: &str) -> manifest::ManifestErrorKind {
     let mut policy = Policy::new();
     policy.manifest = replaced(MANIFEST_TEXT, from, to);
     match policy.compile() {
@@ -136,7 +137,7 @@ fn manifest_fault(from: &str, to: &str) -> manifest::Reason {
     }
 }
 
-fn rules_fault(from: &str, to: &str) -> landlock_file::Reason {
+fn rules_fault(from: &str, to: &str) -> landlock_file::LandlockFileErrorKind {
     let mut policy = Policy::new();
     policy.rules = replaced(RULES, from, to);
     match policy.compile() {
@@ -152,7 +153,7 @@ fn rules_fault(from: &str, to: &str) -> landlock_file::Reason {
     }
 }
 
-fn filter_fault(from: &str, to: &str) -> oci::Reason {
+fn filter_fault(from: &str, to: &str) -> oci::ProfileErrorKind {
     let mut policy = Policy::new();
     policy.filter = replaced(FILTER, from, to);
     match policy.compile() {
@@ -169,8 +170,8 @@ fn filter_fault(from: &str, to: &str) -> oci::Reason {
 }
 
 #[test]
-fn a_right_policy_says_what_its_text_says() {
-    let policy = Policy::new().compile().expect("a right policy");
+fn a_valid_policy_compiles_to_its_text() {
+    let policy = Policy::new().compile().expect("a valid policy");
     assert_eq!(policy.name, "test");
     let process = &policy.process;
     assert_eq!(process.rlimits.len(), 1);
@@ -195,109 +196,141 @@ fn a_right_policy_says_what_its_text_says() {
 }
 
 #[test]
-fn wrong_manifests_are_refused_for_what_is_wrong() {
-    use manifest::Reason;
+fn each_manifest_error_has_its_kind() {
+    use manifest::ManifestErrorKind;
     let name = |text: &str| text.to_owned();
     let cases = [
         (
             "\"none\"\n",
             "\"../rules.toml\"\n",
-            Reason::NothingToExplain("landlock_reason"),
+            ManifestErrorKind::NothingToExplain("landlock_reason"),
         ),
         (
             "landlock_reason = \"a test\"\n",
             "",
-            Reason::Unexplained("landlock_reason"),
+            ManifestErrorKind::Unexplained("landlock_reason"),
         ),
         (
             "landlock_reason = \"a test\"",
             "landlock_reason = \" \"",
-            Reason::Explanation("landlock_reason"),
+            ManifestErrorKind::Explanation("landlock_reason"),
         ),
         (
             "\"filter.json\"",
             "\"../filter.json\"",
-            Reason::FileName(name("../filter.json")),
+            ManifestErrorKind::FileName(name("../filter.json")),
         ),
         (
             "\"filter.json\"",
             "\"/filter.json\"",
-            Reason::FileName(name("/filter.json")),
+            ManifestErrorKind::FileName(name("/filter.json")),
         ),
         (
             "\"filter.json\"",
             "\"a//b\"",
-            Reason::FileName(name("a//b")),
+            ManifestErrorKind::FileName(name("a//b")),
         ),
         (
             "\"filter.json\"",
             "\"a\\u0000b\"",
-            Reason::FileName(name("a\0b")),
+            ManifestErrorKind::FileName(name("a\0b")),
         ),
-        ("\"filter.json\"", "\"\"", Reason::FileName(name(""))),
-        ("[\"CAP_KILL\"]", "[]", Reason::Empty("capabilities")),
+        (
+            "\"filter.json\"",
+            "\"\"",
+            ManifestErrorKind::FileName(name("")),
+        ),
+        (
+            "[\"CAP_KILL\"]",
+            "[]",
+            ManifestErrorKind::Empty("capabilities"),
+        ),
         (
             "[\"CAP_KILL\"]",
             "[\"KILL\"]",
-            Reason::UnknownCapability(name("KILL")),
+            ManifestErrorKind::UnknownCapability(name("KILL")),
         ),
         (
             "[\"CAP_KILL\"]",
             "[\"CAP_KILL\", \"CAP_KILL\"]",
-            Reason::RepeatedCapability(name("CAP_KILL")),
+            ManifestErrorKind::RepeatedCapability(name("CAP_KILL")),
         ),
         (
             "[\"CAP_KILL\"]",
             "\"all\"",
-            Reason::CapabilityWord(name("all")),
+            ManifestErrorKind::CapabilityWord(name("all")),
         ),
         (
             "\"nofile\"",
             "\"files\"",
-            Reason::UnknownResource(name("files")),
+            ManifestErrorKind::UnknownResource(name("files")),
         ),
-        ("soft = 1024", "soft = -1", Reason::Limit(-1)),
-        ("hard = \"unlimited\"", "hard = 1023", Reason::SoftAboveHard),
-        ("0o022", "0o1000", Reason::Umask(0o1000)),
-        ("0o022", "-1", Reason::Umask(-1)),
-        ("= 500", "= 1001", Reason::OomScoreAdj(1001)),
-        ("= 500", "= -1001", Reason::OomScoreAdj(-1001)),
-        ("\"login\"", "\"inherit\"", Reason::PassUnused),
-        ("[\"TERM\", \"LC_*\"]", "[]", Reason::Empty("pass")),
-        ("\"TERM\"", "\"TE RM\"", Reason::PassName(name("TE RM"))),
-        ("\"TERM\"", "\"*\"", Reason::PassName(name("*"))),
-        ("\"TERM\"", "\"LC_*\"", Reason::RepeatedPass(name("LC_*"))),
-        ("\"TERM\"", "\"HOME\"", Reason::PassIsSet(name("HOME"))),
-        ("\"TERM\"", "\"P*\"", Reason::PassIsSet(name("P*"))),
+        ("soft = 1024", "soft = -1", ManifestErrorKind::Limit(-1)),
+        (
+            "hard = \"unlimited\"",
+            "hard = 1023",
+            ManifestErrorKind::SoftAboveHard,
+        ),
+        ("0o022", "0o1000", ManifestErrorKind::Umask(0o1000)),
+        ("0o022", "-1", ManifestErrorKind::Umask(-1)),
+        ("= 500", "= 1001", ManifestErrorKind::OomScoreAdj(1001)),
+        ("= 500", "= -1001", ManifestErrorKind::OomScoreAdj(-1001)),
+        ("\"login\"", "\"inherit\"", ManifestErrorKind::PassUnused),
+        (
+            "[\"TERM\", \"LC_*\"]",
+            "[]",
+            ManifestErrorKind::Empty("pass"),
+        ),
+        (
+            "\"TERM\"",
+            "\"TE RM\"",
+            ManifestErrorKind::PassName(name("TE RM")),
+        ),
+        ("\"TERM\"", "\"*\"", ManifestErrorKind::PassName(name("*"))),
+        (
+            "\"TERM\"",
+            "\"LC_*\"",
+            ManifestErrorKind::RepeatedPass(name("LC_*")),
+        ),
+        (
+            "\"TERM\"",
+            "\"HOME\"",
+            ManifestErrorKind::PassIsSet(name("HOME")),
+        ),
+        (
+            "\"TERM\"",
+            "\"P*\"",
+            ManifestErrorKind::PassIsSet(name("P*")),
+        ),
         (
             "layer = \"landlock\"",
             "layer = \"seccomp\"",
-            Reason::SeccompBestEffort,
+            ManifestErrorKind::SeccompBestEffort,
         ),
         (
             "\"ioctl_dev\"",
             "\"ioctl\"",
-            Reason::UnknownRight(name("ioctl")),
+            ManifestErrorKind::UnknownRight(name("ioctl")),
         ),
         (
             "\"ioctl_dev\"",
             "\"execute\"",
-            Reason::OldRight(Right::Execute),
+            ManifestErrorKind::OldRight(Right::Execute),
         ),
         (
             "right = \"ioctl_dev\"",
             "log = \"ioctl_dev\"",
-            Reason::UnknownFlag(name("ioctl_dev")),
+            ManifestErrorKind::UnknownFlag(name("ioctl_dev")),
         ),
         (
             "right = \"ioctl_dev\"",
             "right = \"ioctl_dev\"\nlog = \"new_exec_on\"",
-            Reason::TwoParts,
+            ManifestErrorKind::TwoParts,
         ),
         (
             "reason = \"a test\"\n\n[process]",
             "reason = \"\"\n\n[process]",
-            Reason::Explanation("landlock_reason"),
+            ManifestErrorKind::Explanation("landlock_reason"),
         ),
     ];
     for (from, to, reason) in cases {
@@ -310,7 +343,7 @@ fn wrong_manifests_are_refused_for_what_is_wrong() {
         let fault = policy.compile().expect_err("twice");
         assert_eq!(
             fault.reason,
-            PolicyReason::Manifest(Reason::RepeatedBestEffort)
+            PolicyReason::Manifest(ManifestErrorKind::RepeatedBestEffort)
         );
     }
 }
@@ -342,7 +375,8 @@ fn keys_that_are_unknown_repeated_or_missing_are_refused_everywhere() {
         ("hard = \"unlimited\"", "hard = \"infinity\""),
         ("[\"CAP_KILL\"]", "true"),
         ("[process]\n", "[process\n"),
-        // serde's derived code would take the values in the order of the fields.
+        // serde's derived code would accept the values in the order of the
+        // fields.
         (
             "{ resource = \"nofile\", soft = 1024, hard = \"unlimited\" }",
             "[\"nofile\", 1024, \"unlimited\"]",
@@ -350,7 +384,7 @@ fn keys_that_are_unknown_repeated_or_missing_are_refused_everywhere() {
     ] {
         let reason = manifest_fault(from, to);
         assert!(
-            matches!(reason, manifest::Reason::Toml(_)),
+            matches!(reason, manifest::ManifestErrorKind::Toml(_)),
             "{to:?}: {reason:?}"
         );
     }
@@ -367,7 +401,7 @@ fn keys_that_are_unknown_repeated_or_missing_are_refused_everywhere() {
     ] {
         let reason = rules_fault(from, to);
         assert!(
-            matches!(reason, landlock_file::Reason::Toml(_)),
+            matches!(reason, landlock_file::LandlockFileErrorKind::Toml(_)),
             "{to:?}: {reason:?}"
         );
     }
@@ -390,7 +424,7 @@ fn keys_that_are_unknown_repeated_or_missing_are_refused_everywhere() {
     ] {
         let reason = filter_fault(from, to);
         assert!(
-            matches!(reason, oci::Reason::Shape(_)),
+            matches!(reason, oci::ProfileErrorKind::Shape(_)),
             "{to:?}: {reason:?}"
         );
     }
@@ -420,9 +454,9 @@ fn a_file_that_is_missing_is_refused_where_it_is_named() {
 }
 
 #[test]
-fn wrong_rules_are_refused_in_the_form_that_their_name_says() {
-    use landlock_file::Reason;
-    let unknown = Reason::UnknownRight("kill".to_owned());
+fn rule_errors_follow_the_form_of_the_file_name() {
+    use landlock_file::LandlockFileErrorKind;
+    let unknown = LandlockFileErrorKind::UnknownRight("kill".to_owned());
     assert_eq!(rules_fault("\"signal\"", "\"kill\""), unknown);
 
     let mut policy = Policy::new();
@@ -431,7 +465,7 @@ fn wrong_rules_are_refused_in_the_form_that_their_name_says() {
     assert_eq!(fault.file, "rules.json");
     assert!(matches!(
         fault.reason,
-        PolicyReason::Landlock(Reason::Json(_))
+        PolicyReason::Landlock(LandlockFileErrorKind::Json(_))
     ));
     let rules = r#"{ "abi": 6, "ruleset": [{ "handledAccessFs": ["ioctl_dev"] }] }"#;
     policy.rules = rules.to_owned();
@@ -453,94 +487,106 @@ fn wrong_rules_are_refused_in_the_form_that_their_name_says() {
 }
 
 #[test]
-fn wrong_filters_are_refused_for_what_is_wrong() {
-    use oci::Reason;
+fn each_filter_error_has_its_kind() {
+    use oci::ProfileErrorKind;
     let name = |text: &str| text.to_owned();
     let cases = [
-        ("\"write\"", "\"wrte\"", Reason::UnknownCall(name("wrte"))),
-        ("\"write\"", "\"\"", Reason::UnknownCall(name(""))),
+        (
+            "\"write\"",
+            "\"wrte\"",
+            ProfileErrorKind::UnknownCall(name("wrte")),
+        ),
+        ("\"write\"", "\"\"", ProfileErrorKind::UnknownCall(name(""))),
         (
             "\"write\"",
             "\"execve\"",
-            Reason::RepeatedCall(name("execve")),
+            ProfileErrorKind::RepeatedCall(name("execve")),
         ),
-        ("[\"socket\"]", "[]", Reason::Empty("names")),
-        ("[\"socket\"]", "null", Reason::OneOf("name", "names")),
+        ("[\"socket\"]", "[]", ProfileErrorKind::Empty("names")),
+        (
+            "[\"socket\"]",
+            "null",
+            ProfileErrorKind::OneOf("name", "names"),
+        ),
         (
             "\"names\": [\"socket\"]",
             "\"name\": \"socket\", \"names\": [\"socket\"]",
-            Reason::OneOf("name", "names"),
+            ProfileErrorKind::OneOf("name", "names"),
         ),
-        ("\"index\": 0", "\"index\": 6", Reason::Argument(6)),
+        (
+            "\"index\": 0",
+            "\"index\": 6",
+            ProfileErrorKind::Argument(6),
+        ),
         (
             "\"value\": 1",
             "\"value\": 1, \"valueTwo\": 1",
-            Reason::SecondValue,
+            ProfileErrorKind::SecondValue,
         ),
         (
             "\"value\": 1, \"op\": \"SCMP_CMP_EQ\"",
             "\"value\": 1, \"valueTwo\": 2, \"op\": \"SCMP_CMP_MASKED_EQ\"",
-            Reason::Mask { mask: 1, value: 2 },
+            ProfileErrorKind::Mask { mask: 1, value: 2 },
         ),
         (
             "SCMP_ACT_ALLOW",
             "SCMP_ACT_NOTIFY",
-            Reason::NeedsSupervisor("SCMP_ACT_NOTIFY"),
+            ProfileErrorKind::NeedsSupervisor("SCMP_ACT_NOTIFY"),
         ),
         (
             "SCMP_ACT_ERRNO",
             "SCMP_ACT_TRACE",
-            Reason::NeedsSupervisor("SCMP_ACT_TRACE"),
+            ProfileErrorKind::NeedsSupervisor("SCMP_ACT_TRACE"),
         ),
         (
             "SCMP_ACT_ALLOW\"",
             "SCMP_ACT_ALLOW\", \"errnoRet\": 1",
-            Reason::ErrnoUnused,
+            ProfileErrorKind::ErrnoUnused,
         ),
         (
             "SCMP_ACT_ALLOW\"",
             "SCMP_ACT_ERRNO\", \"errnoRet\": 4096",
-            Reason::Errno(4096),
+            ProfileErrorKind::Errno(4096),
         ),
         (
             "\"defaultAction\"",
             "\"architectures\": [], \"defaultAction\"",
-            Reason::Empty("architectures"),
+            ProfileErrorKind::Empty("architectures"),
         ),
         (
             "\"defaultAction\"",
             "\"architectures\": [\"amd64\"], \"defaultAction\"",
-            Reason::UnknownArchitecture(name("amd64"), "SCMP_ARCH_X86_64"),
+            ProfileErrorKind::UnknownArchitecture(name("amd64"), "SCMP_ARCH_X86_64"),
         ),
         (
             "\"defaultAction\"",
             "\"architectures\": [\"SCMP_ARCH_AARCH64\"], \"defaultAction\"",
-            Reason::OtherArchitecture(Arch::X86_64),
+            ProfileErrorKind::OtherArchitecture(Arch::X86_64),
         ),
         (
             "\"defaultAction\"",
             "\"architectures\": [\"SCMP_ARCH_X86_64\"], \"archMap\": [], \"defaultAction\"",
-            Reason::OneOf("architectures", "archMap"),
+            ProfileErrorKind::OneOf("architectures", "archMap"),
         ),
         (
             "[\"socket\"],",
             "[\"socket\"], \"includes\": { \"caps\": [\"SYS_ADMIN\"] },",
-            Reason::UnknownCapability(name("SYS_ADMIN")),
+            ProfileErrorKind::UnknownCapability(name("SYS_ADMIN")),
         ),
         (
             "[\"socket\"],",
             "[\"socket\"], \"excludes\": { \"caps\": [] },",
-            Reason::Empty("caps"),
+            ProfileErrorKind::Empty("caps"),
         ),
         (
             "[\"socket\"],",
             "[\"socket\"], \"includes\": { \"arches\": [\"x86_64\"] },",
-            Reason::UnknownArchitecture(name("x86_64"), "amd64"),
+            ProfileErrorKind::UnknownArchitecture(name("x86_64"), "amd64"),
         ),
         (
             "[\"socket\"],",
             "[\"socket\"], \"includes\": { \"minKernel\": \"4.08\" },",
-            Reason::Kernel(name("4.08")),
+            ProfileErrorKind::Kernel(name("4.08")),
         ),
     ];
     for (from, to, reason) in cases {
@@ -552,19 +598,22 @@ fn wrong_filters_are_refused_for_what_is_wrong() {
         ("\"syscalls\": [", "\"syscalls\": [,"),
     ] {
         let reason = filter_fault(from, to);
-        assert!(matches!(reason, Reason::Syntax(_)), "{to:?}: {reason:?}");
+        assert!(
+            matches!(reason, ProfileErrorKind::Syntax(_)),
+            "{to:?}: {reason:?}"
+        );
     }
     let mut policy = Policy::new();
     policy.filter = "{ \"defaultAction\": \"SCMP_ACT_ALLOW\", \"syscalls\": [] }".to_owned();
     let fault = policy.compile().expect_err("no rule");
     assert_eq!(
         fault.reason,
-        PolicyReason::Seccomp(Reason::Empty("syscalls"))
+        PolicyReason::Seccomp(ProfileErrorKind::Empty("syscalls"))
     );
 }
 
 #[test]
-fn a_rule_that_denies_what_the_kernel_never_sees_is_refused() {
+fn a_rule_that_denies_an_impossible_value_is_an_error() {
     let mut policy = Policy::new();
     policy.ceiling = replaced(CEILING, "21522", "4294988818");
     let fault = policy.compile().expect_err("beyond 32 bits");
@@ -635,7 +684,7 @@ fn filters_under_which_nothing_is_executed_are_refused() {
 }
 
 #[test]
-fn what_may_be_missing_has_to_be_there() {
+fn an_optional_part_must_be_requested() {
     let mut policy = Policy::new();
     policy.manifest = replaced(MANIFEST_TEXT, "\"ioctl_dev\"", "\"truncate\"");
     let fault = policy.compile().expect_err("not handled");
@@ -645,7 +694,7 @@ fn what_may_be_missing_has_to_be_there() {
         "right = \"ioctl_dev\"",
         "log = \"new_exec_on\"",
     );
-    let fault = policy.compile().expect_err("not asked for");
+    let fault = policy.compile().expect_err("not requested");
     assert_eq!(fault.reason, PolicyReason::NotAsked(LogFlag::NewExecOn));
     let mut policy = Policy::new();
     policy.manifest = replaced(
@@ -669,7 +718,7 @@ fn log_flags_are_required_one_by_one() {
     let flags = "[x-nsexec]\nlog = [\"new_exec_on\", \"same_exec_off\"]\n";
     policy.rules.push_str(flags);
     let Ok(Layer::Enforce(rules)) = policy.compile().map(|policy| policy.workload.landlock) else {
-        panic!("a right policy");
+        panic!("a valid policy");
     };
     let reason = "a test".to_owned();
     let expected = [
@@ -703,8 +752,8 @@ fn the_name_of_a_policy_is_fit_to_be_shown() {
 }
 
 #[test]
-fn texts_are_taken_up_to_their_limit() {
-    // What is beyond the limit is not looked at: only its length is.
+fn texts_are_accepted_up_to_the_limit() {
+    // Beyond the limit only the length is checked.
     let padded = |text: &str, length: usize| format!("{text}{}", "\n".repeat(length - text.len()));
     let mut policy = Policy::new();
     policy.manifest = padded(MANIFEST_TEXT, manifest::MAX_BYTES);
@@ -719,20 +768,24 @@ fn texts_are_taken_up_to_their_limit() {
     };
     assert_eq!(
         too_long(|policy| policy.manifest.push('\n')),
-        PolicyReason::Manifest(manifest::Reason::TooLong(manifest::MAX_BYTES + 1))
+        PolicyReason::Manifest(manifest::ManifestErrorKind::TooLong(
+            manifest::MAX_BYTES + 1
+        ))
     );
     assert_eq!(
         too_long(|policy| policy.filter.push('\n')),
-        PolicyReason::Seccomp(oci::Reason::TooLong(oci::MAX_BYTES + 1))
+        PolicyReason::Seccomp(oci::ProfileErrorKind::TooLong(oci::MAX_BYTES + 1))
     );
     assert_eq!(
         too_long(|policy| policy.rules.push('\n')),
-        PolicyReason::Landlock(landlock_file::Reason::TooLong(landlock_file::MAX_BYTES + 1))
+        PolicyReason::Landlock(landlock_file::LandlockFileErrorKind::TooLong(
+            landlock_file::MAX_BYTES + 1
+        ))
     );
 }
 
 #[test]
-fn names_and_reasons_are_taken_up_to_their_limit() {
+fn names_and_reasons_are_accepted_up_to_the_limit() {
     assert!(FileName::new(&"f".repeat(manifest::MAX_FILE_NAME)).is_some());
     assert!(FileName::new(&"f".repeat(manifest::MAX_FILE_NAME + 1)).is_none());
     assert!(manifest::is_reason(&"r".repeat(manifest::MAX_REASON)));
@@ -747,7 +800,7 @@ fn names_and_reasons_are_taken_up_to_their_limit() {
 }
 
 #[test]
-fn faults_say_where_what_and_what_would_be_right() {
+fn errors_have_position_problem_and_hint() {
     let fault = |change: fn(&mut Policy)| {
         let mut policy = Policy::new();
         change(&mut policy);
@@ -766,13 +819,13 @@ fn faults_say_where_what_and_what_would_be_right() {
         ),
         Case(
             |p| p.rules = replaced(RULES, "abi = 6", "abi = 4"),
-            "rules.toml:4:33: \"ioctl_dev\" came with Landlock ABI 5, \
+            "rules.toml:4:33: \"ioctl_dev\" needs Landlock ABI 5, \
              and the file is for abi = 4",
         ),
         Case(
             |p| p.filter = replaced(FILTER, "\"write\", ", ""),
             "manifest:2:11: the workload's filter may deny write, \
-             which executing a program takes; allow it",
+             which is needed to execute a program; allow it",
         ),
     ] {
         assert_eq!(fault(change), words);
@@ -781,7 +834,7 @@ fn faults_say_where_what_and_what_would_be_right() {
 }
 
 #[test]
-fn lists_are_taken_up_to_their_limit() {
+fn lists_are_accepted_up_to_the_limit() {
     let list = |count: usize, item: fn(usize) -> String| {
         (0..count).map(item).collect::<Vec<_>>().join(", ")
     };
@@ -800,19 +853,21 @@ fn lists_are_taken_up_to_their_limit() {
     assert_eq!(compiled(variables, places, places), Ok(()));
     assert_eq!(
         compiled(variables + 1, places, places),
-        Err(PolicyReason::Manifest(manifest::Reason::TooManyPassed))
+        Err(PolicyReason::Manifest(
+            manifest::ManifestErrorKind::TooManyPassed
+        ))
     );
     assert_eq!(
         compiled(variables, places + 1, places),
-        Err(PolicyReason::Landlock(landlock_file::Reason::TooMany(
-            "parent"
-        )))
+        Err(PolicyReason::Landlock(
+            landlock_file::LandlockFileErrorKind::TooMany("parent")
+        ))
     );
     assert_eq!(
         compiled(variables, places, places + 1),
-        Err(PolicyReason::Landlock(landlock_file::Reason::TooMany(
-            "port"
-        )))
+        Err(PolicyReason::Landlock(
+            landlock_file::LandlockFileErrorKind::TooMany("port")
+        ))
     );
 }
 

@@ -118,7 +118,7 @@ fn a_rule_with_an_empty_list_of_conditions_is_refused() {
 }
 
 #[test]
-fn what_has_no_meaning_is_refused() {
+fn a_rule_without_a_meaning_is_an_error() {
     let wrong = |when, action| {
         compile(
             &profile(Action::Allow, vec![("ioctl", when, action)]),
@@ -321,7 +321,7 @@ fn a_profile(arch: Arch) -> impl Strategy<Value = Profile> {
     })
 }
 
-/// A comparison with what a 32-bit argument can be.
+/// A comparison limited to the values of a 32-bit argument.
 fn narrowed(comparison: Comparison, width: Width) -> Comparison {
     match comparison {
         Comparison::Equal(v) => Comparison::Equal(width.cut(v)),
@@ -354,9 +354,8 @@ proptest! {
         prop_assert_eq!(compile(&profile, arch), compile(&profile.clone(), arch));
     }
 
-    /// Profiles on top of each other, by what they mean: in any order but for
-    /// which errno it is, the same twice as once, in any grouping, and never more
-    /// than each of them allows.
+    /// Composition of profiles is commutative except for the errno, idempotent
+    /// and associative, and never allows more than each profile alone.
     #[test]
     fn composition_narrows_in_meaning(
         profiles in prop::array::uniform3(a_profile(Arch::X86_64)),
@@ -374,8 +373,8 @@ proptest! {
         }
     }
 
-    /// The compiled filters on top of each other answer what the composition of
-    /// their profiles means.
+    /// Compiled filters together give the answers of the composition of their
+    /// profiles.
     #[test]
     fn stacked_programs_answer_as_the_composition_means(
         oldest_first in prop::array::uniform3(a_profile(Arch::X86_64)),
@@ -396,7 +395,8 @@ proptest! {
         }
     }
 
-    /// More rules that deny never let through what was denied before.
+    /// An additional rule that denies never allows a call that was denied
+    /// before.
     #[test]
     fn a_rule_that_denies_never_widens(
         (arch, profile) in an_arch_and_profile(),
@@ -413,9 +413,9 @@ proptest! {
         }
     }
 
-    /// What `may_deny` calls certain holds for all arguments.
+    /// A certain answer of `may_deny` holds for all arguments.
     #[test]
-    fn what_may_not_be_denied_is_executed(
+    fn a_call_that_may_not_be_denied_is_executed(
         (arch, profile) in an_arch_and_profile(),
         arguments in prop::array::uniform6(a_value()),
         known in prop::array::uniform6(any::<bool>()),

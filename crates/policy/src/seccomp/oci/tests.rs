@@ -1,4 +1,4 @@
-use super::written::kernel;
+use super::raw::conditions::kernel;
 use super::*;
 use crate::seccomp::profile::{Comparison, Condition, When};
 use crate::seccomp::table::is_known_somewhere;
@@ -12,7 +12,7 @@ fn context() -> Context {
 }
 
 /// The profile with these keys in its one entry, about read.
-fn with(keys: &str) -> Result<Profile, Fault<Reason>> {
+fn with(keys: &str) -> Result<Profile, Fault<ProfileErrorKind>> {
     let text = format!(
         r#"{{ "defaultAction": "SCMP_ACT_ERRNO",
              "syscalls": [{{ "names": ["read"], "action": "SCMP_ACT_ALLOW"{keys} }}] }}"#
@@ -34,7 +34,7 @@ fn whens(args: &str) -> Vec<When> {
 }
 
 #[test]
-fn no_arguments_are_said_in_three_ways() {
+fn empty_arguments_have_three_spellings() {
     let always = [When::Always];
     assert_eq!(whens("[]"), always);
     assert_eq!(whens("null"), always);
@@ -141,7 +141,7 @@ fn the_default_errno_is_the_profile_s_or_eperm() {
 
 #[test]
 fn entries_hold_as_moby_decides() {
-    // All that is included, none of what is excluded.
+    // All conditions of includes, none of excludes.
     assert!(holds(r#""includes": {}, "excludes": {}, "comment": """#));
     assert!(holds(r#""includes": { "caps": ["CAP_SYS_ADMIN"] }"#));
     assert!(!holds(r#""includes": { "caps": ["CAP_BPF"] }"#));
@@ -163,7 +163,7 @@ fn entries_hold_as_moby_decides() {
     assert!(!holds(r#""includes": { "minKernel": "10.0" }"#));
     assert!(!holds(r#""excludes": { "minKernel": "6.1" }"#));
     assert!(holds(r#""excludes": { "minKernel": "6.2" }"#));
-    // What excludes wins.
+    // excludes wins.
     assert!(!holds(
         r#""includes": { "caps": ["CAP_SYS_ADMIN"] }, "excludes": { "arches": ["amd64"] }"#
     ));
@@ -224,13 +224,13 @@ fn faults_tell_their_place() {
     };
     assert_eq!(place(&entry("\"wrte\"")), "wrte");
     assert_eq!(place(&entry("\"write\", \"read\"")), "read");
-    // An escaped string lies elsewhere: the whole text stands for it.
+    // A string with an escape is not borrowed: the span is the whole text.
     let escaped = entry("\"wr\\u0074e\"");
     assert_eq!(place(&escaped), escaped);
-    // serde_json's place: within the line that is wrong.
+    // serde_json's position is within the invalid line.
     let fault = parse(b"{\n  \"defaultAction\": 1 }").expect_err("wrong");
     assert_eq!(fault.span, 21..22);
-    assert!(matches!(fault.reason, Reason::Shape(_)));
+    assert!(matches!(fault.reason, ProfileErrorKind::Shape(_)));
 }
 
 #[test]
@@ -253,7 +253,7 @@ fn deep_nesting_is_refused_and_not_followed() {
 }
 
 #[test]
-fn of_names_that_stand_twice_the_first_in_the_text_is_told() {
+fn the_first_duplicate_in_the_text_is_reported() {
     let fault = |names: &str| {
         let text = format!(
             r#"{{ "defaultAction": "SCMP_ACT_LOG", "syscalls": [
@@ -263,15 +263,15 @@ fn of_names_that_stand_twice_the_first_in_the_text_is_told() {
         let start = text.find(names).expect("its place");
         (fault.span.start - start, fault.reason)
     };
-    let twice = |name: &str| Reason::RepeatedCall(name.to_owned());
+    let twice = |name: &str| ProfileErrorKind::RepeatedCall(name.to_owned());
     let write = fault(r#""write", "read", "write", "read", "write""#);
     assert_eq!(write, (18, twice("write")));
     assert_eq!(fault(r#""read", "read", "raed""#), (9, twice("read")));
-    let unknown = Reason::UnknownCall("raed".to_owned());
+    let unknown = ProfileErrorKind::UnknownCall("raed".to_owned());
     assert_eq!(fault(r#""read", "raed", "read""#), (9, unknown));
 }
 
-/// serde's derived code would take the values in the order of the fields.
+/// serde's derived code would accept the values in the order of the fields.
 #[test]
 fn objects_are_not_written_as_arrays() {
     let entry = r#""names": ["read"], "action": "SCMP_ACT_ALLOW""#;
@@ -295,7 +295,7 @@ fn objects_are_not_written_as_arrays() {
     ] {
         let fault = parse(text.as_bytes()).expect_err(&text);
         assert!(
-            matches!(&fault.reason, Reason::Shape(message) if message.contains("named keys")),
+            matches!(&fault.reason, ProfileErrorKind::Shape(message) if message.contains("named keys")),
             "{text}: {fault}"
         );
     }
@@ -334,7 +334,7 @@ fn each_rule_knows_the_line_of_its_name() {
 }
 
 #[test]
-fn what_would_grant_a_call_is_known() {
+fn the_conditions_that_would_grant_a_call_are_listed() {
     let conditional = parse(PLACES.as_bytes()).expect("parses");
     let context = context();
     let grants = |name: &str| -> Vec<(usize, Vec<Want>, bool)> {
@@ -367,7 +367,7 @@ fn an_errno_has_a_name_a_number_or_both() {
                  "syscalls": [{{ "name": "read", "action": "SCMP_ACT_ERRNO"{keys} }}] }}"#
         );
         let profile = parse(text.as_bytes())?.resolve(&context())?;
-        Ok::<_, Fault<Reason>>(profile.rules[0].action)
+        Ok::<_, Fault<ProfileErrorKind>>(profile.rules[0].action)
     };
     assert_eq!(errno(r#", "errno": "ENOSYS""#), Ok(Action::Errno(38)));
     assert_eq!(
@@ -380,7 +380,7 @@ fn an_errno_has_a_name_a_number_or_both() {
     let refused = |keys: &str| errno(keys).expect_err("it has no meaning").reason;
     assert_eq!(
         refused(r#", "errno": "EPERM", "errnoRet": 38"#),
-        Reason::TwoErrnos {
+        ProfileErrorKind::TwoErrnos {
             name: "EPERM".to_owned(),
             number: 38
         }
@@ -388,11 +388,11 @@ fn an_errno_has_a_name_a_number_or_both() {
     for unknown in ["eperm", "EPERMIT", "1", ""] {
         assert_eq!(
             refused(&format!(", \"errno\": \"{unknown}\"")),
-            Reason::UnknownErrno(unknown.to_owned())
+            ProfileErrorKind::UnknownErrno(unknown.to_owned())
         );
     }
     let unused = with(", \"errno\": \"EPERM\"").expect_err("ALLOW returns none");
-    assert_eq!(unused.reason, Reason::ErrnoUnused);
+    assert_eq!(unused.reason, ProfileErrorKind::ErrnoUnused);
     let default = parse(
         br#"{ "defaultAction": "SCMP_ACT_ERRNO", "defaultErrno": "EACCES",
               "syscalls": [{ "name": "read", "action": "SCMP_ACT_ALLOW" }] }"#,
@@ -403,7 +403,7 @@ fn an_errno_has_a_name_a_number_or_both() {
 
 /// Names in Docker's profile (moby/profiles) that only other architectures have.
 #[test]
-fn what_docker_s_profile_names_is_known() {
+fn every_call_of_docker_s_profile_is_in_the_table() {
     let names = "chown32 clock_adjtime64 clock_getres_time64 clock_gettime64 \
         clock_nanosleep_time64 clock_settime64 fadvise64_64 fchown32 fcntl64 fstat64 fstatat64 \
         fstatfs64 ftruncate64 futex_time64 getegid32 geteuid32 getgid32 getgroups32 getresgid32 \
@@ -425,7 +425,7 @@ fn what_docker_s_profile_names_is_known() {
 }
 
 #[test]
-fn rules_are_taken_up_to_their_limit() {
+fn rules_are_accepted_up_to_the_limit() {
     let arg = "{\"index\":0,\"value\":1,\"op\":\"SCMP_CMP_EQ\"}";
     let text = |alternatives: usize| {
         let names: Vec<String> = Arch::X86_64
@@ -443,5 +443,5 @@ fn rules_are_taken_up_to_their_limit() {
     };
     assert!(parse(text(MAX_RULES / 8).as_bytes()).is_ok());
     let fault = parse(text(MAX_RULES / 8 + 1).as_bytes()).expect_err("one more");
-    assert_eq!(fault.reason, Reason::TooManyRules(MAX_RULES + 8));
+    assert_eq!(fault.reason, ProfileErrorKind::TooManyRules(MAX_RULES + 8));
 }

@@ -1,5 +1,6 @@
-//! Programs for tests of this crate and of the helper: wrong ones, each in one way,
-//! which the kernel has to refuse as well, right ones, and random ones.
+//! Sample programs for tests of this crate and of the helper: invalid ones, each
+//! with one error, which the kernel must also reject; valid ones; and random
+//! ones.
 #![allow(clippy::expect_used, reason = "in a test, a panic is how it fails")]
 
 use proptest::prelude::*;
@@ -12,7 +13,7 @@ pub type Tuple = (u16, u8, u8, u32);
 
 const ALLOW: Tuple = (0x06, 0, 0, 0x7fff_0000);
 
-/// Wrong programs, and what is wrong with each.
+/// Invalid programs, and the error of each.
 pub const WRONG: [(&[Tuple], ProgramFault); 39] = [
     (&[], ProgramFault::Length(0)),
     // No code of classic BPF.
@@ -73,14 +74,14 @@ pub const WRONG: [(&[Tuple], ProgramFault); 39] = [
     (&[(0x3d, 0, 1, 0), ALLOW], ProgramFault::Jump(0)),
     (&[ALLOW, (0x45, 255, 0, 0), ALLOW], ProgramFault::Jump(1)),
     (&[ALLOW, (0x15, 0, 0, 0)], ProgramFault::Jump(1)),
-    // Ends that are none.
+    // Programs without a final return.
     (&[(0x20, 0, 0, 0)], ProgramFault::Falls),
     (&[ALLOW, (0x87, 0, 0, 0)], ProgramFault::Falls),
     (&[ALLOW, (0x04, 0, 0, 1)], ProgramFault::Falls),
 ];
 
-/// Right ones: each instruction at its bounds, and cells that are written on every
-/// way to where they are read.
+/// Valid programs: each instruction at its bounds, and cells that are written on
+/// every path to their use.
 pub const RIGHT: [&[Tuple]; 11] = [
     &[ALLOW],
     &[(0x16, 0, 0, 0)],
@@ -134,7 +135,7 @@ pub const RIGHT: [&[Tuple]; 11] = [
     &[(0x05, 0, 0, 1), (0x60, 0, 0, 7), ALLOW],
 ];
 
-/// Codes that are taken, their neighbours, and others.
+/// Accepted codes, their neighbours, and others.
 fn code() -> impl Strategy<Value = u16> {
     let near = prop::sample::select(vec![
         0x20_u16, 0x00, 0x01, 0x80, 0x81, 0x60, 0x61, 0x02, 0x03, 0x07, 0x87, 0x84, 0x05, 0x06,
@@ -144,7 +145,7 @@ fn code() -> impl Strategy<Value = u16> {
     prop_oneof![12 => near, 1 => any::<u8>().prop_map(u16::from), 1 => any::<u16>()]
 }
 
-/// An instruction, right or wrong.
+/// An instruction, valid or not.
 pub fn instruction() -> impl Strategy<Value = Tuple> {
     let k = prop_oneof![
         4 => 0_u32..4,
@@ -154,7 +155,7 @@ pub fn instruction() -> impl Strategy<Value = Tuple> {
     (code(), 0_u8..4, 0_u8..4, k)
 }
 
-/// What computes: no return, jumps of at most 2 forward, cells 0 to 3, no look at
+/// A computation: no return, jumps of at most 2 forward, cells 0 to 3, no use of
 /// the instruction pointer.
 fn computation() -> impl Strategy<Value = Tuple> {
     let word = prop::sample::select(vec![

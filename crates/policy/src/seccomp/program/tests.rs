@@ -16,7 +16,7 @@ fn each_fault_is_named_with_its_instruction() {
 }
 
 #[test]
-fn what_the_kernel_takes_is_a_program() {
+fn programs_the_kernel_accepts_are_valid() {
     for instructions in RIGHT {
         let program = Program::try_from(instructions.to_vec()).expect("a program");
         assert_eq!(Vec::from(program), instructions);

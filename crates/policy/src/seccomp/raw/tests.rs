@@ -1,4 +1,4 @@
-//! Bytes, right and wrong.
+//! Valid and invalid bytes.
 
 use super::*;
 use crate::seccomp::program::samples::{RIGHT, Tuple, WRONG};
@@ -14,18 +14,21 @@ fn bytes(instructions: &[Tuple]) -> Vec<u8> {
     instructions.iter().flat_map(bytes).collect()
 }
 
-fn fault(bytes: &[u8]) -> (std::ops::Range<usize>, Reason) {
+fn fault(bytes: &[u8]) -> (std::ops::Range<usize>, RawProgramErrorKind) {
     let Fault { span, reason } = parse(bytes).expect_err("it is wrong");
     (span, reason)
 }
 
 #[test]
-fn lengths_that_are_none_are_refused() {
-    assert_eq!(fault(&[]), (0..0, Reason::Empty));
+fn invalid_lengths_are_errors() {
+    assert_eq!(fault(&[]), (0..0, RawProgramErrorKind::Empty));
     for left in 1..8 {
         let whole = bytes(&[ALLOW, ALLOW, ALLOW]);
         let cut = &whole[..16 + left];
-        assert_eq!(fault(cut), (16..16 + left, Reason::Partial(left)));
+        assert_eq!(
+            fault(cut),
+            (16..16 + left, RawProgramErrorKind::Partial(left))
+        );
     }
     let longest = bytes(&[ALLOW; MAX_INSTRUCTIONS]);
     assert_eq!(longest.len(), MAX_BYTES);
@@ -33,49 +36,55 @@ fn lengths_that_are_none_are_refused() {
     for more in [1, 8, 4096] {
         let mut longer = longest.clone();
         longer.extend(vec![0; more]);
-        assert_eq!(fault(&longer), (MAX_BYTES..MAX_BYTES + more, Reason::Long));
+        assert_eq!(
+            fault(&longer),
+            (MAX_BYTES..MAX_BYTES + more, RawProgramErrorKind::Long)
+        );
     }
 }
 
 #[test]
-fn what_the_kernel_refuses_is_refused_at_its_instruction() {
+fn a_program_the_kernel_rejects_is_an_error_at_its_instruction() {
     for (wrong, expected) in WRONG.into_iter().skip(1) {
         let all = bytes(wrong);
         let span = match expected.at() {
             Some(at) => at * 8..at * 8 + 8,
             None => 0..all.len(),
         };
-        assert_eq!(fault(&all), (span, Reason::Program(expected)));
+        assert_eq!(fault(&all), (span, RawProgramErrorKind::Program(expected)));
     }
 }
 
 #[test]
-fn answers_that_nobody_gives_are_refused() {
+fn unsupported_answers_are_errors() {
     for (value, reason) in [
-        (0x7fc0_0000, Reason::Notify),
-        (0x7fc0_1234, Reason::Notify),
-        (0x7ff0_0001, Reason::Trace),
-        (0x0005_1000, Reason::Errno(4096)),
-        (0x0005_ffff, Reason::Errno(u16::MAX)),
-        (0x0004_0000, Reason::Unknown(0x0004_0000)),
-        (0x7fff_0000 | 0x8000_0000, Reason::Unknown(0xffff_0000)),
-        (0x8001_0000, Reason::Unknown(0x8001_0000)),
-        (0x0001_0000, Reason::Unknown(0x0001_0000)),
-        (0x7ffe_0000, Reason::Unknown(0x7ffe_0000)),
+        (0x7fc0_0000, RawProgramErrorKind::Notify),
+        (0x7fc0_1234, RawProgramErrorKind::Notify),
+        (0x7ff0_0001, RawProgramErrorKind::Trace),
+        (0x0005_1000, RawProgramErrorKind::Errno(4096)),
+        (0x0005_ffff, RawProgramErrorKind::Errno(u16::MAX)),
+        (0x0004_0000, RawProgramErrorKind::Unknown(0x0004_0000)),
+        (
+            0x7fff_0000 | 0x8000_0000,
+            RawProgramErrorKind::Unknown(0xffff_0000),
+        ),
+        (0x8001_0000, RawProgramErrorKind::Unknown(0x8001_0000)),
+        (0x0001_0000, RawProgramErrorKind::Unknown(0x0001_0000)),
+        (0x7ffe_0000, RawProgramErrorKind::Unknown(0x7ffe_0000)),
     ] {
         // Also where no way leads to.
         let returns = bytes(&[ALLOW, (0x06, 0, 0, value), ALLOW]);
         assert_eq!(fault(&returns), (8..16, reason), "{value:#x}");
     }
     let computed = bytes(&[(0x20, 0, 0, 0), (0x16, 0, 0, 0)]);
-    assert_eq!(fault(&computed), (8..16, Reason::Computed));
+    assert_eq!(fault(&computed), (8..16, RawProgramErrorKind::Computed));
 }
 
 #[test]
-fn a_filter_knows_what_it_answers() {
+fn a_filter_lists_its_answers() {
     let returns = |value| (0x06, 0, 0, value);
     let all = bytes(&[
-        // What the kernel ignores is ignored.
+        // The kernel ignores these bits, and so does the parser.
         returns(0x7fff_1234),
         returns(0x0005_0000),
         returns(0x0005_0fff),
@@ -116,13 +125,13 @@ fn a_filter_is_its_bytes() {
         let all = bytes(right);
         match parse(&all) {
             Ok(filter) => assert_eq!(filter.to_bytes(), all),
-            Err(fault) => assert_eq!(fault.reason, Reason::Computed, "{right:x?}"),
+            Err(fault) => assert_eq!(fault.reason, RawProgramErrorKind::Computed, "{right:x?}"),
         }
     }
 }
 
 #[test]
-fn a_fault_says_where_and_what_would_be_right() {
+fn an_error_has_its_position_and_a_hint() {
     for (wrong, expected) in [
         (
             bytes(&[ALLOW, (0x20, 0, 0, 3), ALLOW]),

@@ -6,8 +6,8 @@
 //! The last six are private to the architecture (`__ARM_NR_*`): the C library
 //! cannot start a program without `set_tls`.
 //!
-//! `cargo xtask codegen` adds what newer headers have; with `--check` it holds the
-//! table to those that are installed.
+//! `cargo xtask codegen` adds calls from newer headers; with `--check` it
+//! compares the table with the installed headers.
 
 /// Names and numbers, sorted by name.
 pub(super) const TABLE: &[(&str, u32)] = &[

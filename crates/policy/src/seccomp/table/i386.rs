@@ -3,8 +3,8 @@
 //! Numbers to 450 from linux-libc-dev's asm/unistd_32.h (Linux 6.1); 451 to 471,
 //! which all architectures have in common, as in the table of x86_64.
 //!
-//! `cargo xtask codegen` adds what newer headers have; with `--check` it holds the
-//! table to those that are installed.
+//! `cargo xtask codegen` adds calls from newer headers; with `--check` it
+//! compares the table with the installed headers.
 
 /// Names and numbers, sorted by name.
 pub(super) const TABLE: &[(&str, u32)] = &[

@@ -15,7 +15,7 @@ const NONE: u16 = u16::MAX;
 
 /// The places of a table's calls.
 pub(super) struct Index {
-    /// A name is in the slot that its hash says, or in the next free one.
+    /// A name is in the slot of its hash, or in the next free one.
     by_name: [u16; SLOTS],
     by_number: [u16; NUMBERS],
 }
@@ -91,7 +91,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_table_has_is_found_and_nothing_else() {
+    fn a_table_finds_its_calls_and_no_others() {
         let names: Vec<String> = (0..400_u32).map(|number| format!("call{number}")).collect();
         let table: Vec<(&str, u32)> = names
             .iter()

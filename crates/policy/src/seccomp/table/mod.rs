@@ -16,8 +16,8 @@ static AARCH64: Index = Index::of(aarch64::TABLE);
 static I386: Index = Index::of(i386::TABLE);
 static ARM: Index = Index::of(arm::TABLE);
 
-/// An architecture whose calls a filter can decide on. All are always there, so
-/// that tests on one cover the others.
+/// An architecture whose calls a filter can decide. All are always compiled in,
+/// so that tests on one machine cover the others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Arch {
     /// x86-64, 64-bit calls alone: neither i386 nor x32.
@@ -99,7 +99,7 @@ impl Arch {
         }
     }
 
-    /// `AUDIT_ARCH_*` of linux/audit.h: what `seccomp_data.arch` holds.
+    /// `AUDIT_ARCH_*` of linux/audit.h: the value of `seccomp_data.arch`.
     #[must_use]
     pub const fn audit(self) -> u32 {
         match self {

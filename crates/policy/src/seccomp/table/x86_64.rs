@@ -4,8 +4,8 @@
 //! 451 to 471 and the architecture's own later ones from the kernel's
 //! scripts/syscall.tbl up to Linux 7.0 (469 is the last of Linux 6.18).
 //!
-//! `cargo xtask codegen` adds what newer headers have; with `--check` it holds the
-//! table to those that are installed.
+//! `cargo xtask codegen` adds calls from newer headers; with `--check` it
+//! compares the table with the installed headers.
 
 /// Names and numbers, sorted by name.
 pub(super) const TABLE: &[(&str, u32)] = &[

@@ -1,20 +1,20 @@
-//! What a profile answers, computed from the rules themselves: the reference
-//! that compiled programs are held to.
+//! Computes a profile's answers from its rules: the reference for compiled
+//! programs.
 
 use crate::seccomp::profile::{Action, Comparison, Condition, Profile, Rule, When};
 use crate::seccomp::table::Arch;
 use crate::seccomp::width::Width;
 
-/// What a call answers that the table does not know: programs take it as "this
+/// The answer to a call that is not in the table. Programs read ENOSYS as "this
 /// kernel is older", and fall back.
 pub const UNKNOWN_CALL: Action = Action::Errno(38);
 
-/// What a call of a foreign architecture (i386 on x86_64, Arm on aarch64)
-/// answers: EPERM. It is not killed, because a program may try its 32-bit
-/// helper and do without it, and a log full of dead processes hides real ones.
+/// The answer to a call of a foreign architecture (i386 on x86_64, Arm on
+/// aarch64): EPERM. Such a program is not killed: it may try its 32-bit helper
+/// and do without it, and a log full of killed processes would hide real ones.
 pub const FOREIGN_ARCH: Action = Action::Errno(1);
 
-/// What of a profile decides what happens to a call.
+/// The part of a profile that decides about a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Decider {
     /// `rules[..]`.
@@ -34,9 +34,9 @@ impl Action {
         matches!(self, Self::Allow | Self::Log)
     }
 
-    /// What a call answers where a filter answers this and one that was loaded
-    /// before it answers `below`: the stricter, and of two equally strict ones
-    /// that of the filter loaded last (`seccomp_run_filters`, kernel/seccomp.c).
+    /// The combined answer of this filter and of one loaded before it that
+    /// answers `below`: the stricter, and among equals that of the filter loaded
+    /// last (`seccomp_run_filters`, kernel/seccomp.c).
     #[must_use]
     pub fn on_top_of(self, below: Self) -> Self {
         if below.strictness() > self.strictness() {
@@ -48,7 +48,7 @@ impl Action {
 }
 
 impl Profile {
-    /// What happens to a call that no rule matches.
+    /// The action for a call that no rule matches.
     #[must_use]
     pub fn otherwise(&self, number: u32) -> Action {
         if number > self.newest && !self.default.executes() {
@@ -58,19 +58,18 @@ impl Profile {
         }
     }
 
-    /// What happens to this call of the native architecture.
+    /// The action for this call of the native architecture.
     ///
-    /// The strictest of the matching rules; among equally strict ones the first
-    /// of the text; the default when none matches, or ENOSYS for a call that the
-    /// text is too old for; [`UNKNOWN_CALL`] for a number that the table does not
-    /// know.
+    /// It is that of the strictest matching rule; among equals, the first in the
+    /// text. If none matches, it is the default, ENOSYS for a call newer than
+    /// the text, or [`UNKNOWN_CALL`] for a number that is not in the table.
     #[must_use]
     pub fn evaluate(&self, arch: Arch, number: u32, arguments: [u64; 6]) -> Action {
         self.decide(arch, number, &arguments.map(Some)).0
     }
 
-    /// The same, and what decides it. Where an argument is not known, a rule
-    /// that looks at it is taken to match.
+    /// The same, and the part that decides. A rule that reads an unknown
+    /// argument counts as matching.
     #[must_use]
     pub fn decide(
         &self,
@@ -116,7 +115,7 @@ impl Profile {
     }
 }
 
-/// Whether something holds, as far as the known arguments tell.
+/// Whether a condition holds, given the known arguments.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Tri {
     Yes,
@@ -249,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_known_may_be_denied() {
+    fn a_call_with_unknown_arguments_may_be_denied() {
         let profile = Profile {
             default: Action::Errno(1),
             newest: u32::MAX,
@@ -272,7 +271,7 @@ mod tests {
     }
 
     #[test]
-    fn what_decides_is_told() {
+    fn the_deciding_rule_is_returned() {
         let masked = Comparison::Masked { mask: 1, value: 1 };
         let profile = Profile {
             default: Action::Errno(1),

@@ -1,23 +1,25 @@
-//! A profile as it is written, and its meaning key by key.
+//! A raw profile, and its resolution key by key.
+
+pub(super) mod conditions;
 
 use std::borrow::Cow;
 use std::ops::Range;
 
 use serde::Deserialize;
 
-use super::{Architectures, Conditional, DEFAULT_ERRNO, Entry, Filter, MAX_RULES, Name, Reason};
+use super::{Architectures, Conditional, DEFAULT_ERRNO, Entry, MAX_RULES, Name, ProfileErrorKind};
 use crate::seccomp::compile::MAX_ERRNO;
 use crate::seccomp::errno;
 use crate::seccomp::profile::{Action, Comparison, Condition, When};
-use crate::seccomp::table::{is_go_architecture, is_known_somewhere, is_oci_architecture};
-use nsexec_kernel_text::capability::Capability;
+use crate::seccomp::table::{is_known_somewhere, is_oci_architecture};
+use conditions::{RawFilter, filter};
 use nsexec_text::Fault;
 use nsexec_text::json::{self, Object, Step, objects, optional_object};
 
 /// The text, key by key.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase", expecting = "a profile")]
-pub(super) struct Written<'a> {
+pub(super) struct RawProfile<'a> {
     #[serde(borrow)]
     default_action: Text<'a>,
     default_errno_ret: Option<u32>,
@@ -26,9 +28,9 @@ pub(super) struct Written<'a> {
     #[serde(borrow)]
     architectures: Option<Vec<Text<'a>>>,
     #[serde(borrow, default, deserialize_with = "objects")]
-    arch_map: Option<Vec<WrittenArch<'a>>>,
+    arch_map: Option<Vec<RawArch<'a>>>,
     #[serde(borrow)]
-    syscalls: Vec<Object<WrittenEntry<'a>>>,
+    syscalls: Vec<Object<RawEntry<'a>>>,
 }
 
 #[derive(Deserialize)]
@@ -37,7 +39,7 @@ pub(super) struct Written<'a> {
     rename_all = "camelCase",
     expecting = "an architecture"
 )]
-struct WrittenArch<'a> {
+struct RawArch<'a> {
     #[serde(borrow)]
     architecture: Text<'a>,
     #[serde(borrow)]
@@ -46,7 +48,7 @@ struct WrittenArch<'a> {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase", expecting = "an entry")]
-struct WrittenEntry<'a> {
+struct RawEntry<'a> {
     #[serde(borrow)]
     name: Option<Text<'a>>,
     #[serde(borrow)]
@@ -57,13 +59,13 @@ struct WrittenEntry<'a> {
     #[serde(borrow)]
     errno: Option<Text<'a>>,
     #[serde(borrow, default, deserialize_with = "objects")]
-    args: Option<Vec<WrittenArg<'a>>>,
+    args: Option<Vec<RawArg<'a>>>,
     #[serde(borrow, rename = "comment")]
     _comment: Option<Text<'a>>,
     #[serde(borrow, default, deserialize_with = "optional_object")]
-    includes: Option<WrittenFilter<'a>>,
+    includes: Option<RawFilter<'a>>,
     #[serde(borrow, default, deserialize_with = "optional_object")]
-    excludes: Option<WrittenFilter<'a>>,
+    excludes: Option<RawFilter<'a>>,
 }
 
 #[derive(Deserialize)]
@@ -72,7 +74,7 @@ struct WrittenEntry<'a> {
     rename_all = "camelCase",
     expecting = "a condition"
 )]
-struct WrittenArg<'a> {
+struct RawArg<'a> {
     index: u32,
     value: u64,
     value_two: Option<u64>,
@@ -80,28 +82,14 @@ struct WrittenArg<'a> {
     op: Text<'a>,
 }
 
-#[derive(Deserialize)]
-#[serde(
-    deny_unknown_fields,
-    rename_all = "camelCase",
-    expecting = "conditions of an entry"
-)]
-struct WrittenFilter<'a> {
-    #[serde(borrow)]
-    caps: Option<Vec<Text<'a>>>,
-    #[serde(borrow)]
-    arches: Option<Vec<Text<'a>>>,
-    #[serde(borrow)]
-    min_kernel: Option<Text<'a>>,
-}
-
-/// A string, borrowed from the text where it has no escape: its address then
-/// tells its place.
+/// A string, borrowed from the text if it has no escape: its address then gives
+/// its position.
 #[derive(Deserialize)]
 #[serde(expecting = "a string")]
 struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
 
-/// A part of the text, by the way to it: tells the places of what is no string.
+/// A part of the text, by the path to it: gives the position of values other
+/// than strings.
 #[derive(Clone, Copy)]
 struct Within<'a> {
     text: &'a [u8],
@@ -110,7 +98,7 @@ struct Within<'a> {
 
 impl Within<'_> {
     /// A fault at the value of this key; where it is not there, at the part.
-    fn fault(self, key: &str, reason: Reason) -> Fault<Reason> {
+    fn fault(self, key: &str, reason: ProfileErrorKind) -> Fault<ProfileErrorKind> {
         let path = [self.path, &[Step::Key(key)]].concat();
         let place = std::str::from_utf8(self.text).map(|text| json::place(text, &path));
         Fault::new(place.unwrap_or(0..self.text.len()), reason)
@@ -118,11 +106,11 @@ impl Within<'_> {
 }
 
 impl Text<'_> {
-    fn fault(&self, text: &[u8], reason: Reason) -> Fault<Reason> {
+    fn fault(&self, text: &[u8], reason: ProfileErrorKind) -> Fault<ProfileErrorKind> {
         Fault::new(self.span(text), reason)
     }
 
-    /// The whole text, when the string was unescaped and lies elsewhere.
+    /// The whole text, if the string had escapes and is not borrowed.
     fn span(&self, text: &[u8]) -> Range<usize> {
         let start = self.0.as_ptr().addr().checked_sub(text.as_ptr().addr());
         match start {
@@ -132,8 +120,8 @@ impl Text<'_> {
     }
 }
 
-impl Written<'_> {
-    pub(super) fn meaning(&self, text: &[u8]) -> Result<Conditional, Fault<Reason>> {
+impl RawProfile<'_> {
+    pub(super) fn resolve(&self, text: &[u8]) -> Result<Conditional, Fault<ProfileErrorKind>> {
         let top = Within { text, path: &[] };
         let errno = errno_of(self.default_errno_ret, self.default_errno.as_ref(), text)?;
         let errno_key = match self.default_errno_ret {
@@ -143,7 +131,7 @@ impl Written<'_> {
         let default = action(&self.default_action, errno, errno_key, top)?;
         let named = match (&self.architectures, &self.arch_map) {
             (Some(_), Some(_)) => {
-                let both = Reason::OneOf("architectures", "archMap");
+                let both = ProfileErrorKind::OneOf("architectures", "archMap");
                 return Err(top.fault("archMap", both));
             }
             (None, None) => None,
@@ -163,7 +151,7 @@ impl Written<'_> {
                     Some(_) => "archMap",
                     None => "architectures",
                 };
-                return Err(top.fault(key, Reason::Empty(key)));
+                return Err(top.fault(key, ProfileErrorKind::Empty(key)));
             }
             Some(all @ [first, ..]) => Some(Architectures {
                 names: all
@@ -174,12 +162,12 @@ impl Written<'_> {
             }),
         };
         if self.syscalls.is_empty() {
-            return Err(top.fault("syscalls", Reason::Empty("syscalls")));
+            return Err(top.fault("syscalls", ProfileErrorKind::Empty("syscalls")));
         }
         let entries = self.syscalls.iter().enumerate();
         let entries = entries.map(|(index, Object(entry))| {
             let path = &[Step::Key("syscalls"), Step::Index(index)];
-            entry.meaning(Within { text, path })
+            entry.resolve(Within { text, path })
         });
         let entries: Vec<Entry> = entries.collect::<Result<_, _>>()?;
         let made = entries
@@ -187,7 +175,7 @@ impl Written<'_> {
             .map(|entry| entry.names.len() * entry.whens.len());
         let rules = made.sum();
         if rules > MAX_RULES {
-            return Err(top.fault("syscalls", Reason::TooManyRules(rules)));
+            return Err(top.fault("syscalls", ProfileErrorKind::TooManyRules(rules)));
         }
         Ok(Conditional {
             default,
@@ -198,27 +186,27 @@ impl Written<'_> {
     }
 }
 
-impl WrittenEntry<'_> {
-    fn meaning(&self, within: Within<'_>) -> Result<Entry, Fault<Reason>> {
+impl RawEntry<'_> {
+    fn resolve(&self, within: Within<'_>) -> Result<Entry, Fault<ProfileErrorKind>> {
         let text = within.text;
         let written: &[Text<'_>] = match (&self.name, &self.names) {
             (Some(name), None) => std::slice::from_ref(name),
             (None, Some(names)) => names,
             _ => {
-                return Err(within.fault("names", Reason::OneOf("name", "names")));
+                return Err(within.fault("names", ProfileErrorKind::OneOf("name", "names")));
             }
         };
         if written.is_empty() {
-            return Err(within.fault("names", Reason::Empty("names")));
+            return Err(within.fault("names", ProfileErrorKind::Empty("names")));
         }
         let repeated = repeated(written);
         let mut names: Vec<Name> = Vec::with_capacity(written.len());
         for (at, name) in written.iter().enumerate() {
             if !is_known_somewhere(&name.0) {
-                return Err(name.fault(text, Reason::UnknownCall(name.0.to_string())));
+                return Err(name.fault(text, ProfileErrorKind::UnknownCall(name.0.to_string())));
             }
             if repeated == Some(at) {
-                return Err(name.fault(text, Reason::RepeatedCall(name.0.to_string())));
+                return Err(name.fault(text, ProfileErrorKind::RepeatedCall(name.0.to_string())));
             }
             names.push(Name {
                 text: name.0.to_string(),
@@ -239,13 +227,13 @@ impl WrittenEntry<'_> {
         })
     }
 
-    fn whens(&self, within: Within<'_>) -> Result<Vec<When>, Fault<Reason>> {
+    fn whens(&self, within: Within<'_>) -> Result<Vec<When>, Fault<ProfileErrorKind>> {
         let written = self.args.as_deref().unwrap_or_default();
         let mut conditions: Vec<Condition> = Vec::with_capacity(written.len());
         let mut repeated = false;
         for (index, arg) in written.iter().enumerate() {
             let path = [within.path, &[Step::Key("args"), Step::Index(index)]].concat();
-            let condition = arg.meaning(Within {
+            let condition = arg.resolve(Within {
                 path: &path,
                 ..within
             })?;
@@ -264,11 +252,11 @@ impl WrittenEntry<'_> {
     }
 }
 
-impl WrittenArg<'_> {
-    fn meaning(&self, within: Within<'_>) -> Result<Condition, Fault<Reason>> {
+impl RawArg<'_> {
+    fn resolve(&self, within: Within<'_>) -> Result<Condition, Fault<ProfileErrorKind>> {
         let argument = match u8::try_from(self.index) {
             Ok(index @ 0..=5) => index,
-            _ => return Err(within.fault("index", Reason::Argument(self.index))),
+            _ => return Err(within.fault("index", ProfileErrorKind::Argument(self.index))),
         };
         let value = self.value;
         let second = self.value_two.unwrap_or(0);
@@ -285,18 +273,18 @@ impl WrittenArg<'_> {
             },
             other => {
                 let message = format!("unknown op {other:?}, expected an SCMP_CMP_*");
-                return Err(self.op.fault(within.text, Reason::Shape(message)));
+                return Err(self.op.fault(within.text, ProfileErrorKind::Shape(message)));
             }
         };
         match comparison {
             Comparison::Masked { mask, value } if value & !mask != 0 => {
-                Err(within.fault("valueTwo", Reason::Mask { mask, value }))
+                Err(within.fault("valueTwo", ProfileErrorKind::Mask { mask, value }))
             }
             Comparison::Masked { .. } => Ok(Condition {
                 argument,
                 comparison,
             }),
-            _ if second != 0 => Err(within.fault("valueTwo", Reason::SecondValue)),
+            _ if second != 0 => Err(within.fault("valueTwo", ProfileErrorKind::SecondValue)),
             _ => Ok(Condition {
                 argument,
                 comparison,
@@ -305,8 +293,8 @@ impl WrittenArg<'_> {
     }
 }
 
-/// The first place of a text that stands before it already. Sorting is linear
-/// for names in order, as most profiles have them.
+/// The first position of a duplicate. Sorting is linear for sorted names, as in
+/// most profiles.
 fn repeated(texts: &[Text<'_>]) -> Option<usize> {
     let mut sorted: Vec<(&str, usize)> = texts.iter().map(|text| &*text.0).zip(0..).collect();
     sorted.sort();
@@ -322,16 +310,16 @@ fn errno_of(
     number: Option<u32>,
     name: Option<&Text<'_>>,
     text: &[u8],
-) -> Result<Option<u32>, Fault<Reason>> {
+) -> Result<Option<u32>, Fault<ProfileErrorKind>> {
     let Some(name) = name else {
         return Ok(number);
     };
     let Some(named) = errno::number(&name.0) else {
-        return Err(name.fault(text, Reason::UnknownErrno(name.0.to_string())));
+        return Err(name.fault(text, ProfileErrorKind::UnknownErrno(name.0.to_string())));
     };
     match number {
         Some(number) if number != named => {
-            let two = Reason::TwoErrnos {
+            let two = ProfileErrorKind::TwoErrnos {
                 name: name.0.to_string(),
                 number,
             };
@@ -341,20 +329,20 @@ fn errno_of(
     }
 }
 
-/// The action of this name; its errno stands at `errno_key`.
+/// The action with this name; its errno is the value of `errno_key`.
 fn action(
     name: &Text<'_>,
     errno: Option<u32>,
     errno_key: &str,
     within: Within<'_>,
-) -> Result<Action, Fault<Reason>> {
+) -> Result<Action, Fault<ProfileErrorKind>> {
     let at = |reason| name.fault(within.text, reason);
     let action = match &*name.0 {
         "SCMP_ACT_ERRNO" => {
             let errno = errno.unwrap_or(DEFAULT_ERRNO);
             return match u16::try_from(errno) {
                 Ok(errno) if errno <= MAX_ERRNO => Ok(Action::Errno(errno)),
-                _ => Err(within.fault(errno_key, Reason::Errno(errno))),
+                _ => Err(within.fault(errno_key, ProfileErrorKind::Errno(errno))),
             };
         }
         "SCMP_ACT_ALLOW" => Action::Allow,
@@ -362,89 +350,35 @@ fn action(
         "SCMP_ACT_TRAP" => Action::Trap,
         "SCMP_ACT_KILL" | "SCMP_ACT_KILL_THREAD" => Action::KillThread,
         "SCMP_ACT_KILL_PROCESS" => Action::KillProcess,
-        "SCMP_ACT_NOTIFY" => return Err(at(Reason::NeedsSupervisor("SCMP_ACT_NOTIFY"))),
-        "SCMP_ACT_TRACE" => return Err(at(Reason::NeedsSupervisor("SCMP_ACT_TRACE"))),
+        "SCMP_ACT_NOTIFY" => return Err(at(ProfileErrorKind::NeedsSupervisor("SCMP_ACT_NOTIFY"))),
+        "SCMP_ACT_TRACE" => return Err(at(ProfileErrorKind::NeedsSupervisor("SCMP_ACT_TRACE"))),
         other => {
             let message = format!("unknown action {other:?}, expected an SCMP_ACT_*");
-            return Err(at(Reason::Shape(message)));
+            return Err(at(ProfileErrorKind::Shape(message)));
         }
     };
     match errno {
-        Some(_) => Err(within.fault(errno_key, Reason::ErrnoUnused)),
+        Some(_) => Err(within.fault(errno_key, ProfileErrorKind::ErrnoUnused)),
         None => Ok(action),
     }
 }
 
-fn architecture(name: &Text<'_>, text: &[u8]) -> Result<String, Fault<Reason>> {
+fn architecture(name: &Text<'_>, text: &[u8]) -> Result<String, Fault<ProfileErrorKind>> {
     if is_oci_architecture(&name.0) {
         Ok(name.0.to_string())
     } else {
-        let unknown = Reason::UnknownArchitecture(name.0.to_string(), "SCMP_ARCH_X86_64");
+        let unknown = ProfileErrorKind::UnknownArchitecture(name.0.to_string(), "SCMP_ARCH_X86_64");
         Err(name.fault(text, unknown))
     }
 }
 
-fn filter(
-    written: Option<&WrittenFilter<'_>>,
-    key: &str,
-    within: Within<'_>,
-) -> Result<Filter, Fault<Reason>> {
-    let Some(written) = written else {
-        return Ok(Filter::ASKS_NOTHING);
-    };
-    let path = [within.path, &[Step::Key(key)]].concat();
-    let within = Within {
-        path: &path,
-        ..within
-    };
-    let text = within.text;
-    let mut filter = Filter::ASKS_NOTHING;
-    for (key, list) in [("caps", &written.caps), ("arches", &written.arches)] {
-        if list.as_ref().is_some_and(Vec::is_empty) {
-            return Err(within.fault(key, Reason::Empty(key)));
-        }
-    }
-    for name in written.caps.iter().flatten() {
-        let known = Capability::from_name(&name.0);
-        let unknown = || name.fault(text, Reason::UnknownCapability(name.0.to_string()));
-        filter.caps.push(known.ok_or_else(unknown)?);
-    }
-    for name in written.arches.iter().flatten() {
-        if !is_go_architecture(&name.0) {
-            let unknown = Reason::UnknownArchitecture(name.0.to_string(), "amd64");
-            return Err(name.fault(text, unknown));
-        }
-        filter.arches.push(name.0.to_string());
-    }
-    if let Some(version) = &written.min_kernel {
-        let wrong = || version.fault(text, Reason::Kernel(version.0.to_string()));
-        filter.min_kernel = Some(kernel(&version.0).ok_or_else(wrong)?);
-    }
-    Ok(filter)
-}
-
-/// `4.8`, without signs, blanks or leading zeros.
-pub(super) fn kernel(version: &str) -> Option<(u32, u32)> {
-    let number = |digits: &str| {
-        let plain = digits.bytes().all(|byte| byte.is_ascii_digit());
-        let zero = digits.len() > 1 && digits.starts_with('0');
-        if plain && !zero {
-            digits.parse().ok()
-        } else {
-            None
-        }
-    };
-    let (major, minor) = version.split_once('.')?;
-    Some((number(major)?, number(minor)?))
-}
-
 /// serde_json's place and message.
-pub(super) fn json_fault(text: &[u8], error: &serde_json::Error) -> Fault<Reason> {
+pub(super) fn json_fault(text: &[u8], error: &serde_json::Error) -> Fault<ProfileErrorKind> {
     let (span, words) = json::complaint(text, error);
     let reason = if error.is_data() {
-        Reason::Shape(words)
+        ProfileErrorKind::Shape(words)
     } else {
-        Reason::Syntax(words)
+        ProfileErrorKind::Syntax(words)
     };
     Fault::new(span, reason)
 }

@@ -1,4 +1,4 @@
-//! A rule file as it is written, with the TOML form's keys, and its meaning.
+//! A raw rule file, with the keys of the TOML form, and its resolution.
 
 use std::ops::Range;
 use std::path::Path;
@@ -8,22 +8,22 @@ use toml::Spanned;
 
 use super::variables::Variables;
 use super::{
-    FS, Form, GROUPS, Landlock, MAX_PLACES, NET, NEWEST_ABI, Places, Reason, SCOPES,
+    FS, Form, GROUPS, Landlock, LandlockFileErrorKind, MAX_PLACES, NET, NEWEST_ABI, Places, SCOPES,
     is_plain_absolute, named,
 };
 use crate::policy::resolved::{BeneathRule, LogFlag, PortRule, Right};
 use nsexec_text::Fault;
 use nsexec_text::json::{Object, plain_words};
 
-/// A list, with the places of it and of what is in it.
+/// A list, with the spans of the list and of its items.
 pub(super) type List<T> = Spanned<Vec<Spanned<T>>>;
 
 /// The text, key by key.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Written {
+pub(super) struct RawRules {
     pub(super) abi: Spanned<i64>,
-    pub(super) variable: Option<List<Object<WrittenVariable>>>,
+    pub(super) variable: Option<List<Object<RawVariable>>>,
     pub(super) ruleset: List<Object<Ruleset>>,
     pub(super) path_beneath: Option<List<Object<Beneath>>>,
     pub(super) net_port: Option<List<Object<Ports>>>,
@@ -31,15 +31,15 @@ pub(super) struct Written {
     pub(super) extension: Option<Object<Extension>>,
 }
 
-/// A variable: its name, and the texts that it stands for.
+/// A variable: its name and its values.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct WrittenVariable {
+pub(super) struct RawVariable {
     pub(super) name: Spanned<String>,
     pub(super) literal: List<String>,
 }
 
-/// What is handled.
+/// Handled rights.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Ruleset {
@@ -48,7 +48,7 @@ pub(super) struct Ruleset {
     pub(super) scoped: Option<List<String>>,
 }
 
-/// What is granted beneath paths.
+/// Rights granted below paths.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Beneath {
@@ -56,7 +56,7 @@ pub(super) struct Beneath {
     pub(super) parent: List<String>,
 }
 
-/// What is granted for ports.
+/// Rights granted for ports.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Ports {
@@ -64,39 +64,51 @@ pub(super) struct Ports {
     pub(super) port: List<i64>,
 }
 
-/// What landlockconfig does not have.
+/// Our extension of landlockconfig.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Extension {
     pub(super) log: List<String>,
 }
 
-impl Written {
-    pub(super) fn from_toml(text: &str) -> Result<Self, Fault<Reason>> {
+impl RawRules {
+    pub(super) fn from_toml(text: &str) -> Result<Self, Fault<LandlockFileErrorKind>> {
         toml::from_str(text).map_err(|error| {
             let span = error.span().unwrap_or(0..0);
-            Fault::new(span, Reason::Toml(plain_words(error.message())))
+            Fault::new(
+                span,
+                LandlockFileErrorKind::Toml(plain_words(error.message())),
+            )
         })
     }
 
-    /// What it says; faults name keys as `form` has them.
-    pub(super) fn meaning(&self, form: Form) -> Result<(Landlock, Places), Fault<Reason>> {
+    /// Resolves the file; errors name keys as `form` spells them.
+    pub(super) fn resolve(
+        &self,
+        form: Form,
+    ) -> Result<(Landlock, Places), Fault<LandlockFileErrorKind>> {
         let abi = match u8::try_from(*self.abi.get_ref()) {
             Ok(abi @ 1..=NEWEST_ABI) => abi,
             _ => {
-                let unknown = Reason::Abi(*self.abi.get_ref());
+                let unknown = LandlockFileErrorKind::Abi(*self.abi.get_ref());
                 return Err(Fault::new(self.abi.span(), unknown));
             }
         };
         let [ruleset] = self.ruleset.get_ref().as_slice() else {
             let count = self.ruleset.get_ref().len();
-            return Err(Fault::new(self.ruleset.span(), Reason::Rulesets(count)));
+            return Err(Fault::new(
+                self.ruleset.span(),
+                LandlockFileErrorKind::Rulesets(count),
+            ));
         };
         let reader = Reader { form, abi };
         let mut variables = reader.variables(self.variable.as_ref())?;
         let handled = reader.handled(&ruleset.get_ref().0)?;
         if handled.is_empty() {
-            return Err(Fault::new(ruleset.span(), Reason::Empty("ruleset")));
+            return Err(Fault::new(
+                ruleset.span(),
+                LandlockFileErrorKind::Empty("ruleset"),
+            ));
         }
         let (handled, handled_at): (Vec<Right>, Vec<Range<usize>>) = handled.into_iter().unzip();
         let beneath = reader.beneath(self.path_beneath.as_ref(), &handled, &mut variables)?;
@@ -121,7 +133,7 @@ impl Written {
     }
 }
 
-/// What the meaning of a part depends on.
+/// The context for resolving a part.
 struct Reader {
     form: Form,
     abi: u8,
@@ -130,8 +142,8 @@ struct Reader {
 impl Reader {
     fn variables(
         &self,
-        written: Option<&List<Object<WrittenVariable>>>,
-    ) -> Result<Variables, Fault<Reason>> {
+        written: Option<&List<Object<RawVariable>>>,
+    ) -> Result<Variables, Fault<LandlockFileErrorKind>> {
         let mut variables = Variables::NONE;
         for written in self.optional("variable", written)? {
             let Object(written) = written.get_ref();
@@ -140,7 +152,10 @@ impl Reader {
         Ok(variables)
     }
 
-    fn handled(&self, ruleset: &Ruleset) -> Result<Vec<(Right, Range<usize>)>, Fault<Reason>> {
+    fn handled(
+        &self,
+        ruleset: &Ruleset,
+    ) -> Result<Vec<(Right, Range<usize>)>, Fault<LandlockFileErrorKind>> {
         let lists = [
             (
                 "handled_access_fs",
@@ -164,7 +179,7 @@ impl Reader {
         written: Option<&List<Object<Beneath>>>,
         handled: &[Right],
         variables: &mut Variables,
-    ) -> Result<Vec<(BeneathRule, Range<usize>)>, Fault<Reason>> {
+    ) -> Result<Vec<(BeneathRule, Range<usize>)>, Fault<LandlockFileErrorKind>> {
         let mut rules: Vec<(BeneathRule, Range<usize>)> = Vec::new();
         for written in self.optional("path_beneath", written)? {
             let Object(written) = written.get_ref();
@@ -173,13 +188,13 @@ impl Reader {
                 let at = |reason| Fault::new(parent.span(), reason);
                 for path in variables.paths(parent.get_ref()).map_err(at)? {
                     if !is_plain_absolute(&path) {
-                        return Err(at(Reason::Path(path)));
+                        return Err(at(LandlockFileErrorKind::Path(path)));
                     }
                     if rules.iter().any(|(rule, _)| rule.path == Path::new(&path)) {
-                        return Err(at(Reason::RepeatedPath(path)));
+                        return Err(at(LandlockFileErrorKind::RepeatedPath(path)));
                     }
                     if rules.len() == MAX_PLACES {
-                        return Err(at(Reason::TooMany("parent")));
+                        return Err(at(LandlockFileErrorKind::TooMany("parent")));
                     }
                     let rule = BeneathRule {
                         path: path.into(),
@@ -196,7 +211,7 @@ impl Reader {
         &self,
         written: Option<&List<Object<Ports>>>,
         handled: &[Right],
-    ) -> Result<Vec<PortRule>, Fault<Reason>> {
+    ) -> Result<Vec<PortRule>, Fault<LandlockFileErrorKind>> {
         let mut rules: Vec<PortRule> = Vec::new();
         for written in self.optional("net_port", written)? {
             let Object(written) = written.get_ref();
@@ -204,13 +219,13 @@ impl Reader {
             for number in self.items("port", &written.port)? {
                 let at = |reason| Fault::new(number.span(), reason);
                 let Ok(port) = u16::try_from(*number.get_ref()) else {
-                    return Err(at(Reason::Port(*number.get_ref())));
+                    return Err(at(LandlockFileErrorKind::Port(*number.get_ref())));
                 };
                 if rules.iter().any(|rule| rule.port == port) {
-                    return Err(at(Reason::RepeatedPort(port)));
+                    return Err(at(LandlockFileErrorKind::RepeatedPort(port)));
                 }
                 if rules.len() == MAX_PLACES {
-                    return Err(at(Reason::TooMany("port")));
+                    return Err(at(LandlockFileErrorKind::TooMany("port")));
                 }
                 rules.push(PortRule {
                     port,
@@ -226,11 +241,14 @@ impl Reader {
         names: &List<String>,
         known: &[Right],
         handled: &[Right],
-    ) -> Result<Vec<Right>, Fault<Reason>> {
+    ) -> Result<Vec<Right>, Fault<LandlockFileErrorKind>> {
         let rights = self.rights("allowed_access", names, known)?;
         for (right, span) in &rights {
             if !handled.contains(right) {
-                return Err(Fault::new(span.clone(), Reason::NotHandled(*right)));
+                return Err(Fault::new(
+                    span.clone(),
+                    LandlockFileErrorKind::NotHandled(*right),
+                ));
             }
         }
         Ok(rights.into_iter().map(|(right, _)| right).collect())
@@ -241,68 +259,71 @@ impl Reader {
         key: &'static str,
         names: &List<String>,
         known: &[Right],
-    ) -> Result<Vec<(Right, Range<usize>)>, Fault<Reason>> {
+    ) -> Result<Vec<(Right, Range<usize>)>, Fault<LandlockFileErrorKind>> {
         let mut rights: Vec<(Right, Range<usize>)> = Vec::new();
         for written in self.items(key, names)? {
             let at = |reason| Fault::new(written.span(), reason);
             let name = written.get_ref();
             let Some(right) = named(name, known) else {
                 return Err(at(if GROUPS.contains(&name.as_str()) {
-                    Reason::Group(name.clone())
+                    LandlockFileErrorKind::Group(name.clone())
                 } else {
-                    Reason::UnknownRight(name.clone())
+                    LandlockFileErrorKind::UnknownRight(name.clone())
                 }));
             };
             if right.abi() > self.abi {
                 let abi = self.abi;
-                return Err(at(Reason::NewerRight { right, abi }));
+                return Err(at(LandlockFileErrorKind::NewerRight { right, abi }));
             }
             if rights.iter().any(|(other, _)| *other == right) {
-                return Err(at(Reason::RepeatedRight(right)));
+                return Err(at(LandlockFileErrorKind::RepeatedRight(right)));
             }
             rights.push((right, written.span()));
         }
         Ok(rights)
     }
 
-    fn log(&self, names: &List<String>) -> Result<Vec<LogFlag>, Fault<Reason>> {
+    fn log(&self, names: &List<String>) -> Result<Vec<LogFlag>, Fault<LandlockFileErrorKind>> {
         let mut flags = Vec::new();
         for written in self.items("log", names)? {
             let at = |reason| Fault::new(written.span(), reason);
             let name = written.get_ref();
             let Some(flag) = LogFlag::from_name(name) else {
-                return Err(at(Reason::UnknownFlag(name.clone())));
+                return Err(at(LandlockFileErrorKind::UnknownFlag(name.clone())));
             };
             if LogFlag::ABI > self.abi {
                 let abi = self.abi;
-                return Err(at(Reason::NewerFlag { flag, abi }));
+                return Err(at(LandlockFileErrorKind::NewerFlag { flag, abi }));
             }
             if flags.contains(&flag) {
-                return Err(at(Reason::RepeatedFlag(flag)));
+                return Err(at(LandlockFileErrorKind::RepeatedFlag(flag)));
             }
             flags.push(flag);
         }
         Ok(flags)
     }
 
-    /// What is in a list, which must not be empty.
+    /// The items of a list, which must not be empty.
     fn items<'a, T>(
         &self,
         key: &'static str,
         list: &'a List<T>,
-    ) -> Result<&'a [Spanned<T>], Fault<Reason>> {
+    ) -> Result<&'a [Spanned<T>], Fault<LandlockFileErrorKind>> {
         match list.get_ref().as_slice() {
-            [] => Err(Fault::new(list.span(), Reason::Empty(self.form.key(key)))),
+            [] => Err(Fault::new(
+                list.span(),
+                LandlockFileErrorKind::Empty(self.form.key(key)),
+            )),
             items => Ok(items),
         }
     }
 
-    /// The same of a list that may be left out.
+    /// The items of a list that may be absent.
     fn optional<'a, T>(
         &self,
         key: &'static str,
         list: Option<&'a List<T>>,
-    ) -> Result<&'a [Spanned<T>], Fault<Reason>> {
+    ) -> Result<&'a [Spanned<T>], Fault<LandlockFileErrorKind>> {
         list.map_or(Ok(&[]), |list| self.items(key, list))
     }
 }
