@@ -1,4 +1,4 @@
-//! The kernel's audit messages, whose paths and names are anybody's.
+//! The kernel's audit messages, which contain untrusted paths and names.
 
 use std::fmt::Write as _;
 
@@ -43,7 +43,7 @@ pub fn audit_record(input: &[u8]) {
     }
 }
 
-/// As the kernel writes what could be misread.
+/// Escapes a value as the kernel does.
 fn escaped(bytes: &[u8]) -> String {
     bytes.iter().fold(String::new(), |mut text, byte| {
         // Writing to a string cannot fail.

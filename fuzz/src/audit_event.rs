@@ -3,8 +3,8 @@
 use nsexec_audit_abi::Event;
 use nsexec_audit_abi::record::LONGEST;
 
-/// A record; then the same written again, which differs at most in what follows
-/// the end of a text.
+/// A decoded record encodes to the same bytes, except for the bytes after the
+/// end of a text.
 pub fn audit_event(input: &[u8]) {
     let Ok(read) = Event::decode(input) else {
         return;

@@ -1,11 +1,11 @@
-//! The auditor's page of what it has written.
+//! The HTML report of the auditor.
 
 use nsexec_audit::commands::report;
 use nsexec_audit::output::hash_chain::{self, BEGINNING};
 
-/// A file of lines. Where it is read, its page has the script and the pictures that
-/// every page has, shows each character that is not plain as an escape, and says that
-/// the chain is broken where it is.
+/// A file of lines. If the file is readable, its report has the same script and
+/// pictures as every report, escapes each character that is not plain, and
+/// reports a broken chain.
 pub fn audit_report(mut input: &[u8]) {
     let Ok(run) = report::read([("<input>".to_owned(), input)]) else {
         return;

@@ -5,7 +5,8 @@ use nsexec_policy_engine::seccomp::interpret::{Call, run};
 use nsexec_policy_engine::seccomp::profile::{Action, Comparison, Condition, Profile, Rule, When};
 use nsexec_policy_engine::seccomp::table::Arch;
 
-/// Bytes as a profile of a few rules, and calls at and beside what they compare.
+/// Reads bytes as a profile of a few rules, and calls at and next to its
+/// compared values.
 pub fn filter(input: &[u8]) {
     let mut bytes = Bytes(input);
     let arch = if bytes.next() & 1 == 0 {
@@ -51,7 +52,7 @@ pub fn filter(input: &[u8]) {
     }
 }
 
-/// Arguments that meet the conditions as they are written, moved by `shift`.
+/// Arguments that meet the conditions, moved by `shift`.
 fn arguments_near(when: &When, shift: u64) -> [u64; 6] {
     let mut arguments = [0; 6];
     if let When::All(conditions) = when {
@@ -93,7 +94,8 @@ impl Bytes<'_> {
         }
     }
 
-    /// Small values, values about 2^32, and their neighbours are what counts.
+    /// Small values, values about 2^32, and their neighbours are the interesting
+    /// ones.
     fn value(&mut self) -> u64 {
         let low = u64::from(self.next());
         match self.next() % 4 {

@@ -1,9 +1,9 @@
-//! Properties of the parsers. A fuzz target is two lines that name one of these
+//! Properties of the parsers. A fuzz target has two lines and calls one of these
 //! functions; `cargo test` runs each over its corpus and its regressions.
 //!
-//! What has a printer is printed after it was read, and the print is read
-//! again: the second meaning has to be the first. An assertion that fails, and
-//! any panic of a parser, is what the fuzzer looks for.
+//! For a format with a printer, the property prints the parsed value and parses
+//! it again: both values must be equal. The fuzzer searches for a failed
+//! assertion, and for any panic of a parser.
 #![forbid(unsafe_code)]
 
 mod audit;

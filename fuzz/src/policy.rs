@@ -12,7 +12,7 @@ use nsexec_policy_engine::seccomp::program::Program;
 use nsexec_policy_engine::seccomp::table::Arch;
 use nsexec_policy_engine::seccomp::{compile as compiler, interpret};
 
-/// The files of a manifest: the shortest that are right.
+/// The shortest valid files of a manifest.
 struct Few;
 
 impl Files for Few {
@@ -45,14 +45,14 @@ fn context(arch: Arch) -> Context {
 }
 
 fn survives_the_pipe(policy: &ResolvedPolicy) {
-    let encoded = encode::encode(policy).expect("what was compiled can be encoded");
+    let encoded = encode::encode(policy).expect("a compiled policy can be encoded");
     assert!(encoded.len() <= encode::MAX_ENCODED);
-    let decoded = encode::decode(&encoded).expect("what was encoded can be decoded");
+    let decoded = encode::decode(&encoded).expect("an encoded policy can be decoded");
     assert_eq!(&decoded, policy);
     assert_eq!(encode::encode(&decoded).ok(), Some(encoded));
 }
 
-/// A manifest, with small files beside it.
+/// A manifest with small files.
 pub fn policy_manifest(input: &[u8]) {
     for arch in Arch::ALL {
         if let Ok(policy) = compile("fuzz", input, &mut Few, context(arch)) {
@@ -83,7 +83,8 @@ pub fn seccomp_json(input: &[u8]) {
     }
 }
 
-/// The program answers as the profile means, for calls of this architecture.
+/// The program and the profile give the same answers, for calls of this
+/// architecture.
 fn answers_alike(profile: &Profile, program: &Program, arch: Arch) {
     for number in profile
         .rules
@@ -153,7 +154,7 @@ fn landlock(input: &[u8], form: Form) {
     }
 }
 
-/// A text that says this. TOML's inline tables have the shape of JSON's objects.
+/// Prints rules. TOML's inline tables have the structure of JSON's objects.
 fn print(rules: &Landlock, form: Form) -> String {
     let object = |members: &[(&str, String)]| {
         let members: Vec<String> = members
@@ -231,13 +232,13 @@ fn print(rules: &Landlock, form: Form) -> String {
     }
 }
 
-/// A string as both forms take it: TOML's escapes are JSON's, and DEL needs one.
+/// A string for both forms: TOML has JSON's escapes, and requires one for DEL.
 fn string(text: &str) -> String {
     let quoted = serde_json::Value::from(text).to_string();
     quoted.replace('\u{7f}', "\\u007f")
 }
 
-/// What a compiler without power sends.
+/// The output of the unprivileged compiler process.
 pub fn policy_encoding(input: &[u8]) {
     if let Ok(policy) = encode::decode(input) {
         survives_the_pipe(&policy);

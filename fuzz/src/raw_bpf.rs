@@ -8,8 +8,8 @@ use nsexec_policy_engine::seccomp::program::Program;
 use nsexec_policy_engine::seccomp::raw::{self, Filter};
 use nsexec_policy_engine::seccomp::table::Arch;
 
-/// What is taken is its bytes, runs on any call, and answers nothing that it was
-/// not known to answer; what is refused is refused at a place of the input.
+/// An accepted program prints as its bytes, runs on any call, and gives only
+/// answers from its list. An error has a span in the input.
 pub fn raw_bpf(input: &[u8]) {
     let filter = match raw::parse(input) {
         Ok(filter) => filter,
@@ -83,7 +83,7 @@ fn ask(filter: &Filter, call: &Call, known: u8) {
     assert!(may.contains(&Some(value)) || may.contains(&None));
 }
 
-/// What the program compares with, and beside it; a few.
+/// Some of the program's compared values and their neighbours.
 fn values(program: &Program) -> Vec<u32> {
     let compared = program
         .instructions()

@@ -32,14 +32,14 @@ pub fn userdb(input: &[u8]) {
     let number: Option<u32> = text.parse().ok();
     if let Ok(identity) = resolve(&read, users, groups, 7, 8) {
         assert!(identity.uid != u32::MAX && identity.gid != u32::MAX);
-        // What is not needed changes nothing but the texts.
+        // A file that is not needed changes only the texts.
         let [needs_users, needs_groups] = needs(&read, &[]);
         let users = if needs_users { users } else { b"" };
         let groups = if needs_groups { groups } else { b"" };
-        let again = resolve(&read, users, groups, 7, 8).expect("what is needed is there");
+        let again = resolve(&read, users, groups, 7, 8).expect("all needed files are present");
         let ids = |identity: &Identity| (identity.uid, identity.gid, identity.groups.clone());
         assert_eq!(ids(&again), ids(&identity));
-        // CVE-2016-3697: a number is that user, whatever the names are.
+        // CVE-2016-3697: a number is that user, regardless of names.
         assert!(number.is_none_or(|number| identity.uid == number));
     }
 }
