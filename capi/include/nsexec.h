@@ -10,49 +10,51 @@ extern "C" {
 
 /*
  Joins the namespaces that the environment names, and returns in the process
- that the runtime takes over; returns at once when the environment names none.
+ in which the runtime continues. It returns at once if the environment names
+ none.
 
- Call it from a constructor, before the program has a second thread. It speaks
- protocol A of runc's libcontainer (2015) when `_LIBCONTAINER_INITPID` is set,
- protocol B (runc 1.2 and later) when only `_LIBCONTAINER_INITPIPE` is. A
- libcontainer of 2015 that creates a container (`_LIBCONTAINER_INITTYPE=standard`,
- and neither `_LIBCONTAINER_LOGPIPE` nor `_LIBCONTAINER_SYNCPIPE`) names none. In the
- processes that only serve the protocol, and when something is wrong, it does
- not return: they end, with 0 or 1.
+ Call it from a constructor, before the program has a second thread. It uses
+ protocol A of runc's libcontainer (2015) if `_LIBCONTAINER_INITPID` is set,
+ and protocol B (runc 1.2 and later) if only `_LIBCONTAINER_INITPIPE` is set.
+ If a libcontainer of 2015 creates a container
+ (`_LIBCONTAINER_INITTYPE=standard`, and neither `_LIBCONTAINER_LOGPIPE` nor
+ `_LIBCONTAINER_SYNCPIPE`), the environment names none. The processes that
+ only serve the protocol exit with 0 instead of returning; on an error the
+ process exits with 1.
  */
 void nsexec(void);
 
 /*
- Puts the ceiling of the policy `libcontainer` in force before the last clone:
- a seccomp filter and a Landlock domain that bind the runtime and all that
- comes from it. For runtimes that only join; under it nothing can be mounted,
- traced, or given new namespaces. Call it before nsexec(); it is off by default.
+ Enforces the ceiling of the policy `libcontainer` before the last clone: a
+ seccomp filter and a Landlock domain for the runtime and all its descendants.
+ It is for runtimes that only join: under the ceiling, mounts, ptrace and new
+ namespaces fail. Call it before nsexec(); it is off by default.
  */
 void nsexec_set_ceiling(void);
 
 /*
- For runc 1.1, whose program a container could overwrite without it: nsexec()
- then protects the program as the nsexec.c of runc 1.1 does (CVE-2019-5736). Unless
- its file lies on a read-only mount, it executes the program again, with the same
- arguments and environment, from a read-only clone of that mount or from sealed
- memory.
+ For runc 1.1, whose program a container could otherwise overwrite: nsexec()
+ then protects the program as the nsexec.c of runc 1.1 does (CVE-2019-5736).
+ Unless the program's file is on a read-only mount, nsexec() executes it
+ again, with the same arguments and environment, from a read-only clone of
+ that mount or from sealed memory.
 
- It then tells the runtime with one NUL on the init pipe that protocol B's message
- can come, which runc 1.1 waits for. Call it before nsexec(); it is off by default,
- because runc 1.2 and later protect their program by themselves, and would take the
- NUL for a wrong answer.
+ After that it sends one NUL on the init pipe, which runc 1.1 waits for before
+ it sends protocol B's message. Call it before nsexec(); it is off by default,
+ because runc 1.2 and later protect their program themselves, and would read
+ the NUL as a wrong answer.
  */
 void nsexec_send_leading_nul(void);
 
 /*
- Escapes in a string what JSON wants escaped. It returns the same string when there
- is nothing to escape; else a new one, to be freed with free(3), and frees the one
- that it was given, as runc's function of this name does. Without memory it ends the
- process with 1. For runc's own unit test of its nsexec.c.
+ Escapes a string for JSON. It returns the same string if nothing needs an
+ escape. Otherwise it frees the string, as runc's function of this name does,
+ and returns a new one, which the caller frees with free(3). Without memory it
+ exits with 1. It exists for runc's own unit test of its nsexec.c.
 
  # Safety
- `string` is a C string from malloc(3), which nobody changes meanwhile, and which
- nobody uses afterwards unless it is returned.
+ `string` is a C string from malloc(3). No other code changes it during the
+ call, or uses it afterwards unless it is returned.
  */
 char *escape_json_string(char *string);
 

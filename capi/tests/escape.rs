@@ -22,16 +22,17 @@ fn strings_are_escaped_in_a_copy_or_returned_as_they_are() {
         // SAFETY: it is a C string from malloc, which only this thread has, and only
         // until here unless it is returned.
         let made = unsafe { escape_json_string(given) };
-        // SAFETY: what is returned is a C string.
+        // SAFETY: the returned pointer is a C string.
         let found = unsafe { CStr::from_ptr(made) };
         assert_eq!(found.to_str(), Ok(escaped), "{text:?}");
         assert_eq!(made == given, text == escaped, "{text:?}");
-        // SAFETY: it comes from malloc either way, and is not used any more.
+        // SAFETY: malloc allocated it in both cases, and it is not used any
+        // more.
         unsafe { libc::free(made.cast()) };
     }
 }
 
-/// A caller that has only what is returned cannot free the string that it gave.
+/// A caller with only the returned pointer cannot free its original string.
 #[test]
 fn the_string_that_a_copy_replaces_is_freed() {
     const CALLS: usize = 64;
@@ -50,12 +51,12 @@ fn the_string_that_a_copy_replaces_is_freed() {
         // SAFETY: strdup reads a C string, which this is.
         let given = unsafe { libc::strdup(text.as_ptr()) };
         assert!(!given.is_null());
-        // SAFETY: it is a C string from malloc, which nobody uses after this.
+        // SAFETY: it is a C string from malloc, and no code uses it after this.
         let made = unsafe { escape_json_string(given) };
-        // SAFETY: it comes from malloc, and is not used any more.
+        // SAFETY: malloc allocated it, and it is not used any more.
         unsafe { libc::free(made.cast()) };
     };
-    // What the allocator keeps for itself.
+    // The first call includes the allocator's own allocations.
     call();
     let before = data();
     assert!(before > 0);

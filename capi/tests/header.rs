@@ -1,4 +1,5 @@
-//! include/nsexec.h is what cbindgen makes of src/lib.rs, and says what is exported.
+//! include/nsexec.h is cbindgen's output for src/lib.rs, and lists all exported
+//! symbols.
 #![allow(clippy::unwrap_used, reason = "in a test, a panic is how it fails")]
 
 use std::collections::BTreeSet;
