@@ -23,7 +23,7 @@ pub(crate) fn script() -> Vec<u8> {
         .into_bytes()
 }
 
-/// What completes a value.
+/// The completion of a value.
 fn complete(option: &Known) -> String {
     match completion::values(option) {
         Values::Pids => "_nsexec_words \"$(cd /proc && echo [0-9]*)\" \"$2\"".to_owned(),

@@ -22,10 +22,10 @@ pub(crate) fn script(shell: Shell, command: &mut Command) -> (String, Vec<u8>) {
     let name = command.get_name().to_owned();
     let mut text = Vec::new();
     match shell {
-        // clap_complete knows neither of a program whose own words follow, nor of
-        // values that are attached or not at all: it offers nsexec's options behind
-        // the program, and takes `/et` of `-m /et` for a file, which nsexec takes
-        // for the program.
+        // clap_complete supports neither a program followed by its own
+        // arguments, nor values that must be attached. It would offer nsexec's
+        // options after the program, and complete `/et` in `-m /et` as a file
+        // although nsexec reads it as the program.
         Shell::Bash if name == "nsexec" => text = bash::script(),
         Shell::Zsh if name == "nsexec" => text = zsh::script(),
         Shell::Fish if name == "nsexec" => text = fish::script(),
@@ -49,21 +49,21 @@ fn nsexec() -> Command {
     plain("nsexec")
 }
 
-/// What the value of an option is.
+/// The kind of an option's value.
 pub(crate) enum Values {
     Pids,
     Files,
     Directories,
     /// A policy that ships, or a file.
     Policies,
-    /// This word, besides what cannot be known.
+    /// This word, or text that cannot be completed.
     Word(&'static str),
     /// A variable of the caller's.
     Variables,
     Unknown,
 }
 
-/// What completes the value of an option of nsexec.
+/// The kind of the value of an nsexec option.
 pub(crate) fn values(option: &Known) -> Values {
     match option.name {
         Name::Target => Values::Pids,
@@ -163,7 +163,7 @@ fn program(command: Command) -> Command {
         )
 }
 
-/// clap's own help and version would be there besides those of the tables.
+/// Removes clap's own help and version: the tables have their own.
 fn plain(name: &'static str) -> Command {
     Command::new(name)
         .disable_help_flag(true)

@@ -32,7 +32,7 @@ fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\\', "\\\\").replace('\'', "\\'"))
 }
 
-/// What completes a value.
+/// The completion of a value.
 fn complete(option: &Known) -> String {
     match completion::values(option) {
         Values::Pids => "string match -r '^[0-9]+$' -- (path basename /proc/*)".to_owned(),

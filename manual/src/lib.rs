@@ -1,7 +1,7 @@
 //! Man pages and shell completions of nsexec's programs.
 //!
-//! What options there are comes from the tables that the programs parse with; the
-//! rest of a page is in `pages/`.
+//! The lists of options come from the tables that the programs parse with; the
+//! rest of each page is in `pages/`.
 #![forbid(unsafe_code)]
 
 mod bash;

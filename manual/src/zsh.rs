@@ -21,8 +21,8 @@ pub(crate) fn script() -> Vec<u8> {
         .into_bytes()
 }
 
-/// As _arguments (zshcompsys(1)) has it: `-` at the end of a name, a value that is
-/// attached; `+`, one that is attached or the next word; `::`, one that can be left out.
+/// The syntax of _arguments (zshcompsys(1)): a name that ends with `-` has an
+/// attached value; `+`, attached or the next word; `::`, an optional value.
 fn spec(option: &Known, spelling: &str) -> String {
     let help = escaped(option.help);
     let long = spelling.starts_with("--");

@@ -1,4 +1,5 @@
-//! What is generated: whole, and taken by the programs that read it.
+//! The generated files are complete, and the programs that read them accept
+//! them.
 #![allow(clippy::unwrap_used, reason = "in a test, a panic is how it fails")]
 
 #[path = "../../tests/support/left_out.rs"]
@@ -40,8 +41,8 @@ impl Drop for Share {
     }
 }
 
-/// What a program says, which has to be there: `cargo xtask test` installs it.
-/// `None`: it is not, and that is counted.
+/// Runs a program and returns its output. `cargo xtask test` installs the
+/// program; `None` if it is missing, which counts as a skip.
 fn run(test: &str, program: &str, arguments: &[&str], share: &Share) -> Option<(String, String)> {
     let ran = Command::new(program)
         .args(arguments)
@@ -62,7 +63,7 @@ fn run(test: &str, program: &str, arguments: &[&str], share: &Share) -> Option<(
 }
 
 #[test]
-fn every_option_stands_in_page_and_completions() {
+fn every_option_is_in_page_and_completions() {
     let page = text("man/man1/nsexec.1").replace("\\-", "-");
     let scripts = [
         text("bash-completion/completions/nsexec"),
@@ -149,8 +150,8 @@ fn pages_are_troff_without_a_warning_and_wholly_filled_in() {
     }
 }
 
-/// What comes after a beginning, and the one thing that completes it; nothing: the
-/// words are not to be completed. In all three shells.
+/// A prefix and its single completion in all three shells; an empty one means
+/// that there must be none.
 const EVERYWHERE: [(&str, &str); 28] = [
     ("nsexec --pol", "--policy"),
     ("nsexec --policy stri", "strict"),
@@ -171,7 +172,7 @@ const EVERYWHERE: [(&str, &str); 28] = [
         "nsexec -t 1 --root=/proc/self/tas",
         "--root=/proc/self/task",
     ),
-    // What is not attached is the program, or belongs to it.
+    // An unattached word is the program or one of its arguments.
     ("nsexec -t 1 -m /proc/self/ns/ne", ""),
     ("nsexec -t 1 dirnam", "dirname"),
     ("nsexec -t 1 -m dirnam", "dirname"),
@@ -189,8 +190,8 @@ const EVERYWHERE: [(&str, &str); 28] = [
     ("nsexec-audit selft", "selftest"),
 ];
 
-/// Those that are not `expected`, for the rows of a shell: `complete` has the words
-/// up to the cursor, and returns what is offered.
+/// The rows for which a shell does not offer exactly `expected`: `complete` gets
+/// the words up to the cursor and returns the completions.
 fn wrong(complete: impl Fn(&str) -> Option<Vec<String>>) -> Vec<String> {
     let own = std::process::id().to_string();
     let mut wrong = Vec::new();
@@ -199,7 +200,7 @@ fn wrong(complete: impl Fn(&str) -> Option<Vec<String>>) -> Vec<String> {
         let Some(mut offered) = complete(&words) else {
             return Vec::new();
         };
-        // A process whose pid begins alike.
+        // Another process whose pid has the same prefix.
         offered.retain(|one| !words.contains(&own) || *one == expected);
         let expected: Vec<String> = Some(expected)
             .filter(|e| !e.is_empty())
@@ -222,7 +223,7 @@ fn bash_completes_each_kind_of_word() {
 
 fn in_bash(test: &str, words: &str, share: &Share) -> Option<Vec<String>> {
     let program = words.split(' ').next().unwrap();
-    // As bash divides words at `=`, and offers what comes behind it.
+    // bash divides words at `=`, and completes the text after it.
     let divided = words.replace('=', " = ");
     let before = words.rsplit(' ').next().unwrap().split_once('=');
     let before = before.map_or(String::new(), |(option, _)| format!("{option}="));
@@ -259,7 +260,7 @@ fn bash_completes_the_other_programs_words() {
     }
 }
 
-/// fish is asked as it asks itself.
+/// Queries fish through its own command.
 #[test]
 fn fish_completes_each_kind_of_word() {
     let test = "fish_completes_each_kind_of_word";
@@ -280,8 +281,8 @@ fn fish_completes_each_kind_of_word() {
     assert_eq!(wrong, [""; 0]);
 }
 
-/// zsh completes on a terminal alone: it gets one from zpty, with a compadd that
-/// tells what is offered.
+/// zsh completes only on a terminal: zpty provides one, and a compadd function
+/// prints the completions.
 const ZSHRC: &str = r#"
 PS1='ready> '
 KEYTIMEOUT=1
@@ -331,7 +332,7 @@ fn zsh_completes_each_kind_of_word() {
         return;
     }
     let wrong = wrong(|words| {
-        // Where no program matches, zsh offers any file for it.
+        // If no program matches, zsh offers any file instead.
         if words == "nsexec -t 1 -m /proc/self/ns/ne" {
             return Some(Vec::new());
         }
@@ -354,7 +355,7 @@ fn zsh_and_fish_take_their_scripts() {
         run(test, "fish", &["-n", &script], &share);
     }
     let ask = "source fish/vendor_completions.d/nsexec.fish; complete -C 'nsexec --expl'";
-    if let Some((said, _)) = run(test, "fish", &["-c", ask], &share) {
-        assert!(said.starts_with("--explain\t"), "{said}");
+    if let Some((shown, _)) = run(test, "fish", &["-c", ask], &share) {
+        assert!(shown.starts_with("--explain\t"), "{shown}");
     }
 }
