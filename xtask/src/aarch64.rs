@@ -19,8 +19,8 @@ pub(crate) fn run(arguments: &[OsString]) -> io::Result<()> {
     check().map(drop)
 }
 
-/// How many checks held on the emulated machine; `None`: what it takes cannot be
-/// had here, which was said.
+/// The number of checks that passed on the emulated machine; `None` if its
+/// requirements are missing here, which was printed.
 pub(crate) fn check() -> io::Result<Option<usize>> {
     let Some(compiler) = setup::cross_compiler(TRIPLE)? else {
         return Ok(None);
@@ -94,7 +94,7 @@ fn compile(source: &str, prefix: &Path, scratch: &Path) -> io::Result<PathBuf> {
     Ok(output)
 }
 
-/// Every line of the guest is a check; the last one says that it came to its end.
+/// Each line of the guest is a check; the last line reports the end.
 fn judge(shown: &str) -> io::Result<usize> {
     let held = shown.lines().filter(|line| line.starts_with("ok ")).count();
     let failed = shown.lines().any(|line| line.starts_with("FAILED "));

@@ -9,14 +9,14 @@ use crate::{cargo, setup};
 /// Names the nsexec that is attacked in the place of the one that is built.
 const BINARY: &str = "NSEXEC_ATTACK_BINARY";
 
-/// What the words of the command line mean.
+/// The parsed command line.
 #[derive(Debug, Default, PartialEq, Eq)]
-struct Asked {
+struct Arguments {
     names: Vec<OsString>,
     binary: Option<PathBuf>,
 }
 
-impl Asked {
+impl Arguments {
     fn read(arguments: &[OsString]) -> io::Result<Self> {
         let mut asked = Self::default();
         let mut rest = arguments.iter();
@@ -24,11 +24,11 @@ impl Asked {
             if word == "--binary" {
                 let path = rest
                     .next()
-                    .ok_or_else(|| io::Error::other("--binary takes a path"))?;
+                    .ok_or_else(|| io::Error::other("--binary requires a path"))?;
                 asked.binary = Some(std::path::absolute(path)?);
             } else if word.as_encoded_bytes().starts_with(b"-") {
                 let wrong =
-                    format!("unexpected argument {word:?}; it takes --binary PATH and names");
+                    format!("unexpected argument {word:?}; usage: [--binary PATH] [NAME...]");
                 return Err(io::Error::other(wrong));
             } else {
                 asked.names.push(word.clone());
@@ -39,7 +39,7 @@ impl Asked {
 }
 
 pub(crate) fn run(arguments: &[OsString]) -> io::Result<()> {
-    let asked = Asked::read(arguments)?;
+    let asked = Arguments::read(arguments)?;
     let every = OsStr::new("--all").to_owned();
     let words = if asked.names.is_empty() {
         vec![every]
@@ -80,15 +80,15 @@ fn attack(words: &[OsString], binary: Option<PathBuf>) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use super::Asked;
+    use super::Arguments;
 
-    fn read(words: &[&str]) -> std::io::Result<Asked> {
-        Asked::read(&words.iter().map(Into::into).collect::<Vec<_>>())
+    fn read(words: &[&str]) -> std::io::Result<Arguments> {
+        Arguments::read(&words.iter().map(Into::into).collect::<Vec<_>>())
     }
 
     #[test]
     fn names_and_a_binary_are_read() {
-        let asked = read(&["tiocsti", "--binary", "/tmp/nsexec", "keys"]).expect("right words");
+        let asked = read(&["tiocsti", "--binary", "/tmp/nsexec", "keys"]).expect("valid arguments");
         assert_eq!(asked.names, ["tiocsti", "keys"]);
         assert_eq!(
             asked.binary.as_deref(),
@@ -96,6 +96,6 @@ mod tests {
         );
         assert!(read(&["--binary"]).is_err());
         assert!(read(&["--all"]).is_err());
-        assert_eq!(read(&[]).expect("no words"), Asked::default());
+        assert_eq!(read(&[]).expect("no words"), Arguments::default());
     }
 }

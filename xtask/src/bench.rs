@@ -9,7 +9,7 @@ use crate::{cargo, probes, text};
 struct Bench {
     name: &'static str,
     package: &'static str,
-    /// What is missing is said in the bench's own table.
+    /// The benchmark's own table reports missing tools.
     tools: &'static [Tool],
 }
 
@@ -49,7 +49,7 @@ const BENCHES: &[Bench] = &[
     },
 ];
 
-/// A name first, or all of them; what follows is the bench's own.
+/// The name of a benchmark or none for all; the rest are its own arguments.
 pub(crate) fn run(arguments: &[OsString]) -> io::Result<()> {
     let (chosen, options) = chosen(arguments)?;
     for bench in chosen {

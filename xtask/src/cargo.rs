@@ -19,15 +19,15 @@ pub(crate) fn cargo(arguments: &[&str]) -> Command {
     command
 }
 
-/// Where files may be left that nobody needs to keep.
+/// A directory for files that can be deleted at any time.
 pub(crate) fn scratch() -> io::Result<PathBuf> {
     let directory = root().join("target/xtask");
     std::fs::create_dir_all(&directory)?;
     Ok(directory)
 }
 
-/// Every file below `directory` whose name ends in `.extension`, but for what
-/// is built (a directory that cargo tagged as its own) and what git keeps.
+/// Every file below `directory` whose name ends in `.extension`, except build
+/// output (a directory that cargo tagged) and git's own files.
 pub(crate) fn files(directory: &Path, extension: &str) -> io::Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     let mut left = vec![directory.to_owned()];

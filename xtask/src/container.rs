@@ -9,14 +9,14 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-/// How long a runtime may take to start or to stop a container.
+/// The time limit for a runtime to start or stop a container.
 const PATIENCE: Duration = Duration::from_secs(10);
 const POLL: Duration = Duration::from_millis(20);
 
 #[derive(Debug)]
 pub(crate) struct Container {
     runtime: OsString,
-    /// Before the verb: where the state is kept, and what the caller adds.
+    /// Options before the verb: the state directory and the caller's own.
     options: Vec<OsString>,
     id: String,
     run: Child,
@@ -24,10 +24,10 @@ pub(crate) struct Container {
 }
 
 impl Container {
-    /// Starts a container in `bundle`, whose `rootfs` holds a busybox. Its
-    /// first process ends when its standard input does, and the runtime, which
-    /// waits for it, removes the container then: no way of ending the caller
-    /// leaves one behind.
+    /// Starts a container in `bundle`, whose `rootfs` contains a busybox. Its
+    /// first process ends when its standard input ends, and the runtime, which
+    /// waits for it, then removes the container. So no container remains,
+    /// however the caller ends.
     pub(crate) fn start(runtime: &Path, options: &[&str], bundle: &Path) -> io::Result<Self> {
         write_config(runtime, bundle)?;
         let mut all = vec![OsString::from("--root"), bundle.join("state").into()];
@@ -90,7 +90,7 @@ impl Container {
             let _ = errors.read_to_string(&mut said);
         }
         let runtime = Path::new(&self.runtime);
-        let last = said.lines().last().unwrap_or("it said nothing");
+        let last = said.lines().last().unwrap_or("it printed nothing");
         io::Error::other(format!("{}: {last}", runtime.display()))
     }
 
@@ -111,7 +111,7 @@ impl Drop for Container {
     fn drop(&mut self) {
         drop(self.run.stdin.take());
         let ended = self.has_ended();
-        // Says so and fails when there is no such container any more.
+        // Prints an error and fails if the container is gone.
         let _ = self
             .command(&["delete", "--force"])
             .stderr(Stdio::null())

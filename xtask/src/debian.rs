@@ -21,7 +21,7 @@ const SOURCES: &[&str] = &[
 const RELEASE: &str = "bookworm";
 const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
 
-/// Nothing on the emulated machine reads these, and all of it lies in its memory.
+/// The emulated machine needs none of these, and its root is in its memory.
 const UNREAD: &[&str] = &[
     "*/lto1",
     "*lto-dump*",
@@ -57,7 +57,9 @@ impl Apt {
     /// There are no lists.
     pub(crate) fn open() -> io::Result<Self> {
         if setup::find("apt-get").is_none() || !Path::new(KEYRING).exists() {
-            return Err(io::Error::other("this takes apt and Debian's keyring"));
+            return Err(io::Error::other(
+                "apt and Debian's keyring are needed; run this on Debian",
+            ));
         }
         let home = setup::home()?.join("nsexec-guests");
         let own = Self { home };
@@ -89,11 +91,11 @@ impl Apt {
         }
     }
 
-    /// The newest kernel whose package is named `PREFIX...-cloud-amd64`, with a number
+    /// The newest kernel package named `PREFIX...-cloud-amd64`, with a number
     /// after the prefix.
     ///
     /// # Errors
-    /// There is none, or it cannot be fetched.
+    /// There is none, or the download fails.
     pub(crate) fn kernel(&self, prefix: &str) -> io::Result<PathBuf> {
         let names = output(self.apt("apt-cache").args(["pkgnames", prefix]))?;
         let package = newest(&names, prefix)
@@ -115,10 +117,10 @@ impl Apt {
         Ok(kernel)
     }
 
-    /// A root with these packages, and what they depend on, as a cpio archive.
+    /// A root with these packages and their dependencies, as a cpio archive.
     ///
     /// # Errors
-    /// They cannot be fetched, or unpacked.
+    /// They cannot be downloaded or unpacked.
     pub(crate) fn root(&self, packages: &[&str]) -> io::Result<PathBuf> {
         let install = |apart: &str| {
             let mut apt = self.apt("apt-get");

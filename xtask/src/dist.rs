@@ -22,11 +22,11 @@ pub(crate) fn build() -> io::Result<PathBuf> {
     std::fs::create_dir_all(&directory)?;
     let helper = program("nsexec", &directory)?;
     program("nsexec-policy", &directory)?;
-    // Without its probes it could only be told where others are.
+    // Without embedded probes it would need a path to an object file.
     if probes::object().is_file() {
         program("nsexec-audit", &directory)?;
     } else {
-        println!("dist/nsexec-audit: left out; `cargo xtask probes` builds its probes");
+        println!("dist/nsexec-audit: left out: its probes are missing; run `cargo xtask probes`");
     }
     share(&directory.join("share"))?;
     Ok(helper)
@@ -56,7 +56,7 @@ fn program(name: &str, directory: &Path) -> io::Result<PathBuf> {
     Ok(file)
 }
 
-/// Man pages and completions; what an older build left there goes.
+/// Writes man pages and completions, and removes those of an older build.
 fn share(directory: &Path) -> io::Result<()> {
     match std::fs::remove_dir_all(directory) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
@@ -72,8 +72,8 @@ fn share(directory: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Where cargo says that it put the release: the triple and the target
-/// directory are its own affair.
+/// The path of a release executable from cargo's messages: the triple and the
+/// target directory depend on cargo's configuration.
 pub(crate) fn executable(name: &str) -> io::Result<PathBuf> {
     let output = cargo::cargo(&["build", "--release", "--package", name, "--bin", name])
         .arg("--message-format=json-render-diagnostics")

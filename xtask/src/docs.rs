@@ -1,4 +1,4 @@
-//! What the documents promise, held against the tree.
+//! Checks the statements of the documents against the tree.
 
 use std::ffi::OsString;
 use std::io;
@@ -62,7 +62,7 @@ pub(crate) fn check() -> io::Result<()> {
     Err(io::Error::other(wrong.join("\n")))
 }
 
-/// The rows of tables whose last column is empty.
+/// The table rows with an empty last column.
 fn unanswered(document: &str) -> Vec<&str> {
     document
         .lines()
@@ -139,7 +139,7 @@ fn prose(document: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-/// What a heading is linked by, as GitHub has it.
+/// The anchor of a heading on GitHub.
 fn anchor(line: &str) -> Option<String> {
     let heading = line.strip_prefix('#')?.trim_start_matches('#');
     let text = heading.strip_prefix(' ')?.trim();

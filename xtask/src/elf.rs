@@ -75,7 +75,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_cut_off_or_of_another_kind_is_not_called_static() {
+    fn a_truncated_or_foreign_file_is_not_static() {
         let whole = file(&[PT_LOAD, PT_LOAD]);
         assert_eq!(has_interpreter(&whole[..64 + 56]), None);
         assert_eq!(has_interpreter(&whole[..40]), None);

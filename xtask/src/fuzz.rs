@@ -7,13 +7,13 @@ use std::process::{Command, Stdio};
 
 use crate::{cargo, setup, text};
 
-/// How long each target runs unless told.
+/// The default time for each target.
 const SECONDS: u32 = 60;
 /// A parser of bounded inputs that needs more than this has lost its bound.
 const MEMORY_MIB: u32 = 1024;
 
 pub(crate) fn run(arguments: &[OsString]) -> io::Result<()> {
-    let asked = Asked::parse(arguments)?;
+    let asked = Arguments::parse(arguments)?;
     setup::cargo_subcommand("fuzz")?;
     let toolchain = Toolchain::find();
     let all = targets(&toolchain)?;
@@ -46,8 +46,8 @@ pub(crate) fn run(arguments: &[OsString]) -> io::Result<()> {
     Ok(())
 }
 
-/// Where inputs come from. What is found goes into the first, which git does not
-/// keep: the corpus that it keeps is small, and chosen by hand.
+/// The directories of inputs. The fuzzer writes new inputs to the first, which
+/// git ignores: the corpus in git is small and chosen by hand.
 fn corpora(target: &str) -> io::Result<Vec<PathBuf>> {
     let fuzz = cargo::root().join("fuzz");
     let found = fuzz.join("target/corpus").join(target);
@@ -60,12 +60,12 @@ fn corpora(target: &str) -> io::Result<Vec<PathBuf>> {
 }
 
 #[derive(Debug, PartialEq, Eq)]
-struct Asked {
+struct Arguments {
     target: Option<String>,
     seconds: u32,
 }
 
-impl Asked {
+impl Arguments {
     fn parse(arguments: &[OsString]) -> io::Result<Self> {
         let mut asked = Self {
             target: None,
@@ -80,7 +80,7 @@ impl Asked {
                 })?;
             } else if argument.starts_with('-') || asked.target.is_some() {
                 return Err(io::Error::other(format!(
-                    "unexpected argument {argument:?}; it takes [TARGET] [--seconds N]"
+                    "unexpected argument {argument:?}; usage: [TARGET] [--seconds N]"
                 )));
             } else {
                 asked.target = Some(argument.into_owned());
@@ -90,8 +90,8 @@ impl Asked {
     }
 }
 
-/// Sanitizers are unstable options: a nightly takes them, and a stable one
-/// that is told to.
+/// Sanitizers are unstable options: a nightly accepts them, and so does a stable
+/// toolchain with RUSTC_BOOTSTRAP.
 enum Toolchain {
     Nightly,
     Bootstrap,
@@ -155,17 +155,17 @@ fn targets(toolchain: &Toolchain) -> io::Result<Vec<String>> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Asked, SECONDS};
+    use super::{Arguments, SECONDS};
 
-    fn parse(arguments: &[&str]) -> Option<Asked> {
+    fn parse(arguments: &[&str]) -> Option<Arguments> {
         let arguments: Vec<_> = arguments.iter().map(Into::into).collect();
-        Asked::parse(&arguments).ok()
+        Arguments::parse(&arguments).ok()
     }
 
     #[test]
-    fn target_and_seconds_come_in_any_order() {
+    fn target_and_seconds_accept_any_order() {
         let asked = |target: Option<&str>, seconds| {
-            Some(Asked {
+            Some(Arguments {
                 target: target.map(str::to_owned),
                 seconds,
             })

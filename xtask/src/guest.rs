@@ -1,5 +1,4 @@
-//! Another machine than this one, emulated: Debian's kernel for it, and a first
-//! process of ours.
+//! An emulated machine with Debian's kernel and our own first process.
 
 use std::fs;
 use std::io::{self, BufRead, BufReader};
@@ -26,9 +25,10 @@ pub(crate) const AARCH64: Machine = Machine {
     patience: 120,
 };
 
-/// Emulated also where there is /dev/kvm: what is nested need not come up. Its processors
-/// take turns in one thread: else QEMU 7.2 and 8.0 can execute what the kernel has patched,
-/// as it does for each probe that is attached, and it dies of that (`int3: 0000`).
+/// Emulated even where there is /dev/kvm: nested virtualisation may not start.
+/// The processors share one thread; otherwise QEMU 7.2 and 8.0 can execute code
+/// while the kernel patches it, as it does for each attached probe, and the
+/// guest dies (`int3: 0000`).
 pub(crate) const X86_64: Machine = Machine {
     emulator: setup::QEMU_X86_64,
     arguments: &[
@@ -66,7 +66,7 @@ pub(crate) const X86_64_WITH_ROOT: Machine = Machine {
 pub(crate) struct Ready {
     machine: Machine,
     kernel: PathBuf,
-    /// What lies under the files that it is run with, as a cpio archive.
+    /// The base file system below the files of a run, as a cpio archive.
     base: Option<PathBuf>,
     /// More of the kernel's command line.
     command_line: String,
@@ -94,11 +94,11 @@ impl Machine {
         }
     }
 
-    /// Fetches what it takes to emulate it, and the newest kernel that `package`
-    /// depends on.
+    /// Downloads the emulator's requirements, and the newest kernel that
+    /// `package` depends on.
     ///
     /// # Errors
-    /// What cannot be had here.
+    /// The requirement that is missing here.
     pub(crate) fn fetch(self, package: &str) -> io::Result<Ready> {
         self.emulator()?;
         Ok(self.with(kernel(package)?))
@@ -158,11 +158,12 @@ impl Ready {
         }
     }
 
-    /// Boots it with what `root` holds, of which `/init` is the first process, and
-    /// tells each line of its console until it is switched off.
+    /// Boots the machine with the content of `root`, in which `/init` is the
+    /// first process, and passes each console line to the caller until
+    /// power-off.
     ///
     /// # Errors
-    /// It does not start, or is not switched off in time.
+    /// The machine does not start, or does not power off in time.
     pub(crate) fn run(
         &self,
         root: &Path,
@@ -215,7 +216,7 @@ impl Ready {
     }
 }
 
-/// An empty directory, to be filled with what a machine starts with.
+/// An empty directory for the machine's root.
 pub(crate) fn empty(scratch: &Path) -> io::Result<PathBuf> {
     let root = scratch.join("guest");
     match fs::remove_dir_all(&root) {

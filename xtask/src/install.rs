@@ -11,8 +11,8 @@ use serde_json::Value;
 
 use crate::{cargo, dist, setup};
 
-/// What libnsexec exports, one name a line: nothing else of it can meet the
-/// names of another library in the same program.
+/// The exported symbols of libnsexec, one per line: no other symbol of it can
+/// collide with another library in the same program.
 const EXPORTS: &str = include_str!("../../capi/exports");
 
 pub(crate) fn run(arguments: &[OsString]) -> io::Result<()> {
@@ -47,15 +47,15 @@ pub(crate) fn library(prefix: &Path) -> io::Result<()> {
     library_from(&built()?, prefix, "")
 }
 
-/// Installs what cargo has built, with the binary utilities of this name's beginning.
+/// Installs the build output, with the binary utilities of this prefix.
 pub(crate) fn library_from(built: &Path, prefix: &Path, binutils: &str) -> io::Result<()> {
     let scratch = cargo::scratch()?;
     let (joined, kept) = (scratch.join("joined.o"), scratch.join("nsexec.o"));
     let names: Vec<&str> = EXPORTS.lines().collect();
-    // One object of all: its inner names can then be made its own. Its section groups
-    // are dissolved: a linker keeps one group of each name in a program, and would bind
-    // another Rust library's DW.ref.rust_eh_personality to the one in here, whose symbol
-    // is this object's own.
+    // Links all objects into one, so that internal symbols can become local. The
+    // link dissolves section groups: a linker keeps one group of each name in a
+    // program, and would bind another Rust library's DW.ref.rust_eh_personality
+    // to this one, whose symbol is local.
     let mut link = Command::new(format!("{binutils}ld"));
     link.args(["-r", "--force-group-allocation", "--gc-sections"])
         .arg("--whole-archive")
@@ -65,7 +65,7 @@ pub(crate) fn library_from(built: &Path, prefix: &Path, binutils: &str) -> io::R
     link.args(names.iter().map(|name| format!("--undefined={name}")));
     done(&mut link)?;
     let mut keep = Command::new(format!("{binutils}objcopy"));
-    // What the compiler left for itself.
+    // Removes the compiler's own sections.
     keep.args(["--strip-unneeded", "-R", ".llvmbc", "-R", ".llvmcmd"]);
     keep.args(
         names

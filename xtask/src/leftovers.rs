@@ -82,7 +82,7 @@ fn processes() -> io::Result<Vec<String>> {
     }
     let own = std::process::id();
     let mut left = Vec::new();
-    // What one of them started becomes a child once that has ended.
+    // Grandchildren become children once their parent has ended.
     loop {
         let children = fs::read_to_string(format!("/proc/{own}/task/{own}/children"))?;
         let Some(child) = children.split_whitespace().next() else {

@@ -1,7 +1,7 @@
-//! `cargo xtask NAME`: builds, checks, measures and shows nsexec.
+//! `cargo xtask NAME`: builds, checks, measures and demonstrates nsexec.
 //!
-//! Each name is a file of this crate. Whatever a machine lacks is set up first
-//! ([`setup`]), or the line that would set it up is printed.
+//! Each name is a file of this crate. A command first installs missing tools
+//! ([`setup`]), or prints the command that would.
 
 #![forbid(unsafe_code)]
 #![expect(
@@ -94,13 +94,13 @@ const COMMANDS: &[Command] = &[
     Command {
         name: "codegen",
         arguments: "[--check]",
-        about: "add to the tables of system calls what the kernel headers here have, or check them",
+        about: "add new system calls from the kernel headers to the tables, or check them",
         run: codegen::run,
     },
     Command {
         name: "docs",
         arguments: "",
-        about: "hold what the documents promise to the tree: tests, links, advisories, kernels",
+        about: "check the documents against the tree: tests, links, advisories, kernels",
         run: docs::run,
     },
     Command {
@@ -136,7 +136,7 @@ const COMMANDS: &[Command] = &[
     Command {
         name: "oracle",
         arguments: "[--tuples N] [--seed S]",
-        about: "ask evaluator, interpreter, seccompiler and libseccomp about 100000000 calls",
+        about: "compare evaluator, interpreter, seccompiler and libseccomp on 100000000 calls",
         run: oracle::run,
     },
     Command {
@@ -181,12 +181,12 @@ fn help() -> String {
     format!("cargo xtask NAME\n{}", text::aligned(&rows))
 }
 
-/// For commands that take none.
+/// For commands without arguments.
 fn no_arguments(arguments: &[OsString]) -> io::Result<()> {
     match arguments.first() {
         None => Ok(()),
         Some(first) => Err(io::Error::other(format!(
-            "unexpected argument {first:?}; it takes none"
+            "unexpected argument {first:?}; this command accepts none"
         ))),
     }
 }

@@ -1,4 +1,5 @@
-//! `cargo xtask oracle`: holds compiled profiles to what their text means.
+//! `cargo xtask oracle`: checks compiled profiles against the meaning of their
+//! text.
 
 use std::ffi::OsString;
 use std::io;
@@ -6,7 +7,7 @@ use std::io;
 use crate::{cargo, setup};
 
 pub(crate) fn run(arguments: &[OsString]) -> io::Result<()> {
-    // What is missing is a line of the oracle's own.
+    // The oracle itself reports missing tools.
     setup::tools(&[setup::CONTAINERS, setup::GCC, setup::LIBSECCOMP])?;
     let status = cargo::cargo(&["run", "--release", "--package", "oracle", "--"])
         .args(arguments)

@@ -1,9 +1,9 @@
-//! `cargo xtask probes`: the eBPF programs of the auditor, as one object.
+//! `cargo xtask probes`: builds the eBPF programs of the auditor, as one object.
 //!
-//! The kernel's target has no core of its own, so core is built with it: that
-//! takes a toolchain with the sources of its library, and bpf-linker, whose LLVM
-//! is at least as new as the compiler's. The workspace's own toolchain need not
-//! have either.
+//! The BPF target has no prebuilt core, so core is built with it. This needs a
+//! toolchain with the sources of its library, and bpf-linker with an LLVM at
+//! least as new as the compiler's. The workspace's own toolchain may have
+//! neither.
 
 use std::ffi::OsString;
 use std::fmt;
@@ -15,11 +15,11 @@ use crate::setup::Tool;
 use crate::{cargo, no_arguments, progress, setup};
 
 const TARGET: &str = "bpfel-unknown-none";
-/// Kernels take atomic additions that return something since Linux 5.12, which
-/// is this version of the instruction set.
+/// The version of the instruction set: atomic additions that return a value need
+/// Linux 5.12 and v3.
 const CPU: &str = "v3";
 
-/// What bpf-linker is built with.
+/// The version of bpf-linker.
 const LINKER: &str = "0.13.0";
 const LLVM: u32 = 22;
 const LLVM_PREFIX: &str = "/usr/lib/llvm-22";
@@ -38,13 +38,12 @@ pub(crate) fn run(arguments: &[OsString]) -> io::Result<()> {
     Ok(())
 }
 
-/// Where the object lies once it is built: the build of nsexec-audit takes it
-/// from there.
+/// The path of the built object, which the build of nsexec-audit reads.
 pub(crate) fn object() -> PathBuf {
     cargo::root().join("target/probes/nsexec-probes.o")
 }
 
-/// Builds the object, having set up what that takes.
+/// Builds the object, after installing its requirements.
 pub(crate) fn build() -> io::Result<PathBuf> {
     let toolchain = toolchain()?;
     let linker = linker()?;
@@ -53,8 +52,8 @@ pub(crate) fn build() -> io::Result<PathBuf> {
         format!("--cfg=bpf_target_arch=\"{}\"", std::env::consts::ARCH),
         format!("-Ctarget-cpu={CPU}"),
         format!("-Clinker={}", linker.display()),
-        // The types of the programs themselves: the kernel wants those of what it
-        // checks, and names lines of Rust with them.
+        // The kernel needs the BTF types of the programs to check them, and
+        // prints their source lines in its messages.
         "-Clink-arg=--btf".to_owned(),
     ];
     let mut command = Command::new(&toolchain.cargo);
@@ -63,7 +62,8 @@ pub(crate) fn build() -> io::Result<PathBuf> {
         .args(["-Z", "build-std=core", "--target-dir"])
         .arg(root.join("target/probes"))
         .current_dir(root.join("ebpf/probes"))
-        // What the cargo that runs this has told it is for the other toolchain.
+        // Remove the variables that the outer cargo set: the inner build uses
+        // another toolchain.
         .env_remove("CARGO")
         .env_remove("CARGO_BUILD_TARGET")
         .env_remove("RUSTC_WRAPPER")
@@ -71,8 +71,8 @@ pub(crate) fn build() -> io::Result<PathBuf> {
         .env_remove("RUSTFLAGS")
         .env_remove("RUSTUP_TOOLCHAIN")
         .env("RUSTC", &toolchain.rustc)
-        // A stable compiler does not build core, nor take inline assembly for
-        // this target, unless it is told to.
+        // A stable compiler builds core and accepts inline assembly for this
+        // target only with this variable.
         .env("RUSTC_BOOTSTRAP", "1")
         .env("CARGO_ENCODED_RUSTFLAGS", flags.join("\x1f"));
     progress::quietly(&format!("probes, with {toolchain}"), &mut command)?;
@@ -84,8 +84,8 @@ pub(crate) fn build() -> io::Result<PathBuf> {
     Ok(object())
 }
 
-/// Copies the object without what only a debugger reads, if it is not the one
-/// that is there: nothing that embeds it is to be built again for nothing.
+/// Copies the object without debug sections, unless the existing copy is equal:
+/// an unchanged file avoids a rebuild of the programs that embed it.
 fn keep(built: &Path, object: &Path) -> io::Result<()> {
     let new = object.with_extension("new");
     let strip = Path::new(LLVM_PREFIX).join("bin/llvm-strip");
@@ -185,8 +185,8 @@ impl Toolchain {
     }
 }
 
-/// Whether what `rustc -vV` says is new enough for the sources, and old enough
-/// for the linker.
+/// Whether the version in `rustc -vV` is new enough for the sources, and old
+/// enough for the linker.
 fn fits(version: &str) -> Result<(), String> {
     let line = |name: &str| {
         let found = version.lines().find_map(|line| line.strip_prefix(name));
@@ -202,7 +202,7 @@ fn fits(version: &str) -> Result<(), String> {
     if (major, minor) < OLDEST {
         let (major, minor) = OLDEST;
         return Err(format!(
-            "release {release}; it takes {major}.{minor} at least"
+            "release {release}; at least {major}.{minor} is needed"
         ));
     }
     let llvm = line("LLVM version: ")?;
@@ -231,7 +231,8 @@ fn linker() -> io::Result<PathBuf> {
             .args(["--no-default-features", "--features"])
             .arg(format!("llvm-{LLVM}"))
             .env("LLVM_PREFIX", LLVM_PREFIX)
-            // From the root directory: the workspace's crt-static is not for it.
+            // In the root directory, so that the workspace's crt-static does not
+            // apply.
             .current_dir("/"),
     )?;
     there().ok_or_else(|| {
@@ -249,7 +250,7 @@ fn there() -> Option<PathBuf> {
         .or_else(|| setup::find("bpf-linker"))
 }
 
-/// What a command that succeeds prints.
+/// The output of a successful command.
 fn said(command: &mut Command) -> Option<String> {
     let output = command
         .env_remove("RUSTUP_TOOLCHAIN")
@@ -281,7 +282,7 @@ mod tests {
         let wrong = |release, llvm| fits(&version(release, llvm)).unwrap_err();
         assert_eq!(
             wrong("1.94.1", "22.1.2"),
-            "release 1.94.1; it takes 1.95 at least"
+            "release 1.94.1; at least 1.95 is needed"
         );
         assert_eq!(wrong("1.99.0", "23.1.0"), "LLVM 23.1.0; bpf-linker has 22");
         assert!(wrong("new", "22.1.0").contains("no version"));

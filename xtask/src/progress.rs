@@ -1,4 +1,4 @@
-//! Commands that say nothing of interest unless they fail.
+//! Runs commands whose output matters only if they fail.
 
 use std::fs::File;
 use std::io::{self, IsTerminal, Write};
@@ -8,13 +8,13 @@ use std::time::{Duration, Instant};
 use crate::cargo;
 
 const TICK: Duration = Duration::from_millis(100);
-/// How often a line says that something still runs, where no terminal counts.
+/// The interval of progress lines without a terminal.
 const LINE_EVERY: Duration = Duration::from_secs(20);
 /// How much of the log of a failed command is shown.
 const SHOWN_LINES: usize = 40;
 
-/// Runs `command` with its output in a log, and shows how long it takes.
-/// When it fails, the end of the log is part of the error.
+/// Runs `command` with its output in a log, and shows the elapsed time. If it
+/// fails, the error contains the end of the log.
 pub(crate) fn quietly(what: &str, command: &mut Command) -> io::Result<()> {
     let path = cargo::scratch()?.join("command.log");
     let log = File::create(&path)?;

@@ -1,4 +1,4 @@
-//! Directories to throw away, and roots made of one static file.
+//! Temporary directories, and roots with one static executable.
 
 use std::fs;
 use std::io;
@@ -34,12 +34,12 @@ impl Scratch {
 
 impl Drop for Scratch {
     fn drop(&mut self) {
-        // What cannot be removed now is removed by the next run.
+        // The next run removes the rest.
         let _ = fs::remove_dir_all(&self.0);
     }
 }
 
-/// What makes a target, and what runs in it.
+/// The programs that make a target, and those that run in it.
 const APPLETS: &[&str] = &[
     "cat",
     "false",

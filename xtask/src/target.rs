@@ -1,5 +1,5 @@
-//! A throw-away process in namespaces of its own, pivot_root'ed: what nsexec
-//! joins where no container runtime is to be had.
+//! A throw-away process in its own namespaces, with pivot_root: a target for
+//! nsexec without a container runtime.
 
 use std::fs;
 use std::io::{self, BufRead, BufReader};
@@ -33,7 +33,7 @@ exec cat
 
 #[derive(Debug)]
 pub(crate) struct Target {
-    /// unshare(1), whose death kills the target.
+    /// unshare(1); killing it kills the target.
     unshare: Child,
     pid: i32,
 }
@@ -77,7 +77,7 @@ impl Target {
         }
         if line != "ready\n" {
             return Err(io::Error::other(
-                "the throw-away target did not start; unshare(1) says why above",
+                "the throw-away target did not start; see the message of unshare(1) above",
             ));
         }
         let parent = self.unshare.id();

@@ -1,4 +1,4 @@
-//! `cargo xtask test`: every test, counted, and every case that was left out.
+//! `cargo xtask test`: runs every test, and counts results and skipped cases.
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
@@ -18,7 +18,7 @@ pub(crate) fn run(arguments: &[OsString]) -> io::Result<()> {
     tally.verdict()
 }
 
-/// Runs the tests and shows what they print.
+/// Runs the tests and prints their output.
 pub(crate) fn all(arguments: &[OsString]) -> io::Result<Tally> {
     for tool in setup::tools(&[
         setup::BUSYBOX,
@@ -40,7 +40,7 @@ pub(crate) fn all(arguments: &[OsString]) -> io::Result<Tally> {
         println!("without {}: the tests that need it leave out", tool.program);
     }
     let go = setup::go()?;
-    // The auditor's tests take what is built into it.
+    // The auditor's tests need the embedded probes.
     if let Err(error) = probes::build() {
         println!("without the probes, the tests that need them leave out: {error}");
     }
@@ -70,7 +70,7 @@ pub(crate) fn all(arguments: &[OsString]) -> io::Result<Tally> {
     Ok(tally)
 }
 
-/// What the test programs said about themselves.
+/// The results that test programs reported.
 #[derive(Debug, Default)]
 pub(crate) struct Tally {
     passed: u32,
@@ -123,7 +123,7 @@ impl Tally {
         self.left_out.push(line.to_owned());
     }
 
-    /// Whether the programs that said it ended with success.
+    /// Whether the programs that reported it exited with success.
     pub(crate) fn ended(self, all_ran: bool) -> Self {
         Self { all_ran, ..self }
     }
@@ -142,7 +142,7 @@ impl Tally {
         self.passed
     }
 
-    /// Each case that was left out: `name: reason`.
+    /// Each skipped case: `name: reason`.
     pub(crate) fn left_out(&self) -> &[String] {
         &self.left_out
     }
@@ -151,8 +151,8 @@ impl Tally {
         self.left_out.len() + usize::try_from(self.ignored).unwrap_or(usize::MAX)
     }
 
-    /// A test program that could not be built or that died says nothing:
-    /// that is one failure at least.
+    /// A test program that cannot be built or that crashes reports nothing: it
+    /// counts as at least one failure.
     pub(crate) fn failures(&self) -> u32 {
         if self.all_ran {
             self.failed
@@ -220,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn a_program_that_says_nothing_is_a_failure() {
+    fn a_program_without_a_result_is_a_failure() {
         let silent = tally(&[GOOD], &[], false);
         assert_eq!(silent.to_string(), "3 passed, 1 failed, 1 skipped");
         assert!(silent.verdict().is_err());
@@ -228,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn what_leaves_itself_out_did_not_pass() {
+    fn a_skipped_case_does_not_count_as_passed() {
         let lines = ["test join::all ... ok", "test join::none ... ok", GOOD];
         let whole = tally(&lines, &["join::all: not root"], true);
         assert_eq!(

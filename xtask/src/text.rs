@@ -2,7 +2,7 @@
 
 use std::io::{self, IsTerminal};
 
-/// One line a row, columns padded to the widest cell; the last is left as it is.
+/// Prints one line per row, with columns padded to the widest cell, except the last.
 pub(crate) fn aligned<const N: usize>(rows: &[[String; N]]) -> String {
     let mut widths = [0; N];
     for row in rows {

@@ -15,7 +15,7 @@ fn a_program_that_leaves_nothing_passes() {
     let output = leftovers("sleep 0.1 & echo told; wait");
     assert!(output.status.success(), "{output:?}");
     assert_eq!(output.stdout, b"told\n");
-    // What ends by itself soon after is no leftover.
+    // A process that ends soon by itself is not a leftover.
     assert!(leftovers("sleep 0.3 & exit 0").status.success());
 }
 

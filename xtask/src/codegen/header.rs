@@ -6,9 +6,9 @@ use std::io;
 use std::path::Path;
 use std::process::Command;
 
-/// What an architecture's own `asm/unistd.h` defines before it includes the
-/// generic one, arch/arm64/include/uapi/asm/unistd.h: the older calls that
-/// 64-bit Arm has, where the header leaves them to each architecture.
+/// The macros that `asm/unistd.h` of 64-bit Arm defines before it includes the
+/// generic header (arch/arm64/include/uapi/asm/unistd.h): they enable the older
+/// calls that the generic header leaves to each architecture.
 pub(super) const ARM64_WANTS: &[&str] = &[
     "__ARCH_WANT_RENAMEAT",
     "__ARCH_WANT_NEW_STAT",
@@ -17,16 +17,16 @@ pub(super) const ARM64_WANTS: &[&str] = &[
     "__ARCH_WANT_MEMFD_SECRET",
 ];
 
-/// What 32-bit Arm's `asm/unistd.h` defines before it includes the calls of the EABI,
-/// arch/arm/include/uapi/asm/unistd.h.
+/// The macro that `asm/unistd.h` of 32-bit Arm defines before it includes the
+/// EABI calls, arch/arm/include/uapi/asm/unistd.h.
 pub(super) const ARM_WANTS: &[&str] = &["__NR_SYSCALL_BASE=0"];
 
 /// `__NR_*` that are no call: the number after the last, the first of those that are
 /// left to architectures, and the one that Arm's are counted from.
 const NO_CALLS: [&str; 3] = ["syscalls", "arch_specific_syscall", "SYSCALL_BASE"];
 
-/// A macro stands for another one twice at most; one that stands for itself
-/// would never end.
+/// The maximum expansion depth: headers need two, and a macro that refers to
+/// itself would never end.
 const DEEPEST: u8 = 8;
 
 /// Names and numbers in `file`, as it reads with `wants` defined.
@@ -64,8 +64,9 @@ fn numbers(macros: &str) -> Result<BTreeMap<String, u32>, String> {
         if NO_CALLS.contains(&call) {
             continue;
         }
-        let number = number(&defined, value, DEEPEST)
-            .ok_or_else(|| format!("#define {name} {value}: no number that is understood"))?;
+        let number = number(&defined, value, DEEPEST).ok_or_else(|| {
+            format!("#define {name} {value}: not a number; expected a decimal, a macro or a sum")
+        })?;
         calls.insert(call.to_owned(), number);
     }
     if calls.is_empty() {
@@ -74,7 +75,7 @@ fn numbers(macros: &str) -> Result<BTreeMap<String, u32>, String> {
     Ok(calls)
 }
 
-/// A number, a macro that stands for one, or the sum of two: `__NR3264_fcntl`,
+/// A number, a macro for one, or the sum of two: `__NR3264_fcntl`,
 /// `(__NR_arch_specific_syscall + 12)`.
 fn number(defined: &BTreeMap<&str, &str>, value: &str, left: u8) -> Option<u32> {
     let left = left.checked_sub(1)?;
@@ -97,7 +98,7 @@ mod tests {
     use crate::cargo;
 
     #[test]
-    fn numbers_stand_for_themselves_for_others_and_for_sums() {
+    fn numbers_are_literals_macros_or_sums() {
         let calls = numbers(
             "#define __NR_read 63\n\
              #define __NR_fcntl __NR3264_fcntl\n\
@@ -116,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_understood_is_named() {
+    fn an_unknown_value_is_an_error_with_its_name() {
         for wrong in [
             "#define __NR_odd 0x10",
             "#define __NR_odd -1",
@@ -181,7 +182,7 @@ mod tests {
         ];
         let expected = expected.map(|(name, number)| (name.to_owned(), number));
         assert_eq!(found, BTreeMap::from(expected));
-        // A value that is left open is no call that is left out.
+        // A call whose macro has no value must not be skipped.
         let fault = calls(&file, &[]).expect_err("no newfstatat").to_string();
         assert!(fault.contains("#define __NR_newfstatat"), "{fault}");
         let none = calls(Path::new("/nowhere/unistd.h"), &[]).expect_err("no file");

@@ -1,8 +1,9 @@
-//! `cargo xtask codegen`: the tables of system calls, held to kernel headers.
+//! `cargo xtask codegen`: compares the tables of system calls with kernel
+//! headers.
 //!
-//! A table knows calls of newer kernels than the installed headers, and keeps
-//! them. What the headers have and a table lacks is added; where the two
-//! disagree, somebody has to look.
+//! A table may contain calls of kernels newer than the installed headers, and
+//! keeps them. Calls that a table lacks are added; a contradiction is an error
+//! for a person to resolve.
 
 use std::ffi::OsString;
 use std::io;
@@ -52,7 +53,7 @@ pub(crate) fn run(arguments: &[OsString]) -> io::Result<()> {
         [] => all(Missing::Added),
         [one] if one == "--check" => check(),
         _ => Err(io::Error::other(format!(
-            "unexpected arguments {arguments:?}; it takes [--check]"
+            "unexpected arguments {arguments:?}; usage: [--check]"
         ))),
     }
 }
@@ -62,7 +63,7 @@ pub(crate) fn check() -> io::Result<()> {
     all(Missing::Wrong)
 }
 
-/// What a call is that a table lacks.
+/// A call that a table lacks.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Missing {
     Added,
@@ -80,7 +81,7 @@ fn all(missing: Missing) -> io::Result<()> {
     for arch in ARCHES {
         let header = Path::new(arch.header.program);
         if !header.exists() {
-            println!("left out: {}: there is no {}", arch.name, header.display());
+            println!("left out: {}: {} is missing", arch.name, header.display());
             continue;
         }
         read = true;

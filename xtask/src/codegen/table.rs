@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 const START: &str = "pub(super) const TABLE: &[(&str, u32)] = &[\n";
 const END: &str = "];\n";
 
-/// A table, and what stands around it in its file.
+/// A table, and the rest of its file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Table {
     before: String,
@@ -14,7 +14,7 @@ pub(super) struct Table {
     after: String,
 }
 
-/// What a header says of a table.
+/// The differences between a header and a table.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Compared {
     /// How many calls both have, with the same number.
@@ -49,7 +49,7 @@ impl Table {
                 .ok_or_else(wrong)?;
             let number = number.parse().map_err(|_| wrong())?;
             if calls.insert(name.to_owned(), number).is_some() {
-                return Err(format!("{name} is there twice"));
+                return Err(format!("{name} is listed twice"));
             }
         }
         Ok(Self {
@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn a_header_adds_what_a_table_lacks() {
+    fn a_header_adds_missing_calls() {
         let mut table = table("    (\"read\", 0),\n    (\"write\", 1),\n").expect("a table");
         let header = calls([("open", 2), ("read", 0)]);
         let compared = table.compare(&header);
@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn another_number_or_another_name_is_wrong() {
+    fn a_different_number_or_name_is_an_error() {
         let table = table("    (\"read\", 0),\n    (\"write\", 1),\n").expect("a table");
         let compared = table.compare(&calls([("read", 3), ("schreib", 1)]));
         assert_eq!(

@@ -1,4 +1,4 @@
-//! What the auditor sees of the execs, held to what they did.
+//! Checks the auditor's events against the execs.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -12,7 +12,7 @@ use nix::unistd::Pid;
 use serde_json::Value;
 
 use super::checks::Checks;
-use super::{Exec, Stage, fresh, process};
+use super::{Exec, Fixture, fresh, process};
 use crate::{setup, text};
 
 const READY: &str = "nsexec-audit: the probes are at work\n";
@@ -41,7 +41,7 @@ pub(crate) fn hindrance() -> Option<String> {
 /// nsexec-audit at work; it is killed when this is dropped.
 pub(crate) struct Auditor {
     child: Child,
-    /// Kept open: what it says at its end goes there.
+    /// Kept open, because the auditor prints to it at its end.
     errors: BufReader<ChildStderr>,
     program: PathBuf,
     lines: PathBuf,
@@ -49,11 +49,11 @@ pub(crate) struct Auditor {
 
 impl Auditor {
     /// Starts it; it sees all that happens after this.
-    pub(crate) fn start(stage: &Stage, program: &Path) -> io::Result<Self> {
-        let (lines, stdout) = fresh(stage, "audit")?;
+    pub(crate) fn start(fixture: &Fixture, program: &Path) -> io::Result<Self> {
+        let (lines, stdout) = fresh(fixture, "audit")?;
         let mut child = Command::new(program)
             .args(["--format", "json", "--ring", RING, "--nsexec"])
-            .arg(&stage.nsexec)
+            .arg(&fixture.nsexec)
             .stdin(Stdio::null())
             .stdout(stdout)
             .stderr(Stdio::piped())
@@ -75,10 +75,10 @@ impl Auditor {
         Ok(auditor)
     }
 
-    /// Stops it as ^C does, and checks what it printed of these execs, of a target
-    /// that is there still.
+    /// Stops the auditor as ^C does, and checks its events for these execs of a
+    /// target that still exists.
     pub(crate) fn stop(mut self, checks: &mut Checks, execs: &[Exec], target: i32) {
-        checks.step("what nsexec-audit saw");
+        checks.step("events of nsexec-audit");
         let Some(lines) = checks.take("it ends, and its lines are read", self.end()) else {
             return;
         };
@@ -91,9 +91,9 @@ impl Auditor {
         verify.arg("verify").arg(&self.lines).stdout(Stdio::null());
         let whole = verify.status().is_ok_and(|status| status.success());
         checks.holds(
-            &format!("{} lines are what was written, by their chain", lines.len()),
+            &format!("{} lines are unchanged, by their hash chain", lines.len()),
             whole,
-            "nsexec-audit verify says no",
+            "nsexec-audit verify reports an error",
         );
     }
 
@@ -120,7 +120,8 @@ impl Drop for Auditor {
     }
 }
 
-/// The joins of one exec: all that were asked for, and known as nsexec's.
+/// The joins of one exec: all requested ones are present and attributed to
+/// nsexec.
 fn joins(checks: &mut Checks, exec: &Exec, target: i32, lines: &[Value]) {
     let own: Vec<&Value> = lines
         .iter()
@@ -135,7 +136,7 @@ fn joins(checks: &mut Checks, exec: &Exec, target: i32, lines: &[Value]) {
     };
     let names: Vec<&str> = wanted.keys().map(String::as_str).collect();
     checks.equal(
-        &format!("{} was seen to join: {}", exec.what, names.join(" ")),
+        &format!("{} joined: {}", exec.what, names.join(" ")),
         &joined(&own),
         &wanted,
     );
@@ -169,7 +170,7 @@ fn slot(name: &str) -> &str {
     }
 }
 
-/// What was changed, and to which namespace.
+/// The changed types, and the namespace of each.
 fn joined(lines: &[&Value]) -> BTreeMap<String, u64> {
     let mut joined = BTreeMap::new();
     for line in lines {
@@ -209,8 +210,8 @@ fn lost(lines: &[Value]) -> Option<Vec<String>> {
     Some(lost.into_iter().collect())
 }
 
-/// A row a call: the process, the call, what it changed, its class and where it leads,
-/// and the policy that nsexec's arguments claim.
+/// One row per call: the process, the call, the changed types, the class and
+/// destination, and the policy in nsexec's arguments.
 fn shown(lines: &[&Value]) -> String {
     let word = |value: &Value| value.as_str().unwrap_or("-").to_owned();
     let rows: Vec<[String; 6]> = lines
@@ -269,7 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_lost_is_told_and_so_is_an_end_that_is_missing() {
+    fn lost_events_and_a_missing_end_are_failures() {
         let whole = json!({
             "kind": "health", "broken": [], "missed": { "p": 0 },
             "hooks": { "a": { "ring_full": 0, "pending_full": 0 } },
@@ -281,13 +282,13 @@ mod tests {
             lost(&[health])
         };
         assert_eq!(lost(slice::from_ref(&whole)), Some(Vec::new()));
-        for (pointer, value, told) in [
+        for (pointer, value, message) in [
             ("/hooks/a/ring_full", json!(1), "a, ring_full: 1"),
             ("/missed/p", json!(3), "p, missed: 3"),
             ("/rings/b/0/lost", json!(2), "b: 2"),
             ("/broken", json!(["a sum"]), "a sum"),
         ] {
-            assert_eq!(with(pointer, value), Some(vec![told.to_owned()]));
+            assert_eq!(with(pointer, value), Some(vec![message.to_owned()]));
         }
         assert_eq!(lost(&[]), None);
         assert_eq!(lost(&[whole, join(&["uts"])]), None);

@@ -1,4 +1,4 @@
-//! What was expected, and what was found.
+//! Prints and counts the results of checks.
 
 use std::fmt;
 use std::io;
@@ -13,7 +13,7 @@ pub(crate) struct Checks {
 }
 
 impl Checks {
-    /// The head of a step: what is run.
+    /// The head of a step.
     pub(crate) fn step(&self, what: &str) {
         println!("\n  {}", text::bold(what));
     }
@@ -34,7 +34,7 @@ impl Checks {
         }
     }
 
-    /// Takes the value of a step that could be made, else counts its failure.
+    /// Returns the value of a successful step, else counts a failure.
     pub(crate) fn take<T>(&mut self, what: &str, result: io::Result<T>) -> Option<T> {
         result
             .map_err(|error| self.fail(what, &error.to_string()))

@@ -1,4 +1,4 @@
-//! What the program sees of itself, inside: told by /proc, checked out here.
+//! The program's own view, printed by a script from /proc and checked here.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -6,9 +6,9 @@ use std::io;
 
 use super::checks::Checks;
 
-/// A shell script that tells all, without a descriptor or a process more than
-/// it needs: a loop over a glob has closed its directory when it begins.
-pub(crate) const TELL: &str = r#"
+/// A shell script that prints everything without extra descriptors or processes:
+/// a loop over a glob closes its directory before it begins.
+pub(crate) const REPORT_SCRIPT: &str = r#"
 for fd in /proc/$$/fd/*; do if [ -L $fd ]; then echo "fd ${fd##*/}"; fi; done
 while read -r line; do echo "status $line"; done < /proc/$$/status
 read -r pid comm state parent group session rest < /proc/$$/stat
@@ -30,9 +30,9 @@ pub(crate) struct Inside {
 }
 
 impl Inside {
-    pub(crate) fn parse(told: &str) -> Self {
+    pub(crate) fn parse(output: &str) -> Self {
         let mut inside = Self::default();
-        for line in told.lines() {
+        for line in output.lines() {
             let words: Vec<&str> = line.split_whitespace().collect();
             match words.as_slice() {
                 ["fd", number] => {
@@ -54,7 +54,7 @@ impl Inside {
         inside
     }
 
-    /// The layers that hold whichever way nsexec was asked.
+    /// The layers that apply with every frontend.
     pub(crate) fn check(&self, checks: &mut Checks, target: i32, namespaces: &[&str]) {
         match joined(target, namespaces) {
             Ok(wanted) => {
@@ -126,10 +126,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_the_shell_tells_is_understood() {
-        let told = "fd 0\nfd 11\nstatus Seccomp:\t2\nstatus Groups:\nleader 5 5\n\
+    fn the_script_s_output_is_parsed() {
+        let output = "fd 0\nfd 11\nstatus Seccomp:\t2\nstatus Groups:\nleader 5 5\n\
             ns mnt mnt:[402]\nns pid_for_children \n";
-        let inside = Inside::parse(told);
+        let inside = Inside::parse(output);
         assert_eq!(inside.descriptors, BTreeSet::from([0, 11]));
         assert_eq!(inside.namespaces.len(), 1);
         assert_eq!(inside.status["Seccomp"], "2");
@@ -146,9 +146,9 @@ mod tests {
              status CapInh:\t0000000000000000\nstatus CapAmb:\t0000000000000000",
             link.display()
         );
-        let verdict = |told: &str| {
+        let verdict = |output: &str| {
             let mut checks = Checks::default();
-            Inside::parse(told).check(&mut checks, own, &["uts"]);
+            Inside::parse(output).check(&mut checks, own, &["uts"]);
             checks.verdict().is_ok()
         };
         assert!(verdict(&good));

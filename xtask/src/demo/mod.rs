@@ -1,8 +1,9 @@
-//! `cargo xtask demo`: nsexec at work, checked from outside and from inside.
+//! `cargo xtask demo`: runs nsexec, and checks the result from outside and
+//! inside.
 //!
-//! A throw-away target and a real container are each entered both ways: through
-//! the command line, and through protocol A, with this program in the part of
-//! libcontainer's parent. The auditor watches, and says what it saw.
+//! It enters a throw-away target and a real container, each through the command
+//! line and through protocol A, with this program as libcontainer's parent. The
+//! auditor runs meanwhile, and its events are checked too.
 
 use std::ffi::OsString;
 use std::fs;
@@ -24,11 +25,11 @@ mod protocol_a;
 use audit::Auditor;
 use checks::Checks;
 
-/// The program under test, and a directory for what it prints.
-pub(crate) struct Stage {
+/// The program under test, and a directory for its output.
+pub(crate) struct Fixture {
     nsexec: PathBuf,
     output: PathBuf,
-    /// None where it cannot be at work, which was said.
+    /// None if it cannot run here, which was printed.
     auditor: Option<PathBuf>,
 }
 
@@ -37,7 +38,7 @@ pub(crate) struct Exec {
     what: &'static str,
     /// The process that joined.
     helper: u32,
-    /// The types that were asked for.
+    /// The requested types.
     namespaces: &'static [&'static str],
 }
 
@@ -55,12 +56,12 @@ pub(crate) fn run(arguments: &[OsString]) -> io::Result<()> {
     let mut checks = Checks::default();
     let hindrance = audit::hindrance().or_else(|| Some(probes::build().err()?.to_string()));
     if let Some(reason) = &hindrance {
-        checks.leave_out("what the auditor sees", reason);
+        checks.leave_out("events of the auditor", reason);
     }
     let nsexec = dist::build()?;
     let auditor = nsexec.with_file_name("nsexec-audit");
     let scratch = Scratch::new(&cargo::scratch()?.join("demo"))?;
-    let stage = Stage {
+    let fixture = Fixture {
         nsexec,
         output: scratch.path().to_owned(),
         auditor: hindrance.is_none().then_some(auditor),
@@ -74,29 +75,29 @@ pub(crate) fn run(arguments: &[OsString]) -> io::Result<()> {
     root::fill(&directory, &busybox)?;
     let target = Target::start(&directory)?;
     println!("  its first process: pid {}", target.pid());
-    enter(&stage, &mut checks, target.pid());
-    protocol_a::refused(&stage, &mut checks, target.pid());
+    enter(&fixture, &mut checks, target.pid());
+    protocol_a::refused(&fixture, &mut checks, target.pid());
 
     println!("\n{}", text::bold("== a container that runc started"));
     match start_container(&scratch, &busybox, is_missing(setup::RUNC)) {
         Ok(container) => {
             println!("  its first process: pid {}", container.pid());
-            enter(&stage, &mut checks, container.pid());
+            enter(&fixture, &mut checks, container.pid());
         }
         Err(LeftOut(reason)) => checks.leave_out("a real container", &reason),
     }
     checks.verdict()
 }
 
-fn enter(stage: &Stage, checks: &mut Checks, pid: i32) {
-    let auditor = stage.auditor.as_ref().and_then(|program| {
+fn enter(fixture: &Fixture, checks: &mut Checks, pid: i32) {
+    let auditor = fixture.auditor.as_ref().and_then(|program| {
         checks.step("nsexec-audit --format json --ring 64M --nsexec dist/nsexec");
-        checks.take("it is at work", Auditor::start(stage, program))
+        checks.take("it is at work", Auditor::start(fixture, program))
     });
-    command_line::plan(stage, checks, pid);
-    let by_command_line = command_line::exec(stage, checks, pid);
-    command_line::status(stage, checks, pid);
-    let by_protocol = protocol_a::exec(stage, checks, pid);
+    command_line::plan(fixture, checks, pid);
+    let by_command_line = command_line::exec(fixture, checks, pid);
+    command_line::status(fixture, checks, pid);
+    let by_protocol = protocol_a::exec(fixture, checks, pid);
     let execs: Vec<Exec> = by_command_line.into_iter().chain(by_protocol).collect();
     if let Some(auditor) = auditor {
         auditor.stop(checks, &execs, pid);
@@ -124,9 +125,9 @@ fn start_container(
         .map_err(|error| LeftOut(error.to_string()))
 }
 
-/// Removes what an earlier step printed, so that it cannot be taken for this one's.
-fn fresh(stage: &Stage, name: &str) -> io::Result<(PathBuf, fs::File)> {
-    let path = stage.output.join(name);
+/// Removes the output of an earlier step, so that this step cannot read it.
+fn fresh(fixture: &Fixture, name: &str) -> io::Result<(PathBuf, fs::File)> {
+    let path = fixture.output.join(name);
     let file = fs::File::create(&path)?;
     Ok((path, file))
 }

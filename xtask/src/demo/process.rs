@@ -10,13 +10,13 @@ use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 
-use super::{Stage, fresh};
+use super::{Fixture, fresh};
 
-/// No step takes a tenth of this.
+/// No step needs a tenth of this.
 const PATIENCE: Duration = Duration::from_secs(10);
 const POLL: Duration = Duration::from_millis(2);
 
-/// What a process printed, and how it ended.
+/// The output of a process, and its exit status.
 pub(crate) struct Ended {
     pub(crate) pid: u32,
     pub(crate) status: ExitStatus,
@@ -26,17 +26,17 @@ pub(crate) struct Ended {
 
 impl Ended {
     /// The exit status and the first line on standard error.
-    pub(crate) fn told(&self) -> String {
+    pub(crate) fn summary(&self) -> String {
         let line = self.errors.lines().next().unwrap_or("nothing on stderr");
         format!("{}, {line}", self.status)
     }
 }
 
-/// Runs it to its end. Output goes through files: a pipe would have to be read
-/// to its end, for which a program that hangs never comes.
-pub(crate) fn run(stage: &Stage, command: &mut Command) -> io::Result<Ended> {
-    let (output, stdout) = fresh(stage, "stdout")?;
-    let (errors, stderr) = fresh(stage, "stderr")?;
+/// Runs a command to its end. Output goes to files: reading a pipe to its end
+/// would block on a program that hangs.
+pub(crate) fn run(fixture: &Fixture, command: &mut Command) -> io::Result<Ended> {
+    let (output, stdout) = fresh(fixture, "stdout")?;
+    let (errors, stderr) = fresh(fixture, "stderr")?;
     let mut child = command
         .stdin(Stdio::null())
         .stdout(stdout)
@@ -74,7 +74,7 @@ pub(crate) fn wait_for_pid(pid: i32) -> io::Result<WaitStatus> {
             ended => return Ok(ended),
         }
     }
-    // It is a child that nobody has waited for, so the pid is still its own.
+    // The child is not reaped yet, so the pid is still its own.
     kill(pid, Signal::SIGKILL)?;
     waitpid(pid, None)?;
     Err(too_long())
@@ -87,8 +87,11 @@ pub(crate) fn inherit(file: impl std::os::fd::AsFd) -> io::Result<()> {
 }
 
 /// A file whose descriptor the next process inherits.
-pub(crate) fn inherited_file(stage: &Stage, name: &str) -> io::Result<(std::path::PathBuf, File)> {
-    let (path, file) = fresh(stage, name)?;
+pub(crate) fn inherited_file(
+    fixture: &Fixture,
+    name: &str,
+) -> io::Result<(std::path::PathBuf, File)> {
+    let (path, file) = fresh(fixture, name)?;
     inherit(&file)?;
     Ok((path, file))
 }

@@ -12,21 +12,21 @@ use nix::sys::wait::WaitStatus;
 use serde_json::{Value, json};
 
 use super::checks::Checks;
-use super::inside::{DOCKER_CAPABILITIES, Inside, TELL};
-use super::{Exec, Stage, fresh, process};
+use super::inside::{DOCKER_CAPABILITIES, Inside, REPORT_SCRIPT};
+use super::{Exec, Fixture, fresh, process};
 
-/// What protocol A joins.
+/// The namespaces that protocol A joins.
 const NAMESPACES: &[&str] = &["ipc", "mnt", "net", "pid", "user", "uts"];
 
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// The program runs in the target, as initConfig asks, beneath the ceiling.
-pub(crate) fn exec(stage: &Stage, checks: &mut Checks, pid: i32) -> Option<Exec> {
+/// The program runs in the target, as initConfig requests, under the ceiling.
+pub(crate) fn exec(fixture: &Fixture, checks: &mut Checks, pid: i32) -> Option<Exec> {
     checks.step(&format!(
         "protocol A: _LIBCONTAINER_INITPID={pid}, initConfig with /bin/sh -c ..."
     ));
-    let config = init_config(&["/bin/sh", "-c", TELL]);
-    let talk = checks.take("the protocol is kept to", talk(stage, pid, &config))?;
+    let config = init_config(&["/bin/sh", "-c", REPORT_SCRIPT]);
+    let talk = checks.take("the protocol is kept to", talk(fixture, pid, &config))?;
     checks.equal("no error comes back", &talk.answer.as_str(), &"");
     checks.equal(
         "the process is our child, and ends with 0",
@@ -44,13 +44,13 @@ pub(crate) fn exec(stage: &Stage, checks: &mut Checks, pid: i32) -> Option<Exec>
     })
 }
 
-/// A program that is not there comes back as libcontainer's error.
-pub(crate) fn refused(stage: &Stage, checks: &mut Checks, pid: i32) {
+/// A missing program is reported as libcontainer's error.
+pub(crate) fn refused(fixture: &Fixture, checks: &mut Checks, pid: i32) {
     checks.step(&format!(
         "protocol A: _LIBCONTAINER_INITPID={pid}, initConfig with unexistent"
     ));
     let config = init_config(&["unexistent"]);
-    let Some(talk) = checks.take("the protocol is kept to", talk(stage, pid, &config)) else {
+    let Some(talk) = checks.take("the protocol is kept to", talk(fixture, pid, &config)) else {
         return;
     };
     let error: Value = serde_json::from_str(&talk.answer).unwrap_or_default();
@@ -66,7 +66,7 @@ pub(crate) fn refused(stage: &Stage, checks: &mut Checks, pid: i32) {
 struct Talk {
     /// The process that joined.
     helper: u32,
-    /// What came back after initConfig: nothing, or an error.
+    /// The answer to initConfig: nothing, or an error.
     answer: String,
     pid: i32,
     end: WaitStatus,
@@ -78,13 +78,13 @@ fn exited(talk: &Talk, status: i32) -> WaitStatus {
 }
 
 /// All that passes between libcontainer and its helper, in its order.
-fn talk(stage: &Stage, target: i32, config: &Value) -> io::Result<Talk> {
+fn talk(fixture: &Fixture, target: i32, config: &Value) -> io::Result<Talk> {
     let (mut ours, theirs) = UnixStream::pair()?;
     ours.set_read_timeout(Some(PATIENCE))?;
     process::inherit(&theirs)?;
-    let (output, stdout) = fresh(stage, "stdout")?;
-    let (errors, stderr) = fresh(stage, "stderr")?;
-    let mut helper = Command::new(&stage.nsexec)
+    let (output, stdout) = fresh(fixture, "stdout")?;
+    let (errors, stderr) = fresh(fixture, "stderr")?;
+    let mut helper = Command::new(&fixture.nsexec)
         .arg0("nsexec")
         .arg("init")
         .env_clear()
@@ -107,7 +107,7 @@ fn talk(stage: &Stage, target: i32, config: &Value) -> io::Result<Talk> {
 
     let pid = reported_pid(&read_line(&mut ours)?)?;
     let answer = configure(&mut ours, config);
-    // Waited for in any case: nobody else does.
+    // Always reap the child: no other code does.
     let end = process::wait_for_pid(pid)?;
     Ok(Talk {
         helper: helper.id(),
@@ -118,7 +118,7 @@ fn talk(stage: &Stage, target: i32, config: &Value) -> io::Result<Talk> {
     })
 }
 
-/// Byte by byte: what follows the line is the answer to initConfig.
+/// Reads byte by byte, because the answer to initConfig follows the line.
 fn read_line(pipe: &mut UnixStream) -> io::Result<String> {
     let mut line = Vec::new();
     let mut byte = [0];
@@ -140,7 +140,7 @@ fn reported_pid(line: &str) -> io::Result<i32> {
         })
 }
 
-/// Sends initConfig; returns what comes back before the end of the pipe.
+/// Sends initConfig; returns the answer up to the end of the pipe.
 fn configure(pipe: &mut UnixStream, config: &Value) -> io::Result<String> {
     writeln!(pipe, "{config}")?;
     pipe.shutdown(Shutdown::Write)?;
@@ -149,8 +149,8 @@ fn configure(pipe: &mut UnixStream, config: &Value) -> io::Result<String> {
     Ok(answer)
 }
 
-/// What libcontainer sends for an exec in a container of its own integration
-/// tests, without the parts of `config` that only matter when one is created.
+/// libcontainer's message for an exec in a container of its own integration
+/// tests, without the parts of `config` that only matter at creation.
 fn init_config(program: &[&str]) -> Value {
     json!({
         "args": program,
@@ -190,7 +190,7 @@ mod tests {
     use super::reported_pid;
 
     #[test]
-    fn the_pid_line_is_taken_to_the_byte() {
+    fn the_pid_line_is_read_exactly() {
         assert_eq!(reported_pid("{ \"pid\" : 42 }\n").ok(), Some(42));
         for wrong in [
             "",

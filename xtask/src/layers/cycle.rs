@@ -50,7 +50,7 @@ mod tests {
     }
 
     #[test]
-    fn a_circle_is_found_and_a_diamond_is_none() {
+    fn a_cycle_is_found_and_a_diamond_is_none() {
         let diamond = [("a", "b"), ("a", "c"), ("b", "d"), ("c", "d")];
         assert_eq!(find(&graph(&diamond)), None);
         let circle = [("a", "b"), ("b", "c"), ("c", "b")];

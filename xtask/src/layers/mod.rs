@@ -1,8 +1,9 @@
-//! `cargo xtask layers`: arrows between crates and between modules point one way.
+//! `cargo xtask layers`: checks that dependencies between crates and between
+//! modules have one direction.
 //!
-//! A crate may depend only on crates that stand before it in [`CRATES`]. Modules that
-//! share a parent may not use each other in a circle. A module may use the items of
-//! the module that contains it, and tests may use anything.
+//! A crate may depend only on crates listed before it in [`CRATES`]. Modules
+//! with the same parent must not use each other in a cycle. A module may use the
+//! items of its parent module, and tests may use anything.
 
 mod cycle;
 mod manifest;

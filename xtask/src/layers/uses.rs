@@ -108,7 +108,8 @@ fn longest(modules: &BTreeSet<&Module>, path: &[String]) -> Module {
         .unwrap_or_default()
 }
 
-/// The names that the crate's root takes out of a module, `pub use plan::Plan`.
+/// The names that the crate's root re-exports from a module, `pub use
+/// plan::Plan`.
 fn names_of_the_root(files: &BTreeMap<Module, (String, Vec<Item>)>) -> BTreeMap<String, Module> {
     let mut names = BTreeMap::new();
     for item in files
@@ -170,7 +171,7 @@ impl Scanner<'_> {
         for (path, _) in paths {
             self.path(&path, line);
         }
-        // A glob takes from the module itself.
+        // A glob imports from the module itself.
         let mut globbed = Vec::new();
         globs(tree, &mut Vec::new(), &mut globbed);
         for path in globbed {

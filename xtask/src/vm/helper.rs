@@ -18,7 +18,7 @@ use crate::guest::{self, X86_64_WITH_ROOT};
 use crate::test::Tally;
 use crate::{cargo, dist, install, setup, text};
 
-/// What the tests execute.
+/// The programs that the tests execute.
 const PACKAGES: &[&str] = &[
     "acl",
     "apparmor",
@@ -59,13 +59,13 @@ const LIBRARY: &str = "target/xtask/guest-library";
 /// The beginnings of the names of the tests that link with it.
 const LINKED: &[&str] = &["library", "pretended", "steps"];
 
-/// What came of the tests.
+/// The results of the tests.
 #[derive(Debug)]
 pub(crate) struct Ran {
     pub(crate) seen: Vec<Seen>,
     /// Of each kernel.
     pub(crate) tallies: Vec<Tally>,
-    /// Each test that failed, and each absence that is not as it is declared.
+    /// Each failed test, and each difference from the declarations.
     faults: Vec<String>,
 }
 
@@ -81,11 +81,11 @@ impl Ran {
     }
 }
 
-/// Runs these test programs, or all, on these kernels; `None`: what it takes cannot be
-/// had here, which was printed.
+/// Runs these test programs, or all, on these kernels; `None` if the
+/// requirements are missing here, which was printed.
 ///
 /// # Errors
-/// The tests cannot be built, or a kernel not be had.
+/// The tests cannot be built, or a kernel is unavailable.
 pub(crate) fn check(kernels: &[&'static Kernel], wanted: &[OsString]) -> io::Result<Option<Ran>> {
     if std::env::consts::ARCH != "x86_64" {
         println!("left out: the tests are built for another machine than x86_64");
@@ -152,8 +152,8 @@ pub(crate) fn check(kernels: &[&'static Kernel], wanted: &[OsString]) -> io::Res
     Ok(Some(all))
 }
 
-/// The tests that every change is held to: those of what differs between kernels. All
-/// of them take half an hour a kernel.
+/// The tests for every change: those whose result depends on the kernel. All
+/// tests together need half an hour per kernel.
 const FOR_CHANGE: &[&str] = &[
     "kernels",
     "labels",
@@ -161,7 +161,7 @@ const FOR_CHANGE: &[&str] = &[
     "lock_down",
     "own_file",
 ];
-/// The kernel that every change is tested on; another one takes turns.
+/// The kernel used for every change; one of the others is used in turn.
 const ALWAYS: &str = "6.1";
 
 /// The kernels and the test programs for the commit that is checked out: the same ones

@@ -1,5 +1,5 @@
-//! The kernels that the helper's tests are run on, and what each of them lacks: it is
-//! declared here, and a declaration that does not hold is a failure.
+//! The kernels that run the helper's tests, and the features that each lacks.
+//! The list is a declaration: a mismatch is a failure.
 
 use std::collections::BTreeMap;
 
@@ -8,11 +8,11 @@ use std::collections::BTreeMap;
 pub(crate) struct Kernel {
     /// As `--kernel` names it.
     pub(crate) name: &'static str,
-    /// What its package's name begins with.
+    /// The prefix of its package name.
     pub(super) package: &'static str,
     /// More of its command line.
     pub(super) command_line: &'static str,
-    /// Rows of `nsexec --features` that say "no", and names of [`ABSENCES`].
+    /// Rows of `nsexec --features` with "no", and names of [`ABSENCES`].
     pub(super) lacks: &'static [&'static str],
 }
 
@@ -51,7 +51,7 @@ pub(crate) const KERNELS: &[Kernel] = &[
             "Landlock: log flags",
         ],
     },
-    // `bpf` answers for attr/exec here, before AppArmor is asked.
+    // Here `bpf` handles attr/exec before AppArmor.
     Kernel {
         name: "6.12",
         package: "linux-image-6.12.",
@@ -67,7 +67,7 @@ pub(crate) const KERNELS: &[Kernel] = &[
     },
 ];
 
-/// Something that is absent, and the tests, or cases of tests, that are left out for it.
+/// An absent feature, and the tests or cases that are skipped without it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Absence {
     pub(super) name: &'static str,
@@ -155,8 +155,8 @@ pub(super) const ABSENCES: &[Absence] = &[
 pub(super) const NOWHERE: &[&str] = &["a Go compiler", "cargo"];
 
 impl Kernel {
-    /// The tests that are left out with this kernel, each with the absence that it is
-    /// left out for; of these test programs alone.
+    /// The skipped tests on this kernel, each with its absent feature; only of
+    /// these test programs.
     pub(super) fn left_out(&self, programs: &[String]) -> BTreeMap<&'static str, &'static str> {
         let absent = ABSENCES.iter().filter(|absence| {
             self.lacks.contains(&absence.name) || NOWHERE.contains(&absence.name)

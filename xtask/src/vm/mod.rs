@@ -1,7 +1,7 @@
-//! `cargo xtask vm`: the auditor's tests on another kernel than this machine's,
-//! Debian's, in an emulated machine. It is the oldest that the probes are for, and
-//! takes those that need a trampoline, which not every kernel does: so each test is run
-//! with each backend.
+//! `cargo xtask vm`: runs the auditor's tests in an emulated machine, on a
+//! kernel of Debian other than this machine's. It is the oldest supported by the
+//! probes, and supports those that need a trampoline, which not every kernel
+//! does. So each test runs with each backend.
 
 use std::ffi::OsString;
 use std::io;
@@ -25,10 +25,10 @@ pub(crate) mod seen;
 
 use report::Report;
 
-/// What sees the calls: each test is run with both.
+/// The backends of the probes: each test runs with both.
 const BACKENDS: &[&str] = &["fentry", "tracepoint"];
 
-/// The files of tests that are held to the kernel, unless others are asked for.
+/// The test files that depend on the kernel: the default.
 const TESTS: &[&str] = &["begin", "churn", "compat", "loss", "matrix", "races"];
 
 /// The kernel that the auditor's tests are run on.
@@ -62,8 +62,8 @@ fn auditor(arguments: &[OsString]) -> io::Result<()> {
     }
 }
 
-/// What the tests said on the emulated machine; `None`: what it takes cannot be
-/// had here, which was said.
+/// The results from the emulated machine; `None` if its requirements are missing
+/// here, which was printed.
 pub(crate) fn check(wanted: &[OsString]) -> io::Result<Option<Tally>> {
     if std::env::consts::ARCH != "x86_64" {
         println!("left out: the tests are built for another machine than x86_64");
@@ -141,7 +141,7 @@ fn built(tests: &[OsString]) -> io::Result<Vec<Built>> {
     Ok(messages.filter_map(|message| artifact(&message)).collect())
 }
 
-/// What a message of cargo says that it built, if it can be run.
+/// The executable in a message of cargo.
 fn artifact(message: &Value) -> Option<Built> {
     let text = |at: &str| Some(message.pointer(at)?.as_str()?.to_owned());
     Some(Built {
@@ -181,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cargo_built_is_run_with_each_backend() {
+    fn every_built_test_runs_with_each_backend() {
         let messages = [
             message("nsexec-audit", "bin", false),
             message("races", "test", true),

@@ -1,4 +1,4 @@
-//! What the console of a machine shows of the helper's tests, held to what is declared.
+//! Compares the console output of the helper's tests with the declarations.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -14,7 +14,7 @@ pub(crate) struct Feature {
     pub(crate) is_there: bool,
 }
 
-/// What was seen of a kernel.
+/// The results on a kernel.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Seen {
     pub(crate) name: String,
@@ -26,11 +26,11 @@ pub(crate) struct Seen {
     pub(crate) programs: BTreeMap<String, Program>,
 }
 
-/// What was seen of a test program.
+/// The results of a test program.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Program {
     pub(crate) passed: u32,
-    /// Each test, with what is absent.
+    /// Each skipped test, with the absent feature.
     pub(crate) left_out: BTreeMap<String, String>,
 }
 
@@ -74,7 +74,7 @@ impl Record {
         }
     }
 
-    /// Takes a line of the console, `now` after it was switched on; the text to show.
+    /// Reads a console line, `now` after power-on; returns the text to print.
     pub(super) fn read(&mut self, line: &str, now: Duration) -> Option<String> {
         let Some(said) = line.strip_prefix("vm: ") else {
             return Some(line.to_owned());
@@ -152,7 +152,7 @@ impl Record {
         table
     }
 
-    /// What was seen, its sum, and each fault.
+    /// The results, their sum, and each error.
     pub(super) fn end(mut self) -> (Seen, Tally, Vec<String>) {
         let ended = self.rows.iter().filter(|row| row.lasted.is_some()).count();
         if !self.is_done || ended != self.programs.len() {
@@ -169,7 +169,7 @@ impl Record {
         (self.seen, sum, self.faults)
     }
 
-    /// Each row of `--features` says what is declared.
+    /// Compares each row of `--features` with the declaration.
     fn compare_features(&mut self) {
         if self.seen.features.is_empty() {
             self.faults
@@ -221,7 +221,7 @@ impl Record {
             }
         }
         for (test, absence) in declared {
-            // A case of a test that was left out as a whole.
+            // A case of a test that was skipped as a whole.
             let (program, name) = test.split_once("::").unwrap_or_default();
             let whole = name.split(", ").next().unwrap_or_default();
             let result = self.seen.programs.get(program);

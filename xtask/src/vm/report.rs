@@ -1,4 +1,4 @@
-//! What the machine's console shows, as a table.
+//! Prints the machine's console output as a table.
 
 use std::io;
 use std::time::Duration;
@@ -6,32 +6,32 @@ use std::time::Duration;
 use super::Run;
 use crate::test::Tally;
 
-/// The tests of every call with every type, and what they say of that.
+/// The tests of every call with every type, which report their completeness.
 const MATRIX: &str = "matrix";
 /// Five calls with eight types and three outcomes.
 const CELLS: u32 = 120;
 
-/// What was to run, and what is known of it.
+/// The planned tests, and their results so far.
 #[derive(Debug)]
 pub(super) struct Report {
     runs: Vec<Run>,
     /// One each, of those that ended.
     rows: Vec<Row>,
     current: Option<Current>,
-    /// What was counted beside the tests, with its backend.
+    /// The other counts, with their backend.
     counts: Vec<String>,
-    /// The machine came to its end.
+    /// The machine reported its end.
     done: bool,
 }
 
-/// What runs.
+/// The running test.
 #[derive(Debug)]
 struct Current {
     tally: Tally,
     since: Duration,
-    /// It said what came of its tests.
+    /// It reported its result.
     has_result: bool,
-    /// It is not the matrix, or said that no cell is missing.
+    /// It is not the matrix, or it reported that no cell is missing.
     is_complete: bool,
 }
 
@@ -52,8 +52,7 @@ impl Report {
         }
     }
 
-    /// Takes a line of the console, `now` after it was switched on; what is to be
-    /// shown for it.
+    /// Reads a console line, `now` after power-on; returns the text to print.
     pub(super) fn read(&mut self, line: &str, now: Duration) -> Option<String> {
         let Some(said) = line.strip_prefix("vm: ") else {
             if let (Some(current), Some(run)) = (&mut self.current, self.runs.get(self.rows.len()))
@@ -132,7 +131,7 @@ impl Report {
     /// The sum of all.
     ///
     /// # Errors
-    /// One failed, or the machine did not come to its end.
+    /// A test failed, or the machine did not report its end.
     pub(super) fn verdict(self) -> io::Result<Tally> {
         for (run, row) in self.runs.iter().zip(&self.rows) {
             let why = match &row.tally {
@@ -214,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn what_passed_and_what_was_left_out_is_counted() {
+    fn passed_and_skipped_tests_are_counted() {
         let report = report(GOOD);
         let [_, loss, matrix] = &report.table()[..] else {
             panic!("{report:?}");
@@ -234,7 +233,8 @@ mod tests {
     fn a_machine_that_fails_or_stops_early_is_no_success() {
         assert!(report(&[]).verdict().is_err());
         for missing in GOOD {
-            // What it is, who left itself out, and its names are not counted on.
+            // Lines that are not results: the kernel, a skip without a name, and
+            // names.
             let said = ["vm: Linux", "test a", "test b", "vm: left out", "vm: cost"];
             if said.iter().any(|said| missing.starts_with(said)) {
                 continue;

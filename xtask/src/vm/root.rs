@@ -1,4 +1,4 @@
-//! What the machine starts with: the tests, and the programs that they execute.
+//! The machine's root: the tests, and the programs that they execute.
 
 use std::fs;
 use std::io;
@@ -9,8 +9,8 @@ use std::process::Command;
 use super::{BACKENDS, Built, Run};
 use crate::{cargo, install, setup};
 
-/// What the tests execute, as this machine has it. Tests for which one is not
-/// there leave themselves out.
+/// Programs of this machine that the tests execute. Tests skip themselves if one
+/// is missing.
 const PROGRAMS: &[&str] = &[
     "cat", "false", "mkdir", "nsenter", "perl", "seq", "sh", "sleep", "true", "unshare",
 ];
@@ -18,10 +18,11 @@ const PROGRAMS: &[&str] = &[
 /// Changes namespaces in all ways that there are, for the tests.
 const DRIVER: &str = "ebpf/audit/tests/data/namespaces.c";
 
-/// What mounts and switches off. What else [`fill`] takes is there then, too.
+/// The programs for mounting and power-off, and the other applets that [`fill`]
+/// uses.
 ///
 /// # Errors
-/// Something cannot be had.
+/// A requirement is missing.
 pub(super) fn busybox() -> io::Result<PathBuf> {
     let missing = setup::tools(&[setup::BUSYBOX, setup::GCC, setup::OBJCOPY])?;
     if let Some(tool) = missing.first() {
@@ -71,7 +72,8 @@ pub(super) fn fill(root: &Path, busybox: &Path, built: &[Built], runs: &[Run]) -
     }
     // The tests know the program by the path at which cargo put it.
     for program in built.iter().map(|built| &built.program) {
-        // What a debugger needs is most of it, and all lies in the machine's memory.
+        // Debug information is most of the file, and the whole root is in the
+        // machine's memory.
         let mut strip = Command::new("objcopy");
         strip.arg("--strip-all").arg(program);
         install::done(strip.arg(beneath(root, program)?))?;
@@ -117,7 +119,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_libraries_of_a_program_are_taken_from_what_ldd_prints() {
+    fn the_libraries_of_a_program_come_from_ldd() {
         let of = |line| library(line).map(|path| path.display().to_string());
         assert_eq!(
             of("\tlibc.so.6 => /lib/x86_64-linux-gnu/libc.so.6 (0x00007f16a1e000)"),

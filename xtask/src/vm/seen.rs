@@ -1,5 +1,5 @@
-//! What was seen of each kernel: a file of results, the document made of it, and the
-//! check that both, and the README, agree.
+//! The results per kernel: a file, the document generated from it, and a check
+//! that both agree with the README.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -15,11 +15,11 @@ use crate::cargo;
 const RESULTS: &str = "docs/kernels.json";
 const DOCUMENT: &str = "docs/kernels.md";
 
-/// Puts what was seen in the place of what was known of the same kernels; of their test
-/// programs only those that were run.
+/// Replaces the earlier results of the same kernels, but only of the test
+/// programs that ran.
 ///
 /// # Errors
-/// The files cannot be written, or the results not be read.
+/// The results cannot be read, or a file cannot be written.
 pub(super) fn save(seen: &[Seen]) -> io::Result<()> {
     let mut known = load()?;
     for one in seen {
@@ -51,7 +51,7 @@ pub(super) fn save(seen: &[Seen]) -> io::Result<()> {
     Ok(())
 }
 
-/// What disagrees.
+/// The disagreements.
 ///
 /// # Errors
 /// A file cannot be read.
@@ -60,7 +60,7 @@ pub(crate) fn disagreements() -> io::Result<Vec<String>> {
     let mut wrong = Vec::new();
     if fs::read_to_string(cargo::root().join(DOCUMENT))? != document(&known) {
         wrong.push(format!(
-            "{DOCUMENT}: not what {RESULTS} says; cargo xtask vm --all --save writes both"
+            "{DOCUMENT}: differs from {RESULTS}; cargo xtask vm --all --save writes both"
         ));
     }
     for kernel in KERNELS {
@@ -78,22 +78,22 @@ pub(crate) fn disagreements() -> io::Result<Vec<String>> {
             .collect();
         for (name, since) in rows.symmetric_difference(&probed) {
             wrong.push(format!(
-                "README.md, {RESULTS}: {name} since {since} stands in one of them alone"
+                "README.md, {RESULTS}: {name} since {since} is in only one of them"
             ));
         }
     }
     Ok(wrong)
 }
 
-/// Each feature is there from the kernel on that the table names, and what is declared
-/// was seen.
+/// Checks that each feature is present from the kernel in the table on, and that
+/// the declaration matches the results.
 fn contradictions(seen: &Seen, lacks: &[&str]) -> Vec<String> {
     let release = version(&seen.release);
     let mut wrong = Vec::new();
     for feature in &seen.features {
         if feature.is_there != (release >= version(&feature.since)) {
             wrong.push(format!(
-                "{RESULTS}: {} since {}: Linux {} says otherwise",
+                "{RESULTS}: {} since {}: Linux {} disagrees",
                 feature.name, feature.since, seen.release
             ));
         }
@@ -288,7 +288,7 @@ mod tests {
     }
 
     #[test]
-    fn a_feature_that_is_not_as_the_table_says_is_a_contradiction() {
+    fn a_feature_that_differs_from_the_table_is_a_contradiction() {
         assert!(contradictions(&seen(), &["b"]).is_empty());
         assert_eq!(contradictions(&seen(), &[]).len(), 1, "not declared");
         assert_eq!(contradictions(&seen(), &["a", "b"]).len(), 1, "declared");
