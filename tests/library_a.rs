@@ -3,13 +3,16 @@
 
 mod support;
 
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
+use std::os::unix::process::ExitStatusExt;
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 use nix::pty::openpty;
-use nix::unistd::ttyname;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::{Pid, ttyname};
 use support::Target;
 use support::protocol_a::{Exec, Outcome, assert_exited};
 use support::runtime::{Link, State, runtime};
@@ -210,5 +213,86 @@ fn what_is_wrong_is_told_on_standard_error_and_ends_with_1() {
             "{variables:?}: {said}"
         );
         assert_eq!(output.stdout, b"");
+    }
+}
+
+/// It waits for the verifier with the runtime's own mask and dispositions.
+#[test]
+fn what_a_signal_does_while_the_verifier_is_stopped_is_the_runtimes_decision() {
+    let name = "what_a_signal_does_while_the_verifier_is_stopped_is_the_runtimes_decision";
+    if support::left_out_without_root(name) {
+        return;
+    }
+    let target = Target::new();
+    support::protocol_a::become_subreaper();
+    let (ours, theirs) = UnixStream::pair().unwrap();
+    // The verifier's answer is its one call of sendmsg(2).
+    let mut command = Command::new("env");
+    command
+        .args(["--block-signal=HUP", "--default-signal=TERM"])
+        .args(["strace", "-D", "-qq", "-f", "-o", "/dev/null"])
+        .args(["-e", "trace=sendmsg", "-e"])
+        .arg("inject=sendmsg:error=EPERM:signal=STOP:when=1")
+        .arg(runtime(Link::Static))
+        .env("_LIBCONTAINER_INITPID", target.pid().to_string())
+        .env("_LIBCONTAINER_INITPIPE", "3")
+        .stdout(std::process::Stdio::null());
+    support::protocol_a::hand_over(&mut command, vec![theirs.into()]);
+    let mut helper = command.spawn().unwrap();
+    drop(command);
+    let pid = helper.id();
+    let read = |path: String| std::fs::read_to_string(path).unwrap_or_default();
+    let children = || read(format!("/proc/{pid}/task/{pid}/children"));
+    let is_stopped = |child: &str| {
+        let status = read(format!("/proc/{child}/status"));
+        status.contains("State:\tT") || status.contains("State:\tt")
+    };
+    while !children().split_whitespace().any(is_stopped) {
+        assert_eq!(helper.try_wait().unwrap(), None, "it was not stopped");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let siblings = siblings(&target);
+    assert_eq!(siblings.len(), 1, "{siblings:?}");
+    let pid = Pid::from_raw(pid.try_into().unwrap());
+    kill(pid, Signal::SIGHUP).unwrap();
+    kill(pid, Signal::SIGTERM).unwrap();
+    assert_eq!(ended_within_ten_seconds(&mut helper).signal(), Some(15));
+    // No pid was reported, and the sibling ends by itself.
+    let mut line = String::new();
+    let sibling = nix::sys::wait::waitpid(siblings[0], None).unwrap();
+    assert!(
+        matches!(sibling, nix::sys::wait::WaitStatus::Exited(_, 1)),
+        "{sibling:?}"
+    );
+    (&ours).read_to_string(&mut line).unwrap();
+    assert_eq!(line, "");
+}
+
+/// The processes in the target's pid namespace, but for its own.
+fn siblings(target: &Target) -> Vec<Pid> {
+    let wanted = target.namespace("pid");
+    let processes = std::fs::read_dir("/proc").unwrap();
+    processes
+        .filter_map(|entry| entry.unwrap().file_name().to_str()?.parse().ok())
+        .filter(|pid| {
+            let link = std::fs::read_link(format!("/proc/{pid}/ns/pid"));
+            *pid != target.pid() && link.is_ok_and(|link| link.to_string_lossy() == wanted)
+        })
+        .map(Pid::from_raw)
+        .collect()
+}
+
+/// The end of a helper, which is killed where it does not come.
+fn ended_within_ten_seconds(helper: &mut std::process::Child) -> std::process::ExitStatus {
+    let end = Instant::now() + Duration::from_secs(10);
+    loop {
+        if let Some(status) = helper.try_wait().unwrap() {
+            return status;
+        }
+        if Instant::now() > end {
+            helper.kill().unwrap();
+            return helper.wait().unwrap();
+        }
+        std::thread::sleep(Duration::from_millis(5));
     }
 }

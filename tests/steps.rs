@@ -574,15 +574,15 @@ fn a_target_in_a_user_namespace_is_given_nothing_either() {
     }
 }
 
-/// A process that stops the child at its first instruction and takes a copy of its
-/// sockets: one is the helper's own, to the verifier.
+/// A process that takes a copy of the sockets of the child, which is stopped at its
+/// first instruction: one is the helper's own, to the verifier.
 struct Thief {
     process: std::process::Child,
     says: BufReader<std::process::ChildStdout>,
 }
 
 impl Thief {
-    /// It has copied the sockets by then, and goes on while the child does.
+    /// It has asked by then, and goes on while the child does.
     fn of(child: i32, victim: u32, question: &str) -> Self {
         static BUILT: OnceLock<PathBuf> = OnceLock::new();
         let program = BUILT.get_or_init(|| {
@@ -618,12 +618,17 @@ impl Thief {
     }
 }
 
-/// Whether a process was born in the target's pid namespace, as the child is.
-fn is_born_inside(pid: i32, target: &Target) -> bool {
+/// The child, at the exit of the call by which the helper clones it: both are stopped,
+/// and the helper has not asked anybody anything about it.
+fn child_of_helper(stop: Stop, target: &Target) -> Option<i32> {
+    if stop.place != 0 || stop.number != libc::SYS_clone.cast_unsigned() {
+        return None;
+    }
+    let child = i32::try_from(stop.result?).ok()?;
     let link = |pid: i32| fs::read_link(format!("/proc/{pid}/ns/pid")).ok();
     let own = fs::read_link("/proc/self/ns/pid").ok();
-    let link_of = link(pid);
-    link_of.is_some() && link_of != own && link_of == link(target.pid())
+    let link_of = link(child);
+    (link_of.is_some() && link_of != own && link_of == link(target.pid())).then_some(child)
 }
 
 /// The verifier can move any process of the host to the target's cgroup, and sends a
@@ -641,8 +646,8 @@ fn the_verifier_answers_nobody_but_the_helper() {
             let open = |name: &str| fs::File::create(directory.join(name)).unwrap();
             let mut thief = None;
             let look = |stop: Stop| {
-                if thief.is_none() && stop.result.is_none() && is_born_inside(stop.pid, &target) {
-                    thief = Some(Thief::of(stop.pid, victim.id(), question));
+                if let Some(child) = child_of_helper(stop, &target) {
+                    thief = Some(Thief::of(child, victim.id(), question));
                 }
                 Action::Go
             };
@@ -665,6 +670,59 @@ fn the_verifier_answers_nobody_but_the_helper() {
     }
     let _ = victim.kill();
     let _ = victim.wait();
+}
+
+/// The child has a copy of the helper's sockets. Whoever takes an answer from there,
+/// between the moment in which it is there and that in which the helper takes it, ends
+/// the exec, and keeps nobody waiting.
+#[test]
+fn an_answer_that_another_process_takes_ends_the_exec() {
+    if support::left_out_without_root("an_answer_that_another_process_takes_ends_the_exec") {
+        return;
+    }
+    for (protocol_a, answers) in [(false, 4), (true, 3)] {
+        for taken in 0..answers {
+            let target = Target::new();
+            let directory = temporary_directory("steps-take");
+            let open = |name: &str| fs::File::create(directory.join(name)).unwrap();
+            let (mut takes, mut born) = (0, false);
+            let look = |stop: Stop| {
+                born |= child_of_helper(stop, &target).is_some();
+                let takes_answer = stop.number == libc::SYS_recvmsg.cast_unsigned();
+                if born && stop.place == 0 && stop.result.is_none() && takes_answer {
+                    if takes == taken {
+                        let nothing = Thief::of(stop.pid, 0, "T").answers();
+                        assert_eq!(nothing, "");
+                    }
+                    takes += 1;
+                }
+                Action::Go
+            };
+            let pid = target.pid().to_string();
+            let (ours, theirs) = UnixStream::pair().unwrap();
+            let ended = if protocol_a {
+                let words = [NSEXEC, "init"];
+                let prepare = |command: &mut Command| runtimes(command, &pid, theirs.into());
+                tracer::run_prepared(&words, prepare, open("out"), open("err"), look)
+            } else {
+                let words = [NSEXEC, "-t", &pid, "--", "/bin/true"];
+                tracer::run(&words, open("out"), open("err"), look)
+            };
+            drop(ours);
+            let error = text(&fs::read(directory.join("err")).unwrap());
+            fs::remove_dir_all(directory).unwrap();
+            let what = if protocol_a {
+                "protocol A"
+            } else {
+                "command line"
+            };
+            // A verifier that has answered its last question ends by itself.
+            let told = ["another process took", "verifies the program has ended"];
+            let told = told.iter().any(|words| error.contains(words));
+            assert!(told, "{what}, {taken}: {error:?}");
+            assert_ne!(ended.status, 0, "{what}, {taken}");
+        }
+    }
 }
 
 /// The command of a runtime that speaks protocol A on this socket.

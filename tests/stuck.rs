@@ -424,7 +424,7 @@ fn end_by(name: &str, scene: &mut Scene, signal: Signal, number: i32) -> Option<
 /// A situation by its name.
 type Row = (&'static str, fn() -> Scene);
 
-const SCENES: [Row; 42] = [
+const SCENES: [Row; 52] = [
     // Before anything of the target is there.
     ("--help into a full pipe", || {
         Scene::printing(false, &["--help"])
@@ -522,6 +522,25 @@ const SCENES: [Row; 42] = [
             scene.with_pipe(ours.into())
         },
     ),
+    // The verifier, at each question of the helper, and once it has answered the last.
+    ("a verifier that does not open the child", || {
+        verifier_stops(UNANSWERED, 1, &["--", "true"])
+    }),
+    ("a verifier that does not move the child", || {
+        verifier_stops(UNANSWERED, 2, &["--", "true"])
+    }),
+    ("a verifier that does not compare", || {
+        verifier_stops(UNANSWERED, 3, &["--", "true"])
+    }),
+    ("a verifier that does not end", || {
+        verifier_stops(ANSWERED, 3, &["--", "true"])
+    }),
+    ("a verifier that does not compare, without a helper", || {
+        verifier_stops(UNANSWERED, 3, &["-m", "-F", "--", "true"])
+    }),
+    ("a verifier that does not end, without a helper", || {
+        verifier_stops(ANSWERED, 3, &["-m", "-F", "--", "true"])
+    }),
     // The child, before it is the program. The helper looks nothing up there.
     ("a directory on a file system that hangs", || {
         Scene::below(Until::Mounted, &["-W", "/mnt/directory", "--", "true"])
@@ -614,6 +633,18 @@ const SCENES: [Row; 42] = [
         let command = protocol_a(&target, theirs.into());
         Scene::start(target, command).with_pipe(ours.into())
     }),
+    ("a verifier of protocol A that does not compare", || {
+        verifier_of_protocol_a_stops(UNANSWERED, 1)
+    }),
+    ("a verifier of protocol A that hands nothing over", || {
+        verifier_of_protocol_a_stops(UNANSWERED, 2)
+    }),
+    ("a verifier of protocol A that does not say so", || {
+        verifier_of_protocol_a_stops(UNANSWERED, 3)
+    }),
+    ("a verifier of protocol A that does not end", || {
+        verifier_of_protocol_a_stops(ANSWERED, 3)
+    }),
     ("an initConfig that never comes", || {
         let target = Target::new();
         let (ours, theirs) = UnixStream::pair().unwrap();
@@ -666,6 +697,94 @@ fn stopped_compiler() -> Scene {
         let _ = scene.helper.wait();
     }
     panic!("the compiler was too quick fifty times");
+}
+
+/// The verifier is stopped at its n-th message, which it sends, or does not.
+const ANSWERED: &str = "signal=STOP";
+const UNANSWERED: &str = "error=EPERM:signal=STOP";
+
+/// `env --default-signal=... PROGRAM ARGUMENTS`, whose first join is late: time to find
+/// the verifier. strace(1) leaves it the child of this process.
+fn joining_late(command: &Command) -> Command {
+    let mut words = command.get_args();
+    let mut traced = Command::new("env");
+    traced.args(words.next());
+    traced.args([
+        "strace",
+        "-D",
+        "-qq",
+        "-o",
+        "/dev/null",
+        "-e",
+        "trace=setns",
+    ]);
+    traced.args(["-e", "inject=setns:delay_enter=1500000:when=1"]);
+    traced.args(words);
+    for (key, value) in command.get_envs() {
+        traced.env(key, value.unwrap());
+    }
+    traced.stdin(Stdio::null());
+    traced.stdout(Stdio::null()).stderr(Stdio::null());
+    traced
+}
+
+/// `nsexec -t PID ARGUMENTS`, whose verifier was stopped.
+fn verifier_stops(how: &str, n: usize, arguments: &[&str]) -> Scene {
+    let target = Target::new();
+    let pid = target.pid().to_string();
+    let command = nsexec(&[&["-t", &pid], arguments].concat());
+    let scene = Scene::start(target, joining_late(&command));
+    stop_verifier(scene, how, n)
+}
+
+/// The same in protocol A. The runtime is there, and waits for the pid.
+fn verifier_of_protocol_a_stops(how: &str, n: usize) -> Scene {
+    let target = Target::new();
+    let (ours, theirs) = UnixStream::pair().unwrap();
+    let (_, unused) = UnixStream::pair().unwrap();
+    let command = protocol_a(&target, unused.into());
+    let mut command = joining_late(&command);
+    hand_over(&mut command, vec![theirs.into()]);
+    let scene = Scene::start(target, command).with_pipe(ours.into());
+    stop_verifier(scene, how, n)
+}
+
+fn stop_verifier(scene: Scene, how: &str, n: usize) -> Scene {
+    let helper = pid(&scene.helper);
+    let end = Instant::now() + Duration::from_secs(20);
+    let status = |pid: &Pid, name: &str| {
+        let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+        let line = status.lines().find_map(|line| line.strip_prefix(name));
+        line.unwrap_or_default().trim().to_owned()
+    };
+    // Under its filter, with CAP_SYS_PTRACE, and without the finder's
+    // CAP_DAC_READ_SEARCH.
+    let is_verifier = |pid: &Pid| {
+        let held = u64::from_str_radix(&status(pid, "CapEff:"), 16).unwrap_or(0);
+        status(pid, "Seccomp:") == "2" && held & (1 << 19) != 0 && held & (1 << 2) == 0
+    };
+    let verifier = loop {
+        if let Some(verifier) = descendants(helper).into_iter().find(is_verifier) {
+            break verifier;
+        }
+        assert!(Instant::now() < end, "there is no verifier");
+        std::thread::sleep(Duration::from_millis(2));
+    };
+    let mut strace = Command::new("strace");
+    strace.args(["-qq", "-o", "/dev/null", "-e", "trace=sendmsg", "-e"]);
+    strace.arg(format!("inject=sendmsg:{how}:when={n}"));
+    strace.args(["-p", &verifier.to_string()]);
+    let scene = scene.with_server(Server(strace.spawn().unwrap()));
+    // For a while: it also stops where strace looks at it, and the helper where it is late.
+    let mut same = 0;
+    while same < 10 {
+        assert!(Instant::now() < end, "the verifier is not stopped");
+        std::thread::sleep(Duration::from_millis(5));
+        let stopped = status(&verifier, "State:").starts_with(['T', 't']);
+        let waits = status(&helper, "State:").starts_with('S');
+        same = if stopped && waits { same + 1 } else { 0 };
+    }
+    scene
 }
 
 /// A program that was frozen while it ran.

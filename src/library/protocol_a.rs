@@ -4,8 +4,7 @@
 use std::collections::BTreeSet;
 use std::os::fd::AsFd;
 
-use nix::fcntl::OFlag;
-use nix::unistd::pipe2;
+use nix::sys::socket::SockType;
 
 use super::{Callers, Options, ceiling};
 use crate::error::{Error, ErrorKind, Result};
@@ -17,6 +16,7 @@ use crate::stage::own_namespaces::OwnNamespaces;
 use crate::stage::protocol_a::{InitPipe, open_console, start_session, wait_until_ready};
 use crate::stage::verifier::expected::Expected;
 use crate::stage::verifier::{Outside, Verifier};
+use crate::stage::waits::{Delivered, End};
 use crate::sys::clone::{Parentage, Side, clone};
 use crate::sys::pidfd;
 use crate::sys::process::exit_now;
@@ -64,9 +64,9 @@ pub(super) fn enter(asked: &ProtocolA, options: Options) -> Result<()> {
     let system = |what: &'static str| {
         move |errno: nix::errno::Errno| Error::new(ErrorKind::System, what).because(errno)
     };
-    let pipe_failed = system("a pipe cannot be made");
-    let (ready, ready_end) = pipe2(OFlag::O_CLOEXEC).map_err(pipe_failed)?;
-    let (leave_end, leave) = pipe2(OFlag::O_CLOEXEC).map_err(pipe_failed)?;
+    let pair = || End::pair(SockType::Stream).map_err(system("a pair of sockets"));
+    let (ready, ready_end) = pair()?;
+    let (leave, leave_end) = pair()?;
     match clone(Parentage::Sibling).map_err(cannot_clone)? {
         Side::Child => {
             drop((ready, pipe, verifier, leave));
@@ -90,19 +90,21 @@ pub(super) fn enter(asked: &ProtocolA, options: Options) -> Result<()> {
         }
         Side::Parent { child, pidfd } => {
             drop((ready_end, leave_end));
-            let ready = wait_until_ready(&ready);
-            let verified = ready.and_then(|()| verifier.verify(child, &expected));
-            let reported = verified.and_then(|()| {
-                let line = generic_error::pid_line(child);
-                pipe.write(&line)
-                    .and_then(|()| nix::unistd::write(&leave, &[1]))
-                    .map_err(system("the pid cannot be reported"))
-            });
+            // What ends this process is the runtime's to decide: its mask, its
+            // dispositions. The sibling ends by itself then, since `leave` is closed.
+            let waits = Delivered(Some(callers.mask.set()));
+            let reported = wait_until_ready(&ready, &waits)
+                .and_then(|()| verifier.verify(child, &expected, &waits))
+                .and_then(|()| pipe.write(&generic_error::pid_line(child), &waits))
+                .and_then(|()| {
+                    let told = leave.send(&[1]);
+                    Ok(told.map_err(system("the sibling cannot be reached"))?)
+                });
             match reported {
-                Ok(_) => exit_now(0),
-                Err(error) => {
+                Ok(()) => exit_now(0),
+                Err(unmet) => {
                     let _ = pidfd::send_signal(pidfd.as_fd(), libc::SIGKILL);
-                    Err(error)
+                    Err(unmet.into_error())
                 }
             }
         }

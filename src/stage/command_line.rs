@@ -7,6 +7,7 @@ use std::io::IsTerminal;
 use std::os::fd::{AsFd, OwnedFd};
 
 use nix::fcntl::OFlag;
+use nix::sys::socket::SockType;
 use nix::unistd::pipe2;
 
 use super::cannot_clone::cannot_clone;
@@ -22,9 +23,10 @@ use super::preserved::Declared;
 use super::protocol_a::warn;
 use super::signals::Session;
 use super::status::StatusLines;
-use super::supervise::{Ended, Start, Starting, Supervisor};
+use super::supervise::{Ended, Start, Supervisor};
 use super::verifier::expected::{Expected, Groups, Place};
 use super::verifier::{Outside, Verifier};
+use super::waits::{Delivered, End, Unmet, Waited};
 use super::{clean, filters, keyring, own_file, small_program};
 use crate::error::{Error, ErrorKind, Result};
 use crate::landlock::ruleset::Domain;
@@ -383,10 +385,9 @@ impl Parent {
     fn start(self, image: Image, program: &str, lines: &mut Option<StatusLines>) -> Result<Ended> {
         let system =
             |what: &'static str| move |errno| Error::new(ErrorKind::System, what).because(errno);
-        let (report, report_end) =
-            pipe2(OFlag::O_CLOEXEC).map_err(system("a pipe cannot be made"))?;
-        let (leave_end, leave) =
-            pipe2(OFlag::O_CLOEXEC).map_err(system("a pipe cannot be made"))?;
+        let pair = || End::pair(SockType::Stream).map_err(system("a pair of sockets"));
+        let (report, report_end) = pair()?;
+        let (leave, leave_end) = pair()?;
         let filter = filters::supervisor()?;
         // From here on they are read: the child must not outlive its parent.
         self.signals
@@ -416,51 +417,48 @@ impl Parent {
         // Were it open here, the child's report would never end.
         nix::unistd::close(report_end).map_err(system("the child's end of the report"))?;
         let verifier = self.verifier;
-        let files = verifier.open(child)?;
         let mut supervisor = Supervisor::new(
             (child, pidfd),
-            Starting {
-                report,
-                stat: files.stat,
-            },
-            files.status,
+            report,
             (self.session, self.signals),
             lines.take(),
         )?;
         let filters = verifier.filters_before() + self.expected.filters + last_filters;
         let explainer = self.explainer.as_ref();
-        let ready = verifier.move_to_cgroups(child).and_then(|()| {
-            let mut others = vec![leave.as_fd(), verifier.as_fd()];
-            others.extend(explainer.iter().flat_map(|e| e.descriptors()));
-            supervisor.lock_down(self.supervisor, &filter, &others)
-        });
-        let ended = ready.and_then(|()| {
+        let run = |supervisor: &mut Supervisor| -> Waited<Ended> {
+            supervisor.watch(verifier.open(child, supervisor.signals())?);
+            verifier.move_to_cgroups(child, supervisor.signals())?;
+            let mut others = vec![leave.number(), verifier.number()];
+            others.extend(explainer.iter().flat_map(|e| e.numbers()));
+            supervisor.lock_down(self.supervisor, &filter, &others)?;
             match supervisor.wait_for_start(explainer.map(Explainer::end))? {
                 Start::Ready => {}
-                other => return not_started(other, program, self.directory.as_deref()),
+                other => return Ok(not_started(other, program, self.directory.as_deref())?),
             }
-            verifier.ask(child, &self.expected)?;
-            if let Some(signal) = supervisor.wait_for_verifier(verifier.as_fd())? {
-                return Ok(Ended::Interrupted(signal));
-            }
-            verifier.answer()?;
-            verifier.finish();
+            verifier.verify(child, &self.expected, supervisor.signals())?;
+            drop(verifier);
             if let Some(explainer) = explainer {
                 explainer.watch(child)?;
             }
-            nix::unistd::write(&leave, &[1])
+            leave
+                .send(&[1])
                 .map_err(system("the program's process cannot be reached"))?;
             match supervisor.wait_for_start(explainer.map(Explainer::end))? {
                 Start::Executed => {}
-                other => return not_started(other, program, self.directory.as_deref()),
+                other => return Ok(not_started(other, program, self.directory.as_deref())?),
             }
             drop(leave);
             supervisor.verify_filters(filters)?;
             if let Some(layers) = &self.status {
                 supervisor.report_start(layers);
             }
-            supervisor.wait_for_end()
-        });
+            Ok(supervisor.wait_for_end()?)
+        };
+        let ended = match run(&mut supervisor) {
+            Ok(ended) => Ok(ended),
+            Err(Unmet::Signal(signal)) => Ok(Ended::Interrupted(signal)),
+            Err(Unmet::Failed(error)) => Err(error),
+        };
         if matches!(ended, Err(_) | Ok(Ended::Interrupted(_))) {
             supervisor.kill();
         }
@@ -534,11 +532,13 @@ fn become_without_fork(
     directory: Option<&str>,
 ) -> Error {
     let (verifier, pid) = (&asking.verifier, asking.pid);
+    // A signal ends this process by itself.
+    let waits = Delivered(None);
     let begun = verifier
-        .move_to_cgroups(pid)
-        .and_then(|()| verifier.verify_mount(pid, &asking.expected));
-    if let Err(error) = begun {
-        return error;
+        .move_to_cgroups(pid, &waits)
+        .and_then(|()| verifier.verify_mount(pid, &asking.expected, &waits));
+    if let Err(unmet) = begun {
+        return unmet.into_error();
     }
     // Nobody reads it: what fails is returned, and reported by this process.
     let report = match pipe2(OFlag::O_CLOEXEC) {

@@ -19,6 +19,7 @@ use super::preserved::Preserved;
 use super::small_program;
 use super::verifier::Verifier;
 use super::verifier::expected::{Capabilities, Directory, Expected, Groups, Id, Place};
+use super::waits::Delivered;
 use crate::error::Error;
 use crate::landlock::ruleset::Domain;
 use crate::policy::capability::{Capability, CapabilitySet};
@@ -666,14 +667,14 @@ fn hung_up(fd: BorrowedFd<'_>) -> bool {
 
 impl Asking {
     /// Asks, and waits for the verifier's end: it must not be the program's child.
+    /// Signals end this process by themselves meanwhile.
     fn ask(&self) -> Result<(), ()> {
-        let asked = self.verifier.ask(self.pid, &self.expected);
-        let answer = asked.and_then(|()| self.verifier.answer());
-        answer.map_err(|error| {
-            let _ = self.refused.set(error);
-        })?;
-        self.verifier.reap();
-        Ok(())
+        let answer = self
+            .verifier
+            .verify(self.pid, &self.expected, &Delivered(None));
+        answer.map_err(|unmet| {
+            let _ = self.refused.set(unmet.into_error());
+        })
     }
 }
 

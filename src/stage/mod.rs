@@ -42,3 +42,4 @@ pub(crate) mod status;
 pub(crate) mod supervise;
 pub(crate) mod trusted_file;
 pub(crate) mod verifier;
+pub(crate) mod waits;

@@ -7,13 +7,13 @@
 use std::collections::BTreeSet;
 use std::ffi::CString;
 use std::mem::ManuallyDrop;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl, open};
-use nix::poll::PollFlags;
+use nix::poll::{PollFd, PollFlags};
+use nix::sys::socket::SockType;
 use nix::sys::stat::{Mode, SFlag, fstat};
-use nix::unistd::pipe2;
 
 use super::cannot_clone::cannot_clone;
 use super::ceiling::Ceiling;
@@ -29,6 +29,7 @@ use super::preserved::Preserved;
 use super::signals::Signals;
 use super::verifier::expected::Expected;
 use super::verifier::{Outside, Verifier};
+use super::waits::{End, Unmet, Waited, Waits, send_at_once};
 use super::{filters, own_files, small_program};
 use crate::error::{Error, ErrorKind, Result};
 use crate::plan::environment::{self, Variables};
@@ -37,7 +38,6 @@ use crate::plan::{Accounts, Plan};
 use crate::policy::capability::Capability;
 use crate::policy::needs;
 use crate::policy::resolved::{Follow, Process};
-use crate::request::Pid;
 use crate::runtime_text::ForRuntime;
 use crate::seccomp::compile::compile;
 use crate::seccomp::libcontainer;
@@ -62,6 +62,7 @@ use nsexec_text::printable::Printable;
 pub(crate) struct InitPipe {
     file: OwnedFd,
     readable: bool,
+    is_socket: bool,
     /// How many descriptors from 3 on lie below its number.
     before: u32,
 }
@@ -93,22 +94,31 @@ impl InitPipe {
             OFlag::O_RDWR => Ok(Self {
                 file,
                 readable: true,
+                is_socket: kind == SFlag::S_IFSOCK,
                 before,
             }),
             OFlag::O_WRONLY => Ok(Self {
                 file,
                 readable: false,
+                is_socket: kind == SFlag::S_IFSOCK,
                 before,
             }),
             _ => Err(wrong("it is not open for writing")),
         }
     }
 
-    /// All of them in one write.
-    pub(crate) fn write(&self, bytes: &[u8]) -> std::result::Result<(), Errno> {
-        match nix::unistd::write(&self.file, bytes)? {
+    /// All of them in one write, once there is room: others may fill a socket
+    /// meanwhile, and what is only a pipe, for writing, has no program to start.
+    pub(crate) fn write(&self, bytes: &[u8], waits: &dyn Waits) -> Waited<()> {
+        let failed = |errno| Error::new(ErrorKind::System, PID).because(errno);
+        let room = PollFd::new(self.file.as_fd(), PollFlags::POLLOUT);
+        waits.until(Some(room), None)?;
+        if self.is_socket {
+            return Ok(send_at_once(self.file.as_raw_fd(), bytes).map_err(failed)?);
+        }
+        match nix::unistd::write(&self.file, bytes).map_err(failed)? {
             written if written == bytes.len() => Ok(()),
-            _ => Err(Errno::EIO),
+            _ => Err(failed(Errno::EIO).into()),
         }
     }
 }
@@ -207,7 +217,7 @@ pub(crate) fn run(
     caller
         .block()
         .map_err(system("the signals cannot be blocked"))?;
-    let (ready, ready_end) = pipe2(OFlag::O_CLOEXEC).map_err(system("a pipe cannot be made"))?;
+    let (ready, ready_end) = End::pair(SockType::Stream).map_err(system("a pair of sockets"))?;
     match clone(Parentage::Sibling).map_err(cannot_clone)? {
         Side::Child => {
             drop((ready, verifier));
@@ -227,15 +237,21 @@ pub(crate) fn run(
         }
         Side::Parent { child, pidfd } => {
             drop((ready_end, gift));
-            let verify = || verifier.verify(child, &expected);
-            let reported = report_pid(child, &ready, &pipe, verify);
-            if !matches!(reported, Ok(None)) {
+            let reported = Signals::open()
+                .map_err(|errno| system(PID)(errno).into())
+                .and_then(|signals| {
+                    wait_until_ready(&ready, &signals)?;
+                    verifier.verify(child, &expected, &signals)?;
+                    pipe.write(&generic_error::pid_line(child), &signals)
+                });
+            if reported.is_err() {
                 let _ = pidfd::send_signal(pidfd.as_fd(), libc::SIGKILL);
                 let _ = caller.obey();
             }
-            match reported? {
-                None => Ok(()),
-                Some(signal) => {
+            match reported {
+                Ok(()) => Ok(()),
+                Err(Unmet::Failed(error)) => Err(error),
+                Err(Unmet::Signal(signal)) => {
                     signal::die_of(signal);
                     let wrong = format!("{PID}: signal {signal}");
                     Err(Error::new(ErrorKind::System, wrong))
@@ -245,52 +261,29 @@ pub(crate) fn run(
     }
 }
 
-/// Reports the pid once the child is ready and was verified, unless a signal ends the helper
-/// first: this one.
-fn report_pid(
-    child: Pid,
-    ready: &OwnedFd,
-    pipe: &InitPipe,
-    verify: impl FnOnce() -> Result<()>,
-) -> Result<Option<i32>> {
-    let failed = |errno| Error::new(ErrorKind::System, PID).because(errno);
-    let signals = Signals::open().map_err(failed)?;
-    let until = |fd, events| signals.until_ready(fd, events).map_err(failed);
-    if let Some(signal) = until(ready.as_fd(), PollFlags::POLLIN)? {
-        return Ok(Some(signal));
-    }
-    wait_until_ready(ready)?;
-    verify()?;
-    if let Some(signal) = until(pipe.file.as_fd(), PollFlags::POLLOUT)? {
-        return Ok(Some(signal));
-    }
-    pipe.write(&generic_error::pid_line(child))
-        .map_err(failed)?;
-    Ok(None)
-}
-
 /// What a failure to report the pid says.
 const PID: &str = "the pid cannot be reported";
 
 /// A child that cannot have its console ends before its pid is reported.
-pub(crate) fn wait_until_ready(ready: &OwnedFd) -> Result<()> {
+pub(crate) fn wait_until_ready(ready: &End, waits: &dyn Waits) -> Waited<()> {
     let mut record = [0; Failure::LENGTH];
-    let read = loop {
-        match nix::unistd::read(ready, &mut record) {
-            Err(Errno::EINTR) => {}
-            other => break other,
-        }
-    };
-    match read {
+    waits.until(Some(ready.readable()), None)?;
+    match ready.take(&mut record, &mut Vec::new()) {
         Ok(1) => Ok(()),
-        Ok(Failure::LENGTH) if Failure::from_bytes(record).is_some() => {
+        Ok(Failure::LENGTH) => {
             let failure = Failure::from_bytes(record);
-            Err(failure.map_or_else(ended_early, |failure| failure.into_error("init")))
+            let error = failure.map_or_else(ended_early, |failure| failure.into_error("init"));
+            Err(error.into())
         }
-        Ok(_) => Err(ended_early()),
-        Err(errno) => Err(
-            Error::new(ErrorKind::System, "the program's process cannot be reached").because(errno),
-        ),
+        Ok(_) => Err(ended_early().into()),
+        Err(Errno::EAGAIN) => {
+            let wrong = "another process took the report of the child";
+            Err(Error::new(ErrorKind::Safety, wrong).into())
+        }
+        Err(errno) => {
+            let wrong = "the program's process cannot be reached";
+            Err(Error::new(ErrorKind::System, wrong).because(errno).into())
+        }
     }
 }
 

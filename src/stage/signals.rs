@@ -9,11 +9,13 @@ use std::io::IsTerminal;
 use std::os::fd::{AsFd, BorrowedFd};
 
 use nix::errno::Errno;
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::poll::{PollFd, PollFlags, ppoll};
 use nix::sys::signal::SigSet;
 use nix::sys::signalfd::{SfdFlags, SignalFd, siginfo};
+use nix::sys::time::TimeSpec;
 use nix::unistd::{Pid, getpgid, getpgrp, getpid, getsid};
 
+use super::waits::{self, Unmet, Waited, Waits};
 use crate::sys::signal;
 
 /// The session of the program.
@@ -132,30 +134,6 @@ impl Signals {
         }
     }
 
-    /// Waits until `fd` is ready for one of `events`, or a signal is there that
-    /// ends the helper: this one.
-    pub(crate) fn until_ready(
-        &self,
-        fd: BorrowedFd<'_>,
-        events: PollFlags,
-    ) -> Result<Option<i32>, Errno> {
-        loop {
-            let signals = PollFd::new(self.as_fd(), PollFlags::POLLIN);
-            let mut fds = [signals, PollFd::new(fd, events)];
-            match poll(&mut fds, PollTimeout::NONE) {
-                Ok(_) | Err(Errno::EINTR) => {}
-                Err(errno) => return Err(errno),
-            }
-            if let Some(received) = self.next()?.filter(|one| one.ends_before_start()) {
-                return Ok(Some(received.number));
-            }
-            let [_, fd] = fds;
-            if fd.any() != Some(false) {
-                return Ok(None);
-            }
-        }
-    }
-
     fn sender(&self, info: &siginfo) -> Sender {
         // SI_USER is 0; SI_QUEUE, SI_TKILL and the like are less.
         if info.ssi_code > 0 {
@@ -167,6 +145,36 @@ impl Signals {
             Ok(pid) if pid == self.own.as_raw() => Sender::Helper,
             Ok(pid) if getpgid(Some(Pid::from_raw(pid))) == Ok(self.group) => Sender::Group,
             Ok(_) => Sender::Other,
+        }
+    }
+}
+
+/// Until the program runs, a signal does to the helper what it does by default.
+impl Waits for Signals {
+    fn until(&self, wanted: Option<PollFd<'_>>, limit: Option<TimeSpec>) -> Waited<()> {
+        let mut fds = vec![PollFd::new(self.as_fd(), PollFlags::POLLIN)];
+        fds.extend(wanted);
+        loop {
+            let over = match ppoll(&mut fds, limit, None) {
+                Ok(ready) => ready == 0,
+                Err(Errno::EINTR) => continue,
+                Err(errno) => return Err(waits::failed(errno)),
+            };
+            let received = match fds.first().and_then(PollFd::any) {
+                Some(false) => None,
+                _ => self.next().map_err(waits::failed)?,
+            };
+            if let Some(received) = received {
+                if received.stops() {
+                    signal::stop_by(received.number).map_err(waits::failed)?;
+                }
+                if received.ends_before_start() {
+                    return Err(Unmet::Signal(received.number));
+                }
+            }
+            if over || fds.get(1).is_some_and(|fd| fd.any() != Some(false)) {
+                return Ok(());
+            }
         }
     }
 }

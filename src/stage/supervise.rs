@@ -5,7 +5,7 @@
 //! SIGTERM, SIGINT and SIGHUP end it whatever the program, the target or the
 //! reader of the status lines do.
 
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::time::Duration;
 
 use nix::errno::Errno;
@@ -16,6 +16,8 @@ use serde_json::Value;
 use super::failure::Failure;
 use super::signals::{Deed, Received, Session, Signals};
 use super::status::{self, StatusLines};
+use super::verifier::ChildFiles;
+use super::waits::End;
 use crate::error::{Error, ErrorKind, Result};
 use crate::landlock::ruleset::Domain;
 use crate::policy::capability::{Capability, CapabilitySet};
@@ -78,7 +80,7 @@ pub(crate) struct Supervisor {
     /// Until the program runs.
     starting: Option<Starting>,
     /// /proc/CHILD/status, opened before the lock-down.
-    state: OwnedFd,
+    state: Option<OwnedFd>,
     signals: Signals,
     session: Session,
     caller: CallersSignals,
@@ -89,11 +91,11 @@ pub(crate) struct Supervisor {
 
 /// Where the child tells whether it became the program.
 #[derive(Debug)]
-pub(crate) struct Starting {
+struct Starting {
     /// EOF or a failure record.
-    pub(crate) report: OwnedFd,
+    report: End,
     /// /proc/CHILD/stat, opened before the lock-down.
-    pub(crate) stat: OwnedFd,
+    stat: Option<OwnedFd>,
 }
 
 /// What is waited for, besides signals and room for status lines.
@@ -105,8 +107,6 @@ enum Awaited {
     Child,
     /// The explainer's end.
     Explainer,
-    /// The verifier's answer, or its end.
-    Verifier,
 }
 
 /// What a wait ended with.
@@ -125,8 +125,7 @@ impl Supervisor {
     /// Signals are blocked already; from here on they are read.
     pub(crate) fn new(
         (child, pidfd): (Pid, OwnedFd),
-        starting: Starting,
-        state: OwnedFd,
+        report: End,
         (session, caller): (Session, CallersSignals),
         lines: Option<StatusLines>,
     ) -> Result<Self> {
@@ -134,14 +133,27 @@ impl Supervisor {
         Ok(Self {
             child,
             pidfd,
-            starting: Some(starting),
-            state,
+            starting: Some(Starting { report, stat: None }),
+            state: None,
             signals,
             session,
             caller,
             lines,
             asked: false,
         })
+    }
+
+    /// For whoever asks the verifier.
+    pub(crate) fn signals(&self) -> &Signals {
+        &self.signals
+    }
+
+    /// Takes the child's files, without which its state is not known.
+    pub(crate) fn watch(&mut self, files: ChildFiles) {
+        self.state = Some(files.status);
+        if let Some(starting) = &mut self.starting {
+            starting.stat = Some(files.stat);
+        }
     }
 
     /// Gives up what waiting does not take: every capability but CAP_KILL, the
@@ -151,7 +163,7 @@ impl Supervisor {
         &self,
         domain: Option<Domain>,
         filter: &Program,
-        others: &[BorrowedFd<'_>],
+        others: &[RawFd],
     ) -> Result<()> {
         let failed = |layer: &'static str| {
             move |errno: Errno| {
@@ -186,31 +198,17 @@ impl Supervisor {
 
     /// What the caller handed over is the program's alone: what that closes is at
     /// its end. No value of this process owns one of those that are closed.
-    fn close_all_but(&self, others: &[BorrowedFd<'_>]) -> std::result::Result<(), Errno> {
-        let mut kept = vec![2, self.pidfd.as_raw_fd(), self.state.as_raw_fd()];
+    fn close_all_but(&self, others: &[RawFd]) -> std::result::Result<(), Errno> {
+        let mut kept = vec![2, self.pidfd.as_raw_fd()];
+        kept.extend(self.state.iter().map(AsRawFd::as_raw_fd));
         kept.push(self.signals.as_fd().as_raw_fd());
         kept.extend(self.lines.iter().map(|lines| lines.as_fd().as_raw_fd()));
         if let Some(starting) = &self.starting {
-            kept.extend([starting.report.as_raw_fd(), starting.stat.as_raw_fd()]);
+            kept.push(starting.report.number());
+            kept.extend(starting.stat.iter().map(AsRawFd::as_raw_fd));
         }
-        kept.extend(others.iter().map(AsRawFd::as_raw_fd));
+        kept.extend(others);
         descriptor::close_all_but(&kept)
-    }
-
-    /// Waits for an answer of the verifier, or its end; `Some`: this signal ends the
-    /// helper first.
-    pub(crate) fn wait_for_verifier(&mut self, verifier: BorrowedFd<'_>) -> Result<Option<i32>> {
-        loop {
-            match self.wait(&[Awaited::Verifier], Some(verifier), None)? {
-                Woken::By(_) => return Ok(None),
-                Woken::Signal => {
-                    if let Some(signal) = self.signal_before_start()? {
-                        return Ok(Some(signal));
-                    }
-                }
-                Woken::Lines | Woken::Time => {}
-            }
-        }
     }
 
     /// After execve: whether the last filters are in force. They are loaded after
@@ -218,8 +216,11 @@ impl Supervisor {
     /// program may have loaded more of its own.
     ///
     /// # Errors
-    /// `Safety`: there are fewer.
+    /// `Safety`: there are fewer. `System`: they were not to be counted.
     pub(crate) fn verify_filters(&self, expected: u32) -> Result<()> {
+        if self.state.is_none() {
+            return Err(not_open());
+        }
         // A program that has ended already has no state left.
         let Ok(status) = procfs::status::parse(&self.read_state()) else {
             return Ok(());
@@ -259,7 +260,7 @@ impl Supervisor {
                         return Ok(Start::Interrupted(signal));
                     }
                 }
-                Woken::By(Awaited::Verifier) | Woken::Lines | Woken::Time => {}
+                Woken::Lines | Woken::Time => {}
             }
         }
         match filled {
@@ -278,11 +279,14 @@ impl Supervisor {
         let Some(starting) = &self.starting else {
             return Ok(0);
         };
-        loop {
-            match nix::unistd::read(&starting.report, into) {
-                Err(Errno::EINTR) => {}
-                read => return read.map_err(|errno| system("the report of the child", errno)),
+        // Descriptors that come along are nobody's, and closed.
+        match starting.report.take(into, &mut Vec::new()) {
+            Ok(read) => Ok(read),
+            Err(Errno::EAGAIN) => {
+                let wrong = "another process took the report of the child";
+                Err(Error::new(ErrorKind::Safety, wrong))
             }
+            Err(errno) => Err(system("the report of the child", errno)),
         }
     }
 
@@ -304,7 +308,8 @@ impl Supervisor {
             return Ok(true);
         };
         let mut buffer = [0; 4096];
-        let read = nix::sys::uio::pread(&starting.stat, &mut buffer, 0)
+        let stat = starting.stat.as_ref().ok_or_else(not_open)?;
+        let read = nix::sys::uio::pread(stat, &mut buffer, 0)
             .map_err(|errno| system("the state of the child", errno))?;
         let text = buffer.get(..read).unwrap_or_default();
         let stat = stat::parse(text).map_err(|fault| {
@@ -416,30 +421,27 @@ impl Supervisor {
         let _ = change(self.child, Patience::Look);
     }
 
-    /// Waits for one of these, of which `other` is the explainer's or the verifier's
-    /// descriptor, for a signal, and for room for the status lines.
+    /// Waits for one of these, of which `other` is the explainer's descriptor, for a
+    /// signal, and for room for the status lines.
     fn wait(
         &mut self,
         awaited: &[Awaited],
         other: Option<BorrowedFd<'_>>,
         time: Option<TimeSpec>,
     ) -> Result<Woken> {
-        let report = self
-            .starting
-            .as_ref()
-            .map(|starting| starting.report.as_fd());
+        let report = self.starting.as_ref();
+        let report = report.map(|starting| starting.report.readable());
         let mut fds = Vec::with_capacity(5);
         let mut woken = Vec::with_capacity(5);
         for one in awaited {
-            let (fd, events) = match one {
-                Awaited::Report => (report, PollFlags::POLLIN),
-                Awaited::Child => (Some(self.pidfd.as_fd()), PollFlags::POLLIN),
+            let fd = match one {
+                Awaited::Report => report.clone(),
+                Awaited::Child => Some(PollFd::new(self.pidfd.as_fd(), PollFlags::POLLIN)),
                 // Its hang-up alone.
-                Awaited::Explainer => (other, PollFlags::empty()),
-                Awaited::Verifier => (other, PollFlags::POLLIN),
+                Awaited::Explainer => other.map(|end| PollFd::new(end, PollFlags::empty())),
             };
             if let Some(fd) = fd {
-                fds.push(PollFd::new(fd, events));
+                fds.push(fd);
                 woken.push(Woken::By(*one));
             }
         }
@@ -529,9 +531,12 @@ impl Supervisor {
     fn read_state(&self) -> Vec<u8> {
         let mut text = Vec::new();
         let mut chunk = [0; 4096];
+        let Some(state) = &self.state else {
+            return text;
+        };
         while text.len() <= crate::procfs::status::MAX_BYTES {
             let offset = i64::try_from(text.len()).unwrap_or(i64::MAX);
-            match nix::sys::uio::pread(&self.state, &mut chunk, offset) {
+            match nix::sys::uio::pread(state, &mut chunk, offset) {
                 Ok(0) | Err(_) => break,
                 Ok(read) => text.extend(chunk.iter().take(read)),
             }
@@ -563,4 +568,8 @@ fn stop_by(number: i32) -> Result<()> {
 
 fn system(what: &'static str, errno: Errno) -> Error {
     Error::new(ErrorKind::System, what).because(errno)
+}
+
+fn not_open() -> Error {
+    Error::new(ErrorKind::System, "the state of the child is not open")
 }

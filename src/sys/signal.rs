@@ -13,6 +13,11 @@ pub(crate) fn block_all() -> Result<CallersMask, Errno> {
 }
 
 impl CallersMask {
+    /// The signals that the caller blocks.
+    pub(crate) fn set(&self) -> SigSet {
+        self.0
+    }
+
     /// Puts the caller's mask back.
     pub(crate) fn restore(&self) -> Result<(), Errno> {
         set_mask(&self.0)?;

@@ -1,6 +1,10 @@
-/* ask CHILD VICTIM QUESTION: copies the sockets for messages that a stopped process holds, and
- * asks on each what only the helper may ask of its verifier, about another process.
- * Prints how many sockets there are once it has copied them, and each answer. */
+/* ask PROCESS VICTIM QUESTION: copies the sockets that a stopped process holds, and
+ *
+ *   O, M, H  asks on each what only the helper may ask of its verifier, about another process;
+ *   T        takes from each what is there for the process.
+ *
+ * Prints how many sockets there are once it has asked, and each answer; with T, how many
+ * sockets had something. */
 #define _GNU_SOURCE
 #include <poll.h>
 #include <stdio.h>
@@ -21,15 +25,24 @@ int main(int argc, char **argv)
 		int fd = syscall(SYS_pidfd_getfd, child, number, 0), type = 0;
 		socklen_t length = sizeof type;
 		if (fd >= 0 && getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &length) == 0 &&
-		    type == SOCK_SEQPACKET)
+		    (type == SOCK_SEQPACKET || argv[3][0] == 'T'))
 			sockets[count++] = (struct pollfd){ .fd = fd, .events = POLLIN };
 	}
-	printf("sockets %d\n", count);
-	fflush(stdout);
+	if (argv[3][0] == 'T') {
+		int taken = 0;
+		for (int i = 0; i < count; i++) {
+			char answer[256];
+			taken += recv(sockets[i].fd, answer, sizeof answer, MSG_DONTWAIT) > 0;
+		}
+		printf("sockets %d\n", taken);
+		return 0;
+	}
 	char question[5] = { argv[3][0] };
 	memcpy(question + 1, &victim, 4);
 	for (int i = 0; i < count; i++)
 		send(sockets[i].fd, question, sizeof question, MSG_NOSIGNAL);
+	printf("sockets %d\n", count);
+	fflush(stdout);
 	/* Until the verifier ends, which ends every socket to it; a second at most. */
 	for (int round = 0; round < 1000; round++) {
 		if (poll(sockets, count, 1000) == 0)

@@ -18,14 +18,16 @@ mod audit_socket;
 mod explainer;
 mod notes;
 
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
+use nix::sys::socket::SockType;
 use nix::unistd::pipe2;
 
 use super::cannot_clone::cannot_make;
 use super::policy_origin::Origin;
+use super::waits::End;
 use crate::error::{Error, ErrorKind, Result};
 use crate::policy::resolved::ResolvedPolicy;
 use crate::request::{Explain, Pid};
@@ -38,12 +40,12 @@ use crate::sys::{seccomp, signal};
 #[derive(Debug)]
 pub(crate) struct Explainer {
     /// Where helper and child tell it what it has to know; its end is the end.
-    control: OwnedFd,
+    control: End,
     /// Hung up when it is done.
     done: OwnedFd,
 }
 
-/// What is told over the control pipe: eight bytes, written at once.
+/// What is told over the control socket: a message of eight bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Word {
     /// The pid of the child.
@@ -86,7 +88,7 @@ impl Explainer {
         origin: &Origin,
     ) -> Result<Self> {
         let system = |errno: Errno| Error::new(ErrorKind::System, "the explainer").because(errno);
-        let (control_end, control) = pipe2(OFlag::O_CLOEXEC).map_err(system)?;
+        let (control, control_end) = End::pair(SockType::SeqPacket).map_err(system)?;
         let (done, done_end) = pipe2(OFlag::O_CLOEXEC).map_err(system)?;
         // ^C is for the program; the explainer ends when that has ended.
         let mask = signal::block_all().map_err(system)?;
@@ -107,10 +109,9 @@ impl Explainer {
 
     /// Names the child.
     pub(crate) fn watch(&self, child: Pid) -> Result<()> {
-        let word = Word::Child(child.get()).to_bytes();
-        nix::unistd::write(&self.control, &word)
-            .map_err(|errno| Error::new(ErrorKind::System, "the explainer").because(errno))?;
-        Ok(())
+        self.control
+            .send(&Word::Child(child.get()).to_bytes())
+            .map_err(|errno| Error::new(ErrorKind::System, "the explainer").because(errno))
     }
 
     /// Lets it report what it knows. The descriptor is hung up when it has.
@@ -124,13 +125,13 @@ impl Explainer {
     }
 
     /// What the helper holds of it.
-    pub(crate) fn descriptors(&self) -> [BorrowedFd<'_>; 2] {
-        [self.control.as_fd(), self.done.as_fd()]
+    pub(crate) fn numbers(&self) -> [RawFd; 2] {
+        [self.control.number(), self.done.as_raw_fd()]
     }
 
     /// For the child: where it tells the number of the listener.
     pub(crate) fn control(&self) -> Result<OwnedFd> {
-        self.control.try_clone().map_err(|error| {
+        self.control.for_child().map_err(|error| {
             Error::new(ErrorKind::System, "a descriptor cannot be copied").because(error)
         })
     }

@@ -8,7 +8,11 @@
 //!
 //! It answers the helper alone. The child is born with a copy of the helper's end of
 //! the socket, and whoever may trace the child has it then: a question of any other
-//! process, about any process of the host, ends the verifier instead.
+//! process, about any process of the host, ends the verifier instead. An answer that
+//! another process takes ends the exec.
+//!
+//! The verifier can be stopped, like any process of the caller's. So each question is
+//! asked with who waits for its answer ([`Waits`]): a signal ends every wait.
 //!
 //! | process | does |
 //! |---|---|
@@ -25,21 +29,21 @@ mod reading;
 mod refusal;
 
 use std::collections::BTreeSet;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::fd::{OwnedFd, RawFd};
+use std::time::Duration;
 
 use nix::errno::Errno;
-use nix::sys::socket::{
-    AddressFamily, ControlMessageOwned, MsgFlags, SockFlag, SockType, recvmsg, setsockopt,
-    socketpair, sockopt::PassCred,
-};
+use nix::sys::socket::{SockType, setsockopt, sockopt::PassCred};
+use nix::sys::time::TimeSpec;
 
 use super::cannot_clone::cannot_make;
+use super::waits::{End, Waited, Waits};
 use crate::error::{Error, ErrorKind, Result};
 use crate::policy::capability::Capability;
 use crate::request::Pid;
 use crate::sys::clone::{Parentage, Side, clone};
 use crate::sys::wait::{Change, Patience, change};
-use crate::sys::{credentials, descriptor, signal};
+use crate::sys::{credentials, signal};
 use crate::target::{Memberships, Procfs, cgroup};
 use expected::{Expected, Surroundings};
 use namespaces::{Namespaces, Of};
@@ -47,6 +51,10 @@ use refusal::Refusal;
 
 /// The longest message on the socket, either way.
 const MAX_MESSAGE: usize = 64 << 10;
+
+/// How long a process that has closed all that it had may take to be a zombie, until
+/// it is looked at again.
+const ENDING: TimeSpec = TimeSpec::from_duration(Duration::from_millis(1));
 
 /// A message to the verifier begins with one of these bytes; a pid follows.
 const OPEN: u8 = b'O';
@@ -86,7 +94,7 @@ impl Sight {
 #[derive(Debug)]
 pub(crate) struct Verifier {
     pid: Pid,
-    socket: OwnedFd,
+    socket: End,
     /// How many seccomp filters the helper had before it loaded any.
     filters_before: u32,
     /// The child waits for its own files.
@@ -129,13 +137,7 @@ impl Verifier {
         let namespaces = Namespaces::new(outside.memberships, &BTreeSet::new(), of);
         let (procfs, cgroups) = (&outside.procfs, &outside.cgroups);
         let surroundings = Surroundings::look(procfs, outside.memberships, namespaces, cgroups)?;
-        let (socket, theirs) = socketpair(
-            AddressFamily::Unix,
-            SockType::SeqPacket,
-            None,
-            SockFlag::SOCK_CLOEXEC,
-        )
-        .map_err(failed)?;
+        let (socket, theirs) = End::pair(SockType::SeqPacket).map_err(failed)?;
         // The child is born with a copy of the helper's end: the verifier is told
         // who asks.
         setsockopt(&theirs, PassCred, &true).map_err(failed)?;
@@ -150,6 +152,8 @@ impl Verifier {
             }
             Side::Parent { child, .. } => {
                 mask.restore().map_err(failed)?;
+                // Were it open here, the end of the verifier would not be seen.
+                nix::unistd::close(theirs).map_err(failed)?;
                 Ok(Self {
                     pid: child,
                     socket,
@@ -164,12 +168,11 @@ impl Verifier {
     ///
     /// # Errors
     /// `System`: the verifier has ended. `Unsupported`: /proc hides the child.
-    pub(crate) fn open(&self, child: Pid) -> Result<ChildFiles> {
-        self.send(OPEN, child, &[])?;
-        let descriptors = self.receive()?;
+    pub(crate) fn open(&self, child: Pid, waits: &dyn Waits) -> Waited<ChildFiles> {
+        let descriptors = self.ask(OPEN, child, &[], waits)?;
         match <[OwnedFd; 2]>::try_from(descriptors) {
             Ok([stat, status]) => Ok(ChildFiles { stat, status }),
-            Err(_) => Err(ended()),
+            Err(_) => Err(ended().into()),
         }
     }
 
@@ -178,24 +181,8 @@ impl Verifier {
     ///
     /// # Errors
     /// `System`: the kernel refuses it.
-    pub(crate) fn move_to_cgroups(&self, child: Pid) -> Result<()> {
-        self.send(MOVE, child, &[])?;
-        self.receive().map(drop)
-    }
-
-    /// For a helper that reports the child's pid and ends: has the child's own files
-    /// sent to it, and its state compared.
-    ///
-    /// # Errors
-    /// `Safety`: the child is not what the plan says; the message names the field.
-    pub(crate) fn verify(self, child: Pid, expected: &Expected) -> Result<()> {
-        self.ask(child, expected)?;
-        self.answer()?;
-        if self.gives {
-            self.hand_over(child)?;
-        }
-        self.finish();
-        Ok(())
+    pub(crate) fn move_to_cgroups(&self, child: Pid, waits: &dyn Waits) -> Waited<()> {
+        self.ask(MOVE, child, &[], waits).map(drop)
     }
 
     /// Compares the mount of the root that the program is to have, while the helper's
@@ -204,18 +191,14 @@ impl Verifier {
     ///
     /// # Errors
     /// `Safety`: the root is not in the joined mount namespace.
-    pub(crate) fn verify_mount(&self, helper: Pid, expected: &Expected) -> Result<()> {
-        self.send(MOUNT, helper, &expected.encode())?;
-        self.receive().map(drop)
-    }
-
-    /// Has the child's own files sent to the child.
-    ///
-    /// # Errors
-    /// `System`: the verifier has ended.
-    fn hand_over(&self, child: Pid) -> Result<()> {
-        self.send(HAND_OVER, child, &[])?;
-        self.receive().map(drop)
+    pub(crate) fn verify_mount(
+        &self,
+        helper: Pid,
+        expected: &Expected,
+        waits: &dyn Waits,
+    ) -> Waited<()> {
+        let expected = expected.encode();
+        self.ask(MOUNT, helper, &expected, waits).map(drop)
     }
 
     /// How many seccomp filters the helper had before it loaded any.
@@ -223,78 +206,54 @@ impl Verifier {
         self.filters_before
     }
 
-    /// Sends the state that the child has to have by now. The answer is received
-    /// with [`Verifier::answer`].
-    ///
-    /// # Errors
-    /// `System`: the verifier has ended.
-    pub(crate) fn ask(&self, child: Pid, expected: &Expected) -> Result<()> {
-        self.send(CHECK, child, &expected.encode())
-    }
-
-    /// Waits for the answer to [`Verifier::ask`].
+    /// Compares the child with the state that it has to have by now, and has the
+    /// child's own files sent to it where it waits for them. These are the last
+    /// questions: waits for the verifier's end as well.
     ///
     /// # Errors
     /// `Safety`: the child is not what the plan says; the message names the field.
-    pub(crate) fn answer(&self) -> Result<()> {
-        // read(2), which the supervisor's filter allows, and not recvmsg(2).
-        let mut bytes = vec![0; MAX_MESSAGE];
-        let length = loop {
-            match nix::unistd::read(&self.socket, &mut bytes) {
-                Err(Errno::EINTR) => {}
-                read => break read.map_err(failed)?,
-            }
-        };
-        judge(bytes.get(..length).unwrap_or_default())
-    }
-
-    /// Ends it, answer or not.
-    pub(crate) fn finish(self) {
-        let Self { pid, socket, .. } = self;
-        // It ends when nobody is left to ask.
-        drop(socket);
-        reap(pid);
-    }
-
-    /// Waits for its end after its answer.
-    pub(crate) fn reap(&self) {
-        reap(self.pid);
-    }
-    fn send(&self, kind: u8, child: Pid, rest: &[u8]) -> Result<()> {
-        let mut message = vec![kind];
-        message.extend(child.get().to_ne_bytes());
-        message.extend(rest);
-        match nix::unistd::write(&self.socket, &message) {
-            Ok(written) if written == message.len() => Ok(()),
-            Ok(_) => Err(ended()),
-            Err(errno) => Err(failed(errno)),
+    pub(crate) fn verify(&self, child: Pid, expected: &Expected, waits: &dyn Waits) -> Waited<()> {
+        self.ask(CHECK, child, &expected.encode(), waits)?;
+        if self.gives {
+            self.ask(HAND_OVER, child, &[], waits)?;
         }
+        waits.until(Some(self.socket.hung_up()), None)?;
+        // It is about to be a zombie, unless somebody traces it.
+        while matches!(
+            change(self.pid, Patience::Look),
+            Ok(None | Some(Change::Stopped(_))) | Err(Errno::EINTR)
+        ) {
+            waits.until(None, Some(ENDING))?;
+        }
+        Ok(())
     }
 
-    /// The descriptors that came with an answer.
-    fn receive(&self) -> Result<Vec<OwnedFd>> {
-        let mut bytes = vec![0; MAX_MESSAGE];
-        let mut space = nix::cmsg_space!([RawFd; 2]);
+    /// Asks, and waits for the answer, which may come with descriptors.
+    fn ask(
+        &self,
+        question: u8,
+        about: Pid,
+        rest: &[u8],
+        waits: &dyn Waits,
+    ) -> Waited<Vec<OwnedFd>> {
+        let mut message = vec![question];
+        message.extend(about.get().to_ne_bytes());
+        message.extend(rest);
+        self.socket.send(&message).map_err(failed)?;
+        waits.until(Some(self.socket.readable()), None)?;
+        let mut answer = vec![0; MAX_MESSAGE];
         let mut descriptors = Vec::new();
-        let length = loop {
-            let mut parts = [std::io::IoSliceMut::new(&mut bytes)];
-            let flags = MsgFlags::MSG_CMSG_CLOEXEC;
-            let fd = self.socket.as_raw_fd();
-            match recvmsg::<()>(fd, &mut parts, Some(&mut space), flags) {
-                Ok(message) => {
-                    for control in message.cmsgs().map_err(failed)? {
-                        if let ControlMessageOwned::ScmRights(fds) = control {
-                            descriptors.extend(fds.into_iter().map(descriptor::received));
-                        }
-                    }
-                    break message.bytes;
-                }
-                Err(Errno::EINTR) => {}
-                Err(errno) => return Err(failed(errno)),
-            }
-        };
-        judge(bytes.get(..length).unwrap_or_default())?;
+        match self.socket.take(&mut answer, &mut descriptors) {
+            Ok(length) => judge(answer.get(..length).unwrap_or_default())?,
+            Err(Errno::EAGAIN) => return Err(taken().into()),
+            Err(errno) => return Err(failed(errno).into()),
+        }
         Ok(descriptors)
+    }
+
+    /// The number of its socket, to keep it open.
+    pub(crate) fn number(&self) -> RawFd {
+        self.socket.number()
     }
 }
 
@@ -307,20 +266,6 @@ fn judge(answer: &[u8]) -> Result<()> {
     }
 }
 
-impl AsFd for Verifier {
-    /// Readable when an answer is there, and when the verifier has ended.
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.socket.as_fd()
-    }
-}
-
-fn reap(pid: Pid) {
-    while !matches!(
-        change(pid, Patience::Wait),
-        Ok(Some(Change::Exited(_) | Change::Signaled(_))) | Err(Errno::ECHILD)
-    ) {}
-}
-
 fn failed(errno: Errno) -> Error {
     Error::new(ErrorKind::System, "the process that verifies the program").because(errno)
 }
@@ -330,4 +275,9 @@ fn ended() -> Error {
         ErrorKind::System,
         "the process that verifies the program has ended",
     )
+}
+
+fn taken() -> Error {
+    let wrong = "another process took an answer of the process that verifies the program";
+    Error::new(ErrorKind::Safety, wrong)
 }

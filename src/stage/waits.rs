@@ -1,0 +1,172 @@
+//! Waits between clone and execve, each of which a signal ends.
+//!
+//! The child is born with a copy of each descriptor of the helper, and whoever may
+//! trace the child has it as well: it can take an answer away, fill a queue, and clear
+//! O_NONBLOCK, which all copies share. Whoever is to answer can be stopped. So an
+//! [`End`] has no call that blocks, whatever its flags are; waiting is done by
+//! [`Waits`] alone, which knows the signals of the process.
+
+use std::io::IoSliceMut;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
+
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, ppoll};
+use nix::sys::signal::SigSet;
+use nix::sys::socket::{
+    AddressFamily, ControlMessageOwned, MsgFlags, SockFlag, SockType, recvmsg, send, socketpair,
+};
+use nix::sys::time::TimeSpec;
+
+use crate::error::{Error, ErrorKind};
+use crate::sys::descriptor;
+
+/// What a process did not get that waited.
+#[derive(Debug)]
+pub(crate) enum Unmet {
+    /// This signal ends the process first.
+    Signal(i32),
+    Failed(Error),
+}
+
+impl Unmet {
+    /// For a process that signals end by themselves.
+    pub(crate) fn into_error(self) -> Error {
+        match self {
+            Self::Signal(signal) => Error::new(ErrorKind::System, format!("signal {signal}")),
+            Self::Failed(error) => error,
+        }
+    }
+}
+
+impl From<Error> for Unmet {
+    fn from(error: Error) -> Self {
+        Self::Failed(error)
+    }
+}
+
+/// What was waited for, unless a signal ends the process first.
+pub(crate) type Waited<T> = Result<T, Unmet>;
+
+/// How a process waits without missing its signals.
+pub(crate) trait Waits {
+    /// Waits until `wanted` has one of its events, or is hung up; or for `limit`.
+    fn until(&self, wanted: Option<PollFd<'_>>, limit: Option<TimeSpec>) -> Waited<()>;
+}
+
+/// Signals are delivered to this process while it waits, and do what they do by
+/// themselves: those of this mask excepted, or of the process's own.
+#[derive(Debug)]
+pub(crate) struct Delivered(pub(crate) Option<SigSet>);
+
+impl Waits for Delivered {
+    fn until(&self, wanted: Option<PollFd<'_>>, limit: Option<TimeSpec>) -> Waited<()> {
+        let mut wanted: Vec<PollFd<'_>> = wanted.into_iter().collect();
+        loop {
+            match ppoll(&mut wanted, limit, self.0) {
+                Ok(_) => return Ok(()),
+                Err(Errno::EINTR) => {}
+                Err(errno) => return Err(failed(errno)),
+            }
+        }
+    }
+}
+
+/// A wait itself failed.
+pub(crate) fn failed(errno: Errno) -> Unmet {
+    Unmet::Failed(Error::new(ErrorKind::System, "poll").because(errno))
+}
+
+/// This process's end of a pair of sockets.
+#[derive(Debug)]
+pub(crate) struct End(OwnedFd);
+
+impl End {
+    /// This end and the other, both CLOEXEC. `Stream`: bytes; `SeqPacket`: messages.
+    pub(crate) fn pair(kind: SockType) -> Result<(Self, OwnedFd), Errno> {
+        let (own, other) = socketpair(AddressFamily::Unix, kind, None, SockFlag::SOCK_CLOEXEC)?;
+        Ok((Self(own), other))
+    }
+
+    /// To wait until something is there, or nobody is left who could send.
+    pub(crate) fn readable(&self) -> PollFd<'_> {
+        PollFd::new(self.0.as_fd(), PollFlags::POLLIN)
+    }
+
+    /// To wait until nobody has the other end.
+    pub(crate) fn hung_up(&self) -> PollFd<'_> {
+        PollFd::new(self.0.as_fd(), PollFlags::empty())
+    }
+
+    /// A copy for the child, which sends on it and receives nothing.
+    pub(crate) fn for_child(&self) -> std::io::Result<OwnedFd> {
+        self.0.try_clone()
+    }
+
+    /// Its number, to keep it open. No safe call reads from a number.
+    pub(crate) fn number(&self) -> RawFd {
+        self.0.as_raw_fd()
+    }
+
+    /// Takes what is there, with at most two descriptors; 0: nobody is left.
+    ///
+    /// # Errors
+    /// EAGAIN: nothing is there. After [`Waits::until`] another process took it.
+    pub(crate) fn take(
+        &self,
+        into: &mut [u8],
+        descriptors: &mut Vec<OwnedFd>,
+    ) -> Result<usize, Errno> {
+        let mut space = nix::cmsg_space!([RawFd; 2]);
+        let mut parts = [IoSliceMut::new(into)];
+        let flags = MsgFlags::MSG_CMSG_CLOEXEC | MsgFlags::MSG_DONTWAIT;
+        let received = recvmsg::<()>(self.number(), &mut parts, Some(&mut space), flags)?;
+        for control in received.cmsgs()? {
+            if let ControlMessageOwned::ScmRights(fds) = control {
+                descriptors.extend(fds.into_iter().map(descriptor::received));
+            }
+        }
+        Ok(received.bytes)
+    }
+
+    /// Sends all of `bytes`.
+    ///
+    /// # Errors
+    /// EAGAIN: there is no room, which there always is for the few messages of the
+    /// helper: another process has filled the queue.
+    pub(crate) fn send(&self, bytes: &[u8]) -> Result<(), Errno> {
+        send_at_once(self.number(), bytes)
+    }
+}
+
+/// Sends all of `bytes` on a socket, without waiting for room.
+///
+/// # Errors
+/// EAGAIN: there is none.
+pub(crate) fn send_at_once(socket: RawFd, bytes: &[u8]) -> Result<(), Errno> {
+    let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL;
+    match send(socket, bytes, flags)? {
+        sent if sent == bytes.len() => Ok(()),
+        _ => Err(Errno::EIO),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_call_of_an_end_blocks_though_its_flags_say_so() {
+        for kind in [SockType::Stream, SockType::SeqPacket] {
+            let (end, other) = End::pair(kind).unwrap();
+            let mut bytes = [0; 4];
+            assert_eq!(end.take(&mut bytes, &mut Vec::new()), Err(Errno::EAGAIN));
+            while end.send(&[0; 4096]).is_ok() {}
+            assert!(matches!(
+                end.send(&[0; 4096]),
+                Err(Errno::EAGAIN | Errno::EIO)
+            ));
+            drop(other);
+            Delivered(None).until(Some(end.hung_up()), None).unwrap();
+        }
+    }
+}
