@@ -672,6 +672,41 @@ fn the_verifier_answers_nobody_but_the_helper() {
     let _ = victim.wait();
 }
 
+/// The explainer takes a descriptor out of the process that it is told of: the helper
+/// alone says which that is.
+#[test]
+fn the_explainer_is_told_of_a_process_by_nobody_but_the_helper() {
+    let name = "the_explainer_is_told_of_a_process_by_nobody_but_the_helper";
+    if support::left_out_without_root(name) {
+        return;
+    }
+    let mut victim = Command::new("sleep").arg("1000").spawn().unwrap();
+    let target = Target::new();
+    let directory = temporary_directory("steps-explain");
+    let open = |name: &str| fs::File::create(directory.join(name)).unwrap();
+    let mut thief = None;
+    let mut opened = Vec::new();
+    let look = |stop: Stop| {
+        if let Some(child) = child_of_helper(stop, &target) {
+            thief = Some(Thief::of(child, victim.id(), "E"));
+        }
+        if stop.number == libc::SYS_pidfd_open.cast_unsigned() && stop.place > 0 {
+            opened.push(stop.argument);
+        }
+        Action::Go
+    };
+    let pid = target.pid().to_string();
+    let words = [NSEXEC, "-t", &pid, "--explain", "--", "/bin/true"];
+    let ended = tracer::run(&words, open("out"), open("err"), look);
+    fs::remove_dir_all(directory).unwrap();
+    let answers = thief.unwrap().answers();
+    assert_eq!(answers, "", "somebody answered");
+    assert!(!opened.contains(&u64::from(victim.id())), "{opened:?}");
+    assert_ne!(ended.status, 0, "it went on");
+    let _ = victim.kill();
+    let _ = victim.wait();
+}
+
 /// The child has a copy of the helper's sockets. Whoever takes an answer from there,
 /// between the moment in which it is there and that in which the helper takes it, ends
 /// the exec, and keeps nobody waiting.

@@ -1,6 +1,7 @@
 /* ask PROCESS VICTIM QUESTION: copies the sockets that a stopped process holds, and
  *
  *   O, M, H  asks on each what only the helper may ask of its verifier, about another process;
+ *   E        tells on each what only the helper and its child may tell the explainer;
  *   T        takes from each what is there for the process.
  *
  * Prints how many sockets there are once it has asked, and each answer; with T, how many
@@ -39,8 +40,15 @@ int main(int argc, char **argv)
 	}
 	char question[5] = { argv[3][0] };
 	memcpy(question + 1, &victim, 4);
-	for (int i = 0; i < count; i++)
-		send(sockets[i].fd, question, sizeof question, MSG_NOSIGNAL);
+	int words[2][2] = { { 1, victim }, { 2, 0 } };
+	for (int i = 0; i < count; i++) {
+		if (argv[3][0] != 'E') {
+			send(sockets[i].fd, question, sizeof question, MSG_NOSIGNAL);
+			continue;
+		}
+		send(sockets[i].fd, words[0], sizeof words[0], MSG_NOSIGNAL);
+		send(sockets[i].fd, words[1], sizeof words[1], MSG_NOSIGNAL);
+	}
 	printf("sockets %d\n", count);
 	fflush(stdout);
 	/* Until the verifier ends, which ends every socket to it; a second at most. */

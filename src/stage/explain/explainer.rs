@@ -1,10 +1,12 @@
 //! The explainer itself: a process with the least that it takes.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::IoSliceMut;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::socket::{ControlMessageOwned, MsgFlags, UnixCredentials, recvmsg};
 
 use super::Word;
 use super::audit_socket::{AuditSocket, Opened};
@@ -37,7 +39,7 @@ const MAX_ROUNDS: u32 = 10_000;
 const LANDLOCK: &str = "what Landlock refused";
 const KILLED: &str = "what a filter killed";
 
-/// Explains until the control pipe ends.
+/// Explains until the helper says that the child has ended, or has ended itself.
 pub(super) fn explain(
     explain: Explain,
     control: OwnedFd,
@@ -262,18 +264,15 @@ fn take_listener(control: &OwnedFd, done: &OwnedFd) -> Result<Option<Watched>> {
             .right("this takes CAP_SYS_PTRACE: run it as root"));
     }
     nix::unistd::write(done, &[1]).map_err(system("the helper"))?;
-    let mut child = None;
+    let helper = nix::unistd::getppid().as_raw();
+    let mut child: Option<(Pid, OwnedFd)> = None;
     loop {
-        let mut word = [0; Word::LENGTH];
-        let read = match nix::unistd::read(control, &mut word) {
-            Err(Errno::EINTR) => continue,
-            read => read.map_err(system("the helper"))?,
-        };
-        if read == 0 {
+        let Some((word, speaker)) = hear(control).map_err(system("the helper"))? else {
             return Ok(None);
-        }
-        match (Word::from_bytes(word), &child) {
-            (Some(Word::Child(pid)), None) => {
+        };
+        match (word, &child) {
+            (Word::End, _) if speaker == helper => return Ok(None),
+            (Word::Child(pid), None) if speaker == helper => {
                 let pid =
                     Pid::new(pid).ok_or_else(|| system("the program's process")(Errno::ESRCH))?;
                 child = Some((
@@ -281,7 +280,7 @@ fn take_listener(control: &OwnedFd, done: &OwnedFd) -> Result<Option<Watched>> {
                     pidfd::open(pid).map_err(system("the program's process"))?,
                 ));
             }
-            (Some(Word::Listener(fd)), Some((pid, pidfd))) => {
+            (Word::Listener(fd), Some((pid, pidfd))) if speaker == pid.get() => {
                 let listener = pidfd::duplicate(pidfd.as_fd(), fd)
                     .map_err(system("the listener of the program's filter"))?;
                 keep(CapabilitySet::EMPTY.with(Capability::AUDIT_CONTROL))
@@ -289,11 +288,58 @@ fn take_listener(control: &OwnedFd, done: &OwnedFd) -> Result<Option<Watched>> {
                 return Ok(Some(Watched {
                     listener,
                     child: pid.get().unsigned_abs(),
-                    helper: nix::unistd::getppid().as_raw().unsigned_abs(),
+                    helper: helper.unsigned_abs(),
                 }));
             }
-            _ => return Err(system("the helper")(Errno::EPROTO)),
+            _ => {
+                let wrong = "another process than the helper and the program's spoke to it";
+                return Err(Error::new(ErrorKind::Safety, wrong));
+            }
         }
+    }
+}
+
+/// What is said next, and by whom; `None`: nobody is left to say anything.
+///
+/// # Errors
+/// EPROTO: what is never said. The kernel says who speaks: a process can only name
+/// another one in its stead that it sees in its own pid namespace, as root of the host.
+fn hear(control: &OwnedFd) -> std::result::Result<Option<(Word, i32)>, Errno> {
+    let mut word = [0; Word::LENGTH];
+    let received = loop {
+        // Room for the speaker and no descriptors: the kernel then gives none.
+        let mut space = nix::cmsg_space!(UnixCredentials);
+        let mut parts = [IoSliceMut::new(&mut word)];
+        let flags = MsgFlags::MSG_CMSG_CLOEXEC;
+        match recvmsg::<()>(control.as_raw_fd(), &mut parts, Some(&mut space), flags) {
+            Err(Errno::EINTR) => {}
+            Err(errno) => return Err(errno),
+            Ok(received) => {
+                let speaker = received.cmsgs()?.find_map(|control| match control {
+                    ControlMessageOwned::ScmCredentials(speaker) => Some(speaker.pid()),
+                    _ => None,
+                });
+                break (received.bytes, speaker);
+            }
+        }
+    };
+    match received {
+        (0, _) => Ok(None),
+        (Word::LENGTH, Some(speaker)) => {
+            let word = Word::from_bytes(word).ok_or(Errno::EPROTO)?;
+            Ok(Some((word, speaker)))
+        }
+        _ => Err(Errno::EPROTO),
+    }
+}
+
+/// Whether the helper says that the child has ended, or nobody is left to say it.
+fn says_the_end(control: &OwnedFd, helper: u32) -> std::result::Result<bool, Errno> {
+    match hear(control) {
+        Ok(None) => Ok(true),
+        Ok(Some((word, speaker))) => Ok(word == Word::End && speaker.unsigned_abs() == helper),
+        Err(Errno::EPROTO) => Ok(false),
+        Err(errno) => Err(errno),
     }
 }
 
@@ -366,6 +412,9 @@ impl Run {
                             self.records(audit);
                         }
                     }
+                    // What others say is of no interest.
+                    Source::Control
+                        if readable && !says_the_end(control, self.own).map_err(system)? => {}
                     // Nobody is left under the filter; or the helper waits.
                     _ if !events.is_empty() => {
                         open.retain(|other| *other != source);

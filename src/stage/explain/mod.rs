@@ -10,9 +10,15 @@
 //!
 //! | who | does |
 //! |---|---|
-//! | helper | starts the explainer before it joins anything; loads the ceiling, notifying; names its child |
+//! | helper | starts the explainer before it joins anything; loads the ceiling, notifying; names its child; says when that has ended |
 //! | child | loads the policy's filter, notifying, and a last one with the listener; tells its number; execve waits in a notification |
 //! | explainer | takes the listener out of the child, gives up CAP_SYS_PTRACE, lets the child's execve go on, answers and notes |
+
+//!
+//! The child is born with a copy of the helper's end of the control socket, and has an
+//! end of its own until execve. So the kernel tells the explainer who speaks: the helper
+//! alone names the child, and the child alone the listener. Else a child that was
+//! taken over could have a descriptor of any process of the host taken out of it.
 
 mod audit_socket;
 mod explainer;
@@ -22,7 +28,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
-use nix::sys::socket::SockType;
+use nix::sys::socket::{SockType, setsockopt, sockopt::PassCred};
 use nix::unistd::pipe2;
 
 use super::cannot_clone::cannot_make;
@@ -39,7 +45,7 @@ use crate::sys::{seccomp, signal};
 /// The helper's side of the explainer.
 #[derive(Debug)]
 pub(crate) struct Explainer {
-    /// Where helper and child tell it what it has to know; its end is the end.
+    /// Where helper and child tell it what it has to know.
     control: End,
     /// Hung up when it is done.
     done: OwnedFd,
@@ -52,6 +58,8 @@ enum Word {
     Child(i32),
     /// The number of the listener in the child.
     Listener(i32),
+    /// The child has ended.
+    End,
 }
 
 impl Word {
@@ -61,6 +69,7 @@ impl Word {
         let (kind, value) = match self {
             Self::Child(pid) => (1_i32, pid),
             Self::Listener(fd) => (2, fd),
+            Self::End => (3, 0),
         };
         let [a, b, c, d] = kind.to_ne_bytes();
         let [e, f, g, h] = value.to_ne_bytes();
@@ -72,6 +81,7 @@ impl Word {
         match i32::from_ne_bytes([a, b, c, d]) {
             1 => Some(Self::Child(value)),
             2 => Some(Self::Listener(value)),
+            3 => Some(Self::End),
             _ => None,
         }
     }
@@ -89,6 +99,7 @@ impl Explainer {
     ) -> Result<Self> {
         let system = |errno: Errno| Error::new(ErrorKind::System, "the explainer").because(errno);
         let (control, control_end) = End::pair(SockType::SeqPacket).map_err(system)?;
+        setsockopt(&control_end, PassCred, &true).map_err(system)?;
         let (done, done_end) = pipe2(OFlag::O_CLOEXEC).map_err(system)?;
         // ^C is for the program; the explainer ends when that has ended.
         let mask = signal::block_all().map_err(system)?;
@@ -116,6 +127,9 @@ impl Explainer {
 
     /// Lets it report what it knows. The descriptor is hung up when it has.
     pub(crate) fn finish(self) -> OwnedFd {
+        // Somebody else may have a copy of this end, so that its end says nothing. An
+        // explainer that has ended needs not be told.
+        let _ = self.control.send(&Word::End.to_bytes());
         self.done
     }
 
