@@ -3,8 +3,6 @@
 use clap::builder::{PossibleValuesParser, ValueHint};
 use clap::{Arg, ArgAction, Command};
 use clap_complete::{Generator, Shell};
-use nsexec_audit::cli::commands as audit_commands;
-use nsexec_audit::cli::options as audit;
 use nsexec_command_line::options::{Name, Option as Known};
 use nsexec_policy::commands::{COMMANDS, Flag};
 
@@ -41,7 +39,7 @@ pub(crate) fn script(shell: Shell, command: &mut Command) -> (String, Vec<u8>) {
 
 /// Every program.
 pub(crate) fn all() -> [Command; 3] {
-    [nsexec(), nsexec_policy(), nsexec_audit()]
+    [nsexec(), nsexec_policy(), nsexec_audit::cli::command()]
 }
 
 /// Its scripts are made from its table directly; here is its name.
@@ -108,59 +106,6 @@ fn nsexec_policy() -> Command {
         program = program.subcommand(known);
     }
     program
-}
-
-fn nsexec_audit() -> Command {
-    let mut audit = program(plain("nsexec-audit").args(audit::FLAGS.iter().map(audit_option)));
-    for command in &audit_commands::COMMANDS {
-        let mut known = plain(command.name)
-            .about(command.help)
-            .args(command.options.iter().map(audit_option))
-            .arg(help());
-        if !command.operands.is_empty() {
-            let files = Arg::new(command.operands).value_hint(ValueHint::FilePath);
-            known = known.arg(files.action(ArgAction::Append).num_args(1..));
-        }
-        audit = audit.subcommand(known);
-    }
-    audit
-}
-
-fn audit_option(known: &audit::Flag) -> Arg {
-    let arg = Arg::new(known.long)
-        .long(known.long)
-        .short(known.letter)
-        .help(known.help);
-    match known.value {
-        None => arg.action(ArgAction::SetTrue),
-        Some(metavar) if known.words.is_empty() => {
-            let hint = match metavar {
-                "FILE" | "PATH" | "PATH|ID" => ValueHint::FilePath,
-                _ => ValueHint::Other,
-            };
-            arg.value_name(metavar).value_hint(hint)
-        }
-        Some(metavar) => arg
-            .value_name(metavar)
-            .value_parser(PossibleValuesParser::new(known.words)),
-    }
-}
-
-/// With a program to run and its arguments.
-fn program(command: Command) -> Command {
-    command
-        .arg(
-            Arg::new("PROGRAM")
-                .help("program")
-                .value_hint(ValueHint::CommandName),
-        )
-        .arg(
-            Arg::new("ARGUMENT")
-                .help("argument")
-                .action(ArgAction::Append)
-                .trailing_var_arg(true)
-                .value_hint(ValueHint::AnyPath),
-        )
 }
 
 /// Removes clap's own help and version: the tables have their own.

@@ -1,7 +1,5 @@
 //! Man pages: a text of `pages/`, with the tables put in.
 
-use nsexec_audit::cli::commands as audit_commands;
-use nsexec_audit::cli::options as audit;
 use nsexec_audit::rules as audit_rules;
 use nsexec_command_line::options::{self, Option as Known, Value};
 use nsexec_policy::commands::{COMMANDS, Flag, capitalised};
@@ -65,18 +63,41 @@ fn synopsis(option: &Known) -> Vec<Inline> {
 
 fn audit_options() -> Roff {
     let mut roff = Roff::new();
-    for flag in &audit::FLAGS {
-        audit_option(&mut roff, flag);
-    }
+    let mut audit = nsexec_audit::cli::command();
+    audit.build();
+    audit_arguments(&mut roff, &audit);
     roff.control("SH", ["COMMANDS"]);
-    for command in &audit_commands::COMMANDS {
-        let (name, operands, help) = (command.name, command.operands, command.help);
-        command_head(&mut roff, "nsexec-audit", name, operands, help);
-        for flag in command.options {
-            audit_option(&mut roff, flag);
-        }
+    for command in audit.get_subcommands() {
+        let operands: Vec<String> = command.get_positionals().map(ToString::to_string).collect();
+        let help = command.get_about().map(ToString::to_string);
+        command_head(
+            &mut roff,
+            "nsexec-audit",
+            command.get_name(),
+            operands
+                .first()
+                .map_or("", |operand| operand.trim_matches(['<', '>'])),
+            &help.unwrap_or_default(),
+        );
+        audit_arguments(&mut roff, command);
     }
     roff
+}
+
+/// The options of a command; each has help.
+fn audit_arguments(roff: &mut Roff, command: &clap::Command) {
+    let is_general = |arg: &&clap::Arg| matches!(arg.get_id().as_str(), "help" | "version");
+    let (general, own): (Vec<_>, Vec<_>) = command
+        .get_arguments()
+        .filter(|arg| !arg.is_positional())
+        .partition(is_general);
+    let is_program = command.get_subcommands().next().is_some();
+    for arg in own
+        .into_iter()
+        .chain(general.into_iter().filter(|_| is_program))
+    {
+        audit_option(roff, arg);
+    }
 }
 
 fn rules() -> Roff {
@@ -92,16 +113,29 @@ fn rules() -> Roff {
     roff
 }
 
-fn audit_option(roff: &mut Roff, flag: &audit::Flag) {
+fn audit_option(roff: &mut Roff, arg: &clap::Arg) {
     let mut text = Vec::new();
-    if let Some(letter) = flag.letter {
+    if let Some(letter) = arg.get_short() {
         text.extend([bold(format!("-{letter}")), roman(", ")]);
     }
-    text.push(bold(format!("--{}", flag.long)));
-    if let Some(metavar) = flag.value {
-        text.extend([roman(" "), italic(metavar)]);
+    text.push(bold(format!("--{}", arg.get_long().unwrap_or_default())));
+    let takes_value = arg.get_action().takes_values();
+    for metavar in arg
+        .get_value_names()
+        .unwrap_or_default()
+        .iter()
+        .filter(|_| takes_value)
+    {
+        text.extend([roman(" "), italic(metavar.as_str())]);
     }
-    tagged(roff, text, &with_words(flag.help, flag.words));
+    let help = arg.get_help().map(ToString::to_string).unwrap_or_default();
+    let words = arg.get_possible_values();
+    let words: Vec<&str> = words
+        .iter()
+        .filter(|_| takes_value)
+        .map(clap::builder::PossibleValue::get_name)
+        .collect();
+    tagged(roff, text, &with_words(&help, &words));
 }
 
 fn commands() -> Roff {

@@ -82,29 +82,27 @@ fn every_option_is_in_page_and_completions() {
     }
     let page = text("man/man1/nsexec-audit.1").replace("\\-", "-");
     let script = text("bash-completion/completions/nsexec-audit");
-    for flag in nsexec_audit::cli::options::FLAGS {
-        assert!(
-            page.contains(&format!("\\fB--{}\\fR", flag.long)),
-            "{}",
-            flag.long
-        );
-        assert!(
-            script.contains(&format!("--{}", flag.long)),
-            "{}",
-            flag.long
-        );
+    let mut audit = nsexec_audit::cli::command();
+    audit.build();
+    for arg in audit.get_arguments().filter(|arg| !arg.is_positional()) {
+        let long = arg.get_long().unwrap();
+        assert!(page.contains(&format!("\\fB--{long}\\fR")), "{long}");
+        assert!(script.contains(&format!("--{long}")), "{long}");
     }
     for rule in nsexec_audit::rules::RULES {
         assert!(page.contains(rule.about), "{}", rule.name);
     }
-    for command in nsexec_audit::cli::commands::COMMANDS {
+    assert!(audit.has_subcommands());
+    for command in audit.get_subcommands() {
+        let name = command.get_name();
         let (_, own) = page
-            .split_once(&format!(".SS {}\n", command.name))
-            .unwrap_or_else(|| panic!("{}", command.name));
+            .split_once(&format!(".SS {name}\n"))
+            .unwrap_or_else(|| panic!("{name}"));
         let own = own.split(".S").next().unwrap();
-        for flag in command.options {
-            let option = format!("\\fB--{}\\fR", flag.long);
-            assert!(own.contains(&option), "{} {option}", command.name);
+        for arg in command.get_arguments().filter(|arg| !arg.is_positional()) {
+            let long = arg.get_long().unwrap();
+            let option = format!("\\fB--{long}\\fR");
+            assert!(own.contains(&option) || long == "help", "{name} {option}");
         }
     }
     let page = text("man/man1/nsexec-policy.1").replace("\\-", "-");

@@ -4,12 +4,16 @@ use std::error::Error;
 use std::io::{self, Write as _};
 use std::process::ExitCode;
 
-use nsexec_audit::cli::{self, request::Request};
+use nsexec_audit::cli::{self, Request};
 use nsexec_audit::commands::{self, exit_status};
 use nsexec_audit::log::log_stderr;
 
 fn main() -> ExitCode {
-    match run() {
+    let result = match cli::parse(std::env::args_os().skip(1)) {
+        Ok(request) => run(&request),
+        Err(error) => show(&error),
+    };
+    match result {
         Ok(status) => ExitCode::from(status),
         Err(error) => {
             log_stderr(&error.to_string());
@@ -18,24 +22,23 @@ fn main() -> ExitCode {
     }
 }
 
-fn run() -> Result<u8, Box<dyn Error>> {
-    let request = cli::options::read(std::env::args_os().skip(1))?;
+fn run(request: &Request) -> Result<u8, Box<dyn Error>> {
     let mut out = io::BufWriter::with_capacity(1 << 16, io::stdout().lock());
-    let status = match &request {
-        Request::Help => {
-            out.write_all(cli::help::help().as_bytes())?;
-            0
-        }
-        Request::Version => {
-            writeln!(out, "nsexec-audit {}", env!("CARGO_PKG_VERSION"))?;
-            0
-        }
-        Request::Verify(options) => commands::verify::run(options, &mut out)?,
-        Request::Report(options) => commands::report::run(options, &mut out)?,
-        Request::Tree(options) => commands::tree::run(options, &mut out)?,
-        Request::Selftest(options) => commands::selftest::run(options, &mut out)?,
+    let status = match request {
         Request::Audit(options) => commands::audit::run(options, &mut out)?,
+        Request::Command(command) => commands::run(command, &mut out)?,
     };
     out.flush()?;
     Ok(status)
+}
+
+/// Help and version are no errors.
+fn show(error: &clap::Error) -> Result<u8, Box<dyn Error>> {
+    let text = error.render().to_string();
+    if error.use_stderr() {
+        let text = text.strip_prefix("error: ").unwrap_or(&text);
+        return Err(text.trim_end().into());
+    }
+    io::stdout().write_all(text.as_bytes())?;
+    Ok(0)
 }

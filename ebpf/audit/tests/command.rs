@@ -209,7 +209,7 @@ fn the_backend_that_is_asked_for_sees_the_calls() {
     if object(test).is_none() {
         return;
     }
-    for name in Backend::ALL.map(Backend::name) {
+    for name in Backend::ALL.iter().map(|one| one.name()) {
         let output = Command::new(PROGRAM)
             .args(["--format=json", "--backend", name, "--"])
             .args(["unshare", "--uts", "true"])

@@ -1,7 +1,7 @@
 //! docs/audit.md, held to the code: rules, classes and options.
 #![allow(clippy::unwrap_used, reason = "in a test, a panic is how it fails")]
 
-use nsexec_audit::cli::options::FLAGS;
+use nsexec_audit::cli;
 use nsexec_audit::model::event::Class;
 use nsexec_audit::rules::RULES;
 
@@ -43,13 +43,16 @@ fn the_classes_are_those_of_the_document() {
 
 #[test]
 fn every_option_stands_in_the_document() {
-    for flag in FLAGS {
-        let option = format!("--{}", flag.long);
+    let mut command = cli::command();
+    command.build();
+    for arg in command.get_arguments().filter(|arg| !arg.is_positional()) {
+        let long = arg.get_long().unwrap();
+        let option = format!("--{long}");
         let is_there = DOCUMENT.match_indices(&option).any(|(at, _)| {
             let after = DOCUMENT.get(at + option.len()..).unwrap().chars().next();
             after.is_some_and(|c| !c.is_alphanumeric() && c != '-')
         });
-        let is_general = ["help", "version"].contains(&flag.long);
+        let is_general = ["help", "version"].contains(&long);
         assert!(is_there || is_general, "{option}");
     }
 }

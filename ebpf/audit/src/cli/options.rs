@@ -1,340 +1,239 @@
-//! The options, and the command line without a command.
+//! The options of the auditor and of each command.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::time::Duration;
 
-use lexopt::{Arg, ValueExt as _};
+use clap::{Args, Command, Parser, Subcommand, ValueHint};
 
-use super::commands;
-use super::request::{AuditOptions, Request};
-use super::values::{backend, cgroup, container, duration, keep, list, number, ring, size};
-use crate::config::{Format, OnLoss};
+pub use super::values::List;
+use super::values::{
+    backend, bytes, cgroup, chain_value, container, events, keep, list, named, pid, ring, rules,
+    seconds,
+};
+use crate::config::{Backend, Format, OnLoss, SELFTEST_EVENTS};
+use crate::enrich::cgroups::Name as CgroupName;
+use crate::filter::Filter;
 use crate::model::event::Class;
-use crate::model::names::Name as _;
 use crate::model::namespaces::NamespaceType;
+use crate::output::hash_chain;
 use crate::rules::Rule;
 
-/// An option.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Flag {
-    /// Its letter.
-    pub letter: Option<char>,
-    /// Its long name, without `--`.
-    pub long: &'static str,
-    /// The name of its value; `None`: it has none.
-    pub value: Option<&'static str>,
-    /// Words that the value can be, of a list each; empty: any text.
-    pub words: &'static [&'static str],
-    /// What it does, in a few words.
-    pub help: &'static str,
+const USAGE: &str = "nsexec-audit [OPTION...] [-- PROGRAM [ARGUMENT...]]\n       \
+                     nsexec-audit COMMAND [OPTION...] [FILE...]";
+
+const EXIT_STATUS: &str = "\
+Exit status: the program's own; without a program 3 after an alert
+(--alert-status), 4 after a loss (--on-loss alert). With --on-loss fail, 4 after
+a loss, and the program keeps running. 125 nsexec-audit itself failed, 126 the
+program cannot be executed, 127 it was not found.";
+
+/// Records every attempt to join or create a namespace on the host, including refused
+/// ones, until ^C; with a program, those of the program and its descendants, until it
+/// ends. A program that is named like a command goes after --.
+#[derive(Debug, Parser)]
+#[command(
+    name = "nsexec-audit",
+    version,
+    override_usage = USAGE,
+    after_help = EXIT_STATUS,
+    disable_help_subcommand = true,
+    term_width = 80,
+    subcommand_value_name = "COMMAND",
+)]
+pub(super) struct Cli {
+    #[command(subcommand)]
+    command: Option<CommandOptions>,
+    #[command(flatten)]
+    audit: AuditOptions,
 }
 
-pub(crate) const fn flag(
-    long: &'static str,
-    value: Option<&'static str>,
-    words: &'static [&'static str],
-    help: &'static str,
-) -> Flag {
-    Flag {
-        letter: None,
+impl Cli {
+    /// The same program without its commands and options.
+    pub(super) fn without_commands() -> Command {
+        Command::new("nsexec-audit")
+            .version(env!("CARGO_PKG_VERSION"))
+            .override_usage(USAGE)
+    }
+}
+
+// The options without a command. clap would take a doc comment for the text of the help.
+#[derive(Args, Clone, Debug, Default, PartialEq, Eq)]
+pub struct AuditOptions {
+    /// Lines for people (default), or one JSON object a line
+    #[arg(long, value_name = "FORMAT", value_parser = named::<Format>())]
+    pub format: Option<Format>,
+    /// Write to FILE; an existing file is renamed to FILE.1
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub output: Option<PathBuf>,
+    /// Start another file before this one gets larger (4K, 100M, 1G)
+    #[arg(long, value_name = "SIZE", value_parser = bytes, requires = "output")]
+    pub rotate: Option<u64>,
+    /// Number of full files to keep (default: 5)
+    #[arg(long, value_name = "N", value_parser = keep, requires = "output")]
+    pub keep: Option<u16>,
+    /// End after this time
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    pub duration: Option<Duration>,
+    /// Comma-separated classes of calls to report
+    #[arg(long = "class", value_name = "LIST", value_parser = list::<Class>())]
+    pub classes: Option<List<Class>>,
+    /// Comma-separated types of namespaces to report
+    #[arg(long = "type", value_name = "LIST", value_parser = list::<NamespaceType>())]
+    pub types: Option<List<NamespaceType>>,
+    /// Report this process and its new descendants
+    #[arg(long, value_name = "PID", value_parser = pid, conflicts_with = "program")]
+    pub pid: Option<u32>,
+    /// Report programs of this path or name
+    #[arg(
         long,
-        value,
-        words,
-        help,
-    }
+        value_name = "PATH",
+        value_parser = clap::builder::NonEmptyStringValueParser::new(),
+        value_hint = ValueHint::FilePath
+    )]
+    pub exe: Option<String>,
+    /// Report processes in this cgroup and below it
+    #[arg(long, value_name = "PATH|ID", value_parser = cgroup, value_hint = ValueHint::FilePath)]
+    pub cgroup: Option<CgroupName>,
+    /// Report processes in this container, and those that enter or leave it; the first 4
+    /// characters of an id are enough
+    #[arg(long, value_name = "ID", value_parser = container)]
+    pub container: Option<String>,
+    /// Report forks, execs and exits as well
+    #[arg(long)]
+    pub lineage: bool,
+    /// With a program: report other processes as well
+    #[arg(long, requires = "program")]
+    pub all: bool,
+    /// Comma-separated rules to switch off
+    #[arg(long = "no-rule", value_name = "LIST", value_parser = rules())]
+    pub no_rules: Option<List<&'static Rule>>,
+    /// Without a program: exit with 3 if there was an alert
+    #[arg(long)]
+    pub alert_status: bool,
+    /// After a loss of events: report it (default), raise an alert, exit
+    #[arg(long, value_name = "ACTION", value_parser = named::<OnLoss>())]
+    pub on_loss: Option<OnLoss>,
+    /// In JSON: the interval between lines with every counter (default: 60)
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    pub health: Option<Duration>,
+    /// Kernel memory for events: a power of two (default: 2M)
+    #[arg(long, value_name = "SIZE", value_parser = ring)]
+    pub ring: Option<u32>,
+    /// Treat this file as nsexec, by its inode (can be repeated)
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub nsexec: Vec<PathBuf>,
+    /// Print every existing task as JSON, and exit
+    #[arg(long)]
+    pub snapshot: bool,
+    /// Load these probes instead of the embedded ones
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub probes: Option<PathBuf>,
+    /// Observe calls with this backend (default: the best one that loads)
+    #[arg(long, value_name = "NAME", value_parser = backend())]
+    pub backend: Option<Backend>,
+    /// The program to run, and its arguments
+    #[arg(value_name = "PROGRAM", trailing_var_arg = true, value_hint = ValueHint::CommandWithArguments)]
+    pub program: Vec<OsString>,
 }
 
-impl Flag {
-    /// Its long name, and its value's.
-    pub(crate) fn synopsis(&self) -> String {
-        let value = self
-            .value
-            .map_or_else(String::new, |value| format!(" {value}"));
-        format!("--{}{value}", self.long)
-    }
-}
-
-const fn letter(letter: char, flag: Flag) -> Flag {
-    Flag {
-        letter: Some(letter),
-        ..flag
-    }
-}
-
-/// The words of `--format` and of `--backend`.
-pub(crate) const FORMATS: &[&str] = &["text", "json"];
-pub(crate) const BACKENDS: &[&str] = &["fentry", "tracepoint"];
-
-/// Every option, in the order of `--help`: the help, the manual and the completions
-/// come from it.
-pub const FLAGS: [Flag; 24] = [
-    flag(
-        "format",
-        Some("FORMAT"),
-        FORMATS,
-        "lines for people (left out), or one JSON object a line",
-    ),
-    flag(
-        "output",
-        Some("FILE"),
-        &[],
-        "write to this file; one that is there becomes FILE.1",
-    ),
-    flag(
-        "rotate",
-        Some("SIZE"),
-        &[],
-        "begin another file before it gets larger (4K, 100M, 1G)",
-    ),
-    flag(
-        "keep",
-        Some("N"),
-        &[],
-        "of the files before, keep so many (left out: 5)",
-    ),
-    flag("duration", Some("SECONDS"), &[], "end by itself"),
-    flag(
-        "class",
-        Some("LIST"),
-        &[
-            "join_host",
-            "join_other",
-            "create",
-            "nested",
-            "denied",
-            "noop",
-        ],
-        "only what came to this, with commas",
-    ),
-    flag(
-        "type",
-        Some("LIST"),
-        &["cgroup", "ipc", "mnt", "net", "pid", "time", "user", "uts"],
-        "only these types of namespaces",
-    ),
-    flag(
-        "pid",
-        Some("PID"),
-        &[],
-        "what this process does, and what comes from it",
-    ),
-    flag(
-        "exe",
-        Some("PATH"),
-        &[],
-        "programs of this path, or of this name",
-    ),
-    flag(
-        "cgroup",
-        Some("PATH|ID"),
-        &[],
-        "only in this cgroup, and all below it",
-    ),
-    flag(
-        "container",
-        Some("ID"),
-        &[],
-        "what is in it or enters it; its first 4 characters will do",
-    ),
-    flag("lineage", None, &[], "forks, execs and exits as well"),
-    flag("all", None, &[], "with a program: what others do as well"),
-    flag(
-        "no-rule",
-        Some("LIST"),
-        &[
-            "join-host",
-            "pidfd-of-init",
-            "join-container",
-            "compat-call",
-            "unseen-change",
-            "denied-then-in",
-            "user-and-net",
-            "nested-user",
-            "false-name",
-            "time-namespace",
-        ],
-        "switch alerts off",
-    ),
-    flag(
-        "alert-status",
-        None,
-        &[],
-        "without a program: end with 3 when there was an alert",
-    ),
-    flag(
-        "on-loss",
-        Some("WORD"),
-        &["mark", "alert", "fail"],
-        "of lost events: tell (left out), raise an alert, end",
-    ),
-    flag(
-        "health",
-        Some("SECONDS"),
-        &[],
-        "of JSON, how often a line with every counter (left out: 60)",
-    ),
-    flag(
-        "ring",
-        Some("SIZE"),
-        &[],
-        "kernel memory for events: a power of two (left out: 2M)",
-    ),
-    flag(
-        "nsexec",
-        Some("FILE"),
-        &[],
-        "this file is nsexec, by its inode (more than once)",
-    ),
-    flag(
-        "snapshot",
-        None,
-        &[],
-        "print every task that there is as JSON, and end",
-    ),
-    flag(
-        "probes",
-        Some("FILE"),
-        &[],
-        "load these probes, not those that were built in",
-    ),
-    flag(
-        "backend",
-        Some("NAME"),
-        BACKENDS,
-        "see calls with this one (left out: the best that loads)",
-    ),
-    letter('h', flag("help", None, &[], "print this")),
-    letter('V', flag("version", None, &[], "print the version")),
-];
-
-/// Reads a command line, without the program's name.
-///
-/// # Errors
-/// What is wrong with it, in words.
-pub fn read(words: impl IntoIterator<Item = OsString>) -> Result<Request, String> {
-    let words: Vec<OsString> = words.into_iter().collect();
-    if let Some((first, rest)) = words.split_first()
-        && let Some(asked) = commands::read(first, rest)
-    {
-        return asked;
-    }
-    let mut parser = lexopt::Parser::from_args(words);
-    let mut run = AuditOptions::default();
-    let mut given: Vec<String> = Vec::new();
-    let text = |error: lexopt::Error| error.to_string();
-    while let Some(word) = next(&mut parser, &mut given)? {
-        match word {
-            Arg::Short('h') | Arg::Long("help") => return Ok(Request::Help),
-            Arg::Short('V') | Arg::Long("version") => return Ok(Request::Version),
-            Arg::Long("probes") => run.probes = Some(file(&mut parser)?),
-            Arg::Long("backend") => run.backend = Some(backend(&value(&mut parser)?)?),
-            Arg::Long("nsexec") => run.nsexec.push(file(&mut parser)?),
-            Arg::Long("snapshot") => run.snapshot = true,
-            Arg::Long("lineage") => run.filter.lineage = true,
-            Arg::Long("all") => run.all = true,
-            Arg::Long("format") => {
-                run.format = Some(format(&mut parser)?);
-            }
-            Arg::Long("output") => run.output = Some(file(&mut parser)?),
-            Arg::Long("rotate") => run.rotate = Some(size(&value(&mut parser)?)?),
-            Arg::Long("keep") => run.keep = Some(keep(&value(&mut parser)?)?),
-            Arg::Long("duration") => {
-                run.duration = Some(duration("--duration", &value(&mut parser)?)?);
-            }
-            Arg::Long("health") => run.health = Some(duration("--health", &value(&mut parser)?)?),
-            Arg::Long("ring") => run.ring = Some(ring(&value(&mut parser)?)?),
-            Arg::Long("alert-status") => run.alert_status = true,
-            Arg::Long("on-loss") => {
-                run.on_loss = match value(&mut parser)?.as_str() {
-                    "mark" => OnLoss::Mark,
-                    "alert" => OnLoss::Alert,
-                    "fail" => OnLoss::Fail,
-                    other => return Err(format!("--on-loss {other:?}: mark, alert or fail")),
-                }
-            }
-            Arg::Long("class") => {
-                run.filter.classes = list(&value(&mut parser)?, "--class", Class::from_name)?;
-            }
-            Arg::Long("type") => {
-                run.filter.types = list(&value(&mut parser)?, "--type", NamespaceType::from_name)?;
-            }
-            Arg::Long("no-rule") => {
-                run.no_rules = list(&value(&mut parser)?, "--no-rule", Rule::named)?;
-            }
-            Arg::Long("pid") => {
-                let pid = value(&mut parser)?;
-                let number = number(&pid).filter(|pid| *pid > 0);
-                run.filter.root = Some(number.ok_or_else(|| format!("--pid {pid:?}: no pid"))?);
-            }
-            Arg::Long("exe") => {
-                let exe = value(&mut parser)?;
-                if exe.is_empty() {
-                    return Err("--exe is empty; give a path or a name".to_owned());
-                }
-                run.filter.exe = Some(exe);
-            }
-            Arg::Long("cgroup") => run.filter.cgroup = Some(cgroup(&value(&mut parser)?)?),
-            Arg::Long("container") => {
-                run.filter.container = Some(container(&value(&mut parser)?)?);
-            }
-            Arg::Value(program) => {
-                run.program.push(program);
-                run.program.extend(parser.raw_args().map_err(text)?);
-            }
-            other => {
-                return Err(format!(
-                    "{}; --help names what there is",
-                    other.unexpected()
-                ));
-            }
+impl AuditOptions {
+    /// The criteria for the events that are reported.
+    #[must_use]
+    pub fn filter(&self) -> Filter {
+        let List(classes) = self.classes.clone().unwrap_or_default();
+        let List(types) = self.types.clone().unwrap_or_default();
+        Filter {
+            classes,
+            types,
+            root: self.pid,
+            exe: self.exe.clone(),
+            cgroup: self.cgroup.clone(),
+            container: self.container.clone(),
+            lineage: self.lineage,
         }
     }
-    if run.filter.root.is_some() && !run.program.is_empty() {
-        return Err("--pid and a program exclude each other".to_owned());
-    }
-    if run.all && run.program.is_empty() {
-        return Err("--all means nothing without a program".to_owned());
-    }
-    if run.output.is_none() && (run.rotate.is_some() || run.keep.is_some()) {
-        return Err("--rotate and --keep mean nothing without --output FILE".to_owned());
-    }
-    Ok(Request::Audit(Box::new(run)))
-}
 
-/// The next word; an option that stands in `given` already is refused, but for
-/// `--nsexec`.
-pub(crate) fn next<'a>(
-    parser: &'a mut lexopt::Parser,
-    given: &mut Vec<String>,
-) -> Result<Option<Arg<'a>>, String> {
-    let word = parser.next().map_err(|error| error.to_string())?;
-    if let Some(Arg::Long(name)) = word {
-        if name != "nsexec" && given.iter().any(|one| one == name) {
-            return Err(format!("--{name} is given twice; give it once"));
-        }
-        given.push(name.to_owned());
-    }
-    Ok(word)
-}
-
-pub(crate) fn format(parser: &mut lexopt::Parser) -> Result<Format, String> {
-    match value(parser)?.as_str() {
-        "text" => Ok(Format::Text),
-        "json" => Ok(Format::Json),
-        other => Err(format!("--format {other:?}: text or json")),
+    /// The reaction to lost events.
+    #[must_use]
+    pub fn on_loss(&self) -> OnLoss {
+        self.on_loss.unwrap_or_default()
     }
 }
 
-/// A path, which need not be UTF-8.
-pub(crate) fn file(parser: &mut lexopt::Parser) -> Result<PathBuf, String> {
-    let value = parser.value().map_err(|error| error.to_string())?;
-    Ok(value.into())
+/// A command and its options.
+#[derive(Clone, Debug, PartialEq, Eq, Subcommand)]
+#[command(disable_help_subcommand = true)]
+pub enum CommandOptions {
+    /// Draw the processes, their namespaces and containers
+    Tree(TreeOptions),
+    /// Check that files of JSON lines are unchanged: 0 they are, 1 they are not, 2 they
+    /// cannot be read
+    Verify(VerifyOptions),
+    /// Make events, find each of them, and measure the cost: 0 all were reported as they
+    /// happened, 1 they were not
+    Selftest(SelftestOptions),
+    /// Make a page of HTML from files of JSON lines
+    Report(ReportOptions),
 }
 
-pub(crate) fn value(parser: &mut lexopt::Parser) -> Result<String, String> {
-    let value = parser.value().map_err(|error| error.to_string())?;
-    value.string().map_err(|error| error.to_string())
+/// Of `tree`.
+#[derive(Args, Clone, Debug, Default, PartialEq, Eq)]
+pub struct TreeOptions {
+    /// For people (default), or one JSON object
+    #[arg(long, value_name = "FORMAT", value_parser = named::<Format>())]
+    pub format: Option<Format>,
+    /// Load these probes instead of the embedded ones
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub probes: Option<PathBuf>,
 }
 
-#[cfg(test)]
-mod tests;
+/// Of `verify`.
+#[derive(Args, Clone, Debug, PartialEq, Eq)]
+pub struct VerifyOptions {
+    /// The chain value that the first file continues
+    #[arg(long, value_name = "VALUE", value_parser = chain_value)]
+    pub after: Option<hash_chain::Value>,
+    /// Files of JSON lines, each of which continues the one before
+    #[arg(value_name = "FILE", required = true, value_hint = ValueHint::FilePath)]
+    pub files: Vec<PathBuf>,
+}
+
+/// Of `selftest`.
+#[derive(Args, Clone, Debug, PartialEq, Eq)]
+pub struct SelftestOptions {
+    /// Number of calls, a multiple of 4 (default: 1000)
+    #[arg(long, value_name = "N", value_parser = events)]
+    pub events: Option<u32>,
+    /// Kernel memory for events (default: 2M)
+    #[arg(long, value_name = "SIZE", value_parser = ring)]
+    pub ring: Option<u32>,
+    /// Observe calls with this backend (default: the best one that loads)
+    #[arg(long, value_name = "NAME", value_parser = backend())]
+    pub backend: Option<Backend>,
+    /// For people (default), or one JSON object
+    #[arg(long, value_name = "FORMAT", value_parser = named::<Format>())]
+    pub format: Option<Format>,
+    /// Load these probes instead of the embedded ones
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub probes: Option<PathBuf>,
+}
+
+impl SelftestOptions {
+    /// The number of calls.
+    #[must_use]
+    pub fn events(&self) -> u32 {
+        self.events.unwrap_or(SELFTEST_EVENTS)
+    }
+}
+
+/// Of `report`.
+#[derive(Args, Clone, Debug, Default, PartialEq, Eq)]
+pub struct ReportOptions {
+    /// Write the page to FILE instead of standard output
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub output: Option<PathBuf>,
+    /// Files of JSON lines, each of which continues the one before
+    #[arg(value_name = "FILE", required = true, value_hint = ValueHint::FilePath)]
+    pub files: Vec<PathBuf>,
+}

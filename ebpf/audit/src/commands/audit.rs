@@ -13,7 +13,7 @@ use nix::sys::signal::SigSet;
 use nsexec_audit_abi::record::Snapshot;
 
 use super::{exit_status, probes, write_json};
-use crate::cli::request::AuditOptions;
+use crate::cli::options::{AuditOptions, List};
 use crate::config::{Format, HEALTH_INTERVAL, OnLoss};
 use crate::dispatcher::{Counts, Dispatcher};
 use crate::enrich::enricher::Enricher;
@@ -50,7 +50,7 @@ pub fn run(options: &AuditOptions, out: &mut dyn io::Write) -> Result<u8, Box<dy
     let own = own_process(&tasks);
     drop(tasks);
     warn_of_blind_spots(&mut enricher);
-    let mut filter = ActiveFilter::new(options.filter.clone(), std::process::id());
+    let mut filter = ActiveFilter::new(options.filter(), std::process::id());
     filter.resolve(enricher.cgroups())?;
     let format = options.format.unwrap_or_default();
     let output = open_output(options)?;
@@ -65,7 +65,7 @@ pub fn run(options: &AuditOptions, out: &mut dyn io::Write) -> Result<u8, Box<dy
     })?;
     let mut dispatcher = Dispatcher {
         enricher,
-        rules: Rules::without(&options.no_rules),
+        rules: Rules::without(options.no_rules.as_ref().map_or(&[], |List(off)| off)),
         filter,
         writer,
         counts: Counts::default(),
@@ -101,13 +101,13 @@ fn monitor_options(options: &AuditOptions) -> MonitorOptions {
     MonitorOptions {
         until: options.duration.and_then(|length| now.checked_add(length)),
         health: options.health.unwrap_or(HEALTH_INTERVAL),
-        on_loss: options.on_loss,
+        on_loss: options.on_loss(),
     }
 }
 
 fn exit_code(options: &AuditOptions, counts: Counts, ended: &Ended) -> u8 {
     let lossy = counts.losses() > 0;
-    if lossy && options.on_loss == OnLoss::Fail {
+    if lossy && options.on_loss() == OnLoss::Fail {
         let running = ended.running.as_ref().map_or_else(String::new, |program| {
             format!("; process {} goes on, and nobody watches it", program.id())
         });
@@ -116,7 +116,7 @@ fn exit_code(options: &AuditOptions, counts: Counts, ended: &Ended) -> u8 {
     }
     match ended.status {
         Some(status) => monitor::exit_code(status),
-        None if lossy && options.on_loss == OnLoss::Alert => exit_status::LOST,
+        None if lossy && options.on_loss() == OnLoss::Alert => exit_status::LOST,
         None if counts.alerts > 0 && options.alert_status => exit_status::ALERT,
         None => 0,
     }

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{self, BufReader};
 
 use super::exit_status;
-use crate::cli::request::VerifyOptions;
+use crate::cli::options::VerifyOptions;
 use crate::log::log_stderr;
 use crate::output::hash_chain;
 
@@ -13,7 +13,7 @@ use crate::output::hash_chain;
 /// # Errors
 /// The result cannot be written.
 pub fn run(options: &VerifyOptions, out: &mut dyn io::Write) -> io::Result<u8> {
-    let mut last = options.after;
+    let mut last = options.after.unwrap_or(hash_chain::BEGINNING);
     for path in &options.files {
         let name = path.display();
         let read =

@@ -17,6 +17,7 @@ use std::time::{Duration, Instant};
 
 use nsexec_audit::config::Backend;
 use nsexec_audit::loader::probes::{self, Probes, Sizes};
+use nsexec_audit::model::names::Name;
 use nsexec_audit_abi::Event;
 use nsexec_audit_abi::counters::{LINEAGE_RING, NAMESPACE_RING};
 use nsexec_audit_abi::parts::{NamespaceSet, SLOT_NAMES};
@@ -42,7 +43,7 @@ const BACKEND: &str = "NSEXEC_AUDIT_BACKEND";
 /// The backend that is asked for.
 pub fn backend() -> Option<Backend> {
     let name = std::env::var_os(BACKEND)?;
-    let backend = name.to_str().and_then(Backend::named);
+    let backend = name.to_str().and_then(<Backend as Name>::from_name);
     assert!(
         backend.is_some(),
         "{BACKEND} is {name:?}; fentry or tracepoint"

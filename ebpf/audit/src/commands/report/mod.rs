@@ -29,7 +29,7 @@ use std::io::{self, BufReader, Write as _};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::Path;
 
-use crate::cli::request::ReportOptions;
+use crate::cli::options::ReportOptions;
 
 /// Makes the page. All input is read before anything is written; a new file can be read by
 /// its owner only, as the lines themselves.

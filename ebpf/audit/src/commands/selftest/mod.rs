@@ -24,7 +24,7 @@ use serde::Serialize;
 
 use self::cost::Cost;
 use super::{exit_status, probes, write_json};
-use crate::cli::request::SelftestOptions;
+use crate::cli::options::SelftestOptions;
 use crate::config::Format;
 use crate::ingest::accounting::Sample;
 use crate::ingest::reader::{EventSink, Reader};
@@ -39,9 +39,9 @@ use crate::loader::self_check::own_namespaces;
 pub fn run(options: &SelftestOptions, out: &mut dyn io::Write) -> Result<u8, Box<dyn Error>> {
     let sizes = options.ring.map_or(Sizes::DEFAULT, Sizes::of);
     let start = || probes::load(options.probes.as_deref(), sizes, options.backend);
-    let mut report = test(&mut start()?, sizes.namespaces, options.events)?;
+    let mut report = test(&mut start()?, sizes.namespaces, options.events())?;
     report.cost = cost::measure(start, sizes.namespaces)?;
-    match options.format {
+    match options.format.unwrap_or_default() {
         Format::Json => write_json(&report, out)?,
         Format::Text => write!(out, "{report}")?,
     }

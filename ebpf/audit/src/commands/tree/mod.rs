@@ -16,7 +16,7 @@ use nsexec_kernel_text::procfs::stat;
 use serde_json::{Map, Value, json};
 
 use super::{probes, write_json};
-use crate::cli::request::TreeOptions;
+use crate::cli::options::TreeOptions;
 use crate::clock::TICK_NS;
 use crate::config::Format;
 use crate::enrich::cgroups::Cgroups;
@@ -37,7 +37,7 @@ pub fn run(options: &TreeOptions, out: &mut dyn io::Write) -> Result<u8, Box<dyn
     let probes = options.probes.as_deref();
     let tasks = probes::load(probes, Sizes::DEFAULT, None)?.snapshot()?;
     let tree = Tree::of(&tasks, &look_up(&tasks));
-    match options.format {
+    match options.format.unwrap_or_default() {
         Format::Json => write_json(&tree.json(), out)?,
         Format::Text => {
             let colour = io::stdout().is_terminal();
