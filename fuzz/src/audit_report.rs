@@ -18,7 +18,7 @@ pub fn audit_report(mut input: &[u8]) {
     let plain = |c: char| c == '\n' || (!c.is_control() && !c.is_whitespace()) || c == ' ';
     assert!(page.chars().all(plain));
     let broken = page.contains("<b>The chain is broken.</b>");
-    let begins = !page.contains("<b>It begins in the middle.</b>");
+    let begins = !page.contains("<b>The beginning is missing.</b>");
     if let Ok(verified) = hash_chain::verify(&mut input, BEGINNING)
         && begins
     {

@@ -1,9 +1,9 @@
-//! Numbers that stand for names. Zero stands for something only where nothing
-//! is meant, so that memory that nobody wrote is not taken for an event.
+//! Codes of one byte. Zero is only used for the absence of something, so that unwritten
+//! memory is not taken for an event.
 
 use crate::field::{Fault, Field, Reader, Reason, Writer};
 
-/// Defines an enumeration of one byte, whose other values are errors.
+/// Defines an enumeration of one byte. Other values are errors.
 macro_rules! codes {
     ($(#[$about:meta])* pub enum $name:ident {
         $($(#[$what:meta])* $variant:ident = $code:literal => $text:literal,)+
@@ -55,7 +55,7 @@ macro_rules! codes {
 }
 
 codes! {
-    /// What a record is, and so how long.
+    /// The kind of a record, which determines its length.
     pub enum Kind {
         /// [`Namespace`](crate::record::Namespace)
         Namespace = 1 => "namespace",
@@ -107,7 +107,7 @@ impl Hook {
     /// How many there are.
     pub const COUNT: u32 = 13;
 
-    /// What it writes; none for those that only remember how a call began.
+    /// The kind that it writes; none for hooks that only keep the beginning of a call.
     #[must_use]
     pub const fn writes(self) -> Option<Kind> {
         match self {
@@ -154,7 +154,7 @@ codes! {
 }
 
 codes! {
-    /// What the descriptor was that setns(2) was given, when the call began.
+    /// The kind of the descriptor of setns(2), when the call began.
     pub enum Source {
         /// It takes none, or it was not looked at.
         None = 0 => "none",
@@ -216,7 +216,7 @@ impl Slot {
     }
 }
 
-/// What has to be known of an event to read it right: a set of bits.
+/// Remarks that an event has to be read with: a set of bits.
 #[repr(transparent)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EventFlags(u32);

@@ -1,4 +1,4 @@
-//! What is counted beside the rings, by processor. Sums over the processors
+//! The counters beside the rings, by processor. Sums over the processors
 //! have to agree with what was received.
 
 use crate::field::{Field as _, record};

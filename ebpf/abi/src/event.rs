@@ -5,7 +5,7 @@ use crate::field::{Fault, Field, Reader, Reason, Writer};
 use crate::parts::Header;
 use crate::record::{Exec, Exit, Fork, Namespace, Snapshot};
 
-/// A record that was read whole and means what it says.
+/// A complete and valid record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(
     clippy::large_enum_variant,

@@ -3,16 +3,16 @@
 use core::fmt;
 use core::ops::Range;
 
-/// Why bytes are not a record, and which of them.
+/// The bytes that are not a record, and the reason.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault {
     /// The bytes at fault; empty at the end of an input that is too short.
     pub span: Range<usize>,
-    /// What is wrong with them.
+    /// The reason.
     pub reason: Reason,
 }
 
-/// What is wrong with a record.
+/// The reason of a fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Reason {
@@ -24,11 +24,11 @@ pub enum Reason {
     Length,
     /// Another version of the layout.
     Version,
-    /// A number that stands for nothing here.
+    /// An unknown code.
     Code,
-    /// A bit that means nothing here.
+    /// An unknown bit.
     Bit,
-    /// A byte that says yes or no is neither 0 nor 1.
+    /// A boolean is neither 0 nor 1.
     Bool,
     /// Bytes that have to be zero are not.
     Reserved,
@@ -97,7 +97,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// What was read last, `size` bytes of it, is wrong.
+    /// A fault in the last `size` bytes that were read.
     pub(crate) fn fault(&self, size: usize, reason: Reason) -> Fault {
         Fault {
             span: self.at.saturating_sub(size)..self.at,
@@ -137,7 +137,7 @@ impl<'a> Writer<'a> {
     }
 }
 
-/// What a record is made of: something with one size and one order of bytes.
+/// A part of a record: it has one size and one order of bytes.
 pub trait Field: Sized {
     /// In bytes, in memory and in a record.
     const SIZE: usize;

@@ -1,4 +1,4 @@
-//! What the probes write and the loader reads.
+//! The records that the probes write and the loader reads.
 //!
 //! A record is a `repr(C)` structure of integers and byte arrays without
 //! padding, in the machine's own byte order: the probes fill it in place, and
@@ -6,9 +6,9 @@
 //! offset is asserted when this crate is compiled, for the probes and for the
 //! loader alike.
 //!
-//! One place for each decision: [`record`] has the records, [`parts`] what they
-//! are made of, [`code`] the numbers that stand for names, [`counters`] what is
-//! counted beside the rings, [`offsets`] what the loader tells the probes.
+//! One place for each decision: [`record`] has the records, [`parts`] their parts,
+//! [`code`] the codes, [`counters`] the counters beside the rings, [`offsets`] the
+//! parameters that the loader sets.
 #![no_std]
 #![forbid(unsafe_code)]
 

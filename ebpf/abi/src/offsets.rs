@@ -21,7 +21,7 @@ pub struct Offset {
 /// This kernel has no such member.
 pub const ABSENT: u32 = u32::MAX;
 
-/// The word that says by which table of system calls a task entered the kernel.
+/// The word with the table of system calls by which a task entered the kernel.
 #[cfg(not(target_arch = "aarch64"))]
 const ENTRY: &str = "thread_info.status";
 #[cfg(target_arch = "aarch64")]
@@ -37,11 +37,11 @@ pub const COMPAT_MASK_VALUE: u32 = if cfg!(target_arch = "aarch64") {
 };
 
 /// The global with where a `css_set` has its cgroup of the version-1 controller
-/// whose cgroups the probes tell, counted to the pointer of that controller in
-/// `subsys`; [`ABSENT`]: they tell those of version 2.
+/// that identifies containers, counted to the pointer of that controller in `subsys`;
+/// [`ABSENT`]: that of version 2.
 pub const CSS_SET_STATE: &str = "CSS_SET_STATE";
 
-/// Gives the macro that it is told the name of every global, in order.
+/// Calls the given macro with the name of every global, in order.
 #[macro_export]
 macro_rules! for_each_offset {
     ($then:ident) => {

@@ -1,6 +1,6 @@
-//! What records are made of. Pids are those of the initial pid namespace, user
-//! and group ids those of the initial user namespace, unless said otherwise;
-//! times are nanoseconds of CLOCK_BOOTTIME. What a kernel does not have is zero.
+//! The parts of records. Pids are those of the initial pid namespace, user and group ids
+//! those of the initial user namespace, unless noted; times are nanoseconds of
+//! CLOCK_BOOTTIME. A field that the kernel does not have is zero.
 
 use crate::code::{Abi, EventFlags, Hook, Kind, Slot, Source, Syscall};
 use crate::field::{Bool, Fault, Field, Reader, Reason, Reserved, Writer, record};
@@ -35,7 +35,7 @@ record! {
     pub struct Header: 40 {
         /// [`VERSION`](crate::VERSION)
         pub version: Version,
-        /// What follows.
+        /// The kind of the record.
         pub kind: Kind,
         /// The program that wrote it.
         pub hook: Hook,
@@ -100,7 +100,7 @@ record! {
 pub const UNSET: u32 = u32::MAX;
 
 record! {
-    /// A task, by its names alone: a parent, a child.
+    /// The identity of a task: a parent, a child.
     pub struct TaskId: 24 {
         pub start_ns: u64,
         pub leader_start_ns: u64,
@@ -137,7 +137,7 @@ pub const SLOT_NAMES: [&str; SLOTS] = {
 record! {
     /// The namespaces of a task, in the order of [`Slot`].
     pub struct NamespaceSet: 120 {
-        /// What ioctl NS_GET_ID gives: never used again within one boot. 0 where
+        /// The id of ioctl NS_GET_ID, unique within one boot. 0 where
         /// the kernel has none (before Linux 6.18).
         pub id: [u64; SLOTS],
         /// The inode of /proc/PID/ns/NAME, which is used again at once. 0 when the
@@ -176,7 +176,7 @@ impl NamespaceSet {
 }
 
 record! {
-    /// What is to be known of a user namespace beside its name.
+    /// Other properties of a user namespace.
     pub struct UserNamespace: 24 {
         /// The ns_id of the one that it was made in; 0 when there is none.
         pub parent_id: u64,
@@ -190,7 +190,7 @@ record! {
 }
 
 record! {
-    /// What a descriptor meant when setns(2) began. Another thread may have put
+    /// The descriptor of setns(2) when the call began. Another thread may have put
     /// another file in its place before the kernel took it: when the call has
     /// succeeded, what is so is in the namespaces after it.
     pub struct Target: 24 {
@@ -225,7 +225,7 @@ record! {
         /// setns(2): nstype. Else: CLONE_* as given; for a task that was made, as the
         /// kernel took them.
         pub flags: u64,
-        /// What it returned: at least 0, or -errno. For a task that was made: its pid.
+        /// The result: at least 0, or -errno. For a task that was made: its pid.
         pub ret: i64,
         pub target: Target,
         /// setns(2): the descriptor. Else -1.
@@ -237,7 +237,7 @@ record! {
     }
 }
 
-/// Bytes of someone else's, cut where their place ends.
+/// Text of a process, cut to the size of the field.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Text<const N: usize> {
@@ -253,7 +253,7 @@ pub struct Text<const N: usize> {
 impl<const N: usize> Text<N> {
     const FITS: () = assert!(size_of::<Self>() == 4 + N && N < 1 << 16);
 
-    /// What there is of it.
+    /// The text.
     #[must_use]
     pub fn get(&self) -> &[u8] {
         self.bytes.get(..usize::from(self.length)).unwrap_or(&[])

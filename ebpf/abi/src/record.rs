@@ -7,7 +7,7 @@ record! {
     /// A call that changes namespaces has ended, or has made a task.
     pub struct Namespace: 512 {
         pub header: Header,
-        /// Who called.
+        /// The caller.
         pub actor: Task,
         pub parent: TaskId,
         /// The task that was made, else [`TaskId::NONE`].
@@ -33,7 +33,7 @@ record! {
     /// A task was made, and has not run yet.
     pub struct Fork: 288 {
         pub header: Header,
-        /// Who made it.
+        /// The task that made it.
         pub actor: Task,
         pub child: TaskId,
         /// The namespaces of the task that was made.

@@ -57,7 +57,7 @@ macro_rules! laid_out {
 }
 
 #[test]
-fn every_structure_is_laid_out_as_the_document_says() {
+fn every_structure_matches_the_document() {
     laid_out!(Header: version kind hook length cpu reserved sequence lost boot_ns);
     laid_out!(Namespace: header actor parent child call before after user);
     laid_out!(Fork: header actor child namespaces);
@@ -95,7 +95,7 @@ fn every_structure_of_the_document_is_held_to_the_code() {
 }
 
 #[test]
-fn every_number_has_the_name_that_the_document_says() {
+fn every_code_has_the_documented_name() {
     fn rows<T: Copy>(all: &[T], of: impl Fn(T) -> (u8, &'static str)) -> String {
         let rows = all.iter().map(|one| of(*one));
         rows.map(|(number, name)| format!("{number} {name}\n"))

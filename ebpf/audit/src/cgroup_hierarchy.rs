@@ -1,7 +1,7 @@
-//! The hierarchy of cgroups that tells which container a process is in.
+//! The hierarchy of cgroups that identifies containers.
 //!
-//! A process is in one cgroup of each hierarchy, and of one of them the probes tell
-//! the number.
+//! A process is in one cgroup of each hierarchy, and the probes report its number in one
+//! of them.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
@@ -10,12 +10,11 @@ use std::path::{Path, PathBuf};
 use nsexec_kernel_text::procfs::cgroup::{self, Membership};
 use nsexec_kernel_text::procfs::mountinfo::{self, Mount};
 
-/// Controllers that every runtime puts its containers under where version 1 has
-/// them. Other ones are of version 1 on machines whose containers are not, such as
-/// net_cls.
+/// The controllers that every runtime uses for its containers, if they are of version 1.
+/// Other controllers, such as net_cls, can be of version 1 while containers are not.
 const CONTROLLERS: [&str; 3] = ["pids", "devices", "memory"];
 
-/// Which hierarchy that is.
+/// The hierarchy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Deciding {
     /// Version 2.
@@ -25,14 +24,14 @@ pub enum Deciding {
 }
 
 impl Deciding {
-    /// This machine's. Without /proc it is not known, and nothing else works either.
+    /// That of this host. Without /proc it is unknown, and nothing else works either.
     #[must_use]
     pub fn here() -> Self {
         Self::of(&fs::read("/proc/self/cgroup").unwrap_or_default())
     }
 
-    /// By a list of cgroups, of which the paths do not matter: they may lie outside
-    /// the reader's cgroup namespace.
+    /// By a list of cgroups. The paths do not matter: they may be outside the reader's
+    /// cgroup namespace.
     fn of(list: &[u8]) -> Self {
         let controllers = || {
             let lines = list.split(|byte| *byte == b'\n');
@@ -45,7 +44,7 @@ impl Deciding {
             .map_or(Self::Unified, Self::Controller)
     }
 
-    /// Its line in messages.
+    /// Its name in messages.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -72,7 +71,7 @@ impl Deciding {
     }
 }
 
-/// It, and where its directories are.
+/// The hierarchy, and the place of its directories.
 #[derive(Clone, Debug)]
 pub struct Hierarchy {
     pub deciding: Deciding,
@@ -82,19 +81,19 @@ pub struct Hierarchy {
 
 #[derive(Clone, Debug)]
 struct Mounted {
-    /// The cgroup that is.
+    /// The cgroup that is mounted.
     root: PathBuf,
     at: PathBuf,
 }
 
 impl Hierarchy {
-    /// This machine's.
+    /// That of this host.
     #[must_use]
     pub fn here() -> Self {
         let deciding = Deciding::here();
         let mounts = fs::read("/proc/self/mountinfo").unwrap_or_default();
         let mounts = mountinfo::parse(&mounts).unwrap_or_default();
-        // As much of it as there is.
+        // The mount that shows most of it.
         let most = mounts
             .into_iter()
             .filter(|mount| deciding.is_on(mount))

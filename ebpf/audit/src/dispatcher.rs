@@ -74,7 +74,7 @@ impl fmt::Display for Counts {
         } = self;
         write!(
             f,
-            "{reported} told, {alerts} alerts, {gaps} changes unseen, {lost} lost"
+            "{reported} events, {alerts} alerts, {gaps} unobserved changes, {lost} lost"
         )?;
         match mismatches {
             0 => Ok(()),

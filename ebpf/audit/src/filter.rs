@@ -20,7 +20,7 @@ pub struct Filter {
     pub types: Vec<NamespaceType>,
     /// Only this process and its descendants.
     pub root: Option<u32>,
-    /// Only programs whose path ends so.
+    /// Only programs with a path that ends with this.
     pub exe: Option<String>,
     /// Only tasks in this cgroup and below it.
     pub cgroup: Option<Name>,
@@ -68,7 +68,7 @@ impl ActiveFilter {
             Some(name) => Some(
                 cgroups
                     .path(name)
-                    .ok_or("--cgroup: there is no cgroup of this number here")?,
+                    .ok_or("--cgroup: no cgroup has this number")?,
             ),
         };
         Ok(())

@@ -1,23 +1,23 @@
-//! How soon the auditor gets a processor.
+//! The priority of the auditor's threads.
 //!
-//! Whoever floods every processor with calls competes with the auditor for all of
-//! them, and what it does not come to read is lost. So the threads that read and
-//! write go before what is in the same task group: a session, a cpu cgroup. Between
+//! Under a flood the auditor competes with the flooding processes for CPU, and loses the
+//! events that it cannot read in time. So its reader and writer threads lower their nice
+//! value. That counts within a task group, which is a session or a cpu cgroup; between
 //! groups, their weights decide (sched(7)).
 
 use rustix::process::{getpriority_process, nice};
 
-/// By how much: the priority_boost that auditd.conf(5) has by default.
+/// The difference: the priority_boost that auditd.conf(5) has by default.
 const BOOST: i32 = 4;
 
-/// Raises that of the calling thread, from what it was started with; where it may
-/// not (setpriority(2)), it stays. Whoever it starts later has it as well.
+/// Raises the priority of the calling thread and of those that it starts later. Without
+/// permission (setpriority(2)), it does not change.
 pub fn raise() {
-    // What it came to is what `own` says.
+    // `own` returns the result.
     let _ = nice(-BOOST);
 }
 
-/// The nice value of the calling thread, -20 to 19. Its own it may always know.
+/// The nice value of the calling thread, -20 to 19, which it may always read.
 #[must_use]
 pub fn own() -> i32 {
     getpriority_process(None).unwrap_or_default()

@@ -18,7 +18,7 @@ pub struct Rule {
     pub severity: Severity,
     /// Of MITRE ATT&CK for containers.
     pub mitre: &'static str,
-    /// What it means when it fires.
+    /// The meaning of its alert.
     pub about: &'static str,
 }
 
@@ -62,7 +62,7 @@ static JOIN_HOST: Rule = rule(
     "join-host",
     Severity::Critical,
     "T1611",
-    "a process came back into a namespace of the host",
+    "a process returned to a namespace of the host",
 );
 static PIDFD_INIT: Rule = rule(
     "pidfd-of-init",
@@ -74,19 +74,19 @@ static JOIN_CONTAINER: Rule = rule(
     "join-container",
     Severity::High,
     "T1611",
-    "a process of one container came into namespaces of another one",
+    "a process of one container joined namespaces of another one",
 );
 static COMPAT_CALL: Rule = rule(
     "compat-call",
     Severity::High,
     "T1562",
-    "a 32-bit call on a 64-bit machine: filters and probes often miss them",
+    "a 32-bit call on a 64-bit machine, which filters and probes often miss",
 );
 static UNSEEN: Rule = rule(
     "unseen-change",
     Severity::High,
     "T1562",
-    "a task is in other namespaces than any probe saw it enter",
+    "a task is in other namespaces than any probe observed",
 );
 static USER_AND_NET: Rule = rule(
     "user-and-net",
@@ -104,19 +104,19 @@ static DENIED_THEN: Rule = rule(
     "denied-then-in",
     Severity::High,
     "T1611",
-    "five joins or more were refused within ten seconds, and then one was not",
+    "a join succeeded after five or more were refused within ten seconds",
 );
 static FALSE_NAME: Rule = rule(
     "false-name",
     Severity::Medium,
     "T1036",
-    "it calls itself nsexec, and its file is not",
+    "a process is named nsexec, but its file is another one",
 );
 static TIME: Rule = rule(
     "time-namespace",
     Severity::Low,
     "T1070",
-    "a time namespace was made: what is logged inside has other times",
+    "a time namespace was made: logs inside have other times",
 );
 
 /// Of `--on-loss`; it cannot be switched off otherwise.
@@ -124,7 +124,7 @@ pub static EVENTS_LOST: Rule = rule(
     "events-lost",
     Severity::High,
     "T1562",
-    "events were lost: what is told is not all that happened",
+    "events were lost: the record is incomplete",
 );
 
 /// Every rule that can be switched off, the gravest first.

@@ -33,8 +33,8 @@ fn child(event: &Event, of: u32) -> Option<u32> {
 /// What a task did between the attaching of the probes and the list of tasks is older
 /// than the list; and while they are taken out, not all of them see it.
 #[test]
-fn what_is_under_way_when_the_probes_begin_or_end_is_no_gap() {
-    let test = "what_is_under_way_when_the_probes_begin_or_end_is_no_gap";
+fn calls_in_progress_at_start_and_end_are_no_gaps() {
+    let test = "calls_in_progress_at_start_and_end_are_no_gaps";
     let Some(driver) = Driver::build(test) else {
         return;
     };

@@ -33,7 +33,7 @@ fn it_prints_a_join_and_then_the_sums() {
     let mut ready = String::new();
     let mut errors = BufReader::new(auditor.stderr.take().unwrap());
     errors.read_line(&mut ready).unwrap();
-    assert_eq!(ready, "nsexec-audit: the probes are at work\n");
+    assert_eq!(ready, "nsexec-audit: the probes are attached\n");
     let pid = target.pid().to_string();
     let mut nsenter = Command::new("nsenter")
         .args(["-t", &pid, "-u", "true"])
@@ -138,8 +138,8 @@ fn a_program_is_followed_to_its_end_and_its_status_passed_on() {
 }
 
 #[test]
-fn what_was_printed_is_verified_and_a_change_is_found() {
-    if object("what_was_printed_is_verified_and_a_change_is_found").is_none() {
+fn printed_lines_are_verified_and_a_change_is_found() {
+    if object("printed_lines_are_verified_and_a_change_is_found").is_none() {
         return;
     }
     let output = Command::new(PROGRAM)
@@ -204,8 +204,8 @@ fn a_file_that_is_no_object_is_refused() {
 
 /// Nothing else is taken in its place.
 #[test]
-fn the_backend_that_is_asked_for_sees_the_calls() {
-    let test = "the_backend_that_is_asked_for_sees_the_calls";
+fn the_requested_backend_observes_the_calls() {
+    let test = "the_requested_backend_observes_the_calls";
     if object(test).is_none() {
         return;
     }
@@ -217,7 +217,7 @@ fn the_backend_that_is_asked_for_sees_the_calls() {
             .unwrap();
         let errors = String::from_utf8(output.stderr).unwrap();
         if output.status.code() == Some(125) && name == "fentry" {
-            assert!(errors.contains("the kernel does not take"), "{errors}");
+            assert!(errors.contains("the kernel refuses"), "{errors}");
             leave_out(test, &format!("{name}: {}", errors.trim()));
             continue;
         }

@@ -68,8 +68,8 @@ impl Container {
 }
 
 #[test]
-fn a_join_from_the_host_is_told_with_the_container_that_it_enters() {
-    let test = "a_join_from_the_host_is_told_with_the_container_that_it_enters";
+fn a_join_from_the_host_has_the_entered_container() {
+    let test = "a_join_from_the_host_has_the_entered_container";
     let Some(container) = Container::new(test, "into") else {
         return;
     };
@@ -251,8 +251,8 @@ fn a_process_of_a_container_that_enters_another_one_is_an_alert() {
 }
 
 #[test]
-fn a_container_or_a_cgroup_is_asked_for() {
-    let test = "a_container_or_a_cgroup_is_asked_for";
+fn events_are_selected_by_container_and_cgroup() {
+    let test = "events_are_selected_by_container_and_cgroup";
     let Some(one) = Container::new(test, "one") else {
         return;
     };
@@ -353,8 +353,8 @@ impl Drop for Runc {
 }
 
 #[test]
-fn what_runc_runs_is_told_as_its_container() {
-    let test = "what_runc_runs_is_told_as_its_container";
+fn processes_of_runc_are_in_its_container() {
+    let test = "processes_of_runc_are_in_its_container";
     let Some(runc) = Runc::new(test) else {
         return;
     };

@@ -82,8 +82,8 @@ fn a_call_that_fails_is_seen_with_its_target() {
 }
 
 #[test]
-fn descriptors_are_told_apart() {
-    let test = "descriptors_are_told_apart";
+fn descriptors_are_distinguished() {
+    let test = "descriptors_are_distinguished";
     if !has(test, "perl") {
         return;
     }
@@ -117,8 +117,8 @@ fn descriptors_are_told_apart() {
 }
 
 #[test]
-fn unshare_shows_what_was_left_and_what_was_entered() {
-    let test = "unshare_shows_what_was_left_and_what_was_entered";
+fn unshare_has_the_namespaces_before_and_after() {
+    let test = "unshare_has_the_namespaces_before_and_after";
     let Some(mut watched) = Watched::start(test) else {
         return;
     };
@@ -250,8 +250,8 @@ fn a_clone_without_namespaces_is_nobodys_end() {
 }
 
 #[test]
-fn a_life_is_told_from_fork_to_exit() {
-    let Some(mut watched) = Watched::start("a_life_is_told_from_fork_to_exit") else {
+fn a_process_is_reported_from_fork_to_exit() {
+    let Some(mut watched) = Watched::start("a_process_is_reported_from_fork_to_exit") else {
         return;
     };
     let mut child = Command::new("/bin/sh")
@@ -303,8 +303,8 @@ fn a_life_is_told_from_fork_to_exit() {
 }
 
 #[test]
-fn long_arguments_are_cut_and_said_to_be() {
-    let Some(mut watched) = Watched::start("long_arguments_are_cut_and_said_to_be") else {
+fn long_arguments_are_cut_and_marked() {
+    let Some(mut watched) = Watched::start("long_arguments_are_cut_and_marked") else {
         return;
     };
     let long = "x".repeat(600);

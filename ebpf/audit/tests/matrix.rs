@@ -303,8 +303,8 @@ impl Cell {
 }
 
 #[test]
-fn every_call_is_told_as_the_kernel_took_it() {
-    let test = "every_call_is_told_as_the_kernel_took_it";
+fn every_call_is_reported_as_the_kernel_used_it() {
+    let test = "every_call_is_reported_as_the_kernel_used_it";
     let Some(driver) = Driver::build(test) else {
         return;
     };

@@ -174,7 +174,7 @@ fn the_oldest_files_go_and_another_run_begins_a_chain_of_its_own() {
     assert_eq!(verify(&[&file]).0, Some(0));
     let (status, said) = verify(&[&file, &file]);
     assert_eq!(status, Some(1));
-    assert!(said.contains("begins a chain of its own"), "{said}");
+    assert!(said.contains("starts a chain of its own"), "{said}");
     // Text has its columns named in each file, and no colours.
     let options = ["--rotate=4K", "--output", &file];
     let output = run(&options, &joins(80));
@@ -203,7 +203,7 @@ fn auditor(options: &[&str]) -> (Child, BufReader<ChildStderr>) {
     let mut errors = BufReader::new(auditor.stderr.take().unwrap());
     let mut ready = String::new();
     errors.read_line(&mut ready).unwrap();
-    assert_eq!(ready, "nsexec-audit: the probes are at work\n");
+    assert_eq!(ready, "nsexec-audit: the probes are attached\n");
     (auditor, errors)
 }
 
@@ -257,7 +257,7 @@ fn a_full_disk_ends_it_and_every_line_is_whole() {
     let said = String::from_utf8(output.stderr).unwrap();
     assert!(said.contains("f: No space left on device"), "{said}");
     assert!(said.contains("lines could not be written"), "{said}");
-    assert!(said.contains(" told, "), "{said}");
+    assert!(said.contains(" events, "), "{said}");
     let (status, said) = verify(&[&file]);
     assert_eq!(status, Some(0), "{said}");
     assert!(!lines(&file).is_empty());

@@ -106,20 +106,20 @@ fn flags_that_change(test: &str, one: u64, other: u64) {
 }
 
 #[test]
-fn clone3_is_told_with_the_flags_that_the_kernel_took() {
-    let test = "clone3_is_told_with_the_flags_that_the_kernel_took";
+fn clone3_has_the_flags_that_the_kernel_used() {
+    let test = "clone3_has_the_flags_that_the_kernel_used";
     flags_that_change(test, NEWUTS | NEWCGROUP, NEWTIME | NEWPID);
 }
 
 #[test]
-fn clone3_that_seemed_to_ask_for_nothing_is_told() {
-    let test = "clone3_that_seemed_to_ask_for_nothing_is_told";
+fn clone3_with_flags_changed_to_namespaces_is_reported() {
+    let test = "clone3_with_flags_changed_to_namespaces_is_reported";
     flags_that_change(test, NEWUTS, 0);
 }
 
 #[test]
-fn a_join_is_told_with_what_was_joined() {
-    let test = "a_join_is_told_with_what_was_joined";
+fn a_join_has_the_joined_namespaces() {
+    let test = "a_join_has_the_joined_namespaces";
     let Some(driver) = Driver::build(test) else {
         return;
     };

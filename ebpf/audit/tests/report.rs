@@ -106,8 +106,8 @@ fn section<'a>(page: &'a str, id: &str) -> &'a str {
 }
 
 #[test]
-fn a_page_tells_what_happened() {
-    if object("a_page_tells_what_happened").is_none() {
+fn a_page_shows_a_run() {
+    if object("a_page_shows_a_run").is_none() {
         return;
     }
     let directory = Directory::new("page");
@@ -156,7 +156,7 @@ fn a_page_tells_what_happened() {
 }
 
 #[test]
-fn what_is_no_line_is_named_by_its_place() {
+fn an_invalid_line_is_reported_with_its_place() {
     let directory = Directory::new("refused");
     let events = directory.file("events");
     for (text, said) in [

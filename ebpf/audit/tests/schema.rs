@@ -42,8 +42,8 @@ fn held(script: &str, arguments: &[&str]) -> Vec<(String, Value)> {
 }
 
 #[test]
-fn every_line_is_what_the_schema_says() {
-    if object("every_line_is_what_the_schema_says").is_none() {
+fn every_line_conforms_to_the_schema() {
+    if object("every_line_conforms_to_the_schema").is_none() {
         return;
     }
     let script = "unshare --uts --net true; unshare --time true; unshare --user --map-root-user true; \
@@ -78,8 +78,8 @@ fn every_line_is_what_the_schema_says() {
 }
 
 #[test]
-fn lines_with_a_container_are_what_the_schema_says() {
-    let test = "lines_with_a_container_are_what_the_schema_says";
+fn lines_with_a_container_conform_to_the_schema() {
+    let test = "lines_with_a_container_conform_to_the_schema";
     if object(test).is_none() {
         return;
     }
@@ -118,7 +118,7 @@ fn the_schema_is_generated_from_the_types() {
 
 /// The checker knows every word that the schema uses: it would take others for nothing.
 #[test]
-fn the_schema_uses_what_is_checked() {
+fn the_schema_only_uses_checked_words() {
     fn words(schema: &Value, are_names: bool, all: &mut BTreeSet<String>) {
         match schema {
             Value::Object(members) => {
@@ -172,7 +172,7 @@ fn the_schema_uses_what_is_checked() {
 
 /// The checker itself refuses.
 #[test]
-fn what_the_schema_does_not_have_is_found() {
+fn nonconforming_lines_are_found() {
     let schema: Value = serde_json::from_str(SCHEMA).unwrap();
     let lost = serde_json::json!({
         "kind": "lost", "ts_boot_ns": 1, "ts_wall_ms": 1, "cpu": 0, "cpu_seq": 0,

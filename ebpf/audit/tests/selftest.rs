@@ -47,8 +47,8 @@ fn every_call_is_found_where_there_is_room() {
 
 /// More than the smallest sensible ring takes: what is gone is counted, exactly.
 #[test]
-fn what_does_not_fit_is_known_to_the_last_one() {
-    if object("what_does_not_fit_is_known_to_the_last_one").is_none() {
+fn every_lost_event_is_counted() {
+    if object("every_lost_event_is_counted").is_none() {
         return;
     }
     let report = selftest(&["--ring=64K"]);

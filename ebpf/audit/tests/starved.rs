@@ -57,7 +57,7 @@ impl Auditor {
         let mut said = String::new();
         let errors = auditor.child.stderr.take().unwrap();
         BufReader::new(errors).read_line(&mut said).unwrap();
-        assert_eq!(said, "nsexec-audit: the probes are at work\n");
+        assert_eq!(said, "nsexec-audit: the probes are attached\n");
         Some(auditor)
     }
 
@@ -151,8 +151,8 @@ struct OutputEvent {
 /// An auditor that follows a program has to know who its children are before it is shown
 /// what they do, however much of that waits to be told.
 #[test]
-fn what_the_children_of_a_program_do_in_a_flood_is_told_or_said_to_be_lost() {
-    let test = "what_the_children_of_a_program_do_in_a_flood_is_told_or_said_to_be_lost";
+fn calls_of_children_in_a_flood_are_reported_or_counted_as_lost() {
+    let test = "calls_of_children_in_a_flood_are_reported_or_counted_as_lost";
     const EACH: u64 = 100_000;
     let (Some(driver), Some(_)) = (Driver::build(test), object(test)) else {
         return;
@@ -191,8 +191,8 @@ fn what_the_children_of_a_program_do_in_a_flood_is_told_or_said_to_be_lost() {
 }
 
 #[test]
-fn what_a_stopped_auditor_does_not_read_it_says_it_has_lost() {
-    let test = "what_a_stopped_auditor_does_not_read_it_says_it_has_lost";
+fn a_stopped_auditor_reports_its_losses() {
+    let test = "a_stopped_auditor_reports_its_losses";
     let Some(driver) = Driver::build(test) else {
         return;
     };

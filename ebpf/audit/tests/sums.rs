@@ -50,8 +50,8 @@ fn nothing_is_lost_while_there_is_room() {
 }
 
 #[test]
-fn what_does_not_fit_is_counted_and_said_in_place() {
-    let test = "what_does_not_fit_is_counted_and_said_in_place";
+fn events_that_do_not_fit_are_counted_in_place() {
+    let test = "events_that_do_not_fit_are_counted_in_place";
     let Some(mut watched) = Watched::with(test, SMALL) else {
         return;
     };
@@ -108,7 +108,7 @@ fn the_kernel_refuses_a_wrong_offset() {
         let error = Probes::start(object, &wrong, SMALL)
             .unwrap_err()
             .to_string();
-        let refused = error.contains("the kernel does not take");
+        let refused = error.contains("the kernel refuses");
         assert!(refused, "{global}: {error}");
     }
 }

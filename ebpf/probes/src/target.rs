@@ -1,4 +1,4 @@
-//! What setns(2) was given.
+//! The descriptor of setns(2).
 //!
 //! A descriptor is found through an array of pointers, so the verifier knows no
 //! type from there on: all of it is copied. What was found is held to what the
@@ -33,7 +33,7 @@ fn file_system(superblock: Object) -> u64 {
     }
     let magic = copy(at(superblock, &SB_MAGIC));
     if let (Some(known), NSFS) = (known, magic) {
-        // SAFETY: the same; whoever writes at once writes the same.
+        // SAFETY: the same; concurrent writers write the same value.
         unsafe { known.write_volatile(superblock as u64) };
     }
     magic

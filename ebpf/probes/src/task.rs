@@ -1,4 +1,4 @@
-//! Who a task is.
+//! The identity and the properties of a task.
 
 use aya_ebpf::helpers::generated::bpf_get_current_task_btf;
 use nsexec_audit_abi::code::Abi;
@@ -72,10 +72,7 @@ fn leader_start(access: Access, task: Object) -> u64 {
 /// A parent.
 #[inline(always)]
 pub(crate) fn parent(ptrs: &TaskPtrs) -> Object {
-    ptrs
-        .namespaces
-        .access
-        .pointer(ptrs.task, &TASK_REAL_PARENT)
+    ptrs.namespaces.access.pointer(ptrs.task, &TASK_REAL_PARENT)
 }
 
 /// Access which table of system calls it entered the kernel.

@@ -15,7 +15,7 @@ use super::checks::Checks;
 use super::{Exec, Fixture, fresh, process};
 use crate::{setup, text};
 
-const READY: &str = "nsexec-audit: the probes are at work\n";
+const READY: &str = "nsexec-audit: the probes are attached\n";
 
 /// Others may be at work on the machine, and nothing is to be lost for that.
 const RING: &str = "64M";

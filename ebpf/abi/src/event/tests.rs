@@ -162,7 +162,7 @@ fn wrong(event: &Event, at: usize, bytes: &[u8]) -> (core::ops::Range<usize>, Re
 }
 
 #[test]
-fn what_was_written_is_read() {
+fn written_records_are_read() {
     for event in events() {
         let bytes = encoded(&event);
         assert_eq!(Event::decode(&bytes), Ok(event));
@@ -248,7 +248,7 @@ fn a_hook_writes_its_own_kind() {
 }
 
 #[test]
-fn what_follows_a_text_is_not_read() {
+fn bytes_after_a_text_are_not_read() {
     let [_, _, exec, ..] = events();
     let mut bytes = encoded(&exec);
     bytes[296 + 9..296 + 256].fill(0x55);
@@ -274,7 +274,7 @@ fn lists_are_complete() {
 }
 
 #[test]
-fn a_fault_says_where_and_what_would_be_right() {
+fn a_fault_has_its_place_and_a_hint() {
     let [namespace, ..] = events();
     let mut bytes = encoded(&namespace);
     bytes[0] = 9;

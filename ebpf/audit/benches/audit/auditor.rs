@@ -11,7 +11,7 @@ use nix::unistd::Pid;
 use serde_json::Value;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_nsexec-audit");
-const ARMED: &str = "nsexec-audit: the probes are at work\n";
+const ARMED: &str = "nsexec-audit: the probes are attached\n";
 
 /// At work.
 #[derive(Debug)]

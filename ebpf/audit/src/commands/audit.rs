@@ -54,7 +54,7 @@ pub fn run(options: &AuditOptions, out: &mut dyn io::Write) -> Result<u8, Box<dy
     filter.resolve(enricher.cgroups())?;
     let format = options.format.unwrap_or_default();
     let output = open_output(options)?;
-    log_stderr("the probes are at work");
+    log_stderr("the probes are attached");
     let writer = Writer::start(Lines {
         format,
         text: Text {
@@ -109,9 +109,12 @@ fn exit_code(options: &AuditOptions, counts: Counts, ended: &Ended) -> u8 {
     let lossy = counts.losses() > 0;
     if lossy && options.on_loss() == OnLoss::Fail {
         let running = ended.running.as_ref().map_or_else(String::new, |program| {
-            format!("; process {} goes on, and nobody watches it", program.id())
+            format!(
+                "; process {} keeps running without being monitored",
+                program.id()
+            )
         });
-        log_stderr(&format!("events were lost, so it ended{running}"));
+        log_stderr(&format!("events were lost, so the auditor exits{running}"));
         return exit_status::LOST;
     }
     match ended.status {
@@ -125,7 +128,7 @@ fn exit_code(options: &AuditOptions, counts: Counts, ended: &Ended) -> u8 {
 fn warn_of_blind_spots(enricher: &mut Enricher) {
     if !enricher.host_is_known() {
         log_stderr(
-            "which namespaces are the host's is not known: its kernel threads are hidden here",
+            "the host's namespaces are unknown: kernel threads are hidden from this process",
         );
     }
     if let Some(blind_spot) = enricher.cgroups().blind_spot() {

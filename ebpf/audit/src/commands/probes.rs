@@ -20,7 +20,7 @@ pub(super) fn load(
             read.as_slice()
         }
         None => probes::embedded().ok_or(
-            "it was built without its probes; run `cargo xtask probes` and build it again, or \
+            "this program was built without probes; run `cargo xtask probes` and build it again, or \
              give --probes FILE",
         )?,
     };

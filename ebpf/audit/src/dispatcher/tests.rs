@@ -9,7 +9,7 @@ use crate::ingest::reader::EventSink as _;
 use crate::output::writer::tests::full;
 
 #[test]
-fn what_the_writer_has_no_room_for_stays_where_it_waits() {
+fn events_wait_while_the_writer_has_no_room() {
     let (writer, go) = full();
     let own = task(1, 1);
     let mut dispatcher = Dispatcher {

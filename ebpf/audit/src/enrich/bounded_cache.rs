@@ -1,20 +1,20 @@
-//! What was asked lately, in bounded room.
+//! A map of bounded size.
 
 use std::collections::HashMap;
 use std::hash::Hash;
 
-/// A map that forgets what was not asked for the longest.
+/// A map that forgets the keys that were not used for the longest time.
 #[derive(Debug)]
 pub(crate) struct BoundedCache<K, V> {
     most: usize,
-    /// What was asked lately, and what was asked before that: when there are `most`
-    /// of the first, they become the second.
+    /// The keys that were used recently, and those before: once there are `most` of the
+    /// first, they become the second.
     recent: HashMap<K, V>,
     older: HashMap<K, V>,
 }
 
 impl<K: Eq + Hash, V> BoundedCache<K, V> {
-    /// It has at least the last `most`, and at most twice as many.
+    /// It remembers at least the last `most` keys, and at most twice as many.
     pub(crate) fn new(most: usize) -> Self {
         Self {
             most,
@@ -45,7 +45,7 @@ impl<K: Eq + Hash, V> BoundedCache<K, V> {
         self.older.remove(key);
     }
 
-    /// All of them, in no order.
+    /// All entries, in no order.
     #[cfg(test)]
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&K, &V)> {
         self.recent.iter().chain(&self.older)

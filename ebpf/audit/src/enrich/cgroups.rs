@@ -1,7 +1,7 @@
-//! Which cgroup a number means, and which container that is.
+//! Finds the path and the container of a cgroup by its number.
 //!
-//! The kernel gives a number to a cgroup once and never again within a boot, so
-//! what was found stays right, whatever becomes of the process that it was found by.
+//! The number of a cgroup is unique within a boot, so a result stays valid, even after the
+//! process that it was found by has ended.
 
 use std::collections::VecDeque;
 use std::fs::{self, File};
@@ -19,24 +19,24 @@ use crate::clock::boottime_ns;
 use crate::enrich::bounded_cache::BoundedCache;
 use crate::model::container::{Cgroup, Place};
 
-/// The root's number.
+/// The number of the root.
 const ROOT: u64 = 1;
 
-/// Most cgroups that are remembered for sure: a path has at most 4096 bytes.
+/// The cgroups that are remembered at least: a path has at most 4096 bytes.
 const MOST: usize = 1 << 13;
 
-/// Most directories that a search looks into: someone may have made any number.
+/// Most directories that a search reads: a process may have made any number.
 const MOST_SEARCHED: usize = 1 << 14;
 
-/// A search that took this long is followed by a pause of nine times that: nobody is to
-/// keep the auditor busy with cgroups that come and go.
+/// A search that took this long is followed by a pause of nine times that: cgroups that
+/// are made and removed must not keep the auditor busy.
 const LONG_NS: u64 = 20_000_000;
 
 /// The inode of the first cgroup namespace, PROC_CGROUP_INIT_INO of the kernel's
-/// proc_ns.h: in another one, what seems to be the root is not.
+/// proc_ns.h: in another one, the visible root is not the real one.
 const FIRST_NAMESPACE: &str = "cgroup:[4026531835]";
 
-/// What a cgroup is asked for by.
+/// A cgroup on the command line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Name {
     Id(u64),
@@ -44,24 +44,24 @@ pub enum Name {
     Path(PathBuf),
 }
 
-/// The cgroups that were asked for.
+/// The cgroups that were looked up.
 #[derive(Debug)]
 pub struct Cgroups {
     hierarchy: Hierarchy,
-    /// What is not below a container is the host's.
+    /// A cgroup that is not below a container's is the host's.
     sees_root: bool,
     known: BoundedCache<u64, Cgroup>,
-    /// The one that was asked for last, as most are asked for many times in a row.
+    /// The last one, as most are looked up many times in a row.
     last: Option<(u64, Cgroup)>,
-    /// When they were all looked at, by CLOCK_BOOTTIME: what was there then and
-    /// was not found is gone.
+    /// The time of the last search, by CLOCK_BOOTTIME: a cgroup that existed then and was
+    /// not found is gone.
     searched_ns: u64,
-    /// When they may be looked at again.
+    /// The earliest time of the next search.
     again_ns: u64,
 }
 
 impl Cgroups {
-    /// Those of this machine.
+    /// Those of this host.
     #[must_use]
     pub fn here() -> Self {
         let namespace = fs::read_link("/proc/self/ns/cgroup");
@@ -75,21 +75,21 @@ impl Cgroups {
         }
     }
 
-    /// What of them cannot be seen from here, if anything.
+    /// A message about cgroups that the auditor cannot see, if there are any.
     #[must_use]
     pub fn blind_spot(&self) -> Option<String> {
         let name = self.hierarchy.deciding.name();
         match self.hierarchy.mounted() {
-            None => Some(format!("the cgroups of {name} are not mounted here")),
+            None => Some(format!("the cgroups of {name} are not mounted")),
             Some((root, _)) if !self.sees_root || root != Path::new("/") => Some(format!(
-                "of the cgroups of {name}, those outside this container are not seen"
+                "cgroups of {name} outside this container cannot be seen"
             )),
             Some(_) => None,
         }
     }
 
-    /// The cgroup that a task was in at this time of CLOCK_BOOTTIME. Cheap once it
-    /// is known; to be asked soon, before it is removed.
+    /// The cgroup that a task was in at this time of CLOCK_BOOTTIME. Cheap once it is known;
+    /// call it soon, before the cgroup is removed.
     pub fn of(&mut self, task: &Task, boot_ns: u64) -> Cgroup {
         let id = task.cgroup_id;
         if let Some((_, known)) = self.last.as_ref().filter(|(last, _)| *last == id) {
@@ -101,12 +101,12 @@ impl Cgroups {
             return known;
         }
         match id {
-            // This kernel has none.
+            // This kernel has no cgroups.
             0 => return Cgroup::default(),
             ROOT => return self.found(ROOT, Path::new("/"), Place::Host),
             _ => {}
         }
-        // Nothing can be found, at the price of two files an event.
+        // A search would read two files for each event and find nothing.
         if self.hierarchy.mounted().is_none() {
             return Cgroup::default();
         }
@@ -120,7 +120,7 @@ impl Cgroups {
         self.known.get(&id).cloned().unwrap_or_default()
     }
 
-    /// The path in the hierarchy that a name means; none: there is no such cgroup.
+    /// The path of a cgroup in the hierarchy; none: it does not exist.
     pub fn path(&mut self, name: &Name) -> Option<PathBuf> {
         match name {
             Name::Id(ROOT) => Some("/".into()),
@@ -145,7 +145,7 @@ impl Cgroups {
         cgroup
     }
 
-    /// Where the task is now by its /proc, if that is where it was.
+    /// The path of the task now by its /proc, if it is still in that cgroup.
     fn path_now(&self, task: &Task) -> Option<PathBuf> {
         let file = File::open(format!("/proc/{}/cgroup", task.tid)).ok()?;
         let most = u64::try_from(cgroup::MAX_BYTES).unwrap_or(u64::MAX);
@@ -153,13 +153,13 @@ impl Cgroups {
         file.take(most.saturating_add(1))
             .read_to_end(&mut list)
             .ok()?;
-        // It may have ended, its pid be another's, or it be in another cgroup by now;
-        // the number tells.
+        // It may have ended, its pid may be reused, or it may have moved: the number
+        // shows that.
         let path = self.hierarchy.path(&list)?;
         (self.hierarchy.id_of(&path) == Some(task.cgroup_id)).then_some(path)
     }
 
-    /// Looks at all that there are, from the root down.
+    /// Reads all cgroups, from the root down.
     fn search(&mut self) {
         let Some((root, at)) = self.hierarchy.mounted() else {
             return;
@@ -171,7 +171,7 @@ impl Cgroups {
             let Some(directory) = waiting.pop_front() else {
                 break;
             };
-            // One that was removed meanwhile has no children.
+            // A removed one has no children.
             let entries = fs::read_dir(at.join(&directory)).into_iter().flatten();
             for entry in entries.flatten() {
                 if entry.file_type().is_ok_and(|kind| kind.is_dir()) {

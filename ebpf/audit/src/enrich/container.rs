@@ -1,7 +1,7 @@
-//! Which container a process is in, by the name of its cgroup.
+//! Identifies the container of a process by the name of its cgroup.
 //!
-//! Whoever may make cgroups may name them like a container's, so this is what
-//! the runtimes of an honest machine say, not a proof.
+//! Any process that may make cgroups may name them like a container's, so a name is no
+//! proof.
 
 use std::path::Path;
 
@@ -53,8 +53,8 @@ pub fn of_path(path: &Path) -> Option<Container> {
     None
 }
 
-/// The container that the cgroup `last` is, which is below `above`, and in whose
-/// child `below` the process is.
+/// The container of the cgroup `last`, which is below `above`; the process is in its child
+/// `below`.
 fn named(last: &str, above: &[&str], below: Option<&str>) -> Option<(Runtime, String)> {
     let scope = last.strip_suffix(".scope");
     // conmon, which watches a container from the host, is not in it: the id in

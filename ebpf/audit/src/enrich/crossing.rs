@@ -52,8 +52,8 @@ impl Owners {
     }
 
     /// Learns from a task of this place that made namespaces, which before Linux 6.18 can
-    /// have the number of one that is gone. Those of the host's processes may be for a
-    /// container, whose cgroup comes after them: the first process in them decides.
+    /// have the number of a deleted one. Namespaces that a process of the host makes may
+    /// become a container's: the first process in them decides.
     pub fn created(
         &mut self,
         before: &NamespaceSet,

@@ -22,11 +22,11 @@ const MAX_TASKS: usize = 1 << 17;
 /// A task is in other namespaces than it was last observed in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Gap {
-    /// Found at a fork: it is the task that was made. Else the one whose event it is.
+    /// It is the new task of a fork. Else it is the task of the event.
     pub of_child: bool,
-    /// The last that was seen of it.
+    /// The last namespaces that it was observed in.
     pub known: NamespaceSet,
-    /// What it is in.
+    /// Its namespaces now.
     pub found: NamespaceSet,
 }
 
@@ -40,7 +40,7 @@ impl Gap {
         })
     }
 
-    /// The slots that changed unseen.
+    /// The slots that changed.
     pub fn slots(&self) -> impl Iterator<Item = &'static str> {
         SlotSet::differing(&self.known, &self.found).names()
     }

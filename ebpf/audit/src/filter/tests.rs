@@ -22,7 +22,7 @@ fn container(of: &Cgroup) -> Arc<Container> {
 }
 
 #[test]
-fn a_container_is_asked_for_by_its_name_or_by_the_beginning_of_it() {
+fn a_container_is_selected_by_name_or_by_a_prefix_of_its_id() {
     let docker = at(&format!("/docker/{ID}"));
     let (web, host) = (at("/web"), at("/system.slice/a.service"));
     let unknown = Cgroup::default();
@@ -46,7 +46,7 @@ fn a_container_is_asked_for_by_its_name_or_by_the_beginning_of_it() {
 }
 
 #[test]
-fn what_enters_a_container_and_what_leaves_it_is_told_with_it() {
+fn joins_into_and_out_of_a_container_match_it() {
     let filter = Filter {
         container: Some("web".to_owned()),
         ..Filter::default()
@@ -65,7 +65,7 @@ fn what_enters_a_container_and_what_leaves_it_is_told_with_it() {
 }
 
 #[test]
-fn a_cgroup_is_asked_for_with_all_below_it() {
+fn a_cgroup_is_selected_with_all_below_it() {
     let mut filter = ActiveFilter::new(Filter::default(), 1);
     filter.below = Some("/system.slice".into());
     for (path, told) in [

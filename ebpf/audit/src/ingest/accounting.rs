@@ -1,10 +1,9 @@
-//! Whether what was counted agrees with what was read.
+//! Compares counters with events.
 //!
-//! Every event leaves its trace in three places: the counters of its hook, the
-//! position of its ring, and the record. While the probes are at work these are read
-//! one after the other, so an event can be in one and not yet in the next: then what
-//! was counted first a while ago has to have arrived by now. Once they are detached,
-//! each pair has to be equal.
+//! Every event is counted in three places: the counters of its hook, the position of its
+//! ring, and the record. While the probes are attached these are read one after the other,
+//! so an event can be in one and not yet in the next: an earlier count has to have arrived
+//! by now. Once the probes are detached, each pair has to be equal.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -17,11 +16,11 @@ use crate::loader::error::ProbeError;
 use crate::loader::probes::Probes;
 use crate::model::event::{MissReason, Ring};
 
-/// How many checks in a row have to find a sum broken: a task that is preempted in a
-/// probe for longer than one is no loss.
+/// The number of checks in a row that have to find a mismatch: a task that is preempted in
+/// a probe for longer than one check is no loss.
 const PATIENCE: u32 = 3;
 
-/// What was counted, at one moment.
+/// All counters at one moment.
 #[derive(Clone, Debug)]
 pub struct Sample {
     /// How the probes are attached.
@@ -30,12 +29,12 @@ pub struct Sample {
     pub counters: Vec<(Hook, Vec<Counters>)>,
     /// Of each ring, by processor.
     pub positions: [Vec<Position>; 2],
-    /// How often the kernel did not run a program, by its name.
+    /// How often the kernel did not run each program.
     pub missed: Vec<(&'static str, u64)>,
 }
 
 impl Sample {
-    /// What is counted now.
+    /// Reads the counters.
     ///
     /// # Errors
     /// A map, or /proc, cannot be read.
@@ -62,8 +61,7 @@ impl Sample {
         positions.into_iter().flatten().map(|one| one.lost).sum()
     }
 
-    /// Of each program and hook, the calls that it did not see, and why; those of
-    /// which nothing was missed are left out.
+    /// The programs and hooks that missed calls, the reason, and the number of calls.
     pub fn missed_calls(&self) -> impl Iterator<Item = (&'static str, MissReason, u64)> {
         let missed = self.missed.iter();
         let missed = missed.map(|(program, count)| (*program, MissReason::Recursion, *count));
@@ -78,12 +76,12 @@ impl Sample {
 /// Two sums that have to be equal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Identity {
-    /// What a hook saw, and what came of it.
+    /// Events that a hook observed, and their outcomes.
     Outcomes(Hook),
-    /// What a hook wrote, and what was read of it.
+    /// Events that a hook wrote, and those that were read.
     Records(Hook),
-    /// The numbers that a ring gave out on a processor, and what was read or counted
-    /// as lost: a number that is missing is an event that is missing.
+    /// The numbers that a ring assigned on a processor, and the events that were read or
+    /// counted as lost: a missing number is a missing event.
     Numbers { ring: Ring, cpu: u32 },
 }
 
@@ -116,7 +114,7 @@ impl fmt::Display for Mismatch {
     }
 }
 
-/// What was read, and what was counted when it was last looked at.
+/// The events that were read, and the counters at the last check.
 #[derive(Debug, Default)]
 pub struct Accounting {
     read: Read,
@@ -133,7 +131,7 @@ struct Read {
 }
 
 impl Accounting {
-    /// A record was read.
+    /// Counts a record.
     pub fn read(&mut self, header: &Header) {
         *self.read.hooks.entry(header.hook.code()).or_default() += 1;
         let [namespaces, lineage] = &mut self.read.rings;
@@ -144,14 +142,14 @@ impl Accounting {
         *ring.entry(header.cpu).or_default() += 1;
     }
 
-    /// What was counted at the check before.
+    /// The counters at the last check.
     #[must_use]
     pub fn last_sample(&self) -> Option<&Sample> {
         self.before.as_ref().map(|(sample, _)| sample)
     }
 
-    /// The sums that do not agree, while the probes are at work. `now` was taken
-    /// after everything was read, and about a second after the one before.
+    /// The sums that do not agree, while the probes are attached. `now` was taken after
+    /// everything was read, and about a second after the one before.
     pub fn check(&mut self, now: Sample) -> Vec<Mismatch> {
         let read = self.read.clone();
         let found = match &self.before {
@@ -182,8 +180,7 @@ impl Accounting {
     }
 }
 
-/// Both sides of each identity. What is on the right is counted after what is on the
-/// left.
+/// Both sides of each identity. The right side is counted after the left one.
 fn sums(sample: &Sample, read: &Read) -> Vec<(Identity, u64, u64)> {
     let mut all = Vec::new();
     for (hook, _) in &sample.counters {
@@ -209,7 +206,7 @@ fn sums(sample: &Sample, read: &Read) -> Vec<(Identity, u64, u64)> {
             let identity = Identity::Numbers { ring: *ring, cpu };
             all.push((identity, one.sequence, of(cpu) + one.lost));
         }
-        // Of a processor that there is not, each is one too many.
+        // Events of a processor that does not exist.
         let known = u32::try_from(positions.len()).unwrap_or(u32::MAX);
         for (cpu, read) in read.range(known..) {
             all.push((
@@ -225,8 +222,8 @@ fn sums(sample: &Sample, read: &Read) -> Vec<(Identity, u64, u64)> {
     all
 }
 
-/// What was on the left before has to be on the right now, and nothing may be on the
-/// right that is not on the left. Both have the same identities in the same order,
+/// The earlier left side has to have arrived on the right now, and the right side may not
+/// exceed the left. Both have the same identities in the same order,
 /// and only those of processors may be more in the second.
 fn compare(before: &[(Identity, u64, u64)], now: &[(Identity, u64, u64)]) -> Vec<Mismatch> {
     let mut broken = Vec::new();

@@ -1,7 +1,7 @@
-//! Events in the order in which they happened.
+//! Puts events in the order in which they happened.
 //!
-//! Two rings and every processor write on their own. What has been read is held
-//! back until nothing older can come any more.
+//! Two rings and every processor write independently. Events are held back until nothing
+//! older can arrive any more.
 
 use std::collections::VecDeque;
 
@@ -9,22 +9,22 @@ use nsexec_audit_abi::Event;
 use nsexec_audit_abi::counters::NAMESPACE_RING;
 use nsexec_audit_abi::record::Namespace;
 
-/// How much later than it happened an event may be read, in nanoseconds: a task
-/// that is preempted between taking its time and writing.
+/// The greatest delay between an event and its reading, in nanoseconds: a task can be
+/// preempted between taking the time and writing.
 pub const LATENESS_NS: u64 = 20_000_000;
 
 /// Most events of each ring that are held back, first of namespaces and then of the
-/// lineage, up to 32 and 17 MiB: beyond it the oldest go, early or not. Neither can
-/// take the other's room, or a fork would wait in its ring while what the child did is
-/// told.
+/// lineage, up to 32 and 17 MiB: beyond that the oldest are emitted early. Neither can use
+/// the other's room, or a fork would wait in its ring while the child's events are
+/// emitted.
 const MOST: [usize; 2] = [3 << 14, 1 << 14];
 
-/// Most events of a ring whose room is kept when there are few.
+/// The room, in events, that a ring keeps when there are few.
 const KEPT: usize = 1 << 12;
 
-/// Events that are held back, those of each ring from the oldest: a ring is nearly in
-/// order by itself. They lie one behind the other: by the time that one is told, it is
-/// in no cache, unless the processor saw it coming.
+/// The events that are held back, of each ring the oldest first: a ring is nearly in order
+/// by itself. They are contiguous in memory: when an event is emitted, it is in no cache,
+/// unless the processor prefetched it.
 #[derive(Debug, Default)]
 pub struct ReorderBuffer {
     namespaces: VecDeque<Namespace>,
@@ -50,7 +50,7 @@ impl ReorderBuffer {
         self.namespaces.len() >= namespaces || self.lineage.len() >= lineage
     }
 
-    /// Takes an event.
+    /// Adds an event.
     pub fn push(&mut self, event: Event) {
         self.newest_ns = self.newest_ns.max(event.header().boot_ns);
         match event {
@@ -61,8 +61,8 @@ impl ReorderBuffer {
         }
     }
 
-    /// The next event that nothing older can come before, as it is `now_ns`; none: no
-    /// event is written any more. Of one moment, that of the namespaces goes first.
+    /// The next event, if nothing older can arrive at `now_ns`; without a time, no more
+    /// events arrive. Of two events of one moment, that of the namespaces is first.
     pub fn pop(&mut self, now_ns: Option<u64>) -> Option<Event> {
         let call = self.namespaces.front().map(|call| call.header.boot_ns);
         let other = self.lineage.front().map(|event| event.header().boot_ns);
@@ -85,7 +85,7 @@ impl ReorderBuffer {
     }
 }
 
-/// The first one. A burst that is over gives its memory back.
+/// Removes the first one, and frees the memory of a burst that is over.
 fn take<T>(held: &mut VecDeque<T>) -> Option<T> {
     let first = held.pop_front();
     if held.len() < KEPT / 4 {
@@ -94,7 +94,7 @@ fn take<T>(held: &mut VecDeque<T>) -> Option<T> {
     first
 }
 
-/// Behind all that are not younger.
+/// Inserts an event behind all that are not younger.
 fn insert<T>(held: &mut VecDeque<T>, new: T, boot_ns: impl Fn(&T) -> u64) {
     let new_ns = boot_ns(&new);
     if held.back().is_none_or(|last| boot_ns(last) <= new_ns) {

@@ -11,7 +11,7 @@ use std::fmt;
 /// Where the kernel shows its own.
 pub const KERNEL: &str = "/sys/kernel/btf/vmlinux";
 
-/// The types of linux/btf.h that are told apart here.
+/// The kinds of types of linux/btf.h that are distinguished here.
 const ARRAY: u32 = 3;
 const STRUCT: u32 = 4;
 const UNION: u32 = 5;
@@ -31,7 +31,7 @@ const HEADER: usize = 24;
 /// How deep structures may lie in each other, so that a wrong file ends.
 const DEPTH: u32 = 16;
 
-/// What a file of types has to be and is not.
+/// A fault in a file of types.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum BtfFault {
@@ -90,7 +90,7 @@ pub struct Btf<'a> {
     named: HashMap<&'a [u8], Vec<u32>>,
 }
 
-/// Names that are looked for. Most others are told from them by their first byte.
+/// Names to look for. The first byte excludes most others.
 struct Names<'n> {
     first: [bool; 256],
     all: HashSet<&'n [u8]>,
@@ -215,7 +215,7 @@ impl<'a> Btf<'a> {
                 found.push((usize::try_from(number).unwrap_or(0), name, *kind));
             }
         }
-        // What stands for the others has no name. There are none behind the last one.
+        // The placeholders of the others have no name. None are needed behind the last one.
         let filler = [0, FORWARD << 24, 0].map(u32::to_ne_bytes);
         let count = found.last().map_or(0, |(number, ..)| *number);
         let mut types = filler.as_flattened().repeat(count);

@@ -8,7 +8,7 @@ use nsexec_audit_abi::Fault;
 
 use super::btf;
 
-/// Why the probes are not at work.
+/// The probes cannot be loaded or read.
 #[derive(Debug)]
 pub enum ProbeError {
     /// The kernel's types could not be read.
@@ -23,7 +23,7 @@ pub enum ProbeError {
     Program(&'static str, Box<ProgramError>),
     /// A map could not be used.
     Map(&'static str, Box<dyn std::error::Error + Send + Sync>),
-    /// The probes read this process otherwise than /proc has it.
+    /// The probes read other values of this process than /proc has.
     Check(io::Error),
     /// The tracepoints of the system calls cannot be found.
     Tracefs,
@@ -49,29 +49,25 @@ impl fmt::Display for ProbeError {
             ),
             Self::Object(error) => write!(
                 f,
-                "the probes could not be loaded: {}; it takes CAP_BPF, CAP_PERFMON and the object \
+                "the probes could not be loaded: {}; this requires CAP_BPF, CAP_PERFMON and the object \
                  of `cargo xtask probes`",
                 chain(error.as_ref())
             ),
             Self::Program(name, error) => {
-                write!(
-                    f,
-                    "the kernel does not take {name}: {}",
-                    chain(error.as_ref())
-                )
+                write!(f, "the kernel refuses {name}: {}", chain(error.as_ref()))
             }
             Self::Map(name, error) => write!(f, "map {name}: {}", chain(error.as_ref())),
             Self::Check(error) => write!(
                 f,
-                "the probes do not read this process as it is: {error}; this kernel is not one \
-                 that they know"
+                "the probes do not read this process as it is: {error}; this kernel is not \
+                 supported"
             ),
             Self::Tracefs => f.write_str(
                 "tracefs is not mounted, and this process may not mount it for itself; `mount -t \
                  tracefs tracefs /sys/kernel/tracing` mounts it",
             ),
             Self::Snapshot(error) => write!(f, "the tasks could not be read: {error}"),
-            Self::Record(fault) => write!(f, "a record of the probes is not one: {fault}"),
+            Self::Record(fault) => write!(f, "invalid record of the probes: {fault}"),
         }
     }
 }

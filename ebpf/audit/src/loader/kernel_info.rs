@@ -1,4 +1,4 @@
-//! What has to be known of the running kernel to load the probes.
+//! The properties of the running kernel that the probes need.
 
 use std::fs;
 
@@ -10,15 +10,15 @@ use super::offsets::Offsets;
 use super::programs;
 use crate::cgroup_hierarchy::Deciding;
 
-/// Where the probes find what they read, and what they can be attached to.
+/// The offsets of the members that the probes read, and their attachment points.
 #[derive(Clone, Debug)]
 pub struct KernelInfo {
     pub(crate) offsets: Offsets,
-    /// The types that programs are attached by, at their places, and nothing of the
-    /// others: aya looks for those alone, and would hold all for 20 MiB.
+    /// The types that programs are attached by, at their places, without the others: aya
+    /// only uses those, and would keep all, which takes 20 MiB.
     attachable: Vec<u8>,
-    /// What all was read from, for as long as this is needed: once the C library has
-    /// given back so much, it takes what is as large from its heap, where it stays.
+    /// The file of types, kept as long as this is needed: after the C library has freed so
+    /// much memory, it takes blocks of that size from its heap, where they stay.
     #[expect(dead_code, reason = "it is only kept")]
     types: Vec<u8>,
 }
@@ -41,7 +41,7 @@ impl KernelInfo {
         })
     }
 
-    /// What a global is set to.
+    /// The value of a global.
     #[must_use]
     pub fn get(&self, global: &str) -> Option<u32> {
         self.offsets.get(global)

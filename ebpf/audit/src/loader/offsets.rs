@@ -1,4 +1,4 @@
-//! The offsets that the probes are told, found in the kernel's types.
+//! The offsets that the probes use, found in the kernel's types.
 
 use nsexec_audit_abi::offsets::{ABSENT, ALL, COMPAT_MASK, COMPAT_MASK_VALUE, CSS_SET_STATE};
 
@@ -25,7 +25,7 @@ impl Offsets {
         let mut missing = Vec::new();
         match deciding {
             Deciding::Unified => found.push((CSS_SET_STATE, ABSENT)),
-            // Without it, the root's id of version 2 would be told for every task.
+            // Without it, every task would have the id of the root of version 2.
             Deciding::Controller(name) => match state(btf, name) {
                 Some(value) => found.push((CSS_SET_STATE, value)),
                 None => missing.push(format!("css_set.subsys of {name}")),
@@ -51,7 +51,7 @@ impl Offsets {
         all.chain([SUBSYSTEMS, "css_set", "cgroup_subsys_state"])
     }
 
-    /// What a global is set to.
+    /// The value of a global.
     #[must_use]
     pub fn get(&self, global: &str) -> Option<u32> {
         self.all()

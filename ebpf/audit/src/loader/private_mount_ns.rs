@@ -1,5 +1,4 @@
-//! Loading the probes in a thread with a mount namespace of its own, which ends with
-//! it: the machine stays as it is.
+//! A thread with a private mount namespace, which ends with it: the host does not change.
 
 use std::io;
 use std::path::Path;
@@ -9,11 +8,11 @@ use nix::sched::{CloneFlags, unshare};
 
 use crate::loader::btf;
 
-/// Where tracefs is looked for.
+/// The places of tracefs.
 const PLACES: [&str; 2] = ["/sys/kernel/tracing", "/sys/kernel/debug/tracing"];
 
-/// Does `work` in such a thread. Where this process may not have one, it is done all
-/// the same, and what then is missing is an error of its own.
+/// Runs `work` in such a thread. Without permission, it runs in the mount namespace of the
+/// process, and reports what it misses itself.
 #[expect(
     clippy::disallowed_methods,
     reason = "it is the helper that must not have threads"
@@ -21,7 +20,7 @@ const PLACES: [&str; 2] = ["/sys/kernel/tracing", "/sys/kernel/debug/tracing"];
 pub(crate) fn run<T: Send>(work: impl FnOnce() -> T + Send) -> T {
     std::thread::scope(|scope| {
         let thread = scope.spawn(|| {
-            // Nothing is lost without it where tracefs is mounted.
+            // It is not necessary if tracefs is mounted.
             let _ = prepare();
             work()
         });

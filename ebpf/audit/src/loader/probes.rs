@@ -19,15 +19,15 @@ use super::programs::{self, Link};
 use super::{private_mount_ns, self_check};
 use crate::config::Backend;
 
-/// The probes that were built with this library, or none.
+/// The embedded probes, if there are any.
 #[must_use]
 pub fn embedded() -> Option<&'static [u8]> {
     let object: Option<&'static [u8]> = include!(concat!(env!("OUT_DIR"), "/embedded.rs"));
     object
 }
 
-/// How much of the kernel's memory each ring takes, in bytes: a power of two, at
-/// least a page.
+/// The size of each ring in the kernel's memory, in bytes: a power of two, at least a
+/// page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Sizes {
     pub namespaces: u32,
@@ -52,9 +52,9 @@ impl Sizes {
     }
 }
 
-/// The probes, at work in the kernel until this is dropped.
+/// The probes, attached until this is dropped.
 pub struct Probes {
-    /// From the one that is to go first.
+    /// In the order in which they are detached.
     links: Vec<Link>,
     ebpf: Ebpf,
     backend: Backend,
@@ -69,7 +69,7 @@ impl fmt::Debug for Probes {
     }
 }
 
-/// What has to be known of the running kernel.
+/// Reads the properties of the running kernel.
 ///
 /// # Errors
 /// Its types cannot be read, or lack what the probes need.
@@ -119,8 +119,8 @@ impl Probes {
             .btf(None)
             // It has no type for a map of tasks, and none is needed here.
             .allow_unsupported_maps()
-            // What the verifier says of a program that it does not take is asked
-            // for then: to write it takes longer than to verify.
+            // The log of the verifier is only requested after it refuses a program:
+            // writing it takes longer than the verification.
             .verifier_log_level(VerifierLogLevel::DISABLE)
             .map_max_entries("NAMESPACES", sizes.namespaces)
             .map_max_entries("LINEAGE", sizes.lineage);
@@ -163,17 +163,16 @@ impl Probes {
         Ok(probes)
     }
 
-    /// What sees the calls.
+    /// The mechanism that observes calls.
     #[must_use]
     pub fn backend(&self) -> Backend {
         self.backend
     }
 
-    /// Gives the next event of a ring to `take`; false: the ring is empty now. `ring`
-    /// is [`NAMESPACE_RING`] or [`LINEAGE_RING`].
+    /// Passes the next event of a ring to `take`; false: the ring is empty now. `ring` is [`NAMESPACE_RING`] or [`LINEAGE_RING`].
     ///
     /// # Errors
-    /// What it holds is not a record: the probes are not those of this build.
+    /// The ring holds something else than a record: the probes are of another build.
     pub fn next(&mut self, ring: u32, take: impl FnOnce(Event)) -> Result<bool, ProbeError> {
         let [namespaces, lineage] = &mut self.rings;
         let ring = if ring == NAMESPACE_RING {
@@ -191,14 +190,14 @@ impl Probes {
         Ok(true)
     }
 
-    /// What becomes readable when the namespace ring is not empty any more. The
-    /// lineage ring says so only when there is much in it: look by yourself.
+    /// The descriptors of the rings. That of the namespace ring is readable when the ring is
+    /// not empty; that of the lineage ring only when it holds much, so poll it as well.
     #[must_use]
     pub fn descriptors(&self) -> [BorrowedFd<'_>; 2] {
         self.rings.each_ref().map(AsFd::as_fd)
     }
 
-    /// Every task that there is now.
+    /// Every existing task.
     ///
     /// # Errors
     /// The kernel's list cannot be read.
@@ -225,7 +224,7 @@ impl Probes {
             .collect()
     }
 
-    /// What each hook counted on each processor.
+    /// The counters of each hook on each processor.
     ///
     /// # Errors
     /// The map cannot be read.
@@ -243,7 +242,7 @@ impl Probes {
             .collect()
     }
 
-    /// Where each ring is on each processor: first that of namespaces.
+    /// The position of each ring on each processor; the ring of namespaces is first.
     ///
     /// # Errors
     /// The map cannot be read.
@@ -258,17 +257,17 @@ impl Probes {
         Ok([read(NAMESPACE_RING)?, read(LINEAGE_RING)?])
     }
 
-    /// How often the kernel did not run a program, since another one ran on that
-    /// processor: events that nothing else counts. By the program's name.
+    /// How often the kernel did not run each program, because another one ran on that
+    /// processor. Nothing else counts these events.
     ///
     /// # Errors
-    /// /proc cannot be read, or the kernel does not say (before Linux 5.12).
+    /// /proc cannot be read, or the kernel does not count them (before Linux 5.12).
     pub fn missed(&self) -> Result<Vec<(&'static str, u64)>, ProbeError> {
         programs::missed(&self.ebpf, self.backend)
     }
 
-    /// Detaches the programs. The rings and counters stay, to be read to their
-    /// ends; nothing is added to them any more.
+    /// Detaches the programs. Rings and counters can be read to their ends; nothing is
+    /// added to them any more.
     pub fn stop(&mut self) {
         self.links.clear();
     }

@@ -22,7 +22,7 @@ use crate::config::Backend;
 /// iter/task, which is attached for each reading.
 pub(crate) const ITERATOR: &str = "iter_task";
 
-/// What a program is, and to what it is attached.
+/// The type of a program, and its attachment point.
 #[derive(Clone, Copy)]
 enum Place {
     Iterator,
@@ -36,8 +36,8 @@ enum Place {
 
 type Programs = &'static [(&'static str, Place)];
 
-/// With every backend, and attached last: they say where a task is, and are to say
-/// nothing while changes are not seen.
+/// Used with every backend, and attached last: they report where a task is, and must not
+/// do so while changes are not observed.
 const ALWAYS: Programs = &[
     (ITERATOR, Place::Iterator),
     ("task_newtask", Place::Typed),
@@ -45,8 +45,7 @@ const ALWAYS: Programs = &[
     ("sched_process_exec", Place::Typed),
 ];
 
-/// What ends goes before what begins, so that no beginning is kept whose end is not
-/// seen.
+/// Ends come before beginnings, so that no beginning is kept without its end.
 const TRACEPOINTS: Programs = &[
     (
         "sys_exit",
@@ -111,8 +110,8 @@ pub(crate) fn attachable() -> impl Iterator<Item = (String, Kind)> {
     })
 }
 
-/// Loads what every backend has, and the best backend that the kernel takes, or the
-/// one that is asked for.
+/// Loads the programs of every backend, and those of the requested backend or else the best
+/// one that loads.
 pub(crate) fn load(
     ebpf: &mut Ebpf,
     types: &Btf,
@@ -138,8 +137,8 @@ pub(crate) fn load(
     Ok(backend)
 }
 
-/// What the verifier takes longest for: first, so that no processor is left with one
-/// of them at the end.
+/// The programs that take longest to verify. They are first, so that no processor is left
+/// with one of them at the end.
 const LONGEST: [&str; 3] = ["task_newtask", ITERATOR, "sys_exit"];
 
 /// Loads programs on all processors: the verifier takes milliseconds for each.
@@ -189,7 +188,7 @@ fn load_all(ebpf: &mut Ebpf, types: &Btf, programs: &[Programs]) -> Result<(), P
     })
 }
 
-/// What was loaded of programs that are not used.
+/// Unloads programs that are not used.
 fn unload(ebpf: &mut Ebpf, programs: Programs) {
     for (name, _) in programs {
         // It fails of those that were not loaded.
@@ -223,7 +222,7 @@ where
     program.try_into()
 }
 
-/// What keeps a program attached until it is dropped.
+/// Keeps a program attached until it is dropped.
 #[expect(dead_code, reason = "they are only dropped")]
 pub(crate) enum Link {
     Typed(BtfTracePointLink),

@@ -1,8 +1,8 @@
-//! Whether the probes read this process as it is.
+//! Checks that the probes read the right members.
 //!
-//! The verifier refuses an offset that is not a member's, and a pointer to
-//! something else; it cannot tell two numbers of one size from each other. So
-//! what the probes say of this very process is held to what /proc says.
+//! The verifier refuses an offset that is not a member's, and a pointer to something else;
+//! it cannot distinguish two numbers of one size. So the probes' record of this process is
+//! compared with /proc.
 
 use std::fs;
 use std::io;
@@ -66,7 +66,7 @@ pub(crate) fn run(tasks: &[Snapshot]) -> io::Result<()> {
             hold(name, read.into(), right.into());
         }
     }
-    // Where the hierarchy is not mounted, or that part of it is not, nobody says.
+    // Unknown if that part of the hierarchy is not mounted.
     let cgroup = fs::read("/proc/thread-self/cgroup").unwrap_or_default();
     if let Some(right) = Hierarchy::here().id(&cgroup) {
         hold("cgroup_id", task.cgroup_id, right);

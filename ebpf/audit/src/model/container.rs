@@ -105,7 +105,7 @@ pub struct Cgroup {
 /// The members of an object that a cgroup is in JSON. The host's has none.
 #[derive(serde::Serialize, serde::Deserialize, JsonSchema)]
 struct CgroupMembers {
-    /// RUNTIME/ID, by the name of its cgroup, which whoever may make cgroups chooses.
+    /// RUNTIME/ID, by the name of its cgroup, which any process that may make cgroups chooses.
     /// `unknown`: the cgroup was gone before it was looked up, or cannot be seen from the
     /// auditor. Left out: the host.
     #[serde(skip_serializing_if = "Option::is_none")]

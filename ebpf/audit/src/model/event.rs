@@ -1,4 +1,4 @@
-//! What happened, with everything that is known about it.
+//! The events, with everything that is known about them.
 
 use std::borrow::Cow;
 use std::sync::Arc;

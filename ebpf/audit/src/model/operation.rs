@@ -36,7 +36,7 @@ pub struct Operation {
     pub ret: i64,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub errno: Option<Errno>,
-    /// What has to be known to read the event right.
+    /// Remarks that the event has to be read with.
     #[serde(default, skip_serializing_if = "EventNotes::is_empty")]
     pub notes: EventNotes,
 }

@@ -1,7 +1,7 @@
-//! The file that lines go to, and the full ones before it.
+//! The output file, and the full ones before it.
 //!
-//! What is written to is always a file that was made here: one that is there already
-//! is put aside, and never continued, since nobody knows who wrote its end.
+//! The auditor only writes to files that it created: an existing one is renamed, and never
+//! continued, because its end may be of another process.
 
 use std::ffi::{OsStr, OsString};
 use std::fmt;
@@ -15,17 +15,17 @@ use nix::fcntl::{AtFlags, OFlag, open, openat, renameat};
 use nix::sys::stat::{FileStat, Mode, SFlag, fstat, fstatat};
 use nix::unistd::{UnlinkatFlags, unlinkat};
 
-/// How many full files are kept where nothing is said.
+/// The default number of full files to keep.
 pub const KEPT: u16 = 5;
-/// Most of them that can be asked for: each is renamed at each rotation.
+/// The greatest number of them: each is renamed at each rotation.
 pub const MOST_KEPT: u16 = 999;
-/// The least size of a file, in bytes: some lines have to fit.
+/// The smallest size of a file, in bytes: some lines have to fit.
 pub const LEAST_SIZE: u64 = 4096;
 
-/// How much is written at once, at least where there is so much.
+/// The size of a write, if so much is waiting.
 const BUFFER: usize = 64 << 10;
 
-/// When a file is full, and what becomes of it.
+/// When a file is full, and how many full files are kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rotation {
     /// In bytes; none: it is never full. A file is larger only where one line alone is.
@@ -34,9 +34,9 @@ pub struct Rotation {
     pub keep: u16,
 }
 
-/// Where lines go.
+/// The destination of lines.
 pub enum Output {
-    /// Somewhere that cannot be rotated.
+    /// One that cannot be rotated.
     Stream(Box<dyn Write + Send>),
     Files(Files),
 }
@@ -60,7 +60,7 @@ impl Output {
         }
     }
 
-    /// Puts the file aside and begins a new one; false: there is no file.
+    /// Renames the file and creates a new one; false: there is no file.
     ///
     /// # Errors
     /// As [`Files::rotate`].
@@ -82,7 +82,7 @@ impl Output {
         }
     }
 
-    /// Writes what was taken.
+    /// Writes the buffered lines.
     ///
     /// # Errors
     /// It cannot be written.
@@ -93,7 +93,7 @@ impl Output {
         }
     }
 
-    /// Writes what was taken, to the disk.
+    /// Writes the buffered lines to the disk.
     ///
     /// # Errors
     /// It cannot be written.
@@ -105,27 +105,27 @@ impl Output {
     }
 }
 
-/// A file of lines, which makes way for another when it is full.
+/// A file of lines, which is renamed when it is full.
 #[derive(Debug)]
 pub struct Files {
     path: PathBuf,
-    /// Opened once: whatever becomes of its name, the files stay together.
+    /// Opened once: if it is renamed, the files stay together.
     directory: OwnedFd,
     name: OsString,
     rotation: Rotation,
     file: File,
     buffer: Vec<u8>,
-    /// Of this file, with what waits in the buffer.
+    /// Of this file, with the buffer.
     size: u64,
     lines: u64,
 }
 
 impl Files {
-    /// Makes the file, which only its owner can read; what is there of that name is
-    /// put aside.
+    /// Creates the file, which only its owner can read; an existing one of that name is
+    /// renamed.
     ///
     /// # Errors
-    /// The directory cannot be written; what is there is not a regular file, or is
+    /// The directory cannot be written; the existing file is not a regular one, or is
     /// being written by another nsexec-audit.
     pub fn create(path: &Path, rotation: Rotation) -> io::Result<Self> {
         let about = |error: io::Error| at(path, &error);
@@ -155,16 +155,15 @@ impl Files {
     fn is_full(&self, length: usize) -> bool {
         let size = self.rotation.size.unwrap_or(u64::MAX);
         let more = u64::try_from(length).unwrap_or(u64::MAX);
-        // Its first line alone tells nothing.
+        // The first line alone is not useful.
         self.lines > 1 && self.size.saturating_add(more) > size
     }
 
-    /// Writes what was taken, puts the file aside and begins a new one. Where another
-    /// program has moved the file, as logrotate(8) does, there is nothing to be put
-    /// aside.
+    /// Writes the buffered lines, renames the file and creates a new one. If another
+    /// program has moved the file, as logrotate(8) does, there is nothing to rename.
     ///
     /// # Errors
-    /// It cannot be written or renamed; something that is not a file is in its place.
+    /// It cannot be written or renamed; its name is that of something else.
     pub fn rotate(&mut self) -> io::Result<()> {
         self.finish()?;
         let about = |error: io::Error| at(&self.path, &error);
@@ -207,13 +206,13 @@ impl Files {
 
     fn finish(&mut self) -> io::Result<()> {
         self.flush()?;
-        // Some file systems say only now that there is no room.
+        // Some file systems only now report that there is no room.
         let synced = self.file.sync_data();
         synced.map_err(|error| at(&self.path, &error))
     }
 
-    /// Takes the beginning of a line back, so that the file can be verified to its
-    /// end; `done` bytes of the buffer were written.
+    /// Removes the beginning of a line, so that the file can be verified to its end;
+    /// `done` bytes of the buffer were written.
     fn failed(&mut self, done: usize, error: &io::Error) -> io::Error {
         let end = |bytes: &[u8]| bytes.iter().rposition(|byte| *byte == b'\n');
         let written = self.buffer.get(..done).unwrap_or_default();
@@ -239,7 +238,7 @@ fn at(path: &Path, error: &io::Error) -> io::Error {
     io::Error::new(error.kind(), format!("{}: {error}", path.display()))
 }
 
-/// A file that was not there, and that no other nsexec-audit takes for its own.
+/// Creates a file that no other nsexec-audit uses.
 fn new_file(directory: &OwnedFd, name: &OsStr) -> io::Result<File> {
     let flags = OFlag::O_WRONLY
         | OFlag::O_APPEND
@@ -257,8 +256,8 @@ fn new_file(directory: &OwnedFd, name: &OsStr) -> io::Result<File> {
     Ok(file)
 }
 
-/// Renames what is there of this name, and those before it. `own`: what was written
-/// until now.
+/// Renames the existing file of this name, and those before it. `own`: the current
+/// file.
 fn make_way(directory: &OwnedFd, name: &OsStr, keep: u16, own: Option<&File>) -> io::Result<()> {
     let found = match fstatat(directory, name, AtFlags::AT_SYMLINK_NOFOLLOW) {
         Err(Errno::ENOENT) => return Ok(()),
@@ -266,7 +265,7 @@ fn make_way(directory: &OwnedFd, name: &OsStr, keep: u16, own: Option<&File>) ->
     };
     if !is_regular(&found) {
         return Err(io::Error::other(
-            "it is there, and not a regular file; give another name",
+            "it exists and is not a regular file; give another name",
         ));
     }
     let is_own = match own {
@@ -277,7 +276,7 @@ fn make_way(directory: &OwnedFd, name: &OsStr, keep: u16, own: Option<&File>) ->
         refuse_if_written(directory, name)?;
     }
     if found.st_size == 0 {
-        // Nobody misses it; logrotate(8) leaves such a one.
+        // An empty file is deleted; logrotate(8) leaves one.
         return Ok(unlinkat(directory, name, UnlinkatFlags::NoRemoveDir)?);
     }
     for number in (1..keep).rev() {
@@ -302,7 +301,7 @@ fn make_way(directory: &OwnedFd, name: &OsStr, keep: u16, own: Option<&File>) ->
 
 /// Another nsexec-audit holds a lock on its file.
 fn refuse_if_written(directory: &OwnedFd, name: &OsStr) -> io::Result<()> {
-    // It can have become a pipe meanwhile, of which nobody holds the other end.
+    // It can have become a pipe meanwhile, with no process at the other end.
     let flags = OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
     let file = File::from(openat(directory.as_fd(), name, flags, Mode::empty())?);
     match file.try_lock_shared() {

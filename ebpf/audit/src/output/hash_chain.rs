@@ -2,9 +2,9 @@
 //!
 //! The last member of a line is `"chain"`: the hash of the chain value of the line
 //! before (32 zero bytes for the first one) and of this line without that member.
-//! So a line that is changed, taken out or put in breaks the chain there. Whoever
-//! can write the whole file can write another whole one, and cut lines off its end:
-//! the last value, noted elsewhere, tells of that.
+//! So a line that is changed, removed or inserted breaks the chain there. A process that
+//! can write the whole file can write another valid one, and cut lines off its end: the
+//! last value, if kept elsewhere, reveals that.
 
 use std::fmt;
 use std::io::{self, BufRead};
@@ -27,7 +27,7 @@ const DIGITS: usize = 64;
 /// How much longer a line is for its value and its end, in bytes.
 pub const ADDED: usize = MEMBER.len() + DIGITS + END.len();
 
-/// What comes after `last`, for a line without its end.
+/// The value after `last`, for a line without its end.
 #[must_use]
 pub fn next(last: Value, line: &[u8]) -> Value {
     Sha256::new()
@@ -56,13 +56,13 @@ impl ChainWriter {
         self.last
     }
 
-    /// Puts the chain value into `line`, one JSON object with at least one member and
-    /// without an end of line, and ends the line.
+    /// Adds the chain value to `line`, a JSON object with at least one member and without
+    /// an end of line, and ends the line.
     ///
     /// # Errors
-    /// InvalidInput: it is no such object, and is left as it is.
+    /// InvalidInput: it is no such object, and is unchanged.
     pub fn end(&mut self, line: &mut Vec<u8>) -> io::Result<()> {
-        // All bytes are looked at, which is quicker than to stop at one.
+        // Checking all bytes is quicker than to stop at one.
         let broken = line.iter().fold(false, |one, byte| one | (*byte == b'\n'));
         if broken || line.len() <= 2 || !line.ends_with(b"}") {
             return Err(io::Error::from(io::ErrorKind::InvalidInput));
@@ -77,7 +77,7 @@ impl ChainWriter {
     }
 }
 
-/// Why a file is not what was written.
+/// A fault of a chain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wrong {
     /// The line has no chain value as its last member.
@@ -86,11 +86,11 @@ pub enum Wrong {
     Value,
     /// The last line has no end: it was not written whole, or was cut.
     Unfinished,
-    /// The file says itself that it continues another one than was given before it.
+    /// The file continues another one than was given before it, by its first line.
     After(Value),
 }
 
-/// Where it is not.
+/// The place of a fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Break {
     /// From 1.
@@ -133,7 +133,7 @@ pub fn verify(input: &mut dyn BufRead, last: Value) -> io::Result<Result<(u64, V
     }
 }
 
-/// What a `start` line says that it continues; none of any other line.
+/// The value that a `start` line continues; none of any other line.
 fn continues(object: &[u8]) -> Option<Value> {
     #[derive(serde::Deserialize)]
     struct Start {
@@ -148,7 +148,7 @@ fn continues(object: &[u8]) -> Option<Value> {
     }
 }
 
-/// A value as it is written: 64 digits, with small letters.
+/// Parses a value: 64 digits, with small letters.
 #[must_use]
 pub fn parse(text: &str) -> Option<Value> {
     let (pairs, rest) = text.as_bytes().as_chunks::<2>();
@@ -163,7 +163,7 @@ pub fn parse(text: &str) -> Option<Value> {
     Some(value)
 }
 
-/// A line without its chain value, and that.
+/// A line without its chain value, and the value.
 fn split(line: &[u8]) -> Option<(Vec<u8>, Value)> {
     let open = line.strip_suffix(END)?;
     let (rest, digits) = open.split_at_checked(open.len().checked_sub(DIGITS)?)?;
@@ -173,7 +173,7 @@ fn split(line: &[u8]) -> Option<(Vec<u8>, Value)> {
     Some((object, value))
 }
 
-/// Small letters only: one value is written in one way.
+/// Small letters only: each value has one spelling.
 fn digit(digit: u8) -> Option<u8> {
     match digit {
         b'0'..=b'9' => Some(digit - b'0'),
@@ -182,7 +182,7 @@ fn digit(digit: u8) -> Option<u8> {
     }
 }
 
-/// The digits that it is written with.
+/// The digits of a value.
 fn digits(value: Value) -> [u8; DIGITS] {
     let digit = |number: u8| number + if number < 10 { b'0' } else { b'a' - 10 };
     let mut digits = [0; DIGITS];
@@ -192,7 +192,7 @@ fn digits(value: Value) -> [u8; DIGITS] {
     digits
 }
 
-/// As it is written.
+/// A value as text.
 #[must_use]
 pub fn hex(value: Value) -> String {
     String::from_utf8_lossy(&digits(value)).into_owned()
@@ -201,14 +201,14 @@ pub fn hex(value: Value) -> String {
 impl fmt::Display for Wrong {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::NoValue => "no chain value stands at its end: it was not written like this",
-            Self::Value => "it was changed, or one before it was taken out or put in",
-            Self::Unfinished => "it has no end: it was not written whole, or was cut",
-            Self::After(BEGINNING) => "it begins a chain of its own: verify the file by itself",
+            Self::NoValue => "it has no chain value at its end",
+            Self::Value => "it was changed, or a line before it was removed or inserted",
+            Self::Unfinished => "it has no end: it was not written completely, or was cut",
+            Self::After(BEGINNING) => "it starts a chain of its own: verify the file separately",
             Self::After(value) => {
                 return write!(
                     f,
-                    "it continues {0}: give the file that ends so before it, or --after {0}",
+                    "it continues {0}: give the file that ends with this value before it, or --after {0}",
                     hex(*value)
                 );
             }

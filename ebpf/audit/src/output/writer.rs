@@ -1,5 +1,5 @@
-//! Lines on their way out, in a thread of their own: neither JSON and its hashes nor a
-//! slow disk keep the rings from being read.
+//! Renders and writes lines in a thread of its own: neither JSON and its hashes nor a
+//! slow disk delay the reading of the rings.
 
 use std::io;
 use std::sync::mpsc::{Receiver, Sender, SyncSender, TryRecvError, channel, sync_channel};
@@ -15,12 +15,11 @@ use crate::model::stream_info::StreamInfo;
 use crate::priority;
 
 /// Most messages that wait to be written, of up to some hundred lines each: 5 MiB.
-/// Beyond it events wait in their order, and then in the rings, where what does not
-/// fit is counted.
+/// Further events wait in the reorder buffer, and then in the rings, where those that do
+/// not fit are counted.
 const MOST: usize = 16;
 
-/// Room for what is told beside events once there are so many: a loss, an alert, the
-/// sums.
+/// Additional room for lines that are not events: a loss, an alert, the counters.
 const BESIDE: usize = 4;
 
 #[derive(Debug)]
@@ -29,7 +28,7 @@ enum Message {
     Rotate,
 }
 
-/// How lines look, and where they go.
+/// The format and the destination of lines.
 #[derive(Debug)]
 pub struct Lines {
     pub format: Format,
@@ -41,22 +40,21 @@ pub struct Lines {
 /// The thread that writes.
 #[derive(Debug)]
 pub struct Writer {
-    /// None once it was told to end.
+    /// None once it has to end.
     queue: Option<SyncSender<Message>>,
-    /// What was written, once for each message. Whoever made it takes it apart again:
-    /// memory that one thread takes and another gives back has both wait for each other.
+    /// The lines of each message after they were written. The thread that made them frees
+    /// them: if one thread allocates memory and another frees it, both wait for each other.
     written: Receiver<Vec<Line>>,
-    /// How many messages are not done yet.
+    /// The number of messages that are not written yet.
     under_way: usize,
     thread: Option<JoinHandle<io::Result<()>>>,
 }
 
 impl Writer {
-    /// Writes the first line, and then what it is given. The thread has the signal mask
-    /// of the one that calls.
+    /// Writes the first line, and starts the thread, which has the caller's signal mask.
     ///
     /// # Errors
-    /// The output cannot be written, or there can be no thread.
+    /// The output cannot be written, or the thread cannot be started.
     #[expect(
         clippy::disallowed_methods,
         reason = "it is the helper that must not have threads"
@@ -81,25 +79,25 @@ impl Writer {
         })
     }
 
-    /// Whether a message is taken without waiting.
+    /// Whether a message is accepted without waiting.
     pub fn has_room(&mut self) -> bool {
         self.under_way -= self.written.try_iter().count();
         self.under_way < MOST
     }
 
-    /// Takes lines, in their order. Waits where too many wait already.
+    /// Accepts lines, in their order. Blocks if too many are waiting.
     ///
     /// # Errors
-    /// What was taken before could not be written.
+    /// Earlier lines could not be written.
     pub fn lines(&mut self, lines: Vec<Line>) -> io::Result<()> {
         self.send(Message::Lines(lines))
     }
 
-    /// Begins another file with the next line; without a file, nothing. Waits as
+    /// Starts another file with the next line, if there is a file. Blocks as
     /// [`lines`](Self::lines).
     ///
     /// # Errors
-    /// What was taken before could not be written.
+    /// Earlier lines could not be written.
     pub fn rotate(&mut self) -> io::Result<()> {
         self.send(Message::Rotate)
     }
@@ -115,10 +113,10 @@ impl Writer {
         }
     }
 
-    /// Whether all is well: it is not when something could not be written.
+    /// Checks that the thread is running.
     ///
     /// # Errors
-    /// Why it could not.
+    /// Lines could not be written.
     pub fn check(&mut self) -> io::Result<()> {
         match &self.thread {
             Some(thread) if !thread.is_finished() => Ok(()),
@@ -126,13 +124,13 @@ impl Writer {
         }
     }
 
-    /// It ends by itself after an error alone.
+    /// The thread only ends by itself after an error.
     fn failed(&mut self) -> io::Result<()> {
         self.finish()?;
         Err(io::Error::from(io::ErrorKind::BrokenPipe))
     }
 
-    /// Writes all that was taken, to the disk, and ends.
+    /// Writes everything to the disk, and ends the thread.
     ///
     /// # Errors
     /// It cannot be written.
@@ -145,21 +143,20 @@ impl Writer {
     }
 }
 
-/// What was told is written, whatever became of the rest; of an error nobody is left
-/// to hear.
+/// Lines are written even after an error elsewhere; an error here cannot be returned.
 impl Drop for Writer {
     fn drop(&mut self) {
         let _ = self.finish();
     }
 }
 
-/// In the thread.
+/// The state of the thread.
 #[derive(Debug)]
 struct Writing {
     lines: Lines,
-    /// Of the lines of JSON.
+    /// The chain of the lines of JSON.
     chained: ChainWriter,
-    /// Room for one.
+    /// A buffer for one line.
     line: Vec<u8>,
 }
 
@@ -186,7 +183,7 @@ impl Writing {
                 }
             };
             lines.iter().try_for_each(|line| self.write(line))?;
-            // Nobody takes the last ones.
+            // The receiver may have ended.
             let _ = back.send(lines);
         }
         self.lines.out.finish()
@@ -244,7 +241,7 @@ impl Writing {
         }
     }
 
-    /// One line without its end, in this file or, where it does not fit, the next.
+    /// Writes a line without its end to this file or, if it does not fit, the next.
     fn line(&mut self, line: &mut Vec<u8>) -> io::Result<()> {
         if self.lines.out.is_full(line.len() + hash_chain::ADDED) {
             self.rotate()?;

@@ -6,7 +6,7 @@ use super::*;
     clippy::disallowed_methods,
     reason = "the priority of the other tests is not to change"
 )]
-fn it_is_raised_from_what_it_was_or_stays() {
+fn it_is_raised_from_its_start_or_stays() {
     let thread = std::thread::spawn(|| {
         nice(7).unwrap();
         let before = own();

@@ -70,8 +70,8 @@ fn read(arguments: u64) -> Option<u64> {
     unsafe { bpf_probe_read_user(arguments as *const u64) }.ok()
 }
 
-/// What is told of the end of a call: to be loaded before it is known which call it
-/// is, or the verifier goes over it for each.
+/// The pointers for the end of a call. They are loaded before the call is distinguished,
+/// or the verifier would check them for each.
 #[inline(always)]
 pub(crate) fn caller() -> (TaskPtrs, Object) {
     let current = TaskPtrs::current();

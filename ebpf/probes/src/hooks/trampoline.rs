@@ -25,7 +25,7 @@ macro_rules! functions {
 
         #[fexit(function = $function)]
         pub(crate) fn $exit(context: FExitContext) -> i32 {
-            // What it returns stands behind its one argument.
+            // The result follows its one argument.
             call::ends(&call::caller(), Syscall::$syscall, context.arg(1));
             0
         }

@@ -25,8 +25,8 @@ pub(super) fn banners(history: &History) -> Vec<Banner> {
     if is_complete {
         all.push(banner(
             "good",
-            "Whole.",
-            "The chain of lines is whole, nothing was lost, and no change went unseen.",
+            "Complete.",
+            "The chain of lines is valid, nothing was lost, and every change was observed.",
         ));
     }
     all
@@ -40,7 +40,7 @@ fn chain(history: &History) -> Vec<Banner> {
             "bad",
             "The chain is broken.",
             format!(
-                "{}:{}: {}. What stands from there on is not proven to be what was written.",
+                "{}:{}: {}. The lines from there on may have been changed.",
                 broken.file, broken.line, broken.wrong
             ),
         ));
@@ -48,8 +48,8 @@ fn chain(history: &History) -> Vec<Banner> {
     if history.continues {
         all.push(banner(
             "warn",
-            "It begins in the middle.",
-            "The first file continues another one, which was not given: what it tells is not here.",
+            "The beginning is missing.",
+            "The first file continues another one, which was not given.",
         ));
     }
     all
@@ -64,9 +64,7 @@ fn losses(history: &History) -> Vec<Banner> {
         all.push(banner(
             "bad",
             "Events were lost.",
-            format!(
-                "{lost} did not fit, at {places} of the time line: what is told here is not all that happened."
-            ),
+            format!("{lost} did not fit, at {places} of the time line: the record is incomplete."),
         ));
     }
     if history.missed > 0 {
@@ -74,7 +72,7 @@ fn losses(history: &History) -> Vec<Banner> {
         all.push(banner(
             "bad",
             "Calls were missed.",
-            format!("{calls} not seen by the probe that is there for them."),
+            format!("{calls} not observed by the probe for them."),
         ));
     }
     if !history.sums.is_empty() {
@@ -96,15 +94,15 @@ fn losses(history: &History) -> Vec<Banner> {
         let gaps = html::counted(history.count("gap"), "time", "times");
         all.push(banner(
             "warn",
-            "Changes went unseen.",
-            format!("{gaps}, a task was in other namespaces than any probe saw it enter."),
+            "Changes were not observed.",
+            format!("{gaps}, a task was in other namespaces than any probe observed."),
         ));
     }
     if !history.ended {
         all.push(banner(
             "warn",
-            "There is no end.",
-            "The last line is not what was counted at the end: the auditor was stopped, or lines were cut off the end of the file, of which the chain cannot tell.",
+            "The end is missing.",
+            "The last line is not the final health line: the auditor was killed, or lines were cut off the end of the file, which the chain cannot detect.",
         ));
     }
     all
@@ -129,8 +127,8 @@ fn drawing(history: &History) -> Vec<Banner> {
     if history.start().is_some_and(|start| start.host.is_empty()) {
         all.push(banner(
             "warn",
-            "The host is not known.",
-            "The auditor could not tell which namespaces are the host's, so no join is told as one of the host's.",
+            "The host is unknown.",
+            "The auditor could not determine the host's namespaces, so no join is reported as one of the host's.",
         ));
     }
     all

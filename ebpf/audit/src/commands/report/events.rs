@@ -1,4 +1,4 @@
-//! What is drawn: events, processes, namespaces.
+//! Events, processes and namespaces on the page.
 
 use std::collections::BTreeMap;
 

@@ -30,11 +30,11 @@ pub struct History {
     pub(super) alerts: BTreeMap<Severity, u64>,
     /// Events that did not fit, as lost lines count them.
     pub(super) lost: u64,
-    /// Calls that no hook saw, as missed lines count them.
+    /// Calls that no hook observed, as missed lines count them.
     pub(super) missed: u64,
     /// The first file continues one that was not given.
     pub(super) continues: bool,
-    /// Sums of counters that did not agree, as the last health that has some tells.
+    /// Sums that did not agree, of the last health line that has some.
     pub(super) sums: Vec<String>,
     /// Those of lineage that are not drawn, and all others.
     pub(super) undrawn: [u64; 2],
@@ -219,7 +219,8 @@ impl History {
         }
     }
 
-    /// What is drawn is settled: changes of namespaces go before forks and execs.
+    /// Decides which events are drawn: changes of namespaces have priority over forks and
+    /// execs.
     pub(super) fn end(mut self, last: hash_chain::Value) -> Result<Self, ReadErrorKind> {
         if self.start.is_none() {
             return Err(ReadErrorKind::Empty);

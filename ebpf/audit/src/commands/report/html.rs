@@ -1,4 +1,4 @@
-//! Text of others in a page: it stays text, and nothing of it is invisible.
+//! Text of processes in a page: it stays text, and none of it is invisible.
 
 use std::fmt::{self, Write as _};
 
@@ -8,9 +8,9 @@ use sha2::{Digest as _, Sha256};
 /// arguments, of which each can take six characters here.
 pub(super) const MAX_TEXT: usize = 600;
 
-/// Text as it stands in an element, or in an attribute between double quotes: what
-/// is no letter, digit, space or graphic ASCII is shown as an escape, and so is a
-/// backslash, which escapes are told from.
+/// Text in an element, or in an attribute between double quotes: everything but letters,
+/// digits, spaces and graphic ASCII is shown as an escape, and so is a backslash, so that
+/// escapes are unambiguous.
 pub(super) struct Text<'a>(pub &'a str);
 
 impl fmt::Display for Text<'_> {
@@ -37,7 +37,7 @@ impl fmt::Display for Text<'_> {
     }
 }
 
-/// Words as a shell would take them, but for what [`Text`] escapes.
+/// Words quoted for a shell, except for the characters that [`Text`] escapes.
 pub(super) fn words(argv: &[String]) -> String {
     let plain = |c: char| !c.is_whitespace() && !"'\"\\$`|&;<>()*?[]#~".contains(c);
     let quoted: Vec<String> = argv
@@ -53,7 +53,7 @@ pub(super) fn words(argv: &[String]) -> String {
     quoted.join(" ")
 }
 
-/// What a content security policy names an inline script or style by.
+/// The source of an inline script or style in a content security policy.
 pub(super) fn source(text: &str) -> String {
     format!("'sha256-{}'", base64(&Sha256::digest(text)))
 }

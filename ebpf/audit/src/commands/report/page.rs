@@ -75,7 +75,7 @@ fn write(out: &mut String, history: &History) -> fmt::Result {
         out,
         "timeline",
         "Time line",
-        "A lane a process, beneath the one that it comes from; times are UTC.",
+        "A lane for each process, beneath its parent; times are UTC.",
         |out| {
             tools(out, history)?;
             legend(out, history)?;
@@ -86,21 +86,27 @@ fn write(out: &mut String, history: &History) -> fmt::Result {
         out,
         "crossings",
         "Joins",
-        "Who joined namespaces, and in which direction as seen from the host.",
+        "Processes that joined namespaces, and the direction as seen from the host.",
         |out| tables::crossings(out, history),
     )?;
     section(out, "refused", "Refused", "", |out| {
         tables::denied(out, history)
     })?;
-    section(out, "who", "Who did what", "By type of namespace.", |out| {
-        tables::matrix(out, history)?;
-        tables::namespaces(out, history)
-    })?;
+    section(
+        out,
+        "who",
+        "Calls by process",
+        "By type of namespace.",
+        |out| {
+            tables::matrix(out, history)?;
+            tables::namespaces(out, history)
+        },
+    )?;
     section(
         out,
         "holes",
         "Losses and gaps",
-        "Where events are missing, and where a task was not in the namespaces that it was left in.",
+        "Places where events are missing, and where a task was not in the namespaces that it was last observed in.",
         |out| tables::holes(out, history),
     )?;
     section(out, "events", "Events", "", |out| {
@@ -111,7 +117,7 @@ fn write(out: &mut String, history: &History) -> fmt::Result {
         out,
         "counters",
         "Counters",
-        "What the auditor counted last; ring_full, pending_full and lost are to be 0, and no program is to be missed.",
+        "The last counters of the auditor; ring_full, pending_full and lost should be 0, and no program should be missed.",
         |out| health::table(out, history.health.as_ref()),
     )?;
     out.write_str("</main>\n")?;
@@ -279,7 +285,7 @@ fn footer(out: &mut String, history: &History) -> fmt::Result {
     write!(
         out,
         "Written by nsexec-audit {}, drawn by nsexec-audit {}. Names, paths and arguments were chosen by the processes \
-         themselves; what is no plain character in them is shown as an escape.</p>\n</footer>\n",
+         themselves; all but plain characters are shown as escapes.</p>\n</footer>\n",
         Text(version),
         env!("CARGO_PKG_VERSION")
     )

@@ -138,7 +138,7 @@ fn section<'a>(page: &'a str, id: &str) -> &'a str {
 }
 
 #[test]
-fn a_whole_run_is_said_to_be_whole() {
+fn a_complete_run_is_reported_as_complete() {
     let page = page_of(&[start(), join(5_000_000, 7, "sh", false), health()]);
     assert!(page.contains("banner good"), "{page}");
     assert!(!page.contains("banner bad") && !page.contains("banner warn"));
@@ -148,7 +148,7 @@ fn a_whole_run_is_said_to_be_whole() {
 }
 
 #[test]
-fn a_broken_chain_is_said_with_its_line_and_the_rest_is_drawn() {
+fn a_broken_chain_is_reported_with_its_line() {
     let file = written(&[start(), denied(5, 7, "sh"), denied(6, 7, "sh"), health()]);
     let changed = String::from_utf8(file)
         .unwrap()
@@ -167,17 +167,17 @@ fn a_file_that_was_cut_is_drawn_up_to_there() {
     let file = written(&[start(), denied(5, 7, "sh"), health()]);
     let page = page(&read_one(&file[..file.len() - 20]).unwrap());
     assert!(page.contains("events:3: it has no end"));
-    assert!(page.contains("There is no end."));
+    assert!(page.contains("The end is missing."));
     assert_eq!(page.matches("<tr id=\"e").count(), 1);
     // At the end of a line, the chain cannot tell, but the kind of the last line can.
     let (_, whole) = file.split_last().unwrap();
     let end = whole.iter().rposition(|byte| *byte == b'\n').unwrap();
     let page = super::page(&read_one(&file[..=end]).unwrap());
-    assert!(page.contains("There is no end.") && !page.contains("banner bad"));
+    assert!(page.contains("The end is missing.") && !page.contains("banner bad"));
 }
 
 #[test]
-fn losses_gaps_and_counters_are_said_at_the_top_and_where_they_are() {
+fn losses_gaps_and_counters_are_shown_at_the_top_and_in_place() {
     let gap = with(
         envelope("ns_gap", 9),
         json!({
@@ -200,7 +200,7 @@ fn losses_gaps_and_counters_are_said_at_the_top_and_where_they_are() {
     let (header, _) = page.split_once("</header>").unwrap();
     for said in [
         "1,234 events did not fit, at 2 places",
-        "2 calls were not seen by the probe",
+        "2 calls were not observed by the probe",
         "ring_full 3, programs not run 2",
         "counted wrong: setns: 4 seen, 3 filtered",
         "1 time, a task was in other",
@@ -339,7 +339,7 @@ fn files_continue_each_other() {
     let page = page(&run);
     assert!(page.contains("banner good") && page.contains("<td class=\"n\">b:1</td>"));
     let run = read([("b".to_owned(), first), ("a".to_owned(), first)]).unwrap();
-    assert!(super::page(&run).contains("a:1: it begins a chain of its own"));
+    assert!(super::page(&run).contains("a:1: it starts a chain of its own"));
 }
 
 /// As rotation leaves it, when the first files are gone.
@@ -356,13 +356,13 @@ fn a_file_without_the_one_before_begins_in_the_middle() {
         file.extend(line);
     }
     let said = page(&read_one(&file).unwrap());
-    assert!(said.contains("It begins in the middle.") && !said.contains("banner bad"));
+    assert!(said.contains("The beginning is missing.") && !said.contains("banner bad"));
     assert!(!said.contains("banner good"));
     let whole = written(&[start(), health()]);
     let files = [("a".to_owned(), whole.as_slice()), ("b".to_owned(), &file)];
     let said = page(&read(files).unwrap());
     assert!(said.contains("b:1: it continues 0707"), "{said}");
-    assert!(!said.contains("It begins in the middle."));
+    assert!(!said.contains("The beginning is missing."));
 }
 
 /// A class, a kind or a name that this program does not know is never taken for another.
@@ -399,7 +399,7 @@ fn unknown_names_are_refused_with_their_line() {
 
 /// More than is drawn is counted; forks and execs give way.
 #[test]
-fn what_is_not_drawn_is_counted() {
+fn events_that_are_not_drawn_are_counted() {
     let mut run = read_one(&written(&[
         start(),
         denied(1, 7, "sh"),

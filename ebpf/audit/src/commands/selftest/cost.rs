@@ -1,5 +1,5 @@
-//! What the probes cost, on this machine: a call that they do not look at, and one
-//! that they write.
+//! Measures the cost of the probes: of a call that they do not monitor, and of one that
+//! they write.
 
 use std::error::Error;
 use std::fs::File;
@@ -12,9 +12,9 @@ use serde::Serialize;
 use crate::loader::error::ProbeError;
 use crate::loader::probes::Probes;
 
-/// With and without, in turn, so often: what else the machine does hits both.
+/// The number of turns with and without probes: other load affects both.
 const ROUNDS: u32 = 3;
-/// Of each turn the fastest of so many.
+/// The batches of each turn, of which the fastest counts.
 const BATCHES: u32 = 20;
 /// Calls of a batch.
 const UNRELATED: u32 = 2000;
@@ -23,20 +23,20 @@ const WRITTEN: u32 = 200;
 /// More than a record takes in the ring, in bytes.
 const RECORD: u32 = 1024;
 
-/// The fastest that was seen.
+/// The fastest times.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct Cost {
     pub call: &'static str,
-    /// In nanoseconds, as the other.
+    /// In nanoseconds, as the next.
     pub without_ns: f64,
     pub with_ns: f64,
     pub ratio: f64,
 }
 
-/// Measures; `start` puts the probes to work, with a ring of so many bytes.
+/// Measures; `start` attaches the probes, with a ring of so many bytes.
 ///
 /// # Errors
-/// They cannot be, or be read.
+/// The probes cannot be attached or read.
 pub(super) fn measure(
     mut start: impl FnMut() -> Result<Probes, Box<dyn Error>>,
     ring: u32,

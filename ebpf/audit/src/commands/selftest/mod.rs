@@ -1,7 +1,7 @@
-//! `nsexec-audit selftest`: whether what happens is what is reported, on this machine.
+//! `nsexec-audit selftest`: checks that calls are reported as they happened.
 //!
-//! It makes calls of which it knows everything, while nobody reads, and then looks
-//! for each of them: it was read, as it was made, or it was counted as lost.
+//! It makes known calls while nobody reads, and then looks for the event of each: it was
+//! read and matches the call, or it was counted as lost.
 
 mod cost;
 mod text;
@@ -98,7 +98,7 @@ struct Made {
     after: Vec<u32>,
 }
 
-/// What became of the calls of one kind.
+/// The outcome of the calls of one kind.
 #[derive(Clone, Debug, Serialize)]
 pub struct Row {
     pub call: &'static str,
@@ -107,7 +107,7 @@ pub struct Row {
     pub lost: u64,
 }
 
-/// Something that has to be so.
+/// A check.
 #[derive(Clone, Debug, Serialize)]
 pub struct Held {
     pub what: &'static str,
@@ -115,7 +115,7 @@ pub struct Held {
     pub why: String,
 }
 
-/// What was found.
+/// The result.
 #[derive(Clone, Debug, Serialize)]
 pub struct Report {
     pub kind: &'static str,
@@ -236,7 +236,7 @@ fn now() -> io::Result<u64> {
     Ok(seconds * 1_000_000_000 + rest)
 }
 
-/// For each call its record, by the time. A second one for a call is not found.
+/// The record of each call, by its time. A second one for a call is not found.
 fn find<'a>(made: &[Made], own: &'a [Namespace]) -> Vec<Option<&'a Namespace>> {
     let mut found = vec![None; made.len()];
     for record in own {
@@ -275,14 +275,14 @@ fn hold(what: &'static str, wrong: Vec<String>, why: &str) -> Held {
         why: if wrong.is_empty() {
             why.to_owned()
         } else {
-            // The first few tell enough.
+            // The first few are enough.
             let some: Vec<String> = wrong.into_iter().take(3).collect();
             some.join("; ")
         },
     }
 }
 
-/// What was not read was counted: by the hook that had no room for it.
+/// Events that were not read were counted by the hook that had no room for them.
 fn all_are_there(calls: &[Row], sample: &Sample) -> Held {
     let hooks = [Hook::SetnsExit, Hook::UnshareExit];
     let full = |hook: Hook| sample.sum(hook, |one| one.ring_full);
@@ -309,7 +309,7 @@ fn all_are_there(calls: &[Row], sample: &Sample) -> Held {
     hold("made = read + lost", wrong, &why)
 }
 
-/// The numbers that are missing, by processor, are as many as were counted.
+/// On each processor, as many numbers are missing as losses were counted.
 fn numbers(read: &BTreeSet<(u32, u64)>, sample: &Sample) -> Held {
     let [positions, _] = &sample.positions;
     let (mut missing, mut wrong) = (0, Vec::new());
@@ -326,7 +326,7 @@ fn numbers(read: &BTreeSet<(u32, u64)>, sample: &Sample) -> Held {
     hold("numbers missing = lost", wrong, &why)
 }
 
-/// Each record is what was done, and where /proc says that the thread was.
+/// Each record matches the call, and the namespaces of the thread in /proc.
 fn as_made(made: &[Made], found: &[Option<&Namespace>], own: usize) -> Held {
     let (mut count, mut wrong) = (0, Vec::new());
     for (number, (one, record)) in made.iter().zip(found).enumerate() {
@@ -357,8 +357,8 @@ fn as_made(made: &[Made], found: &[Option<&Namespace>], own: usize) -> Held {
     hold("as /proc has it", wrong, &format!("{count} records"))
 }
 
-/// The ids, which /proc does not tell, agree with each other: a new namespace has
-/// one that none had, and what stays has the same.
+/// The ids, which /proc does not have, agree with each other: a new namespace has a new
+/// one, and an unchanged namespace has the same.
 fn ids(made: &[Made], found: &[Option<&Namespace>]) -> Held {
     const WHAT: &str = "ids agree";
     let records = || found.iter().flatten();

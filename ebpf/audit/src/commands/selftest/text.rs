@@ -1,4 +1,4 @@
-//! What a self-test found, for people.
+//! The result of a self-test for people.
 
 use std::fmt;
 

@@ -87,11 +87,11 @@ pub struct Tree {
     sets: Vec<Set>,
     /// In the order in which they were made.
     nodes: Vec<Node>,
-    /// Where each set is.
+    /// The number of each set.
     numbers: HashMap<Key, usize>,
 }
 
-/// What the members of a set share.
+/// The properties that the members of a set share.
 type Key = (Place, [u32; SLOTS], [u64; SLOTS]);
 
 /// Processes of one container and the same namespaces.
@@ -115,17 +115,17 @@ struct Node {
     parent: u32,
     exe: Option<String>,
     set: usize,
-    /// Its parent is in another set, or is not there.
+    /// Its parent is in another set, or does not exist.
     is_first: bool,
     /// Those in the same set.
     children: Vec<usize>,
-    /// One of kthreadd's, and where that is.
+    /// A kernel thread in the same set as kthreadd.
     is_kernels: bool,
 }
 
 impl Tree {
-    /// Of all tasks that there are, and what else is known of their processes. Who
-    /// is in an unknown place is where its parent is.
+    /// Of all tasks, and other facts about their processes. A process in an unknown place is
+    /// drawn in that of its parent.
     #[must_use]
     pub fn of(tasks: &[Snapshot], known: &HashMap<ProcessId, ProcessInfo>) -> Self {
         let mut tree = Self {
@@ -145,7 +145,7 @@ impl Tree {
                 .push(task);
         }
         let mut processes: Vec<(ProcessId, Vec<&Snapshot>)> = threads.into_iter().collect();
-        // A parent is older than its children, so it is there before them.
+        // A parent is older than its children, so it is added before them.
         processes.sort_by_key(|(process, _)| (process.start_ns, process.tgid));
         let mut places: HashMap<ProcessId, usize> = HashMap::new();
         let unknown = ProcessInfo::default();
@@ -269,8 +269,7 @@ impl Tree {
     }
 }
 
-/// With what the task has left taken from its parent; a slot that no one has stays
-/// empty.
+/// Fills the slots that a task has left with those of its parent.
 fn filled(mut namespaces: NamespaceSet, parent: Option<&NamespaceSet>) -> NamespaceSet {
     let Some(parent) = parent else {
         return namespaces;

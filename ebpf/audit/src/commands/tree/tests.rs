@@ -130,7 +130,7 @@ fn a_machine_is_drawn() {
 }
 
 #[test]
-fn containers_are_told_apart_in_the_same_namespaces() {
+fn containers_in_the_same_namespaces_are_distinguished() {
     let mut machine = Machine::new();
     machine.add(20, 1, "one", vector(10), docker("a"));
     machine.add(21, 1, "two", vector(10), docker("b"));
@@ -171,7 +171,7 @@ fn a_thread_that_is_somewhere_else_is_drawn_there() {
 }
 
 #[test]
-fn who_has_ended_is_where_its_parent_is() {
+fn a_process_that_has_ended_is_drawn_with_its_parent() {
     let mut machine = Machine::new();
     let inside = with(vector(10), "pid", 50);
     machine.add(20, 1, "sh", inside, docker("a"));
@@ -251,7 +251,7 @@ fn hostile_names_do_not_reach_a_terminal() {
 }
 
 #[test]
-fn colour_is_only_for_who_asks() {
+fn colour_is_used_only_on_request() {
     let mut machine = Machine::new();
     machine.add(20, 1, "a", with(vector(10), "uts", 50), docker("a"));
     machine.add(21, 1, "b", with(vector(10), "uts", 51), Place::Host);

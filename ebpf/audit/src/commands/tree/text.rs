@@ -67,8 +67,8 @@ impl Tree {
     /// The processes of a set, without those of the kernel's.
     fn lines(&self, set: &Set) -> Vec<Line<'_>> {
         let mut lines = Vec::new();
-        // What is to be drawn, from the last; not by recursion, since others decide
-        // how deep it is.
+        // The nodes to draw, from the last; not by recursion, because other processes
+        // decide the depth.
         let mut waiting: Vec<(usize, String, bool, usize)> = Vec::new();
         self.push(&mut waiting, &set.roots, "", 0);
         while let Some((number, before, is_last, depth)) = waiting.pop() {

@@ -1,7 +1,7 @@
 use super::*;
 
 #[test]
-fn what_is_asked_again_stays_and_the_rest_goes() {
+fn keys_that_are_used_again_stay() {
     let mut recent = BoundedCache::new(3);
     for key in 0..3 {
         recent.put(key, "first");

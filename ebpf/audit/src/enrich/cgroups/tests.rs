@@ -71,7 +71,7 @@ fn the_cgroup_of_a_task_that_has_ended_is_found_by_its_number() {
 }
 
 #[test]
-fn what_is_not_found_is_not_the_host_s() {
+fn an_unknown_cgroup_is_not_the_hosts() {
     let mut machine = Machine::new("gone");
     for id in [0, u64::MAX] {
         assert_eq!(machine.of(id, 1), Cgroup::default());
@@ -95,7 +95,7 @@ fn a_task_that_moved_on_is_where_it_was() {
 }
 
 #[test]
-fn all_are_looked_at_again_only_for_what_is_newer_and_not_all_the_time() {
+fn a_search_is_repeated_only_for_newer_cgroups() {
     let mut machine = Machine::new("again");
     machine.of(u64::MAX, 1);
     let searched = machine.cgroups.searched_ns;

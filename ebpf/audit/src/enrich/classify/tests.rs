@@ -12,7 +12,7 @@ fn of(syscall: Syscall, ret: i64, before: NamespaceSet, after: NamespaceSet, lev
 }
 
 #[test]
-fn each_class_is_told_from_the_others() {
+fn each_class_is_distinguished() {
     let host = vector(1);
     let inside = with(with(host, "mnt", 70), "net", 71);
     let user = with(inside, "user", 72);

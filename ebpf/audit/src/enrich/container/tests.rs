@@ -104,7 +104,7 @@ fn the_innermost_wins() {
 }
 
 #[test]
-fn what_is_the_host_s_is_no_container() {
+fn cgroups_of_the_host_are_no_containers() {
     for path in [
         "/",
         "/init.scope",

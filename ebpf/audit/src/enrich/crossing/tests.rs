@@ -54,7 +54,7 @@ impl Machine {
 }
 
 #[test]
-fn each_border_is_told_from_the_others() {
+fn each_boundary_is_distinguished() {
     let (c1, c2) = (place("/c1"), place("/default/c2"));
     let host = vector(1);
     let id = |id: &str| Some(id.to_owned());
@@ -129,7 +129,7 @@ fn each_border_is_told_from_the_others() {
 }
 
 #[test]
-fn a_namespace_is_whose_process_was_first_seen_in_it() {
+fn a_namespace_is_attributed_to_its_first_process() {
     let mut machine = Machine::new();
     // From the host into the container, as `docker exec` does it before the cgroup.
     machine.observe(inside(20), &Place::Host);
@@ -153,7 +153,7 @@ fn a_namespace_for_children_is_that_of_its_type() {
 }
 
 #[test]
-fn what_is_made_is_who_lives_in_it_and_no_more_what_had_its_number() {
+fn a_new_namespace_has_no_owner_of_an_old_number() {
     let mut machine = Machine::new();
     let host = machine.host.clone();
     let owner = |machine: &mut Machine| machine.join(&Place::Host, vector(1), inside(20)).2;

@@ -43,7 +43,7 @@ fn told(enricher: &mut Enricher) -> Vec<(Value, Option<String>)> {
 }
 
 #[test]
-fn a_join_by_nsexec_is_told_with_what_it_claims() {
+fn a_join_by_nsexec_is_reported_with_its_claims() {
     let mut enricher = enricher();
     let host = vector(1);
     let inside = with(with(host, "mnt", 70), "net", 71);
@@ -78,7 +78,7 @@ fn a_join_by_nsexec_is_told_with_what_it_claims() {
 }
 
 #[test]
-fn what_was_made_ready_goes_once_it_is_known_which_is_the_host() {
+fn cached_parts_are_dropped_when_the_host_becomes_known() {
     let mut enricher = Enricher::start(Vec::new()).unwrap();
     let noop = namespace(task(6, 1), call(Syscall::Setns, 0), vector(1), vector(1));
     let hosts = |enricher: &mut Enricher| {
@@ -92,7 +92,7 @@ fn what_was_made_ready_goes_once_it_is_known_which_is_the_host() {
 }
 
 #[test]
-fn what_is_missing_is_told_where_it_is_missing() {
+fn a_loss_is_reported_in_its_place() {
     let mut enricher = enricher();
     let found = with(vector(1), "uts", 90);
     enricher.push(exec(task(5, 1), b"/bin/a", vector(1)));
@@ -126,7 +126,7 @@ fn what_is_missing_is_told_where_it_is_missing() {
 }
 
 #[test]
-fn the_program_of_a_process_that_ends_is_still_told() {
+fn the_program_of_a_process_that_ends_is_still_reported() {
     let mut enricher = enricher();
     enricher.push(exec(task(5, 1), b"/bin/a", vector(1)));
     enricher.push(exit_of(task(5, 0), 2));
@@ -136,7 +136,7 @@ fn the_program_of_a_process_that_ends_is_still_told() {
 }
 
 #[test]
-fn nothing_is_told_before_its_time() {
+fn nothing_is_emitted_before_its_time() {
     let mut enricher = enricher();
     let mut early = exit_of(task(5, 1), 0);
     if let Event::Exit(exit) = &mut early {
@@ -157,7 +157,7 @@ fn in_container(enricher: &mut Enricher, path: &str) {
 }
 
 #[test]
-fn who_is_in_a_container_is_told_with_it_and_who_comes_in_with_the_border() {
+fn events_have_the_container_and_the_boundary() {
     let mut enricher = enricher();
     let id = "4f797c539e6c745de61a93ca3ff892358ecbcaccd8414d5db545c38428142970";
     let pod = "2b1f5c0e-6a3d-4a56-9c1d-0a1b2c3d4e5f";
@@ -236,7 +236,7 @@ fn who_is_in_a_container_is_told_with_it_and_who_comes_in_with_the_border() {
 }
 
 #[test]
-fn the_oldest_process_that_is_there_says_whose_a_namespace_is() {
+fn the_oldest_process_determines_the_owner_of_a_namespace() {
     let mut enricher = enricher();
     in_container(&mut enricher, "/c1");
     let listed = |pid, cgroup_id, vector| Snapshot {

@@ -5,7 +5,7 @@ use super::*;
 use crate::fixtures::{call, exec, exit, fork, namespace, snapshot, task, task_id, vector, with};
 
 #[test]
-fn what_was_seen_to_change_is_no_gap() {
+fn an_observed_change_is_no_gap() {
     let mut lineage = Lineage::new(Vec::new());
     let (parent, child) = (task(5, 1), task(6, 1));
     let host = vector(1);
@@ -21,7 +21,7 @@ fn what_was_seen_to_change_is_no_gap() {
 }
 
 #[test]
-fn what_nobody_saw_is_a_gap_with_its_slots_and_told_once() {
+fn an_unobserved_change_is_reported_once_with_its_slots() {
     let mut lineage = Lineage::new(Vec::new());
     let task = task(5, 1);
     lineage.observe(&snapshot(task, TaskId::NONE, vector(1)));
@@ -33,7 +33,7 @@ fn what_nobody_saw_is_a_gap_with_its_slots_and_told_once() {
 }
 
 #[test]
-fn a_child_shows_what_nobody_saw_of_its_parent() {
+fn a_child_shows_an_unobserved_change_of_its_parent() {
     let mut lineage = Lineage::new(Vec::new());
     let (parent, child) = (task(5, 1), task(6, 1));
     let known = with(
@@ -87,7 +87,7 @@ fn an_exec_takes_the_time_namespace_for_children_or_leaves_it() {
 }
 
 #[test]
-fn what_is_older_than_the_list_of_tasks_says_nothing_against_it() {
+fn events_before_the_list_of_tasks_are_no_gaps() {
     let mut lineage = Lineage::new(Vec::new());
     let task = task(5, 1);
     let (first, then, now) = (
@@ -160,7 +160,7 @@ fn nsexec_is_known_by_its_file_and_when_it_executes_itself_again() {
 }
 
 #[test]
-fn ancestors_are_told_nearest_first_and_only_so_many() {
+fn ancestors_are_listed_from_the_parent_up_to_a_limit() {
     let mut lineage = Lineage::new(Vec::new());
     for tid in 1..=20 {
         lineage.observe(&fork(task(tid, 1), &task(tid + 1, 1), vector(1)));

@@ -78,7 +78,7 @@ fn at_the_end_every_sum_is_exact() {
 }
 
 #[test]
-fn what_is_on_its_way_is_no_loss_until_it_stays_away() {
+fn an_event_in_transit_is_no_loss_until_it_stays_away() {
     let mut account = Accounting::default();
     let mut checks = |events: u64, more: u64| {
         read(&mut account, more);
@@ -97,7 +97,7 @@ fn what_is_on_its_way_is_no_loss_until_it_stays_away() {
 }
 
 #[test]
-fn what_was_not_seen_is_told_with_its_name() {
+fn missed_calls_are_reported_by_program() {
     let mut missing = sample(0);
     counters(&mut missing).pending_full = 2;
     missing.missed = vec![("sys_exit", 3), ("sys_enter", 0)];

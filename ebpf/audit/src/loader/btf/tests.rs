@@ -128,7 +128,7 @@ fn members_are_found_through_names_and_without() {
 }
 
 #[test]
-fn what_is_not_there_is_not_found() {
+fn missing_names_are_not_found() {
     let bytes = sample().bytes();
     let btf = parse(&bytes).unwrap();
     for (structure, path) in [

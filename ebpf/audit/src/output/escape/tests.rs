@@ -7,7 +7,7 @@ fn line(value: &str) -> String {
 }
 
 #[test]
-fn what_a_terminal_obeys_is_escaped_and_read_back_as_it_was() {
+fn control_characters_are_escaped_and_read_back() {
     for (value, written) in [
         ("plain", r#""plain""#),
         ("a\"b\\c\n\u{1b}[2J", r#""a\"b\\c\n\u001b[2J""#),

@@ -71,7 +71,7 @@ fn a_file_that_is_full_makes_way_and_the_oldest_goes() {
 }
 
 #[test]
-fn what_is_there_is_put_aside_and_never_continued() {
+fn an_existing_file_is_renamed_and_never_continued() {
     let directory = Directory::new("before");
     fs::write(directory.file("f"), "old").unwrap();
     let mut files = directory.create(None, 5).unwrap();
@@ -116,7 +116,7 @@ fn a_file_that_was_moved_is_left_where_it_is() {
 }
 
 #[test]
-fn what_is_no_file_is_refused() {
+fn anything_but_a_regular_file_is_refused() {
     let directory = Directory::new("refused");
     fs::write(directory.file("other"), "kept").unwrap();
     symlink(directory.file("other"), directory.file("f")).unwrap();

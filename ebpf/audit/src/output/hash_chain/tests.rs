@@ -49,7 +49,7 @@ fn a_file_continues_another() {
 }
 
 #[test]
-fn a_file_that_names_what_it_continues_is_verified_after_that_only() {
+fn a_file_is_verified_only_after_the_value_that_it_continues() {
     let mut chained = ChainWriter::after(next(BEGINNING, b"{}"));
     let before = chained.last();
     let start = format!("{{\"kind\":\"start\",\"continues\":\"{}\"}}", hex(before));
@@ -79,7 +79,7 @@ fn a_value_is_read_as_it_is_written_only() {
 }
 
 #[test]
-fn what_is_no_object_is_not_written() {
+fn anything_but_an_object_is_not_written() {
     for wrong in ["", "{", "}", "[1]", "{\"a\":\n1}", "1"] {
         let mut line = wrong.as_bytes().to_vec();
         let refused = ChainWriter::after(BEGINNING).end(&mut line);

@@ -112,7 +112,7 @@ pub(crate) fn full() -> (Writer, Sender<()>) {
 }
 
 #[test]
-fn it_says_when_whoever_gives_more_would_wait() {
+fn the_writer_reports_when_another_message_would_block() {
     let (mut writer, go) = full();
     let (taken, has_room) = (writer.under_way, writer.has_room());
     // The sums are told all the same, and a file is asked for; where there is no place
@@ -136,7 +136,7 @@ fn it_says_when_whoever_gives_more_would_wait() {
 }
 
 #[test]
-fn what_cannot_be_written_is_said_to_whoever_gives_more_or_asks() {
+fn a_failed_write_is_reported_by_the_next_call() {
     let (writer, _) = start(0);
     assert_eq!(writer.unwrap_err().kind(), io::ErrorKind::StorageFull);
 

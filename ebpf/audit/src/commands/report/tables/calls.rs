@@ -10,7 +10,7 @@ use crate::commands::report::history::History;
 use crate::commands::report::html::{self, Text};
 use crate::model::event::Class;
 
-/// The same thing by the same process, once and again.
+/// The same call by the same process, several times.
 struct Again<'a> {
     first: (usize, &'a Event),
     last: &'a Event,

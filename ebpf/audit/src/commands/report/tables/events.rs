@@ -8,7 +8,7 @@ use crate::commands::report::events::Detail;
 use crate::commands::report::history::History;
 use crate::commands::report::html::Text;
 
-/// What no probe saw, and what did not fit.
+/// Unobserved changes and losses.
 pub(in crate::commands::report) fn holes(out: &mut String, history: &History) -> fmt::Result {
     let holes = history.events.iter().enumerate();
     let holes = holes.filter(|(_, event)| {
@@ -44,7 +44,7 @@ pub(in crate::commands::report) fn holes(out: &mut String, history: &History) ->
     foot(out, holes.len())
 }
 
-/// Every event that is drawn.
+/// All events that are drawn.
 pub(in crate::commands::report) fn events(out: &mut String, history: &History) -> fmt::Result {
     if history.events.is_empty() {
         return out.write_str("<p class=\"none\">Nothing happened.</p>\n");

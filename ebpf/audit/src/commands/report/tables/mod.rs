@@ -65,7 +65,7 @@ pub(in crate::commands::report) fn owner(process: Option<&Process>) -> String {
     })
 }
 
-/// Who, as a cell.
+/// The cell of a process.
 fn who(out: &mut String, process: Option<&Process>, comm: Option<&str>) -> fmt::Result {
     let Some(process) = process else {
         return out.write_str("<td class=\"p\">–</td>");

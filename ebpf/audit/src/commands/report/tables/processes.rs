@@ -10,7 +10,7 @@ use crate::commands::report::html::{self, Text};
 use crate::model::event::Class;
 use crate::model::namespaces::NamespaceType;
 
-/// Who did what to which type of namespace.
+/// The calls of each process, by type of namespace.
 pub(in crate::commands::report) fn matrix(out: &mut String, history: &History) -> fmt::Result {
     let mut rows: Vec<&Process> = history
         .processes
