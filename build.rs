@@ -1,4 +1,4 @@
-//! Compiles the filters of the helper's own processes, from src/stage/own_calls.toml.
+//! Compiles the filters of the helper's own processes, from src/prepare/own_calls.toml.
 
 use std::collections::BTreeMap;
 use std::env;
@@ -13,7 +13,7 @@ use nsexec_policy_engine::seccomp::compile::compile;
 use nsexec_policy_engine::seccomp::profile::{Action, Profile, Rule, When};
 use nsexec_policy_engine::seccomp::table::{Arch, is_known_somewhere};
 
-const CALLS: &str = "src/stage/own_calls.toml";
+const CALLS: &str = "src/prepare/own_calls.toml";
 
 fn main() -> Result<ExitCode, io::Error> {
     match build() {

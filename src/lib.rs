@@ -1,12 +1,14 @@
 //! Runs a program inside the namespaces of another process, and never loses a
 //! layer: see docs/design.md for the picture and [`Request`] for the start.
 
+mod ended;
 mod entry;
 pub mod error;
 mod features;
 mod landlock;
 pub mod library;
 mod plan;
+mod prepare;
 mod runtime_text;
 mod stage;
 mod sys;
@@ -19,9 +21,9 @@ use nsexec_kernel_text::{procfs, userdb};
 use nsexec_policy_engine::{policy, seccomp};
 use nsexec_protocol as wire;
 
+pub use ended::Ended;
 pub use entry::main;
 pub use error::{Error, ErrorKind, Result};
 pub use plan::Plan;
+pub use prepare::own_file::protect_own_file;
 pub use request::Request;
-pub use stage::own_file::protect_own_file;
-pub use stage::supervise::Ended;

@@ -260,7 +260,7 @@ fn a_caller_without_privileges_verifies_its_own_namespaces() {
     let script = format!(
         "unshare -U --map-root-user -muinpf --mount-proc sleep 1000 & unshare=$!
          until target=$(cat /proc/$unshare/task/$unshare/children) && [ -n \"$target\" ] &&
-               [ \"$(readlink /proc/${{target% }}/exe)\" = \"$(readlink -f $(which sleep))\" ]
+               [ \"$(readlink /proc/${{target% }}/exe)\" = \"$(readlink -f $(command -v sleep))\" ]
          do sleep 0.01; done
          target=${{target% }}
          strace -f -qq -e trace=readlinkat,clone,setns -o {0} -- \

@@ -7,9 +7,9 @@ use std::os::fd::OwnedFd;
 use nix::errno::Errno;
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::prepare::fitness::{self, Use};
 use crate::request::Pid;
 use crate::runtime_text::ForRuntime;
-use crate::stage::fitness::{self, Use};
 use crate::sys::descriptor;
 use crate::sys::process::exit_now;
 use crate::wire::env_b::LogTarget;

@@ -8,9 +8,9 @@ use nix::sys::socket::SockType;
 
 use super::{Callers, Options, ceiling};
 use crate::error::{Error, ErrorKind, Result};
+use crate::prepare::cannot_clone::cannot_clone;
+use crate::prepare::clean;
 use crate::request::{Selection, TargetId};
-use crate::stage::cannot_clone::cannot_clone;
-use crate::stage::clean;
 use crate::stage::join::{self, Inside};
 use crate::stage::own_namespaces::OwnNamespaces;
 use crate::stage::protocol_a::{InitPipe, open_console, start_session, wait_until_ready};

@@ -9,22 +9,19 @@ pub(crate) mod report;
 
 use std::os::fd::{AsFd, OwnedFd};
 
-use nix::fcntl::OFlag;
-
 use crate::error::{Error, ErrorKind, Result};
 use crate::policy::capability::CapabilitySet;
 use crate::policy::resolved::{Capabilities, Environment, ResolvedPolicy};
+use crate::prepare::cannot_clone::cannot_make;
+use crate::prepare::filters;
+use crate::prepare::own_file::OwnFile;
+use crate::prepare::policy_origin::Origin;
+use crate::prepare::preserved::Preserved;
+use crate::prepare::seccomp_fd::AddedFilters;
+use crate::prepare::status::StatusLines;
 use crate::request::{Namespace, Request, Selection};
-use crate::stage::cannot_clone::cannot_make;
-use crate::stage::filters;
-use crate::stage::own_file::OwnFile;
-use crate::stage::policy_origin::Origin;
-use crate::stage::preserved::Preserved;
-use crate::stage::seccomp_fd::AddedFilters;
-use crate::stage::status::StatusLines;
 use crate::sys::signal::CallersSignals;
 use crate::target::directory::{self, ProgramRoot};
-use crate::target::procfs_root::{MAX_FILE, OwnDirectory, read_all};
 use crate::target::{Finder, Memberships, Procfs, RootFile, Seeker, Target, cgroup, label};
 use layers::Layers;
 
@@ -102,8 +99,8 @@ impl Plan {
         let joins_later = memberships.joins(Namespace::Mnt) && !in_target;
         let mounts = || match &target {
             Some(target) if in_target => target.read("mountinfo"),
-            _ if joins_later => own_mounts(&own),
-            _ => own_mounts(&procfs.own_directory()?),
+            _ if joins_later => own.mounts(),
+            _ => procfs.own_directory()?.mounts(),
         };
         let mut kept = vec![procfs.as_fd(), own.as_fd()];
         kept.extend(target.as_ref().map(Target::directory));
@@ -230,15 +227,6 @@ impl Accounts {
             .into_iter()
             .filter_map(|file| file.warning())
     }
-}
-
-/// The mounts of this process's own mount namespace.
-pub(crate) fn own_mounts(own: &OwnDirectory) -> Result<Vec<u8>> {
-    let what = "/proc/self/mountinfo";
-    let file = own
-        .open_file(c"mountinfo", OFlag::O_RDONLY)
-        .map_err(|errno| Error::new(ErrorKind::System, what).because(errno))?;
-    read_all(file, MAX_FILE, &what)
 }
 
 /// The target's SELinux context, for the program; `None`: this kernel runs

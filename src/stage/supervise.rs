@@ -15,12 +15,13 @@ use serde_json::Value;
 
 use super::failure::Failure;
 use super::signals::{Deed, Received, Session, Signals};
-use super::status::{self, StatusLines};
 use super::verifier::ChildFiles;
 use super::waits::End;
+use crate::ended::Ended;
 use crate::error::{Error, ErrorKind, Result};
 use crate::landlock::ruleset::Domain;
 use crate::policy::capability::{Capability, CapabilitySet};
+use crate::prepare::status::{self, StatusLines};
 use crate::procfs;
 use crate::procfs::pending::{self, Taking};
 use crate::procfs::stat;
@@ -31,19 +32,6 @@ use crate::sys::descriptor;
 use crate::sys::signal::CallersSignals;
 use crate::sys::wait::{Change, Patience, change};
 use crate::sys::{pidfd, process, seccomp, signal};
-
-/// How it ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Ended {
-    /// The program exited, with this status.
-    Exited(i32),
-    /// This signal ended the program.
-    Signaled(i32),
-    /// This signal was sent to the helper, and ends it: the program was not
-    /// started, or it could not take the signal and was killed.
-    Interrupted(i32),
-}
 
 /// What became of the child before it was the program.
 #[derive(Debug)]

@@ -130,6 +130,18 @@ impl OwnDirectory {
     ) -> std::result::Result<OwnedFd, Errno> {
         openat(&self.0, path, flags | OFlag::O_CLOEXEC, Mode::empty())
     }
+
+    /// The mounts of this process's own mount namespace: the text of its mountinfo.
+    ///
+    /// # Errors
+    /// `System`: the file cannot be opened, or is longer than [`MAX_FILE`].
+    pub(crate) fn mounts(&self) -> Result<Vec<u8>> {
+        let what = "/proc/self/mountinfo";
+        let file = self
+            .open_file(c"mountinfo", OFlag::O_RDONLY)
+            .map_err(|errno| Error::new(ErrorKind::System, what).because(errno))?;
+        read_all(file, MAX_FILE, &what)
+    }
 }
 
 impl AsFd for OwnDirectory {

@@ -5,7 +5,7 @@ use std::os::fd::OwnedFd;
 use nix::errno::Errno;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::stage::fitness::{self, Use};
+use crate::prepare::fitness::{self, Use};
 use crate::wire::netlink::{self, Bootstrap};
 
 /// A copy of the init pipe, which stays the runtime's.

@@ -31,11 +31,11 @@ use nix::fcntl::OFlag;
 use nix::sys::socket::{SockType, setsockopt, sockopt::PassCred};
 use nix::unistd::pipe2;
 
-use super::cannot_clone::cannot_make;
-use super::policy_origin::Origin;
 use super::waits::End;
 use crate::error::{Error, ErrorKind, Result};
 use crate::policy::resolved::ResolvedPolicy;
+use crate::prepare::cannot_clone::cannot_make;
+use crate::prepare::policy_origin::Origin;
 use crate::request::{Explain, Pid};
 use crate::seccomp::notify;
 use crate::seccomp::program::Program;

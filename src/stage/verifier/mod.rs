@@ -36,10 +36,10 @@ use nix::errno::Errno;
 use nix::sys::socket::{SockType, setsockopt, sockopt::PassCred};
 use nix::sys::time::TimeSpec;
 
-use super::cannot_clone::cannot_make;
 use super::waits::{End, Waited, Waits};
 use crate::error::{Error, ErrorKind, Result};
 use crate::policy::capability::Capability;
+use crate::prepare::cannot_clone::cannot_make;
 use crate::request::Pid;
 use crate::sys::clone::{Parentage, Side, clone};
 use crate::sys::wait::{Change, Patience, change};

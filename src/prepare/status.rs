@@ -9,7 +9,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use serde_json::{Value, json};
 
 use super::fitness::{self, Use};
-use super::supervise::Ended;
+use crate::ended::Ended;
 use crate::error::{Error, ErrorKind, Result};
 use crate::procfs::status::{self, Seccomp};
 use crate::request::Pid;

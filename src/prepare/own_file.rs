@@ -14,7 +14,6 @@ use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::statvfs::{FsFlags, fstatvfs};
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::plan;
 use crate::procfs::mountinfo;
 use crate::sys::exec::{self, StringArray};
 use crate::sys::{mount, process, statx};
@@ -47,9 +46,7 @@ impl OwnFile {
             Self::SealedMemory => return "sealed memory",
             Self::ReadOnlyMount(mount) => mount,
         };
-        let list = procfs
-            .own_directory()
-            .and_then(|own| plan::own_mounts(&own));
+        let list = procfs.own_directory().and_then(|own| own.mounts());
         match list.ok().and_then(|list| mountinfo::parse(&list).ok()) {
             Some(list) if list.iter().any(|known| u64::from(known.id) == mount) => {
                 "installed on a read-only mount"
