@@ -203,10 +203,10 @@ fn last_calls(target: &Target, filters: &[Vec<u8>], options: &[&str]) -> Vec<Str
     succeed(command);
     let log = fs::read_to_string(log).unwrap();
     fs::remove_dir_all(directory).unwrap();
-    let helper = log.split(' ').next().unwrap().to_owned();
-    let calls = log.lines().filter_map(|line| line.split_once(' '));
-    let calls = calls.filter(|(pid, _)| *pid != helper);
-    let calls: Vec<&str> = calls.map(|(_, call)| call.trim_start()).collect();
+    let all = support::trace::calls(&log);
+    let helper = &all[0].0;
+    let others = all.iter().filter(|(pid, _)| pid != helper);
+    let calls: Vec<&str> = others.map(|(_, call)| call.as_str()).collect();
     let exec = calls.iter().position(|call| call.starts_with("execve"));
     let name = |call: &&str| match call.split_once("len=") {
         Some((_, rest)) => format!("seccomp {}", rest.split(',').next().unwrap()),

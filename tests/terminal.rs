@@ -99,12 +99,18 @@ fn a_signal_to_the_job_arrives_once_and_one_to_the_helper_arrives() {
     }
     let target = Target::new();
     let pid = target.pid();
-    // timeout(1) signals its child, and then its own process group.
-    let counts = "$| = 1; $SIG{INT} = sub { $n++ }; \
-                  select(undef, undef, undef, 0.05) for 1..30; print \"count=$n.\\n\"";
+    // timeout(1) signals its child, and then its own process group: once the program
+    // runs, which takes longer on a slow machine.
+    let halves = support::share::share().min(4);
+    let counts = format!(
+        "$| = 1; $SIG{{INT}} = sub {{ $n++ }}; \
+         select(undef, undef, undef, 0.05) for 1..{}; print \"count=$n.\\n\"",
+        30 * halves
+    );
     let mut session = Session::new();
     session.type_in(&format!(
-        "timeout -s INT 0.5 {NSEXEC} -t {pid} -u -- perl -e '{counts}'\n"
+        "timeout -s INT {} {NSEXEC} -t {pid} -u -- perl -e '{counts}'\n",
+        0.5 * f64::from(u8::try_from(halves).unwrap())
     ));
     session.expect("count=");
     session.expect("1.");
