@@ -3,17 +3,17 @@
 use nsexec_command_line::options::{self, Option as Known, Value};
 use nsexec_shipped_policies::BUILTIN_NAMES;
 
-use crate::completion::{self, Values};
+use crate::values::{self, Values};
 
 /// The text of the script.
 pub(crate) fn script() -> Vec<u8> {
     let all = options::all().map(|option| format!("--{}", option.long));
     let required = options::all().filter(|option| matches!(option.value, Value::Required(_)));
-    let required = required.flat_map(completion::spellings);
+    let required = required.flat_map(values::spellings);
     let mut values = String::new();
     for option in options::all().filter(|option| option.value != Value::None) {
         let complete = complete(option);
-        let patterns = completion::spellings(option).join("|");
+        let patterns = values::spellings(option).join("|");
         values.push_str(&format!("        {patterns}) {complete} ;;\n"));
     }
     SCRIPT
@@ -25,7 +25,7 @@ pub(crate) fn script() -> Vec<u8> {
 
 /// The completion of a value.
 fn complete(option: &Known) -> String {
-    match completion::values(option) {
+    match values::of(option) {
         Values::Pids => "_nsexec_words \"$(cd /proc && echo [0-9]*)\" \"$2\"".to_owned(),
         Values::Files => "_nsexec_files -f \"$2\"".to_owned(),
         Values::Directories => "_nsexec_files -d \"$2\"".to_owned(),

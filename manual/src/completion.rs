@@ -3,7 +3,6 @@
 use clap::builder::{PossibleValuesParser, ValueHint};
 use clap::{Arg, ArgAction, Command};
 use clap_complete::{Generator, Shell};
-use nsexec_command_line::options::{Name, Option as Known};
 use nsexec_policy::commands::{COMMANDS, Flag};
 
 use crate::{bash, fish, zsh};
@@ -45,43 +44,6 @@ pub(crate) fn all() -> [Command; 3] {
 /// Its scripts are made from its table directly; here is its name.
 fn nsexec() -> Command {
     plain("nsexec")
-}
-
-/// The kind of an option's value.
-pub(crate) enum Values {
-    Pids,
-    Files,
-    Directories,
-    /// A policy that ships, or a file.
-    Policies,
-    /// This word, or text that cannot be completed.
-    Word(&'static str),
-    /// A variable of the caller's.
-    Variables,
-    Unknown,
-}
-
-/// The kind of the value of an nsexec option.
-pub(crate) fn values(option: &Known) -> Values {
-    match option.name {
-        Name::Target => Values::Pids,
-        Name::Namespace(_) => Values::Files,
-        Name::Root | Name::WorkDir | Name::WorkDirInside => Values::Directories,
-        Name::Policy => Values::Policies,
-        Name::SetUid | Name::SetGid => Values::Word("follow"),
-        Name::Explain => Values::Word("audit"),
-        Name::Environment => Values::Variables,
-        _ => Values::Unknown,
-    }
-}
-
-/// `-t` and `--target`.
-pub(crate) fn spellings(option: &Known) -> Vec<String> {
-    let letter = option.letter.map(|letter| format!("-{letter}"));
-    letter
-        .into_iter()
-        .chain([format!("--{}", option.long)])
-        .collect()
 }
 
 fn nsexec_policy() -> Command {

@@ -3,7 +3,7 @@
 use nsexec_command_line::options::{self, Option as Known, Value};
 use nsexec_shipped_policies::BUILTIN_NAMES;
 
-use crate::completion::{self, Values};
+use crate::values::{self, Values};
 
 /// The text of the script.
 pub(crate) fn script() -> Vec<u8> {
@@ -11,11 +11,11 @@ pub(crate) fn script() -> Vec<u8> {
     let all: Vec<String> = all.collect();
     let required: Vec<String> = options::all()
         .filter(|option| matches!(option.value, Value::Required(_)))
-        .flat_map(completion::spellings)
+        .flat_map(values::spellings)
         .collect();
     let mut values = String::new();
     for option in options::all().filter(|option| option.value != Value::None) {
-        let names = completion::spellings(option).join(" ");
+        let names = values::spellings(option).join(" ");
         values.push_str(&format!(
             "        case {names}\n            {}\n",
             complete(option)
@@ -34,7 +34,7 @@ fn quoted(text: &str) -> String {
 
 /// The completion of a value.
 fn complete(option: &Known) -> String {
-    match completion::values(option) {
+    match values::of(option) {
         Values::Pids => "string match -r '^[0-9]+$' -- (path basename /proc/*)".to_owned(),
         Values::Files => "__nsexec_files $argv[2]".to_owned(),
         Values::Directories => "__nsexec_files $argv[2] | string match '*/'".to_owned(),

@@ -8,6 +8,7 @@ mod bash;
 mod completion;
 mod fish;
 mod page;
+mod values;
 mod zsh;
 
 use std::path::PathBuf;

@@ -3,13 +3,13 @@
 use nsexec_command_line::options::{self, Option as Known, Value};
 use nsexec_shipped_policies::BUILTIN_NAMES;
 
-use crate::completion::{self, Values};
+use crate::values::{self, Values};
 
 /// The text of the script.
 pub(crate) fn script() -> Vec<u8> {
     let specs: String = options::all()
         .flat_map(|option| {
-            completion::spellings(option)
+            values::spellings(option)
                 .into_iter()
                 .map(|s| spec(option, &s))
         })
@@ -53,7 +53,7 @@ fn escaped(text: &str) -> String {
 }
 
 fn action(option: &Known) -> String {
-    match completion::values(option) {
+    match values::of(option) {
         Values::Pids => "_nsexec_pids".to_owned(),
         Values::Files => "_files".to_owned(),
         Values::Directories => "_files -/".to_owned(),
