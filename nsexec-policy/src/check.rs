@@ -37,7 +37,7 @@ impl Diagnostic {
 
 pub(crate) fn run(words: &Words) -> Result<Done, String> {
     if words.operands.is_empty() {
-        return Err("check: a file is needed".to_owned());
+        return Err("check requires a file".to_owned());
     }
     let mut done = Done::default();
     for operand in &words.operands {
@@ -61,7 +61,7 @@ fn look_at(input: &Input, words: &Words) -> Result<Result<String, Diagnostic>, S
         Kind::Rules(form) => landlock_file::parse(&input.text, form)
             .map(|rules| {
                 format!(
-                    "{}: fine: Landlock rules: {} handled, {} and {}\n",
+                    "{}: valid: Landlock rules: {} handled, {} and {}\n",
                     input.name,
                     count(rules.handled.len(), "right"),
                     count(rules.beneath.len(), "path"),
@@ -86,7 +86,7 @@ fn policy(input: &Input, context: Context) -> Result<String, Diagnostic> {
         .flatten()
         .collect();
     let mut text = format!(
-        "{}: fine: a policy: filters of {} instructions, {}\n",
+        "{}: valid: a policy: filters of {} instructions, {}\n",
         input.name,
         filters.join(" and "),
         count(
@@ -190,11 +190,11 @@ fn profile(input: &Input, context: Context) -> Result<String, Diagnostic> {
             let clone3 = arch.number("clone3");
             let own = profile.rules.len() > conditional.origins(&here).len();
             if own && clone3.is_some() {
-                notes.push("clone3 answers ENOSYS: clone's flags are looked at, and clone3's lie in memory".to_owned());
+                notes.push("clone3 returns ENOSYS: the profile checks clone's flags, and clone3 has its flags in memory".to_owned());
             }
             if let Some(call) = needs::denied_to_workload(&profile, arch) {
                 notes.push(format!(
-                    "as a program's filter it is refused: it may deny {call}, which is needed to execute a program"
+                    "nsexec refuses it as a program's filter: it may deny {call}, which is needed to execute a program"
                 ));
             }
             let conditions = profile
@@ -216,7 +216,7 @@ fn profile(input: &Input, context: Context) -> Result<String, Diagnostic> {
         .collect::<std::collections::BTreeSet<_>>();
     if !elsewhere.is_empty() {
         notes.push(format!(
-            "{} that only other architectures have are passed over",
+            "{} of other architectures only: skipped",
             count(elsewhere.len(), "name")
         ));
     }
@@ -229,10 +229,13 @@ fn profile(input: &Input, context: Context) -> Result<String, Diagnostic> {
         })
         .collect();
     if !foreign.is_empty() {
-        notes.push(format!("not let in: {}", foreign.join(", ")));
+        notes.push(format!(
+            "calls of these architectures are denied: {}",
+            foreign.join(", ")
+        ));
     }
     let mut text = format!(
-        "{}: fine: a seccomp profile: {}\n",
+        "{}: valid: a seccomp profile: {}\n",
         input.name,
         sizes.join(", ")
     );

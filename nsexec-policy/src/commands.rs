@@ -175,7 +175,7 @@ pub fn help() -> String {
     text
 }
 
-/// With its first letter as a capital, as at the beginning of a sentence.
+/// The text with its first letter capitalised.
 #[must_use]
 pub fn capitalised(text: &str) -> String {
     let mut chars = text.chars();

@@ -31,7 +31,7 @@ pub(crate) fn run(words: &Words) -> Result<Done, String> {
     for input in [&a, &b] {
         match Side::of(input, input::context(words, input)?) {
             Ok(side) => sides.push(side),
-            // Trouble, as with diff(1): there is nothing to compare.
+            // A failure, as in diff(1): there is nothing to compare.
             Err(wrong) => return Err(wrong.render().trim_end().to_owned()),
         }
     }
@@ -214,7 +214,7 @@ fn filters(a: Option<&Profile>, b: Option<&Profile>, arch: Arch) -> String {
     for (title, list) in [
         ("only A allows", &only_a),
         ("only B allows", &only_b),
-        ("both deny, not alike", &otherwise),
+        ("both deny, with different answers", &otherwise),
     ] {
         text.push_str(&listed(title, list, &both, arch));
     }
@@ -336,7 +336,7 @@ fn answers(difference: &Difference) -> String {
     format!("A {a}, B {b}")
 }
 
-/// `ioctl(_, 0x5412)`: the arguments that a rule looks at.
+/// `ioctl(_, 0x5412)`: the arguments that a rule checks.
 fn call(name: &str, arguments: [u64; 6], both: &Profile, arch: Arch) -> String {
     let number = arch.number(name).unwrap_or(u32::MAX);
     let looked_at = |argument: u8| {
@@ -377,7 +377,7 @@ fn domains(a: Option<&Landlock>, b: Option<&Landlock>) -> String {
         if !only.is_empty() {
             let _ = writeln!(
                 text,
-                "  only {side} denies, where nothing grants it: {}",
+                "  only {side} denies unless a rule grants it: {}",
                 only.join(", ")
             );
         }

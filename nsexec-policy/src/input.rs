@@ -17,7 +17,7 @@ use nsexec_shipped_policies::{BUILTIN_NAMES, builtin_context, builtin_text};
 
 use crate::arguments::Words;
 
-/// The longest file that is read; no kind may be as long.
+/// The longest file that is read, longer than the limit of any kind.
 const MAX_BYTES: u64 = 1 << 20;
 
 /// A policy or a part of one, as text.

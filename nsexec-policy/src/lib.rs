@@ -16,7 +16,7 @@ use std::ffi::OsString;
 
 use arguments::Invocation;
 
-/// Something could not be done: the command line, or a file that is not there.
+/// The exit status of a failure: an invalid command line, or a missing file.
 pub const TROUBLE: u8 = 2;
 
 /// The output of a run, and its exit status.

@@ -59,7 +59,7 @@ pub(crate) fn run(words: &Words) -> Result<Done, String> {
             .map_err(|fault| at(&input, fault.span.start, &fault.reason.to_string())),
     };
     match shown {
-        Ok(text) if text.is_empty() => Err(format!("{}: there is no filter in it", input.name)),
+        Ok(text) if text.is_empty() => Err(format!("{}: it contains no filter", input.name)),
         Ok(stdout) => Ok(Done {
             stdout,
             ..Done::default()
@@ -116,13 +116,13 @@ fn policy_shown(
             Stage::Ceiling,
             &policy.ceiling,
             "ceiling",
-            "binds nsexec and the program, from before the clone on",
+            "restricts nsexec and the program, from before the clone",
         ),
         (
             Stage::Workload,
             &policy.workload,
             "program",
-            "binds the program, on top of the ceiling",
+            "restricts the program, in addition to the ceiling",
         ),
     ];
     let mut text = String::new();
@@ -220,7 +220,7 @@ fn in_words(conditional: &Conditional, profile: &Profile, context: &Context) -> 
     for ((_, action), number) in &calls.others {
         let _ = writeln!(
             text,
-            "  {action}: {} that the text does not name",
+            "  {action}: {} not named in the text",
             count(*number, "call")
         );
     }
@@ -239,7 +239,7 @@ fn in_words(conditional: &Conditional, profile: &Profile, context: &Context) -> 
         }
     }
     for (wants, names) in more {
-        let _ = writeln!(text, "  allowed too, with {wants} ({})", names.len());
+        let _ = writeln!(text, "  also allowed with {wants} ({})", names.len());
         text.push_str(&words::wrapped(4, &names));
     }
     text
@@ -280,7 +280,7 @@ fn rules_in_words(rules: &Landlock) -> String {
         let names: Vec<&str> = rights.iter().map(|right| right.name()).collect();
         names.join(", ")
     };
-    let _ = writeln!(text, "  denied where nothing grants it");
+    let _ = writeln!(text, "  denied unless a rule grants it");
     let handled: Vec<&str> = rules.handled.iter().map(|right| right.name()).collect();
     text.push_str(&words::wrapped(4, &handled));
     for rule in &rules.beneath {
@@ -351,7 +351,7 @@ pub(crate) fn process_lines(process: &Process, preserve_fds: bool) -> Vec<(&'sta
         match follow {
             Follow::Caller => "the caller's",
             Follow::Target(Require::Full) => "the target's",
-            Follow::Target(Require::BestEffort { .. }) => "the target's, where they can be had",
+            Follow::Target(Require::BestEffort { .. }) => "the target's, if available",
         }
         .to_owned()
     };

@@ -95,17 +95,17 @@ fn every_shipped_policy_is_valid() {
     let (status, out, err) = run(&arguments);
     assert_eq!((status, err.as_str()), (0, ""));
     for file in files {
-        assert!(out.contains(&format!("{file}: fine: ")), "{out}");
+        assert!(out.contains(&format!("{file}: valid: ")), "{out}");
     }
 }
 
 /// The profile of podman, buildah and cri-o, as Debian installs it.
 #[test]
-fn the_profile_that_debian_installs_is_fine() {
+fn the_profile_that_debian_installs_is_valid() {
     let file = "/usr/share/containers/seccomp.json";
     if !Path::new(file).exists() {
         left_out::leave_out(
-            "the_profile_that_debian_installs_is_fine",
+            "the_profile_that_debian_installs_is_valid",
             &format!("there is no {file}"),
         );
         return;
@@ -113,7 +113,7 @@ fn the_profile_that_debian_installs_is_fine() {
     let (status, out, err) = run(&["check", file]);
     assert_eq!((status, err.as_str()), (0, ""), "{out}");
     assert!(
-        out.starts_with(&format!("{file}: fine: a seccomp profile: x86_64 ")),
+        out.starts_with(&format!("{file}: valid: a seccomp profile: x86_64 ")),
         "{out}"
     );
 }
@@ -202,7 +202,7 @@ fn a_profile_is_shown_in_words_numbers_and_assembly() {
         "  the process is killed (1)",
         "    socket           allowed where argument 0 is 0x1",
         "                     else EPERM",
-        "  allowed too, with CAP_BPF (1)",
+        "  also allowed with CAP_BPF (1)",
         "    bpf",
     ] {
         assert!(out.lines().any(|known| known == line), "{line:?} in\n{out}");
@@ -261,8 +261,8 @@ fn a_policy_is_shown_by_name_and_by_file_alike() {
     let (_, by_file, _) = run(&["show", &file, "--kernel", "5.10", "--caps", "none"]);
     assert_eq!(by_name, by_file);
     for text in [
-        "ceiling: binds",
-        "program: binds",
+        "ceiling: restricts",
+        "program: restricts",
         "  capabilities           none",
         "landlock/strict.toml",
     ] {
@@ -299,7 +299,7 @@ fn differences_are_found_in_both_directions() {
         "    socket(0x1): A allowed, B EPERM",
         "  only B allows (1)",
         "    socket(0x2): A EPERM, B allowed",
-        "  both deny, not alike (1)",
+        "  both deny, with different answers (1)",
         "    A the process is killed, B SIGSYS",
     ] {
         assert!(out.lines().any(|known| known == line), "{line:?} in\n{out}");
@@ -308,7 +308,7 @@ fn differences_are_found_in_both_directions() {
     assert_eq!(status, 1);
     assert!(out.contains("only A has\n    CAP_AUDIT_WRITE"), "{out}");
     assert!(
-        out.contains("only B denies, where nothing grants it: write_file"),
+        out.contains("only B denies unless a rule grants it: write_file"),
         "{out}"
     );
     let (status, _, err) = run(&["diff", "default", &a]);
@@ -376,7 +376,7 @@ fn every_import_is_valid() {
         fs::write(&profile, &out).unwrap();
         let (status, checked, err) = run(&["check", &profile]);
         assert_eq!(status, 0, "{format}: {err}\n{out}");
-        assert!(checked.contains("fine: a seccomp profile"), "{checked}");
+        assert!(checked.contains("valid: a seccomp profile"), "{checked}");
         let output = files.path("output.json");
         let (_, nothing, _) = run(&[
             "import",
@@ -412,7 +412,7 @@ fn an_invalid_command_line_exits_with_2() {
     assert!(wrong(&[]).contains("check, show, diff, import"));
     assert!(wrong(&["chekc"]).contains("check, show, diff, import"));
     assert!(wrong(&["--bpf", "show"]).contains("give a command first"));
-    assert!(wrong(&["check"]).contains("a file is needed"));
+    assert!(wrong(&["check"]).contains("check requires a file"));
     assert!(wrong(&["check", "--bpf", "x"]).contains("no option --bpf"));
     assert!(wrong(&["check", "-x"]).contains("no option -x"));
     assert!(wrong(&["check", "/no/such.toml"]).contains("/no/such.toml"));
@@ -433,7 +433,7 @@ fn an_invalid_command_line_exits_with_2() {
 }
 
 #[test]
-fn help_and_version_are_fine_and_fit_a_screen() {
+fn help_and_version_succeed_and_fit_a_screen() {
     for arguments in [
         &["--help"][..],
         &["-h"],
@@ -506,5 +506,5 @@ fn standard_input_is_a_file_too() {
         .unwrap();
     let (status, out, err) = decoded(child.wait_with_output().unwrap());
     assert_eq!((status, err.as_str()), (0, ""));
-    assert!(out.starts_with("-: fine: a seccomp profile"), "{out}");
+    assert!(out.starts_with("-: valid: a seccomp profile"), "{out}");
 }

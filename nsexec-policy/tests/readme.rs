@@ -9,10 +9,10 @@ const README: &str = include_str!("../../README.md");
 
 /// The examples, without their comments, and a word that each prints.
 const EXAMPLES: &[(&str, &str)] = &[
-    ("nsexec-policy check my.toml", "fine"),
+    ("nsexec-policy check my.toml", "valid"),
     (
         "nsexec-policy check /usr/share/containers/seccomp.json",
-        "fine",
+        "valid",
     ),
     ("nsexec-policy show strict", "seccomp"),
     ("nsexec-policy diff default my.toml", ""),

@@ -74,7 +74,7 @@ impl Logic {
             let part = when(part, self)?;
             self.spend(part.len())?;
             all.extend(part);
-            // There is still room, as many of them may be the same.
+            // There is still room, because many of them may be equal.
             if all.len() > 16 * self.most {
                 return Err(TooMany);
             }

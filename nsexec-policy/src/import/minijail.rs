@@ -31,7 +31,7 @@ const OTHERWISE: &str = "only `return` may follow a condition: minijail0 reads n
 /// The policy that `text` is.
 ///
 /// # Errors
-/// The first thing in it that has no meaning, or that nsexec cannot do.
+/// The first invalid or unsupported part.
 pub fn read(text: &[u8]) -> Result<Imported, Fault> {
     let text = text_of(text)?;
     let mut reader = Reader {

@@ -53,7 +53,7 @@ pub struct Entry {
     pub comment: Option<String>,
 }
 
-/// Something of the source that the native form has no equal for.
+/// A part of the source without an equivalent in the native form.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Note {
     /// The line of the source, from 1.
@@ -83,9 +83,9 @@ pub enum ImportErrorKind {
     Utf8,
     /// The language has another form here.
     Expected(&'static str),
-    /// No architecture of Linux has a system call of this name.
+    /// No architecture of Linux has a system call with this name.
     UnknownCall(String),
-    /// The language has no constant of this name, or nsexec does not know it.
+    /// The language has no constant with this name, or nsexec does not know it.
     UnknownConstant(String),
     /// The name is not defined.
     Undefined(String),

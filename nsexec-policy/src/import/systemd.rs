@@ -22,7 +22,7 @@ const SECTIONS: [&str; 4] = ["Service", "Socket", "Mount", "Swap"];
 /// The policy of a unit.
 ///
 /// # Errors
-/// The first thing in it that has no meaning, or no filter at all.
+/// The first invalid part, or a missing filter.
 pub fn read(text: &[u8]) -> Result<Imported, Fault> {
     let text = text_of(text)?;
     let lines = logical_lines(text);

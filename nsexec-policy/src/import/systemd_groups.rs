@@ -162,7 +162,7 @@ const GROUPS: &[(&str, &str)] = &[
 /// such group.
 pub(super) fn calls(group: &str) -> Option<Vec<&'static str>> {
     if group == "@known" {
-        // All that Linux has: other architectures are denied in any case.
+        // All of Linux's: other architectures are always denied.
         let all = Arch::ALL.into_iter().flat_map(Arch::calls);
         let mut all: Vec<&'static str> = all.map(|(name, _)| *name).collect();
         all.sort_unstable();

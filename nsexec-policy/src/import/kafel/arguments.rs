@@ -91,7 +91,7 @@ const ARGUMENTS: &[(&str, &str)] = &[
     ("writev", "fd* vec* vlen*"),
 ];
 
-/// Which argument of the call has this name, and whether it has eight bytes.
+/// The index of the argument with this name, and whether it has eight bytes.
 pub(super) fn find(call: &str, name: &str) -> Option<(u8, bool)> {
     let at = ARGUMENTS
         .binary_search_by(|(known, _)| (*known).cmp(call))

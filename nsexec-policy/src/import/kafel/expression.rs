@@ -2,7 +2,7 @@
 
 use super::super::logic::{Alternatives, Logic, Operand, Relation, TooMany, compare};
 
-/// The lower half of an argument: all that kafel loads of a shorter one.
+/// The lower half of an argument: kafel loads only this of a shorter one.
 const LOW: u64 = 0xffff_ffff;
 
 /// A parsed condition; its depth is bounded by the parser.
@@ -47,7 +47,7 @@ pub(super) struct Bits {
     argument: Option<(u8, bool)>,
     and: u64,
     or: u64,
-    /// A number that needs eight bytes makes kafel compare as many.
+    /// For a number that needs eight bytes, kafel compares eight bytes.
     is_wide: bool,
 }
 

@@ -58,7 +58,7 @@ pub(super) struct Program<'a> {
     pub(super) default: Option<(RawAction, usize)>,
 }
 
-/// The program that the tokens of a text of this length are.
+/// Parses the tokens of a text of this length.
 pub(super) fn parse<'a>(tokens: &[Token<'a>], length: usize) -> Result<Program<'a>, Fault> {
     let mut parser = Parser {
         tokens,

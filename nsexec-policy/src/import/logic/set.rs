@@ -202,7 +202,7 @@ fn split(operand: Operand, relation: Relation, value: u64) -> Vec<Cube> {
         }
     }
     if relation.holds(rest) {
-        // Two that differ in their lowest bit alone are one without it.
+        // Two blocks that differ only in their lowest bit merge.
         while let Some(lowest) = 1_u64.checked_shl(mask.trailing_zeros())
             && cubes.last() == Some(&(mask, prefix ^ lowest))
         {

@@ -8,7 +8,7 @@ use super::{Fault, ImportErrorKind, fault};
 /// How deep parentheses go; policies need one.
 const MOST_DEEP: usize = 16;
 
-/// A piece of the text. The end of the text is an empty one.
+/// A token. The end of the text is an empty one.
 #[derive(Clone)]
 pub(super) struct Token<'a> {
     pub(super) text: &'a str,
@@ -28,7 +28,7 @@ impl Token<'_> {
         matches!(self.text, "" | "\n")
     }
 
-    /// Whether this is `arg` and a number, perhaps one that is too high.
+    /// Whether this is `arg` and a number, possibly too high.
     pub(super) fn is_argument(&self) -> bool {
         let digits = self.text.strip_prefix("arg").unwrap_or_default();
         !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit())
@@ -98,7 +98,7 @@ impl<'a> Lexer<'a> {
         self.text.get(self.at..).unwrap_or_default()
     }
 
-    /// The next token, over blanks, comments and continued lines.
+    /// The next token, after blanks, comments and continued lines.
     pub(super) fn next(&mut self) -> Result<Token<'a>, Fault> {
         loop {
             let rest = self.rest();

@@ -122,7 +122,7 @@ impl<'a> Parser<'_, 'a> {
         Ok(Node::Truth(compared.ok_or_else(|| two_arguments(sign))?))
     }
 
-    /// Operands with `|` and `&` between them; `&` binds closer.
+    /// Operands joined by `|` and `&`; `&` has higher precedence.
     fn bits(&mut self, names: &Names<'a>, depth: usize) -> Result<Node, Fault> {
         let mut all = self.masked(names, depth)?;
         while self.peek() == Some(Kind::Sign("|")) {
