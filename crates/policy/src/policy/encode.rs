@@ -42,7 +42,7 @@ pub enum Invariant {
     Handled,
     /// A domain requests a log flag at most once.
     Log,
-    /// Only rights newer than ABI 2 may be missing by themselves.
+    /// Only rights newer than ABI 2 can be optional.
     BestEffort(Right),
     /// A rule grants handled rights of its kind, each once, and at least one.
     Granted,
@@ -78,7 +78,7 @@ pub fn encode(policy: &ResolvedPolicy) -> Result<Vec<u8>, DecodeFault> {
 /// The policy that `bytes` are.
 ///
 /// # Errors
-/// They are not [`encode`]'s, or the policy breaks an invariant.
+/// They are not in the format of [`encode`], or the policy breaks an invariant.
 pub fn decode(bytes: &[u8]) -> Result<ResolvedPolicy, DecodeFault> {
     if bytes.len() > MAX_ENCODED {
         return Err(DecodeFault::TooLong(bytes.len()));

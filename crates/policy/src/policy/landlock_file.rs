@@ -17,10 +17,10 @@ use crate::policy::resolved::{BeneathRule, LogFlag, PortRule, Right};
 use nsexec_text::Fault;
 use raw::RawRules;
 
-/// A rule file names rights and paths by hand; the longest shipped has 1 kB.
+/// A rule file is written by hand; the longest shipped file has 1 kB.
 pub const MAX_BYTES: usize = 64 * 1024;
 
-/// PATH_MAX without its NUL: no longer path can be opened.
+/// PATH_MAX without its NUL: a longer path cannot be opened.
 pub const MAX_PATH: usize = 4095;
 
 /// How many paths, variables put in, and how many ports may have a rule: each
@@ -92,7 +92,7 @@ impl Form {
 /// A parsed rule file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Landlock {
-    /// The rights that are denied where no rule grants them; not empty.
+    /// The rights that are denied unless a rule grants them; not empty.
     pub handled: Vec<Right>,
     /// Grants beneath paths.
     pub beneath: Vec<BeneathRule>,

@@ -20,7 +20,7 @@ pub const MAX_FILE_NAME: usize = 255;
 /// A reason is a sentence or two; it is repeated in every status report.
 pub const MAX_REASON: usize = 1024;
 
-/// How many variables may be passed by name; environments have tens.
+/// The maximum number of passed names; environments have tens.
 pub const MAX_PASS: usize = 256;
 
 /// A valid manifest; its files are not read yet.
@@ -97,7 +97,7 @@ pub enum Stage {
     Workload,
 }
 
-/// A Landlock layer, or a part of one, that a kernel may lack.
+/// An optional Landlock layer, or an optional part of one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BestEffort {
     /// The bytes of the manifest that name it.
@@ -213,7 +213,7 @@ pub fn parse(text: &[u8]) -> Result<Manifest, Fault<ManifestErrorKind>> {
     written.resolve()
 }
 
-/// Whether a policy can pass variables by this: a name, or its beginning and `*`.
+/// Whether this is a valid pattern of variables: a name, or a prefix and `*`.
 #[must_use]
 pub fn is_pass_pattern(pattern: &str) -> bool {
     let name = pattern.strip_suffix('*').unwrap_or(pattern);

@@ -101,13 +101,13 @@ const CEILING: &[Need] = &[
     any("writev"),
 ];
 
-/// The first call that a program's filter may deny and must not; `None`: it will do.
+/// The first required call that a program's filter may deny.
 #[must_use]
 pub fn denied_to_workload(profile: &Profile, arch: Arch) -> Option<&'static str> {
     denied(WORKLOAD, profile, arch)
 }
 
-/// The first call that a ceiling may deny and must not; `None`: it will do.
+/// The first required call that a ceiling may deny.
 #[must_use]
 pub fn denied_to_ceiling(profile: &Profile, arch: Arch) -> Option<&'static str> {
     denied(CEILING, profile, arch)
@@ -235,7 +235,7 @@ mod tests {
         assert_eq!(on("seccomp", 16, 1), denied("seccomp"));
         assert_eq!(on("seccomp", 20, 1), None);
         assert_eq!(on("seccomp", 24, 8), denied("seccomp"));
-        // Other calls, and other architectures, are not asked about.
+        // Other calls, and other architectures, are not checked.
         assert_eq!(on("uname", 16, 0), None);
         let foreign = [(0x20, 0, 0, 4), (0x15, 1, 0, 0xc000_003e), deny, ALLOW];
         assert_eq!(added(&foreign), None);

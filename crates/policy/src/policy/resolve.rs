@@ -17,7 +17,7 @@ use crate::seccomp::program::Program;
 
 mod error;
 
-pub use error::{FileFault, Place, PolicyFault, PolicyReason};
+pub use error::{FileFault, Place, PolicyErrorKind, PolicyFault};
 
 /// The name that a manifest has in a [`PolicyFault`].
 pub const MANIFEST: &str = "manifest";
@@ -60,7 +60,7 @@ pub fn compile_with_parts(
 ) -> Result<(ResolvedPolicy, Parts), PolicyFault> {
     let text = manifest;
     let manifest = manifest::parse(text)
-        .map_err(|fault| PolicyFault::in_text(MANIFEST, text, fault, PolicyReason::Manifest))?;
+        .map_err(|fault| PolicyFault::in_text(MANIFEST, text, fault, PolicyErrorKind::Manifest))?;
     let context = Context {
         bounding: match manifest.process.capabilities {
             Capabilities::Keep(set) => set,
@@ -89,7 +89,7 @@ pub fn compile_with_parts(
     check(&policy).map_err(|invariant| PolicyFault {
         file: MANIFEST.to_owned(),
         place: None,
-        reason: PolicyReason::Invariant(invariant),
+        reason: PolicyErrorKind::Invariant(invariant),
     })?;
     Ok((policy, compiler.parts))
 }
@@ -169,7 +169,7 @@ impl Compiler<'_> {
         };
         let text = self.read(name, source)?;
         let file = name.as_str();
-        let in_file = |fault| PolicyFault::in_text(file, &text, fault, PolicyReason::Seccomp);
+        let in_file = |fault| PolicyFault::in_text(file, &text, fault, PolicyErrorKind::Seccomp);
         let arch = self.context.arch;
         let conditional = oci::parse(&text).map_err(in_file)?;
         let profile = conditional.resolve(&self.context).map_err(in_file)?;
@@ -178,12 +178,12 @@ impl Compiler<'_> {
             Stage::Workload => needs::denied_to_workload(&profile, arch),
         };
         if let Some(call) = denied {
-            return Err(self.at(&source.span, PolicyReason::Denies { stage, call }));
+            return Err(self.at(&source.span, PolicyErrorKind::Denies { stage, call }));
         }
         let wrong = |fault: CompileFault, place: Option<Place>| PolicyFault {
             file: file.to_owned(),
             place,
-            reason: PolicyReason::Compile(fault),
+            reason: PolicyErrorKind::Compile(fault),
         };
         let mut program = compile::compile(&profile, arch).map_err(|fault| {
             let place = conditional.place(&fault, &self.context);
@@ -221,7 +221,7 @@ impl Compiler<'_> {
         let name = match &source.origin {
             Origin::None { reason } => {
                 if let Some(first) = best_effort.first() {
-                    return Err(self.at(&first.span, PolicyReason::NoLayer(stage)));
+                    return Err(self.at(&first.span, PolicyErrorKind::NoLayer(stage)));
                 }
                 let reason = reason.clone();
                 return Ok(Layer::None { reason });
@@ -229,19 +229,19 @@ impl Compiler<'_> {
             Origin::File(name) => name,
         };
         let Some(form) = Form::of(name) else {
-            return Err(self.at(&source.span, PolicyReason::Form(name.clone())));
+            return Err(self.at(&source.span, PolicyErrorKind::Form(name.clone())));
         };
         let text = self.read(name, source)?;
         let (rules, places) = landlock_file::parse_with_places(&text, form).map_err(|fault| {
-            PolicyFault::in_text(name.as_str(), &text, fault, PolicyReason::Landlock)
+            PolicyFault::in_text(name.as_str(), &text, fault, PolicyErrorKind::Landlock)
         })?;
         for named in &best_effort {
             match named.part {
                 Part::Right(right) if !rules.handled.contains(&right) => {
-                    return Err(self.at(&named.span, PolicyReason::NotHandled(right)));
+                    return Err(self.at(&named.span, PolicyErrorKind::NotHandled(right)));
                 }
                 Part::Log(flag) if !rules.log.contains(&flag) => {
-                    return Err(self.at(&named.span, PolicyReason::NotAsked(flag)));
+                    return Err(self.at(&named.span, PolicyErrorKind::NotAsked(flag)));
                 }
                 Part::Layer | Part::Right(_) | Part::Log(_) | Part::Cgroup => {}
             }
@@ -280,12 +280,12 @@ impl Compiler<'_> {
     fn read(&mut self, name: &FileName, source: &Source) -> Result<Vec<u8>, PolicyFault> {
         self.files.read(name).map_err(|fault| {
             let name = name.clone();
-            self.at(&source.span, PolicyReason::File { name, fault })
+            self.at(&source.span, PolicyErrorKind::File { name, fault })
         })
     }
 
     /// A fault at a place of the manifest.
-    fn at(&self, span: &Range<usize>, reason: PolicyReason) -> PolicyFault {
+    fn at(&self, span: &Range<usize>, reason: PolicyErrorKind) -> PolicyFault {
         PolicyFault {
             file: MANIFEST.to_owned(),
             place: Some(Place::new(self.text, span.start)),

@@ -1,4 +1,4 @@
-//! A policy that is ready to apply: no names, no conditions, no files left.
+//! A policy ready to apply: without unresolved names, conditions or files.
 
 use std::path::PathBuf;
 
@@ -13,7 +13,7 @@ use nsexec_kernel_text::capability::CapabilitySet;
 pub struct ResolvedPolicy {
     /// The name that the status report shows.
     pub name: String,
-    /// Binds everything from before the clone on: helper and program alike.
+    /// Restricts everything from before the clone on: helper and program.
     pub ceiling: Layers,
     /// Binds the program, on top of the ceiling.
     pub workload: Layers,
@@ -33,7 +33,7 @@ pub struct Layers {
     pub landlock: Layer<LandlockRules>,
 }
 
-/// A layer, or the policy author's reason for leaving it out.
+/// A layer, or the author's reason to leave it out.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub enum Layer<T> {
@@ -70,7 +70,7 @@ pub enum Require {
     },
 }
 
-/// Landlock rules, still by path: they are opened inside the program's root.
+/// Landlock rules by path: the paths are opened inside the program's root.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LandlockRules {

@@ -16,11 +16,11 @@ use crate::seccomp::profile::{Action, When};
 /// A refusal in words.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Refusal {
-    /// The layer, as a manifest names it: `seccomp`, `ceiling.landlock`.
+    /// The layer, in the manifest's notation: `seccomp`, `ceiling.landlock`.
     pub layer: String,
     /// The rule that decides: `FILE:LINE`, and its text.
     pub rule: String,
-    /// The call with the arguments that count, or the path; and the outcome.
+    /// The call with the relevant arguments, or the path; and the outcome.
     pub what: String,
     /// The change that would allow it.
     pub remedy: String,
@@ -33,7 +33,7 @@ pub type Arguments = [Option<u64>; 6];
 #[derive(Debug)]
 pub struct Why {
     parts: Parts,
-    /// In front of each file's name: the manifest's directory.
+    /// The manifest's directory, the prefix of each file name.
     directory: String,
 }
 

@@ -41,7 +41,7 @@ pub(super) struct Assembler {
 }
 
 impl Assembler {
-    /// The instruction put in last, which is the first so far.
+    /// The instruction added last, which is the first so far.
     pub(super) fn here(&self) -> Label {
         Label(self.reversed.len())
     }
@@ -79,7 +79,7 @@ impl Assembler {
         }
     }
 
-    /// Puts a piece of finished code in front; it may fall off its end.
+    /// Adds finished code in front; execution may continue past its end.
     pub(super) fn splice(&mut self, code: impl DoubleEndedIterator<Item = Instruction>) {
         self.reversed.extend(code.rev());
     }
@@ -91,7 +91,7 @@ impl Assembler {
     }
 
     fn jump(&mut self, target: Label) -> Label {
-        // Programs beyond 4096 instructions are refused, so this cannot cut.
+        // Programs of more than 4096 instructions are errors, so this cannot truncate.
         let distance = u32::try_from(self.distance(target)).unwrap_or(u32::MAX);
         self.push(JUMP, 0, 0, distance)
     }
@@ -100,7 +100,7 @@ impl Assembler {
         u8::try_from(self.distance(target)).ok()
     }
 
-    /// From behind an instruction put in now to the target.
+    /// The distance from the instruction added next to the target.
     fn distance(&self, target: Label) -> usize {
         self.reversed.len().saturating_sub(target.0)
     }

@@ -70,7 +70,7 @@ fn beside(comparison: Comparison) -> Vec<u64> {
     values
 }
 
-/// Numbers in the table, in its holes and beyond, x32's among them.
+/// Numbers in the table, in its gaps and above it, including x32's.
 pub fn numbers(arch: Arch) -> impl Iterator<Item = u32> {
     let highest = arch.highest();
     // The calls private to Arm have numbers far above the others.
@@ -88,7 +88,7 @@ pub fn numbers(arch: Arch) -> impl Iterator<Item = u32> {
     ])
 }
 
-/// A call that a program answers otherwise than its profile.
+/// A call for which a program and its profile disagree.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Disagreement {
     /// The call.
@@ -99,7 +99,7 @@ pub struct Disagreement {
     pub answered: Option<u32>,
 }
 
-/// The first of these calls that `program` answers otherwise than `profile`.
+/// The first of these calls for which `program` and `profile` disagree.
 #[must_use]
 pub fn disagreement(profile: &Profile, program: &Program, arch: Arch) -> Option<Disagreement> {
     numbers(arch).find_map(|number| {

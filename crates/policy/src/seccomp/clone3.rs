@@ -24,7 +24,7 @@ pub(super) fn rule(profile: &Profile, arch: Arch) -> Option<Rule> {
 /// Whether the answer to a call depends on its arguments.
 fn reads_arguments(profile: &Profile, number: u32) -> bool {
     let rules = || profile.rules.iter().filter(|rule| rule.syscall == number);
-    // Beneath the strictest rule for any arguments, conditions decide nothing.
+    // Below the strictest rule for any arguments, conditions have no effect.
     let always = rules()
         .filter(|rule| rule.when == When::Always)
         .map(|rule| rule.action.strictness())
@@ -108,7 +108,7 @@ mod tests {
         assert_eq!(answer(&with(allowed), "clone3"), UNKNOWN_CALL);
         let killed = r#", { "names": ["clone3"], "action": "SCMP_ACT_KILL_PROCESS" }"#;
         assert_eq!(answer(&with(killed), "clone3"), Action::KillProcess);
-        // Beneath a rule for any arguments the conditions decide nothing.
+        // Below a rule for any arguments, conditions have no effect.
         let denied = r#", { "names": ["clone"], "action": "SCMP_ACT_TRAP" }"#;
         assert_eq!(answer(&with(denied), "clone3"), Action::Allow);
     }

@@ -61,7 +61,7 @@ pub enum CompileFault {
         /// The value.
         value: u64,
     },
-    /// The program is too long, or (which nothing is known to cause) broken.
+    /// The program is too long, or (in no known case) invalid.
     Program(ProgramFault),
 }
 
@@ -315,7 +315,7 @@ impl Treatments {
     }
 }
 
-/// Numbers from `first` to the next range's, treated alike.
+/// Numbers from `first` up to the next range, with the same answer.
 struct Range {
     first: u32,
     treatment: usize,
@@ -349,7 +349,7 @@ fn ranges(profile: &Profile, arch: Arch, treatments: &mut Treatments) -> Vec<Ran
     ranges
 }
 
-/// Finds the leaf of the range that the accumulator is in, by halving.
+/// Finds the leaf for the accumulator's range by binary search.
 fn tree(code: &mut Assembler, leaves: &[(u32, Label)]) -> Label {
     let (low, high) = leaves.split_at(leaves.len() / 2);
     match (low, high) {

@@ -21,7 +21,7 @@ pub enum Decider {
     Rule(usize),
     /// The default: no rule matches.
     Default,
-    /// The call is newer than every call that the text names.
+    /// The call is newer than every call in the text.
     NewerCall,
     /// The table does not know the call.
     UnknownCall,
@@ -289,7 +289,7 @@ mod tests {
         let kill = Action::KillProcess;
         assert_eq!(decide("read", Some(1)), (kill, Decider::Rule(1)));
         assert_eq!(decide("read", Some(2)), (kill, Decider::Rule(2)));
-        // Of a call that was killed, arguments may not be known.
+        // The arguments of a killed call may be unknown.
         assert_eq!(decide("read", None), (kill, Decider::Rule(1)));
         assert_eq!(decide("write", None), (Action::Errno(1), Decider::Default));
         assert_eq!(decide("clone3", None), (UNKNOWN_CALL, Decider::NewerCall));

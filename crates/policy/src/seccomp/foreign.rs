@@ -266,7 +266,7 @@ mod tests {
         assert_eq!(answer(&open, Arch::I386, "socketcall", 1), EPERM);
         assert_eq!(answer(&open, Arch::I386, "socketcall", 3), ALLOW);
         assert_eq!(answer(&open, Arch::I386, "ipc", 0x0001_0017), EPERM);
-        // Nothing steps around a rule for the multiplexer itself.
+        // A rule for the multiplexer itself cannot be bypassed.
         let closed = profile(
             "SCMP_ACT_ALLOW",
             r#"{ "names": ["socketcall"], "action": "SCMP_ACT_KILL_PROCESS" }"#,

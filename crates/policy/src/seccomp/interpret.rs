@@ -21,7 +21,7 @@ pub struct Call {
 }
 
 impl Call {
-    /// The 32-bit word at a byte offset, as little-endian machines have it.
+    /// The 32-bit word at a byte offset, in little-endian order.
     fn word(&self, offset: u32) -> Option<u32> {
         let half = |value: u64, upper: bool| {
             let bytes = value.to_le_bytes();

@@ -54,7 +54,7 @@ pub struct Arg {
     pub op: u32,
 }
 
-/// A configuration as this architecture understands it.
+/// A configuration resolved for this architecture.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Resolved {
     /// The profile.
@@ -90,7 +90,7 @@ pub enum LibcontainerErrorKind {
 
 /// The meaning of `config` on `arch`.
 ///
-/// Of its architectures only the native one is let in.
+/// Only the native one of its architectures is allowed.
 ///
 /// # Errors
 /// The first thing that has no meaning.

@@ -19,13 +19,13 @@ const OVERHEAD: usize = 4;
 pub fn total<'a>(programs: impl IntoIterator<Item = &'a Program>) -> usize {
     let filter = |program| translated(program) + OVERHEAD;
     let all: usize = programs.into_iter().map(filter).sum();
-    // The one that is loaded last is not counted with its overhead.
+    // The overhead of the filter loaded last is not counted.
     all.saturating_sub(OVERHEAD)
 }
 
 /// The length of the kernel's translation.
 fn translated(program: &Program) -> usize {
-    // Both registers are cleared, and the context is kept.
+    // The translation clears both registers and saves the context.
     let prologue = 3;
     let instructions = program.instructions().iter();
     let each = instructions.map(|instruction| Operation::of(*instruction).map_or(1, length));

@@ -1,4 +1,4 @@
-//! The state of a program that runs: two registers and scratch memory.
+//! The state of a running program: two registers and scratch memory.
 
 use crate::seccomp::operation::{CELLS, Operand, Register};
 

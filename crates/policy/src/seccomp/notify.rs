@@ -27,7 +27,7 @@ pub fn is_errno(value: u32) -> bool {
     value & 0xffff_0000 == 0x0005_0000
 }
 
-/// The program with a notification in the place of each errno.
+/// The program with a notification instead of each errno.
 ///
 /// # Errors
 /// None that a [`Program`] leads to.

@@ -146,13 +146,13 @@ impl Conditional {
         }
     }
 
-    /// The calls that the text names, in its order; some more than once.
+    /// The calls in the text, in order; some more than once.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         let names = self.entries.iter().flat_map(|entry| &entry.names);
         names.map(|name| name.text.as_str())
     }
 
-    /// The architectures that the text lists; empty: it lists none.
+    /// The architectures in the text; empty if it lists none.
     #[must_use]
     pub fn architectures(&self) -> &[String] {
         self.architectures
@@ -244,7 +244,7 @@ struct Architectures {
 struct Entry {
     names: Vec<Name>,
     action: Action,
-    /// The entry applies when one of these does; never empty.
+    /// The entry applies if one of these applies; never empty.
     whens: Vec<When>,
     includes: Filter,
     excludes: Filter,

@@ -6,7 +6,7 @@ use crate::seccomp::instruction::{Instruction, ProgramFault};
 
 /// sizeof(struct seccomp_data), linux/seccomp.h
 const DATA_LENGTH: u32 = 64;
-/// BPF_MEMWORDS: how many cells of scratch memory there are.
+/// BPF_MEMWORDS: the number of cells of scratch memory.
 pub(super) const CELLS: usize = 16;
 
 /// One of the two registers of 32 bits.
@@ -65,7 +65,7 @@ pub(super) enum Operation {
     Negate,
     /// Skips so many instructions.
     Jump(usize),
-    /// Skips the first number of instructions when the test holds, else the second.
+    /// Skips the first number of instructions if the test holds, else the second.
     Branch(Test, Operand, [u8; 2]),
     /// Ends with this value.
     Return(u32),
@@ -174,7 +174,7 @@ impl Arithmetic {
             Self::Divide => return a.checked_div(b),
             Self::Or => a | b,
             Self::And => a & b,
-            // Of the index register the lower five bits count, as in every JIT.
+            // Only the lower five bits of the index register count, as in every JIT.
             Self::ShiftLeft => a.wrapping_shl(b),
             Self::ShiftRight => a.wrapping_shr(b),
             Self::Xor => a ^ b,

@@ -42,7 +42,7 @@ impl PartialCall {
     }
 }
 
-/// The values that the program may return for such a call: SECCOMP_RET_*.
+/// The possible return values for such a call: SECCOMP_RET_*.
 /// `None` among them: any value.
 #[must_use]
 pub fn answers(program: &Program, call: &PartialCall) -> BTreeSet<Option<u32>> {
@@ -190,7 +190,7 @@ mod tests {
 
     #[test]
     fn where_paths_meet_agreed_values_are_known() {
-        // A cell and the index are 3 on one way, and as given on the other.
+        // A cell and the index are 3 on one path, and as given on the other.
         let meet = |other: u32| {
             of(
                 &[

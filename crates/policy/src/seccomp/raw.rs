@@ -28,7 +28,7 @@ pub enum RawProgramErrorKind {
     Empty,
     /// More than [`MAX_BYTES`].
     Long,
-    /// Not a whole number of instructions; so many bytes are left over.
+    /// Not a whole number of instructions: the number of extra bytes.
     Partial(usize),
     /// The kernel would reject it.
     Program(ProgramFault),

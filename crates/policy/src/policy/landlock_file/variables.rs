@@ -1,4 +1,4 @@
-//! Variables: lists of texts, and the paths that are put together from them.
+//! Variables: lists of texts, and the paths built from them.
 
 use std::ops::Range;
 
@@ -7,7 +7,7 @@ use toml::Spanned;
 use super::{LandlockFileErrorKind, MAX_PATH, MAX_PLACES};
 use nsexec_text::Fault;
 
-/// The variables of a file, and which of them were needed.
+/// The variables of a file, and whether each was used.
 #[derive(Debug)]
 pub(super) struct Variables(Vec<Variable>);
 

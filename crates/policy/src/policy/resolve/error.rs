@@ -27,10 +27,10 @@ pub struct PolicyFault {
     /// The position in the file; `None` if the error concerns the whole file.
     pub place: Option<Place>,
     /// Why.
-    pub reason: PolicyReason,
+    pub reason: PolicyErrorKind,
 }
 
-/// A place in a text: both count from 1, the column in bytes.
+/// A position in a text: both count from 1, the column in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Place {
     /// The line.
@@ -41,7 +41,7 @@ pub struct Place {
 
 /// Why a policy is invalid.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum PolicyReason {
+pub enum PolicyErrorKind {
     /// The manifest.
     Manifest(manifest::ManifestErrorKind),
     /// A file that it names cannot be read.
@@ -81,7 +81,7 @@ impl PolicyFault {
         file: &str,
         text: &[u8],
         fault: Fault<R>,
-        reason: impl FnOnce(R) -> PolicyReason,
+        reason: impl FnOnce(R) -> PolicyErrorKind,
     ) -> Self {
         Self {
             file: file.to_owned(),
@@ -128,7 +128,7 @@ impl fmt::Display for FileFault {
     }
 }
 
-impl fmt::Display for PolicyReason {
+impl fmt::Display for PolicyErrorKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Manifest(reason) => write!(f, "{reason}"),

@@ -126,7 +126,7 @@ fn manifest_fault(from: &str, to: &str) -> manifest::ManifestErrorKind {
     policy.manifest = replaced(MANIFEST_TEXT, from, to);
     match policy.compile() {
         Err(PolicyFault {
-            reason: PolicyReason::Manifest(reason),
+            reason: PolicyErrorKind::Manifest(reason),
             file,
             place: Some(_),
         }) => {
@@ -142,7 +142,7 @@ fn rules_fault(from: &str, to: &str) -> landlock_file::LandlockFileErrorKind {
     policy.rules = replaced(RULES, from, to);
     match policy.compile() {
         Err(PolicyFault {
-            reason: PolicyReason::Landlock(reason),
+            reason: PolicyErrorKind::Landlock(reason),
             file,
             place: Some(_),
         }) => {
@@ -158,7 +158,7 @@ fn filter_fault(from: &str, to: &str) -> oci::ProfileErrorKind {
     policy.filter = replaced(FILTER, from, to);
     match policy.compile() {
         Err(PolicyFault {
-            reason: PolicyReason::Seccomp(reason),
+            reason: PolicyErrorKind::Seccomp(reason),
             file,
             place: Some(_),
         }) => {
@@ -343,7 +343,7 @@ fn each_manifest_error_has_its_kind() {
         let fault = policy.compile().expect_err("twice");
         assert_eq!(
             fault.reason,
-            PolicyReason::Manifest(ManifestErrorKind::RepeatedBestEffort)
+            PolicyErrorKind::Manifest(ManifestErrorKind::RepeatedBestEffort)
         );
     }
 }
@@ -440,7 +440,7 @@ fn a_file_that_is_missing_is_refused_where_it_is_named() {
     let missing = FileFault::Missing;
     assert_eq!(
         fault.reason,
-        PolicyReason::File {
+        PolicyErrorKind::File {
             name,
             fault: missing
         }
@@ -465,7 +465,7 @@ fn rule_errors_follow_the_form_of_the_file_name() {
     assert_eq!(fault.file, "rules.json");
     assert!(matches!(
         fault.reason,
-        PolicyReason::Landlock(LandlockFileErrorKind::Json(_))
+        PolicyErrorKind::Landlock(LandlockFileErrorKind::Json(_))
     ));
     let rules = r#"{ "abi": 6, "ruleset": [{ "handledAccessFs": ["ioctl_dev"] }] }"#;
     policy.rules = rules.to_owned();
@@ -478,7 +478,7 @@ fn rule_errors_follow_the_form_of_the_file_name() {
     policy.manifest = replaced(MANIFEST_TEXT, "rules.toml", "rules.conf");
     let fault = policy.compile().expect_err("no form");
     let name = FileName::new("rules.conf").expect("a name");
-    assert_eq!(fault.reason, PolicyReason::Form(name));
+    assert_eq!(fault.reason, PolicyErrorKind::Form(name));
     let place = Place {
         line: 3,
         column: 12,
@@ -608,7 +608,7 @@ fn each_filter_error_has_its_kind() {
     let fault = policy.compile().expect_err("no rule");
     assert_eq!(
         fault.reason,
-        PolicyReason::Seccomp(ProfileErrorKind::Empty("syscalls"))
+        PolicyErrorKind::Seccomp(ProfileErrorKind::Empty("syscalls"))
     );
 }
 
@@ -619,7 +619,7 @@ fn a_rule_that_denies_an_impossible_value_is_an_error() {
     let fault = policy.compile().expect_err("beyond 32 bits");
     assert_eq!(
         fault.reason,
-        PolicyReason::Compile(CompileFault::Wide {
+        PolicyErrorKind::Compile(CompileFault::Wide {
             rule: 1,
             call: "ioctl",
             argument: 1,
@@ -643,7 +643,7 @@ fn filters_under_which_nothing_is_executed_are_refused() {
         policy.filter = replaced(FILTER, &format!("\"{call}\""), "\"read\"");
         let fault = policy.compile().expect_err(call);
         let stage = Stage::Workload;
-        assert_eq!(fault.reason, PolicyReason::Denies { stage, call });
+        assert_eq!(fault.reason, PolicyErrorKind::Denies { stage, call });
         let place = Place {
             line: 2,
             column: 11,
@@ -657,7 +657,7 @@ fn filters_under_which_nothing_is_executed_are_refused() {
     let (stage, call) = (Stage::Workload, "write");
     assert_eq!(
         policy.compile().expect_err("conditional").reason,
-        PolicyReason::Denies { stage, call }
+        PolicyErrorKind::Denies { stage, call }
     );
     for call in [
         "capset",
@@ -671,7 +671,7 @@ fn filters_under_which_nothing_is_executed_are_refused() {
         let stage = Stage::Ceiling;
         assert_eq!(
             policy.compile().expect_err(call).reason,
-            PolicyReason::Denies { stage, call }
+            PolicyErrorKind::Denies { stage, call }
         );
     }
     let mut policy = Policy::new();
@@ -679,7 +679,7 @@ fn filters_under_which_nothing_is_executed_are_refused() {
     let (stage, call) = (Stage::Ceiling, "ioctl");
     assert_eq!(
         policy.compile().expect_err("TIOCSCTTY").reason,
-        PolicyReason::Denies { stage, call }
+        PolicyErrorKind::Denies { stage, call }
     );
 }
 
@@ -688,14 +688,14 @@ fn an_optional_part_must_be_requested() {
     let mut policy = Policy::new();
     policy.manifest = replaced(MANIFEST_TEXT, "\"ioctl_dev\"", "\"truncate\"");
     let fault = policy.compile().expect_err("not handled");
-    assert_eq!(fault.reason, PolicyReason::NotHandled(Right::Truncate));
+    assert_eq!(fault.reason, PolicyErrorKind::NotHandled(Right::Truncate));
     policy.manifest = replaced(
         MANIFEST_TEXT,
         "right = \"ioctl_dev\"",
         "log = \"new_exec_on\"",
     );
     let fault = policy.compile().expect_err("not requested");
-    assert_eq!(fault.reason, PolicyReason::NotAsked(LogFlag::NewExecOn));
+    assert_eq!(fault.reason, PolicyErrorKind::NotAsked(LogFlag::NewExecOn));
     let mut policy = Policy::new();
     policy.manifest = replaced(
         MANIFEST_TEXT,
@@ -703,7 +703,7 @@ fn an_optional_part_must_be_requested() {
         "layer = \"ceiling.landlock\"",
     );
     let fault = policy.compile().expect_err("no layer");
-    assert_eq!(fault.reason, PolicyReason::NoLayer(Stage::Ceiling));
+    assert_eq!(fault.reason, PolicyErrorKind::NoLayer(Stage::Ceiling));
 }
 
 #[test]
@@ -746,7 +746,7 @@ fn the_name_of_a_policy_is_fit_to_be_shown() {
     };
     for name in ["", "a\nb", "\u{1b}[2J", &"n".repeat(4096)] {
         let fault = compile(name, manifest, &mut policy, context).expect_err("a bad name");
-        assert_eq!(fault.reason, PolicyReason::Invariant(Invariant::Name));
+        assert_eq!(fault.reason, PolicyErrorKind::Invariant(Invariant::Name));
     }
     assert!(compile(&"n".repeat(4095), manifest, &mut policy, context).is_ok());
 }
@@ -768,17 +768,17 @@ fn texts_are_accepted_up_to_the_limit() {
     };
     assert_eq!(
         too_long(|policy| policy.manifest.push('\n')),
-        PolicyReason::Manifest(manifest::ManifestErrorKind::TooLong(
+        PolicyErrorKind::Manifest(manifest::ManifestErrorKind::TooLong(
             manifest::MAX_BYTES + 1
         ))
     );
     assert_eq!(
         too_long(|policy| policy.filter.push('\n')),
-        PolicyReason::Seccomp(oci::ProfileErrorKind::TooLong(oci::MAX_BYTES + 1))
+        PolicyErrorKind::Seccomp(oci::ProfileErrorKind::TooLong(oci::MAX_BYTES + 1))
     );
     assert_eq!(
         too_long(|policy| policy.rules.push('\n')),
-        PolicyReason::Landlock(landlock_file::LandlockFileErrorKind::TooLong(
+        PolicyErrorKind::Landlock(landlock_file::LandlockFileErrorKind::TooLong(
             landlock_file::MAX_BYTES + 1
         ))
     );
@@ -853,19 +853,19 @@ fn lists_are_accepted_up_to_the_limit() {
     assert_eq!(compiled(variables, places, places), Ok(()));
     assert_eq!(
         compiled(variables + 1, places, places),
-        Err(PolicyReason::Manifest(
+        Err(PolicyErrorKind::Manifest(
             manifest::ManifestErrorKind::TooManyPassed
         ))
     );
     assert_eq!(
         compiled(variables, places + 1, places),
-        Err(PolicyReason::Landlock(
+        Err(PolicyErrorKind::Landlock(
             landlock_file::LandlockFileErrorKind::TooMany("parent")
         ))
     );
     assert_eq!(
         compiled(variables, places, places + 1),
-        Err(PolicyReason::Landlock(
+        Err(PolicyErrorKind::Landlock(
             landlock_file::LandlockFileErrorKind::TooMany("port")
         ))
     );

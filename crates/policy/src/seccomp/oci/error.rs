@@ -22,7 +22,7 @@ pub enum ProfileErrorKind {
     Empty(&'static str),
     /// Two keys of which only one may be there, or none of them.
     OneOf(&'static str, &'static str),
-    /// No architecture of Linux has a system call of this name.
+    /// No architecture of Linux has a system call with this name.
     UnknownCall(String),
     /// The same name twice in one entry.
     RepeatedCall(String),

@@ -33,7 +33,7 @@ pub const WRONG: [(&[Tuple], ProgramFault); 39] = [
         &[ALLOW, (0x9c, 0, 0, 0), ALLOW],
         ProgramFault::Instruction(1),
     ),
-    // Loads: of no whole word, beyond the end, an ancillary one.
+    // Loads: not of a whole word, beyond the end, an ancillary one.
     (&[(0x20, 0, 0, 1), ALLOW], ProgramFault::Offset(0)),
     (&[(0x20, 0, 0, 62), ALLOW], ProgramFault::Offset(0)),
     (&[(0x20, 0, 0, 64), ALLOW], ProgramFault::Offset(0)),
