@@ -76,7 +76,7 @@ pub fn set_enabled(enabled: u32) -> Vec<u8> {
     request(SET, REQUEST | ACK, &bytes)
 }
 
-/// Whether auditing is on (0 no, 1 yes, 2 yes and for good), from a status.
+/// Whether audit is on, from a status: 0 off, 1 on, 2 on until reboot.
 #[must_use]
 pub fn enabled(status: &[u8]) -> Option<u32> {
     let (_, rest) = status.split_first_chunk::<4>()?;
@@ -126,7 +126,7 @@ pub enum Fact {
     Domain {
         /// The domain.
         domain: u64,
-        /// The process that made it, in the initial pid namespace.
+        /// The process that created it, in the initial pid namespace.
         pid: u32,
         /// Its file, unescaped.
         exe: Vec<u8>,
@@ -158,11 +158,11 @@ pub enum Fact {
 /// Why a message or record is invalid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AuditErrorKind {
-    /// A length that leads out of the datagram, or is too short.
+    /// A length that exceeds the datagram, or is too short.
     Length,
     /// It does not begin with `audit(SECONDS:SERIAL): `.
     Event,
-    /// A field that a record of this kind has is not there, or is no such value.
+    /// A required field is missing or has an invalid value.
     Field(&'static str),
 }
 

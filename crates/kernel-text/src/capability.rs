@@ -105,7 +105,7 @@ impl fmt::Display for Capability {
     }
 }
 
-/// A set of capabilities, as the kernel keeps it: bit N is capability N.
+/// A set of capabilities in the kernel's format: bit N is capability N.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct CapabilitySet(u64);
 
@@ -149,7 +149,7 @@ impl CapabilitySet {
         Self(self.0 | other.0)
     }
 
-    /// The names of those in it; a capability newer than the table by number.
+    /// The names of its members; a capability newer than the table is a number.
     pub fn iter(self) -> impl Iterator<Item = Capability> {
         (0..64)
             .filter(move |bit| self.0 & (1_u64 << bit) != 0)

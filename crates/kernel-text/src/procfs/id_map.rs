@@ -13,7 +13,7 @@ pub const MAX_RANGES: usize = 340;
 /// and a newline for each range.
 pub const MAX_BYTES: usize = MAX_RANGES * 33;
 
-/// Which ids a user namespace has, and which ids of the reader's they are.
+/// The ids of a user namespace, and the reader's ids that they map to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IdMap {
     ranges: Vec<MappedRange>,
@@ -33,7 +33,7 @@ pub struct MappedRange {
 }
 
 impl IdMap {
-    /// Its ranges, in the order of the text; they share no id on either side.
+    /// Its ranges, in the order of the text; they do not overlap on either side.
     #[must_use]
     pub fn ranges(&self) -> &[MappedRange] {
         &self.ranges
@@ -47,7 +47,7 @@ impl IdMap {
         self.translate(outside, side)
     }
 
-    /// The reader's id for `inside`; `None`: the namespace has no such id.
+    /// The reader's id for `inside`; `None` if it is not mapped.
     #[must_use]
     pub fn to_outside(&self, inside: u32) -> Option<u32> {
         let side = |range: &MappedRange| (range.inside, range.outside);
@@ -77,14 +77,14 @@ pub enum IdMapErrorKind {
     /// A range without an id, or one that reaches 2^32 - 1. The kernel shows
     /// that as the outside of a range that the reader has no ids for.
     Range,
-    /// A range that shares ids with one before it, on either side.
+    /// A range that overlaps an earlier one, on either side.
     Overlap,
 }
 
 /// The map that `text` is; it maps nothing while it has not been written.
 ///
 /// # Errors
-/// The first line that the kernel could not have accepted.
+/// The first line that the kernel could not have printed.
 pub fn parse(text: &[u8]) -> Result<IdMap, Fault<IdMapErrorKind>> {
     if text.len() > MAX_BYTES {
         return Err(Fault::new(

@@ -53,9 +53,9 @@ pub enum MountinfoErrorKind {
     Unfinished,
     /// Not six fields, optional ones, `-`, and three more.
     Fields,
-    /// An id that is no number from 0 to 2^32 - 1 in plain decimal.
+    /// An id that is not a decimal number from 0 to 2^32 - 1.
     Id,
-    /// A backslash that begins no octal escape of a byte but NUL.
+    /// A backslash without a valid octal escape.
     Escape,
     /// A mount point that is not absolute, or has a NUL.
     MountPoint,

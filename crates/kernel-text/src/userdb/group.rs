@@ -19,7 +19,7 @@ pub struct Entry<'a> {
     /// 0 to 2^32 - 2.
     pub gid: u32,
     members: &'a [u8],
-    /// How many fields the line has: [`FIELDS`], or there is a doubt.
+    /// The number of fields in the line: other than [`FIELDS`] is doubtful.
     pub fields: usize,
 }
 
@@ -55,14 +55,14 @@ pub enum GroupErrorKind {
     Fields,
     /// The name is empty, or NIS's.
     Name,
-    /// The group id is no number from 0 to 2^32 - 2 in plain decimal.
+    /// The group id is not a decimal number from 0 to 2^32 - 2.
     Gid,
 }
 
 /// The first group of this name.
 ///
 /// # Errors
-/// The file is too long, or the line of this name is of no use.
+/// The file is too long, or the line of this name is invalid.
 pub fn by_name<'a>(
     file: &'a [u8],
     name: &[u8],
@@ -74,7 +74,7 @@ pub fn by_name<'a>(
 /// The groups that list `user`, in the order of the file.
 ///
 /// # Errors
-/// The file is too long, or a line that lists the user is of no use.
+/// The file is too long, or a line that lists the user is invalid.
 pub fn of_member<'a>(
     file: &'a [u8],
     user: &'a [u8],

@@ -21,9 +21,9 @@ pub struct Identity {
     /// The supplementary groups: those that list the user, each once; none
     /// when the specification names a group. At most [`MAX_GROUPS`].
     pub groups: Vec<u32>,
-    /// The home directory; `/` where the passwd file has none.
+    /// The home directory; `/` if the passwd file has none.
     pub home: CString,
-    /// The user's name; `None`: the passwd file has no user with this id.
+    /// The user's name; `None` if the passwd file has no user with this id.
     pub name: Option<CString>,
     /// The login shell, if the passwd file has one.
     pub shell: Option<CString>,
@@ -191,7 +191,7 @@ fn gid_of(account: &Account, group: &[u8]) -> Result<u32, Fault<IdentityErrorKin
     }
 }
 
-/// Adds the ids that the list does not have yet, in their order.
+/// Adds the missing ids to the list, in order.
 fn add_each_once(
     list: &mut Vec<u32>,
     gids: impl Iterator<Item = Result<u32, Fault<IdentityErrorKind>>>,

@@ -89,7 +89,7 @@ pub(super) fn id(field: &[u8]) -> Option<u32> {
     decimal(field.get(zeros..)?).filter(|id| *id <= MAX_ID)
 }
 
-/// Whether an entry can have this name. `+` and `-` in front are for NIS, and
+/// Whether an entry can have this name. A leading `+` or `-` is for NIS, and
 /// speak of entries elsewhere.
 pub(super) fn is_name(field: &[u8]) -> bool {
     !field.is_empty() && !field.starts_with(b"+") && !field.starts_with(b"-")

@@ -28,7 +28,7 @@ pub struct Entry<'a> {
     pub home: &'a [u8],
     /// At most [`MAX_PATH`] bytes without NUL; may be empty.
     pub shell: &'a [u8],
-    /// How many fields the line has: [`FIELDS`], or there is a doubt.
+    /// The number of fields in the line: other than [`FIELDS`] is doubtful.
     pub fields: usize,
 }
 
@@ -58,9 +58,9 @@ pub enum PasswdErrorKind {
     Fields,
     /// The name is empty, or NIS's.
     Name,
-    /// The user id is no number from 0 to 2^32 - 2 in plain decimal.
+    /// The user id is not a decimal number from 0 to 2^32 - 2.
     Uid,
-    /// The group id is no number from 0 to 2^32 - 2 in plain decimal.
+    /// The group id is not a decimal number from 0 to 2^32 - 2.
     Gid,
     /// Home or shell is longer than [`MAX_PATH`], or has a NUL.
     Path,
@@ -69,7 +69,7 @@ pub enum PasswdErrorKind {
 /// The first user of this name.
 ///
 /// # Errors
-/// The file is too long, or the line of this name is of no use.
+/// The file is too long, or the line of this name is invalid.
 pub fn by_name<'a>(
     file: &'a [u8],
     name: &[u8],
@@ -78,7 +78,7 @@ pub fn by_name<'a>(
     record.map(|record| record.entry).transpose()
 }
 
-/// The first user with this id. Lines that are of no use have none.
+/// The first user with this id. Invalid lines have no id.
 ///
 /// # Errors
 /// The file is too long.

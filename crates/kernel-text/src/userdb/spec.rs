@@ -27,7 +27,7 @@ pub enum UserSpec {
     User {
         /// The user.
         user: Account,
-        /// The group; `None`: the user's own, and those that list the user.
+        /// The group; `None` for the user's own, and those that list the user.
         group: Option<Account>,
     },
 }
