@@ -7,7 +7,7 @@ use nsexec_request::Namespace;
 /// The namespaces that `flags` make.
 ///
 /// # Errors
-/// The bits that make none: clone(2) gives them another meaning, or none yet.
+/// The other bits: clone(2) gives them another meaning, or none yet.
 pub fn parse(flags: u32) -> Result<BTreeSet<Namespace>, u32> {
     let asked = |namespace: &Namespace| flags & namespace.clone_flag() != 0;
     let namespaces: BTreeSet<Namespace> = Namespace::ALL.into_iter().filter(asked).collect();

@@ -38,7 +38,7 @@ const PROTOCOL_B: [&str; 9] = [
 pub struct ProtocolA {
     /// The process whose namespaces the child joins.
     pub pid: Pid,
-    /// The pipe to the runtime: 3 to 2^31 - 1. Whether it is open is not known yet.
+    /// The pipe to the runtime: 3 to 2^31 - 1. It is not checked whether it is open.
     pub pipe: RawFd,
     /// The caller's path of the terminal that the program gets: absolute, at
     /// most [`MAX_CONSOLE_PATH`] bytes.
@@ -82,7 +82,7 @@ pub enum EnvironmentErrorKind {
     Repeated(Variable),
     /// No pid: 1 to 2^31 - 1, in plain decimal.
     Pid,
-    /// No descriptor above 2: 3 to 2^31 - 1, in plain decimal.
+    /// Not a decimal descriptor number from 3 to 2^31 - 1.
     Pipe,
     /// Set, and not to `setns`.
     Type,

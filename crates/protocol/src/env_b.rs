@@ -56,7 +56,7 @@ impl Variable {
 pub enum EnvironmentBErrorKind {
     /// It is set twice.
     Repeated(Variable),
-    /// No descriptor above 2: 3 to 2^31 - 1, in plain decimal.
+    /// Not a decimal descriptor number from 3 to 2^31 - 1.
     Descriptor(Variable, String),
     /// No level: 0 to 6.
     Level(String),
@@ -127,7 +127,7 @@ impl<'a> Environment<'a> {
     /// Where to log.
     ///
     /// # Errors
-    /// A variable is set twice, or to something else than a descriptor or a level.
+    /// A variable is set twice, or is not a descriptor or a level.
     pub fn log(&self) -> Result<LogTarget, Fault<EnvironmentBErrorKind>> {
         if let Some(repeated) = &self.repeated {
             return Err(repeated.clone());
@@ -144,10 +144,10 @@ impl<'a> Environment<'a> {
         })
     }
 
-    /// The pipe to the runtime; `None`: it is not protocol B.
+    /// The pipe to the runtime; `None` if protocol B is not used.
     ///
     /// # Errors
-    /// It is set twice, or to something else than a descriptor.
+    /// It is set twice, or is not a descriptor.
     pub fn pipe(&self) -> Result<Option<RawFd>, Fault<EnvironmentBErrorKind>> {
         match &self.repeated {
             Some(repeated) => Err(repeated.clone()),
@@ -179,7 +179,7 @@ impl<'a> Environment<'a> {
     }
 }
 
-/// At most as much as a number could have, and some more.
+/// Up to the length of a number, and a few more.
 fn lossy(text: &[u8]) -> String {
     String::from_utf8_lossy(text.get(..32).unwrap_or(text)).into_owned()
 }

@@ -55,7 +55,7 @@ fn push_timestamp(line: &mut String, since_epoch: Duration) {
     line.push('Z');
 }
 
-/// Year, month and day of the day that is `days` after 1970-01-01.
+/// Year, month and day of the date `days` days after 1970-01-01.
 fn date(mut days: u64) -> (u64, u64, u64) {
     let mut year = 1970;
     while days >= 365 + leap_day(year) {

@@ -24,7 +24,7 @@ const END: &[u8] = b"\"}\n";
 pub enum Level {
     /// 0: nothing that nsexec.c writes.
     Panic,
-    /// 1: why a process ended; runc makes its error message of these lines.
+    /// 1: the reason of a failure; runc builds its error message from these lines.
     Fatal,
     /// 2
     Error,
@@ -143,7 +143,7 @@ impl<'a> Line<'a> {
         }
     }
 
-    /// The whole line, with its newline: to be written at once.
+    /// The whole line, with its newline, for a single write.
     #[must_use]
     pub fn finish(mut self) -> &'a [u8] {
         if self.message == Message::Cut {

@@ -168,7 +168,7 @@ pub struct Bootstrap {
     /// The namespaces to join, in the message's order: no type twice, and none
     /// that is created.
     pub join: Vec<NamespacePath>,
-    /// The user ids of the user namespace that is created.
+    /// The user ids of the new user namespace.
     pub uid_map: Option<Mapping>,
     /// Its group ids.
     pub gid_map: Option<Mapping>,

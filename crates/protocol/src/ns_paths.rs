@@ -30,7 +30,7 @@ pub struct NamespacePath {
 pub enum NsPathsErrorKind {
     /// Nothing in it.
     Empty,
-    /// An entry without a colon; a comma too many makes an empty one.
+    /// An entry without a colon; an extra comma makes an empty entry.
     NoPath,
     /// The name of no type of namespace.
     Type,

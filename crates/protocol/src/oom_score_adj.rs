@@ -12,7 +12,7 @@ pub enum OomScoreAdjErrorKind {
     Number,
 }
 
-/// The adjustment that `text` is: -1000 to 1000, printed as `%d` prints it.
+/// The adjustment in `text`: -1000 to 1000, in the format of `%d`.
 ///
 /// # Errors
 /// It is invalid.

@@ -5,7 +5,7 @@ use std::io::Write;
 
 use nsexec_kernel_text::Pid;
 
-/// Longest report, in bytes: both pids with ten digits.
+/// Longest report, in bytes: two pids of ten digits.
 pub const MAX_REPORT: usize = "{\"stage1_pid\":2147483647,\"stage2_pid\":2147483647}\n".len();
 
 /// The report `{"stage1_pid":N,"stage2_pid":N}` and a newline, in `buffer`. It

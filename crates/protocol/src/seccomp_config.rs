@@ -1,4 +1,4 @@
-//! The seccomp filter in an initConfig, as written: `config.seccomp`.
+//! The raw seccomp filter in an initConfig: `config.seccomp`.
 
 use nsexec_policy_engine::seccomp::libcontainer;
 use serde::Deserialize;

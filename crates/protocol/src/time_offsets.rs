@@ -43,7 +43,7 @@ pub enum TimeOffsetsErrorKind {
     Empty,
     /// The last line has no newline.
     Unfinished,
-    /// Not a clock and two decimal numbers, a space between each.
+    /// Not a clock and two decimal numbers, separated by single spaces.
     Shape,
     /// A clock that has no offset.
     Clock,

@@ -35,7 +35,7 @@ pub enum BootstrapErrorKind {
     AttributeHeader,
     /// The length of an attribute is less than its header's.
     AttributeLength(u16),
-    /// The length of an attribute leads out of the message.
+    /// The length of an attribute exceeds the message.
     Overrun(u16),
     /// A value is not followed by zeros up to a multiple of four.
     Padding,
@@ -49,7 +49,7 @@ pub enum BootstrapErrorKind {
     NumberSize(Attribute, usize),
     /// Neither 0 nor 1.
     Flag(Attribute, u32),
-    /// A text without a NUL at its end, perhaps without anything.
+    /// A text without a NUL at its end, or an empty text.
     NoNul(Attribute),
     /// A text with a NUL before its end.
     InnerNul(Attribute),
@@ -63,7 +63,7 @@ pub enum BootstrapErrorKind {
     OomScoreAdj(oom_score_adj::OomScoreAdjErrorKind),
     /// Within TIMENSOFFSET.
     TimeOffsets(time_offsets::TimeOffsetsErrorKind),
-    /// UIDMAPPATH or GIDMAPPATH is no absolute path of at most [`MAX_PATH`] bytes.
+    /// UIDMAPPATH or GIDMAPPATH is not an absolute path of at most [`MAX_PATH`] bytes.
     Tool(Attribute),
     /// A namespace that NS_PATHS joins and CLONE_FLAGS creates.
     JoinedAndCreated(Namespace),
