@@ -1,4 +1,4 @@
-//! The words as written: which options, with which values, before the program.
+//! The raw arguments: the options and their values, and the program.
 
 use std::ffi::OsString;
 
@@ -77,7 +77,7 @@ fn surplus(error: &lexopt::Error) -> UsageFault {
 }
 
 impl RawArguments {
-    /// The words again, in a form that is read back as the same.
+    /// Prints the arguments in a form that parses to the same.
     #[must_use]
     pub fn to_words(&self) -> Vec<OsString> {
         let mut words = Vec::new();

@@ -37,7 +37,7 @@ pub enum UsageFault {
     },
     /// The two exclude each other.
     Both(&'static Known, &'static Known),
-    /// A descriptor that another option, or the same one, has already.
+    /// A descriptor with two uses.
     Descriptor {
         /// Which option names it.
         option: &'static Known,

@@ -64,7 +64,7 @@ pub enum Name {
 pub enum Value {
     /// Never.
     None,
-    /// Attached or not at all: `-mFILE`, `-m=FILE`, `--mount=FILE`.
+    /// Optional, and attached: `-mFILE`, `-m=FILE`, `--mount=FILE`.
     Attached(&'static str),
     /// Always: attached, or the next word.
     Required(&'static str),

@@ -268,7 +268,7 @@ impl Options {
             named.retain(|_, source| *source != NamespaceSource::Target);
             return Ok(Selection::All { except: named });
         }
-        // Without a target, a new root or directory is a place to go as well.
+        // Without a target, a new root or directory is also a valid request.
         let elsewhere = [Name::Root, Name::WorkDir, Name::WorkDirInside];
         if named.is_empty() && !elsewhere.into_iter().any(|name| self.has(name)) {
             return Err(UsageFault::Nothing);
