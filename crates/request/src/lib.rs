@@ -115,7 +115,7 @@ pub enum Explain {
 /// Which namespaces are joined.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Selection {
-    /// All of the target's that the caller does not share already.
+    /// All of the target's that the caller does not share.
     All {
         /// Sources other than the target, by namespace.
         except: BTreeMap<Namespace, NamespaceSource>,
@@ -231,7 +231,7 @@ pub struct Request {
     pub keep_caps: bool,
     /// Keep the caller's user, group and supplementary groups.
     pub preserve_credentials: bool,
-    /// The root directory, where it is not that of the joined mount namespace.
+    /// The root directory, if it is not that of the joined mount namespace.
     pub root: Option<Directory>,
     /// The working directory.
     pub work_dir: WorkDir,
@@ -241,12 +241,12 @@ pub struct Request {
     pub environment: Vec<EnvironmentEntry>,
     /// Put the program into the target's cgroups.
     pub join_cgroup: bool,
-    /// Give the program the SELinux context of the target.
+    /// Run the program with the SELinux context of the target.
     pub follow_context: bool,
     /// Replace the helper by the program instead of starting it and waiting for
     /// it.
     pub no_fork: bool,
-    /// Descriptors that the program gets under the same numbers, each from 3 on.
+    /// Descriptors that the program inherits under the same numbers, each 3 or more.
     pub preserve_fds: BTreeSet<RawFd>,
     /// The policy.
     pub policy: PolicyChoice,
@@ -257,7 +257,7 @@ pub struct Request {
     /// descriptor is 3 or more, is listed once, and is neither `status_fd` nor
     /// handed over. Refusals by these filters are not explained.
     pub seccomp_fds: Vec<RawFd>,
-    /// Status lines (JSON) are written to this descriptor.
+    /// Write status lines (JSON) to this descriptor.
     pub status_fd: Option<RawFd>,
     /// The program and its arguments; empty: the user's shell, as a login shell.
     pub program: Vec<CString>,
