@@ -355,7 +355,7 @@ impl Cursor<'_> {
         Some(start..self.at)
     }
 
-    /// Passes over a value of any depth, without recursion.
+    /// Skips a value of any depth, without recursion.
     fn value(&mut self) -> Option<Range<usize>> {
         let first = self.peek()?;
         let start = self.at;
