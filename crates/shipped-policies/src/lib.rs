@@ -23,10 +23,10 @@ pub const BUILTIN_NAMES: [&str; ENCODED.len()] = {
     names
 };
 
-/// The policy of this name that ships with nsexec; `None` when none does.
+/// The shipped policy of this name; `None` if there is none.
 ///
 /// # Errors
-/// The constant is damaged: checked as any encoded policy is.
+/// The constant is damaged: it is checked as any encoded policy.
 #[must_use]
 pub fn builtin(name: &str) -> Option<Result<ResolvedPolicy, DecodeFault>> {
     let found = ENCODED.iter().find(|(known, _)| *known == name);
