@@ -43,7 +43,7 @@ pub struct Libseccomp {
     known: Vec<(Arch, Vec<u32>)>,
 }
 
-/// How a filter finds a call, SCMP_FLTATR_CTL_OPTIMIZE of seccomp_attr_set(3).
+/// The dispatch of a filter, SCMP_FLTATR_CTL_OPTIMIZE of seccomp_attr_set(3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Search {
     /// One after the other: libseccomp's own default.
@@ -129,7 +129,7 @@ impl Libseccomp {
         })
     }
 
-    /// The rules in the builder's words, and the calls on which both have a meaning.
+    /// The rules in the builder's format, and the calls that can be compared.
     fn written(
         &self,
         profile: &Profile,
@@ -198,7 +198,7 @@ impl Libseccomp {
     }
 }
 
-/// The most that an argument of a program of this architecture can be.
+/// The largest argument of a program of this architecture.
 fn widest(arch: Arch) -> u64 {
     match arch.of_32_bit() {
         Some(_) => u64::MAX,

@@ -1,4 +1,4 @@
-//! Numbers that are the same for the same seed: xorshift64* (Vigna 2016).
+//! Reproducible random numbers: xorshift64* (Vigna 2016).
 
 use nsexec_policy_engine::seccomp::profile::{Action, Comparison, Condition, Profile, Rule, When};
 use nsexec_policy_engine::seccomp::table::Arch;

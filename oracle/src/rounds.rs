@@ -22,7 +22,7 @@ use crate::sweep::{Count, Mismatch, Subject};
 /// The number of tuples per round and profile. A larger number covers fewer
 /// profiles; with a smaller one, most of the time goes into compiling.
 pub const ROUND: u64 = 10_000;
-/// One round in so many is about a profile that people use.
+/// One round in this many tests a profile that is in use.
 const KNOWN_ONE_IN: usize = 8;
 /// One round in so many is about 32-bit programs.
 const SMALL_ONE_IN: usize = 4;
@@ -47,7 +47,7 @@ impl Total {
     }
 }
 
-/// Oracles that do not agree, or one that could not be built.
+/// Oracles that disagree, or one that could not be built.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Found {
     what: String,

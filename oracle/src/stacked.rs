@@ -30,7 +30,7 @@ impl Stacked {
     /// seccompiler's.
     pub fn build(profile: &Profile, arch: Arch) -> Result<Self, Fault> {
         let mut programs = Vec::new();
-        // Calls that the text is too old for have another default.
+        // Calls newer than the text have another default.
         let newer: Vec<Rule> = arch
             .numbers()
             .into_iter()

@@ -116,7 +116,7 @@ impl Subject {
         ])
     }
 
-    /// The same with another program in the place of the compiled one.
+    /// The same with another program instead of the compiled one.
     ///
     /// # Errors
     /// As [`Self::new`].

@@ -57,7 +57,7 @@ impl Drop for Timer {
     }
 }
 
-/// How long the kernel took to load the same filters, load by load.
+/// The kernel's time for each load of the same filters.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Loaded {
     /// Right after another process loaded the same filter.

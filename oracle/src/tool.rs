@@ -1,4 +1,4 @@
-//! Oracles that are written in C: built when they are needed.
+//! Oracles written in C, compiled on use.
 
 use std::fs::File;
 use std::io;
@@ -43,7 +43,7 @@ impl Tool {
         }
     }
 
-    /// Starts it, for a talk by its standard input and output.
+    /// Starts it, with pipes for its standard input and output.
     ///
     /// # Errors
     /// It cannot be started.
@@ -79,7 +79,7 @@ impl Tool {
 
 impl Drop for Tool {
     fn drop(&mut self) {
-        // A file in the temporary directory that cannot be removed harms no one.
+        // A remaining file in the temporary directory does no harm.
         let _ = std::fs::remove_file(&self.0);
     }
 }
