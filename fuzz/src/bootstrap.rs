@@ -96,7 +96,7 @@ fn script(input: &[u8]) -> Vec<u8> {
     payload
 }
 
-/// A level, a writer, and a message that comes in two pieces.
+/// A level, a writer, and a message in two pieces.
 pub fn log_escape(input: &[u8]) {
     let [level, stage, message @ ..] = input else {
         return;

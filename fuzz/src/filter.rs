@@ -1,4 +1,4 @@
-//! A profile and the program that it becomes answer alike.
+//! A profile and its compiled program give the same answers.
 
 use nsexec_policy_engine::seccomp::compile::{compile, return_value};
 use nsexec_policy_engine::seccomp::interpret::{Call, run};

@@ -24,7 +24,7 @@ pub fn import_systemd(input: &[u8]) {
     import(input, systemd::read);
 }
 
-/// Filters of Firecracker's threads: the only one, or one by its name.
+/// Filters of Firecracker's threads: the only one, or one selected by name.
 pub fn import_firecracker(input: &[u8]) {
     import(input, |text| firecracker::read(text, None));
     import(input, |text| firecracker::read(text, Some("vcpu")));

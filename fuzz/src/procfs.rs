@@ -6,7 +6,7 @@ use nsexec_kernel_text::procfs::{cgroup, environ, id_map, mountinfo, stat, statu
 pub fn proc_stat(input: &[u8]) {
     let Ok(read) = stat::parse(input) else { return };
     assert!(input.len() <= stat::MAX_BYTES);
-    // The name is the process's own to choose: it changes nothing else.
+    // The process chooses its name: the name must not affect other fields.
     let (Some(open), Some(close)) = (
         input.iter().position(|byte| *byte == b'('),
         input.iter().rposition(|byte| *byte == b')'),

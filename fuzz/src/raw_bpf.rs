@@ -38,7 +38,7 @@ pub fn raw_bpf(input: &[u8]) {
                     instruction_pointer: wide,
                     arguments: [wide, wide ^ 1, u64::from(*low), 1, u64::MAX, 0],
                 };
-                // Each knowledge in its turn: all of them for each call are most of a run.
+                // One kind of partial call per input: all of them take most of a run.
                 let known = [0, 0b00_0111, 0b11_1111];
                 ask(&filter, &call, known.get(at % 3).copied().unwrap_or(0));
             }
