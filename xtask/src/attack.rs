@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use crate::{cargo, setup};
 
-/// Names the nsexec that is attacked in the place of the one that is built.
+/// The path of an nsexec to attack instead of the built one.
 const BINARY: &str = "NSEXEC_ATTACK_BINARY";
 
 /// The parsed command line.

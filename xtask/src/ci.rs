@@ -1,4 +1,4 @@
-//! `cargo xtask ci`: everything that a change has to pass.
+//! `cargo xtask ci`: all checks that a change must pass.
 
 use std::ffi::OsString;
 use std::io;

@@ -17,7 +17,7 @@ const SOURCES: &[&str] = &[
     "debian-security trixie-security",
     "debian trixie-backports",
 ];
-/// The release that the programs of the emulated machine are of.
+/// The Debian release of the emulated machine's programs.
 const RELEASE: &str = "bookworm";
 const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
 

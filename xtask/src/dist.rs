@@ -42,7 +42,7 @@ fn program(name: &str, directory: &Path) -> io::Result<PathBuf> {
         )));
     }
     let file = directory.join(name);
-    // A file that runs cannot be written to, but its name can be given away.
+    // A running file cannot be overwritten, but it can be replaced.
     let new = directory.join(format!(".{name}.new"));
     std::fs::copy(&built, &new)?;
     std::fs::rename(&new, &file)?;

@@ -9,7 +9,7 @@ use crate::{cargo, setup, text};
 
 /// The default time for each target.
 const SECONDS: u32 = 60;
-/// A parser of bounded inputs that needs more than this has lost its bound.
+/// A parser of bounded inputs that needs more than this has a bug.
 const MEMORY_MIB: u32 = 1024;
 
 pub(crate) fn run(arguments: &[OsString]) -> io::Result<()> {

@@ -57,7 +57,7 @@ pub(crate) fn run(arguments: &[OsString]) -> io::Result<()> {
     }
 }
 
-/// Waits for the program, and for all that loses its parent meanwhile.
+/// Reaps the program, and all orphaned processes meanwhile.
 fn wait_for(program: Pid) -> io::Result<WaitStatus> {
     loop {
         match waitpid(None, None) {
@@ -68,7 +68,7 @@ fn wait_for(program: Pid) -> io::Result<WaitStatus> {
     }
 }
 
-/// The processes that do not end by themselves, which it ends then.
+/// Ends the processes that do not end by themselves, and returns them.
 fn processes() -> io::Result<Vec<String>> {
     let end = Instant::now() + Duration::from_secs(5);
     loop {

@@ -110,7 +110,7 @@ pub(crate) fn tools(tools: &[Tool]) -> io::Result<Vec<Tool>> {
     Ok(absent(tools))
 }
 
-/// A cargo subcommand, kept in cargo's own home and not in the clone.
+/// A cargo subcommand, installed in cargo's home and not in the clone.
 pub(crate) fn cargo_subcommand(name: &str) -> io::Result<()> {
     let there = Command::new("cargo")
         .args([name, "--version"])
@@ -244,7 +244,7 @@ fn apt() -> Command {
     let mut command = Command::new("apt-get");
     command
         .env("DEBIAN_FRONTEND", "noninteractive")
-        // Another apt may be at work on a machine that has just started.
+        // Another apt may be running on a machine that has just started.
         .args(["-q", "-o", "DPkg::Lock::Timeout=120"]);
     command
 }

@@ -91,7 +91,7 @@ impl Target {
 
 impl Drop for Target {
     fn drop(&mut self) {
-        // Both fail when it has ended already, which is all that is wanted.
+        // Both fail if it has ended already, which is fine.
         let _ = self.unshare.kill();
         let _ = self.unshare.wait();
     }

@@ -76,7 +76,7 @@ pub(crate) struct Tally {
     passed: u32,
     failed: u32,
     ignored: u32,
-    /// Tests that passed, by name: one that left itself out as a whole did not.
+    /// Tests that passed, by name, without tests that were skipped as a whole.
     names: BTreeSet<String>,
     /// `name: reason`.
     left_out: Vec<String>,

@@ -17,7 +17,7 @@ use crate::{setup, text};
 
 const READY: &str = "nsexec-audit: the probes are attached\n";
 
-/// Others may be at work on the machine, and nothing is to be lost for that.
+/// Other programs may be running, and their events must not cause a loss.
 const RING: &str = "64M";
 
 /// capability(7): CAP_PERFMON and CAP_BPF.
@@ -38,7 +38,7 @@ pub(crate) fn hindrance() -> Option<String> {
     (!Path::new(types).exists()).then(|| format!("this kernel has no {types}"))
 }
 
-/// nsexec-audit at work; it is killed when this is dropped.
+/// A running nsexec-audit; it is killed on drop.
 pub(crate) struct Auditor {
     child: Child,
     /// Kept open, because the auditor prints to it at its end.
@@ -114,7 +114,7 @@ impl Auditor {
 
 impl Drop for Auditor {
     fn drop(&mut self) {
-        // Both fail when it has ended already, which is all that is wanted.
+        // Both fail if it has ended already, which is fine.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

@@ -10,7 +10,7 @@ use super::checks::Checks;
 use super::inside::{DOCKER_CAPABILITIES, Inside, REPORT_SCRIPT};
 use super::{Exec, Fixture, process};
 
-/// Every type of namespace(7): those that are shared are equal in any case.
+/// Every type of namespaces(7): shared ones are always equal.
 const NAMESPACES: &[&str] = &["cgroup", "ipc", "mnt", "net", "pid", "time", "user", "uts"];
 
 /// `--dry-run` prints the plan and does nothing.
@@ -35,7 +35,7 @@ pub(crate) fn plan(fixture: &Fixture, checks: &mut Checks, pid: i32) {
     }
 }
 
-/// The program runs in the target, with every layer in force.
+/// The program runs in the target, with every layer enforced.
 pub(crate) fn exec(fixture: &Fixture, checks: &mut Checks, pid: i32) -> Option<Exec> {
     checks.step(&format!(
         "nsexec -t {pid} -a --status-fd N -- /bin/sh -c ..."

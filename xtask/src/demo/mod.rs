@@ -104,7 +104,7 @@ fn enter(fixture: &Fixture, checks: &mut Checks, pid: i32) {
     }
 }
 
-/// Why this machine or this user has no container to enter.
+/// Why there is no container to enter on this machine or for this user.
 struct LeftOut(String);
 
 fn start_container(

@@ -1,4 +1,4 @@
-//! Starting a process so that it cannot hold the demo up, and its end.
+//! Runs a process with a time limit.
 
 use std::fs::File;
 use std::io;

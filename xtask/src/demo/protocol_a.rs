@@ -1,4 +1,4 @@
-//! Entering through protocol A, in the part of libcontainer's parent.
+//! Enters a target through protocol A, in the role of libcontainer's parent.
 
 use std::io::{self, Read, Write};
 use std::net::Shutdown;

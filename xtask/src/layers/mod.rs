@@ -62,7 +62,7 @@ pub(crate) fn check() -> io::Result<()> {
     Err(io::Error::other(wrong.join("\n")))
 }
 
-/// The modules below one parent: of each, those beside it that it uses, and where.
+/// The modules below one parent: for each, the siblings that it uses, and where.
 type Graph = BTreeMap<String, BTreeMap<String, BTreeSet<String>>>;
 
 /// `a uses b (file:line)`, with the first place.

@@ -1,4 +1,4 @@
-//! The modules of a crate and the paths by which they use each other.
+//! The modules of a crate, and the paths through which they use each other.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;

@@ -54,9 +54,9 @@ const PACKAGES: &[&str] = &[
 /// Modules of the kernel that the tests use.
 const MODULES: &[&str] = &["fuse.ko"];
 
-/// Where the library is installed there, for the tests that link with it.
+/// The path of the installed library there, for the tests that link with it.
 const LIBRARY: &str = "target/xtask/guest-library";
-/// The beginnings of the names of the tests that link with it.
+/// The name prefixes of the tests that link with it.
 const LINKED: &[&str] = &["library", "pretended", "steps"];
 
 /// The results of the tests.
@@ -204,7 +204,7 @@ pub(crate) fn named(names: &[&str]) -> io::Result<Vec<&'static Kernel>> {
     names.iter().map(find).collect()
 }
 
-/// The test program of `cargo xtask attack`, which runs where it is named.
+/// The test program of `cargo xtask attack`, which runs only if requested.
 const ATTACKS: &str = "attacks";
 
 /// These files of the helper's tests, and the program.
@@ -227,7 +227,7 @@ fn built(tests: &[OsString]) -> io::Result<Vec<Built>> {
         .filter_map(|line| serde_json::from_str::<Value>(line).ok());
     let mut built: Vec<Built> = messages.filter_map(|message| artifact(&message)).collect();
     built.retain(|built| built.is_test || built.name == "nsexec");
-    // Its controls are other programs, and the calls that newer kernels have.
+    // Its controls need other programs, and calls of newer kernels.
     built.retain(|built| built.name != ATTACKS || tests.iter().any(|test| test == ATTACKS));
     built.sort_by(|one, other| one.name.cmp(&other.name));
     Ok(built)
@@ -295,7 +295,7 @@ fn fill(root: &Path, built: &[Built]) -> io::Result<()> {
     Ok(())
 }
 
-/// The kernel's modules that tests need, where they are not built in.
+/// The kernel modules that tests need if they are not built in.
 fn modules(kernel: &Path, root: &Path) -> io::Result<()> {
     let place = root.join("vm/modules");
     match fs::remove_dir_all(&place) {

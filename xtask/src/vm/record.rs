@@ -189,7 +189,7 @@ impl Record {
         }
     }
 
-    /// The tests that left themselves out are those that are declared.
+    /// The skipped tests are those that are declared.
     fn compare_left_out(&mut self) {
         let ended: Vec<String> = self
             .programs
@@ -342,7 +342,7 @@ mod tests {
             ("vm: done", ""),
             // A test that leaves itself out without a declaration.
             ("vm: ended with 0", "vm: left out b: no reason"),
-            // A feature that is absent and not declared, and the other way round.
+            // A feature that is absent but not declared, and the reverse.
             (
                 "vm: feature openat2 5.6 yes refused",
                 "vm: feature openat2 5.6 no refused",

@@ -15,7 +15,7 @@ const PROGRAMS: &[&str] = &[
     "cat", "false", "mkdir", "nsenter", "perl", "seq", "sh", "sleep", "true", "unshare",
 ];
 
-/// Changes namespaces in all ways that there are, for the tests.
+/// Changes namespaces in every possible way, for the tests.
 const DRIVER: &str = "ebpf/audit/tests/data/namespaces.c";
 
 /// The programs for mounting and power-off, and the other applets that [`fill`]
@@ -70,7 +70,7 @@ pub(super) fn fill(root: &Path, busybox: &Path, built: &[Built], runs: &[Run]) -
         .arg(driver);
         install::done(&mut gcc)?;
     }
-    // The tests know the program by the path at which cargo put it.
+    // The tests use the path at which cargo put the program.
     for program in built.iter().map(|built| &built.program) {
         // Debug information is most of the file, and the whole root is in the
         // machine's memory.
@@ -92,7 +92,7 @@ pub(super) fn fill(root: &Path, busybox: &Path, built: &[Built], runs: &[Run]) -
     fs::write(root.join("auditors"), lines.collect::<String>())
 }
 
-/// The shared objects that a program is linked with; a static one has none.
+/// The shared objects of a program; a static one has none.
 fn libraries(program: &Path) -> io::Result<Vec<PathBuf>> {
     let output = Command::new("ldd").arg(program).output()?;
     let lines = String::from_utf8_lossy(&output.stdout);
