@@ -7,7 +7,7 @@ record! {
     /// The life of the events of one hook on one processor. A hook that writes
     /// records: `seen = filtered + written + ring_full`. A hook that remembers how
     /// a call began: `seen = filtered + written + pending_full`.
-    pub struct Counters: 48 {
+    pub struct Counters {
         /// How often the program ran.
         pub seen: u64,
         /// Not of interest: clone(2) without a namespace, say.
@@ -26,7 +26,7 @@ record! {
 
 record! {
     /// Where one ring is on one processor; see [`Header`](crate::parts::Header).
-    pub struct Position: 16 {
+    pub struct Position {
         /// The next record's.
         pub sequence: u64,
         /// Events that did not fit.

@@ -215,6 +215,9 @@ impl<const N: usize> Field for Reserved<N> {
 pub struct Bool(u8);
 
 impl Bool {
+    /// No.
+    pub const NO: Self = Self(0);
+
     /// As the probes write it.
     #[inline(always)]
     #[must_use]
@@ -247,7 +250,7 @@ impl Field for Bool {
 /// Defines a structure that is read, written and laid out field by field, and
 /// asserts that memory and record agree: its size, every offset, no padding.
 macro_rules! record {
-    ($(#[$about:meta])* pub struct $name:ident: $size:literal {
+    ($(#[$about:meta])* pub struct $name:ident {
         $($(#[$what:meta])* pub $field:ident: $type:ty,)+
     }) => {
         $(#[$about])*
@@ -257,8 +260,17 @@ macro_rules! record {
             $($(#[$what])* pub $field: $type,)+
         }
 
+        impl $name {
+            /// The name, the offset and the size of each field, in bytes.
+            pub const FIELDS: &'static [(&'static str, usize, usize)] = &[$((
+                stringify!($field),
+                core::mem::offset_of!($name, $field),
+                <$type as $crate::field::Field>::SIZE,
+            )),+];
+        }
+
         impl $crate::field::Field for $name {
-            const SIZE: usize = $size;
+            const SIZE: usize = 0 $(+ <$type as $crate::field::Field>::SIZE)+;
 
             fn read(
                 reader: &mut $crate::field::Reader<'_>,
@@ -272,13 +284,13 @@ macro_rules! record {
         }
 
         const _: () = {
-            assert!(size_of::<$name>() == $size);
+            assert!(size_of::<$name>() == <$name as $crate::field::Field>::SIZE);
             let mut at = 0;
             $(
                 assert!(core::mem::offset_of!($name, $field) == at);
                 at += <$type as $crate::field::Field>::SIZE;
             )+
-            assert!(at == $size);
+            assert!(at == size_of::<$name>());
         };
     };
 }

@@ -22,6 +22,4 @@ pub mod record;
 
 pub use event::Event;
 pub use field::{Fault, Reason};
-
-/// The layout that this crate describes. It changes whenever a record does.
-pub const VERSION: u16 = 2;
+pub use parts::VERSION;

@@ -5,6 +5,9 @@
 use crate::code::{Abi, EventFlags, Hook, Kind, Slot, Source, Syscall};
 use crate::field::{Bool, Fault, Field, Reader, Reason, Reserved, Writer, record};
 
+/// The layout that this crate describes. It changes whenever a record does.
+pub const VERSION: u16 = 2;
+
 /// The version of the layout, in every record.
 #[repr(transparent)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -12,7 +15,7 @@ pub struct Version(u16);
 
 impl Version {
     /// The only one that can be read.
-    pub const THIS: Self = Self(crate::VERSION);
+    pub const THIS: Self = Self(VERSION);
 }
 
 impl Field for Version {
@@ -20,7 +23,7 @@ impl Field for Version {
 
     fn read(reader: &mut Reader<'_>) -> Result<Self, Fault> {
         match u16::read(reader)? {
-            crate::VERSION => Ok(Self::THIS),
+            VERSION => Ok(Self::THIS),
             _ => Err(reader.fault(2, Reason::Version)),
         }
     }
@@ -32,8 +35,8 @@ impl Field for Version {
 
 record! {
     /// How every record begins.
-    pub struct Header: 40 {
-        /// [`VERSION`](crate::VERSION)
+    pub struct Header {
+        /// [`VERSION`]
         pub version: Version,
         /// The kind of the record.
         pub kind: Kind,
@@ -58,7 +61,7 @@ record! {
 
 record! {
     /// A task, in full.
-    pub struct Task: 104 {
+    pub struct Task {
         /// When the thread was made.
         pub start_ns: u64,
         /// When its process was made: together with `tgid`, and within one boot,
@@ -96,12 +99,38 @@ record! {
     }
 }
 
+impl Task {
+    /// Zero in every field.
+    pub const ZERO: Self = Self {
+        start_ns: 0,
+        leader_start_ns: 0,
+        cgroup_id: 0,
+        exe_inode: 0,
+        capabilities: 0,
+        tgid: 0,
+        tid: 0,
+        ns_tgid: 0,
+        ns_tid: 0,
+        uid: 0,
+        gid: 0,
+        euid: 0,
+        egid: 0,
+        login_uid: 0,
+        session: 0,
+        exe_device: 0,
+        seccomp: 0,
+        no_new_privs: Bool::NO,
+        reserved: Reserved::ZERO,
+        comm: [0; 16],
+    };
+}
+
 /// No user logged in, or there is no session: the kernel's AUDIT_UID_UNSET.
 pub const UNSET: u32 = u32::MAX;
 
 record! {
     /// The identity of a task: a parent, a child.
-    pub struct TaskId: 24 {
+    pub struct TaskId {
         pub start_ns: u64,
         pub leader_start_ns: u64,
         pub tgid: u32,
@@ -136,7 +165,7 @@ pub const SLOT_NAMES: [&str; SLOTS] = {
 
 record! {
     /// The namespaces of a task, in the order of [`Slot`].
-    pub struct NamespaceSet: 120 {
+    pub struct NamespaceSet {
         /// The id of ioctl NS_GET_ID, unique within one boot. 0 where
         /// the kernel has none (before Linux 6.18).
         pub id: [u64; SLOTS],
@@ -177,7 +206,7 @@ impl NamespaceSet {
 
 record! {
     /// Other properties of a user namespace.
-    pub struct UserNamespace: 24 {
+    pub struct UserNamespace {
         /// The ns_id of the one that it was made in; 0 when there is none.
         pub parent_id: u64,
         pub parent_inum: u32,
@@ -193,7 +222,7 @@ record! {
     /// The descriptor of setns(2) when the call began. Another thread may have put
     /// another file in its place before the kernel took it: when the call has
     /// succeeded, what is so is in the namespaces after it.
-    pub struct Target: 24 {
+    pub struct Target {
         /// The ns_id, where the kernel has one.
         pub id: u64,
         /// The inode of a namespace, or of a pidfd.
@@ -221,7 +250,7 @@ impl Target {
 
 record! {
     /// A system call that changes namespaces: what was asked, what came of it.
-    pub struct Call: 56 {
+    pub struct Call {
         /// setns(2): nstype. Else: CLONE_* as given; for a task that was made, as the
         /// kernel took them.
         pub flags: u64,

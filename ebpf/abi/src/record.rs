@@ -5,7 +5,7 @@ use crate::parts::{Call, Header, NamespaceSet, Task, TaskId, Text, UserNamespace
 
 record! {
     /// A call that changes namespaces has ended, or has made a task.
-    pub struct Namespace: 512 {
+    pub struct Namespace {
         pub header: Header,
         /// The caller.
         pub actor: Task,
@@ -31,7 +31,7 @@ pub const ARGUMENT_BYTES: usize = 512;
 
 record! {
     /// A task was made, and has not run yet.
-    pub struct Fork: 288 {
+    pub struct Fork {
         pub header: Header,
         /// The task that made it.
         pub actor: Task,
@@ -43,7 +43,7 @@ record! {
 
 record! {
     /// A process executes another program from now on.
-    pub struct Exec: 1072 {
+    pub struct Exec {
         pub header: Header,
         /// As it is after execve(2).
         pub actor: Task,
@@ -61,7 +61,7 @@ record! {
 
 record! {
     /// A thread ends.
-    pub struct Exit: 272 {
+    pub struct Exit {
         pub header: Header,
         pub actor: Task,
         /// The namespaces that it ends with.
@@ -75,7 +75,7 @@ record! {
 
 record! {
     /// A task that was there before the probes were.
-    pub struct Snapshot: 288 {
+    pub struct Snapshot {
         pub header: Header,
         pub task: Task,
         pub parent: TaskId,

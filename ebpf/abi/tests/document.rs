@@ -31,48 +31,24 @@ fn table(heading: &str, columns: usize) -> String {
     rows.map(|row| cells(row).join(" ") + "\n").collect()
 }
 
-fn size_of_field<T, F>(_: impl Fn(&T) -> &F) -> usize {
-    size_of::<F>()
-}
-
-/// Holds the table of a structure to it: every field that it has, since the sizes
-/// have to add up to its own.
+/// Compares the table of a structure with its fields, whose sizes the structure asserts to
+/// add up to its own.
 macro_rules! laid_out {
-    ($name:ident: $($field:ident)+) => {{
+    ($($name:ident)+) => {$({
         let mut layout = String::new();
-        let mut sum = 0;
-        $(
-            let (offset, size) = (
-                core::mem::offset_of!($name, $field),
-                size_of_field(|record: &$name| &record.$field),
-            );
-            sum += size;
-            writeln!(layout, "{offset} {size} {}", stringify!($field)).unwrap();
-        )+
+        for (field, offset, size) in $name::FIELDS {
+            writeln!(layout, "{offset} {size} {field}").unwrap();
+        }
         let whole = size_of::<$name>();
-        assert_eq!(sum, whole, "{}: not all of its fields", stringify!($name));
         let heading = format!("`{}`, {whole} bytes", stringify!($name));
         assert_eq!(table(&heading, 3), layout, "{heading}");
-    }};
+    })+};
 }
 
 #[test]
 fn every_structure_matches_the_document() {
-    laid_out!(Header: version kind hook length cpu reserved sequence lost boot_ns);
-    laid_out!(Namespace: header actor parent child call before after user);
-    laid_out!(Fork: header actor child namespaces);
-    laid_out!(Exec: header actor parent namespaces old_tid path arguments reserved);
-    laid_out!(Exit: header actor namespaces status live);
-    laid_out!(Snapshot: header task parent namespaces);
-    laid_out!(Task: start_ns leader_start_ns cgroup_id exe_inode capabilities tgid tid ns_tgid
-        ns_tid uid gid euid egid login_uid session exe_device seccomp no_new_privs reserved comm);
-    laid_out!(TaskId: start_ns leader_start_ns tgid tid);
-    laid_out!(NamespaceSet: id inum);
-    laid_out!(UserNamespace: parent_id parent_inum owner level reserved);
-    laid_out!(Call: flags ret target fd notes syscall abi reserved);
-    laid_out!(Target: id inum pid flag source reserved);
-    laid_out!(Position: sequence lost);
-    laid_out!(Counters: seen filtered written ring_full pending_full beginning_unseen);
+    laid_out!(Header Namespace Fork Exec Exit Snapshot Task TaskId NamespaceSet UserNamespace
+        Call Target Position Counters);
     type Path = Text<PATH_BYTES>;
     let text = [
         (core::mem::offset_of!(Path, length), "2 length"),

@@ -31,22 +31,15 @@ pub(crate) fn task(tid: u32, inode: u64) -> Task {
         leader_start_ns: u64::from(tid) * 10,
         cgroup_id: 1,
         exe_inode: inode,
-        capabilities: 0,
         tgid: tid,
         tid,
         ns_tgid: tid,
         ns_tid: tid,
-        uid: 0,
-        gid: 0,
-        euid: 0,
-        egid: 0,
         login_uid: u32::MAX,
         session: u32::MAX,
         exe_device: 8,
-        seccomp: 0,
-        no_new_privs: Bool::new(false),
-        reserved: Reserved::ZERO,
         comm: *b"a\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0",
+        ..Task::ZERO
     }
 }
 

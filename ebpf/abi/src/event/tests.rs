@@ -46,8 +46,8 @@ fn task() -> Task {
         exe_device: 25,
         seccomp: 2,
         no_new_privs: Bool::new(true),
-        reserved: Reserved::ZERO,
         comm: *b"0123456789abcde\0",
+        ..Task::ZERO
     }
 }
 
