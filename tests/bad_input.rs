@@ -30,9 +30,7 @@ fn refused(target: &Target, words: &[&str]) -> String {
 
 #[test]
 fn wrong_targets_are_refused() {
-    if support::left_out_without_root("wrong_targets_are_refused") {
-        return;
-    }
+    support::needs!(root);
     let target = Target::new();
     let dead = {
         let mut child = Command::new("true").spawn().unwrap();
@@ -64,9 +62,7 @@ fn wrong_targets_are_refused() {
 
 #[test]
 fn wrong_options_are_refused() {
-    if support::left_out_without_root("wrong_options_are_refused") {
-        return;
-    }
+    support::needs!(root);
     let target = Target::new();
     let pid = target.pid().to_string();
     let cases: [(&[&str], &str); 17] = [
@@ -182,12 +178,7 @@ impl Drop for Policy {
 
 #[test]
 fn a_policy_from_a_file_is_in_force() {
-    const NAME: &str = "a_policy_from_a_file_is_in_force";
-    if support::left_out_without_root(NAME)
-        || support::features::left_out_without("Landlock: refer", NAME)
-    {
-        return;
-    }
+    support::needs!(root, feature("Landlock: refer"));
     let target = Target::new();
     let policy = Policy::new();
     let script = "mkdir /tmp/made 2>&1; umask; grep -E 'CapEff|Seccomp_filters' /proc/self/status";
@@ -208,9 +199,7 @@ fn a_policy_from_a_file_is_in_force() {
 
 #[test]
 fn wrong_policies_are_refused_with_their_place() {
-    if support::left_out_without_root("wrong_policies_are_refused_with_their_place") {
-        return;
-    }
+    support::needs!(root);
     let target = Target::new();
     let policy = Policy::new();
     for (from, to) in [
@@ -271,9 +260,7 @@ fn wrong_policies_are_refused_with_their_place() {
 
 #[test]
 fn what_is_no_policy_file_is_refused() {
-    if support::left_out_without_root("what_is_no_policy_file_is_refused") {
-        return;
-    }
+    support::needs!(root);
     let target = Target::new();
     let policy = Policy::new();
     let pid = target.pid().to_string();

@@ -12,13 +12,11 @@ use nix::fcntl::{OFlag, open};
 use nix::sys::signal::SigSet;
 use nix::sys::signalfd::SignalFd;
 use nix::sys::stat::Mode;
-use support::{NSEXEC, Target, fail, left_out_without_root, succeed, temporary_directory};
+use support::{NSEXEC, Target, fail, succeed, temporary_directory};
 
 #[test]
 fn a_thread_is_named_with_its_process() {
-    if left_out_without_root("a_thread_is_named_with_its_process") {
-        return;
-    }
+    support::needs!(root);
     // This test runs in a thread of its own.
     let process = std::process::id().to_string();
     let threads = fs::read_dir("/proc/self/task").unwrap();
@@ -37,9 +35,7 @@ fn a_thread_is_named_with_its_process() {
 
 #[test]
 fn a_pid_namespace_that_has_ended_is_named() {
-    if left_out_without_root("a_pid_namespace_that_has_ended_is_named") {
-        return;
-    }
+    support::needs!(root);
     let directory = temporary_directory("ended");
     let script = format!(
         "mount --make-rprivate / && mount -t tmpfs none {0} && touch {0}/pid &&
@@ -61,9 +57,7 @@ fn a_pid_namespace_that_has_ended_is_named() {
 
 #[test]
 fn a_limit_of_processes_is_named() {
-    if left_out_without_root("a_limit_of_processes_is_named") {
-        return;
-    }
+    support::needs!(root);
     let mut command = Command::new("setpriv");
     command.args(["--reuid=65531", "--regid=65531", "--clear-groups"]);
     command.args(["prlimit", "--nproc=1", NSEXEC, "-r=/", "--", "/bin/true"]);
@@ -78,9 +72,7 @@ fn a_limit_of_processes_is_named() {
 /// A directory would lead the program out of its root.
 #[test]
 fn a_directory_as_standard_input_is_refused() {
-    if left_out_without_root("a_directory_as_standard_input_is_refused") {
-        return;
-    }
+    support::needs!(root);
     let target = Target::new();
     let directory = fs::File::open("/").unwrap();
     let out = ["-a", "--", "/bin/sh", "-c", "ls /proc/self/fd/0/ | head -1"];
@@ -116,9 +108,7 @@ fn a_directory_as_standard_input_is_refused() {
 /// does: to a namespace, to a process, to a file's mount.
 #[test]
 fn what_leads_out_is_refused_on_standard_descriptors() {
-    if left_out_without_root("what_leads_out_is_refused_on_standard_descriptors") {
-        return;
-    }
+    support::needs!(root);
     let target = Target::new();
     let handle = |path: &str| {
         let flags = OFlag::O_PATH | OFlag::O_CLOEXEC;
@@ -182,9 +172,7 @@ fn what_leads_out_is_refused_on_standard_descriptors() {
 /// A procfs that shows processes alone, as some harden a container's.
 #[test]
 fn a_policy_file_works_where_proc_shows_processes_alone() {
-    if left_out_without_root("a_policy_file_works_where_proc_shows_processes_alone") {
-        return;
-    }
+    support::needs!(root);
     let directory = temporary_directory("subset");
     let policies = concat!(env!("CARGO_MANIFEST_DIR"), "/policies");
     succeed({

@@ -25,9 +25,7 @@ const NAMESPACES: [&str; 3] = ["-m", "-p", "-u"];
 
 #[test]
 fn a_policy_puts_the_program_into_the_targets_cgroups() {
-    if support::left_out_without_root("a_policy_puts_the_program_into_the_targets_cgroups") {
-        return;
-    }
+    support::needs!(root);
     let (cgroup, target) = in_cgroup();
     let seen = |policy: &str, more: &[&str]| {
         // Without a clone the program stays in the caller's pid namespace and /proc.
@@ -57,9 +55,7 @@ fn a_policy_puts_the_program_into_the_targets_cgroups() {
 #[test]
 fn a_targets_own_cpuset_is_joined() {
     const NAME: &str = "a_targets_own_cpuset_is_joined";
-    if support::left_out_without_root(NAME) {
-        return;
-    }
+    support::needs!(root);
     let Some(cgroup) = Cgroup::with_cpuset() else {
         support::leave_out(NAME, "the cpuset controller is not enabled");
         return;
@@ -86,9 +82,7 @@ fn without_cgroups(target: &Target, policy: &str, rest: &str) -> std::process::O
 
 #[test]
 fn cgroups_that_cannot_be_joined_are_reported_or_refused() {
-    if support::left_out_without_root("cgroups_that_cannot_be_joined_are_reported_or_refused") {
-        return;
-    }
+    support::needs!(root);
     let (cgroup, target) = in_cgroup();
     let plan = without_cgroups(&target, "default", "--dry-run -- true");
     assert!(plan.status.success(), "{}", text(&plan.stderr));

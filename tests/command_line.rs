@@ -13,9 +13,7 @@ const NAMESPACES: [&str; 6] = ["cgroup", "ipc", "mnt", "net", "pid", "uts"];
 
 #[test]
 fn all_namespaces_are_the_targets() {
-    if support::left_out_without_root("all_namespaces_are_the_targets") {
-        return;
-    }
+    support::needs!(root);
     let target = Target::new();
     let links = "for n in cgroup ipc mnt net pid uts user time; do readlink /proc/self/ns/$n; done";
     let seen = target.shell(links);
@@ -29,9 +27,7 @@ fn all_namespaces_are_the_targets() {
 
 #[test]
 fn only_the_namespaces_asked_for_are_joined() {
-    if support::left_out_without_root("only_the_namespaces_asked_for_are_joined") {
-        return;
-    }
+    support::needs!(root);
     let target = Target::new();
     let own = |ns: &str| fs::read_link(format!("/proc/self/ns/{ns}")).unwrap();
     for (option, joined) in [
@@ -55,18 +51,14 @@ fn only_the_namespaces_asked_for_are_joined() {
 
 #[test]
 fn a_target_alone_means_all_namespaces() {
-    if support::left_out_without_root("a_target_alone_means_all_namespaces") {
-        return;
-    }
+    support::needs!(root);
     let target = Target::new();
     assert_eq!(succeed(target.nsexec(["hostname"])), "target\n");
 }
 
 #[test]
 fn namespaces_can_be_files() {
-    if support::left_out_without_root("namespaces_can_be_files") {
-        return;
-    }
+    support::needs!(root);
     let target = Target::new();
     let file = format!("--uts=/proc/{}/ns/uts", target.pid());
     let mut command = Command::new(NSEXEC);
@@ -85,9 +77,7 @@ fn namespaces_can_be_files() {
 
 #[test]
 fn a_mount_namespace_as_a_file_brings_its_own_root() {
-    if support::left_out_without_root("a_mount_namespace_as_a_file_brings_its_own_root") {
-        return;
-    }
+    support::needs!(root);
     let target = Target::new();
     let mut command = Command::new(NSEXEC);
     command.arg(format!("--mount=/proc/{}/ns/mnt", target.pid()));
@@ -101,9 +91,7 @@ fn a_mount_namespace_as_a_file_brings_its_own_root() {
 
 #[test]
 fn a_user_namespace_makes_root_inside() {
-    if support::left_out_without_root("a_user_namespace_makes_root_inside") {
-        return;
-    }
+    support::needs!(root);
     let target = Target::with_user_namespace();
     let seen = target.shell("id -u; id -g; cat /proc/self/uid_map; grep Groups /proc/self/status");
     let lines: Vec<&str> = seen.lines().collect();
@@ -123,9 +111,7 @@ fn a_user_namespace_makes_root_inside() {
 
 #[test]
 fn ids_are_the_ones_asked_for() {
-    if support::left_out_without_root("ids_are_the_ones_asked_for") {
-        return;
-    }
+    support::needs!(root);
     let target = Target::new();
     let ids = |options: &[&str]| {
         let mut command = target.nsexec(["-a"]);
@@ -144,9 +130,7 @@ fn ids_are_the_ones_asked_for() {
 
 #[test]
 fn follow_takes_the_targets_ids() {
-    if support::left_out_without_root("follow_takes_the_targets_ids") {
-        return;
-    }
+    support::needs!(root);
     let target = Target::build(&Build {
         program: "su -s /bin/sh ann -c 'exec sleep 1000'".to_owned(),
         ..Build::default()
@@ -166,9 +150,7 @@ fn follow_takes_the_targets_ids() {
 
 #[test]
 fn follow_is_translated_into_a_user_namespace() {
-    if support::left_out_without_root("follow_is_translated_into_a_user_namespace") {
-        return;
-    }
+    support::needs!(root);
     let target = Target::with_user_namespace();
     let mut command = target.nsexec(["-a", "-S", "follow", "-G", "follow"]);
     command.args(["--", "sh", "-c", "id -u; id -g"]);
@@ -177,9 +159,7 @@ fn follow_is_translated_into_a_user_namespace() {
 
 #[test]
 fn the_program_gets_the_policys_environment() {
-    if support::left_out_without_root("the_program_gets_the_policys_environment") {
-        return;
-    }
+    support::needs!(root);
     let target = Target::new();
     let mut command = target.nsexec(["-a", "--env=ADDED=a=b", "--env=TAKEN", "--", "env"]);
     command.env_clear().envs([
@@ -209,9 +189,7 @@ fn the_program_gets_the_policys_environment() {
 
 #[test]
 fn e_takes_the_targets_environment() {
-    if support::left_out_without_root("e_takes_the_targets_environment") {
-        return;
-    }
+    support::needs!(root);
     let target = Target::build(&Build {
         program: "env -i FROM=target PATH=/bin sleep 1000".to_owned(),
         ..Build::default()
@@ -223,9 +201,7 @@ fn e_takes_the_targets_environment() {
 
 #[test]
 fn directories_are_inside_the_target() {
-    if support::left_out_without_root("directories_are_inside_the_target") {
-        return;
-    }
+    support::needs!(root);
     let target = Target::with_script("mkdir /tmp/work; ln -s /etc /tmp/link; cd /tmp/work;");
     let pwd = |options: &[&str]| {
         let mut command = target.nsexec(["-a"]);
@@ -247,9 +223,7 @@ fn directories_are_inside_the_target() {
 
 #[test]
 fn a_root_can_be_given_without_a_mount_namespace() {
-    if support::left_out_without_root("a_root_can_be_given_without_a_mount_namespace") {
-        return;
-    }
+    support::needs!(root);
     let target = Target::new();
     let mut command = target.nsexec(["-r", "-u", "--", "sh", "-c", "pwd; ls /; hostname"]);
     command.current_dir("/");
@@ -265,9 +239,7 @@ fn a_root_can_be_given_without_a_mount_namespace() {
 
 #[test]
 fn exit_statuses_are_those_of_env() {
-    if support::left_out_without_root("exit_statuses_are_those_of_env") {
-        return;
-    }
+    support::needs!(root);
     let target = Target::with_script(
         "printf x > /tmp/plain; printf '#!/none\\n' > /tmp/script; chmod +x /tmp/script; printf 'x' > /tmp/text; chmod +x /tmp/text;",
     );
@@ -293,9 +265,7 @@ fn exit_statuses_are_those_of_env() {
 
 #[test]
 fn a_signal_that_ends_the_program_ends_nsexec() {
-    if support::left_out_without_root("a_signal_that_ends_the_program_ends_nsexec") {
-        return;
-    }
+    support::needs!(root);
     use std::os::unix::process::ExitStatusExt;
     let target = Target::new();
     // Not SIGQUIT, which busybox's shell ignores.
@@ -309,9 +279,7 @@ fn a_signal_that_ends_the_program_ends_nsexec() {
 
 #[test]
 fn signals_sent_to_nsexec_reach_the_program() {
-    if support::left_out_without_root("signals_sent_to_nsexec_reach_the_program") {
-        return;
-    }
+    support::needs!(root);
     let target = Target::new();
     for signal in ["HUP", "INT", "QUIT", "USR1", "USR2", "TERM", "WINCH"] {
         let script =
@@ -337,9 +305,7 @@ fn signals_sent_to_nsexec_reach_the_program() {
 
 #[test]
 fn the_program_ends_with_nsexec() {
-    if support::left_out_without_root("the_program_ends_with_nsexec") {
-        return;
-    }
+    support::needs!(root);
     let target = Target::new();
     let mut child = target
         .nsexec(["-a", "--", "sh", "-c", "echo $$; exec sleep 1000"])
@@ -366,9 +332,7 @@ fn the_program_ends_with_nsexec() {
 
 #[test]
 fn without_fork_nsexec_becomes_the_program() {
-    if support::left_out_without_root("without_fork_nsexec_becomes_the_program") {
-        return;
-    }
+    support::needs!(root);
     let target = Target::new();
     let mut child = target
         .nsexec([
@@ -401,9 +365,7 @@ fn without_fork_nsexec_becomes_the_program() {
 
 #[test]
 fn the_default_program_is_the_login_shell() {
-    if support::left_out_without_root("the_default_program_is_the_login_shell") {
-        return;
-    }
+    support::needs!(root);
     let target = Target::new();
     let mut command = target.nsexec(["-a"]);
     command.stdin(Stdio::piped()).stdout(Stdio::piped());
@@ -421,9 +383,7 @@ fn the_default_program_is_the_login_shell() {
 
 #[test]
 fn a_cgroup_is_joined_before_the_program_runs() {
-    if support::left_out_without_root("a_cgroup_is_joined_before_the_program_runs") {
-        return;
-    }
+    support::needs!(root);
     let Some(cgroup) = support::cgroup::Cgroup::new() else {
         panic!("no cgroup hierarchy can be written to");
     };
@@ -448,9 +408,7 @@ fn a_cgroup_is_joined_before_the_program_runs() {
 
 #[test]
 fn the_network_namespace_of_a_socket_can_be_joined() {
-    if support::left_out_without_root("the_network_namespace_of_a_socket_can_be_joined") {
-        return;
-    }
+    support::needs!(root);
     let target = Target::build(&Build {
         program: "nc -l -p 4000".to_owned(),
         script: "ip link set lo up;".to_owned(),
@@ -481,9 +439,7 @@ fn the_network_namespace_of_a_socket_can_be_joined() {
 
 #[test]
 fn dry_run_changes_nothing_and_says_what_would_be_done() {
-    if support::left_out_without_root("dry_run_changes_nothing_and_says_what_would_be_done") {
-        return;
-    }
+    support::needs!(root);
     let target = Target::new();
     let plan = succeed(target.nsexec(["-a", "--dry-run", "--", "touch", "/tmp/made"]));
     let plan: serde_json::Value = serde_json::from_str(&plan).unwrap();
@@ -516,9 +472,7 @@ fn dry_run_changes_nothing_and_says_what_would_be_done() {
 
 #[test]
 fn help_version_and_features_are_printed() {
-    if support::left_out_without_root("help_version_and_features_are_printed") {
-        return;
-    }
+    support::needs!(root);
     let printed = |option: &str| {
         let mut command = Command::new(NSEXEC);
         command.arg(option);
@@ -592,9 +546,7 @@ impl Drop for Grandchild {
 
 #[test]
 fn the_parent_of_a_user_namespace_can_be_joined() {
-    if support::left_out_without_root("the_parent_of_a_user_namespace_can_be_joined") {
-        return;
-    }
+    support::needs!(root);
     let target = Grandchild::new();
     let (pid, net) = (target.pid.as_str(), target.namespace("net"));
     let (user, net_file) = (
@@ -629,9 +581,7 @@ fn the_parent_of_a_user_namespace_can_be_joined() {
 
 #[test]
 fn a_time_namespace_can_be_joined() {
-    if support::left_out_without_root("a_time_namespace_can_be_joined") {
-        return;
-    }
+    support::needs!(root);
     let mut holder = Command::new("unshare")
         .args([
             "--time",
@@ -661,9 +611,7 @@ fn a_time_namespace_can_be_joined() {
 
 #[test]
 fn capabilities_of_a_user_namespace_are_kept_on_request() {
-    if support::left_out_without_root("capabilities_of_a_user_namespace_are_kept_on_request") {
-        return;
-    }
+    support::needs!(root);
     let target = Target::with_user_namespace();
     let ambient = |options: &[&str]| {
         let mut command = target.nsexec(["-a", "-S", "1000", "-G", "1000"]);
@@ -686,9 +634,7 @@ fn capabilities_of_a_user_namespace_are_kept_on_request() {
 
 #[test]
 fn a_namespace_that_no_id_names_is_refused_with_the_reason() {
-    if support::left_out_without_root("a_namespace_that_no_id_names_is_refused_with_the_reason") {
-        return;
-    }
+    support::needs!(root);
     // From Linux 6.19 on, small ids name something.
     let mut command = Command::new(NSEXEC);
     command
@@ -704,9 +650,7 @@ fn a_namespace_that_no_id_names_is_refused_with_the_reason() {
 
 #[test]
 fn capabilities_are_kept_of_a_joined_user_namespace_only() {
-    if support::left_out_without_root("capabilities_are_kept_of_a_joined_user_namespace_only") {
-        return;
-    }
+    support::needs!(root);
     let target = Target::new();
     for policy in ["default", "admin", "strict"] {
         let name = "capabilities_are_kept_of_a_joined_user_namespace_only";
@@ -730,9 +674,7 @@ fn capabilities_are_kept_of_a_joined_user_namespace_only() {
 #[test]
 fn a_context_without_selinux_is_a_warning() {
     let test = "a_context_without_selinux_is_a_warning";
-    if support::left_out_without_root(test) {
-        return;
-    }
+    support::needs!(root);
     if std::path::Path::new("/sys/fs/selinux/enforce").exists() {
         support::leave_out(test, "this kernel runs with SELinux");
         return;
@@ -747,9 +689,7 @@ fn a_context_without_selinux_is_a_warning() {
 
 #[test]
 fn what_nsenters_users_write_by_mistake_is_answered() {
-    if support::left_out_without_root("what_nsenters_users_write_by_mistake_is_answered") {
-        return;
-    }
+    support::needs!(root);
     let target = Target::new();
     let pid = target.pid().to_string();
     for (words, says) in [
@@ -774,9 +714,7 @@ fn what_nsenters_users_write_by_mistake_is_answered() {
 /// Joining a user namespace fills the bounding set, whatever the caller's was.
 #[test]
 fn a_caller_with_few_capabilities_joins_a_user_namespace() {
-    if support::left_out_without_root("a_caller_with_few_capabilities_joins_a_user_namespace") {
-        return;
-    }
+    support::needs!(root);
     let target = Target::with_user_namespace();
     for options in [
         &["--policy=default"][..],

@@ -42,9 +42,7 @@ fn listed(target: &Target, declared: &[&str], open: &[i32]) -> Command {
 
 #[test]
 fn descriptors_cross_under_their_numbers_whatever_the_gaps() {
-    if support::left_out_without_root("descriptors_cross_under_their_numbers_whatever_the_gaps") {
-        return;
-    }
+    support::needs!(root);
     let target = Target::new();
     for (declared, open, seen) in [
         (&["--preserve-fd", "63"][..], &[63][..], &[63][..]),
@@ -80,9 +78,7 @@ fn descriptors_cross_under_their_numbers_whatever_the_gaps() {
 
 #[test]
 fn a_policy_that_hands_nothing_over_refuses_a_list_too() {
-    if support::left_out_without_root("a_policy_that_hands_nothing_over_refuses_a_list_too") {
-        return;
-    }
+    support::needs!(root);
     let target = Target::new();
     let declared = ["--policy", "strict", "--preserve-fd", "10"];
     let message = fail(listed(&target, &declared, &[10]), 125);
@@ -94,9 +90,7 @@ fn a_policy_that_hands_nothing_over_refuses_a_list_too() {
 
 #[test]
 fn a_number_that_the_caller_has_not_opened_is_refused() {
-    if support::left_out_without_root("a_number_that_the_caller_has_not_opened_is_refused") {
-        return;
-    }
+    support::needs!(root);
     let target = Target::new();
     // The helper's own descriptors have small numbers. 4 and 8 are open.
     for number in (3..20).filter(|number| ![4, 8].contains(number)) {
@@ -122,10 +116,7 @@ type Way = (&'static str, OFlag, &'static str);
 /// lines and filters would fail later with a bare EBADF, EISDIR or EINVAL.
 #[test]
 fn a_descriptor_that_is_open_the_wrong_way_is_named_before_anything_starts() {
-    let name = "a_descriptor_that_is_open_the_wrong_way_is_named_before_anything_starts";
-    if support::left_out_without_root(name) {
-        return;
-    }
+    support::needs!(root);
     let target = Target::new();
     let directory = ("/", OFlag::O_RDONLY | OFlag::O_DIRECTORY, "is a directory");
     let handle = ("/dev/null", OFlag::O_PATH, "is a handle only (O_PATH)");
@@ -171,9 +162,7 @@ fn a_descriptor_that_is_open_the_wrong_way_is_named_before_anything_starts() {
 
 #[test]
 fn a_descriptor_has_one_use() {
-    if support::left_out_without_root("a_descriptor_has_one_use") {
-        return;
-    }
+    support::needs!(root);
     let target = Target::new();
     for declared in [
         ["--status-fd=5", "--preserve-fd=5"],
@@ -196,11 +185,7 @@ fn a_descriptor_has_one_use() {
 
 #[test]
 fn status_lines_reach_the_callers_descriptor_and_not_the_program() {
-    if support::left_out_without_root(
-        "status_lines_reach_the_callers_descriptor_and_not_the_program",
-    ) {
-        return;
-    }
+    support::needs!(root);
     let target = Target::new();
     let directory = support::temporary_directory("status");
     let file = directory.join("lines");

@@ -43,9 +43,7 @@ fn after(script: &str, command: &Command) -> Command {
 
 #[test]
 fn the_callers_directory_stays_whatever_became_of_it() {
-    if support::left_out_without_root("the_callers_directory_stays_whatever_became_of_it") {
-        return;
-    }
+    support::needs!(root);
     let target = Target::new();
     let directory = temporary_directory("callers");
     for (what, script) in [
@@ -91,9 +89,7 @@ fn the_callers_directory_stays_whatever_became_of_it() {
 
 #[test]
 fn a_directory_outside_the_programs_root_is_refused() {
-    if support::left_out_without_root("a_directory_outside_the_programs_root_is_refused") {
-        return;
-    }
+    support::needs!(root);
     let target = Target::with_script("cd /tmp;");
     let root = Root::new();
     let own = format!("-r={}", root.0.display());
@@ -121,10 +117,7 @@ fn a_directory_outside_the_programs_root_is_refused() {
 
 #[test]
 fn without_a_mount_namespace_the_callers_directory_stays_if_the_root_holds_it() {
-    let test = "without_a_mount_namespace_the_callers_directory_stays_if_the_root_holds_it";
-    if support::left_out_without_root(test) {
-        return;
-    }
+    support::needs!(root);
     let target = Target::new();
     let root = Root::new();
     let own = format!("-r={}", root.0.display());
@@ -154,11 +147,7 @@ fn without_a_mount_namespace_the_callers_directory_stays_if_the_root_holds_it() 
 
 #[test]
 fn directories_are_looked_up_in_a_mount_namespace_that_is_a_file() {
-    if support::left_out_without_root(
-        "directories_are_looked_up_in_a_mount_namespace_that_is_a_file",
-    ) {
-        return;
-    }
+    support::needs!(root);
     let script = "mkdir -p /tmp/inner/bin /tmp/inner/deep; cp /bin/busybox /tmp/inner/bin; \
                   ln -s busybox /tmp/inner/bin/sh; ln -s busybox /tmp/inner/bin/pwd; \
                   ln -s / /tmp/inner/up;";
@@ -196,9 +185,7 @@ fn directories_are_looked_up_in_a_mount_namespace_that_is_a_file() {
 
 #[test]
 fn a_directory_that_cannot_be_entered_is_named() {
-    if support::left_out_without_root("a_directory_that_cannot_be_entered_is_named") {
-        return;
-    }
+    support::needs!(root);
     let target = Target::new();
     for option in ["-W/nope", "-w=/nope"] {
         let message = fail(target.nsexec([option, "--", "true"]), 125);

@@ -548,28 +548,23 @@ fn wrong_cases<'a>(option: &str, cases: impl Iterator<Item = &'a Case>) -> Vec<S
 
 #[test]
 fn what_filters_refuse_is_reported_by_rule_and_stays_refused() {
-    let name = "what_filters_refuse_is_reported_by_rule_and_stays_refused";
-    if support::left_out_without_root(name) {
-        return;
-    }
+    support::needs!(root);
     let _alone = AUDIT.lock();
-    let before = auditing();
+    let before = support::needs::auditing_status();
     let cases = || CASES.iter().filter(|case| !case.is_audited());
     assert!(cases().count() >= 35);
     let wrong = wrong_cases("--explain", cases());
     assert!(wrong.is_empty(), "{}:\n{}", wrong.len(), wrong.join("\n"));
-    assert_eq!(auditing(), before, "auditing was switched on");
+    assert_eq!(
+        support::needs::auditing_status(),
+        before,
+        "auditing was switched on"
+    );
 }
 
 #[test]
 fn what_is_audited_is_reported_by_rule_and_stays_refused() {
-    let name = "what_is_audited_is_reported_by_rule_and_stays_refused";
-    if support::left_out_without_root(name)
-        || support::features::left_out_without("Landlock: log flags", name)
-        || left_out_without_auditing(name)
-    {
-        return;
-    }
+    support::needs!(root, feature("Landlock: log flags"), auditing);
     let _alone = AUDIT.lock();
     let cases = || CASES.iter().filter(|case| case.is_audited());
     assert!(cases().count() >= 20);
@@ -577,26 +572,10 @@ fn what_is_audited_is_reported_by_rule_and_stays_refused() {
     assert!(wrong.is_empty(), "{}:\n{}", wrong.len(), wrong.join("\n"));
 }
 
-/// Auditing that was never on costs each later process of the machine something once
-/// it has been on: only a machine of the tests' own is switched.
-fn left_out_without_auditing(test: &str) -> bool {
-    let missing = auditing() == 0 && std::env::var_os("NSEXEC_TEST_AUDITING").is_none();
-    if missing {
-        support::leave_out(
-            test,
-            "kernel auditing is off here; cargo xtask vm --all has a machine for it",
-        );
-    }
-    missing
-}
-
 /// `--explain` claims nothing of what it does not read.
 #[test]
 fn what_is_not_reported_is_named() {
-    let name = "what_is_not_reported_is_named";
-    if support::left_out_without_root(name) {
-        return;
-    }
+    support::needs!(root);
     let _alone = AUDIT.lock();
     let target = Target::new();
     let policies = Policies::new();
@@ -608,7 +587,7 @@ fn what_is_not_reported_is_named() {
     };
     let has_domain = support::features::has("Landlock: execute");
     let said = text(&explained("--explain").stderr);
-    let before = auditing();
+    let before = support::needs::auditing_status();
     if before == 0 {
         assert!(said.contains("no filter of the policy"), "{said}");
         assert_eq!(
@@ -619,7 +598,11 @@ fn what_is_not_reported_is_named() {
         assert!(said.contains("--explain=audit"), "{said}");
     }
     if before == 0 && std::env::var_os("NSEXEC_TEST_AUDITING").is_none() {
-        assert_eq!(auditing(), 0, "auditing was switched on");
+        assert_eq!(
+            support::needs::auditing_status(),
+            0,
+            "auditing was switched on"
+        );
         return;
     }
     let said = text(&explained("--explain=audit").stderr);
@@ -634,32 +617,12 @@ fn what_is_not_reported_is_named() {
     }
 }
 
-/// audit_status.enabled, asked over netlink by a program of the system's.
-fn auditing() -> u32 {
-    use nix::sys::socket::{
-        AddressFamily, MsgFlags, SockFlag, SockProtocol, SockType, recv, send, socket,
-    };
-    use std::os::fd::AsRawFd;
-    let flags = SockFlag::SOCK_CLOEXEC;
-    let protocol = SockProtocol::NetlinkAudit;
-    let socket = socket(AddressFamily::Netlink, SockType::Raw, flags, protocol).unwrap();
-    let request = nsexec_kernel_text::audit::get_status();
-    send(socket.as_raw_fd(), &request, MsgFlags::empty()).unwrap();
-    let mut buffer = [0; 4096];
-    let length = recv(socket.as_raw_fd(), &mut buffer, MsgFlags::empty()).unwrap();
-    let messages = nsexec_kernel_text::audit::messages(&buffer[..length]).unwrap();
-    nsexec_kernel_text::audit::enabled(messages[0].payload).unwrap()
-}
-
 #[test]
 fn the_program_ends_as_ever_and_auditing_is_as_before() {
-    let name = "the_program_ends_as_ever_and_auditing_is_as_before";
-    if support::left_out_without_root(name) {
-        return;
-    }
+    support::needs!(root);
     let _alone = AUDIT.lock();
     let target = Target::new();
-    let before = auditing();
+    let before = support::needs::auditing_status();
     let explained = |script: &str| {
         let output = run(target.nsexec(["-a", "--explain", "--", "sh", "-c", script]));
         (output.status, text(&output.stdout), text(&output.stderr))
@@ -691,12 +654,12 @@ fn the_program_ends_as_ever_and_auditing_is_as_before() {
         std::thread::sleep(std::time::Duration::from_millis(50));
     }
     assert_ne!(fs::read_to_string(result).unwrap(), "0\n");
-    assert_eq!(auditing(), before);
+    assert_eq!(support::needs::auditing_status(), before);
 
     let missing = run(target.nsexec(["-a", "--explain", "--", "/no/such"]));
     assert_eq!(missing.status.code(), Some(127));
     assert!(!text(&missing.stderr).contains("refused"), "{missing:?}");
-    assert_eq!(auditing(), before);
+    assert_eq!(support::needs::auditing_status(), before);
 
     let planned = succeed(target.nsexec(["-a", "--explain", "--dry-run", "--", "true"]));
     assert!(planned.contains("\"explain\":true"), "{planned}");
@@ -704,12 +667,9 @@ fn the_program_ends_as_ever_and_auditing_is_as_before() {
 
 #[test]
 fn the_explainer_keeps_little_and_says_what_it_lacks() {
-    let name = "the_explainer_keeps_little_and_says_what_it_lacks";
-    if support::left_out_without_root(name) {
-        return;
-    }
+    support::needs!(root);
     let _alone = AUDIT.lock();
-    let before = auditing();
+    let before = support::needs::auditing_status();
     let target = Target::new();
     // While the program runs: the helper's other child, with CAP_AUDIT_CONTROL
     // at the most, in a filter, and with 2, its pipes and its socket open.
@@ -747,7 +707,11 @@ fn the_explainer_keeps_little_and_says_what_it_lacks() {
         .unwrap()
         .count();
     assert!(open <= 6, "{open}");
-    assert_eq!(auditing(), before, "auditing was switched on");
+    assert_eq!(
+        support::needs::auditing_status(),
+        before,
+        "auditing was switched on"
+    );
     helper.kill().unwrap();
     helper.wait().unwrap();
     // It ends with the helper, and leaves auditing as it was.

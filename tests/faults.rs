@@ -310,9 +310,7 @@ fn injections(calm: &Run, most: usize) -> Vec<(String, usize)> {
 
 #[test]
 fn a_failing_call_never_starts_a_program_with_less() {
-    if support::left_out_without_root("a_failing_call_never_starts_a_program_with_less") {
-        return;
-    }
+    support::needs!(root);
     let bench = Bench::new("faults");
     let calm = bench.run("");
     assert!(calm.status.success() && calm.log.started && calm.stdout.ends_with("target\n"));
@@ -336,9 +334,7 @@ fn a_failing_call_never_starts_a_program_with_less() {
 
 #[test]
 fn a_descriptor_that_cannot_be_closed_keeps_nobody_waiting() {
-    if support::left_out_without_root("a_descriptor_that_cannot_be_closed_keeps_nobody_waiting") {
-        return;
-    }
+    support::needs!(root);
     let bench = Bench::new("closes");
     let calm = bench.run("");
     let closes = calm.log.most().get("close").copied().unwrap_or(0);
@@ -353,11 +349,7 @@ fn a_descriptor_that_cannot_be_closed_keeps_nobody_waiting() {
 
 #[test]
 fn a_failing_call_of_the_child_never_starts_a_program_with_less() {
-    if support::left_out_without_root(
-        "a_failing_call_of_the_child_never_starts_a_program_with_less",
-    ) {
-        return;
-    }
+    support::needs!(root);
     let bench = Bench::new("child-faults");
     let (calm, calls) = bench.run_child(None);
     assert!(
@@ -387,9 +379,7 @@ fn a_failing_call_of_the_child_never_starts_a_program_with_less() {
 
 #[test]
 fn a_kill_at_any_call_leaves_nothing_behind() {
-    if support::left_out_without_root("a_kill_at_any_call_leaves_nothing_behind") {
-        return;
-    }
+    support::needs!(root);
     let bench = Bench::new("kills");
     let calm = bench.run("");
     let mut cases = 0;

@@ -27,11 +27,7 @@ use support::{Build, NSEXEC, Target, fail, run, share, succeed, temporary_direct
 /// H1: a wrong policy, a wrong option: no path of the target has been opened.
 #[test]
 fn h1_nothing_of_the_target_is_opened_before_the_policy_is_compiled() {
-    if support::left_out_without_root(
-        "h1_nothing_of_the_target_is_opened_before_the_policy_is_compiled",
-    ) {
-        return;
-    }
+    support::needs!(root);
     let target = Target::new();
     let directory = temporary_directory("h1");
     let manifest = directory.join("wrong.toml");
@@ -69,12 +65,7 @@ fn h1_nothing_of_the_target_is_opened_before_the_policy_is_compiled() {
 /// H2: PID:INODE names one process for as long as the system runs.
 #[test]
 fn h2_a_recycled_pid_is_an_error() {
-    const NAME: &str = "h2_a_recycled_pid_is_an_error";
-    if support::left_out_without_root(NAME)
-        || support::features::left_out_without("pidfd inode numbers", NAME)
-    {
-        return;
-    }
+    support::needs!(root, feature("pidfd inode numbers"));
     let target = Target::new();
     let (pid, inode) = (target.pid(), target.inode().unwrap());
     let with = |specification: String| {
@@ -140,12 +131,7 @@ impl Recycled {
 /// nothing; a pid alone is one process, and not two by halves.
 #[test]
 fn h2_holds_while_pids_are_given_again() {
-    const NAME: &str = "h2_holds_while_pids_are_given_again";
-    if support::left_out_without_root(NAME)
-        || support::features::left_out_without("pidfd inode numbers", NAME)
-    {
-        return;
-    }
+    support::needs!(root, feature("pidfd inode numbers"));
     let joins = share::joins((400 / share::share()).max(100));
     let directory = temporary_directory("recycle");
     let program = directory.join("recycle");
@@ -177,9 +163,7 @@ fn h2_holds_while_pids_are_given_again() {
 /// H3: when one of several cannot be joined, the program does not start.
 #[test]
 fn h3_one_namespace_that_cannot_be_joined_stops_it_all() {
-    if support::left_out_without_root("h3_one_namespace_that_cannot_be_joined_stops_it_all") {
-        return;
-    }
+    support::needs!(root);
     let target = Target::with_user_namespace();
     // As an ordinary user none can be joined; as one with CAP_SYS_ADMIN over its
     // own user namespace alone, the target's user namespace cannot.
@@ -248,9 +232,7 @@ fn h3_one_namespace_that_cannot_be_joined_stops_it_all() {
 /// H6: supplementary groups of the caller stay outside.
 #[test]
 fn h6_groups_of_the_caller_do_not_cross() {
-    if support::left_out_without_root("h6_groups_of_the_caller_do_not_cross") {
-        return;
-    }
+    support::needs!(root);
     let target = Target::new();
     let with = |options: &[&str]| {
         let mut command = Command::new("setpriv");
@@ -276,9 +258,7 @@ fn h6_groups_of_the_caller_do_not_cross() {
 /// H6: ambient and inheritable capabilities of the caller do not cross.
 #[test]
 fn h6_ambient_capabilities_do_not_cross() {
-    if support::left_out_without_root("h6_ambient_capabilities_do_not_cross") {
-        return;
-    }
+    support::needs!(root);
     let target = Target::new();
     let mut command = Command::new("setpriv");
     command.args(["--inh-caps=+net_raw", "--ambient-caps=+net_raw", NSEXEC]);
@@ -328,9 +308,7 @@ const REACH: &str = r#"
 /// CAP_SYS_PTRACE finds the child undumpable: nothing of it can be opened.
 #[test]
 fn h7_the_child_cannot_be_reached_before_it_execs() {
-    if support::left_out_without_root("h7_the_child_cannot_be_reached_before_it_execs") {
-        return;
-    }
+    support::needs!(root);
     let target = Target::build(&Build {
         prefix: [&["setpriv"][..], &WITHOUT_PTRACE].concat(),
         ..Build::default()
@@ -375,9 +353,7 @@ fn h7_the_child_cannot_be_reached_before_it_execs() {
 /// A helper with more privilege than its caller refuses to be one.
 #[test]
 fn a_set_user_id_helper_refuses() {
-    if support::left_out_without_root("a_set_user_id_helper_refuses") {
-        return;
-    }
+    support::needs!(root);
     use std::os::unix::fs::PermissionsExt;
     let directory = temporary_directory("setuid");
     fs::set_permissions(&directory, fs::Permissions::from_mode(0o755)).unwrap();
@@ -401,9 +377,7 @@ fn a_set_user_id_helper_refuses() {
 /// Targets that are none.
 #[test]
 fn what_cannot_be_a_target_is_refused() {
-    if support::left_out_without_root("what_cannot_be_a_target_is_refused") {
-        return;
-    }
+    support::needs!(root);
     let with = |specification: &str| {
         let mut command = Command::new(NSEXEC);
         command
@@ -424,9 +398,7 @@ fn what_cannot_be_a_target_is_refused() {
 /// An ordinary user can join what is its own.
 #[test]
 fn an_unprivileged_caller_joins_its_own_user_namespace() {
-    if support::left_out_without_root("an_unprivileged_caller_joins_its_own_user_namespace") {
-        return;
-    }
+    support::needs!(root);
     let script =
         "unshare --user --map-root-user --uts sh -c 'hostname mine; echo $$; exec sleep 1000'";
     let mut owner = Command::new("setpriv")

@@ -36,10 +36,7 @@ fn the_readme_has_each_row_of_features_and_no_other() {
 /// RLIMIT_NOFILE can be in the millions, and can be lowered below what is open.
 #[test]
 fn descriptors_are_marked_as_they_are_listed_where_close_range_cannot() {
-    const NAME: &str = "descriptors_are_marked_as_they_are_listed_where_close_range_cannot";
-    if support::left_out_without_root(NAME) {
-        return;
-    }
+    support::needs!(root);
     let target = Target::new();
     let directory = temporary_directory("close-range");
     let log = directory.join("log");
@@ -84,9 +81,7 @@ fn descriptors_are_marked_as_they_are_listed_where_close_range_cannot() {
 
 #[test]
 fn a_target_without_an_inode_number_has_null_in_the_plan() {
-    if support::left_out_without_root("a_target_without_an_inode_number_has_null_in_the_plan") {
-        return;
-    }
+    support::needs!(root);
     let target = Target::new();
     let planned = succeed(target.nsexec(["-a", "--dry-run", "--", "true"]));
     let plan: serde_json::Value = serde_json::from_str(&planned).unwrap();
@@ -102,10 +97,7 @@ fn a_target_without_an_inode_number_has_null_in_the_plan() {
 /// output.
 #[test]
 fn a_layer_that_is_let_go_is_named_on_a_terminal_alone() {
-    const NAME: &str = "a_layer_that_is_let_go_is_named_on_a_terminal_alone";
-    if support::left_out_without_root(NAME) {
-        return;
-    }
+    support::needs!(root);
     let target = Target::new();
     let directory = temporary_directory("let-go");
     let nsexec = || {

@@ -45,10 +45,7 @@ fn policy(directory: &Path, keyring: &str) -> String {
 
 #[test]
 fn the_callers_keys_do_not_cross_unless_the_policy_hands_them_over() {
-    let name = "the_callers_keys_do_not_cross_unless_the_policy_hands_them_over";
-    if support::left_out_without_root(name) {
-        return;
-    }
+    support::needs!(root);
     let directory = temporary_directory("keyring");
     let target = Target::new();
     let program = install(&target, &directory);
@@ -83,9 +80,7 @@ fn the_callers_keys_do_not_cross_unless_the_policy_hands_them_over() {
 
 #[test]
 fn protocol_as_programs_have_a_keyring_of_their_own() {
-    if support::left_out_without_root("protocol_as_programs_have_a_keyring_of_their_own") {
-        return;
-    }
+    support::needs!(root);
     let directory = temporary_directory("keyring-a");
     let target = Target::new();
     let mut own = Command::new(install(&target, &directory));

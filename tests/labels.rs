@@ -12,22 +12,6 @@ use support::protocol_a::{Exec, assert_exited, assert_success, shell};
 use support::{Build, Target};
 
 /// The security modules that are on; empty: securityfs is not mounted.
-fn modules() -> String {
-    std::fs::read_to_string("/sys/kernel/security/lsm").unwrap_or_default()
-}
-
-fn has_module(name: &str) -> bool {
-    modules().split(',').any(|module| module.trim() == name)
-}
-
-fn left_out_without_apparmor(test: &str) -> bool {
-    let missing = !has_module("apparmor");
-    if missing {
-        support::leave_out(test, "AppArmor is off: lsm= does not name it");
-    }
-    missing
-}
-
 /// A profile that allows all but to write one file, for as long as this lives.
 struct Profile(String);
 
@@ -70,10 +54,7 @@ const SCRIPT: &str = "cat /proc/self/attr/apparmor/current; echo x >/tmp/allowed
 
 #[test]
 fn the_program_runs_under_the_apparmor_profile_of_initconfig() {
-    const NAME: &str = "the_program_runs_under_the_apparmor_profile_of_initconfig";
-    if support::left_out_without_root(NAME) || left_out_without_apparmor(NAME) {
-        return;
-    }
+    support::needs!(root, apparmor);
     let profile = Profile::new("exec");
     let target = Target::new();
     let mut config = shell(SCRIPT);
@@ -87,10 +68,7 @@ fn the_program_runs_under_the_apparmor_profile_of_initconfig() {
 
 #[test]
 fn a_confined_target_is_entered_under_the_profile_of_initconfig() {
-    const NAME: &str = "a_confined_target_is_entered_under_the_profile_of_initconfig";
-    if support::left_out_without_root(NAME) || left_out_without_apparmor(NAME) {
-        return;
-    }
+    support::needs!(root, apparmor);
     let profile = Profile::new("target");
     let name: &'static str = Box::leak(profile.0.clone().into_boxed_str());
     let target = Target::build(&Build {
@@ -111,10 +89,7 @@ fn a_confined_target_is_entered_under_the_profile_of_initconfig() {
 /// The target's profile is a layer of the target, and the program does not lose it.
 #[test]
 fn default_takes_the_targets_profile_and_admin_leaves_it() {
-    const NAME: &str = "default_takes_the_targets_profile_and_admin_leaves_it";
-    if support::left_out_without_root(NAME) || left_out_without_apparmor(NAME) {
-        return;
-    }
+    support::needs!(root, apparmor);
     let profile = Profile::new("followed");
     let name: &'static str = Box::leak(profile.0.clone().into_boxed_str());
     let confined = Target::build(&Build {
@@ -143,9 +118,7 @@ fn default_takes_the_targets_profile_and_admin_leaves_it() {
 /// which accepts any text.
 #[test]
 fn a_label_that_does_nothing_is_refused() {
-    if support::left_out_without_root("a_label_that_does_nothing_is_refused") {
-        return;
-    }
+    support::needs!(root);
     let target = Target::new();
     let labels = [
         (

@@ -86,12 +86,6 @@ impl Drop for Policy {
     }
 }
 
-/// Log flags take Landlock ABI 7.
-fn left_out(test: &str) -> bool {
-    support::left_out_without_root(test)
-        || support::features::left_out_without("Landlock: log flags", test)
-}
-
 /// The flags with which the helper, and any other process of an exec, enters
 /// its domains.
 fn flags(options: &[&str]) -> (Vec<String>, Vec<String>) {
@@ -121,9 +115,8 @@ fn flags(options: &[&str]) -> (Vec<String>, Vec<String>) {
 
 #[test]
 fn log_flags_reach_the_kernel() {
-    if left_out("log_flags_reach_the_kernel") {
-        return;
-    }
+    // Log flags take Landlock ABI 7.
+    support::needs!(root, feature("Landlock: log flags"));
     let (helper, child) = flags(&[]);
     assert_eq!(helper, ["0x1", "0"], "the ceiling, the supervisor");
     assert_eq!(child, ["0x6"], "the program");
@@ -132,9 +125,8 @@ fn log_flags_reach_the_kernel() {
 /// What a policy silences could not be explained.
 #[test]
 fn an_explained_run_is_logged_whatever_the_policy_says() {
-    if left_out("an_explained_run_is_logged_whatever_the_policy_says") {
-        return;
-    }
+    // Log flags take Landlock ABI 7.
+    support::needs!(root, feature("Landlock: log flags"));
     let (helper, child) = flags(&["--explain"]);
     assert_eq!(helper, ["0x2", "0"], "the ceiling, the supervisor");
     assert_eq!(child, ["0x2"], "the program");
@@ -142,9 +134,8 @@ fn an_explained_run_is_logged_whatever_the_policy_says() {
 
 #[test]
 fn the_plan_tells_of_log_flags() {
-    if left_out("the_plan_tells_of_log_flags") {
-        return;
-    }
+    // Log flags take Landlock ABI 7.
+    support::needs!(root, feature("Landlock: log flags"));
     let target = Target::new();
     let policy = Policy::new();
     let plan = target.nsexec(["-a", "--dry-run", "--policy", &policy.path(), "--", "true"]);
@@ -158,9 +149,8 @@ fn the_plan_tells_of_log_flags() {
 
 #[test]
 fn each_path_of_a_variable_is_granted() {
-    if left_out("each_path_of_a_variable_is_granted") {
-        return;
-    }
+    // Log flags take Landlock ABI 7.
+    support::needs!(root, feature("Landlock: log flags"));
     let target = Target::with_script(
         "for place in allowed denied; do mkdir /tmp/$place; cp /bin/busybox /tmp/$place; done",
     );
@@ -219,12 +209,7 @@ const LIES: [(&str, &str, &str); 8] = [
 
 #[test]
 fn a_target_does_not_choose_what_is_granted() {
-    const NAME: &str = "a_target_does_not_choose_what_is_granted";
-    if support::left_out_without_root(NAME)
-        || support::features::left_out_without("Landlock: scopes", NAME)
-    {
-        return;
-    }
+    support::needs!(root, feature("Landlock: scopes"));
     for (script, path, said) in LIES {
         let target = Target::with_script(script);
         let write = |policy: &str| {
@@ -252,12 +237,7 @@ fn a_target_does_not_choose_what_is_granted() {
 /// `default` lets device ioctls through on terminals alone.
 #[test]
 fn a_device_under_the_name_of_a_terminal_gets_no_ioctl() {
-    let name = "a_device_under_the_name_of_a_terminal_gets_no_ioctl";
-    if support::left_out_without_root(name)
-        || support::features::left_out_without("Landlock: device ioctls", name)
-    {
-        return;
-    }
+    support::needs!(root, feature("Landlock: device ioctls"));
     let target = Target::with_script("umount /dev/tty; rm /dev/tty; mknod /dev/tty c 1 7");
     let plan = succeed(target.nsexec(["-a", "--dry-run", "--", "true"]));
     let plan: Value = serde_json::from_str(&plan).unwrap();

@@ -36,9 +36,7 @@ fn state(outcome: &Outcome) -> State {
 
 #[test]
 fn the_runtime_takes_over_in_the_targets_namespaces() {
-    if support::left_out_without_root("the_runtime_takes_over_in_the_targets_namespaces") {
-        return;
-    }
+    support::needs!(root);
     let target = Target::new();
     for link in Link::ALL {
         let outcome = exec(&target, link).run(REST.as_bytes());
@@ -65,9 +63,7 @@ fn the_runtime_takes_over_in_the_targets_namespaces() {
 
 #[test]
 fn a_user_namespace_is_joined_as_its_root() {
-    if support::left_out_without_root("a_user_namespace_is_joined_as_its_root") {
-        return;
-    }
+    support::needs!(root);
     let target = Target::with_user_namespace();
     let state = state(&exec(&target, Link::Static).run(b""));
     assert_eq!(state.get("user"), target.namespace("user"));
@@ -77,9 +73,7 @@ fn a_user_namespace_is_joined_as_its_root() {
 
 #[test]
 fn the_console_is_the_controlling_terminal() {
-    if support::left_out_without_root("the_console_is_the_controlling_terminal") {
-        return;
-    }
+    support::needs!(root);
     let target = Target::new();
     let pty = openpty(None, None).unwrap();
     let mut exec = exec(&target, Link::Static);
@@ -103,9 +97,7 @@ fn the_console_is_the_controlling_terminal() {
 
 #[test]
 fn the_ceiling_is_in_force_when_it_is_asked_for() {
-    if support::left_out_without_root("the_ceiling_is_in_force_when_it_is_asked_for") {
-        return;
-    }
+    support::needs!(root);
     let target = Target::new();
     let mut exec = exec(&target, Link::Static);
     exec.set("RUNTIME_CEILING", "1");
@@ -117,9 +109,7 @@ fn the_ceiling_is_in_force_when_it_is_asked_for() {
 /// Callers that only want the pid hand over the write end of a pipe.
 #[test]
 fn the_write_end_of_a_pipe_is_enough_for_the_pid() {
-    if support::left_out_without_root("the_write_end_of_a_pipe_is_enough_for_the_pid") {
-        return;
-    }
+    support::needs!(root);
     let target = Target::new();
     support::protocol_a::become_subreaper();
     let (read, write) = nix::unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC).unwrap();
@@ -219,10 +209,7 @@ fn what_is_wrong_is_told_on_standard_error_and_ends_with_1() {
 /// It waits for the verifier with the runtime's own mask and dispositions.
 #[test]
 fn what_a_signal_does_while_the_verifier_is_stopped_is_the_runtimes_decision() {
-    let name = "what_a_signal_does_while_the_verifier_is_stopped_is_the_runtimes_decision";
-    if support::left_out_without_root(name) {
-        return;
-    }
+    support::needs!(root);
     let target = Target::new();
     support::protocol_a::become_subreaper();
     let (ours, theirs) = UnixStream::pair().unwrap();

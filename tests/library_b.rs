@@ -44,9 +44,7 @@ fn assert_refused(outcome: &Outcome, why: &str) {
 
 #[test]
 fn the_runtime_takes_over_in_the_targets_namespaces() {
-    if support::left_out_without_root("the_runtime_takes_over_in_the_targets_namespaces") {
-        return;
-    }
+    support::needs!(root);
     let target = Target::new();
     for link in Link::ALL {
         let mut bootstrap = joining(target.pid(), &MOST);
@@ -79,9 +77,7 @@ fn the_runtime_takes_over_in_the_targets_namespaces() {
 /// nothing that it has not set itself has changed.
 #[test]
 fn descriptors_environment_and_signals_are_the_runtimes() {
-    if support::left_out_without_root("descriptors_environment_and_signals_are_the_runtimes") {
-        return;
-    }
+    support::needs!(root);
     let target = Target::new();
     let exec = Exec::new(runtime(Link::Dynamic), &joining(target.pid(), &MOST));
     let environment = exec.environment.clone();
@@ -118,9 +114,7 @@ fn crosses_exec(fd: i32) -> bool {
 
 #[test]
 fn namespaces_are_created_and_ids_mapped() {
-    if support::left_out_without_root("namespaces_are_created_and_ids_mapped") {
-        return;
-    }
+    support::needs!(root);
     // More lines than nsexec.c could hand to newuidmap.
     let lines: String = (0..8)
         .map(|n| format!("{} {} 1\n", n * 10, 200_000 + n))
@@ -172,9 +166,7 @@ fn namespaces_are_created_and_ids_mapped() {
 
 #[test]
 fn a_time_namespace_gets_its_offsets() {
-    if support::left_out_without_root("a_time_namespace_gets_its_offsets") {
-        return;
-    }
+    support::needs!(root);
     let text = "monotonic 1000 5\nboottime 86400 0\n";
     let bootstrap = Bootstrap {
         create: BTreeSet::from([Namespace::Time]),
@@ -198,9 +190,7 @@ fn a_time_namespace_gets_its_offsets() {
 /// user_namespaces(7): what an ordinary user cannot map, newuidmap(1) can.
 #[test]
 fn an_ordinary_users_ids_are_mapped_by_the_tools() {
-    if support::left_out_without_root("an_ordinary_users_ids_are_mapped_by_the_tools") {
-        return;
-    }
+    support::needs!(root);
     const USER: u32 = 65_534;
     let map_ids = compile("map_ids.c", &["-static"]);
     let directory = support::temporary_directory("tools");
@@ -269,9 +259,7 @@ fn an_ordinary_users_ids_are_mapped_by_the_tools() {
 
 #[test]
 fn what_is_no_such_namespace_is_refused() {
-    if support::left_out_without_root("what_is_no_such_namespace_is_refused") {
-        return;
-    }
+    support::needs!(root);
     for (paths, why) in [
         (
             "net:/proc/self/ns/pid",
@@ -429,9 +417,7 @@ fn lines_are_logged_from_the_level_that_is_asked_for() {
 /// The lines that people look for in `runc --debug`, in order within each stage.
 #[test]
 fn each_step_is_in_the_debug_log() {
-    if support::left_out_without_root("each_step_is_in_the_debug_log") {
-        return;
-    }
+    support::needs!(root);
     let target = Target::new();
     let map = || {
         Some(Mapping {
@@ -527,9 +513,7 @@ fn each_step_is_in_the_debug_log() {
 /// the kernel decides, and the error says how long it was.
 #[test]
 fn a_map_that_a_page_does_not_hold_is_refused_by_its_length() {
-    if support::left_out_without_root("a_map_that_a_page_does_not_hold_is_refused_by_its_length") {
-        return;
-    }
+    support::needs!(root);
     let lines: String = (0..340)
         .map(|id| format!("{} {} 1\n", id, 1_000_000_000 + id))
         .collect();
@@ -576,9 +560,7 @@ fn runc_1_1_is_told_that_its_message_can_come() {
 /// reach, and the other half of runc 1.1 relies on it.
 #[test]
 fn the_file_of_runc_1_1_is_out_of_reach() {
-    if support::left_out_without_root("the_file_of_runc_1_1_is_out_of_reach") {
-        return;
-    }
+    support::needs!(root);
     let target = Target::new();
     let bootstrap = joining(target.pid(), &MOST);
     let out_of_reach = if support::features::has("detached read-only mounts") {
@@ -638,9 +620,7 @@ fn the_file_of_runc_1_1_is_out_of_reach() {
 
 #[test]
 fn the_ceiling_is_in_force_when_it_is_asked_for() {
-    if support::left_out_without_root("the_ceiling_is_in_force_when_it_is_asked_for") {
-        return;
-    }
+    support::needs!(root);
     let target = Target::new();
     let exec = Exec::new(runtime(Link::Static), &joining(target.pid(), &MOST));
     let outcome = exec.set("RUNTIME_CEILING", "1").run();
@@ -730,9 +710,7 @@ fn a_pipe_that_is_open_the_wrong_way_is_named() {
 
 #[test]
 fn a_panic_ends_the_process_without_a_way_back_into_c() {
-    if support::left_out_without_cargo("a_panic_ends_the_process_without_a_way_back_into_c") {
-        return;
-    }
+    support::needs!(cargo);
     let archive = prefix().join("panicking");
     let mut cargo = Command::new(env!("CARGO"));
     cargo

@@ -78,9 +78,7 @@ fn cases() -> [Case; 4] {
 
 #[test]
 fn the_cause_of_each_failure_reaches_the_runtime() {
-    if support::left_out_without_root("the_cause_of_each_failure_reaches_the_runtime") {
-        return;
-    }
+    support::needs!(root);
     let times = FAILURES / share();
     for case in cases() {
         let (mut on_pipe, mut on_stderr) = (0, 0);

@@ -98,9 +98,7 @@ fn calls(log: &Path) -> BTreeMap<String, usize> {
 
 #[test]
 fn whichever_call_fails_the_runtime_reads_why() {
-    if support::left_out_without_root("whichever_call_fails_the_runtime_reads_why") {
-        return;
-    }
+    support::needs!(root);
     let bench = Bench {
         target: Target::new(),
         directory: support::temporary_directory("library-faults"),

@@ -50,9 +50,7 @@ struct Count {
 
 #[test]
 fn a_stage_that_is_killed_hangs_and_fools_nobody() {
-    if support::left_out_without_root("a_stage_that_is_killed_hangs_and_fools_nobody") {
-        return;
-    }
+    support::needs!(root);
     become_subreaper();
     let target = Target::new();
     let program = runtime(Link::Static);

@@ -25,10 +25,7 @@ fn source(name: &str) -> PathBuf {
 /// meet: a panic that the other one catches has to find the other one's routines.
 #[test]
 fn it_links_beside_another_rust_library_in_each_mode_and_order() {
-    const NAME: &str = "it_links_beside_another_rust_library_in_each_mode_and_order";
-    if support::left_out_without_cargo(NAME) {
-        return;
-    }
+    support::needs!(cargo);
     let other = prefix().join("libbeside.a");
     let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
     let mut build = Command::new(rustc);

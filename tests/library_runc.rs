@@ -133,9 +133,7 @@ fn container<'a>(runc: &'a Runc, bundle: &Path, user_namespace: bool) -> Contain
 #[test]
 fn stock_runc_enters_its_container_through_libnsexec() {
     const NAME: &str = "stock_runc_enters_its_container_through_libnsexec";
-    if support::left_out_without_root(NAME) {
-        return;
-    }
+    support::needs!(root);
     let found = ["/usr/sbin/runc", "/usr/bin/runc"];
     let Some(program) = found.iter().map(PathBuf::from).find(|path| path.exists()) else {
         leave_out(NAME, "there is no runc");

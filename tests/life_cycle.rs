@@ -109,9 +109,7 @@ fn bash(script: &str, target: &Target) -> Command {
 
 #[test]
 fn a_caller_that_ignores_sigchld_gets_the_status() {
-    if support::left_out_without_root("a_caller_that_ignores_sigchld_gets_the_status") {
-        return;
-    }
+    support::needs!(root);
     let target = Target::new();
     for program in ["exit 7", "sleep 0.2; exit 7"] {
         let mut ignoring = Command::new("env");
@@ -124,9 +122,7 @@ fn a_caller_that_ignores_sigchld_gets_the_status() {
 
 #[test]
 fn the_program_gets_the_callers_dispositions_and_mask() {
-    if support::left_out_without_root("the_program_gets_the_callers_dispositions_and_mask") {
-        return;
-    }
+    support::needs!(root);
     let target = Target::new();
     let cases: [(&[&str], u64, u64); 3] = [
         (&[], 0, 0),
@@ -162,9 +158,7 @@ fn the_program_gets_the_callers_dispositions_and_mask() {
 
 #[test]
 fn a_signal_that_the_caller_blocks_ends_the_helper() {
-    if support::left_out_without_root("a_signal_that_the_caller_blocks_ends_the_helper") {
-        return;
-    }
+    support::needs!(root);
     let target = Target::new();
     let mut command = Command::new("env");
     command.args(["--block-signal=TERM", NSEXEC, "--seccomp-fd", "3", "-t"]);
@@ -185,11 +179,7 @@ fn a_signal_that_the_caller_blocks_ends_the_helper() {
 
 #[test]
 fn a_program_that_is_stopped_and_continued_inside_does_not_stop_the_helper() {
-    if support::left_out_without_root(
-        "a_program_that_is_stopped_and_continued_inside_does_not_stop_the_helper",
-    ) {
-        return;
-    }
+    support::needs!(root);
     let target = Target::new();
     for signal in ["STOP", "TSTP"] {
         let script = format!("echo ready; (sleep 0.3; kill -CONT $$) & kill -{signal} $$; exit 4");
@@ -200,9 +190,7 @@ fn a_program_that_is_stopped_and_continued_inside_does_not_stop_the_helper() {
 
 #[test]
 fn a_stopped_program_is_continued_through_the_helper() {
-    if support::left_out_without_root("a_stopped_program_is_continued_through_the_helper") {
-        return;
-    }
+    support::needs!(root);
     let target = Target::new();
     let script = "echo ready; kill -STOP $$; echo on; exit 5";
     let running = Running::start(target.nsexec(["-a", "--", "sh", "-c", script]));
@@ -215,9 +203,7 @@ fn a_stopped_program_is_continued_through_the_helper() {
 
 #[test]
 fn a_kill_of_its_own_group_does_not_end_the_callers_script() {
-    if support::left_out_without_root("a_kill_of_its_own_group_does_not_end_the_callers_script") {
-        return;
-    }
+    support::needs!(root);
     let target = Target::new();
     let script = "NSEXEC sh -c 'kill -KILL 0'; echo survived $?";
     let output = run(bash(script, &target));
@@ -226,9 +212,7 @@ fn a_kill_of_its_own_group_does_not_end_the_callers_script() {
 
 #[test]
 fn a_signal_to_the_whole_job_arrives_once() {
-    if support::left_out_without_root("a_signal_to_the_whole_job_arrives_once") {
-        return;
-    }
+    support::needs!(root);
     let target = Target::new();
     // Of two that arrive one right after the other, a shell's trap sees one.
     let counts = "$| = 1; $SIG{INT} = sub { $n++ }; print \"ready\\n\"; \
@@ -264,9 +248,7 @@ fn a_signal_to_the_whole_job_arrives_once() {
 
 #[test]
 fn what_ends_the_helper_ends_what_the_program_started() {
-    if support::left_out_without_root("what_ends_the_helper_ends_what_the_program_started") {
-        return;
-    }
+    support::needs!(root);
     let target = Target::new();
     let script = "echo ready; sleep 1000; exit 3";
     for (signal, number) in [(Signal::SIGTERM, 15), (Signal::SIGINT, 2)] {
@@ -281,9 +263,7 @@ fn what_ends_the_helper_ends_what_the_program_started() {
 
 #[test]
 fn a_reader_that_is_gone_changes_nothing() {
-    if support::left_out_without_root("a_reader_that_is_gone_changes_nothing") {
-        return;
-    }
+    support::needs!(root);
     let target = Target::new();
     let command = |script: &str, end: OwnedFd| {
         let mut command = target.nsexec(["-a", "--status-fd", "3", "--", "sh", "-c", script]);
@@ -306,11 +286,7 @@ fn a_reader_that_is_gone_changes_nothing() {
 
 #[test]
 fn a_descriptor_that_takes_no_lines_is_refused_before_the_start() {
-    if support::left_out_without_root(
-        "a_descriptor_that_takes_no_lines_is_refused_before_the_start",
-    ) {
-        return;
-    }
+    support::needs!(root);
     let target = Target::new();
     let mut command = target.nsexec(["-a", "--status-fd", "3", "--", "echo", "ran"]);
     hand_over(
@@ -332,9 +308,7 @@ fn a_descriptor_that_takes_no_lines_is_refused_before_the_start() {
 
 #[test]
 fn the_supervisor_holds_five_descriptors() {
-    if support::left_out_without_root("the_supervisor_holds_five_descriptors") {
-        return;
-    }
+    support::needs!(root);
     let target = Target::new();
     let mut command = target.nsexec(["-a", "--status-fd", "3", "--"]);
     command.args(["sh", "-c", "echo ready; exec sleep 1000"]);

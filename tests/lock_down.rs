@@ -13,12 +13,7 @@ use support::{NSEXEC, Target, fail, run, succeed, temporary_directory, text};
 
 #[test]
 fn the_helper_is_locked_down_before_it_clones() {
-    const NAME: &str = "the_helper_is_locked_down_before_it_clones";
-    if support::left_out_without_root(NAME)
-        || support::features::left_out_without("Landlock: refer", NAME)
-    {
-        return;
-    }
+    support::needs!(root, feature("Landlock: refer"));
     let target = Target::new();
     let calls = trace(&target, &["-a", "--", "true"]);
     let helper = &calls[0].0;
@@ -65,12 +60,7 @@ fn child_of(calls: &[(String, String)]) -> String {
 
 #[test]
 fn the_childs_last_calls_are_close_range_and_seccomp() {
-    const NAME: &str = "the_childs_last_calls_are_close_range_and_seccomp";
-    if support::left_out_without_root(NAME)
-        || support::features::left_out_without("Landlock: refer", NAME)
-    {
-        return;
-    }
+    support::needs!(root, feature("Landlock: refer"));
     let target = Target::new();
     let calls = trace(&target, &["-a", "--", "true"]);
     let child: Vec<&str> = calls
@@ -121,9 +111,7 @@ const DOCKER: &str = "00000000a00425fb";
 
 #[test]
 fn the_program_has_what_its_policy_gives_and_no_more() {
-    if support::left_out_without_root("the_program_has_what_its_policy_gives_and_no_more") {
-        return;
-    }
+    support::needs!(root);
     let target = Target::new();
     let all = {
         let own = fs::read_to_string("/proc/self/status").unwrap();
@@ -160,9 +148,7 @@ fn the_program_has_what_its_policy_gives_and_no_more() {
 
 #[test]
 fn no_descriptor_crosses_but_those_declared() {
-    if support::left_out_without_root("no_descriptor_crosses_but_those_declared") {
-        return;
-    }
+    support::needs!(root);
     let target = Target::new();
     let list = |declared: &[&str], handed: usize| {
         let mut command = target.nsexec(["-a"]);
@@ -193,9 +179,7 @@ fn no_descriptor_crosses_but_those_declared() {
 
 #[test]
 fn closed_standard_descriptors_are_made_valid() {
-    if support::left_out_without_root("closed_standard_descriptors_are_made_valid") {
-        return;
-    }
+    support::needs!(root);
     let target = Target::new();
     let pid = target.pid().to_string();
     let script =
@@ -208,9 +192,7 @@ fn closed_standard_descriptors_are_made_valid() {
 
 #[test]
 fn the_ceiling_refuses_what_a_joined_program_must_not_do() {
-    if support::left_out_without_root("the_ceiling_refuses_what_a_joined_program_must_not_do") {
-        return;
-    }
+    support::needs!(root);
     let target = Target::new();
     let refused = [
         "unshare -m true",
@@ -246,9 +228,7 @@ fn the_ceiling_refuses_what_a_joined_program_must_not_do() {
 
 #[test]
 fn default_makes_no_node_of_a_device() {
-    if support::left_out_without_root("default_makes_no_node_of_a_device") {
-        return;
-    }
+    support::needs!(root);
     let target = Target::new();
     let make = |policy: &str, node: &str| {
         let script = format!("mknod /tmp/{policy} {node} && rm /tmp/{policy}");
@@ -267,9 +247,7 @@ fn default_makes_no_node_of_a_device() {
 
 #[test]
 fn net_configures_the_targets_network_and_default_does_not() {
-    if support::left_out_without_root("net_configures_the_targets_network_and_default_does_not") {
-        return;
-    }
+    support::needs!(root);
     let target = Target::new();
     let set = |policy: &str, state: &str| {
         let words = [
@@ -290,12 +268,7 @@ fn net_configures_the_targets_network_and_default_does_not() {
 
 #[test]
 fn landlock_lets_programs_outside_the_root_not_execute() {
-    const NAME: &str = "landlock_lets_programs_outside_the_root_not_execute";
-    if support::left_out_without_root(NAME)
-        || support::features::left_out_without("Landlock: refer", NAME)
-    {
-        return;
-    }
+    support::needs!(root, feature("Landlock: refer"));
     let directory = temporary_directory("outside");
     fs::copy("/bin/busybox", directory.join("busybox")).unwrap();
     let target = Target::new();
@@ -324,12 +297,8 @@ fn landlock_lets_programs_outside_the_root_not_execute() {
 /// Landlock's rule for ptrace access: README names it.
 #[test]
 fn under_a_domain_the_files_of_the_targets_processes_are_out_of_reach() {
+    support::needs!(root, feature("Landlock: refer"));
     let name = "under_a_domain_the_files_of_the_targets_processes_are_out_of_reach";
-    if support::left_out_without_root(name)
-        || support::features::left_out_without("Landlock: refer", name)
-    {
-        return;
-    }
     let target = Target::new();
     let open = |policy: &str, script: &str| {
         let words = ["-a", "--policy", policy, "--", "sh", "-c", script];
@@ -359,12 +328,7 @@ fn under_a_domain_the_files_of_the_targets_processes_are_out_of_reach() {
 
 #[test]
 fn strict_reads_and_does_not_write() {
-    const NAME: &str = "strict_reads_and_does_not_write";
-    if support::left_out_without_root(NAME)
-        || support::features::left_out_without("Landlock: scopes", NAME)
-    {
-        return;
-    }
+    support::needs!(root, feature("Landlock: scopes"));
     let target = Target::new();
     let strict =
         |script: &str| run(target.nsexec(["-a", "--policy", "strict", "--", "sh", "-c", script]));
@@ -380,12 +344,7 @@ fn strict_reads_and_does_not_write() {
 
 #[test]
 fn the_status_lines_tell_what_is_asked_and_in_force() {
-    const NAME: &str = "the_status_lines_tell_what_is_asked_and_in_force";
-    if support::left_out_without_root(NAME)
-        || support::features::left_out_without("Landlock: refer", NAME)
-    {
-        return;
-    }
+    support::needs!(root, feature("Landlock: refer"));
     let target = Target::new();
     let directory = temporary_directory("status");
     let path = directory.join("lines");
@@ -438,9 +397,7 @@ fn the_status_lines_tell_what_is_asked_and_in_force() {
 
 #[test]
 fn a_layer_left_out_is_said_so() {
-    if support::left_out_without_root("a_layer_left_out_is_said_so") {
-        return;
-    }
+    support::needs!(root);
     let target = Target::new();
     let plan = succeed(target.nsexec(["-a", "--policy", "admin", "--dry-run", "--", "true"]));
     let plan: Value = serde_json::from_str(&plan).unwrap();
@@ -456,9 +413,7 @@ fn a_layer_left_out_is_said_so() {
 
 #[test]
 fn the_supervisor_keeps_the_least() {
-    if support::left_out_without_root("the_supervisor_keeps_the_least") {
-        return;
-    }
+    support::needs!(root);
     let target = Target::new();
     let mut child = target
         .nsexec(["-a", "--", "sh", "-c", "echo ready; exec sleep 1000"])
@@ -493,9 +448,7 @@ fn the_supervisor_keeps_the_least() {
 
 #[test]
 fn protocol_as_layers_are_in_force_as_well() {
-    if support::left_out_without_root("protocol_as_layers_are_in_force_as_well") {
-        return;
-    }
+    support::needs!(root);
     let target = Target::new();
     let script = "grep -E 'NoNewPrivs|Seccomp:|Seccomp_filters|CapInh|CapAmb' /proc/self/status | tr -d '\\t'; unshare -m true || echo refused";
     let outcome =

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 use support::protocol_a::{Exec, assert_success, config, shell};
-use support::{Build, Target, left_out_without_root, run, text};
+use support::{Build, Target, run, text};
 
 /// A shell takes its time with so many variables.
 const AWK: &str = r#"BEGIN { print ENVIRON["v0"], ENVIRON["v79999"], ENVIRON["HOME"] }"#;
@@ -18,9 +18,7 @@ const BOUND: Duration = Duration::from_secs(120);
 
 #[test]
 fn many_variables_of_initconfig() {
-    if left_out_without_root("many_variables_of_initconfig") {
-        return;
-    }
+    support::needs!(root);
     let target = Target::new();
     let begun = Instant::now();
     let mut config = config(&["/bin/true"]);
@@ -41,9 +39,7 @@ fn many_variables_of_initconfig() {
 
 #[test]
 fn many_groups_of_initconfig() {
-    if left_out_without_root("many_groups_of_initconfig") {
-        return;
-    }
+    support::needs!(root);
     let mut lines = String::new();
     for gid in 0..65_536 {
         writeln!(lines, "g{gid}:x:{}:ann", gid + 70_000).unwrap();
@@ -71,9 +67,7 @@ fn many_groups_of_initconfig() {
 
 #[test]
 fn a_long_path_of_the_target() {
-    if left_out_without_root("a_long_path_of_the_target") {
-        return;
-    }
+    support::needs!(root);
     let long = |count: usize| {
         let target = Target::build(&Build {
             program: format!("env PATH=$(seq -s: {count}) /bin/sleep 1000"),

@@ -729,9 +729,7 @@ fn every_option_and_every_policy_is_swept() {
 
 #[test]
 fn no_pair_of_options_surprises() {
-    if support::left_out_without_root("no_pair_of_options_surprises") {
-        return;
-    }
+    support::needs!(root);
     let place = Place::new(false);
     write_filter(&place);
     sweep(&place, &lines());
@@ -739,9 +737,7 @@ fn no_pair_of_options_surprises() {
 
 #[test]
 fn no_pair_of_options_surprises_in_a_user_namespace() {
-    if support::left_out_without_root("no_pair_of_options_surprises_in_a_user_namespace") {
-        return;
-    }
+    support::needs!(root);
     let place = Place::new(true);
     write_filter(&place);
     sweep(&place, &lines());

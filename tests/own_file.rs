@@ -76,9 +76,7 @@ fn copy(program: &str, directory: &Path) -> PathBuf {
 
 #[test]
 fn a_handle_of_the_helper_cannot_be_written_through() {
-    if support::left_out_without_root("a_handle_of_the_helper_cannot_be_written_through") {
-        return;
-    }
+    support::needs!(root);
     let directory = temporary_directory("own-file");
     let helper = copy(NSEXEC, &directory);
     let before = fs::read(&helper).unwrap();
@@ -107,9 +105,7 @@ fn a_handle_of_the_helper_cannot_be_written_through() {
 /// The same attack on a joiner that does nothing about it: it succeeds.
 #[test]
 fn the_attack_on_an_unprotected_helper_succeeds() {
-    if support::left_out_without_root("the_attack_on_an_unprotected_helper_succeeds") {
-        return;
-    }
+    support::needs!(root);
     let directory = temporary_directory("unprotected");
     let helper = directory.join("helper");
     let source = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/joiner.c");
@@ -125,13 +121,8 @@ fn the_attack_on_an_unprotected_helper_succeeds() {
 
 #[test]
 fn under_the_default_policy_the_helper_cannot_be_executed_at_all() {
-    const NAME: &str = "under_the_default_policy_the_helper_cannot_be_executed_at_all";
     // Without Landlock, sealed memory can be executed.
-    if support::left_out_without_root(NAME)
-        || support::features::left_out_without("Landlock: refer", NAME)
-    {
-        return;
-    }
+    support::needs!(root, feature("Landlock: refer"));
     let target = Target::with_script(
         "printf '#!/proc/self/exe\\n' > /bin/evil; chmod +x /bin/evil; ln -s /proc/self/exe /bin/itself;",
     );
@@ -153,11 +144,7 @@ fn under_the_default_policy_the_helper_cannot_be_executed_at_all() {
 
 #[test]
 fn the_helper_runs_from_a_read_only_mount_or_from_sealed_memory() {
-    if support::left_out_without_root(
-        "the_helper_runs_from_a_read_only_mount_or_from_sealed_memory",
-    ) {
-        return;
-    }
+    support::needs!(root);
     let target = Target::new();
     let plan = succeed(target.nsexec(["-a", "--dry-run", "--", "true"]));
     let plan: serde_json::Value = serde_json::from_str(&plan).unwrap();
@@ -181,9 +168,7 @@ fn the_helper_runs_from_a_read_only_mount_or_from_sealed_memory() {
 /// the helper has seen to it by itself.
 #[test]
 fn a_dry_run_says_how_the_file_came_out_of_reach() {
-    if support::left_out_without_root("a_dry_run_says_how_the_file_came_out_of_reach") {
-        return;
-    }
+    support::needs!(root);
     let directory = temporary_directory("origin");
     let mount = |options: &str| {
         let script = format!(

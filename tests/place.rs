@@ -63,9 +63,7 @@ impl Drop for LeaderEnded {
 /// that the kernel has no namespaces, and to run the program outside of all.
 #[test]
 fn a_target_whose_main_thread_has_ended_is_refused() {
-    if support::left_out_without_root("a_target_whose_main_thread_has_ended_is_refused") {
-        return;
-    }
+    support::needs!(root);
     let target = LeaderEnded::new();
     for policy in ["default", "strict", "admin"] {
         for letters in [&[][..], &["-a"], &["-n"], &["-m", "-p"]] {
@@ -82,9 +80,7 @@ fn a_target_whose_main_thread_has_ended_is_refused() {
 /// An option that is not about namespaces must not cancel the joins.
 #[test]
 fn options_beside_the_target_cancel_no_join() {
-    if support::left_out_without_root("options_beside_the_target_cancel_no_join") {
-        return;
-    }
+    support::needs!(root);
     let target = Target::new();
     for options in [
         &["-c"][..],
@@ -107,11 +103,7 @@ fn options_beside_the_target_cancel_no_join() {
 /// Its namespace is requested, so its root is meant as well.
 #[test]
 fn a_chroot_in_the_callers_mount_namespace_is_the_programs_root() {
-    if support::left_out_without_root(
-        "a_chroot_in_the_callers_mount_namespace_is_the_programs_root",
-    ) {
-        return;
-    }
+    support::needs!(root);
     let root = temporary_directory("chroot");
     std::fs::create_dir(root.join("bin")).unwrap();
     std::fs::copy("/bin/busybox", root.join("bin/busybox")).unwrap();
@@ -193,9 +185,7 @@ fn numbers_seen(joiner: &[&str]) -> (Option<i32>, Vec<String>) {
 /// same number in both. A program that sees two numbers is in a mixed set.
 #[test]
 fn a_target_that_changes_is_joined_as_it_is_at_one_moment() {
-    if support::left_out_without_root("a_target_that_changes_is_joined_as_it_is_at_one_moment") {
-        return;
-    }
+    support::needs!(root);
     let rounds = support::share::joins(60);
     let target = Restless::new();
     let pid = target.0.id().to_string();
@@ -229,9 +219,7 @@ fn a_target_that_changes_is_joined_as_it_is_at_one_moment() {
 /// child, also one that has become another user in a user namespace.
 #[test]
 fn a_proc_that_hides_processes_hides_no_child() {
-    if support::left_out_without_root("a_proc_that_hides_processes_hides_no_child") {
-        return;
-    }
+    support::needs!(root);
     for target in [Target::new(), Target::with_user_namespace()] {
         for option in ["hidepid=1", "hidepid=2", "hidepid=4", "subset=pid"] {
             let script = format!(
@@ -250,9 +238,7 @@ fn a_proc_that_hides_processes_hides_no_child() {
 /// the undumpable child, and the helper compares its own namespaces before clone.
 #[test]
 fn a_caller_without_privileges_verifies_its_own_namespaces() {
-    if support::left_out_without_root("a_caller_without_privileges_verifies_its_own_namespaces") {
-        return;
-    }
+    support::needs!(root);
     let directory = temporary_directory("rootless");
     let program = directory.join("nsexec");
     std::fs::copy(NSEXEC, &program).unwrap();

@@ -190,9 +190,7 @@ fn compare(name: &str, printed: &str) {
 
 #[test]
 fn the_kernel_answers_as_the_policies_mean() {
-    if support::left_out_without_root("the_kernel_answers_as_the_policies_mean") {
-        return;
-    }
+    support::needs!(root);
     let target = Target::new();
     install(&target);
     let words = words(Arch::native().unwrap());

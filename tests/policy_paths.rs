@@ -101,9 +101,7 @@ fn taken(path: &Path) {
 
 #[test]
 fn every_component_of_a_policys_path_counts() {
-    if support::left_out_without_root("every_component_of_a_policys_path_counts") {
-        return;
-    }
+    support::needs!(root);
     // Each change alone makes it somebody else's decision which policy is meant.
     type Change = fn(&Tree);
     let changes: [(&str, Change, &str); 12] = [
@@ -183,9 +181,7 @@ fn every_component_of_a_policys_path_counts() {
 
 #[test]
 fn links_are_followed_component_by_component() {
-    if support::left_out_without_root("links_are_followed_component_by_component") {
-        return;
-    }
+    support::needs!(root);
     let tree = Tree::new();
     fs::create_dir(tree.path("links")).unwrap();
     tree.mode("links", 0o755);
@@ -234,9 +230,7 @@ fn links_are_followed_component_by_component() {
 
 #[test]
 fn a_relative_path_counts_from_the_root_too() {
-    if support::left_out_without_root("a_relative_path_counts_from_the_root_too") {
-        return;
-    }
+    support::needs!(root);
     let tree = Tree::new();
     let relative = |path: &str, directory: &str| {
         let mut command = plan(Path::new(path));
@@ -259,9 +253,7 @@ fn a_relative_path_counts_from_the_root_too() {
 
 #[test]
 fn what_is_no_regular_file_is_no_policy() {
-    if support::left_out_without_root("what_is_no_regular_file_is_no_policy") {
-        return;
-    }
+    support::needs!(root);
     let tree = Tree::new();
     let fifo = tree.path("above/fifo.toml");
     nix::unistd::mkfifo(&fifo, Mode::from_bits_truncate(0o600)).unwrap();
@@ -284,9 +276,7 @@ fn what_is_no_regular_file_is_no_policy() {
 
 #[test]
 fn a_users_own_policy_is_theirs_to_name() {
-    if support::left_out_without_root("a_users_own_policy_is_theirs_to_name") {
-        return;
-    }
+    support::needs!(root);
     let tree = Tree::new();
     for path in ["above", "above/policies", MANIFEST_PATH] {
         tree.give(path, OTHER);
@@ -318,13 +308,8 @@ fn configured(etc: &Path) -> Command {
 
 #[test]
 fn the_configuration_is_taken_whole_or_refused() {
-    const NAME: &str = "the_configuration_is_taken_whole_or_refused";
     // It names strict.
-    if support::left_out_without_root(NAME)
-        || support::features::left_out_without("Landlock: scopes", NAME)
-    {
-        return;
-    }
+    support::needs!(root, feature("Landlock: scopes"));
     let tree = Tree::new();
     fs::create_dir(tree.path("etc")).unwrap();
     let policy = |command: Command| {

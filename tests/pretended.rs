@@ -56,11 +56,7 @@ fn run(target: &Target, pretended: impl Fn(&Stop) -> bool) -> (i32, String, Stri
 
 #[test]
 fn a_call_that_only_seems_to_succeed_never_starts_a_program_with_less() {
-    if support::left_out_without_root(
-        "a_call_that_only_seems_to_succeed_never_starts_a_program_with_less",
-    ) {
-        return;
-    }
+    support::needs!(root);
     // Its root is not that of its mount namespace, where setns(2) leads.
     let target = Target::build(&Build {
         script: "mkdir -p /sub/bin; cp /bin/busybox /sub/bin/".to_owned(),
@@ -155,9 +151,7 @@ fn as_files(pid: i32) -> Bootstrap {
 /// libnsexec: stage 0 reads where stage 2 is, before it tells the runtime of it.
 #[test]
 fn a_runtime_is_told_of_no_stage_that_is_elsewhere() {
-    if support::left_out_without_root("a_runtime_is_told_of_no_stage_that_is_elsewhere") {
-        return;
-    }
+    support::needs!(root);
     let target = Target::new();
     let program = || runtime(Link::Static);
     let pid = target.pid();
@@ -212,9 +206,7 @@ fn a_runtime_is_told_of_no_stage_that_is_elsewhere() {
 /// stage 1 reads its own, and those that its child is born into.
 #[test]
 fn a_stage_compares_its_own_namespaces_where_nobody_else_can() {
-    if support::left_out_without_root("a_stage_compares_its_own_namespaces_where_nobody_else_can") {
-        return;
-    }
+    support::needs!(root);
     let without = vec![
         "setpriv",
         "--bounding-set=-sys_ptrace",

@@ -24,9 +24,7 @@ const ANN: [&str; 4] = ["-S", "1000", "-G", "1000"];
 
 #[test]
 fn the_look_up_goes_on_past_what_the_user_cannot_execute() {
-    if support::left_out_without_root("the_look_up_goes_on_past_what_the_user_cannot_execute") {
-        return;
-    }
+    support::needs!(root);
     let target = Target::with_script(SCRIPT);
     for policy in ["default", "admin", "strict"] {
         if !support::features::can_use(
@@ -63,9 +61,7 @@ fn the_look_up_goes_on_past_what_the_user_cannot_execute() {
 
 #[test]
 fn a_path_is_executed_with_the_programs_rights() {
-    if support::left_out_without_root("a_path_is_executed_with_the_programs_rights") {
-        return;
-    }
+    support::needs!(root);
     let target = Target::with_script(SCRIPT);
     for path in ["/tmp/first/program", "/tmp/closed/program"] {
         let mut command = target.nsexec(["-a"]);
@@ -87,9 +83,7 @@ fn a_path_is_executed_with_the_programs_rights() {
 
 #[test]
 fn the_directory_is_entered_with_the_programs_rights() {
-    if support::left_out_without_root("the_directory_is_entered_with_the_programs_rights") {
-        return;
-    }
+    support::needs!(root);
     let target = Target::with_script(SCRIPT);
     let enter = |options: &[&str]| {
         let mut command = target.nsexec(["-a", "-W", "/tmp/closed"]);

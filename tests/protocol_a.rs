@@ -14,9 +14,7 @@ use support::{Build, NSEXEC, Target, temporary_directory};
 
 #[test]
 fn the_program_runs_in_the_targets_namespaces() {
-    if support::left_out_without_root("the_program_runs_in_the_targets_namespaces") {
-        return;
-    }
+    support::needs!(root);
     let target = Target::new();
     let links = "for n in ipc uts net pid mnt user; do readlink /proc/self/ns/$n; done; pwd";
     let outcome = Exec::into(target.pid()).run_config(&shell(links));
@@ -30,9 +28,7 @@ fn the_program_runs_in_the_targets_namespaces() {
 
 #[test]
 fn the_cgroup_namespace_is_left_as_it_is() {
-    if support::left_out_without_root("the_cgroup_namespace_is_left_as_it_is") {
-        return;
-    }
+    support::needs!(root);
     let target = Target::new();
     let outcome = Exec::into(target.pid()).run_config(&shell("readlink /proc/self/ns/cgroup"));
     assert_ne!(outcome.stdout.trim_end(), target.namespace("cgroup"));
@@ -40,9 +36,7 @@ fn the_cgroup_namespace_is_left_as_it_is() {
 
 #[test]
 fn the_reported_pid_is_the_childs_to_the_byte() {
-    if support::left_out_without_root("the_reported_pid_is_the_childs_to_the_byte") {
-        return;
-    }
+    support::needs!(root);
     let target = Target::new();
     let outcome = Exec::into(target.pid()).run_config(&shell("echo $$"));
     // pid_of checks every byte; waitpid has shown that it is our child.
@@ -53,9 +47,7 @@ fn the_reported_pid_is_the_childs_to_the_byte() {
 
 #[test]
 fn the_environment_is_what_initconfig_says() {
-    if support::left_out_without_root("the_environment_is_what_initconfig_says") {
-        return;
-    }
+    support::needs!(root);
     let target = Target::new();
     let mut config = config(&["env"]);
     config["env"] = json!(["PATH=/bin", "A=1", "B=x=y", "A=2", "EMPTY="]);
@@ -69,9 +61,7 @@ fn the_environment_is_what_initconfig_says() {
 
 #[test]
 fn home_is_the_users_unless_it_is_given() {
-    if support::left_out_without_root("home_is_the_users_unless_it_is_given") {
-        return;
-    }
+    support::needs!(root);
     let target = Target::new();
     let home = |user: &str, env: serde_json::Value| {
         let mut config = shell("echo $HOME");
@@ -89,9 +79,7 @@ fn home_is_the_users_unless_it_is_given() {
 
 #[test]
 fn users_and_groups_are_the_containers() {
-    if support::left_out_without_root("users_and_groups_are_the_containers") {
-        return;
-    }
+    support::needs!(root);
     let target = Target::new();
     let ids = |user: &str, additional: serde_json::Value| {
         let mut config = shell("id -u; id -g; grep Groups: /proc/self/status | cut -f2");
@@ -117,9 +105,7 @@ fn users_and_groups_are_the_containers() {
 
 #[test]
 fn capabilities_are_exactly_those_of_initconfig() {
-    if support::left_out_without_root("capabilities_are_exactly_those_of_initconfig") {
-        return;
-    }
+    support::needs!(root);
     let target = Target::new();
     let sets = |user: &str, capabilities: serde_json::Value| {
         let mut config = shell("grep Cap /proc/self/status | cut -f2");
@@ -149,9 +135,7 @@ fn capabilities_are_exactly_those_of_initconfig() {
 
 #[test]
 fn limits_and_directory_and_oom_are_set() {
-    if support::left_out_without_root("limits_and_directory_and_oom_are_set") {
-        return;
-    }
+    support::needs!(root);
     let target = Target::with_script("mkdir /tmp/work; chown ann /tmp/work; chmod 700 /tmp/work;");
     let mut config = shell("pwd; ulimit -n; ulimit -Hn; cat /proc/self/oom_score_adj");
     config["cwd"] = json!("/tmp/work");
@@ -164,9 +148,7 @@ fn limits_and_directory_and_oom_are_set() {
 
 #[test]
 fn oom_score_adj_reaches_a_user_namespace() {
-    if support::left_out_without_root("oom_score_adj_reaches_a_user_namespace") {
-        return;
-    }
+    support::needs!(root);
     let target = Target::with_user_namespace();
     let mut config = shell("cat /proc/self/oom_score_adj");
     config["config"]["oom_score_adj"] = json!(300);
@@ -180,9 +162,7 @@ fn oom_score_adj_reaches_a_user_namespace() {
 
 #[test]
 fn a_directory_outside_is_refused() {
-    if support::left_out_without_root("a_directory_outside_is_refused") {
-        return;
-    }
+    support::needs!(root);
     let target = Target::with_script("ln -s /proc/self/fd/3 /tmp/out;");
     for cwd in [
         "/proc/self/fd/3",
@@ -205,9 +185,7 @@ fn a_directory_outside_is_refused() {
 
 #[test]
 fn passed_files_cross_and_nothing_else_does() {
-    if support::left_out_without_root("passed_files_cross_and_nothing_else_does") {
-        return;
-    }
+    support::needs!(root);
     let target = Target::new();
     let directory = temporary_directory("passed");
     let path = directory.join("file");
@@ -225,9 +203,7 @@ fn passed_files_cross_and_nothing_else_does() {
 
 #[test]
 fn standard_descriptors_belong_to_the_user() {
-    if support::left_out_without_root("standard_descriptors_belong_to_the_user") {
-        return;
-    }
+    support::needs!(root);
     let target = Target::new();
     let directory = temporary_directory("stdio");
     let path = directory.join("input");
@@ -247,9 +223,7 @@ fn standard_descriptors_belong_to_the_user() {
 
 #[test]
 fn the_configs_seccomp_filter_is_in_force() {
-    if support::left_out_without_root("the_configs_seccomp_filter_is_in_force") {
-        return;
-    }
+    support::needs!(root);
     let target = Target::new();
     let mut config =
         shell("mkdir /tmp/made 2>&1; grep Seccomp_filters /proc/self/status | cut -f2");
@@ -277,9 +251,7 @@ fn the_configs_seccomp_filter_is_in_force() {
 
 #[test]
 fn a_2015_allow_list_runs_a_program() {
-    if support::left_out_without_root("a_2015_allow_list_runs_a_program") {
-        return;
-    }
+    support::needs!(root);
     // Neither seccomp(2) nor close_range(2) nor setuid(2) is on the list.
     let target = Target::new();
     let names = [
@@ -321,9 +293,7 @@ fn a_2015_allow_list_runs_a_program() {
 
 #[test]
 fn programs_are_looked_up_in_the_containers_path() {
-    if support::left_out_without_root("programs_are_looked_up_in_the_containers_path") {
-        return;
-    }
+    support::needs!(root);
     let target = Target::with_script(
         "mkdir /tmp/own; printf '#!/bin/sh\\necho own' > /tmp/own/tool; chmod +x /tmp/own/tool; touch /tmp/plain; printf '#!/no/such\\n' > /tmp/orphan; chmod +x /tmp/orphan;",
     );
@@ -364,9 +334,7 @@ fn programs_are_looked_up_in_the_containers_path() {
 
 #[test]
 fn the_console_is_the_controlling_terminal() {
-    if support::left_out_without_root("the_console_is_the_controlling_terminal") {
-        return;
-    }
+    support::needs!(root);
     let target = Target::new();
     let pty = nix::pty::openpty(None, None).unwrap();
     let path = nix::unistd::ttyname(&pty.slave).unwrap();
@@ -394,9 +362,7 @@ fn the_console_is_the_controlling_terminal() {
 
 #[test]
 fn without_a_console_the_child_leads_a_session() {
-    if support::left_out_without_root("without_a_console_the_child_leads_a_session") {
-        return;
-    }
+    support::needs!(root);
     let target = Target::new();
     let outcome = Exec::into(target.pid()).run_config(&shell("cut -d' ' -f1,5,6,7 /proc/$$/stat"));
     let stat: Vec<i64> = outcome
@@ -410,9 +376,7 @@ fn without_a_console_the_child_leads_a_session() {
 
 #[test]
 fn another_policy_can_be_named() {
-    if support::left_out_without_root("another_policy_can_be_named") {
-        return;
-    }
+    support::needs!(root);
     let target = Target::new();
     let mount = |arguments: &[&str]| {
         let mut exec = Exec::into(target.pid());
@@ -435,9 +399,7 @@ fn another_policy_can_be_named() {
 
 #[test]
 fn labels_go_through_the_callers_procfs() {
-    if support::left_out_without_root("labels_go_through_the_callers_procfs") {
-        return;
-    }
+    support::needs!(root);
     // The container shows a file of its own where attr/exec should be
     // (CVE-2019-16884); this kernel runs without AppArmor and SELinux, so that
     // the true one refuses the label.
@@ -464,9 +426,7 @@ fn labels_go_through_the_callers_procfs() {
 
 #[test]
 fn parents_in_each_cgroup_version_are_answered_alike() {
-    if support::left_out_without_root("parents_in_each_cgroup_version_are_answered_alike") {
-        return;
-    }
+    support::needs!(root);
     // Where v1 and v2 are mounted, both are used; the machine has at least one.
     let mut tried = 0;
     for parent in support::cgroup::HIERARCHIES {
@@ -509,9 +469,7 @@ fn parents_in_each_cgroup_version_are_answered_alike() {
 
 #[test]
 fn oom_score_adj_goes_through_the_callers_procfs() {
-    if support::left_out_without_root("oom_score_adj_goes_through_the_callers_procfs") {
-        return;
-    }
+    support::needs!(root);
     // The container shows files of its own there (CVE-2025-52881).
     let script = "mount -t tmpfs tmpfs /proc; mkdir -p /proc/self; : > /proc/self/oom_score_adj;";
     let target = Target::with_script(script);
@@ -527,9 +485,7 @@ fn oom_score_adj_goes_through_the_callers_procfs() {
 
 #[test]
 fn a_container_that_fakes_its_null_device_gains_nothing() {
-    if support::left_out_without_root("a_container_that_fakes_its_null_device_gains_nothing") {
-        return;
-    }
+    support::needs!(root);
     // CVE-2025-31133: /dev/null in the container is a file; standard input is
     // the host's, and known as it by its device number.
     let target = Target::with_script("umount /dev/null; rm /dev/null; : > /dev/null;");
@@ -544,9 +500,7 @@ fn a_container_that_fakes_its_null_device_gains_nothing() {
 /// error is the program's.
 #[test]
 fn calls_that_are_none_here_take_one_line_at_most() {
-    if support::left_out_without_root("calls_that_are_none_here_take_one_line_at_most") {
-        return;
-    }
+    support::needs!(root);
     let target = Target::new();
     let said = |names: &[&str]| {
         let mut config = config(&["/bin/true"]);
@@ -580,9 +534,7 @@ fn calls_that_are_none_here_take_one_line_at_most() {
 
 #[test]
 fn names_in_errors_are_escaped() {
-    if support::left_out_without_root("names_in_errors_are_escaped") {
-        return;
-    }
+    support::needs!(root);
     let target = Target::new();
     let name = "no\x1b[2J\n\u{9b}\x7f\u{e9}";
     let message = support::fail(target.nsexec(["-a", "--", name]), 127);

@@ -16,9 +16,7 @@ use support::{NSEXEC, Target, temporary_directory};
 
 #[test]
 fn wrong_users_are_errors_and_never_root() {
-    if support::left_out_without_root("wrong_users_are_errors_and_never_root") {
-        return;
-    }
+    support::needs!(root);
     let target = Target::with_script("echo 'broken:x:abc:0::/:/bin/sh' >> /etc/passwd;");
     for user in [
         "nobody-here",
@@ -41,9 +39,7 @@ fn wrong_users_are_errors_and_never_root() {
 
 #[test]
 fn more_passed_files_than_there_are_is_an_error() {
-    if support::left_out_without_root("more_passed_files_than_there_are_is_an_error") {
-        return;
-    }
+    support::needs!(root);
     let target = Target::new();
     let mut exec = Exec::into(target.pid());
     exec.files.push(File::open("/dev/null").unwrap().into());
@@ -59,9 +55,7 @@ fn more_passed_files_than_there_are_is_an_error() {
 
 #[test]
 fn a_wrong_console_fails_before_a_pid_is_reported() {
-    if support::left_out_without_root("a_wrong_console_fails_before_a_pid_is_reported") {
-        return;
-    }
+    support::needs!(root);
     let target = Target::new();
     let directory = temporary_directory("console");
     let plain = directory.join("plain");
@@ -85,10 +79,7 @@ fn a_wrong_console_fails_before_a_pid_is_reported() {
 
 #[test]
 fn a_console_of_another_session_fails_before_a_pid_is_reported() {
-    if support::left_out_without_root("a_console_of_another_session_fails_before_a_pid_is_reported")
-    {
-        return;
-    }
+    support::needs!(root);
     let target = Target::new();
     let pty = nix::pty::openpty(None, None).unwrap();
     let path = nix::unistd::ttyname(&pty.slave).unwrap();
@@ -119,9 +110,7 @@ fn a_console_of_another_session_fails_before_a_pid_is_reported() {
 
 #[test]
 fn the_write_end_of_a_pipe_is_enough_for_the_pid() {
-    if support::left_out_without_root("the_write_end_of_a_pipe_is_enough_for_the_pid") {
-        return;
-    }
+    support::needs!(root);
     let target = Target::new();
     let (read, write) = nix::unistd::pipe().unwrap();
     let mut command = Command::new(NSEXEC);
@@ -147,9 +136,7 @@ fn the_write_end_of_a_pipe_is_enough_for_the_pid() {
 
 #[test]
 fn wrong_variables_are_errors_and_nothing_is_written() {
-    if support::left_out_without_root("wrong_variables_are_errors_and_nothing_is_written") {
-        return;
-    }
+    support::needs!(root);
     let target = Target::new();
     let pid = target.pid().to_string();
     let long = "9".repeat(40);
@@ -220,9 +207,7 @@ fn wrong_variables_are_errors_and_nothing_is_written() {
 
 #[test]
 fn a_pipe_that_is_a_file_is_refused() {
-    if support::left_out_without_root("a_pipe_that_is_a_file_is_refused") {
-        return;
-    }
+    support::needs!(root);
     let target = Target::new();
     let directory = temporary_directory("pipe");
     let path = directory.join("file");
@@ -242,9 +227,7 @@ fn a_pipe_that_is_a_file_is_refused() {
 
 #[test]
 fn wrong_messages_are_errors_in_libcontainers_json() {
-    if support::left_out_without_root("wrong_messages_are_errors_in_libcontainers_json") {
-        return;
-    }
+    support::needs!(root);
     let target = Target::new();
     let good = shell("echo started").to_string();
     let nested = format!(
@@ -294,9 +277,7 @@ fn wrong_messages_are_errors_in_libcontainers_json() {
 
 #[test]
 fn the_error_is_shaped_as_libcontainers() {
-    if support::left_out_without_root("the_error_is_shaped_as_libcontainers") {
-        return;
-    }
+    support::needs!(root);
     let target = Target::new();
     let outcome = Exec::into(target.pid()).run_config(&config(&["unexistent"]));
     let error: serde_json::Map<String, serde_json::Value> =
@@ -321,9 +302,7 @@ fn the_error_is_shaped_as_libcontainers() {
 /// execve itself fails, when all descriptors are closed already.
 #[test]
 fn a_file_of_no_format_is_an_error() {
-    if support::left_out_without_root("a_file_of_no_format_is_an_error") {
-        return;
-    }
+    support::needs!(root);
     let target = Target::with_script("echo garbage > /tmp/bad; chmod 755 /tmp/bad;");
     let outcome = Exec::into(target.pid()).run_config(&config(&["/tmp/bad"]));
     assert!(outcome.message().contains("/tmp/bad"), "{outcome:?}");

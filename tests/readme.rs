@@ -209,9 +209,7 @@ impl Drop for Directory {
 #[test]
 fn the_examples_of_nsexec() {
     let test = "the_examples_of_nsexec";
-    if support::left_out_without_root(test) {
-        return;
-    }
+    support::needs!(root);
     let target = target();
     let directory = Directory::new();
     let pid = target.pid().to_string();
@@ -263,9 +261,7 @@ fn the_examples_of_nsexec() {
 
 #[test]
 fn the_table_of_commands_and_policies() {
-    if support::left_out_without_root("the_table_of_commands_and_policies") {
-        return;
-    }
+    support::needs!(root);
     let head = "| command | `default` | `net` | `admin` |\n|---|---|---|---|\n";
     let table = README.split_once(head).unwrap().1;
     let rows = table.lines().take_while(|line| line.starts_with('|'));
@@ -290,9 +286,7 @@ fn the_table_of_commands_and_policies() {
 /// Without auditing, which is for the whole machine: then Landlock's row is missing.
 #[test]
 fn the_transcript_of_refusals() {
-    if support::left_out_without_root("the_transcript_of_refusals") {
-        return;
-    }
+    support::needs!(root);
     let target = target();
     let directory = Directory::new();
     let line = TRANSCRIPT

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use command_fds::{CommandFdExt, FdMapping};
 use serde_json::json;
 use support::protocol_a::{Exec, assert_success, shell};
-use support::{Target, leave_out, left_out_without_root, succeed, text, trace};
+use support::{Target, leave_out, succeed, text, trace};
 
 /// Runs a command that has to end by itself; a bound against a hang.
 #[track_caller]
@@ -62,9 +62,7 @@ fn assert_only_looked_up(target: &Target, script: &str) {
 
 #[test]
 fn what_is_no_regular_file_is_not_opened() {
-    if left_out_without_root("what_is_no_regular_file_is_not_opened") {
-        return;
-    }
+    support::needs!(root);
     for (script, kind) in [
         ("mknod /etc/passwd c 1 5", "a character device"),
         ("mknod /etc/passwd b 7 0", "a block device"),
@@ -90,9 +88,7 @@ fn what_is_no_regular_file_is_not_opened() {
 /// shows what the target may not see, or what was read is gone from it.
 #[test]
 fn a_regular_file_that_the_kernel_makes_up_is_not_opened() {
-    if left_out_without_root("a_regular_file_that_the_kernel_makes_up_is_not_opened") {
-        return;
-    }
+    support::needs!(root);
     for script in [
         "mount --bind /proc/version /etc/passwd",
         "mount --bind /proc/self/status /etc/passwd",
@@ -123,9 +119,7 @@ fn a_regular_file_that_the_kernel_makes_up_is_not_opened() {
 /// writes to it go on.
 #[test]
 fn a_fifo_in_place_of_passwd_or_group_is_not_opened_for_a_runtime() {
-    if left_out_without_root("a_fifo_in_place_of_passwd_or_group_is_not_opened_for_a_runtime") {
-        return;
-    }
+    support::needs!(root);
     for file in ["passwd", "group"] {
         let script = format!("rm /etc/{file}; mkfifo /etc/{file};");
         let target = Target::with_script(&script);
@@ -151,9 +145,7 @@ fn a_fifo_in_place_of_passwd_or_group_is_not_opened_for_a_runtime() {
 /// Nothing of the target is looked up once the helper has joined it.
 #[test]
 fn a_runtimes_helper_opens_passwd_and_group_before_the_join() {
-    if left_out_without_root("a_runtimes_helper_opens_passwd_and_group_before_the_join") {
-        return;
-    }
+    support::needs!(root);
     let target = Target::new();
     let directory = support::temporary_directory("before");
     let log = directory.join("log");
@@ -224,9 +216,7 @@ fn hanging_file_system(target: &Target, place: &str, mode: &str) -> Option<Owned
 
 #[test]
 fn a_file_system_that_never_answers_is_not_asked() {
-    if left_out_without_root("a_file_system_that_never_answers_is_not_asked") {
-        return;
-    }
+    support::needs!(root);
     for (script, place, mode) in [
         ("", "/etc", "40000"),
         ("", "/etc/passwd", "100444"),
@@ -256,9 +246,7 @@ fn a_file_system_that_never_answers_is_not_asked() {
 
 #[test]
 fn mounts_and_links_inside_the_root_are_followed() {
-    if left_out_without_root("mounts_and_links_inside_the_root_are_followed") {
-        return;
-    }
+    support::needs!(root);
     for script in [
         "mount --bind /etc/passwd /etc/passwd",
         "mount --bind /etc /etc",
@@ -302,9 +290,7 @@ fn mounts_and_links_inside_the_root_are_followed() {
 /// What is not needed is not read: whatever lies there is no reason to refuse.
 #[test]
 fn passwd_is_left_alone_where_nothing_needs_it() {
-    if left_out_without_root("passwd_is_left_alone_where_nothing_needs_it") {
-        return;
-    }
+    support::needs!(root);
     let target = Target::with_script("rm /etc/passwd; mkfifo /etc/passwd;");
     for options in [&["-a", "--policy", "admin"][..], &["-a", "-e"]] {
         let calls = trace::trace(&target, &[options, &["--", "/bin/true"]].concat());
@@ -315,9 +301,7 @@ fn passwd_is_left_alone_where_nothing_needs_it() {
 
 #[test]
 fn lines_that_the_c_libraries_take_are_taken_with_a_word() {
-    if left_out_without_root("lines_that_the_c_libraries_take_are_taken_with_a_word") {
-        return;
-    }
+    support::needs!(root);
     for (line, home_is, says) in [
         ("root:x:00:00:root:/h:/bin/sh", "/h\n", ""),
         ("root:x:0:0:root:/h", "/h\n", "has 6 fields instead of 7"),
@@ -358,9 +342,7 @@ fn lines_that_the_c_libraries_take_are_taken_with_a_word() {
 /// has to say who the user is.
 #[test]
 fn files_beyond_the_bound_are_refused_where_they_are_needed() {
-    if left_out_without_root("files_beyond_the_bound_are_refused_where_they_are_needed") {
-        return;
-    }
+    support::needs!(root);
     let target = Target::with_script(
         "for f in passwd group; do dd if=/dev/zero of=/etc/$f bs=1 count=1 seek=16777216; done",
     );

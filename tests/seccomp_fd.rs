@@ -82,9 +82,7 @@ const REFUSED_AS_9: &str =
 
 #[test]
 fn a_filter_is_in_force_besides_the_policys() {
-    if support::left_out_without_root("a_filter_is_in_force_besides_the_policys") {
-        return;
-    }
+    support::needs!(root);
     let target = Target::new();
     let filter = bytes(&answers("statfs", errno(77)));
     let one = ["--seccomp-fd", "3"];
@@ -136,9 +134,7 @@ fn a_filter_is_in_force_besides_the_policys() {
 
 #[test]
 fn several_filters_are_in_force_in_their_order() {
-    if support::left_out_without_root("several_filters_are_in_force_in_their_order") {
-        return;
-    }
+    support::needs!(root);
     let target = Target::new();
     // EBADFD, and EBADF; among equals the newest filter's errno is seen.
     let files = || {
@@ -165,9 +161,7 @@ fn several_filters_are_in_force_in_their_order() {
 
 #[test]
 fn what_the_policy_refuses_no_filter_allows() {
-    if support::left_out_without_root("what_the_policy_refuses_no_filter_allows") {
-        return;
-    }
+    support::needs!(root);
     let target = Target::new();
     let allows = || vec![file(&bytes(&[ALLOW]))];
     let script = "unshare -m true 2>&1; mount -t tmpfs t /tmp 2>&1; umask 0; echo x >/tmp/x; \
@@ -226,9 +220,7 @@ fn last_calls(target: &Target, filters: &[Vec<u8>], options: &[&str]) -> Vec<Str
 
 #[test]
 fn filters_are_loaded_right_before_the_policys_own() {
-    if support::left_out_without_root("filters_are_loaded_right_before_the_policys_own") {
-        return;
-    }
+    support::needs!(root);
     let target = Target::new();
     let filters = [vec![ALLOW; 7], vec![ALLOW; 3]].map(|filter| bytes(&filter));
     let options = ["--seccomp-fd", "4", "--seccomp-fd", "3"];
@@ -251,9 +243,7 @@ fn filters_are_loaded_right_before_the_policys_own() {
 
 #[test]
 fn the_descriptors_end_with_the_helper() {
-    if support::left_out_without_root("the_descriptors_end_with_the_helper") {
-        return;
-    }
+    support::needs!(root);
     let target = Target::new();
     let list = |files: Vec<OwnedFd>, options: &[&str]| {
         succeed(nsexec(&target, files, options, "ls /proc/$$/fd; true"))
@@ -267,9 +257,7 @@ fn the_descriptors_end_with_the_helper() {
 
 #[test]
 fn plan_and_status_lines_list_the_filters() {
-    if support::left_out_without_root("plan_and_status_lines_list_the_filters") {
-        return;
-    }
+    support::needs!(root);
     let target = Target::new();
     let files = || -> Vec<OwnedFd> {
         let first = file(&bytes(&answers("statfs", errno(1))));
@@ -328,9 +316,7 @@ fn refused(target: &Target, files: Vec<OwnedFd>, options: &[&str]) -> String {
 
 #[test]
 fn what_is_no_program_is_refused() {
-    if support::left_out_without_root("what_is_no_program_is_refused") {
-        return;
-    }
+    support::needs!(root);
     let target = Target::new();
     let long = vec![ALLOW; 4097];
     let cases: [(Vec<u8>, &str); 9] = [
@@ -363,9 +349,7 @@ fn what_is_no_program_is_refused() {
 
 #[test]
 fn descriptors_that_give_nothing_are_refused() {
-    if support::left_out_without_root("descriptors_that_give_nothing_are_refused") {
-        return;
-    }
+    support::needs!(root);
     let target = Target::new();
     let filter = || file(&bytes(&[ALLOW]));
     let (_read, write) = nix::unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC).unwrap();
@@ -411,10 +395,7 @@ fn descriptors_that_give_nothing_are_refused() {
 
 #[test]
 fn a_filter_in_the_way_of_what_comes_after_is_refused_before_the_join() {
-    const NAME: &str = "a_filter_in_the_way_of_what_comes_after_is_refused_before_the_join";
-    if support::left_out_without_root(NAME) {
-        return;
-    }
+    support::needs!(root);
     let target = Target::new();
     let denied = |filter: &[Instruction]| {
         refused(&target, vec![file(&bytes(filter))], &["--seccomp-fd", "3"])
@@ -483,10 +464,7 @@ fn a_filter_in_the_way_of_what_comes_after_is_refused_before_the_join() {
 
 #[test]
 fn more_instructions_than_the_kernel_takes_are_refused_before_the_join() {
-    const NAME: &str = "more_instructions_than_the_kernel_takes_are_refused_before_the_join";
-    if support::left_out_without_root(NAME) {
-        return;
-    }
+    support::needs!(root);
     let target = Target::new();
     // Each return is two instructions to the kernel: three such programs are
     // 24,600 of its 32,768, four are too many.

@@ -98,9 +98,7 @@ const DENIED_BY_NAME: Profile = |_| {
 #[test]
 fn a_32_bit_program_runs_where_every_filter_lists_it_and_is_refused_elsewhere() {
     let name = "a_32_bit_program_runs_where_every_filter_lists_it_and_is_refused_elsewhere";
-    if support::left_out_without_root(name) {
-        return;
-    }
+    support::needs!(root);
     let target = Target::new();
     if !install(&target) {
         support::leave_out(name, "this kernel executes no 32-bit programs");

@@ -64,9 +64,7 @@ fn the_schema_has_each_kind_of_failure() {
 
 #[test]
 fn a_run_is_planned_started_and_exited() {
-    if support::left_out_without_root("a_run_is_planned_started_and_exited") {
-        return;
-    }
+    support::needs!(root);
     let target = Target::new();
     for (policy, script, key, value) in [
         ("default", "exit 9", "status", 9),
@@ -97,9 +95,7 @@ fn a_run_is_planned_started_and_exited() {
 
 #[test]
 fn a_failure_is_an_event_with_its_kind_and_status() {
-    if support::left_out_without_root("a_failure_is_an_event_with_its_kind_and_status") {
-        return;
-    }
+    support::needs!(root);
     let target = Target::with_script("printf x > /tmp/plain;");
     let target = target.pid().to_string();
     let cases: [(&[&str], &str, i32, usize); 4] = [
@@ -139,9 +135,7 @@ fn a_failure_is_an_event_with_its_kind_and_status() {
 
 #[test]
 fn a_signal_that_ends_the_helper_is_an_event() {
-    if support::left_out_without_root("a_signal_that_ends_the_helper_is_an_event") {
-        return;
-    }
+    support::needs!(root);
     let target = Target::new();
     // A program that is stopped takes no signal that it handles.
     let script = "trap 'exit 1' TERM; kill -STOP $$; exit 2";

@@ -364,9 +364,7 @@ fn check(target: &Target, arguments: &[&str], joins: Joins) -> Vec<Allowed> {
 
 #[test]
 fn the_command_line_holds_nothing_that_leads_out() {
-    if support::left_out_without_root("the_command_line_holds_nothing_that_leads_out") {
-        return;
-    }
+    support::needs!(root);
     let target = Target::new();
     for policy in ["default", "strict", "admin", "net"] {
         for options in [&[][..], &["-c"], &["-e"], &["-F"], &["-w"], &["-r"]] {
@@ -382,9 +380,7 @@ fn the_command_line_holds_nothing_that_leads_out() {
 /// the explainer itself joins nothing.
 #[test]
 fn a_run_that_is_explained_holds_nothing_that_leads_out() {
-    if support::left_out_without_root("a_run_that_is_explained_holds_nothing_that_leads_out") {
-        return;
-    }
+    support::needs!(root);
     let target = Target::new();
     for policy in ["default", "strict", "admin", "net"] {
         let arguments = ["--policy", policy, "--explain", "--", "/bin/true"];
@@ -399,9 +395,7 @@ fn a_run_that_is_explained_holds_nothing_that_leads_out() {
 /// nothing of /proc for it.
 #[test]
 fn a_mount_namespace_that_is_a_file_leads_nowhere_else() {
-    if support::left_out_without_root("a_mount_namespace_that_is_a_file_leads_nowhere_else") {
-        return;
-    }
+    support::needs!(root);
     let target = Target::new();
     let file = |letter: &str, name: &str| format!("-{letter}=/proc/{}/ns/{name}", target.pid());
     let mount = file("m", "mnt");
@@ -518,9 +512,7 @@ fn check_b(look: &Look<'_>, exec: Exec) -> [BTreeSet<Allowed>; 3] {
 
 #[test]
 fn each_stage_of_protocol_b_holds_what_that_protocol_allows() {
-    if support::left_out_without_root("each_stage_of_protocol_b_holds_what_that_protocol_allows") {
-        return;
-    }
+    support::needs!(root);
     let most = ["ipc", "uts", "net", "pid", "mnt", "cgroup"];
     let with_user = ["user", "ipc", "uts", "net", "pid", "mnt", "cgroup"];
     let program = runtime(Link::Static);
@@ -561,9 +553,7 @@ fn each_stage_of_protocol_b_holds_what_that_protocol_allows() {
 
 #[test]
 fn a_target_in_a_user_namespace_is_given_nothing_either() {
-    if support::left_out_without_root("a_target_in_a_user_namespace_is_given_nothing_either") {
-        return;
-    }
+    support::needs!(root);
     let target = Target::build(&Build {
         user_namespace: true,
         ..Build::default()
@@ -635,9 +625,7 @@ fn child_of_helper(stop: Stop, target: &Target) -> Option<i32> {
 /// directory of any in protocol A: `/proc/1/root` lies below that of process 1.
 #[test]
 fn the_verifier_answers_nobody_but_the_helper() {
-    if support::left_out_without_root("the_verifier_answers_nobody_but_the_helper") {
-        return;
-    }
+    support::needs!(root);
     let mut victim = Command::new("sleep").arg("1000").spawn().unwrap();
     for (protocol_a, questions) in [(false, ["O", "M"]), (true, ["O", "H"])] {
         for question in questions {
@@ -676,10 +664,7 @@ fn the_verifier_answers_nobody_but_the_helper() {
 /// alone says which that is.
 #[test]
 fn the_explainer_is_told_of_a_process_by_nobody_but_the_helper() {
-    let name = "the_explainer_is_told_of_a_process_by_nobody_but_the_helper";
-    if support::left_out_without_root(name) {
-        return;
-    }
+    support::needs!(root);
     let mut victim = Command::new("sleep").arg("1000").spawn().unwrap();
     let target = Target::new();
     let directory = temporary_directory("steps-explain");
@@ -712,9 +697,7 @@ fn the_explainer_is_told_of_a_process_by_nobody_but_the_helper() {
 /// the exec, and keeps nobody waiting.
 #[test]
 fn an_answer_that_another_process_takes_ends_the_exec() {
-    if support::left_out_without_root("an_answer_that_another_process_takes_ends_the_exec") {
-        return;
-    }
+    support::needs!(root);
     for (protocol_a, answers) in [(false, 4), (true, 3)] {
         for taken in 0..answers {
             let target = Target::new();
@@ -782,9 +765,7 @@ fn runtimes(command: &mut Command, pid: &str, socket: OwnedFd) {
 /// write. The files that are passed are the caller's to choose; here are none.
 #[test]
 fn protocol_a_holds_nothing_that_leads_out() {
-    if support::left_out_without_root("protocol_a_holds_nothing_that_leads_out") {
-        return;
-    }
+    support::needs!(root);
     for user_namespace in [false, true] {
         let target = Target::build(&Build {
             user_namespace,

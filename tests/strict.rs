@@ -61,12 +61,7 @@ fn answers(target: &Target, policy: &str) -> BTreeMap<String, String> {
 
 #[test]
 fn strict_changes_nothing_and_reaches_nobody() {
-    const NAME: &str = "strict_changes_nothing_and_reaches_nobody";
-    if support::left_out_without_root(NAME)
-        || support::features::left_out_without("Landlock: scopes", NAME)
-    {
-        return;
-    }
+    support::needs!(root, feature("Landlock: scopes"));
     let target = Target::with_script("ip link set lo up");
     install(&target);
     let bystander = Bystander::start(&target);

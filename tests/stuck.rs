@@ -865,9 +865,7 @@ fn reported(target: Target, mut command: Command, pipe: &UnixStream) -> Scene {
 
 #[test]
 fn a_signal_ends_the_helper_wherever_it_is_stuck() {
-    if support::left_out_without_root("a_signal_ends_the_helper_wherever_it_is_stuck") {
-        return;
-    }
+    support::needs!(root);
     let signals = [
         (Signal::SIGTERM, 15),
         (Signal::SIGINT, 2),
@@ -906,9 +904,7 @@ fn a_signal_ends_the_helper_wherever_it_is_stuck() {
 
 #[test]
 fn a_frozen_cgroup_is_refused_before_the_start() {
-    if support::left_out_without_root("a_frozen_cgroup_is_refused_before_the_start") {
-        return;
-    }
+    support::needs!(root);
     let parents = HIERARCHIES.into_iter();
     let parents = parents.filter(|parent| fs::exists(format!("{parent}/cgroup.procs")).unwrap());
     let mut tried = 0;

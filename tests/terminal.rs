@@ -20,9 +20,7 @@ fn ways(target: &Target) -> [String; 2] {
 
 #[test]
 fn a_program_is_stopped_continued_and_interrupted() {
-    if support::left_out_without_root("a_program_is_stopped_continued_and_interrupted") {
-        return;
-    }
+    support::needs!(root);
     let target = Target::new();
     for way in ways(&target) {
         let mut session = Session::new();
@@ -46,9 +44,7 @@ fn a_program_is_stopped_continued_and_interrupted() {
 
 #[test]
 fn a_program_that_handles_an_interrupt_goes_on() {
-    if support::left_out_without_root("a_program_that_handles_an_interrupt_goes_on") {
-        return;
-    }
+    support::needs!(root);
     let target = Target::new();
     let pid = target.pid();
     let mut session = Session::new();
@@ -66,9 +62,7 @@ fn a_program_that_handles_an_interrupt_goes_on() {
 
 #[test]
 fn an_interactive_shell_has_job_control() {
-    if support::left_out_without_root("an_interactive_shell_has_job_control") {
-        return;
-    }
+    support::needs!(root);
     let target = Target::new();
     for way in ways(&target) {
         let mut session = Session::new();
@@ -92,11 +86,7 @@ fn an_interactive_shell_has_job_control() {
 
 #[test]
 fn a_signal_to_the_job_arrives_once_and_one_to_the_helper_arrives() {
-    if support::left_out_without_root(
-        "a_signal_to_the_job_arrives_once_and_one_to_the_helper_arrives",
-    ) {
-        return;
-    }
+    support::needs!(root);
     let target = Target::new();
     let pid = target.pid();
     // timeout(1) signals its child, and then its own process group: once the program
@@ -123,9 +113,7 @@ fn a_signal_to_the_job_arrives_once_and_one_to_the_helper_arrives() {
 
 #[test]
 fn tiocsti_is_refused() {
-    if support::left_out_without_root("tiocsti_is_refused") {
-        return;
-    }
+    support::needs!(root);
     let target = Target::new();
     let number = if cfg!(target_arch = "x86_64") { 16 } else { 29 };
     let pid = target.pid();

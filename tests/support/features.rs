@@ -41,17 +41,6 @@ pub fn has(name: &str) -> bool {
         .is_there
 }
 
-/// Whether a test has to be left out, since this kernel lacks a feature.
-/// xtask/src/vm/kernels.rs declares it for each kernel.
-#[track_caller]
-pub fn left_out_without(name: &str, test: &str) -> bool {
-    let missing = !has(name);
-    if missing {
-        leave_out(test, &format!("this kernel lacks {name}"));
-    }
-    missing
-}
-
 /// Whether a case of a test can use this policy here; if not, the case is left out.
 /// `strict` requires each right that it names.
 #[track_caller]

@@ -13,6 +13,7 @@ pub mod cgroup;
 pub mod features;
 pub mod json_schema;
 pub mod left_out;
+pub mod needs;
 pub mod protocol_a;
 pub mod protocol_b;
 pub mod runtime;
@@ -30,30 +31,11 @@ use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 pub(crate) use left_out::leave_out;
+#[allow(unused_imports, reason = "each test file uses its own part")]
+pub(crate) use needs::needs;
 
 /// The binary under test.
 pub const NSEXEC: &str = env!("CARGO_BIN_EXE_nsexec");
-
-/// Whether a test that needs root has to be left out.
-pub fn left_out_without_root(test: &str) -> bool {
-    let root = nix::unistd::geteuid().is_root();
-    if !root {
-        leave_out(
-            test,
-            "it makes targets with namespaces of their own, as root",
-        );
-    }
-    !root
-}
-
-/// Whether a test that builds with cargo has to be left out.
-pub fn left_out_without_cargo(test: &str) -> bool {
-    let missing = !Path::new(env!("CARGO")).exists();
-    if missing {
-        leave_out(test, "there is no cargo, which builds for it");
-    }
-    missing
-}
 
 /// How a target is made.
 #[derive(Clone, Debug)]

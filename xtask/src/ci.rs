@@ -8,7 +8,8 @@ use std::time::Instant;
 use crate::test::Tally;
 use crate::vm::helper;
 use crate::{
-    aarch64, attack, cargo, codegen, dist, docs, no_arguments, probes, setup, test, text, vm,
+    aarch64, attack, cargo, codegen, dist, docs, layers, no_arguments, probes, setup, test, text,
+    vm,
 };
 
 pub(crate) fn run(arguments: &[OsString]) -> io::Result<()> {
@@ -22,6 +23,7 @@ pub(crate) fn run(arguments: &[OsString]) -> io::Result<()> {
         passes(&mut cargo::cargo(&["fmt", apart, "--check"]))
     });
     steps.run("docs", docs::check);
+    steps.run("layers", layers::check);
     steps.run("codegen", codegen::check);
     steps.run("clippy", clippy);
     steps.run("deny", deny);
