@@ -27,3 +27,22 @@ pub fn wall_offset_ns() -> nix::Result<i128> {
     };
     Ok(now(ClockId::CLOCK_REALTIME)? - now(ClockId::CLOCK_BOOTTIME)?)
 }
+
+/// A day, in milliseconds.
+pub(crate) const DAY_MS: i64 = 86_400_000;
+
+/// The time of day, UTC, of milliseconds since 1970: `12:34:56.789`.
+#[must_use]
+pub fn time_of_day(wall_ms: i64) -> String {
+    let of_day = wall_ms.rem_euclid(DAY_MS);
+    format!(
+        "{:02}:{:02}:{:02}.{:03}",
+        of_day / 3_600_000,
+        of_day / 60_000 % 60,
+        of_day / 1000 % 60,
+        of_day % 1000
+    )
+}
+
+#[cfg(test)]
+mod tests;

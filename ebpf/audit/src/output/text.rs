@@ -6,6 +6,7 @@ use nsexec_audit_abi::code::Abi;
 
 use super::escape::escape_text;
 use super::event_json::Line;
+use crate::clock::time_of_day;
 use crate::model::container::{Container, Place};
 use crate::model::event::{
     Alert, Boundary, Class, GapEvent, LineageEvent, LostEvent, MissedEvent, NamespaceEvent,
@@ -49,7 +50,7 @@ impl Text {
     fn lost(self, lost: &LostEvent) -> String {
         let text = format!(
             "{} LOST        {} events of the {} ring, processor {}",
-            time(lost.envelope.ts_wall_ms),
+            time_of_day(lost.envelope.ts_wall_ms),
             lost.count,
             lost.ring.name(),
             lost.envelope.cpu
@@ -60,7 +61,7 @@ impl Text {
     fn missed(self, missed: &MissedEvent) -> String {
         let text = format!(
             "{} LOST        {} calls not seen by {} ({})",
-            time(missed.time.ts_wall_ms),
+            time_of_day(missed.time.ts_wall_ms),
             missed.count,
             missed.backend,
             missed.why.name()
@@ -78,7 +79,7 @@ impl Text {
         };
         format!(
             "{} {name} {} {}",
-            time(event.envelope.ts_wall_ms),
+            time_of_day(event.envelope.ts_wall_ms),
             actor(&event.actor),
             call(event)
         )
@@ -87,7 +88,7 @@ impl Text {
     fn gap(self, gap: &GapEvent) -> String {
         let text = format!(
             "{} GAP         {:<7} changed unseen before its {}: {}",
-            time(gap.envelope.ts_wall_ms),
+            time_of_day(gap.envelope.ts_wall_ms),
             gap.tid,
             gap.found_at.name(),
             join(gap.ns.changed)
@@ -100,7 +101,7 @@ impl Text {
         let words: Vec<String> = argv.iter().map(|word| escape_text(word)).collect();
         Some(format!(
             "{} exec        {} {}",
-            time(event.envelope.ts_wall_ms),
+            time_of_day(event.envelope.ts_wall_ms),
             actor(&event.actor),
             words.join(" ")
         ))
@@ -115,7 +116,7 @@ impl Text {
         };
         let text = format!(
             "{} ALERT       {:<7} {} ({:?}, {}): {}",
-            time(alert.time.ts_wall_ms),
+            time_of_day(alert.time.ts_wall_ms),
             alert.tgid,
             alert.rule,
             alert.severity,
@@ -198,21 +199,6 @@ fn actor(actor: &Actor) -> String {
     )
 }
 
-/// The time of the day, in UTC.
-fn time(wall_ms: i64) -> String {
-    let of_day = wall_ms.rem_euclid(86_400_000);
-    format!(
-        "{:02}:{:02}:{:02}.{:03}",
-        of_day / 3_600_000,
-        of_day / 60_000 % 60,
-        of_day / 1000 % 60,
-        of_day % 1000
-    )
-}
-
 fn join(slots: SlotSet) -> String {
     slots.names().collect::<Vec<_>>().join(" ")
 }
-
-#[cfg(test)]
-mod tests;

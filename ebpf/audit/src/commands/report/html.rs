@@ -2,7 +2,12 @@
 
 use std::fmt::{self, Write as _};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use sha2::{Digest as _, Sha256};
+
+use crate::clock::DAY_MS;
+pub(super) use crate::clock::time_of_day as clock;
 
 /// Longest text that is shown, in characters; an event has at most 512 bytes of
 /// arguments, of which each can take six characters here.
@@ -55,36 +60,7 @@ pub(super) fn words(argv: &[String]) -> String {
 
 /// The source of an inline script or style in a content security policy.
 pub(super) fn source(text: &str) -> String {
-    format!("'sha256-{}'", base64(&Sha256::digest(text)))
-}
-
-/// RFC 4648, section 4.
-fn base64(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut text = String::new();
-    for chunk in bytes.chunks(3) {
-        let byte = |at: usize| u32::from(chunk.get(at).copied().unwrap_or_default());
-        let bits = byte(0) << 16 | byte(1) << 8 | byte(2);
-        for at in 0..4 {
-            let digit = usize::try_from(bits >> (18 - 6 * at) & 63).unwrap_or_default();
-            let written = at <= u32::try_from(chunk.len()).unwrap_or_default();
-            let digit = DIGITS.get(digit).copied().filter(|_| written);
-            text.push(char::from(digit.unwrap_or(b'=')));
-        }
-    }
-    text
-}
-
-/// A time of day, UTC, in milliseconds since 1970: `12:34:56.789`.
-pub(super) fn clock(wall_ms: i64) -> String {
-    let of_day = wall_ms.rem_euclid(DAY_MS);
-    format!(
-        "{:02}:{:02}:{:02}.{:03}",
-        of_day / 3_600_000,
-        of_day / 60_000 % 60,
-        of_day / 1000 % 60,
-        of_day % 1000
-    )
+    format!("'sha256-{}'", STANDARD.encode(Sha256::digest(text)))
 }
 
 /// The day, UTC, of milliseconds since 1970: `2026-11-25`.
@@ -101,8 +77,6 @@ pub(super) fn day(wall_ms: i64) -> String {
     let year = year + era * 400 + i128::from(month <= 2);
     format!("{year:04}-{month:02}-{day:02}")
 }
-
-const DAY_MS: i64 = 86_400_000;
 
 /// A length of time, in nanoseconds, with its unit.
 pub(super) fn length(ns: u64) -> String {

@@ -68,6 +68,13 @@ fn write(out: &mut String, history: &History) -> fmt::Result {
     )?;
     header(out, history, node)?;
     out.write_str("<main>\n")?;
+    sections(out, history)?;
+    out.write_str("</main>\n")?;
+    footer(out, history)?;
+    write!(out, "<script>{SCRIPT}</script>\n</body>\n</html>\n")
+}
+
+fn sections(out: &mut String, history: &History) -> fmt::Result {
     section(out, "alerts", "Alerts", "", |out| {
         tables::alerts(out, history)
     })?;
@@ -119,10 +126,7 @@ fn write(out: &mut String, history: &History) -> fmt::Result {
         "Counters",
         "The last counters of the auditor; ring_full, pending_full and lost should be 0, and no program should be missed.",
         |out| health::table(out, history.health.as_ref()),
-    )?;
-    out.write_str("</main>\n")?;
-    footer(out, history)?;
-    write!(out, "<script>{SCRIPT}</script>\n</body>\n</html>\n")
+    )
 }
 
 fn section(

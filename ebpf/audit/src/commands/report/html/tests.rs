@@ -29,20 +29,9 @@ fn words_that_need_it_are_quoted() {
     assert_eq!(words(&["it's", "$x"]), "'it'\\''s' '$x'");
 }
 
-/// Of RFC 4648, section 10; and as `openssl dgst -sha256 -binary | base64` has it.
+/// As `openssl dgst -sha256 -binary | base64` has it.
 #[test]
 fn a_source_is_named_by_its_hash() {
-    for (text, encoded) in [
-        ("", ""),
-        ("f", "Zg=="),
-        ("fo", "Zm8="),
-        ("foo", "Zm9v"),
-        ("foob", "Zm9vYg=="),
-        ("fooba", "Zm9vYmE="),
-        ("foobar", "Zm9vYmFy"),
-    ] {
-        assert_eq!(base64(text.as_bytes()), encoded);
-    }
     assert_eq!(
         source(""),
         "'sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU='"

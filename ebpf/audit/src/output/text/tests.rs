@@ -1,8 +1,0 @@
-use super::*;
-
-#[test]
-fn times_are_those_of_the_day() {
-    assert_eq!(time(0), "00:00:00.000");
-    assert_eq!(time(86_399_999), "23:59:59.999");
-    assert_eq!(time(-1), "23:59:59.999");
-}
