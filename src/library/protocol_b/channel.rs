@@ -1,5 +1,9 @@
 //! The messages between the stages. The end of a stage's process closes its side, so
 //! that no stage waits for one that is dead.
+//!
+//! Stage 2 inherits a copy of stage 1's end, in namespaces of other processes. So the
+//! kernel reports the sender of each message to stage 0 (SCM_CREDENTIALS, unix(7)): a
+//! pid that stage 0 reports to the runtime comes from stage 1.
 
 use std::io::{IoSlice, IoSliceMut};
 use std::mem::ManuallyDrop;
@@ -9,7 +13,7 @@ use nix::cmsg_space;
 use nix::errno::Errno;
 use nix::sys::socket::{
     AddressFamily, ControlMessage, ControlMessageOwned, MsgFlags, SockFlag, SockType, UnixAddr,
-    recvmsg, sendmsg, socketpair,
+    UnixCredentials, recvmsg, sendmsg, setsockopt, socketpair, sockopt::PassCred,
 };
 
 use crate::error::{Error, ErrorKind, Result};
@@ -72,13 +76,24 @@ impl Message {
     }
 }
 
+/// A message that was received.
+#[derive(Debug)]
+struct Received {
+    message: Message,
+    descriptor: Option<OwnedFd>,
+    /// The pid of the sender, at an end with SO_PASSCRED.
+    sender: Option<i32>,
+}
+
 impl Channel {
-    /// Two ends of one.
+    /// Two ends. The first, stage 0's, receives the sender's pid with each message.
     pub(super) fn pair() -> Result<(Self, Self)> {
         let kind = SockType::SeqPacket;
         let pair = socketpair(AddressFamily::Unix, kind, None, SockFlag::SOCK_CLOEXEC);
         let (one, other) =
             pair.map_err(|errno| Error::new(ErrorKind::System, "a socket pair").because(errno))?;
+        setsockopt(&one, PassCred, &true)
+            .map_err(|errno| Error::new(ErrorKind::System, "a socket pair").because(errno))?;
         Ok((Self(ManuallyDrop::new(one)), Self(ManuallyDrop::new(other))))
     }
 
@@ -116,9 +131,31 @@ impl Channel {
     /// # Errors
     /// EPROTO: it says what is never said.
     pub(super) fn receive(&self) -> std::result::Result<Option<(Message, Option<OwnedFd>)>, Errno> {
+        let received = self.receive_whole()?;
+        Ok(received.map(|received| (received.message, received.descriptor)))
+    }
+
+    /// A message of the stage with this pid to stage 0; `None`: it has ended.
+    ///
+    /// # Errors
+    /// EPROTO: no message has this form. EPERM: another process sent it.
+    pub(super) fn hear(
+        &self,
+        stage: Pid,
+    ) -> std::result::Result<Option<(Message, Option<OwnedFd>)>, Errno> {
+        match self.receive_whole()? {
+            None => Ok(None),
+            Some(received) if received.sender == Some(stage.get()) => {
+                Ok(Some((received.message, received.descriptor)))
+            }
+            Some(_) => Err(Errno::EPERM),
+        }
+    }
+
+    fn receive_whole(&self) -> std::result::Result<Option<Received>, Errno> {
         let mut bytes = [0; Message::LENGTH];
-        let mut control = cmsg_space!([std::os::fd::RawFd; 1]);
-        let (length, descriptor) = loop {
+        let mut control = cmsg_space!([std::os::fd::RawFd; 1], UnixCredentials);
+        let (length, descriptor, sender) = loop {
             let mut parts = [IoSliceMut::new(&mut bytes)];
             let received = recvmsg::<UnixAddr>(
                 self.0.as_raw_fd(),
@@ -132,13 +169,17 @@ impl Channel {
                 Err(Errno::ECONNRESET) => return Ok(None),
                 Err(errno) => return Err(errno),
                 Ok(received) => {
-                    let mut descriptor = None;
+                    let (mut descriptor, mut sender) = (None, None);
                     for message in received.cmsgs()? {
-                        if let ControlMessageOwned::ScmRights(fds) = message {
-                            descriptor = fds.first().copied();
+                        match message {
+                            ControlMessageOwned::ScmRights(fds) => {
+                                descriptor = fds.first().copied();
+                            }
+                            ControlMessageOwned::ScmCredentials(of) => sender = Some(of.pid()),
+                            _ => {}
                         }
                     }
-                    break (received.bytes, descriptor);
+                    break (received.bytes, descriptor, sender);
                 }
             }
         };
@@ -147,7 +188,11 @@ impl Channel {
             0 => Ok(None),
             Message::LENGTH => {
                 let message = Message::from_bytes(bytes).ok_or(Errno::EPROTO)?;
-                Ok(Some((message, descriptor)))
+                Ok(Some(Received {
+                    message,
+                    descriptor,
+                    sender,
+                }))
             }
             _ => Err(Errno::EPROTO),
         }
@@ -195,6 +240,23 @@ mod tests {
         nix::unistd::write(descriptor.unwrap(), b"x").unwrap();
         let mut byte = [0; 2];
         assert_eq!(nix::unistd::read(&read, &mut byte), Ok(1));
+    }
+
+    #[test]
+    fn stage_0_hears_the_stage_alone() {
+        let (stage0, other) = Channel::pair().unwrap();
+        let own = Pid::new(std::process::id().try_into().unwrap()).unwrap();
+        let (_, write) = nix::unistd::pipe().unwrap();
+        let started = Message::Started(own);
+        other.send(started, Some(&write)).unwrap();
+        let (heard, descriptor) = stage0.hear(own).unwrap().unwrap();
+        assert_eq!(heard, started);
+        assert!(descriptor.is_some());
+        other.send(started, Some(&write)).unwrap();
+        let another = Pid::new(own.get() + 1).unwrap();
+        assert_eq!(stage0.hear(another).unwrap_err(), Errno::EPERM);
+        other.close();
+        assert!(stage0.hear(own).unwrap().is_none());
     }
 
     #[test]

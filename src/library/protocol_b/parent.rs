@@ -59,11 +59,12 @@ impl Parent {
     /// `stage2` is its pidfd, once there is one.
     fn serve(&self, log: &Log, stage2: &mut Option<OwnedFd>) -> Result<()> {
         log.debug("-> stage-1 synchronisation loop");
+        let mut init = None;
         loop {
             let (message, descriptor) = self
                 .child
-                .receive()
-                .map_err(|errno| lost(1).because(errno))?
+                .hear(self.stage1.0)
+                .map_err(|errno| not_heard(1, errno))?
                 .ok_or_else(|| lost(1))?;
             match message {
                 Message::MapIds => {
@@ -82,6 +83,7 @@ impl Parent {
                         return Err(lost(1));
                     }
                     self.verify(pid, stage2.insert(descriptor))?;
+                    init = Some(pid);
                     self.report(pid, log)?;
                 }
                 Message::Finished if stage2.is_some() => break,
@@ -98,10 +100,10 @@ impl Parent {
         self.init
             .send(Message::Done, None)
             .map_err(|errno| lost(2).because(errno))?;
-        match self.init.receive() {
+        match self.init.hear(init.ok_or_else(|| lost(1))?) {
             Ok(Some((Message::Finished, None))) => {}
             Ok(_) => return Err(lost(2)),
-            Err(errno) => return Err(lost(2).because(errno)),
+            Err(errno) => return Err(not_heard(2, errno)),
         }
         log.debug("stage-2 complete");
         log.debug("<- stage-2 synchronisation loop");
@@ -157,6 +159,15 @@ impl Parent {
             .write(&c_path, offsets.to_string().as_bytes())
             .map_err(|errno| id_maps::update_failed(&path, errno))
     }
+}
+
+/// A stage cannot be heard, or another process speaks in its place.
+fn not_heard(stage: u8, errno: Errno) -> Error {
+    if errno == Errno::EPERM {
+        let wrong = format!("failed to sync with stage-{stage}: another process speaks for it");
+        return Error::new(ErrorKind::Safety, wrong);
+    }
+    lost(stage).because(errno)
 }
 
 /// A stage ended, or said what it never says.
