@@ -31,6 +31,8 @@ pub enum ProbeError {
     Snapshot(io::Error),
     /// A record is not one.
     Record(Fault),
+    /// The kernel refuses the probes, for this reason.
+    Unsupported(String),
 }
 
 impl fmt::Display for ProbeError {
@@ -54,7 +56,11 @@ impl fmt::Display for ProbeError {
                 chain(error.as_ref())
             ),
             Self::Program(name, error) => {
-                write!(f, "the kernel refuses {name}: {}", chain(error.as_ref()))
+                write!(
+                    f,
+                    "the kernel refuses {name}: {}",
+                    brief(&chain(error.as_ref()))
+                )
             }
             Self::Map(name, error) => write!(f, "map {name}: {}", chain(error.as_ref())),
             Self::Check(error) => write!(
@@ -67,6 +73,7 @@ impl fmt::Display for ProbeError {
                  tracefs tracefs /sys/kernel/tracing` mounts it",
             ),
             Self::Snapshot(error) => write!(f, "the tasks could not be read: {error}"),
+            Self::Unsupported(reason) => f.write_str(reason),
             Self::Record(fault) => write!(f, "invalid record of the probes: {fault}"),
         }
     }
@@ -74,7 +81,24 @@ impl fmt::Display for ProbeError {
 
 impl std::error::Error for ProbeError {}
 
-/// An error and what caused it.
+/// The first and the last lines of a text: the verifier's log has its reason at the end,
+/// before its statistics, and may be hundreds of lines long.
+fn brief(text: &str) -> String {
+    const FIRST: usize = 2;
+    const LAST: usize = 8;
+    let lines: Vec<&str> = text.lines().collect();
+    let Some(left_out) = lines.len().checked_sub(FIRST + LAST).filter(|n| *n > 0) else {
+        return text.to_owned();
+    };
+    let (first, last) = (&lines[..FIRST], &lines[FIRST + left_out..]);
+    format!(
+        "{}\n... {left_out} lines of the verifier's log left out ...\n{}",
+        first.join("\n"),
+        last.join("\n")
+    )
+}
+
+/// An error and its causes.
 fn chain(error: &(dyn std::error::Error + 'static)) -> String {
     let mut text = error.to_string();
     let mut next = error.source();
@@ -86,4 +110,20 @@ fn chain(error: &(dyn std::error::Error + 'static)) -> String {
         next = error.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::brief;
+
+    #[test]
+    fn a_long_log_is_shown_by_its_first_and_last_lines() {
+        let short = "a\nb";
+        assert_eq!(brief(short), short);
+        let lines: Vec<String> = (1..=150).map(|n| n.to_string()).collect();
+        let shown = brief(&lines.join("\n"));
+        assert_eq!(shown.lines().count(), 11);
+        assert!(shown.starts_with("1\n2\n... 140 lines"), "{shown}");
+        assert!(shown.ends_with("\n149\n150"), "{shown}");
+    }
 }

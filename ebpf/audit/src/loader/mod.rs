@@ -8,3 +8,4 @@ mod private_mount_ns;
 pub mod probes;
 pub mod programs;
 pub mod self_check;
+mod unsupported;

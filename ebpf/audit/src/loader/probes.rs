@@ -16,7 +16,7 @@ use nsexec_audit_abi::{Event, field::Field as _};
 use super::error::ProbeError;
 use super::kernel_info::KernelInfo;
 use super::programs::{self, Link};
-use super::{private_mount_ns, self_check};
+use super::{private_mount_ns, self_check, unsupported};
 use crate::config::Backend;
 
 /// The embedded probes, if there are any.
@@ -74,7 +74,7 @@ impl fmt::Debug for Probes {
 /// # Errors
 /// Its types cannot be read, or lack what the probes need.
 pub fn running_kernel() -> Result<KernelInfo, ProbeError> {
-    KernelInfo::running()
+    KernelInfo::running().map_err(unsupported::explain)
 }
 
 impl Probes {
@@ -100,6 +100,7 @@ impl Probes {
         backend: Option<Backend>,
     ) -> Result<Self, ProbeError> {
         private_mount_ns::run(|| Self::start_here(object, kernel, sizes, backend))
+            .map_err(unsupported::explain)
     }
 
     #[expect(
