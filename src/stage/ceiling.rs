@@ -1,5 +1,5 @@
-//! Step 5: the lock-down before clone. It binds all that follows, helper and
-//! program alike.
+//! Step 5: the lock-down before clone. It binds every process that starts after it: the helper's
+//! and the program.
 
 use nix::errno::Errno;
 
@@ -9,22 +9,21 @@ use crate::seccomp::program::Program;
 use crate::stage::explain::Audited;
 use crate::sys::process;
 
-/// The ceiling, ready to be put in force.
+/// The ceiling, ready to be enforced.
 #[derive(Debug)]
 pub(crate) struct Ceiling {
     pub(crate) no_new_privs: bool,
     pub(crate) landlock: Option<Domain>,
     pub(crate) seccomp: Option<Program>,
-    /// What the layers refuse is audited, where it would not be.
+    /// Whether the kernel audits refusals of the layers that it does not audit by default.
     pub(crate) audited: Audited,
 }
 
 impl Ceiling {
-    /// Puts it in force for this process and all that come from it.
+    /// Enforces it for this process and all of its descendants.
     ///
     /// # Errors
-    /// `LockDown`: a layer could not be loaded; the process is then good for
-    /// nothing but to end.
+    /// `LockDown`: a layer could not be loaded. The process must then end.
     pub(crate) fn enforce(self) -> Result<()> {
         if self.no_new_privs {
             process::set_no_new_privs().map_err(|errno| failed("no_new_privs", errno))?;

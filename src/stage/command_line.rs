@@ -52,15 +52,14 @@ use crate::target::{Procfs, RootFile, Seeker, Target};
 use crate::userdb::{self, passwd};
 
 impl Plan {
-    /// Opens what the request names and decides how it is done. Changes nothing
-    /// but this process: descriptors above 2 become CLOEXEC, it becomes
-    /// undumpable, and takes the policy's oom_score_adj; SIGPIPE is ignored,
-    /// SIGCHLD is not, and nothing blocks SIGHUP, SIGINT and SIGTERM. The program
-    /// gets the caller's signals back.
+    /// Opens all objects that the request names and decides how to do the exec. Changes only this
+    /// process: descriptors above 2 become CLOEXEC, the process becomes undumpable and takes the
+    /// policy's oom_score_adj, it ignores SIGPIPE but not SIGCHLD, and it unblocks SIGHUP, SIGINT
+    /// and SIGTERM. The program gets the caller's signals back.
     ///
     /// # Errors
-    /// Any [`ErrorKind`] but `NotFound`, `NotExecutable` and `Join`; `Safety`
-    /// where [`crate::protect_own_file`] was not called.
+    /// Any [`ErrorKind`] but `NotFound`, `NotExecutable` and `Join`; `Safety` if
+    /// [`crate::protect_own_file`] was not called.
     pub fn prepare(request: Request) -> Result<Self> {
         let declared = Declared::take(&request)?;
         let mut lines = request.status_fd.map(StatusLines::open).transpose()?;
@@ -110,13 +109,12 @@ impl Plan {
 
     /// Joins, locks this process down, starts the program, waits for it.
     ///
-    /// This process joins the namespaces and goes under the ceiling itself, for
-    /// good, closes its standard input and output, and blocks its signals: call
-    /// it in a process that is there for that. Until the program runs, a signal
-    /// ends it as by default.
+    /// This process itself joins the namespaces and enforces the ceiling on itself, permanently. It
+    /// closes its standard input and output and blocks its signals. Call it in a process that
+    /// exists for this purpose. Until the program runs, each signal has its default effect.
     ///
     /// # Errors
-    /// Whatever kept the program from being started; it did not start then.
+    /// The reason why the program could not be started; the program did not start then.
     pub fn execute(mut self) -> Result<Ended> {
         let mut lines = self.lines.take();
         let signals = self.signals.take();
@@ -126,8 +124,8 @@ impl Plan {
         })?;
         let ended = self.run(&mut lines, signals);
         if let Err(error) = &ended {
-            // A reader that does not read, here or of standard error, must not
-            // keep the helper from ending.
+            // A reader of standard error or of the status lines may stop reading; the helper must
+            // be able to end then.
             let _ = signals.obey();
             lines.iter_mut().for_each(|lines| lines.failed(error));
         }
@@ -211,8 +209,8 @@ impl Plan {
             }
         };
         let capabilities = capabilities(policy.process.capabilities, &policy, request.keep_caps)?;
-        // A person reads it; a script reads --status-fd, and its program's errors are
-        // mixed with nothing.
+        // A person reads this line. A script reads --status-fd instead, and its standard error
+        // contains only the program's errors.
         if let (Some(let_go), true) = (layers.let_go(), std::io::stderr().is_terminal()) {
             warn(&format!(
                 "on this kernel {let_go} (policy {}; --dry-run says why)",
@@ -256,7 +254,7 @@ impl Plan {
         };
         ceiling.enforce()?;
 
-        // Under the ceiling from here on: what the target wrote is read.
+        // From here on the helper reads data of the target, under the ceiling.
         let uid = self
             .credentials
             .uid
@@ -322,8 +320,8 @@ impl Plan {
             no_new_privs: policy.process.no_new_privs,
             dies_with_parent: !request.no_fork,
             landlock: workload.landlock,
-            // The policy's own last: nothing keeps it from being loaded, since
-            // the others were seen not to.
+            // The policy's own filter is the last one. A check has shown that the added filters do
+            // not prevent its loading.
             seccomp: self
                 .added_filters
                 .into_programs()
@@ -350,7 +348,7 @@ impl Plan {
                 refused: OnceCell::new(),
             };
             let error = become_without_fork(&image, asking, &program, directory.as_deref());
-            // The numbers of their descriptors are closed when execve fails.
+            // The numbers of their descriptors are closed by the time execve fails.
             std::mem::forget((image, supervisor, explainer));
             return Err(error);
         }
@@ -368,13 +366,13 @@ impl Plan {
     }
 }
 
-/// What the parent keeps after clone.
+/// The parent's state after clone.
 struct Parent {
     verifier: Verifier,
-    /// The state of the child before it is let go.
+    /// The state that the child must have before it is released.
     expected: Expected,
     supervisor: Option<Domain>,
-    /// What the status lines say of the layers.
+    /// The layers, as the status lines report them.
     status: Option<serde_json::Value>,
     signals: CallersSignals,
     session: Session,
@@ -391,13 +389,13 @@ impl Parent {
         let (report, report_end) = pair()?;
         let (leave, leave_end) = pair()?;
         let filter = filters::supervisor()?;
-        // From here on they are read: the child must not outlive its parent.
+        // The helper reads its signals from here on: the child must not outlive its parent.
         self.signals
             .block()
             .map_err(system("the signals cannot be blocked"))?;
         let (child, pidfd) = match clone(Parentage::Own).map_err(cannot_clone)? {
             Side::Child => {
-                // Nothing of the parent's stays open in the child.
+                // The child must keep none of the parent's descriptors.
                 drop((
                     report,
                     leave,
@@ -416,7 +414,7 @@ impl Parent {
         };
         let last_filters = image.last_filters();
         drop((leave_end, image));
-        // Were it open here, the child's report would never end.
+        // An open copy in this process would keep the child's report from ending.
         nix::unistd::close(report_end).map_err(system("the child's end of the report"))?;
         let verifier = self.verifier;
         let mut supervisor = Supervisor::new(
@@ -464,7 +462,7 @@ impl Parent {
         if matches!(ended, Err(_) | Ok(Ended::Interrupted(_))) {
             supervisor.kill();
         }
-        // From here on nothing may cost the status that is known.
+        // The status is known: no failure from here on may lose it.
         if let Ok(ended) = ended {
             let _ = supervisor.report_end(ended, program);
         }
@@ -488,9 +486,8 @@ fn not_started(start: Start, program: &str, directory: Option<&str>) -> Result<E
     }
 }
 
-/// The label lasts until the next execve, which is that of a child of this process:
-/// a child inherits it. It is written before the joins, while there is a /proc that
-/// nobody in the target has chosen.
+/// The label applies to the next execve, by a child of this process, which inherits it. It is
+/// written before the joins because the target may have mounted its own /proc.
 fn label_next_execve(procfs: &Procfs, label: Label) -> Result<()> {
     let directory = procfs
         .open_directory(c"thread-self")
@@ -526,7 +523,7 @@ fn own_pid() -> Result<Pid> {
     pid.ok_or_else(|| Error::new(ErrorKind::System, "the helper's pid"))
 }
 
-/// Returns only what failed.
+/// Returns only on failure.
 fn become_without_fork(
     image: &Image,
     asking: Asking,
@@ -534,7 +531,7 @@ fn become_without_fork(
     directory: Option<&str>,
 ) -> Error {
     let (verifier, pid) = (&asking.verifier, asking.pid);
-    // A signal ends this process by itself.
+    // Each signal has its default effect on this process.
     let waits = Delivered(None);
     let begun = verifier
         .move_to_cgroups(pid, &waits)
@@ -542,7 +539,7 @@ fn become_without_fork(
     if let Err(unmet) = begun {
         return unmet.into_error();
     }
-    // Nobody reads it: what fails is returned, and reported by this process.
+    // The report has no reader: this process returns the failure and reports it itself.
     let report = match pipe2(OFlag::O_CLOEXEC) {
         Ok((_, report)) => report,
         Err(errno) => return Error::new(ErrorKind::System, "a pipe cannot be made").because(errno),
@@ -556,7 +553,7 @@ fn become_without_fork(
         Release::Verifier(Asking {
             verifier, refused, ..
         }) => {
-            // As the number of its socket is.
+            // The number of its socket is closed as well.
             std::mem::forget(verifier);
             refused.into_inner()
         }
@@ -571,7 +568,7 @@ fn for_protocol_a(policy: &str) -> Error {
         .right("use one that says which capabilities the program has")
 }
 
-/// What the policy lets the program hold, as far as the helper has it.
+/// The capabilities that the policy grants and the helper has.
 fn capabilities(
     wanted: Capabilities,
     policy: &crate::policy::resolved::ResolvedPolicy,
@@ -607,8 +604,8 @@ fn capabilities(
     })
 }
 
-/// What is left of the bounding set; `None`: it stays as it is, since nothing
-/// can be gained from it.
+/// The bounding set after the exec; `None`: it stays unchanged because nothing can be gained from
+/// it.
 fn bounding(
     keep: CapabilitySet,
     effective: CapabilitySet,
@@ -629,7 +626,7 @@ fn bounding(
     Ok(None)
 }
 
-/// The groups to set; `None`: there are none to drop.
+/// The groups to set; `None`: there are no groups to drop.
 fn groups_to_set(drop_groups: bool) -> Result<Option<Vec<u32>>> {
     let count = credentials::group_count().map_err(|errno| {
         Error::new(ErrorKind::System, "the groups of the helper cannot be read").because(errno)
@@ -685,8 +682,8 @@ fn work_dir(
     }
 }
 
-/// What passwd says of the user: HOME, SHELL and USER. None of them is a layer,
-/// so that a file that cannot be read is a warning.
+/// The user's entry in passwd: HOME, SHELL and USER. None of them is a layer, so an unreadable file
+/// is a warning.
 fn account(passwd: RootFile, uid: u32) -> Account {
     let unknown = Account::unknown();
     let text = passwd.read(userdb::MAX_FILE).unwrap_or_else(|error| {
@@ -722,7 +719,7 @@ fn read_environment(file: OwnedFd) -> Result<Variables> {
     Ok(Variables::from_pairs(parsed.into_iter().map(bytes)))
 }
 
-/// Before the helper is undumpable: its files in /proc are its user's still.
+/// Before the helper becomes undumpable: until then its user owns its files in /proc.
 fn adjust_oom_score(adjust: i16) -> Result<()> {
     let value = adjust.to_string();
     let now = std::fs::read("/proc/self/oom_score_adj").unwrap_or_default();

@@ -1,7 +1,7 @@
-//! The child's last part: from a clone of the helper to the program.
+//! The last part of the child: from the clone of the helper to the program.
 //!
-//! Everything is made ready before; from [`Image::become_program`] on nothing
-//! is allocated, locked or formatted, and a failure is a [`Failure`].
+//! All preparations are done before it: [`Image::become_program`] allocates nothing, takes no lock
+//! and formats nothing. A failure is a [`Failure`].
 
 use std::cell::OnceCell;
 use std::ffi::{CStr, CString};
@@ -33,13 +33,13 @@ use crate::sys::signal::CallersSignals;
 use crate::sys::{process, seccomp, statx};
 use crate::target::lookup::open_inside;
 
-/// The program to become, with everything that makes its process.
+/// The program to execute, and all attributes of its process.
 #[derive(Debug)]
 pub(crate) struct Image {
     pub(crate) rlimits: Vec<Rlimit>,
     pub(crate) umask: Option<u32>,
     pub(crate) oom_score_adj: Option<OomScoreAdj>,
-    /// chroot to it.
+    /// The directory for chroot.
     pub(crate) root: Option<OwnedFd>,
     pub(crate) work_dir: WorkDir,
     pub(crate) credentials: Credentials,
@@ -52,17 +52,17 @@ pub(crate) struct Image {
     pub(crate) dies_with_parent: bool,
     pub(crate) landlock: Option<Domain>,
     pub(crate) seccomp: Vec<Program>,
-    /// One of the filters, the ceiling's among them, refuses 32-bit programs.
+    /// One of the filters, or of the ceiling's, refuses 32-bit programs.
     pub(crate) refuses_32_bit: bool,
-    /// What the layers refuse is audited, where it would not be.
+    /// Whether the kernel audits refusals of the layers that it does not audit by default.
     pub(crate) audited: Audited,
-    /// Loaded last, when refusals are explained.
+    /// The filter that is loaded last if refusals are explained.
     pub(crate) listening: Option<Listening>,
-    /// These descriptors cross execve as well as 0, 1 and 2.
+    /// These descriptors cross execve in addition to 0, 1 and 2.
     pub(crate) preserved: Preserved,
-    /// The caller's.
+    /// The caller's signals.
     pub(crate) signals: CallersSignals,
-    /// Where the program may lie, in the order of PATH.
+    /// The possible paths of the program, in the order of PATH.
     pub(crate) candidates: Vec<CString>,
     pub(crate) argv: StringArray,
     pub(crate) envp: StringArray,
@@ -72,30 +72,29 @@ pub(crate) struct Image {
 #[derive(Debug)]
 pub(crate) struct Listening {
     pub(crate) filter: Program,
-    /// Where the explainer is told of the listener.
+    /// The socket on which the explainer learns the listener's number.
     pub(crate) control: OwnedFd,
 }
 
 /// The working directory.
 #[derive(Debug)]
 pub(crate) enum WorkDir {
-    /// The caller's, whatever it is: the program keeps the caller's root and mount
-    /// namespace, and has nothing that the caller had not.
+    /// The caller's, wherever it is: the program keeps the caller's root and mount namespace, and
+    /// gains nothing that the caller did not have.
     Callers,
-    /// The caller's if it lies inside the program's root, else the root. `None`:
-    /// it could not be opened.
+    /// The caller's if it is inside the program's root, else the root. `None`: it could not be
+    /// opened.
     CallersIfInside(Option<OwnedFd>),
-    /// As it is after the joins.
+    /// The directory after the joins.
     Keep,
-    /// This one, entered with the helper's credentials.
+    /// This directory, entered with the helper's credentials.
     Opened(OwnedFd),
-    /// A path inside the program's root, entered with the program's
-    /// credentials.
+    /// A path inside the program's root, entered with the program's credentials.
     Path(CString),
 }
 
 impl WorkDir {
-    /// The path that is entered by name, for messages.
+    /// The path that is entered by its name, for messages.
     pub(crate) fn path(&self) -> Option<std::borrow::Cow<'_, str>> {
         match self {
             Self::Path(path) => Some(path.to_string_lossy()),
@@ -104,7 +103,7 @@ impl WorkDir {
     }
 }
 
-/// Users and groups; `None`: as they are.
+/// Users and groups; `None`: they stay unchanged.
 #[derive(Debug)]
 pub(crate) struct Credentials {
     pub(crate) uid: Option<u32>,
@@ -112,19 +111,19 @@ pub(crate) struct Credentials {
     pub(crate) groups: Option<Vec<u32>>,
 }
 
-/// What the program may hold.
+/// The capabilities of the program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum CapabilityPlan {
-    /// The capabilities stay as they are.
+    /// The capabilities stay unchanged.
     Inherit,
     /// These and no others.
     Set {
-        /// What stays in the bounding set; `None`: the bounding set stays, since
-        /// it cannot be changed and nothing can be gained from it.
+        /// The bounding set; `None`: it stays unchanged because it cannot be changed and nothing
+        /// can be gained from it.
         bounding: Option<CapabilitySet>,
         /// Effective and permitted.
         permitted: CapabilitySet,
-        /// Inheritable and ambient: only where it was asked for.
+        /// Inheritable and ambient: only if they were requested.
         ambient: CapabilitySet,
     },
 }
@@ -138,7 +137,7 @@ pub(crate) struct OomScoreAdj {
     pub(crate) value: Vec<u8>,
 }
 
-/// What the child holds towards its parent.
+/// The child's connections to its parent.
 #[derive(Debug)]
 pub(crate) struct Line {
     /// EOF, or failure records.
@@ -146,31 +145,31 @@ pub(crate) struct Line {
     pub(crate) release: Release,
 }
 
-/// Who lets the child execute the program once everything but the last filters is
-/// prepared.
+/// The process that releases the child once everything but the last filters is prepared.
 #[derive(Debug)]
 pub(crate) enum Release {
-    /// The parent, after it has had the child verified: the child reports that it
-    /// is ready. Readable once the parent lets go; hung up when it ends.
+    /// The parent, after the verifier has checked the child: the child reports that it is ready.
+    /// The descriptor is readable once the parent releases the child, and hung up when the parent
+    /// ends.
     Parent(OwnedFd),
-    /// There is no parent: this process asks the verifier itself.
+    /// There is no parent: this process itself sends the request to the verifier.
     Verifier(Asking),
-    /// Nobody: the helper has ended, and the child reads its state back itself.
+    /// None: the helper has ended, and the child reads its own state back.
     Own,
 }
 
-/// A question to the verifier about this process.
+/// A request to the verifier to check this process.
 #[derive(Debug)]
 pub(crate) struct Asking {
     pub(crate) verifier: Verifier,
     pub(crate) pid: Pid,
     pub(crate) expected: Expected,
-    /// Why the answer was no.
+    /// The reason for a refusal.
     pub(crate) refused: OnceCell<Error>,
 }
 
 impl Image {
-    /// Becomes the program. Returns only what failed.
+    /// Executes the program. Returns only on failure.
     pub(crate) fn become_program(&self, line: &Line) -> Failure {
         match self.prepare(line) {
             Ok(path) => Failure::new(Step::Execute, execve(path, &self.argv, &self.envp)),
@@ -178,7 +177,7 @@ impl Image {
         }
     }
 
-    /// Everything up to execve, in this order.
+    /// All steps up to execve, in order.
     fn prepare(&self, line: &Line) -> Result<&CStr, Failure> {
         self.limits()?;
         self.enter_root()?;
@@ -207,7 +206,7 @@ impl Image {
             .map_err(|e| Failure::new(Step::Signals, e))?;
         let control = self.listening.as_ref().map(|last| last.control.as_raw_fd());
         self.close_descriptors(line.report.as_raw_fd(), control)?;
-        // One that was open until now.
+        // This descriptor was open until now.
         if let Release::Parent(leave) = &line.release
             && descriptor::is_open(leave.as_raw_fd())
         {
@@ -218,7 +217,7 @@ impl Image {
             loaded.map_err(|e| Failure::new(Step::Seccomp, e))?;
         }
         if let Some(last) = &self.listening {
-            // Open until execve, for the explainer to take.
+            // It stays open until execve, so that the explainer can take it.
             let listener = seccomp::load_listening(&last.filter).map(IntoRawFd::into_raw_fd);
             listener
                 .and_then(|listener| explain::tell_listener(&last.control, listener))
@@ -287,7 +286,7 @@ impl Image {
             .map_err(work_dir)?;
         let directory = open_inside(&root, path.as_c_str(), how).map_err(work_dir)?;
         nix::unistd::fchdir(&directory).map_err(work_dir)?;
-        // The verifier does not know which directory the path leads to.
+        // The verifier does not know the directory that the path leads to.
         let flags = OFlag::O_PATH | OFlag::O_CLOEXEC;
         let own = nix::fcntl::open(c".", flags, Mode::empty()).map_err(work_dir)?;
         let own = statx::known(own.as_fd()).map_err(work_dir)?;
@@ -312,7 +311,7 @@ impl Image {
             }
             match credentials::drop_from_bounding_set(capability) {
                 Ok(()) => {}
-                // Past the kernel's last capability.
+                // The number is above the kernel's last capability.
                 Err(Errno::EINVAL) => break,
                 Err(errno) => {
                     let detail = capability.number().into();
@@ -352,8 +351,8 @@ impl Image {
         process::set_undumpable().map_err(at(Step::Dumpable))
     }
 
-    /// Gives 0, 1 and 2 to the program's user, but for /dev/null: known by its
-    /// device number, never by a path in the target (CVE-2025-31133).
+    /// Gives 0, 1 and 2 to the program's user, except /dev/null. Recognises /dev/null by its device
+    /// number, never by a path in the target (CVE-2025-31133).
     fn own_standard_descriptors(&self) -> Result<(), Failure> {
         for fd in 0..=2 {
             let standard = descriptor::standard(fd);
@@ -400,16 +399,16 @@ impl Image {
         if !self.loads_as_admin() {
             return Ok(permitted);
         }
-        // Without no_new_privs, the layers below need it; execve takes it away,
-        // since neither the bounding nor the ambient set has it.
+        // Without no_new_privs, loading the layers below requires CAP_SYS_ADMIN. execve removes it
+        // because it is in neither the bounding nor the ambient set.
         let now = credentials::capabilities()?;
         let admin = CapabilitySet::EMPTY.with(Capability::SYS_ADMIN);
         Ok(permitted.union(admin.intersection(now.permitted)))
     }
 
-    /// From here on, the kernel finds or refuses a path as it would for the program:
-    /// execve gives root its permitted set, and another user the ambient set. Loading
-    /// the layers needs no power over files.
+    /// From here on, the kernel resolves or refuses a path as it does for the program: execve gives
+    /// root its permitted set, and another user the ambient set. Loading the layers needs no
+    /// capability over files.
     fn effective(
         &self,
         permitted: CapabilitySet,
@@ -424,9 +423,8 @@ impl Image {
         Ok(programs.union(admin.intersection(self.held(permitted)?)))
     }
 
-    /// With the caller's capabilities: a change from root to another user has
-    /// emptied the effective set, which the layers below need; execve empties
-    /// both again.
+    /// For the caller's capabilities: a change from root to another user has emptied the effective
+    /// set, which the layers below need. execve empties both sets again.
     fn raise_admin_for_loading(&self) -> Result<(), Errno> {
         if !self.loads_as_admin() {
             return Ok(());
@@ -441,8 +439,7 @@ impl Image {
         !self.no_new_privs && (self.landlock.is_some() || !self.seccomp.is_empty())
     }
 
-    /// The first candidate that the program's user may execute, as execvp(3)
-    /// chooses.
+    /// The first candidate that the program's user may execute, by the rules of execvp(3).
     fn look_up(&self) -> Result<&CStr, Failure> {
         let mut reason = Errno::ENOENT;
         for candidate in &self.candidates {
@@ -462,8 +459,9 @@ impl Image {
         }
     }
 
-    /// After the last change of credentials, which clears PDEATHSIG; the parent
-    /// may have ended before, so that its end of the line is looked at after.
+    /// Runs after the last change of credentials, because such a change clears PDEATHSIG. The
+    /// parent may have ended before that, so the child checks the parent's end of the pipe
+    /// afterwards.
     fn bind_to_parent(&self, line: &Line) -> Result<(), Failure> {
         if !self.dies_with_parent {
             return Ok(());
@@ -477,8 +475,8 @@ impl Image {
         }
     }
 
-    /// Everything that can be seen from outside is in place: waits until it was
-    /// compared with the plan.
+    /// All externally visible state is in place: waits until the verifier has compared it with the
+    /// plan.
     fn wait_for_release(&self, line: &Line) -> Result<(), Failure> {
         match &line.release {
             Release::Parent(leave) => {
@@ -489,7 +487,7 @@ impl Image {
                     match nix::unistd::read(leave, &mut byte) {
                         Ok(1) => return Ok(()),
                         Err(Errno::EINTR) => {}
-                        // The parent ended: there is nobody to tell.
+                        // The parent ended: no process can receive a report.
                         _ => return Err(Failure::new(Step::Leave, Errno::EPIPE)),
                     }
                 }
@@ -501,7 +499,7 @@ impl Image {
         }
     }
 
-    /// The child compares its own state where nobody outside can: ids, groups,
+    /// The child compares the parts of its own state that no outside process can read: ids, groups,
     /// capabilities, no_new_privs and root.
     fn read_back(&self) -> Result<(), Failure> {
         let verify = |errno| Failure::new(Step::Verify, errno);
@@ -544,7 +542,7 @@ impl Image {
         }
     }
 
-    /// The state that the child has once it is ready, for the verifier.
+    /// The state of the child once it is ready, for the verifier.
     pub(crate) fn expected(
         &self,
         groups: Groups,
@@ -587,14 +585,14 @@ impl Image {
         })
     }
 
-    /// How many seccomp filters the child loads after it was verified.
+    /// The number of seccomp filters that the child loads after the verifier has checked it.
     pub(crate) fn last_filters(&self) -> u32 {
         let last = self.seccomp.len() + usize::from(self.listening.is_some());
         u32::try_from(last).unwrap_or(u32::MAX)
     }
 
-    /// Only 0, 1, 2 and what was declared crosses execve; the report, and the
-    /// line to the explainer, stay open until then, for what comes after this.
+    /// Only 0, 1, 2 and the declared descriptors cross execve. The report and the explainer's
+    /// socket stay open until then because the later steps need them.
     fn close_descriptors(&self, report: RawFd, control: Option<RawFd>) -> Result<(), Failure> {
         let failed = |errno| Failure::new(Step::Descriptors, errno);
         for fd in self.preserved.numbers() {
@@ -604,7 +602,7 @@ impl Image {
         if own.iter().any(|fd| self.preserved.contains(*fd)) {
             return Err(failed(Errno::EBUSY));
         }
-        // Closes each range between two descriptors that stay.
+        // Closes each range between two descriptors that stay open.
         let number = |fd: RawFd| u32::try_from(fd).map_err(|_| failed(Errno::EBADF));
         let mut first = FIRST;
         loop {
@@ -616,7 +614,7 @@ impl Image {
                 descriptor::close_range(number(first)?, number(kept)? - 1, Range::Close)
                     .map_err(failed)?;
             }
-            // Past the greatest number there is nothing left to close.
+            // There are no descriptors above the greatest number.
             first = match kept.checked_add(1) {
                 Some(next) => next,
                 None => return Ok(()),
@@ -626,7 +624,7 @@ impl Image {
     }
 }
 
-/// Fails for what is no file, and what the effective user may not execute.
+/// Fails if it is no regular file, or if the effective user may not execute it.
 fn executable(path: &CStr) -> Result<(), Errno> {
     let stat = fstatat(nix::fcntl::AT_FDCWD, path, AtFlags::empty())?;
     if SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT != SFlag::S_IFREG {
@@ -643,8 +641,8 @@ fn executable(path: &CStr) -> Result<(), Errno> {
 /// The device number of /dev/null: major 1, minor 3.
 const NULL_DEVICE: u64 = 1 << 8 | 3;
 
-/// Refuses a working directory that is not beneath the root: its name then
-/// begins with "(unreachable)", getcwd(2).
+/// Refuses a working directory that is not beneath the root: its name then begins with
+/// "(unreachable)", getcwd(2).
 fn verify_work_dir() -> Result<(), Failure> {
     let mut buffer = [0; 4096];
     match process::current_directory(&mut buffer) {
@@ -666,8 +664,8 @@ fn hung_up(fd: BorrowedFd<'_>) -> bool {
 }
 
 impl Asking {
-    /// Asks, and waits for the verifier's end: it must not be the program's child.
-    /// Signals end this process by themselves meanwhile.
+    /// Sends the request, and waits for the verifier to end: it must not become the program's
+    /// child. Meanwhile each signal has its default effect on this process.
     fn ask(&self) -> Result<(), ()> {
         let answer = self
             .verifier

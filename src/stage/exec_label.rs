@@ -9,14 +9,14 @@ use nix::sys::stat::Mode;
 
 use super::failure::{Failure, Step};
 
-/// More than a security context has before its first colon.
+/// Longer than the part of a security context before its first colon.
 const CONTEXT_START: usize = 256;
 
 /// A label for the next execve, proc_pid_attr(5).
 #[derive(Debug)]
 pub(crate) struct ExecLabel {
-    /// This process's own directory of the caller's /proc: a path into the target's
-    /// own /proc could lead anywhere (CVE-2019-16884, CVE-2025-52881).
+    /// This process's own directory in the caller's /proc: a path into the target's /proc could
+    /// lead anywhere (CVE-2019-16884, CVE-2025-52881).
     directory: OwnedFd,
     module: Module,
     text: Vec<u8>,
@@ -51,9 +51,9 @@ impl ExecLabel {
     /// Sets the label. Allocates nothing.
     pub(crate) fn write(&self) -> std::result::Result<(), Failure> {
         match self.module {
-            // `attr/exec` belongs to the first module of lsm= that takes labels: the
-            // stubs of `bpf` answer EINVAL, and SELinux without a policy accepts any
-            // text and does nothing. This file is AppArmor's alone.
+            // `attr/exec` belongs to the first module of lsm= that accepts labels: the stubs of
+            // `bpf` return EINVAL, and SELinux without a policy accepts any text and does nothing.
+            // This file belongs to AppArmor alone.
             Module::AppArmor => self.write_to(c"attr/apparmor/exec"),
             Module::Selinux => self
                 .write_to(c"attr/exec")
@@ -71,8 +71,8 @@ impl ExecLabel {
         }
     }
 
-    /// Without a policy SELinux accepts any text, and reads back the name of an
-    /// initial SID. A context of a policy has colons: `user:role:type`.
+    /// Without a policy SELinux accepts any text, and returns the name of an initial SID on
+    /// reading. A context of a policy has colons: `user:role:type`.
     fn read_context(&self) -> std::result::Result<(), Errno> {
         let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC | OFlag::O_NOCTTY;
         let path = c"attr/exec";

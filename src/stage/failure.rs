@@ -1,5 +1,5 @@
-//! What the child tells of a failure between clone and exec: a record of fixed
-//! size, which the parent turns into words.
+//! The child's record of a failure between clone and exec: it has a fixed size, and the parent
+//! turns it into words.
 
 use std::fmt;
 
@@ -11,7 +11,7 @@ use crate::error::{Error, ErrorKind};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub(crate) enum Step {
-    /// Waiting for the parent's leave to go on.
+    /// Waiting for the parent to release the child.
     Leave,
     /// setsid(2)
     Session,
@@ -51,7 +51,7 @@ pub(crate) enum Step {
     NoNewPrivs,
     /// PR_SET_PDEATHSIG
     DeathSignal,
-    /// The child's state is not what the plan says.
+    /// The child's state differs from the plan.
     Verify,
     /// The parent ended.
     Orphan,
@@ -59,7 +59,7 @@ pub(crate) enum Step {
     Dumpable,
     /// landlock_restrict_self(2)
     Landlock,
-    /// close_range(2) and the descriptors handed over.
+    /// close_range(2) and the descriptors that are handed over.
     Descriptors,
     /// The signal mask.
     Signals,
@@ -112,7 +112,7 @@ impl Step {
         position.map_or(u8::MAX, |(_, code)| code)
     }
 
-    /// What was being done, and what would be right where there is more to say.
+    /// The step in words, and a correction if there is one.
     fn words(self) -> (ErrorKind, &'static str, Option<&'static str>) {
         use ErrorKind::{LockDown, NotExecutable, NotFound, Policy, Safety, System};
         match self {
@@ -227,7 +227,7 @@ impl Step {
 pub(crate) struct Failure {
     pub(crate) step: Step,
     pub(crate) errno: Errno,
-    /// Which one, where a step has several: a limit, a descriptor, a candidate.
+    /// Which one, if a step has several: a limit, a descriptor, a candidate.
     pub(crate) detail: u32,
 }
 
@@ -252,7 +252,7 @@ impl Failure {
         [self.step.code(), 0, 0, 0, e0, e1, e2, e3, d0, d1, d2, d3]
     }
 
-    /// What a record says; `None` for bytes that are none.
+    /// Parses a record; `None` for other bytes.
     pub(crate) fn from_bytes(bytes: [u8; Self::LENGTH]) -> Option<Self> {
         let [step, 0, 0, 0, e0, e1, e2, e3, d0, d1, d2, d3] = bytes else {
             return None;
@@ -266,8 +266,7 @@ impl Failure {
         })
     }
 
-    /// As [`Self::into_error`], with `directory` as the working directory that was
-    /// requested.
+    /// The same as [`Self::into_error`], with `directory` as the requested working directory.
     pub(crate) fn into_error_in(self, program: &str, directory: Option<&str>) -> Error {
         let (kind, wrong, right) = self.step.words();
         match (self.step, directory) {
@@ -282,7 +281,7 @@ impl Failure {
         }
     }
 
-    /// The failure as an error, with `program` as what was to be executed.
+    /// The failure as an error about executing `program`.
     pub(crate) fn into_error(self, program: &str) -> Error {
         let (kind, wrong, right) = self.step.words();
         let found = matches!(self.step, Step::Execute | Step::LookUp | Step::SmallProgram);

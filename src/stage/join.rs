@@ -1,4 +1,4 @@
-//! Step 4: all namespaces asked for, or an error and no exec.
+//! Step 4: joins all requested namespaces, or fails without an exec.
 
 use std::os::fd::{AsFd, BorrowedFd};
 
@@ -9,32 +9,31 @@ use crate::request::Namespace;
 use crate::sys::{credentials, namespace, process};
 use crate::target::Join;
 
-/// Who a process is once it has joined a user namespace.
+/// The identity of a process after it has joined a user namespace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Inside {
-    /// Whoever it was.
+    /// The same as before.
     Same,
-    /// User and group 0, and in no other group.
+    /// User and group 0, without supplementary groups.
     Root,
-    /// User 0; its groups are for the runtime to set (protocol B).
+    /// User 0; the runtime sets its groups (protocol B).
     User0,
 }
 
 /// Joins all namespaces of `joins`.
 ///
-/// Where all are the target's, one setns(2) on `target`, its pidfd, joins them as
-/// they are at one moment. Where the kernel refuses that, and where some were
-/// named otherwise, they are joined one by one: those that the caller's
-/// privileges reach; the user namespace; then those that the privileges in it
-/// reach. Either way the caller compares what was joined with what was opened.
+/// If all are the target's, one setns(2) on `target`, its pidfd, joins them as they are at one
+/// moment. If the kernel refuses that, or if some were named otherwise, the helper joins them one
+/// by one: first those that the caller's privileges permit; then the user namespace; then those
+/// that the privileges in it permit. Either way the caller compares the joined namespaces with the
+/// opened ones.
 ///
 /// # Errors
-/// `Join`: some namespace could not be joined; the process is then good for
-/// nothing but to end.
+/// `Join`: some namespace could not be joined. The process must then end.
 pub(crate) fn join(joins: Vec<Join>, target: Option<BorrowedFd<'_>>, inside: Inside) -> Result<()> {
     let joins_user = joins.iter().any(|join| join.namespace == Namespace::User);
     if joins_user && inside == Inside::Root {
-        // Where the user namespace denies setgroups, this is the last chance.
+        // If the user namespace denies setgroups, this is the last chance.
         let _ = credentials::set_groups(&[]);
     }
     let Some(target) = target.filter(|_| joins.iter().all(|join| join.of_target)) else {
@@ -46,8 +45,8 @@ pub(crate) fn join(joins: Vec<Join>, target: Option<BorrowedFd<'_>>, inside: Ins
     match namespace::set_all(target, joins.iter().map(|join| join.namespace)) {
         Ok(()) if joins_user => become_inside(inside),
         Ok(()) => Ok(()),
-        // The kernel knows no such call, or refuses one of the namespaces: which
-        // one, and whether it can be joined in another order, shows one by one.
+        // The kernel lacks this call, or refuses one of the namespaces. Joining one by one shows
+        // which one, and whether another order works.
         Err(Errno::EINVAL | Errno::EPERM) => one_by_one(joins, inside),
         Err(errno) => {
             let wrong = "the target's namespaces cannot be joined";
@@ -107,8 +106,8 @@ fn become_root_inside() -> Result<()> {
     }
     for set in [credentials::set_gid, credentials::set_uid] {
         match set(0) {
-            // Not mapped there: the helper holds all capabilities as nobody,
-            // and whether the program's ids are mapped shows when they are set.
+            // Root is not mapped there: the helper holds all capabilities as nobody. The kernel
+            // reports whether the program's ids are mapped when they are set.
             Ok(()) | Err(Errno::EINVAL) => {}
             Err(errno) => return Err(system(errno)),
         }

@@ -10,9 +10,9 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::policy::resolved::Keyring;
 use crate::sys::keyring;
 
-/// Leaves the caller's session keyring, as the policy says. Before the join: the
-/// quota is the caller's then, and the target cannot use it up. Before the ceiling,
-/// which refuses keyctl(2).
+/// Leaves the caller's session keyring if the policy requires it. Runs before the join, because the
+/// quota is the caller's then and the target cannot use it up, and before the ceiling, which
+/// refuses keyctl(2).
 ///
 /// # Errors
 /// `LockDown`: there is a keyring, and this process cannot leave it.
@@ -37,8 +37,8 @@ pub(crate) fn renew(wanted: Keyring) -> Result<()> {
     })
 }
 
-/// Whether no key can be read by this process or by what comes from it: the kernel
-/// has none, or a filter that binds both refuses keyctl(2), as Docker's does.
+/// Whether neither this process nor its descendants can read a key: the kernel has no keyrings, or
+/// a filter that binds both refuses keyctl(2), as Docker's does.
 fn out_of_reach(joined: Errno, read: std::result::Result<(), Errno>) -> bool {
     let refused = |errno| matches!(errno, Errno::ENOSYS | Errno::EPERM);
     refused(joined) && read.is_err_and(refused)

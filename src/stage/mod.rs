@@ -1,19 +1,19 @@
-//! The stages of an exec, one file a step; read from top to bottom:
+//! The stages of an exec, one file per step; read from top to bottom:
 //!
 //! | step | file | contents |
 //! |---|---|---|
-//! | 0 | [`own_file`](crate::prepare::own_file) | the helper's own file, out of the target's reach |
-//! | 1 | [`clean`](crate::prepare::clean) | descriptors, dumpable flag, privileges, one thread |
-//! | 2 | [`policy_choice`](crate::prepare::policy_choice) | the policy, compiled apart where it is a file |
-//! | 3 | [`crate::plan`] | everything of the target, opened |
-//! | 3a | `verifier` | a process that stays outside, and compares |
-//! | 4 | `keyring`, `join` | the caller's keys left behind; all namespaces, or an error |
-//! | 5 | `ceiling` | the lock-down before clone |
-//! | 6 | `command_line`, `protocol_a` | clone, and what goes on between the two sides |
-//! | 7 | `supervise` | the parent, with the least that it takes |
-//! | 8 | `exec` | the child, to execve |
+//! | 0 | [`own_file`](crate::prepare::own_file) | puts the helper's own file out of the target's reach |
+//! | 1 | [`clean`](crate::prepare::clean) | checks descriptors, dumpable flag, privileges and threads |
+//! | 2 | [`policy_choice`](crate::prepare::policy_choice) | loads the policy; a separate process compiles a policy file |
+//! | 3 | [`crate::plan`] | opens all objects of the target |
+//! | 3a | `verifier` | starts a process that stays outside and compares |
+//! | 4 | `keyring`, `join` | leaves the caller's keys behind; joins all namespaces, or fails |
+//! | 5 | `ceiling` | locks the helper down before clone |
+//! | 6 | `command_line`, `protocol_a` | clones; the two sides exchange messages |
+//! | 7 | `supervise` | the parent, with the minimum of rights |
+//! | 8 | `exec` | the child, up to execve |
 //!
-//! With `--explain`, `explain` runs beside all of these from 2 on.
+//! With `--explain`, `explain` runs beside all of these from step 2 on.
 
 pub(crate) mod ceiling;
 pub(crate) mod command_line;

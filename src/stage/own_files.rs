@@ -1,10 +1,10 @@
-//! The child's own files in the caller's /proc, for a child that learns only after
-//! the joins what it has to write to them.
+//! The child's own files in the caller's /proc, for a child that learns only after the joins which
+//! values to write to them.
 //!
-//! The verifier opens them, since it alone has that /proc by then, and sends them
-//! to the child. `attr` comes as a detached mount of the child's directory, out of
-//! which neither `..` nor a link of another process leads: a task may only write
-//! to a file of `attr` that it has opened itself.
+//! The verifier opens them because only it has that /proc by then, and sends them to the child.
+//! `attr` arrives as a detached mount of the child's directory: neither `..` nor a link of another
+//! process leads out of it. A detached mount is needed because a task may only write to a file of
+//! `attr` that it has opened itself.
 
 use std::io::{IoSlice, IoSliceMut};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
@@ -21,25 +21,25 @@ use crate::sys::{descriptor, mount};
 use crate::target::Procfs;
 use crate::target::process::path;
 
-/// The files that could be opened.
+/// The files that the verifier could open.
 #[derive(Debug, Default)]
 pub(crate) struct OwnFiles {
-    /// oom_score_adj, for writing. Missing where the caller may not write it: it
-    /// belongs to root, since the child is not dumpable.
+    /// oom_score_adj, for writing. Missing if the caller may not write it: root owns it because the
+    /// child is not dumpable.
     pub(crate) oom_score_adj: Option<OwnedFd>,
-    /// The child's directory of /proc, as the root of a detached mount. Missing
-    /// where the caller may not clone mounts.
+    /// The child's directory of /proc, as the root of a detached mount. Missing if the caller may
+    /// not clone mounts.
     pub(crate) directory: Option<OwnedFd>,
 }
 
-/// Both ends of the way to the child: the verifier's and the child's.
+/// Both ends of the socket to the child: the verifier's and the child's.
 pub(crate) fn pair() -> Result<(OwnedFd, OwnedFd)> {
     let (family, kind) = (AddressFamily::Unix, SockType::SeqPacket);
     socketpair(family, kind, None, SockFlag::SOCK_CLOEXEC)
         .map_err(|errno| Error::new(ErrorKind::System, "a pair of sockets").because(errno))
 }
 
-/// Opens the child's files and sends them: a byte for each that says which it is.
+/// Opens the child's files and sends them, with one byte per file that identifies it.
 pub(super) fn give(gift: &OwnedFd, procfs: &Procfs, child: Pid) -> std::result::Result<(), Errno> {
     let oom_score_adj = procfs.open_for_writing(&path(child, "oom_score_adj"));
     let directory = procfs
@@ -68,10 +68,10 @@ pub(super) fn give(gift: &OwnedFd, procfs: &Procfs, child: Pid) -> std::result::
     Ok(())
 }
 
-/// For the child: waits until it was verified, and receives what was sent then.
+/// For the child: waits until the verifier has checked it, and receives the files.
 ///
 /// # Errors
-/// `System`: the helper has ended, and nothing is sent.
+/// `System`: the helper has ended without sending them.
 pub(crate) fn receive(gift: &OwnedFd) -> Result<OwnFiles> {
     let failed = |errno| Error::new(ErrorKind::System, "the child's own files").because(errno);
     let mut kinds = [0; 3];

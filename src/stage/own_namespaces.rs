@@ -19,15 +19,14 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::request::Namespace;
 use crate::target::{Memberships, Procfs};
 
-/// A handle of each link, and the namespace that it has to name after the joins; none
-/// where the verifier sees the whole child.
+/// A handle of each link, and the namespace that it must name after the joins; empty if the
+/// verifier sees the whole child.
 #[derive(Debug)]
 pub(crate) struct OwnNamespaces(Vec<(&'static str, OwnedFd, Wanted)>);
 
 impl OwnNamespaces {
-    /// Opens the links, where the verifier needs that. The child is born into the pid
-    /// and time namespaces that its parent has set for its children, so these are
-    /// compared.
+    /// Opens the links if the verifier needs that. The child is born into the pid and time
+    /// namespaces that its parent has set for its children, so these are compared.
     pub(crate) fn open(
         procfs: &Procfs,
         memberships: &Memberships,
@@ -49,10 +48,10 @@ impl OwnNamespaces {
         Ok(Self(links))
     }
 
-    /// Compares.
+    /// Compares the namespaces.
     ///
     /// # Errors
-    /// `Safety`: the process is in another namespace than the plan says.
+    /// `Safety`: the process is in a namespace other than the planned one.
     pub(crate) fn verify(self) -> Result<()> {
         for (name, link, wanted) in self.0 {
             let found = readlinkat(&link, c"").map_err(|errno| failed(name, errno))?;

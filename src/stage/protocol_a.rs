@@ -1,8 +1,8 @@
-//! Protocol A: libcontainer starts the helper, which joins, reports the pid of
-//! a sibling, and ends; the sibling reads initConfig and becomes the program.
+//! Protocol A: libcontainer starts the helper, which joins, reports the pid of a sibling, and ends;
+//! the sibling reads initConfig and becomes the program.
 //!
-//! initConfig arrives after the joins, so that it is parsed under the ceiling,
-//! by a process that can do no harm yet.
+//! initConfig arrives after the joins. So a process under the ceiling parses it, which can do no
+//! harm yet.
 
 use std::collections::BTreeSet;
 use std::ffi::CString;
@@ -64,7 +64,7 @@ pub(crate) struct InitPipe {
     file: OwnedFd,
     readable: bool,
     is_socket: bool,
-    /// How many descriptors from 3 on lie below its number.
+    /// The number of descriptors from 3 up to its own number.
     before: u32,
 }
 
@@ -72,7 +72,7 @@ impl InitPipe {
     /// Takes the descriptor that _LIBCONTAINER_INITPIPE names.
     ///
     /// # Errors
-    /// `Protocol`: it is not open, no socket or pipe, or not for writing.
+    /// `Protocol`: it is not open, no socket or pipe, or not open for writing.
     pub(crate) fn take(number: i32) -> Result<Self> {
         let wrong = |what: &str| {
             Error::new(
@@ -108,8 +108,8 @@ impl InitPipe {
         }
     }
 
-    /// All of them in one write, once there is room: others may fill a socket
-    /// meanwhile, and what is only a pipe, for writing, has no program to start.
+    /// Writes all bytes in one write, once there is room: other processes may fill a socket
+    /// meanwhile. A plain pipe, for writing only, has no program to start.
     pub(crate) fn write(&self, bytes: &[u8], waits: &dyn Waits) -> Waited<()> {
         let failed = |errno| Error::new(ErrorKind::System, PID).because(errno);
         let room = PollFd::new(self.file.as_fd(), PollFlags::POLLOUT);
@@ -124,8 +124,8 @@ impl InitPipe {
     }
 }
 
-/// Opens the console while this is the caller's mount namespace: a path in the
-/// target's could lead anywhere (CVE-2025-52565).
+/// Opens the console while this process is in the caller's mount namespace: a path in the target's
+/// could lead anywhere (CVE-2025-52565).
 pub(crate) fn open_console(path: &CString) -> Result<OwnedFd> {
     let name = path.to_string_lossy();
     let flags = OFlag::O_RDWR | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
@@ -142,7 +142,7 @@ pub(crate) fn open_console(path: &CString) -> Result<OwnedFd> {
 /// Joins, clones, reports the pid. Returns in the helper only.
 ///
 /// # Errors
-/// Whatever kept the pid from being reported; there is no child then.
+/// The reason why the pid could not be reported; there is no child then.
 pub(crate) fn run(
     plan: Plan,
     pipe: InitPipe,
@@ -231,7 +231,7 @@ pub(crate) fn run(
                 ceiling_refuses_32_bit,
                 oom_score_adj,
                 signals: caller,
-                // The pipe comes right after the files that are passed.
+                // The pipe comes right after the passed files.
                 handed_over: handed_over.min(pipe.before),
             };
             child.run(pipe, console, ready_end)
@@ -262,10 +262,10 @@ pub(crate) fn run(
     }
 }
 
-/// What a failure to report the pid says.
+/// The text of a failure to report the pid.
 const PID: &str = "the pid cannot be reported";
 
-/// A child that cannot have its console ends before its pid is reported.
+/// A child that cannot have its console ends before the helper reports its pid.
 pub(crate) fn wait_until_ready(ready: &End, waits: &dyn Waits) -> Waited<()> {
     let mut record = [0; Failure::LENGTH];
     waits.until(Some(ready.readable()), None)?;
@@ -304,18 +304,18 @@ fn own_oom_score_adj(procfs: &Procfs) -> Result<Vec<u8>> {
 
 /// The process that becomes the program.
 struct Child {
-    /// Where its own files in the caller's /proc come from.
+    /// The socket on which it receives its own files in the caller's /proc.
     gift: OwnedFd,
     root: ProgramRoot,
-    /// Opened before the join, with everything else of the target.
+    /// Opened before the join, like all other objects of the target.
     accounts: Accounts,
     process: Process,
     workload: Stage,
     ceiling_refuses_32_bit: bool,
-    /// The helper's own, as the kernel prints it.
+    /// The helper's own, in the kernel's format.
     oom_score_adj: Vec<u8>,
     signals: CallersSignals,
-    /// How many descriptors from 3 on the caller handed over.
+    /// The number of descriptors, from 3 on, that the caller handed over.
     handed_over: u32,
 }
 
@@ -333,9 +333,9 @@ impl Child {
             }
         }
         drop(ready);
-        // Whoever knows the pid can end it while it waits.
+        // A process that knows the pid can end the child while it waits.
         let _ = self.signals.obey();
-        // The verifier compares this process before it hands the files over.
+        // The verifier compares this process before it sends the files.
         let Ok(own_files) = own_files::receive(&self.gift) else {
             exit_now(1);
         };
@@ -356,15 +356,15 @@ impl Child {
                 exit_now(1);
             }
         };
-        // From here on libcontainer waits for an error, or for the end.
+        // From here on libcontainer waits for an error or for the end of the pipe.
         let line = Line {
             report: pipe.file,
             release: Release::Own,
         };
         let error = match self.prepare(received, own_files) {
             Ok((image, program)) => {
-                // Its descriptors are closed by the last step before execve; to drop it
-                // would close them again.
+                // The last step before execve closes its descriptors; a drop would close them
+                // again.
                 let image = ManuallyDrop::new(image);
                 let failure = image.become_program(&line);
                 failure.into_error_in(&program, image.work_dir.path().as_deref())
@@ -443,8 +443,8 @@ impl Child {
         Ok((image, first.to_string_lossy().into_owned()))
     }
 
-    /// Descriptors 3 to 3 + N - 1 are the caller's; one that was not open when
-    /// the helper began would be one of the helper's own.
+    /// Descriptors 3 to 3 + N - 1 are the caller's. A descriptor that was not open at the helper's
+    /// start would be one of the helper's own.
     fn passed_files(&self, count: u32) -> Result<Preserved> {
         Preserved::counted(count, self.handed_over).ok_or_else(|| {
             let wrong = format!(
@@ -469,7 +469,7 @@ impl Child {
             }
             other => other,
         };
-        // Without a need for it, passwd says where HOME is.
+        // If the user does not need it, passwd serves only to find HOME.
         let passwd = read(accounts.passwd, needs_passwd)?;
         let group = match needs_group {
             true => read(accounts.group, true)?,
@@ -505,15 +505,15 @@ pub(crate) fn start_session(console: Option<OwnedFd>) -> std::result::Result<(),
     Ok(())
 }
 
-/// What came through the pipe until its end.
+/// The bytes from the pipe up to its end.
 struct Received {
     text: Vec<u8>,
-    /// Nothing was left out.
+    /// No byte was dropped.
     whole: bool,
 }
 
-/// Reads to the end: libcontainer shuts its side down after initConfig, and an
-/// error is only heard by a caller whose message was read.
+/// Reads to the end: libcontainer shuts its side down after initConfig, and it reads an error only
+/// after its whole message was read.
 fn receive(pipe: &OwnedFd) -> std::result::Result<Received, Errno> {
     let mut text = Vec::new();
     let mut whole = true;
@@ -529,8 +529,8 @@ fn receive(pipe: &OwnedFd) -> std::result::Result<Received, Errno> {
     }
 }
 
-/// What initConfig gives the program, exactly; an attempt to give more than the
-/// helper has fails when it is set.
+/// The capabilities that initConfig gives the program, exactly. The kernel refuses to set more than
+/// the helper has.
 fn capabilities(wanted: crate::policy::capability::CapabilitySet) -> Result<CapabilityPlan> {
     let now = credentials::capabilities().map_err(|errno| {
         Error::new(
@@ -551,8 +551,8 @@ fn capabilities(wanted: crate::policy::capability::CapabilitySet) -> Result<Capa
     })
 }
 
-/// The filter of initConfig. Calls that this architecture does not have are
-/// passed over, as libcontainer does.
+/// The filter of initConfig. Skips calls that this architecture does not have, as libcontainer
+/// does.
 fn own_filter(config: &libcontainer::Config) -> Result<Program> {
     let failed = |what: String| Error::new(ErrorKind::Protocol, format!("seccomp: {what}"));
     let arch = filters::native()?;
@@ -569,11 +569,11 @@ fn own_filter(config: &libcontainer::Config) -> Result<Program> {
     compile(&resolved.profile, arch).map_err(|fault| failed(fault.to_string()))
 }
 
-/// One line for all names that no architecture has; none for those of other
-/// architectures, which cannot be called here: an engine's profile has a hundred
-/// of them, and standard error is the program's.
+/// One line for all names that no architecture has; none for those of other architectures, which
+/// cannot be called here. An engine's profile has a hundred of those, and standard error belongs to
+/// the program.
 fn passed_over(skipped: &[String]) -> Option<String> {
-    /// How many are named.
+    /// How many names the line lists.
     const NAMED: usize = 3;
     let unknown = skipped.iter().filter(|name| !is_known_somewhere(name));
     let unknown: BTreeSet<&String> = unknown.collect();
@@ -645,8 +645,7 @@ fn exec_label(directory: Option<OwnedFd>, config: &InitConfig) -> Result<Option<
     }
 }
 
-/// One line on standard error about something that does not keep the program
-/// from being started.
+/// One line on standard error about a problem that does not prevent the start of the program.
 pub(crate) fn warn(warning: &str) {
     tell(&Error::new(
         ErrorKind::Target,

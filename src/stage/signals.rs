@@ -1,9 +1,9 @@
-//! What the supervisor does with each signal that it receives.
+//! The supervisor's reaction to each signal that it receives.
 //!
-//! The program shares the helper's session where a terminal is on 0, 1 or 2, so
-//! that job control works; then the terminal's signals reach it directly. Else
-//! it has a session of its own, so that `kill(0, SIGKILL)` in it does not end
-//! the caller's script; then everything goes through the helper.
+//! The program shares the helper's session if a terminal is on 0, 1 or 2, so that job control
+//! works. The terminal's signals then reach it directly. Otherwise it has a session of its own, so
+//! that `kill(0, SIGKILL)` in it does not end the caller's script, and the helper forwards all
+//! signals.
 
 use std::io::IsTerminal;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -25,17 +25,17 @@ pub(crate) enum Session {
     Own,
     /// The helper's.
     Shared {
-        /// The helper leads its process group: a shell with job control made it
-        /// a job, and continues it.
+        /// The helper leads its process group: a shell with job control started it as a job, and
+        /// continues it.
         leads_group: bool,
-        /// The helper leads its session: the end of the terminal is told to it
-        /// alone, and nobody continues it.
+        /// The helper leads its session: the kernel reports a hang-up of the terminal to it alone,
+        /// and no process continues it.
         leads_session: bool,
     },
 }
 
 impl Session {
-    /// Where the program is to be.
+    /// Chooses the program's session.
     pub(crate) fn choose() -> Self {
         let terminal = std::io::stdin().is_terminal()
             || std::io::stdout().is_terminal()
@@ -49,8 +49,8 @@ impl Session {
         }
     }
 
-    /// The signal that stops the helper after the program was stopped by
-    /// `signal`; `None`: it goes on, since nobody would continue it.
+    /// The signal that stops the helper after `signal` stopped the program; `None`: the helper
+    /// continues because no process would continue it.
     pub(crate) fn stops_with(self, signal: i32) -> Option<i32> {
         let Self::Shared {
             leads_group,
@@ -61,24 +61,24 @@ impl Session {
         };
         match signal {
             libc::SIGTSTP | libc::SIGTTIN | libc::SIGTTOU => Some(signal),
-            // A shell in there suspended itself. SIGTSTP, and not SIGSTOP: it
-            // stops nobody whom no shell would continue.
+            // A shell in the program suspended itself. The helper uses SIGTSTP, not SIGSTOP:
+            // SIGTSTP does not stop a process that no shell would continue.
             libc::SIGSTOP if leads_group && !leads_session => Some(libc::SIGTSTP),
             _ => None,
         }
     }
 }
 
-/// Who sent a signal.
+/// The sender of a signal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Sender {
     /// The terminal, a timer, a limit.
     Kernel,
-    /// The helper, by what it did: SIGPIPE.
+    /// The helper's own action: SIGPIPE.
     Helper,
-    /// A process of the helper's process group: perhaps it signalled all of it.
+    /// A process of the helper's process group: it may have sent the signal to the whole group.
     Group,
-    /// Any other process, also one that ended meanwhile.
+    /// Any other process, including one that has ended meanwhile.
     Other,
 }
 
@@ -89,19 +89,19 @@ pub(crate) struct Received {
     sender: Sender,
 }
 
-/// What is done with it while the program runs.
+/// The reaction to it while the program runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Deed {
     Nothing,
-    /// The program gets it.
+    /// The program receives it.
     Pass,
-    /// Every process of the program's process group gets it.
+    /// Every process of the program's process group receives it.
     PassToGroup,
     /// The program's process group and the helper stop.
     Stop,
 }
 
-/// The signals of the helper, from a descriptor.
+/// The signals of the helper, read from a descriptor.
 #[derive(Debug)]
 pub(crate) struct Signals {
     fd: SignalFd,
@@ -110,7 +110,7 @@ pub(crate) struct Signals {
 }
 
 impl Signals {
-    /// Of this process, which blocks them all.
+    /// Opens the descriptor for the signals of this process, which blocks them all.
     pub(crate) fn open() -> Result<Self, Errno> {
         Ok(Self {
             fd: SignalFd::with_flags(
@@ -122,7 +122,7 @@ impl Signals {
         })
     }
 
-    /// The next one; `None`: none waits.
+    /// The next one; `None`: the queue is empty.
     pub(crate) fn next(&self) -> Result<Option<Received>, Errno> {
         match self.fd.read_signal() {
             Ok(Some(info)) => Ok(i32::try_from(info.ssi_signo).ok().map(|number| Received {
@@ -140,7 +140,7 @@ impl Signals {
             return Sender::Kernel;
         }
         match i32::try_from(info.ssi_pid) {
-            // 0: in a pid namespace that is not below the helper's.
+            // 0: the sender is in a pid namespace that is not below the helper's.
             Ok(0) | Err(_) => Sender::Other,
             Ok(pid) if pid == self.own.as_raw() => Sender::Helper,
             Ok(pid) if getpgid(Some(Pid::from_raw(pid))) == Ok(self.group) => Sender::Group,
@@ -149,7 +149,7 @@ impl Signals {
     }
 }
 
-/// Until the program runs, a signal does to the helper what it does by default.
+/// Until the program runs, each signal has its default effect on the helper.
 impl Waits for Signals {
     fn until(&self, wanted: Option<PollFd<'_>>, limit: Option<TimeSpec>) -> Waited<()> {
         let mut fds = vec![PollFd::new(self.as_fd(), PollFlags::POLLIN)];
@@ -186,13 +186,12 @@ impl AsFd for Signals {
 }
 
 impl Received {
-    /// What is done with it while the program runs.
+    /// The reaction to it while the program runs.
     ///
-    /// In a shared session the terminal's signals have reached the program. One
-    /// of SIGINT, SIGQUIT and SIGTSTP from the helper's own process group was
-    /// sent to all of it, as those are (timeout(1), `kill 0`); SIGTERM and the
-    /// others may be for the helper alone (`kill $!` in a script), and one that
-    /// arrives twice is better than one that never does.
+    /// In a shared session the terminal's signals have reached the program already. A SIGINT,
+    /// SIGQUIT or SIGTSTP from the helper's own process group was sent to the whole group, as these
+    /// are (timeout(1), `kill 0`). SIGTERM and the others may be for the helper alone (`kill $!` in
+    /// a script), and delivering a signal twice is better than never.
     pub(crate) fn deed(self, session: Session) -> Deed {
         use libc::{SIGCHLD, SIGCONT, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTSTP, SIGTTIN};
         use libc::{SIGTTOU, SIGURG, SIGWINCH};
@@ -214,8 +213,8 @@ impl Received {
         }
     }
 
-    /// Whether it ends the helper before the program runs: what every signal
-    /// does that is not ignored, but for a few.
+    /// Whether it ends the helper before the program runs: every signal does that is not ignored,
+    /// except a few.
     pub(crate) fn ends_before_start(self) -> bool {
         use libc::{SIGCHLD, SIGCONT, SIGURG, SIGWINCH};
         match self.number {
@@ -230,7 +229,7 @@ impl Received {
         matches!(self.number, libc::SIGTSTP | libc::SIGTTIN | libc::SIGTTOU)
     }
 
-    /// Whether the sender wants an end, and waits for it.
+    /// Whether the sender requests an end, and waits for it.
     pub(crate) fn asks_for_end(self) -> bool {
         use libc::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
         matches!(self.number, SIGHUP | SIGINT | SIGQUIT | SIGTERM)

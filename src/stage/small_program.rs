@@ -1,8 +1,8 @@
-//! 32-bit programs, where the filters refuse the calls of their architecture.
+//! 32-bit programs, if the filters refuse the calls of their architecture.
 //!
-//! Such a program is executed and ends at its first call, by SIGSEGV and without a
-//! word. So the start of its file is looked at before. This is for the message
-//! alone: a file that is exchanged after it ends as it did, under every filter.
+//! Such a program would start and end at its first call, by SIGSEGV and without a message. So the
+//! child reads the start of its file first. This serves the message alone: a file that is exchanged
+//! afterwards ends in the same way, under every filter.
 
 use std::ffi::CStr;
 
@@ -18,7 +18,7 @@ pub(crate) fn refused<'a>(mut filters: impl Iterator<Item = &'a Program>) -> boo
     let Some(small) = Arch::native().and_then(Arch::of_32_bit) else {
         return false;
     };
-    // What every program does; a filter that refuses it lets none run.
+    // Every program makes this call; a filter that refuses it permits no program.
     let Some(number) = small.number("exit_group") else {
         return false;
     };
@@ -32,12 +32,12 @@ pub(crate) fn refused<'a>(mut filters: impl Iterator<Item = &'a Program>) -> boo
     filters.any(|filter| !run(filter, &call).is_some_and(executes))
 }
 
-/// Whether the file begins as a 32-bit ELF file does, elf(5). A file that cannot be
-/// read is none. Allocates nothing.
+/// Whether the file starts like a 32-bit ELF file, elf(5). An unreadable file does not. Allocates
+/// nothing.
 pub(crate) fn is_32_bit(path: &CStr) -> bool {
     /// The magic number, and ELFCLASS32.
     const START: [u8; 5] = *b"\x7fELF\x01";
-    // It was a regular file; if it is a FIFO now, nothing waits for its writer.
+    // It was a regular file; if it is a FIFO now, the open must not wait for a writer.
     let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
     let Ok(file) = nix::fcntl::open(path, flags, Mode::empty()) else {
         return false;

@@ -1,9 +1,8 @@
-//! Step 7: the parent of the program, with nothing left but what it takes to
-//! wait, to pass signals on, and to report.
+//! Step 7: the parent of the program, with the minimum of rights: to wait, to forward signals and
+//! to report.
 //!
-//! It never waits for one thing alone: signals are read in every wait, so that
-//! SIGTERM, SIGINT and SIGHUP end it whatever the program, the target or the
-//! reader of the status lines do.
+//! Every wait also reads signals, so SIGTERM, SIGINT and SIGHUP end the parent regardless of the
+//! program, the target and the reader of the status lines.
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::time::Duration;
@@ -33,39 +32,38 @@ use crate::sys::signal::CallersSignals;
 use crate::sys::wait::{Change, Patience, change};
 use crate::sys::{pidfd, process, seccomp, signal};
 
-/// What became of the child before it was the program.
+/// The result of the child before it becomes the program.
 #[derive(Debug)]
 pub(crate) enum Start {
     /// It is ready to be verified.
     Ready,
     /// It executed the program.
     Executed,
-    /// It failed, and reported at what.
+    /// It failed, and reported the step.
     Failed(Failure),
-    /// It ended without a word: killed from outside.
+    /// It ended without a report: another process killed it.
     Ended,
     /// This signal ends the helper.
     Interrupted(i32),
 }
 
-/// How often it is looked at whether the program takes a signal that was passed
-/// on, and how long it may take from one look to the next. One that waits in the
-/// kernel without an end never takes it.
+/// How often the helper checks whether the program takes a forwarded signal, and the time between
+/// two checks. A program in an uninterruptible wait never takes it.
 const LOOKS: u8 = 3;
 const PATIENCE: TimeSpec = TimeSpec::from_duration(Duration::from_millis(150));
-/// How long the helper waits for each of the others, the child, the reader of
-/// its lines, the explainer, once a signal wants its end: with the looks at the
-/// program less than a second.
+/// How long the helper waits for each of the others (the child, the reader of its lines, the
+/// explainer) once a signal requests its end. Together with the checks of the program this is less
+/// than a second.
 const LAST: TimeSpec = TimeSpec::from_duration(Duration::from_millis(100));
-/// How long the helper leaves a program that ended to whoever traces it.
+/// How long the helper leaves an ended program to its tracer.
 const TRACED: TimeSpec = TimeSpec::from_duration(Duration::from_millis(50));
 
-/// The child, and what the parent holds towards it.
+/// The child, and the parent's connections to it.
 #[derive(Debug)]
 pub(crate) struct Supervisor {
     child: Pid,
     pidfd: OwnedFd,
-    /// Until the program runs.
+    /// Present until the program runs.
     starting: Option<Starting>,
     /// /proc/CHILD/status, opened before the lock-down.
     state: Option<OwnedFd>,
@@ -73,11 +71,11 @@ pub(crate) struct Supervisor {
     session: Session,
     caller: CallersSignals,
     lines: Option<StatusLines>,
-    /// A signal was received whose sender wants an end.
+    /// A received signal requests an end.
     asked: bool,
 }
 
-/// Where the child tells whether it became the program.
+/// The pipe on which the child reports whether it became the program.
 #[derive(Debug)]
 struct Starting {
     /// EOF or a failure record.
@@ -86,7 +84,7 @@ struct Starting {
     stat: Option<OwnedFd>,
 }
 
-/// What is waited for, besides signals and room for status lines.
+/// The awaited event, besides signals and room for status lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Awaited {
     /// The child's report, or its end.
@@ -97,11 +95,11 @@ enum Awaited {
     Explainer,
 }
 
-/// What a wait ended with.
+/// The reason why a wait ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Woken {
     By(Awaited),
-    /// A signal is there to be read.
+    /// A signal can be read.
     Signal,
     /// Lines were written.
     Lines,
@@ -110,7 +108,7 @@ enum Woken {
 }
 
 impl Supervisor {
-    /// Signals are blocked already; from here on they are read.
+    /// Signals are blocked already; the supervisor reads them from here on.
     pub(crate) fn new(
         (child, pidfd): (Pid, OwnedFd),
         report: End,
@@ -131,12 +129,12 @@ impl Supervisor {
         })
     }
 
-    /// For whoever asks the verifier.
+    /// For requests to the verifier.
     pub(crate) fn signals(&self) -> &Signals {
         &self.signals
     }
 
-    /// Takes the child's files, without which its state is not known.
+    /// Takes the child's files, which show its state.
     pub(crate) fn watch(&mut self, files: ChildFiles) {
         self.state = Some(files.status);
         if let Some(starting) = &mut self.starting {
@@ -144,9 +142,9 @@ impl Supervisor {
         }
     }
 
-    /// Gives up what waiting does not take: every capability but CAP_KILL, the
-    /// file system, TCP, abstract sockets, all but a few system calls, and every
-    /// descriptor but its own, `others` and standard error.
+    /// Gives up every right that waiting does not need: every capability but CAP_KILL, the file
+    /// system, TCP, abstract sockets, all but a few system calls, and every descriptor but its own,
+    /// `others` and standard error.
     pub(crate) fn lock_down(
         &self,
         domain: Option<Domain>,
@@ -184,8 +182,8 @@ impl Supervisor {
         seccomp::load(filter).map_err(failed("seccomp filter"))
     }
 
-    /// What the caller handed over is the program's alone: what that closes is at
-    /// its end. No value of this process owns one of those that are closed.
+    /// The caller's descriptors belong to the program alone: once it closes a pipe, the reader
+    /// must see the end. No value of this process owns one of the closed descriptors.
     fn close_all_but(&self, others: &[RawFd]) -> std::result::Result<(), Errno> {
         let mut kept = vec![2, self.pidfd.as_raw_fd()];
         kept.extend(self.state.iter().map(AsRawFd::as_raw_fd));
@@ -199,17 +197,17 @@ impl Supervisor {
         descriptor::close_all_but(&kept)
     }
 
-    /// After execve: whether the last filters are in force. They are loaded after
-    /// the child was verified, since none of them has to allow what that takes. The
-    /// program may have loaded more of its own.
+    /// After execve: whether the last filters are in force. The child loads them after the verifier
+    /// has checked it, so none of them has to allow the calls of that check. The program may have
+    /// loaded more filters of its own.
     ///
     /// # Errors
-    /// `Safety`: there are fewer. `System`: they were not to be counted.
+    /// `Safety`: there are fewer. `System`: they could not be counted.
     pub(crate) fn verify_filters(&self, expected: u32) -> Result<()> {
         if self.state.is_none() {
             return Err(not_open());
         }
-        // A program that has ended already has no state left.
+        // A program that has ended already has no state.
         let Ok(status) = procfs::status::parse(&self.read_state()) else {
             return Ok(());
         };
@@ -223,8 +221,8 @@ impl Supervisor {
         Err(Error::new(ErrorKind::Safety, wrong))
     }
 
-    /// Waits until the child is ready, is the program, or is not going to be. Where there
-    /// is an explainer, the child waits for it: it must not have ended.
+    /// Waits until the child is ready, is the program, or has failed. If there is an explainer, the
+    /// child waits for it, so the explainer must not have ended.
     pub(crate) fn wait_for_start(&mut self, explainer: Option<BorrowedFd<'_>>) -> Result<Start> {
         let mut record = [0; Failure::LENGTH];
         let mut filled = 0;
@@ -235,7 +233,7 @@ impl Supervisor {
                     0 => break,
                     read => filled += read,
                 },
-                // It ended, and somebody else holds an end of the report.
+                // It ended, and another process holds an end of the report.
                 Woken::By(Awaited::Child) => break,
                 Woken::By(Awaited::Explainer) => {
                     return Err(Error::new(
@@ -262,12 +260,12 @@ impl Supervisor {
         }
     }
 
-    /// How many bytes of the child's report were read; 0: it ends there.
+    /// The number of bytes read from the child's report; 0: the report ends here.
     fn read_report(&self, into: &mut [u8]) -> Result<usize> {
         let Some(starting) = &self.starting else {
             return Ok(0);
         };
-        // Descriptors that come along are nobody's, and closed.
+        // Descriptors that arrive with it are unexpected, and are closed.
         match starting.report.take(into, &mut Vec::new()) {
             Ok(read) => Ok(read),
             Err(Errno::EAGAIN) => {
@@ -278,7 +276,7 @@ impl Supervisor {
         }
     }
 
-    /// The signal that ends the helper, when one was received.
+    /// The received signal that ends the helper, if there is one.
     fn signal_before_start(&mut self) -> Result<Option<i32>> {
         let Some(received) = self.receive()? else {
             return Ok(None);
@@ -289,8 +287,8 @@ impl Supervisor {
         Ok(received.ends_before_start().then_some(received.number))
     }
 
-    /// The end of the report is the same for execve and for death; the flag
-    /// PF_FORKNOEXEC tells which it was, on a zombie too.
+    /// The report ends both at execve and at death; the flag PF_FORKNOEXEC distinguishes the two,
+    /// on a zombie too.
     fn has_executed(&self) -> Result<bool> {
         let Some(starting) = &self.starting else {
             return Ok(true);
@@ -315,9 +313,9 @@ impl Supervisor {
         self.lines.iter_mut().for_each(|lines| lines.push(&line));
     }
 
-    /// Waits for the program's end; stops and goes on with it.
+    /// Waits for the program's end; stops and continues together with it.
     pub(crate) fn wait_for_end(&mut self) -> Result<Ended> {
-        // A signal that was passed on, and how often it is looked for yet.
+        // A forwarded signal, and the number of checks left.
         let mut passed: Option<(i32, u8)> = None;
         loop {
             if let Some(ended) = self.look_at_child()? {
@@ -328,7 +326,7 @@ impl Supervisor {
                     if let Some(ended) = self.look_at_child()? {
                         return Ok(ended);
                     }
-                    // Whoever traces it has to wait for it first.
+                    // A tracer has to wait for it first.
                     self.wait(&[], None, Some(TRACED))?;
                 }
                 Woken::Signal => {
@@ -344,7 +342,7 @@ impl Supervisor {
                         None => None,
                         Some((signal, left)) => match self.taking(signal) {
                             Taking::Soon => Some((signal, left)),
-                            // The program blocks it by itself: that is its decision.
+                            // The program itself blocks it: that is its decision.
                             Taking::Blocked if !self.caller.blocks(signal) => None,
                             Taking::Taken => None,
                             Taking::Blocked | Taking::Stuck if left > 1 => Some((signal, left - 1)),
@@ -359,8 +357,8 @@ impl Supervisor {
         }
     }
 
-    /// Writes the last status line, and what waits before it. A reader that
-    /// does not read keeps the helper from ending, until a signal comes.
+    /// Writes the last status line, and the waiting ones before it. A reader that does not read
+    /// delays the helper's end until a signal arrives.
     pub(crate) fn report_end(&mut self, ended: Ended, program: &str) -> Result<()> {
         let line = status::ended(ended, program);
         self.lines.iter_mut().for_each(|lines| lines.push(&line));
@@ -377,7 +375,7 @@ impl Supervisor {
         Ok(())
     }
 
-    /// Waits for the end of the explainer's pipe, until a signal comes.
+    /// Waits for the end of the explainer's pipe, or until a signal arrives.
     pub(crate) fn wait_for_explainer(&mut self, end: BorrowedFd<'_>) -> Result<()> {
         loop {
             let time = self.asked.then_some(LAST);
@@ -391,13 +389,13 @@ impl Supervisor {
         }
     }
 
-    /// The lines, for whoever reports what failed.
+    /// The lines, for the report of a failure.
     pub(crate) fn into_lines(self) -> Option<StatusLines> {
         self.lines
     }
 
-    /// Ends the child, for good. One that waits in the kernel without an end is
-    /// left to its SIGKILL, which ends it before it executes anything.
+    /// Ends the child permanently. A child in an uninterruptible wait keeps its pending SIGKILL,
+    /// which ends it before it executes anything.
     pub(crate) fn kill(&self) {
         // ESRCH: it ended already.
         let _ = pidfd::send_signal(self.pidfd.as_fd(), libc::SIGKILL);
@@ -409,8 +407,8 @@ impl Supervisor {
         let _ = change(self.child, Patience::Look);
     }
 
-    /// Waits for one of these, of which `other` is the explainer's descriptor, for a
-    /// signal, and for room for the status lines.
+    /// Waits for one of these, for a signal, and for room for the status lines. `other` is the
+    /// explainer's descriptor.
     fn wait(
         &mut self,
         awaited: &[Awaited],
@@ -425,7 +423,7 @@ impl Supervisor {
             let fd = match one {
                 Awaited::Report => report.clone(),
                 Awaited::Child => Some(PollFd::new(self.pidfd.as_fd(), PollFlags::POLLIN)),
-                // Its hang-up alone.
+                // Only its hang-up counts.
                 Awaited::Explainer => other.map(|end| PollFd::new(end, PollFlags::empty())),
             };
             if let Some(fd) = fd {
@@ -469,8 +467,8 @@ impl Supervisor {
             Ok(Some(Change::Exited(status))) => Ok(Some(Ended::Exited(status))),
             Ok(Some(Change::Signaled(signal))) => Ok(Some(Ended::Signaled(signal))),
             Ok(Some(Change::Stopped(signal))) => {
-                // The caller's shell sees it, and continues both: its SIGCONT is
-                // received, and passed on.
+                // The caller's shell sees the stop and continues both: the helper receives its
+                // SIGCONT and forwards it.
                 if let Some(signal) = self.session.stops_with(signal) {
                     stop_by(signal)?;
                 }
@@ -501,7 +499,7 @@ impl Supervisor {
         }
     }
 
-    /// The program leads a session of its own, and so a process group.
+    /// The program leads a session of its own, and therefore a process group.
     fn send_to_group(&self, number: i32) -> Result<()> {
         match signal::send_to_group(self.child, number) {
             Ok(()) => Ok(()),
@@ -509,13 +507,13 @@ impl Supervisor {
         }
     }
 
-    /// Whether the program took a signal that was passed on. A state that cannot
-    /// be read is that of a program that is gone.
+    /// Whether the program took a forwarded signal. An unreadable state means that the program is
+    /// gone.
     fn taking(&self, signal: i32) -> Taking {
         pending::parse(&self.read_state()).map_or(Taking::Taken, |pending| pending.taking(signal))
     }
 
-    /// /proc/CHILD/status; empty once it was waited for.
+    /// /proc/CHILD/status; empty once the child was waited for.
     fn read_state(&self) -> Vec<u8> {
         let mut text = Vec::new();
         let mut chunk = [0; 4096];

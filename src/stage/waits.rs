@@ -1,10 +1,9 @@
 //! Waits between clone and execve, each of which a signal ends.
 //!
-//! The child is born with a copy of each descriptor of the helper, and whoever may
-//! trace the child has it as well: it can take an answer away, fill a queue, and clear
-//! O_NONBLOCK, which all copies share. Whoever is to answer can be stopped. So an
-//! [`End`] has no call that blocks, whatever its flags are; waiting is done by
-//! [`Waits`] alone, which knows the signals of the process.
+//! The child inherits a copy of each descriptor of the helper, and so does a process that may trace
+//! the child: it can take a message away, fill a queue, and clear O_NONBLOCK, which all copies
+//! share. The replying process can be stopped. So an [`End`] has no call that blocks, with any
+//! flags; only [`Waits`] waits, which knows the signals of the process.
 
 use std::io::IoSliceMut;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
@@ -20,7 +19,7 @@ use nix::sys::time::TimeSpec;
 use crate::error::{Error, ErrorKind};
 use crate::sys::descriptor;
 
-/// What a process did not get that waited.
+/// The reason why a wait failed.
 #[derive(Debug)]
 pub(crate) enum Unmet {
     /// This signal ends the process first.
@@ -29,7 +28,7 @@ pub(crate) enum Unmet {
 }
 
 impl Unmet {
-    /// For a process that signals end by themselves.
+    /// For a process on which signals have their default effect.
     pub(crate) fn into_error(self) -> Error {
         match self {
             Self::Signal(signal) => Error::new(ErrorKind::System, format!("signal {signal}")),
@@ -44,17 +43,17 @@ impl From<Error> for Unmet {
     }
 }
 
-/// What was waited for, unless a signal ends the process first.
+/// The awaited value, unless a signal ends the process first.
 pub(crate) type Waited<T> = Result<T, Unmet>;
 
-/// How a process waits without missing its signals.
+/// A way to wait without missing the signals of the process.
 pub(crate) trait Waits {
-    /// Waits until `wanted` has one of its events, or is hung up; or for `limit`.
+    /// Waits until `wanted` has one of its events or is hung up, or until `limit`.
     fn until(&self, wanted: Option<PollFd<'_>>, limit: Option<TimeSpec>) -> Waited<()>;
 }
 
-/// Signals are delivered to this process while it waits, and do what they do by
-/// themselves: those of this mask excepted, or of the process's own.
+/// Signals are delivered to this process while it waits, and have their default effect. The signals
+/// of this mask, or of the process's own mask, are excepted.
 #[derive(Debug)]
 pub(crate) struct Delivered(pub(crate) Option<SigSet>);
 
@@ -87,30 +86,30 @@ impl End {
         Ok((Self(own), other))
     }
 
-    /// To wait until something is there, or nobody is left who could send.
+    /// To wait until there is data, or until no process is left that could send.
     pub(crate) fn readable(&self) -> PollFd<'_> {
         PollFd::new(self.0.as_fd(), PollFlags::POLLIN)
     }
 
-    /// To wait until nobody has the other end.
+    /// To wait until no process has the other end.
     pub(crate) fn hung_up(&self) -> PollFd<'_> {
         PollFd::new(self.0.as_fd(), PollFlags::empty())
     }
 
-    /// A copy for the child, which sends on it and receives nothing.
+    /// A copy for the child, which only sends on it.
     pub(crate) fn for_child(&self) -> std::io::Result<OwnedFd> {
         self.0.try_clone()
     }
 
-    /// Its number, to keep it open. No safe call reads from a number.
+    /// Its number, to keep it open. No safe call can read from a number.
     pub(crate) fn number(&self) -> RawFd {
         self.0.as_raw_fd()
     }
 
-    /// Takes what is there, with at most two descriptors; 0: nobody is left.
+    /// Receives the available data, with at most two descriptors; 0: no sender is left.
     ///
     /// # Errors
-    /// EAGAIN: nothing is there. After [`Waits::until`] another process took it.
+    /// EAGAIN: there is no data. After [`Waits::until`] this means that another process took it.
     pub(crate) fn take(
         &self,
         into: &mut [u8],
@@ -131,8 +130,8 @@ impl End {
     /// Sends all of `bytes`.
     ///
     /// # Errors
-    /// EAGAIN: there is no room, which there always is for the few messages of the
-    /// helper: another process has filled the queue.
+    /// EAGAIN: there is no room. The few messages of the helper always fit, so another process has
+    /// filled the queue.
     pub(crate) fn send(&self, bytes: &[u8]) -> Result<(), Errno> {
         send_at_once(self.number(), bytes)
     }
@@ -141,7 +140,7 @@ impl End {
 /// Sends all of `bytes` on a socket, without waiting for room.
 ///
 /// # Errors
-/// EAGAIN: there is none.
+/// EAGAIN: there is no room.
 pub(crate) fn send_at_once(socket: RawFd, bytes: &[u8]) -> Result<(), Errno> {
     let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL;
     match send(socket, bytes, flags)? {

@@ -14,14 +14,14 @@ use nsexec_kernel_text::audit::{self, Message};
 const READ_LOG: u32 = 1;
 /// A record has at most 8970 bytes (MAX_AUDIT_MESSAGE_LENGTH).
 const MAX_DATAGRAM: usize = 16 * 1024;
-/// What may be waiting while the program is quicker than its explanation.
+/// Records that may wait while the program is faster than its explanation.
 const BUFFER: usize = 1 << 20;
 
 /// Whether there are records to read.
 #[derive(Debug)]
 pub(super) enum Opened {
     Listening(AuditSocket),
-    /// Auditing is off, and was not to be switched on.
+    /// Auditing is off, and the caller did not request it.
     Off,
 }
 
@@ -33,13 +33,12 @@ pub(super) struct AuditSocket {
 }
 
 impl AuditSocket {
-    /// Listens. Auditing that is off is switched on if `switch_on` says so, until
+    /// Starts to listen. If auditing is off and `switch_on` is set, switches it on until
     /// [`AuditSocket::restore`].
     ///
     /// # Errors
-    /// EPERM: no CAP_AUDIT_READ or CAP_AUDIT_CONTROL in the initial user
-    /// namespace, or not in the initial pid namespace. EPROTONOSUPPORT: a kernel
-    /// without auditing.
+    /// EPERM: no CAP_AUDIT_READ or CAP_AUDIT_CONTROL in the initial user namespace, or not in the
+    /// initial pid namespace. EPROTONOSUPPORT: a kernel without auditing.
     pub(super) fn open(switch_on: bool) -> Result<Opened, Errno> {
         let socket = socket(
             AddressFamily::Netlink,
@@ -47,8 +46,8 @@ impl AuditSocket {
             SockFlag::SOCK_CLOEXEC,
             SockProtocol::NetlinkAudit,
         )?;
-        // More than net.core.rmem_max where that is possible; records may be
-        // lost otherwise, which recv(2) tells.
+        // More than net.core.rmem_max if that is possible. Otherwise records may be lost, which
+        // recv(2) reports.
         let _ = setsockopt(&socket, sockopt::RcvBufForce, &BUFFER);
         bind(socket.as_raw_fd(), &NetlinkAddr::new(0, READ_LOG))?;
         let mut own = Self {
@@ -66,7 +65,7 @@ impl AuditSocket {
         Ok(Opened::Listening(own))
     }
 
-    /// What was waiting: a datagram; `None` when nothing is.
+    /// The next datagram in the queue; `None`: the queue is empty.
     ///
     /// # Errors
     /// ENOBUFS: records were lost.
@@ -82,10 +81,10 @@ impl AuditSocket {
         }
     }
 
-    /// Auditing as it was; whether it was on until now.
+    /// Restores the previous state of auditing; returns whether auditing was on until now.
     ///
     /// # Errors
-    /// The kernel's.
+    /// Those of the kernel.
     pub(super) fn restore(&mut self) -> Result<bool, Errno> {
         let status = self.ask(&audit::get_status(), audit::GET)?;
         let was_on = audit::enabled(&status).ok_or(Errno::EPROTO)? != 0;
@@ -95,8 +94,7 @@ impl AuditSocket {
         Ok(was_on)
     }
 
-    /// Sends a request and waits for the message that answers it; records that
-    /// come before are of no interest yet.
+    /// Sends a request and waits for the reply; drops records that arrive before it.
     fn ask(&self, request: &[u8], wanted: u16) -> Result<Vec<u8>, Errno> {
         send(self.socket.as_raw_fd(), request, MsgFlags::empty())?;
         loop {

@@ -1,4 +1,4 @@
-//! The explainer itself: a process with the least that it takes.
+//! The explainer itself: a process with the minimum of rights.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::IoSliceMut;
@@ -28,18 +28,18 @@ use crate::sys::notify::{Answer, Notification, answer, receive};
 use crate::sys::{landlock, pidfd, process, seccomp};
 use nsexec_kernel_text::audit::{self, Fact};
 
-/// How long records may be on their way after the program's end, in
-/// milliseconds: the kernel's own thread hands them out.
+/// How long records may still arrive after the program's end, in milliseconds: a kernel thread
+/// delivers them.
 const LATE: u16 = 50;
-/// How often processes that outlive the program are answered before the table is
-/// printed; after that the kernel answers them ENOSYS.
+/// How many requests of processes that outlive the program the explainer answers before it prints
+/// the table. After that, the kernel returns ENOSYS to them.
 const MAX_ROUNDS: u32 = 10_000;
 
 /// Kinds of refusals that only audit records report.
 const LANDLOCK: &str = "what Landlock refused";
 const KILLED: &str = "what a filter killed";
 
-/// Explains until the helper says that the child has ended, or has ended itself.
+/// Explains until the helper reports that the child has ended, or the helper itself has ended.
 pub(super) fn explain(
     explain: Explain,
     control: OwnedFd,
@@ -56,18 +56,18 @@ pub(super) fn explain(
     process::exit_now(0)
 }
 
-/// PIPE_BUF, pipe(7): what a pipe takes without waiting once poll(2) says that
-/// there is room.
+/// PIPE_BUF, pipe(7): the number of bytes that a pipe accepts without blocking once poll(2) reports
+/// that there is room.
 const AT_ONCE: usize = 4096;
 
-/// Writes to standard error, as long as the helper waits for the end of `done`: a
-/// reader that does not read must not keep this process when the helper has ended.
+/// Writes to standard error while the helper waits for the end of `done`: a reader that does not
+/// read must not block this process after the helper has ended.
 fn print(mut text: &[u8], done: &OwnedFd) {
     let stderr = descriptor::standard(2);
     while !text.is_empty() {
         let mut fds = [
             PollFd::new(stderr, PollFlags::POLLOUT),
-            // POLLERR: nobody has the other end any more.
+            // POLLERR: no process has the other end any more.
             PollFd::new(done.as_fd(), PollFlags::empty()),
         ];
         match poll(&mut fds, PollTimeout::NONE) {
@@ -83,7 +83,7 @@ fn print(mut text: &[u8], done: &OwnedFd) {
         match nix::unistd::write(stderr, some) {
             Ok(written) => text = text.get(written..).unwrap_or_default(),
             Err(Errno::EINTR | Errno::EAGAIN) => {}
-            // Whoever closed standard error does not want to know.
+            // Standard error is closed: the caller does not want the report.
             Err(_) => return,
         }
     }
@@ -103,7 +103,7 @@ fn serve(
         give_up_power(control, done, audit.as_ref()).and_then(|()| take_listener(control, done));
     let watched = match watched {
         Ok(Some(watched)) => watched,
-        // The program was never started, for a reason that the helper tells.
+        // The program did not start; the helper reports the reason.
         Ok(None) => {
             restore(audit.as_mut(), &mut notes);
             return Ok(String::new());
@@ -113,7 +113,7 @@ fn serve(
             return Err(error);
         }
     };
-    // With nothing left to misuse: now the policy's text is parsed.
+    // This process has no rights left to misuse: it parses the policy's text now.
     let mut run = Run {
         why: origin.explains(policy)?,
         filters: programs(policy),
@@ -130,7 +130,7 @@ fn serve(
     Ok(run.notes.table(&policy.name))
 }
 
-/// Where yama lets nobody trace, nobody can take the listener either.
+/// If yama forbids all tracing, no process can take the listener.
 fn refuse_without_tracing() -> Result<()> {
     let scope = std::fs::read("/proc/sys/kernel/yama/ptrace_scope").unwrap_or_default();
     if lets_nobody_trace(&scope) {
@@ -152,10 +152,10 @@ fn has_domain(policy: &ResolvedPolicy) -> bool {
     enforced && landlock::support().is_ok_and(|landlock| landlock.abi() > 0)
 }
 
-/// Listens to audit records, and notes what is not reported without them.
+/// Listens to audit records, and notes the kinds of refusals that cannot be reported without them.
 ///
 /// # Errors
-/// `Unsupported`: auditing was to be switched on, and that is refused.
+/// `Unsupported`: switching auditing on was requested and refused.
 fn listen(explain: Explain, has_domain: bool, notes: &mut Notes) -> Result<Option<AuditSocket>> {
     let takes = "this takes CAP_AUDIT_CONTROL and CAP_AUDIT_READ on the host";
     let switch_on = explain == Explain::SwitchAuditingOn;
@@ -210,8 +210,8 @@ fn programs(policy: &ResolvedPolicy) -> Vec<Program> {
         .collect()
 }
 
-/// Every capability but those to take the listener and to switch auditing off,
-/// every descriptor but its own, and most system calls.
+/// Gives up every capability except those to take the listener and to switch auditing off, every
+/// descriptor except its own, and most system calls.
 fn give_up_power(control: &OwnedFd, done: &OwnedFd, audit: Option<&AuditSocket>) -> Result<()> {
     let failed = |errno: Errno| Error::new(ErrorKind::LockDown, "its own lock-down").because(errno);
     let filter = filters::explainer()?;
@@ -237,7 +237,7 @@ fn keep(capabilities: CapabilitySet) -> std::result::Result<(), Errno> {
     })
 }
 
-/// What is waited for.
+/// The source of the next event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Source {
     Listener,
@@ -245,15 +245,14 @@ enum Source {
     Audit,
 }
 
-/// What is explained.
+/// The child that is explained.
 struct Watched {
     listener: OwnedFd,
     child: u32,
     helper: u32,
 }
 
-/// Says that it is ready, and takes the listener out of the child; `None`: there
-/// is no child.
+/// Reports that it is ready, and takes the listener out of the child; `None`: there is no child.
 fn take_listener(control: &OwnedFd, done: &OwnedFd) -> Result<Option<Watched>> {
     let system =
         |what: &'static str| move |errno: Errno| Error::new(ErrorKind::System, what).because(errno);
@@ -299,15 +298,15 @@ fn take_listener(control: &OwnedFd, done: &OwnedFd) -> Result<Option<Watched>> {
     }
 }
 
-/// What is said next, and by whom; `None`: nobody is left to say anything.
+/// The next message and its sender; `None`: no sender is left.
 ///
 /// # Errors
-/// EPROTO: what is never said. The kernel says who speaks: a process can only name
-/// another one in its stead that it sees in its own pid namespace, as root of the host.
+/// EPROTO: the message is invalid. The kernel reports the sender: a process can only name another
+/// process in its stead if it sees that process in its own pid namespace and is root of the host.
 fn hear(control: &OwnedFd) -> std::result::Result<Option<(Word, i32)>, Errno> {
     let mut word = [0; Word::LENGTH];
     let received = loop {
-        // Room for the speaker and no descriptors: the kernel then gives none.
+        // Room for the sender's credentials and no descriptors: the kernel passes none then.
         let mut space = nix::cmsg_space!(UnixCredentials);
         let mut parts = [IoSliceMut::new(&mut word)];
         let flags = MsgFlags::MSG_CMSG_CLOEXEC;
@@ -333,7 +332,7 @@ fn hear(control: &OwnedFd) -> std::result::Result<Option<(Word, i32)>, Errno> {
     }
 }
 
-/// Whether the helper says that the child has ended, or nobody is left to say it.
+/// Whether the helper reports that the child has ended, or no sender is left to report it.
 fn says_the_end(control: &OwnedFd, helper: u32) -> std::result::Result<bool, Errno> {
     match hear(control) {
         Ok(None) => Ok(true),
@@ -346,14 +345,14 @@ fn says_the_end(control: &OwnedFd, helper: u32) -> std::result::Result<bool, Err
 /// A run of the program.
 struct Run {
     why: Why,
-    /// As the policy has them, oldest first.
+    /// In the policy's order, oldest first.
     filters: Vec<Program>,
-    /// The helper, whose own refusals are nobody's business.
+    /// The helper; the report leaves its own refusals out.
     own: u32,
     child: u32,
-    /// Processes that were seen to run under the filters.
+    /// Processes that were observed under the filters.
     known: BTreeSet<u32>,
-    /// Which stage made a Landlock domain.
+    /// The stage that created each Landlock domain.
     domains: BTreeMap<u64, Option<Stage>>,
     /// Records of events that have not ended.
     events: BTreeMap<u64, Vec<Fact>>,
@@ -370,8 +369,8 @@ impl Run {
         let system = |errno: Errno| Error::new(ErrorKind::System, "listening").because(errno);
         let mut open = vec![Source::Listener, Source::Control];
         open.extend(audit.map(|_| Source::Audit));
-        // Rounds after the program's end: what it left behind keeps nobody
-        // waiting for ever.
+        // Rounds after the program's end: its remaining descendants must not delay the report
+        // forever.
         let mut left: Option<u32> = None;
         while left != Some(0) {
             let mut fds = Vec::with_capacity(open.len());
@@ -412,10 +411,10 @@ impl Run {
                             self.records(audit);
                         }
                     }
-                    // What others say is of no interest.
+                    // Messages of other senders are ignored.
                     Source::Control
                         if readable && !says_the_end(control, self.own).map_err(system)? => {}
-                    // Nobody is left under the filter; or the helper waits.
+                    // No process is left under the filter, or the helper waits.
                     _ if !events.is_empty() => {
                         open.retain(|other| *other != source);
                         if source == Source::Control {
@@ -430,16 +429,16 @@ impl Run {
         Ok(())
     }
 
-    /// What no end came of. Where a rule of `never,task` keeps tasks out of auditing,
-    /// that is all: each record is an event by itself, and a domain is told of after
-    /// what it refused.
+    /// Reports events without an end. If a rule of `never,task` excludes tasks from auditing, these
+    /// are all: each record is an event by itself, and the record of a domain follows those of its
+    /// refusals.
     fn unfinished(&mut self) {
         let events = std::mem::take(&mut self.events);
         events.values().for_each(|facts| self.learn(facts));
         events.values().for_each(|facts| self.event(facts));
     }
 
-    /// What the policy's own filters say, and nothing else.
+    /// The result of the policy's own filters alone.
     fn decide(&mut self, told: &Notification) -> Answer {
         self.known.insert(told.pid);
         let filters: Vec<&Program> = self.filters.iter().collect();
@@ -452,7 +451,7 @@ impl Run {
             }
             // SECCOMP_RET_ALLOW and SECCOMP_RET_LOG
             Some(0x7fff_0000 | 0x7ffc_0000) => Answer::Continue,
-            // Not reached: what the filters kill or trap is not notified of.
+            // Unreachable: the filter sends no notification of a call that it kills or traps.
             _ => Answer::Errno(1),
         }
     }
@@ -508,7 +507,7 @@ impl Run {
         }
     }
 
-    /// Whose domains are told of.
+    /// Records the owners of reported domains.
     fn learn(&mut self, facts: &[Fact]) {
         for fact in facts {
             if let Fact::Domain { domain, pid, .. } = fact {

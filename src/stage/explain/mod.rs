@@ -1,24 +1,23 @@
-//! `--explain`: a process beside the helper that tells what was refused, by
-//! which layer and rule.
+//! `--explain`: a process beside the helper that reports each refusal with its layer and rule.
 //!
-//! Refusals stay refusals. The filters notify where they would answer with an
-//! errno, and the explainer answers with that errno; it never lets a call
-//! through that they deny. Without it the kernel answers ENOSYS. Landlock's
-//! refusals, and what filters kill, come from the kernel's audit records: those are
-//! read where auditing is on, and it is switched on for `--explain=audit` alone. Where
-//! they are not read, the report names what it does not know.
+//! Refusals stay refusals. A filter that would return an errno sends a notification instead, and
+//! the explainer replies with that errno; it never permits a call that the filters deny. Without
+//! the explainer the kernel returns ENOSYS. The refusals of Landlock, and the calls that filters
+//! kill, come from the kernel's audit records. The explainer reads these if auditing is on; only
+//! `--explain=audit` switches it on. If it does not read them, the report lists the kinds of
+//! refusals that it lacks.
 //!
-//! | who | does |
+//! | process | action |
 //! |---|---|
-//! | helper | starts the explainer before it joins anything; loads the ceiling, notifying; names its child; says when that has ended |
-//! | child | loads the policy's filter, notifying, and a last one with the listener; tells its number; execve waits in a notification |
-//! | explainer | takes the listener out of the child, gives up CAP_SYS_PTRACE, lets the child's execve go on, answers and notes |
+//! | helper | starts the explainer before it joins anything; loads the ceiling, notifying; names its child; reports the child's end |
+//! | child | loads the policy's filter, notifying, and a last one with the listener; sends the listener's number; execve waits in a notification |
+//! | explainer | takes the listener out of the child, gives up CAP_SYS_PTRACE, lets the child's execve go on, replies and notes |
 
 //!
-//! The child is born with a copy of the helper's end of the control socket, and has an
-//! end of its own until execve. So the kernel tells the explainer who speaks: the helper
-//! alone names the child, and the child alone the listener. Else a child that was
-//! taken over could have a descriptor of any process of the host taken out of it.
+//! The child inherits a copy of the helper's end of the control socket at birth, and has an end of
+//! its own until execve. So the kernel reports the sender of each message to the explainer: the
+//! helper alone names the child, and the child alone the listener. Otherwise a compromised child
+//! could make the explainer take a descriptor out of any process of the host.
 
 mod audit_socket;
 mod explainer;
@@ -45,13 +44,13 @@ use crate::sys::{seccomp, signal};
 /// The helper's side of the explainer.
 #[derive(Debug)]
 pub(crate) struct Explainer {
-    /// Where helper and child tell it what it has to know.
+    /// The socket on which helper and child send it their messages.
     control: End,
-    /// Hung up when it is done.
+    /// Hung up when the explainer has finished.
     done: OwnedFd,
 }
 
-/// What is told over the control socket: a message of eight bytes.
+/// A message on the control socket: eight bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Word {
     /// The pid of the child.
@@ -101,7 +100,7 @@ impl Explainer {
         let (control, control_end) = End::pair(SockType::SeqPacket).map_err(system)?;
         setsockopt(&control_end, PassCred, &true).map_err(system)?;
         let (done, done_end) = pipe2(OFlag::O_CLOEXEC).map_err(system)?;
-        // ^C is for the program; the explainer ends when that has ended.
+        // ^C is for the program; the explainer ends after the program.
         let mask = signal::block_all().map_err(system)?;
         match clone(Parentage::Own).map_err(cannot_make("the explainer"))? {
             Side::Child => {
@@ -125,10 +124,10 @@ impl Explainer {
             .map_err(|errno| Error::new(ErrorKind::System, "the explainer").because(errno))
     }
 
-    /// Lets it report what it knows. The descriptor is hung up when it has.
+    /// Requests its report. The descriptor is hung up once the report is complete.
     pub(crate) fn finish(self) -> OwnedFd {
-        // Somebody else may have a copy of this end, so that its end says nothing. An
-        // explainer that has ended needs not be told.
+        // Another process may have a copy of this end, so closing it is no signal. An explainer
+        // that has ended needs no message.
         let _ = self.control.send(&Word::End.to_bytes());
         self.done
     }
@@ -138,12 +137,12 @@ impl Explainer {
         self.done.as_fd()
     }
 
-    /// What the helper holds of it.
+    /// The helper's descriptors for it.
     pub(crate) fn numbers(&self) -> [RawFd; 2] {
         [self.control.number(), self.done.as_raw_fd()]
     }
 
-    /// For the child: where it tells the number of the listener.
+    /// For the child: the socket on which it sends the listener's number.
     pub(crate) fn control(&self) -> Result<OwnedFd> {
         self.control.for_child().map_err(|error| {
             Error::new(ErrorKind::System, "a descriptor cannot be copied").because(error)
@@ -156,7 +155,7 @@ impl Explainer {
             match nix::unistd::read(&self.done, &mut ready) {
                 Ok(1) => return Ok(()),
                 Err(Errno::EINTR) => {}
-                // It has said why.
+                // The explainer has reported the reason.
                 _ => {
                     return Err(Error::new(
                         ErrorKind::Unsupported,
@@ -176,10 +175,10 @@ pub(crate) struct Explained {
 }
 
 impl Explained {
-    /// Makes the policy's filters notifying, and starts who listens.
+    /// Makes the policy's filters send notifications, and starts the explainer.
     ///
     /// # Errors
-    /// As [`Notifying::new`] and [`Explainer::start`].
+    /// Those of [`Notifying::new`] and [`Explainer::start`].
     pub(crate) fn start(explain: Explain, policy: &ResolvedPolicy, origin: Origin) -> Result<Self> {
         Ok(Self {
             filters: Notifying::new(policy)?,
@@ -188,7 +187,7 @@ impl Explained {
     }
 }
 
-/// The filters of a run that is explained.
+/// The filters of an explained run.
 #[derive(Debug)]
 pub(crate) struct Notifying {
     pub(crate) ceiling: Option<Program>,
@@ -226,12 +225,12 @@ impl Notifying {
     }
 }
 
-/// Whether the kernel audits what the layers refuse.
+/// Whether the kernel audits the refusals of the layers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Audited {
-    /// As it does by itself: kills, if it audits at all.
+    /// The kernel's default: kills, if it audits at all.
     AsEver,
-    /// Traps too. Of Landlock's, `Domain::log_all` says so.
+    /// Traps too. For Landlock, `Domain::log_all` requests it.
     Whole,
 }
 
@@ -244,8 +243,7 @@ impl Audited {
     }
 }
 
-/// For the child, after the last filter: tells the listener's number. Allocates
-/// nothing.
+/// For the child, after the last filter: sends the listener's number. Allocates nothing.
 pub(crate) fn tell_listener(control: &OwnedFd, listener: i32) -> std::result::Result<(), Errno> {
     let word = Word::Listener(listener).to_bytes();
     match nix::unistd::write(control, &word)? {

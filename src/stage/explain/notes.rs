@@ -1,21 +1,21 @@
-//! What was refused, each once and counted, and the table of it.
+//! The refusals, each once with its count, and the table of them.
 
 use std::fmt::Write as _;
 
 use crate::policy::why::Refusal;
 
-/// How many different refusals are kept; more are counted.
+/// How many different refusals are kept; further ones are counted only.
 const MAX_NOTES: usize = 1000;
 
-/// What was refused so far.
+/// The refusals so far.
 #[derive(Debug)]
 pub(super) struct Notes {
     noted: Vec<(Refusal, u64)>,
-    /// Different from all that are kept.
+    /// Refusals that differ from all kept ones.
     beyond: u64,
-    /// Kinds of refusals that the table may lack, and why: `(why, kinds)`.
+    /// Kinds of refusals that the table may lack, and the reason: `(why, kinds)`.
     unknown: Vec<(String, Vec<&'static str>)>,
-    /// Things that the reader has to know to trust the table.
+    /// Facts that the reader needs in order to trust the table.
     remarks: Vec<String>,
 }
 
@@ -39,7 +39,7 @@ impl Notes {
         }
     }
 
-    /// Refusals of this kind are not all reported.
+    /// The report may lack refusals of this kind.
     pub(super) fn unknown(&mut self, kind: &'static str, why: &str) {
         match self.unknown.iter_mut().find(|(known, _)| known == why) {
             Some((_, kinds)) if kinds.contains(&kind) => {}
@@ -48,18 +48,18 @@ impl Notes {
         }
     }
 
-    /// Says something once.
+    /// Adds a remark once.
     pub(super) fn remark(&mut self, text: &str) {
         if !self.remarks.iter().any(|known| known == text) {
             self.remarks.push(text.to_owned());
         }
     }
 
-    /// For people: a line for each refusal, in the order in which they came.
+    /// For people: one line per refusal, in the order of their arrival.
     pub(super) fn table(&self, policy: &str) -> String {
         let mut text = String::new();
         if self.noted.is_empty() {
-            // Nothing is claimed of a kind that is not reported.
+            // The table makes no claim about a kind that is not reported.
             let claim = if self.unknown.is_empty() {
                 format!("neither a filter nor Landlock of the policy {policy} refused anything")
             } else {
@@ -115,7 +115,7 @@ impl Notes {
     }
 }
 
-/// Paths are the program's to choose: nothing of them steers a terminal.
+/// The program chooses its paths: none of their bytes may control a terminal.
 fn printable(text: &str) -> String {
     let safe = |c: char| if c.is_control() { '?' } else { c };
     text.chars().map(safe).collect()

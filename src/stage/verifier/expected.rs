@@ -1,5 +1,5 @@
-//! The state that a child has to have before it may execute the program, and how
-//! it is compared with the state that the kernel reports.
+//! The state that a child must have before it may execute the program, and the comparison with the
+//! state that the kernel reports.
 
 use std::fmt;
 use std::os::fd::AsFd;
@@ -21,12 +21,12 @@ use crate::target::process::path;
 use crate::target::procfs_root::{MAX_FILE, read_all};
 use crate::target::{Memberships, Procfs, cgroup};
 
-/// The id that the kernel shows for one without a number in the reader's user
-/// namespace: /proc/sys/kernel/overflowuid, by default.
+/// The id that the kernel reports for an id without a number in the reader's user namespace:
+/// /proc/sys/kernel/overflowuid, by default.
 const OVERFLOW_ID: u32 = 65534;
 
-/// The state that the plan asks for, as far as only the helper knows it, after the
-/// joins and right before it lets the child go on.
+/// The part of the planned state that only the helper knows, after the joins and right before it
+/// releases the child.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Expected {
@@ -35,7 +35,7 @@ pub(crate) struct Expected {
     pub(crate) groups: Groups,
     pub(crate) capabilities: Capabilities,
     pub(crate) no_new_privs: bool,
-    /// How many seccomp filters the helper and the child have loaded.
+    /// The number of seccomp filters that the helper and the child have loaded.
     pub(crate) filters: u32,
     pub(crate) root: Directory,
     /// The working directory.
@@ -48,7 +48,7 @@ pub(crate) struct Expected {
 pub(crate) enum Id {
     /// The helper's.
     Unchanged,
-    /// All four are this one, as named in the program's user namespace.
+    /// All four are this one, numbered in the program's user namespace.
     Is(u32),
     /// A later step sets it.
     Undecided,
@@ -91,7 +91,7 @@ pub(crate) enum Capabilities {
     },
 }
 
-/// A directory, as [`Known`] has it.
+/// A directory, as in [`Known`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Place {
@@ -101,7 +101,7 @@ pub(crate) struct Place {
 }
 
 impl Place {
-    /// The place of an open directory.
+    /// The location of an open directory.
     pub(crate) fn of(directory: &impl AsFd) -> Result<Self> {
         let known = statx::known(directory.as_fd())
             .map_err(|errno| Error::new(ErrorKind::System, "the root directory").because(errno))?;
@@ -137,8 +137,8 @@ impl fmt::Display for Place {
 }
 
 impl Expected {
-    /// Of a child that has joined everything and done nothing else yet. Its filters
-    /// and no_new_privs are at least the helper's: a process cannot lose them.
+    /// The state of a child that has joined all namespaces and done nothing else yet. It has at
+    /// least the helper's filters and no_new_privs, because a process cannot lose them.
     pub(crate) const JOINED: Self = Self {
         uid: Id::Undecided,
         gid: Id::Undecided,
@@ -151,7 +151,7 @@ impl Expected {
     };
 
     pub(super) fn encode(&self) -> Vec<u8> {
-        // A structure of numbers alone: it can always be written.
+        // The structure consists of numbers only: serialising it cannot fail.
         serde_json::to_vec(self).unwrap_or_default()
     }
 
@@ -160,8 +160,8 @@ impl Expected {
     }
 }
 
-/// The part of the expected state that is known before the joins, and the state of
-/// the helper, from which the child's comes.
+/// The part of the expected state that is known before the joins, and the state of the helper, from
+/// which the child's state derives.
 #[derive(Debug)]
 pub(crate) struct Surroundings {
     sight: Sight,
@@ -179,7 +179,7 @@ pub(crate) struct Surroundings {
 }
 
 impl Surroundings {
-    /// Looks at this process, whose child will be compared.
+    /// Reads the state of this process; its child will be compared with it.
     pub(crate) fn look(
         procfs: &Procfs,
         memberships: &Memberships,
@@ -216,12 +216,12 @@ impl Surroundings {
         })
     }
 
-    /// The only process that may ask.
+    /// The only process that may send requests.
     pub(super) fn helper(&self) -> Pid {
         self.helper
     }
 
-    /// How many seccomp filters the helper had.
+    /// The number of seccomp filters that the helper had.
     pub(super) fn filters(&self) -> u32 {
         self.status.seccomp_filters
     }
@@ -250,11 +250,11 @@ impl Surroundings {
         self.compare_status(procfs, child, expected)
     }
 
-    /// The same, of a process that a runtime takes over: its cgroups, its root and its
-    /// directory are the runtime's to choose.
+    /// The same for a process that a runtime takes over: the runtime chooses its cgroups, its root
+    /// and its directory.
     ///
     /// # Errors
-    /// `Safety`: the process is not what the plan says; the message names the field.
+    /// `Safety`: the process differs from the plan; the message names the field.
     pub(crate) fn verify_taken_over(
         &self,
         procfs: &Procfs,
@@ -266,7 +266,7 @@ impl Surroundings {
             Sight::StatusAlone => Ok(()),
         };
         let compared = namespaces.and_then(|()| match expected {
-            // Nothing was set that could be missing, and /proc may hide the child.
+            // No step has set anything that could be missing, and /proc may hide the child.
             &Expected::JOINED => Ok(()),
             expected => self.compare_status(procfs, child, expected),
         });
@@ -304,12 +304,12 @@ impl Surroundings {
         self.compare_layers(expected, &found)
     }
 
-    /// The program's root lies in the mount namespace that was joined. A target that
-    /// unshares its mount namespace gets the new one before the new root: for that
-    /// moment both looks at it agree, and the root belongs to the old one.
+    /// Checks that the program's root is in the joined mount namespace. A target that unshares its
+    /// mount namespace gets the new namespace before the new root. At that moment both reads agree,
+    /// but the root belongs to the old namespace.
     ///
-    /// The helper's own root is that of the joined namespace, so that the helper's
-    /// mountinfo lists all of its mounts.
+    /// The helper's own root is that of the joined namespace, so its mountinfo lists all of its
+    /// mounts.
     pub(super) fn compare_mount(
         &self,
         procfs: &Procfs,
@@ -330,8 +330,8 @@ impl Surroundings {
         Err(Refusal::other_root())
     }
 
-    /// The ids that status has to show for one of the program's user namespace:
-    /// status has those of the reader's.
+    /// The ids that status must show for an id of the program's user namespace: status shows the
+    /// ids of the reader's.
     fn outside(
         &self,
         procfs: &Procfs,
@@ -379,7 +379,7 @@ impl Surroundings {
                 ("CapEff", effective, found.effective),
                 ("CapInh", inheritable, found.inheritable),
                 ("CapAmb", ambient, found.ambient),
-                // Of a set that is kept, the kernel knows only its own capabilities.
+                // The planned set may name capabilities that the kernel does not have.
                 (
                     "CapBnd",
                     bounding.map_or(kept, |keep| keep & kept),

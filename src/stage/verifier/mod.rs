@@ -1,27 +1,25 @@
-//! The verifier: a process that stays outside of the target, reads the state of
-//! the child in the caller's /proc, and compares it with the plan.
+//! The verifier: a process that stays outside of the target, reads the state of the child in the
+//! caller's /proc, and compares it with the plan.
 //!
-//! It is cloned before the first join. After that neither the helper nor the child
-//! holds a descriptor of /proc: below such a directory lie `..`, `/proc/1/root` and
-//! `/proc/sys`, and whoever may trace the child could follow them out of the target
-//! through `/proc/CHILD/fd`.
+//! It is cloned before the first join. After that neither the helper nor the child holds a
+//! descriptor of /proc: `..`, `/proc/1/root` and `/proc/sys` are below such a directory, and a
+//! process that may trace the child could follow them out of the target through `/proc/CHILD/fd`.
 //!
-//! It answers the helper alone. The child is born with a copy of the helper's end of
-//! the socket, and whoever may trace the child has it then: a question of any other
-//! process, about any process of the host, ends the verifier instead. An answer that
-//! another process takes ends the exec.
+//! It replies to the helper alone. The child inherits a copy of the helper's end of the socket, and
+//! a process that may trace the child can take it. So a request from any other process, about any
+//! process of the host, ends the verifier. If another process takes a reply, the exec ends.
 //!
-//! The verifier can be stopped, like any process of the caller's. So each question is
-//! asked with who waits for its answer ([`Waits`]): a signal ends every wait.
+//! The verifier can be stopped, like any process of the caller's. So each request passes the
+//! [`Waits`] of the process that waits for the reply: a signal ends every wait.
 //!
 //! | process | does |
 //! |---|---|
-//! | helper | clones the verifier, joins, clones the child, names it to the verifier |
+//! | helper | clones the verifier, joins, clones the child, sends its pid to the verifier |
 //! | verifier | opens /proc/CHILD/stat and status, and sends them to the helper |
 //! | child | prepares everything but the last filters, and reports that it is ready |
-//! | helper | sends the state that the plan asks for |
-//! | verifier | reads the child's state, compares, answers; ends |
-//! | helper | lets the child go on, or kills it |
+//! | helper | sends the state that the plan requires |
+//! | verifier | reads the child's state, compares, replies; ends |
+//! | helper | releases the child, or kills it |
 
 pub(crate) mod expected;
 pub(crate) mod namespaces;
@@ -52,8 +50,8 @@ use refusal::Refusal;
 /// The longest message on the socket, either way.
 const MAX_MESSAGE: usize = 64 << 10;
 
-/// How long a process that has closed all that it had may take to be a zombie, until
-/// it is looked at again.
+/// How long a process that has closed all of its descriptors may take to become a zombie, before
+/// the next check.
 const ENDING: TimeSpec = TimeSpec::from_duration(Duration::from_millis(1));
 
 /// A message to the verifier begins with one of these bytes; a pid follows.
@@ -66,19 +64,19 @@ const CHECK: u8 = b'C';
 const YES: u8 = b'+';
 const NO: u8 = b'-';
 
-/// How much of the child the verifier can read.
+/// How much of the child's state the verifier can read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Sight {
     /// Everything.
     Whole,
-    /// /proc/CHILD/status alone: without CAP_SYS_PTRACE the kernel shows neither
-    /// namespaces nor root of an undumpable process. The helper compares its own
-    /// namespaces before it clones the child.
+    /// /proc/CHILD/status alone: without CAP_SYS_PTRACE the kernel shows neither the namespaces nor
+    /// the root of an undumpable process. The helper compares its own namespaces before it clones
+    /// the child.
     StatusAlone,
 }
 
 impl Sight {
-    /// Of a process with this one's capabilities.
+    /// That of a process with this one's capabilities.
     pub(crate) fn of_caller() -> Result<Self> {
         let now = credentials::capabilities()
             .map_err(|errno| Error::new(ErrorKind::System, "capget").because(errno))?;
@@ -95,22 +93,22 @@ impl Sight {
 pub(crate) struct Verifier {
     pid: Pid,
     socket: End,
-    /// How many seccomp filters the helper had before it loaded any.
+    /// The number of seccomp filters that the helper had before it loaded any.
     filters_before: u32,
     /// The child waits for its own files.
     gives: bool,
 }
 
-/// The part of the plan that the verifier works with.
+/// The part of the plan that the verifier uses.
 #[derive(Debug)]
 pub(crate) struct Outside<'a> {
-    /// The caller's /proc. Nobody else needs it after the joins.
+    /// The caller's /proc. No other process needs it after the joins.
     pub(crate) procfs: Procfs,
     pub(crate) memberships: &'a Memberships,
     pub(crate) cgroups: cgroup::Decision,
-    /// The program is this process, and not a child of it.
+    /// The program is this process, not its child.
     pub(crate) no_fork: bool,
-    /// Where the child receives its own files from ([`super::own_files`]).
+    /// The socket on which the child receives its own files ([`super::own_files`]).
     pub(crate) gift: Option<OwnedFd>,
 }
 
@@ -124,7 +122,7 @@ pub(crate) struct ChildFiles {
 }
 
 impl Verifier {
-    /// Clones the verifier, which takes what `outside` has with it.
+    /// Clones the verifier, which takes the contents of `outside` with it.
     ///
     /// # Errors
     /// `System`: the process cannot be cloned.
@@ -138,8 +136,8 @@ impl Verifier {
         let (procfs, cgroups) = (&outside.procfs, &outside.cgroups);
         let surroundings = Surroundings::look(procfs, outside.memberships, namespaces, cgroups)?;
         let (socket, theirs) = End::pair(SockType::SeqPacket).map_err(failed)?;
-        // The child is born with a copy of the helper's end: the verifier is told
-        // who asks.
+        // The child inherits a copy of the helper's end: the kernel reports the sender to the
+        // verifier.
         setsockopt(&theirs, PassCred, &true).map_err(failed)?;
         let mask = signal::block_all().map_err(failed)?;
         let helper = std::process::id();
@@ -152,7 +150,7 @@ impl Verifier {
             }
             Side::Parent { child, .. } => {
                 mask.restore().map_err(failed)?;
-                // Were it open here, the end of the verifier would not be seen.
+                // An open copy in this process would hide the verifier's end.
                 nix::unistd::close(theirs).map_err(failed)?;
                 Ok(Self {
                     pid: child,
@@ -201,24 +199,23 @@ impl Verifier {
         self.ask(MOUNT, helper, &expected, waits).map(drop)
     }
 
-    /// How many seccomp filters the helper had before it loaded any.
+    /// The number of seccomp filters that the helper had before it loaded any.
     pub(crate) fn filters_before(&self) -> u32 {
         self.filters_before
     }
 
-    /// Compares the child with the state that it has to have by now, and has the
-    /// child's own files sent to it where it waits for them. These are the last
-    /// questions: waits for the verifier's end as well.
+    /// Compares the child with the state that it must have by now. Sends the child its own files if
+    /// it waits for them. This is the last request: the call waits for the verifier's end as well.
     ///
     /// # Errors
-    /// `Safety`: the child is not what the plan says; the message names the field.
+    /// `Safety`: the child differs from the plan; the message names the field.
     pub(crate) fn verify(&self, child: Pid, expected: &Expected, waits: &dyn Waits) -> Waited<()> {
         self.ask(CHECK, child, &expected.encode(), waits)?;
         if self.gives {
             self.ask(HAND_OVER, child, &[], waits)?;
         }
         waits.until(Some(self.socket.hung_up()), None)?;
-        // It is about to be a zombie, unless somebody traces it.
+        // It becomes a zombie soon, unless another process traces it.
         while matches!(
             change(self.pid, Patience::Look),
             Ok(None | Some(Change::Stopped(_))) | Err(Errno::EINTR)
@@ -228,7 +225,7 @@ impl Verifier {
         Ok(())
     }
 
-    /// Asks, and waits for the answer, which may come with descriptors.
+    /// Sends a request, and waits for the reply, which may carry descriptors.
     fn ask(
         &self,
         question: u8,
@@ -261,7 +258,7 @@ fn judge(answer: &[u8]) -> Result<()> {
     match answer.split_first() {
         Some((&YES, _)) => Ok(()),
         Some((&NO, why)) => Err(Refusal::decode(why).into_error()),
-        // An end of file: it has ended without an answer.
+        // An end of file: it has ended without a reply.
         _ => Err(ended()),
     }
 }

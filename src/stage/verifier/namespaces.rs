@@ -1,5 +1,4 @@
-//! The namespaces that a process has to be in, and how they are compared with those
-//! that the kernel shows.
+//! The namespaces that a process must be in, and the comparison with those that the kernel reports.
 
 use std::collections::BTreeSet;
 
@@ -10,11 +9,11 @@ use crate::request::{Namespace, Pid};
 use crate::target::namespace::Identity;
 use crate::target::{Memberships, Procfs};
 
-/// Each type's file below /proc/PID/ns, and what it has to name.
+/// Each type's file below /proc/PID/ns, and the namespace that it must name.
 #[derive(Debug)]
 pub(crate) struct Namespaces(Vec<(&'static str, Wanted)>);
 
-/// What is looked at.
+/// The compared process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Of {
     /// A child of the process that joined and created them.
@@ -38,8 +37,7 @@ pub(crate) enum Wanted {
 }
 
 impl Namespaces {
-    /// Those that `memberships` decides, but for the types that are `created` after
-    /// the joins.
+    /// Those that `memberships` decides, except the types that are `created` after the joins.
     pub(crate) fn new(memberships: &Memberships, created: &BTreeSet<Namespace>, of: Of) -> Self {
         let wanted = memberships.decisions().map(|(namespace, decision)| {
             let file = match (namespace, of) {
@@ -61,7 +59,7 @@ impl Namespaces {
         self.0.into_iter()
     }
 
-    /// Reads those of the process, and compares.
+    /// Reads the process's namespaces and compares them.
     pub(super) fn compare(
         &self,
         procfs: &Procfs,
@@ -84,7 +82,7 @@ impl Namespaces {
 }
 
 impl Wanted {
-    /// Whether this namespace is the one, or `None`, that the kernel has no such.
+    /// Whether `found` meets this; `None`: the kernel has no namespaces of this type.
     fn is_met(self, found: Option<Identity>) -> bool {
         match self {
             Self::Is(identity) => found == Some(identity),
@@ -93,7 +91,7 @@ impl Wanted {
         }
     }
 
-    /// The same, of the text of the link; all namespaces are in one file system.
+    /// The same for the text of the link; all namespaces are in one file system.
     pub(crate) fn is_met_by_link(self, name: &str, found: &str) -> bool {
         match self {
             Self::Is(identity) => found == link(name, identity),
@@ -112,7 +110,7 @@ impl Wanted {
     }
 }
 
-/// As readlink(2) shows it: `pid_for_children` is a `pid` namespace.
+/// In the format of readlink(2): `pid_for_children` is a `pid` namespace.
 fn link(name: &str, identity: Identity) -> String {
     let kind = name.split('_').next().unwrap_or(name);
     format!("{kind}:[{}]", identity.inode)

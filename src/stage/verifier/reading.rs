@@ -1,4 +1,4 @@
-//! The verifier's process: answers two questions about one child, and ends.
+//! The verifier's process: replies to two requests about one child, and ends.
 
 use std::io::{IoSlice, IoSliceMut};
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -21,7 +21,7 @@ use crate::sys::{process, seccomp};
 use crate::target::process::path;
 use crate::target::{Procfs, cgroup};
 
-/// Answers until its last question was answered, or nobody is left to ask.
+/// Replies until the last request is done, or no process is left to send one.
 pub(super) fn run(
     helper: u32,
     socket: &OwnedFd,
@@ -29,7 +29,7 @@ pub(super) fn run(
     surroundings: &Surroundings,
 ) -> ! {
     let procfs = &outside.procfs;
-    // First of all: a process that is stopped before it outlives the helper.
+    // First of all: a process that is stopped before this outlives the helper.
     if process::bind_to(helper).is_err() || lock_down(outside).is_err() {
         exit_now(1);
     }
@@ -68,7 +68,7 @@ pub(super) fn run(
                     Ok(()) => send(socket, &[YES], &[]),
                     Err(refusal) => refuse(socket, &refusal),
                 };
-                // By itself: a helper that cannot close its side still sees the end.
+                // Closes its end itself: a helper that cannot close its side still sees the end.
                 if outside.gift.is_none() {
                     exit_now(i32::from(sent.is_err()))
                 }
@@ -82,13 +82,13 @@ pub(super) fn run(
     }
 }
 
-/// The next question of the helper; 0: its end of the socket is closed.
+/// The next request of the helper; 0: its end of the socket is closed.
 ///
 /// # Errors
-/// EPERM: another process asks. The kernel says who: a process can only name another
-/// one in its stead that it sees in its own pid namespace, as root of the host.
+/// EPERM: another process sends. The kernel reports the sender: a process can only name another
+/// process in its stead if it sees that process in its own pid namespace and is root of the host.
 fn receive(socket: &OwnedFd, message: &mut [u8], helper: Pid) -> Result<usize, Errno> {
-    // Room for the sender and no descriptors: the kernel then gives none.
+    // Room for the sender's credentials and no descriptors: the kernel passes none then.
     let mut space = nix::cmsg_space!(UnixCredentials);
     let mut parts = [IoSliceMut::new(message)];
     let flags = MsgFlags::MSG_CMSG_CLOEXEC;
@@ -106,15 +106,14 @@ fn receive(socket: &OwnedFd, message: &mut [u8], helper: Pid) -> Result<usize, E
     }
 }
 
-/// Keeps the rights and the calls that the answers take.
+/// Keeps the capabilities and the calls that the replies need.
 fn lock_down(outside: &Outside<'_>) -> Result<(), Errno> {
     let now = credentials::capabilities()?;
     // To read another process.
     let mut kept = CapabilitySet::EMPTY.with(Capability::SYS_PTRACE);
     if outside.cgroups.join().is_some() {
-        // To move a process out of a cgroup that another user owns; and, into another
-        // cpuset, one with capabilities that this process lacks (cap_safe_nice in
-        // security/commoncap.c).
+        // To move a process out of a cgroup that another user owns; and, into another cpuset, a
+        // process with capabilities that this one lacks (cap_safe_nice in security/commoncap.c).
         kept = kept
             .with(Capability::DAC_OVERRIDE)
             .with(Capability::SYS_NICE);

@@ -1,4 +1,4 @@
-//! Why a child is not let go, in words that cross the verifier's socket.
+//! The reason why a child is not released, as text that crosses the verifier's socket.
 
 use std::fmt;
 
@@ -7,7 +7,7 @@ use nix::errno::Errno;
 use crate::error::{Error, ErrorKind};
 use crate::request::Pid;
 
-/// Why the child must not execute the program.
+/// The reason why the child must not execute the program.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Refusal(String);
 
