@@ -259,7 +259,7 @@ fn wrong_policies_are_refused_with_their_place() {
 }
 
 #[test]
-fn what_is_no_policy_file_is_refused() {
+fn invalid_policy_files_are_refused() {
     support::needs!(root);
     let target = Target::new();
     let policy = Policy::new();

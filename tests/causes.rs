@@ -107,7 +107,7 @@ fn a_directory_as_standard_input_is_refused() {
 /// What is neither read nor written leads the program out of its root, as a directory
 /// does: to a namespace, to a process, to a file's mount.
 #[test]
-fn what_leads_out_is_refused_on_standard_descriptors() {
+fn descriptors_that_lead_out_are_refused_on_0_1_and_2() {
     support::needs!(root);
     let target = Target::new();
     let handle = |path: &str| {

@@ -26,7 +26,7 @@ fn all_namespaces_are_the_targets() {
 }
 
 #[test]
-fn only_the_namespaces_asked_for_are_joined() {
+fn only_the_requested_namespaces_are_joined() {
     support::needs!(root);
     let target = Target::new();
     let own = |ns: &str| fs::read_link(format!("/proc/self/ns/{ns}")).unwrap();
@@ -110,7 +110,7 @@ fn a_user_namespace_makes_root_inside() {
 }
 
 #[test]
-fn ids_are_the_ones_asked_for() {
+fn ids_are_the_requested_ones() {
     support::needs!(root);
     let target = Target::new();
     let ids = |options: &[&str]| {
@@ -438,7 +438,7 @@ fn the_network_namespace_of_a_socket_can_be_joined() {
 }
 
 #[test]
-fn dry_run_changes_nothing_and_says_what_would_be_done() {
+fn dry_run_changes_nothing_and_prints_the_plan() {
     support::needs!(root);
     let target = Target::new();
     let plan = succeed(target.nsexec(["-a", "--dry-run", "--", "touch", "/tmp/made"]));
@@ -688,7 +688,7 @@ fn a_context_without_selinux_is_a_warning() {
 }
 
 #[test]
-fn what_nsenters_users_write_by_mistake_is_answered() {
+fn mistakes_of_nsenters_users_get_a_hint() {
     support::needs!(root);
     let target = Target::new();
     let pid = target.pid().to_string();

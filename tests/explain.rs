@@ -547,7 +547,7 @@ fn wrong_cases<'a>(option: &str, cases: impl Iterator<Item = &'a Case>) -> Vec<S
 }
 
 #[test]
-fn what_filters_refuse_is_reported_by_rule_and_stays_refused() {
+fn refusals_of_filters_are_reported_by_rule_and_stay_refused() {
     support::needs!(root);
     let _alone = AUDIT.lock();
     let before = support::needs::auditing_status();
@@ -563,7 +563,7 @@ fn what_filters_refuse_is_reported_by_rule_and_stays_refused() {
 }
 
 #[test]
-fn what_is_audited_is_reported_by_rule_and_stays_refused() {
+fn audited_refusals_are_reported_by_rule_and_stay_refused() {
     support::needs!(root, feature("Landlock: log flags"), auditing);
     let _alone = AUDIT.lock();
     let cases = || CASES.iter().filter(|case| case.is_audited());
@@ -574,7 +574,7 @@ fn what_is_audited_is_reported_by_rule_and_stays_refused() {
 
 /// `--explain` claims nothing of what it does not read.
 #[test]
-fn what_is_not_reported_is_named() {
+fn unreported_layers_are_named() {
     support::needs!(root);
     let _alone = AUDIT.lock();
     let target = Target::new();
@@ -666,7 +666,7 @@ fn the_program_ends_as_ever_and_auditing_is_as_before() {
 }
 
 #[test]
-fn the_explainer_keeps_little_and_says_what_it_lacks() {
+fn the_explainer_keeps_little_and_reports_missing_rights() {
     support::needs!(root);
     let _alone = AUDIT.lock();
     let before = support::needs::auditing_status();

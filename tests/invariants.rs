@@ -376,7 +376,7 @@ fn a_set_user_id_helper_refuses() {
 
 /// Targets that are none.
 #[test]
-fn what_cannot_be_a_target_is_refused() {
+fn invalid_targets_are_refused() {
     support::needs!(root);
     let with = |specification: &str| {
         let mut command = Command::new(NSEXEC);

@@ -133,7 +133,7 @@ fn an_explained_run_is_logged_whatever_the_policy_says() {
 }
 
 #[test]
-fn the_plan_tells_of_log_flags() {
+fn the_plan_contains_log_flags() {
     // Log flags take Landlock ABI 7.
     support::needs!(root, feature("Landlock: log flags"));
     let target = Target::new();

@@ -96,7 +96,7 @@ fn the_console_is_the_controlling_terminal() {
 }
 
 #[test]
-fn the_ceiling_is_in_force_when_it_is_asked_for() {
+fn the_ceiling_is_in_force_on_request() {
     support::needs!(root);
     let target = Target::new();
     let mut exec = exec(&target, Link::Static);
@@ -157,7 +157,7 @@ fn the_first_process_of_a_container_is_the_runtimes_at_once() {
 }
 
 #[test]
-fn what_is_wrong_is_told_on_standard_error_and_ends_with_1() {
+fn errors_go_to_standard_error_and_the_status_is_1() {
     let program = runtime(Link::Static);
     for (variables, why) in [
         (
@@ -208,7 +208,7 @@ fn what_is_wrong_is_told_on_standard_error_and_ends_with_1() {
 
 /// It waits for the verifier with the runtime's own mask and dispositions.
 #[test]
-fn what_a_signal_does_while_the_verifier_is_stopped_is_the_runtimes_decision() {
+fn the_runtime_decides_on_signals_while_the_verifier_is_stopped() {
     support::needs!(root);
     let target = Target::new();
     support::protocol_a::become_subreaper();

@@ -258,7 +258,7 @@ fn an_ordinary_users_ids_are_mapped_by_the_tools() {
 }
 
 #[test]
-fn what_is_no_such_namespace_is_refused() {
+fn wrong_namespace_files_are_refused() {
     support::needs!(root);
     for (paths, why) in [
         (
@@ -384,7 +384,7 @@ fn malformed_messages_are_refused_on_the_log_pipe_or_standard_error() {
 }
 
 #[test]
-fn lines_are_logged_from_the_level_that_is_asked_for() {
+fn lines_are_logged_from_the_requested_level() {
     let levels = |level: &str| -> BTreeSet<String> {
         let exec = Exec::new(runtime(Link::Static), &nothing());
         let outcome = exec.set("_LIBCONTAINER_LOGLEVEL", level).run();
@@ -546,7 +546,7 @@ fn a_map_that_a_page_does_not_hold_is_refused_by_its_length() {
 }
 
 #[test]
-fn runc_1_1_is_told_that_its_message_can_come() {
+fn runc_1_1_gets_a_leading_nul_when_its_message_can_come() {
     let exec = || Exec::new(runtime(Link::Static), &nothing());
     let told = exec().set("RUNTIME_LEADING_NUL", "1").run();
     assert!(told.stage0.success(), "{told:?}");
@@ -619,7 +619,7 @@ fn the_file_of_runc_1_1_is_out_of_reach() {
 }
 
 #[test]
-fn the_ceiling_is_in_force_when_it_is_asked_for() {
+fn the_ceiling_is_in_force_on_request() {
     support::needs!(root);
     let target = Target::new();
     let exec = Exec::new(runtime(Link::Static), &joining(target.pid(), &MOST));

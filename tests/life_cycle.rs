@@ -247,7 +247,7 @@ fn a_signal_to_the_whole_job_arrives_once() {
 }
 
 #[test]
-fn what_ends_the_helper_ends_what_the_program_started() {
+fn a_signal_that_ends_the_helper_ends_the_program() {
     support::needs!(root);
     let target = Target::new();
     let script = "echo ready; sleep 1000; exit 3";

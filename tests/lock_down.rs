@@ -343,7 +343,7 @@ fn strict_reads_and_does_not_write() {
 }
 
 #[test]
-fn the_status_lines_tell_what_is_asked_and_in_force() {
+fn the_status_lines_contain_the_plan_and_the_state_in_force() {
     support::needs!(root, feature("Landlock: refer"));
     let target = Target::new();
     let directory = temporary_directory("status");
@@ -396,7 +396,7 @@ fn the_status_lines_tell_what_is_asked_and_in_force() {
 }
 
 #[test]
-fn a_layer_left_out_is_said_so() {
+fn a_missing_layer_is_reported() {
     support::needs!(root);
     let target = Target::new();
     let plan = succeed(target.nsexec(["-a", "--policy", "admin", "--dry-run", "--", "true"]));

@@ -167,7 +167,7 @@ fn the_helper_runs_from_a_read_only_mount_or_from_sealed_memory() {
 /// An operator sees whether the helper is installed as it should be, also where
 /// the helper has seen to it by itself.
 #[test]
-fn a_dry_run_says_how_the_file_came_out_of_reach() {
+fn a_dry_run_reports_the_protection_of_the_file() {
     support::needs!(root);
     let directory = temporary_directory("origin");
     let mount = |options: &str| {

@@ -252,7 +252,7 @@ fn a_relative_path_counts_from_the_root_too() {
 }
 
 #[test]
-fn what_is_no_regular_file_is_no_policy() {
+fn a_policy_must_be_a_regular_file() {
     support::needs!(root);
     let tree = Tree::new();
     let fifo = tree.path("above/fifo.toml");

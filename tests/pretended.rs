@@ -150,7 +150,7 @@ fn as_files(pid: i32) -> Bootstrap {
 
 /// libnsexec: stage 0 reads where stage 2 is, before it tells the runtime of it.
 #[test]
-fn a_runtime_is_told_of_no_stage_that_is_elsewhere() {
+fn no_stage_in_the_wrong_place_is_reported_to_a_runtime() {
     support::needs!(root);
     let target = Target::new();
     let program = || runtime(Link::Static);

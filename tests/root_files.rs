@@ -61,7 +61,7 @@ fn assert_only_looked_up(target: &Target, script: &str) {
 }
 
 #[test]
-fn what_is_no_regular_file_is_not_opened() {
+fn only_regular_files_are_opened() {
     support::needs!(root);
     for (script, kind) in [
         ("mknod /etc/passwd c 1 5", "a character device"),
@@ -215,7 +215,7 @@ fn hanging_file_system(target: &Target, place: &str, mode: &str) -> Option<Owned
 }
 
 #[test]
-fn a_file_system_that_never_answers_is_not_asked() {
+fn a_file_system_that_never_answers_is_not_entered() {
     support::needs!(root);
     for (script, place, mode) in [
         ("", "/etc", "40000"),

@@ -160,7 +160,7 @@ fn several_filters_are_in_force_in_their_order() {
 }
 
 #[test]
-fn what_the_policy_refuses_no_filter_allows() {
+fn no_added_filter_allows_a_refused_call() {
     support::needs!(root);
     let target = Target::new();
     let allows = || vec![file(&bytes(&[ALLOW]))];
@@ -315,7 +315,7 @@ fn refused(target: &Target, files: Vec<OwnedFd>, options: &[&str]) -> String {
 }
 
 #[test]
-fn what_is_no_program_is_refused() {
+fn invalid_bpf_programs_are_refused() {
     support::needs!(root);
     let target = Target::new();
     let long = vec![ALLOW; 4097];

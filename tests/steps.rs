@@ -663,7 +663,7 @@ fn the_verifier_answers_nobody_but_the_helper() {
 /// The explainer takes a descriptor out of the process that it is told of: the helper
 /// alone says which that is.
 #[test]
-fn the_explainer_is_told_of_a_process_by_nobody_but_the_helper() {
+fn only_the_helper_names_a_process_to_the_explainer() {
     support::needs!(root);
     let mut victim = Command::new("sleep").arg("1000").spawn().unwrap();
     let target = Target::new();
