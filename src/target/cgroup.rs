@@ -1,4 +1,4 @@
-//! The target's cgroups, cgroup v1, v2 and both at once.
+//! The target's cgroups: cgroup v1, v2 and both together.
 
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
@@ -16,20 +16,20 @@ use crate::procfs::mountinfo;
 /// What happens to the program's cgroups.
 #[derive(Debug)]
 pub(crate) enum Decision {
-    /// The program stays in the helper's.
+    /// The program stays in the helper's cgroups.
     NotRequested,
-    /// It is put into the target's.
+    /// The program is moved to the target's cgroups.
     Join(Join),
-    /// The policy asks for the target's and lets them go: the program stays in the
+    /// The policy requests the target's cgroups and permits their absence: the program stays in the
     /// helper's.
     NotJoined {
-        /// Why they cannot be had, and why they may be missing.
+        /// Why the program cannot be moved, and why the policy permits that.
         reason: String,
     },
 }
 
 impl Decision {
-    /// The target's cgroups, where the program is put into them.
+    /// The target's cgroups if the program is moved to them.
     pub(crate) fn join(&self) -> Option<&Join> {
         match self {
             Self::Join(join) => Some(join),
@@ -38,11 +38,11 @@ impl Decision {
     }
 }
 
-/// What options and policy say of the target's cgroups.
+/// The decision of options and policy about the target's cgroups.
 ///
 /// # Errors
-/// As [`open_procs`]; of a policy that lets them go, a frozen cgroup alone: the
-/// target itself can freeze it.
+/// Those of [`open_procs`]. If the policy permits their absence, only a frozen cgroup is an error:
+/// the target itself can freeze it.
 pub(crate) fn decide(
     requested: bool,
     wanted: &Follow,
@@ -73,7 +73,7 @@ pub(crate) fn decide(
 /// Why the target's cgroups cannot be joined.
 #[derive(Debug)]
 pub(crate) enum Obstacle {
-    /// The caller cannot write to them, or does not see them.
+    /// The caller cannot write to them or does not see them.
     OutOfReach(Error),
     /// Any other reason.
     Refused(Error),
@@ -96,18 +96,17 @@ impl From<Error> for Obstacle {
 /// The target's cgroups.
 #[derive(Debug)]
 pub(crate) struct Join {
-    /// /proc/TARGET/cgroup: what that of the program has to be.
+    /// /proc/TARGET/cgroup: the program's must be equal to it.
     pub(crate) memberships: Vec<u8>,
-    /// cgroup.procs of those that the caller is not in, open for writing.
+    /// cgroup.procs of the target's cgroups that do not contain the caller, open for writing.
     pub(crate) procs: Vec<OwnedFd>,
 }
 
-/// Opens cgroup.procs of each of the target's cgroups that the caller is not
-/// in itself.
+/// Opens cgroup.procs of each of the target's cgroups that does not contain the caller itself.
 ///
 /// # Errors
-/// `Target`: a hierarchy is not mounted, the cgroup is outside what the caller's
-/// cgroup namespace shows, or it is frozen.
+/// `Target`: a hierarchy is not mounted, the cgroup is outside the caller's cgroup namespace, or it
+/// is frozen.
 fn open_procs(
     target: &Target,
     procfs: &Procfs,
@@ -132,7 +131,7 @@ fn open_procs(
         })?;
         refuse_frozen(&directory, finder)?;
         if membership.hierarchy == Hierarchy::Unified {
-            // To move a process takes writing to the cgroup that has both in it.
+            // Moving a process requires write access to the common ancestor of both cgroups.
             let own = own.iter().find(|own| own.hierarchy == Hierarchy::Unified);
             let common = own.map(|own| common_ancestor(membership, own));
             if let Some(directory) = common.and_then(|common| locate(&common, &mounts)) {
@@ -149,7 +148,7 @@ fn open_procs(
 
 fn open_for_writing(directory: &Path, finder: &Finder) -> std::result::Result<OwnedFd, Obstacle> {
     let file = directory.join("cgroup.procs");
-    // A container lists and changes its own cgroups: they are looked up as its root is.
+    // A container lists and changes its own cgroups: the finder looks them up, like its root.
     finder
         .open_cgroup(&file, OFlag::O_WRONLY)?
         .map_err(|errno| {
@@ -164,7 +163,7 @@ fn open_for_writing(directory: &Path, finder: &Finder) -> std::result::Result<Ow
         })
 }
 
-/// The nearest cgroup of the hierarchy that has both in it.
+/// The nearest cgroup of the hierarchy that contains both.
 fn common_ancestor(one: &cgroup::Membership, other: &cgroup::Membership) -> cgroup::Membership {
     let pairs = one.path.components().zip(other.path.components());
     let common = pairs.take_while(|(a, b)| a == b).map(|(a, _)| a);
@@ -174,7 +173,7 @@ fn common_ancestor(one: &cgroup::Membership, other: &cgroup::Membership) -> cgro
     }
 }
 
-/// A program in a frozen cgroup never begins, and takes no signal.
+/// A program in a frozen cgroup never starts, and takes no signal.
 fn refuse_frozen(directory: &Path, finder: &Finder) -> Result<()> {
     for (name, frozen) in FROZEN {
         let file = directory.join(name);
@@ -182,8 +181,8 @@ fn refuse_frozen(directory: &Path, finder: &Finder) -> Result<()> {
             |errno| Error::new(ErrorKind::Target, file.display().to_string()).because(errno);
         let open = match finder.open_cgroup(&file, OFlag::O_RDONLY)? {
             Ok(open) => open,
-            // The file of the other version, or of another controller; or this
-            // is the root of its hierarchy, which is never frozen.
+            // The file belongs to the other version or to another controller; or this is the root
+            // of its hierarchy, which is never frozen.
             Err(Errno::ENOENT) => continue,
             Err(errno) => return Err(failed(errno)),
         };
@@ -198,11 +197,11 @@ fn refuse_frozen(directory: &Path, finder: &Finder) -> Result<()> {
     Ok(())
 }
 
-/// The files that tell it, of cgroup v2 and of the freezer of v1, also of a cgroup
-/// whose parent is frozen, and the lines that say so.
+/// The files that report it, of cgroup v2 and of the freezer of v1, also for a cgroup with a frozen
+/// parent, and their lines for a frozen cgroup.
 const FROZEN: [(&str, &[&[u8]]); 3] = [
     ("cgroup.events", &[b"frozen 1"]),
-    // It was requested, and is not complete yet.
+    // Freezing was requested, and is not complete yet.
     ("cgroup.freeze", &[b"1"]),
     ("freezer.state", &[b"FROZEN", b"FREEZING"]),
 ];

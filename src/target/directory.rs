@@ -17,17 +17,17 @@ use crate::sys::statx;
 /// The directory that the program sees as `/`.
 #[derive(Debug)]
 pub(crate) enum ProgramRoot {
-    /// The caller's own: nothing changes.
+    /// The caller's own root: nothing changes.
     Own(OwnedFd),
-    /// To be entered with chroot(2).
+    /// The directory for chroot(2).
     Other(OwnedFd),
-    /// The root of a mount namespace that is given as a file, or a directory in
-    /// it: it can only be opened after the join, by [`after_join`].
+    /// The root of a mount namespace that is named as a file, or a directory in it: only
+    /// [`after_join`] can open it.
     AfterJoin,
 }
 
 impl ProgramRoot {
-    /// Opens the root that `request` means.
+    /// Opens the root that `request` chooses.
     pub(crate) fn open(
         request: &Request,
         target: Option<&Target>,
@@ -44,8 +44,7 @@ impl ProgramRoot {
             }
             Some(Directory::Path(_)) if joined => Ok(Self::AfterJoin),
             Some(Directory::Path(path)) => Ok(Self::Other(own(path)?)),
-            // A target in the caller's mount namespace may have a root of its own:
-            // it is a chroot then.
+            // A target in the caller's mount namespace may have a root of its own: a chroot.
             None if targets => Self::unless_own(link(target, "root")?),
             None if joined => Ok(Self::AfterJoin),
             None => Ok(Self::Own(own_root()?)),
@@ -72,8 +71,8 @@ impl ProgramRoot {
     }
 }
 
-/// Root and working directory in a mount namespace that was given as a file, once
-/// it is joined. `opened`: the working directory, if it was opened before.
+/// Root and working directory in a mount namespace that was named as a file, once it is joined.
+/// `opened`: the working directory, if it was opened before.
 pub(crate) fn after_join(
     request: &Request,
     opened: Option<OwnedFd>,
@@ -109,7 +108,7 @@ pub(crate) fn open_work_dir(
         {
             beneath(base, path, finder).map(Some)
         }
-        // Looked up in the mount namespace that is not joined yet.
+        // The path is resolved in the mount namespace that is not joined yet.
         (Directory::Path(_), ProgramRoot::AfterJoin) => Ok(None),
         (Directory::Path(path), _) => own(path).map(Some),
     }
@@ -146,7 +145,7 @@ fn own(path: &Path) -> Result<OwnedFd> {
     open(path, flags, Mode::empty()).map_err(|errno| cannot_open(path, errno))
 }
 
-/// A directory inside `base`, whatever links lie on the way.
+/// A directory inside `base`, with links resolved inside it.
 fn beneath(base: &OwnedFd, path: &Path, finder: &Finder) -> Result<OwnedFd> {
     let wrong = |wrong: &dyn std::fmt::Display| {
         let wrong = format!("directory {}: {wrong}", path.display());

@@ -1,9 +1,9 @@
-//! Looks a path of the target up as a handle, which opens nothing, and asks no file
-//! system that may never answer.
+//! Looks up a path of the target as a handle, which opens nothing, and sends no request to a file
+//! system that may never reply.
 //!
-//! The target decides what lies there. A lookup in a FUSE whose server has read the
-//! request and never answers cannot be ended, not even by SIGKILL, and the helper
-//! would wait for it on the host.
+//! The target decides which file system is at a path. If a FUSE server has read a lookup request
+//! and never replies, nothing ends the lookup, not even SIGKILL, and the helper would wait for it
+//! on the host.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -18,31 +18,31 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::procfs::mountinfo;
 use crate::sys::statx::{self, Known};
 
-/// Reads the list of the mounts that the root's files can lie on.
+/// Reads the list of the mounts on which the root's files can be.
 pub(crate) type Mounts<'a> = &'a dyn Fn() -> Result<Vec<u8>>;
 
-/// What happens to symbolic links on the way. Magic ones are never followed.
+/// Treatment of symbolic links on the way. Magic links are never followed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Links {
-    /// Inside the root, wherever they lead.
+    /// Followed inside the root.
     Followed,
     Refused,
 }
 
-/// What a path leads to.
+/// The result of a lookup.
 #[derive(Debug)]
 pub(crate) enum Found {
     Handle(OwnedFd),
     Nothing,
-    /// Onto a file system of this type.
+    /// A path that leads onto a file system of this type.
     Served(OsString),
     TooDeep,
-    /// Onto a symbolic link, where links are refused.
+    /// A path that leads onto a symbolic link, if links are refused.
     Link,
 }
 
 impl Found {
-    /// Why there is no handle.
+    /// The reason why there is no handle.
     pub(crate) fn why_not(&self) -> String {
         match self {
             Self::Handle(_) => "it is there".to_owned(),
@@ -58,9 +58,9 @@ impl Found {
     }
 }
 
-/// Looks `path` up, as a handle. A path that stays on the root's own mount is
-/// left to the kernel: whoever serves that serves the program as well. Any other
-/// is walked one name at a time.
+/// Looks up `path` as a handle. If the path stays on the root's own mount, the kernel resolves it:
+/// the server of that mount serves the program as well. Otherwise this process walks it one name at
+/// a time.
 pub(crate) fn find(root: &OwnedFd, path: &[u8], links: Links, mounts: Mounts<'_>) -> Result<Found> {
     let resolve = ResolveFlag::RESOLVE_IN_ROOT
         | ResolveFlag::RESOLVE_NO_XDEV
@@ -80,24 +80,24 @@ pub(crate) fn find(root: &OwnedFd, path: &[u8], links: Links, mounts: Mounts<'_>
     }
 }
 
-/// Most names on the way to a file, those of links included; the kernel itself
-/// follows 40 links at the most.
+/// Maximum number of names on the way to a file, including those of links; the kernel itself
+/// follows at most 40 links.
 const MOST_NAMES: usize = 256;
 
-/// The types of file systems whose answers come from a process or a machine, and
-/// may never come. One that was mounted after the list was read counts as well.
+/// The types of file systems that depend on a process or a machine, which may never reply. A file
+/// system that was mounted after the list was read counts as well.
 const SERVED: [&str; 13] = [
     "9p", "afs", "autofs", "ceph", "cifs", "coda", "fuse", "fuseblk", "nfs", "nfs4", "orangefs",
     "smb3", "virtiofs",
 ];
 
-/// Of `fuse.sshfs` and `fuseblk.ntfs`, the type is what comes before the dot.
+/// The type of `fuse.sshfs` and `fuseblk.ntfs` is the part before the dot.
 fn is_served(kind: &str) -> bool {
     SERVED.contains(&kind.split('.').next().unwrap_or(kind))
 }
 
-/// Walks the path by hand: nothing is looked up in a directory before its file
-/// system is known to answer by itself.
+/// Walks the path by hand: looks nothing up in a directory before it knows that no process or
+/// machine serves the directory's file system.
 fn walk(root: &OwnedFd, path: &[u8], links: Links, mounts: Mounts<'_>) -> Result<Found> {
     let list = mounts()?;
     let list = mountinfo::parse(&list).map_err(|fault| {
@@ -120,7 +120,7 @@ fn walk(root: &OwnedFd, path: &[u8], links: Links, mounts: Mounts<'_>) -> Result
         .flags(OFlag::O_PATH | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC)
         .resolve(ResolveFlag::RESOLVE_BENEATH | ResolveFlag::RESOLVE_NO_MAGICLINKS);
     let mut pending: Vec<Vec<u8>> = names(path).collect();
-    // The directories that lead to where the walk stands; `..` goes back.
+    // The directories from the root to the current position; `..` goes back.
     let mut way: Vec<OwnedFd> = Vec::new();
     let mut taken = 0;
     while let Some(name) = pending.pop() {
@@ -158,7 +158,7 @@ fn walk(root: &OwnedFd, path: &[u8], links: Links, mounts: Mounts<'_>) -> Result
             way.push(next);
         }
     }
-    // The path ends in a directory that was passed already.
+    // The path ends in a directory that the walk has already passed.
     let here = way.last().unwrap_or(root);
     here.try_clone().map(Found::Handle).map_err(|error| {
         Error::new(ErrorKind::System, "a descriptor cannot be copied").because(error)
@@ -172,7 +172,7 @@ fn names(path: &[u8]) -> impl Iterator<Item = Vec<u8>> {
     names.map(<[u8]>::to_vec)
 }
 
-/// ELOOP: a loop, or a magic link, which is refused: as good as not there.
+/// ELOOP: a loop, or a magic link, which is refused: treated as absent.
 fn is_absence(errno: Errno) -> bool {
     matches!(
         errno,

@@ -1,10 +1,9 @@
-//! A process that looks paths up for the helper.
+//! A process that looks up paths for the helper.
 //!
-//! What a target does can keep a look-up waiting where no signal ends it, on any file
-//! system: one thread lists a directory into memory that never comes, a second one
-//! waits to write to it, and whoever looks up a name there next waits for both. So
-//! the helper looks nothing up. It waits for an answer, where every signal ends it,
-//! and leaves this process behind.
+//! A target can block a lookup uninterruptibly on any file system: one thread lists a directory
+//! into memory that never arrives, a second one waits to write to the directory, and a process that
+//! then looks up a name there waits for both. So the helper looks nothing up. It waits for a reply,
+//! a wait that every signal ends, and leaves this process behind.
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -33,12 +32,12 @@ use crate::sys::process::exit_now;
 use crate::sys::wait::{Change, Patience, change};
 use crate::sys::{process, seccomp, signal};
 
-/// Where paths are looked up.
+/// The process that looks up paths.
 #[derive(Clone, Copy)]
 pub(crate) enum Seeker<'a> {
-    /// In the finder.
+    /// The finder.
     Finder(&'a Finder),
-    /// In this process: that of a runtime, which looks up its own root.
+    /// This process: that of a runtime, which looks up paths in its own root.
     Itself(Mounts<'a>),
 }
 
@@ -50,7 +49,7 @@ impl Seeker<'_> {
         }
     }
 
-    /// Whether a handle is on a devpts file system: whoever serves it is asked.
+    /// Whether a handle is on a devpts file system. The request goes to the file system's server.
     pub(crate) fn is_devpts(self, handle: &OwnedFd) -> Result<bool> {
         match self {
             Self::Finder(finder) => finder.is_devpts(handle),
@@ -73,7 +72,7 @@ pub(crate) struct Finder {
     socket: OwnedFd,
 }
 
-/// What is asked: a byte, the length of a path, the path, and a descriptor.
+/// A request: a byte, the length of a path, the path, and a descriptor.
 const FOLLOW: u8 = b'f';
 const NO_LINKS: u8 = b'n';
 const READ: u8 = b'r';
@@ -81,7 +80,7 @@ const IS_DEVPTS: u8 = b'p';
 const OPEN_READ: u8 = b'i';
 const OPEN_WRITE: u8 = b'o';
 
-/// What is answered: a byte, a number, the length of a text, the text.
+/// A reply: a byte, a number, the length of a text, the text.
 const DESCRIPTOR: u8 = b'd';
 const NOTHING: u8 = b'n';
 const SERVED: u8 = b's';
@@ -94,7 +93,7 @@ const ERRNO: u8 = b'e';
 const ERROR: u8 = b'E';
 const NUMBER: u8 = b'#';
 
-/// The bytes in front of a text.
+/// The bytes before a text.
 const HEAD: usize = 1 + 4 + 4;
 
 #[derive(Debug)]
@@ -120,13 +119,13 @@ impl Finder {
         let flags = SockFlag::SOCK_CLOEXEC;
         let (socket, theirs) =
             socketpair(AddressFamily::Unix, SockType::Stream, None, flags).map_err(failed)?;
-        // It does not end by the signals that are for the helper, nor stops by them.
+        // The helper's signals neither end nor stop it.
         let mask = signal::block_all().map_err(failed)?;
         let helper = std::process::id();
         match clone(Parentage::Own) {
             Ok(Side::Child) => {
                 drop(socket);
-                // First of all: a process that is stopped before it outlives the helper.
+                // First of all: a process that is stopped before this outlives the helper.
                 if process::bind_to(helper).is_err() {
                     exit_now(1);
                 }
@@ -148,7 +147,7 @@ impl Finder {
         }
     }
 
-    /// Looks `path` up below `root`.
+    /// Looks up `path` below `root`.
     pub(crate) fn find(&self, root: &OwnedFd, path: &[u8], links: Links) -> Result<Found> {
         let question = match links {
             Links::Followed => FOLLOW,
@@ -165,7 +164,7 @@ impl Finder {
         }
     }
 
-    /// Looks `path` up below `root`, and reads what is there if it is a regular file.
+    /// Looks up `path` below `root`, and reads it if it is a regular file.
     pub(super) fn read(&self, root: &OwnedFd, path: &[u8]) -> Result<Looked> {
         let answer = self.ask(READ, Some(root), path)?;
         match answer.kind {
@@ -187,8 +186,8 @@ impl Finder {
         }
     }
 
-    /// Opens a file of a cgroup, as `mode` says: O_RDONLY or O_WRONLY. One that is none
-    /// is not there.
+    /// Opens a file of a cgroup with `mode`: O_RDONLY or O_WRONLY. A file on another file system
+    /// counts as absent.
     pub(crate) fn open_cgroup(
         &self,
         path: &Path,
@@ -218,9 +217,9 @@ impl Finder {
 }
 
 impl Drop for Finder {
-    /// Ends it: it waits for the next question by then.
+    /// Ends it: it waits for the next request by then.
     fn drop(&mut self) {
-        // Others may have copies of this end.
+        // Other processes may have copies of this end.
         if shutdown(self.socket.as_raw_fd(), Shutdown::Both).is_err() {
             return;
         }
@@ -234,8 +233,8 @@ impl Drop for Finder {
     }
 }
 
-/// Keeps what look-ups take: rights to pass directories, to open cgroups for writing,
-/// and to read another process's list of mounts.
+/// Keeps the rights that lookups need: to pass directories, to open cgroups for writing, and to
+/// read another process's list of mounts.
 fn lock_down(
     filter: &Program,
     kept: &[BorrowedFd<'_>],
@@ -256,7 +255,7 @@ fn lock_down(
     })?;
     process::set_undumpable()?;
     process::set_no_new_privs()?;
-    // No pipe of the caller's is kept open by a process that was left behind.
+    // A process that is left behind must not keep a pipe of the caller's open.
     let mut numbers: Vec<RawFd> = kept.iter().map(AsRawFd::as_raw_fd).collect();
     numbers.extend([own.as_fd().as_raw_fd(), socket.as_raw_fd()]);
     descriptor::close_all_but(&numbers)?;
@@ -307,7 +306,7 @@ fn answer(question: &Answer, own: &OwnDirectory, mounts: Mounts<'_>) -> Result<A
             };
             let flags = mode | OFlag::O_CLOEXEC | OFlag::O_NOFOLLOW;
             let opened = open(path, flags, Mode::empty()).and_then(|file| {
-                // Nothing else of the caller's is opened for anybody.
+                // The finder opens no other file of the caller's on request.
                 let kind = fstatfs(&file)?.filesystem_type();
                 let is_cgroup = [CGROUP_SUPER_MAGIC, CGROUP2_SUPER_MAGIC].contains(&kind);
                 is_cgroup.then_some(file).ok_or(Errno::ENOENT)
@@ -390,7 +389,7 @@ fn send(
     let mut sent = 0;
     while let Some(rest) = whole.get(sent..).filter(|rest| !rest.is_empty()) {
         let parts = [std::io::IoSlice::new(rest)];
-        // The first byte takes the descriptor along.
+        // The descriptor travels with the first byte.
         let control = if sent == 0 { control } else { &[] };
         match sendmsg::<()>(fd, &parts, control, MsgFlags::MSG_NOSIGNAL, None) {
             Ok(length) => sent += length,
@@ -401,7 +400,7 @@ fn send(
     Ok(())
 }
 
-/// A question or an answer; `None`: the other side has ended.
+/// A request or a reply; `None`: the other side has ended.
 fn receive(socket: &OwnedFd) -> std::result::Result<Option<Answer>, Errno> {
     let mut descriptor = None;
     let mut head = [0; HEAD];
@@ -427,10 +426,10 @@ fn receive(socket: &OwnedFd) -> std::result::Result<Option<Answer>, Errno> {
     }))
 }
 
-/// The longest text: the content of a file and what is one byte too long.
+/// The longest text: the content of a file and one excess byte.
 const MOST: usize = regular_file::MOST + 1;
 
-/// Whether all of `into` came before the other side's end.
+/// Whether all of `into` arrived before the other side's end.
 fn fill(
     socket: &OwnedFd,
     into: &mut [u8],
@@ -462,7 +461,7 @@ fn fill(
     Ok(true)
 }
 
-/// An error as it is carried across: its kind, and its texts.
+/// An error as it travels: its kind, and its texts.
 type Carried = (u8, String, Option<String>, Option<String>);
 
 fn encode(error: &Error) -> Vec<u8> {

@@ -1,8 +1,8 @@
 //! The label that a security module has given the target.
 //!
-//! A container's AppArmor profile or SELinux context is one of its layers. A
-//! process that enters the container keeps the caller's label, which is none on most
-//! hosts, unless it takes the target's at its execve.
+//! A container's AppArmor profile or SELinux context is one of its layers. A process that enters
+//! the container keeps the caller's label (most hosts give callers none), unless it takes the
+//! target's at its execve.
 
 use std::ffi::CStr;
 use std::os::fd::OwnedFd;
@@ -17,26 +17,26 @@ use crate::policy::resolved::Follow;
 /// What happens to the program's label.
 #[derive(Debug)]
 pub(crate) enum Decision {
-    /// The program has the caller's.
+    /// The program keeps the caller's label.
     NotRequested,
-    /// There is none to take: no module has labels here, the target is not confined,
-    /// or the caller has the same label.
+    /// There is no label to take: no module has labels here, the target is unconfined, or the
+    /// caller has the same label.
     NothingToFollow,
-    /// It takes this one at execve.
+    /// The program takes this one at execve.
     Follow(Label),
 }
 
-/// A label, without the newline or NUL that the kernel ends it with.
+/// A label, without the newline or NUL that the kernel appends.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Label {
-    /// The name of an AppArmor profile, or of several that are stacked.
+    /// The name of an AppArmor profile, or of several stacked ones.
     AppArmor(Vec<u8>),
     /// An SELinux context.
     Selinux(Vec<u8>),
 }
 
 impl Label {
-    /// For the plan.
+    /// The label as text, for the plan.
     pub(crate) fn to_text(&self) -> String {
         match self {
             Self::AppArmor(text) | Self::Selinux(text) => {
@@ -53,10 +53,10 @@ impl Label {
     }
 }
 
-/// What the policy says of the label.
+/// The policy's decision about the label.
 ///
 /// # Errors
-/// `Target`: the target's label cannot be read, though a module has labels here.
+/// `Target`: the target's label cannot be read, although a module has labels here.
 pub(crate) fn decide(
     wanted: &Follow,
     target: Option<&Target>,
@@ -101,8 +101,8 @@ struct Module {
 /// Longer than any label: the kernel writes a page.
 const MAX_LABEL: usize = 4096;
 
-/// `attr/current` is SELinux's only where SELinux is the first module with labels:
-/// AppArmor's own text there is no context.
+/// `attr/current` belongs to SELinux only if SELinux is the first module with labels: AppArmor's
+/// own text there is no context.
 const MODULES: [Module; 2] = [
     Module {
         target: c"attr/apparmor/current",
@@ -149,7 +149,7 @@ fn apparmor(text: &[u8]) -> Option<Label> {
     (!name.is_empty() && name != b"unconfined").then(|| Label::AppArmor(name.to_vec()))
 }
 
-/// `user:role:type`, and a level where there is one. `None`: no policy is loaded.
+/// `user:role:type`, and a level if there is one. `None`: no policy is loaded.
 fn selinux(text: &[u8]) -> Option<Label> {
     let text = text.strip_suffix(&[0]).unwrap_or(text).trim_ascii_end();
     let colons = text.iter().filter(|byte| **byte == b':').count();

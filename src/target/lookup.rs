@@ -1,4 +1,4 @@
-//! Looking a path up inside a directory, with openat2(2).
+//! Lookups of a path inside a directory, with openat2(2).
 
 use std::os::fd::{AsFd, OwnedFd};
 
@@ -6,14 +6,13 @@ use nix::NixPath;
 use nix::errno::Errno;
 use nix::fcntl::OpenHow;
 
-/// How often a lookup is repeated. The kernel answers EAGAIN when anything on
-/// the machine was renamed or mounted while it followed a `..`, since it cannot
-/// exclude then that the `..` led out. A target that renames all the time makes
-/// some 40 of 100 lookups fail, so that this many in a row mean an attack.
+/// The number of tries of a lookup. The kernel returns EAGAIN if anything on the machine was
+/// renamed or mounted while it followed a `..`, because it cannot exclude then that the `..` led
+/// out. A target that renames all the time makes some 40 of 100 lookups fail, so this many failures
+/// in a row mean an attack.
 pub(crate) const MOST_TRIES: usize = 128;
 
-/// openat2(2), repeated while the kernel cannot tell where a `..` leads. It
-/// allocates nothing.
+/// openat2(2), repeated while the kernel cannot determine the target of a `..`. Allocates nothing.
 ///
 /// # Errors
 /// EAGAIN: [`MOST_TRIES`] lookups were disturbed; and those of openat2(2).
@@ -43,8 +42,8 @@ mod tests {
 
     use nix::fcntl::{OFlag, ResolveFlag};
 
-    /// Somebody renames all the time. The control: the bare call fails now and
-    /// then. A machine that is too quiet for that proves nothing, and fails.
+    /// Another thread renames all the time. The control: the bare call fails now and then. A
+    /// machine that is too quiet for that proves nothing, so the test fails.
     #[test]
     fn renames_elsewhere_do_not_disturb_a_lookup() {
         let name = format!("nsexec-test-{}-lookup", std::process::id());

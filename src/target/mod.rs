@@ -1,5 +1,5 @@
-//! The target, pinned: everything of it that is used later is opened before the
-//! first join, through descriptors that stay its own when its pid is recycled.
+//! The target, pinned: the helper opens all of the target's objects before the first join, through
+//! descriptors that still refer to the target after its pid is recycled.
 
 pub(crate) mod cgroup;
 pub(crate) mod directory;

@@ -1,5 +1,5 @@
-//! The decision about each type of namespace, and the namespaces to join, each as
-//! an open descriptor of a known type.
+//! The decision about each type of namespace, and the namespaces to join, each an open descriptor
+//! of a known type.
 
 use std::collections::BTreeMap;
 use std::ffi::CString;
@@ -16,8 +16,8 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::request::{Namespace, NamespaceSource, Selection};
 use crate::sys::{namespace, pidfd};
 
-/// The identity of a namespace: its device and inode number in nsfs. No other
-/// namespace has it for as long as a descriptor or a process holds this one.
+/// The identity of a namespace: its device and inode number in nsfs. No other namespace has the
+/// same while a descriptor or a process holds this one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Identity {
     pub(crate) device: u64,
@@ -30,27 +30,27 @@ pub(crate) struct Join {
     pub(crate) namespace: Namespace,
     pub(crate) fd: OwnedFd,
     pub(crate) identity: Identity,
-    /// It is the target's, and was not named as a file or by an id.
+    /// It is the target's, and was named neither as a file nor by an id.
     pub(crate) of_target: bool,
 }
 
 /// What happens to the program's namespace of one type. There is no fifth case.
 #[derive(Debug)]
 pub(crate) enum Decision {
-    /// It is joined.
+    /// The program joins it.
     Join(Join),
-    /// It is requested, and the program is in it already: this one.
+    /// It is requested, and the program is in it already.
     Shared(Identity),
     /// It is not requested: the program stays in this one.
     NotRequested(Identity),
-    /// The kernel has no namespaces of this type: the caller's own
-    /// /proc/self/ns lacks it. Nothing else leads to this.
+    /// The kernel has no namespaces of this type: the caller's own /proc/self/ns lacks it. This is
+    /// the only reason.
     Unsupported,
 }
 
 impl Decision {
-    /// The namespace that the program has to be in; `None` only where the kernel
-    /// has no namespaces of this type.
+    /// The namespace that the program must be in; `None` only if the kernel has no namespaces of
+    /// this type.
     pub(crate) fn expected(&self) -> Option<Identity> {
         match self {
             Self::Join(join) => Some(join.identity),
@@ -67,21 +67,21 @@ pub(crate) struct Memberships {
     decisions: Vec<(Namespace, Decision)>,
 }
 
-/// How often a target that changes its namespaces while they are opened is
-/// looked at again before the exec is refused.
+/// How often the namespaces of a target that changes them meanwhile are opened again before the
+/// exec is refused.
 const ATTEMPTS: u32 = 10;
 
 impl Memberships {
-    /// Opens the namespaces of `selection` for a program that is a child of this
-    /// process, or, with `no_fork`, this process itself.
+    /// Opens the namespaces of `selection` for a program that is a child of this process, or, with
+    /// `no_fork`, this process itself.
     ///
-    /// The target's namespaces are opened one after the other. A target that
-    /// changes one meanwhile would be joined half before and half after; so they
-    /// are looked at a second time, and opened again if one has changed.
+    /// The target's namespaces are opened one after the other. If the target changes one meanwhile,
+    /// half of the joined namespaces would be old and half new. So they are checked a second time,
+    /// and opened again if one has changed.
     ///
     /// # Errors
-    /// `Target`: the target is not there, or changes its namespaces faster than
-    /// they can be opened. `Unsupported`: the kernel lacks a type that was named.
+    /// `Target`: the target does not exist, or changes its namespaces faster than they can be
+    /// opened. `Unsupported`: the kernel lacks a type that was named.
     pub(crate) fn open(
         selection: &Selection,
         user_parent: bool,
@@ -185,7 +185,7 @@ impl Memberships {
             .map(|(_, decision)| decision)
     }
 
-    /// The namespaces to join, which are used up by that.
+    /// The namespaces to join; joining consumes them.
     pub(crate) fn into_joins(self) -> Vec<Join> {
         let decisions = self.decisions.into_iter();
         decisions
@@ -207,8 +207,8 @@ impl Memberships {
         matches!(self.of(namespace), Some(Decision::Join(_)))
     }
 
-    /// Whether the program ends up in the target's namespace of this type because
-    /// that was requested: it is joined, or shared already.
+    /// Whether the program ends up in the target's namespace of this type because the request names
+    /// it: the program joins it, or shares it already.
     pub(crate) fn is_targets(&self, namespace: Namespace) -> bool {
         match self.of(namespace) {
             Some(Decision::Join(join)) => join.of_target,
@@ -217,10 +217,9 @@ impl Memberships {
         }
     }
 
-    /// `--user-parent`: the parent of the user namespace that is selected, in its
-    /// place; else the parent of the target's; without a target, the user
-    /// namespace that owns the first namespace that is given (nsenter(1) takes the
-    /// same, but needs a target).
+    /// `--user-parent`: the parent of the selected user namespace, in its place; else the parent of
+    /// the target's; without a target, the user namespace that owns the first named namespace
+    /// (nsenter(1) does the same, but needs a target).
     fn join_parent(&mut self, target: Option<&Target>, procfs: &Procfs) -> Result<()> {
         let selected = self
             .joins_of()
@@ -268,12 +267,12 @@ fn in_it_already() -> Error {
         .right("the caller is in it already: leave -U and --user-parent out")
 }
 
-/// The namespace of one type that the program is in if nothing is joined.
+/// The namespace of one type that the program is in without a join.
 enum Own {
     /// The kernel has no namespaces of this type.
     Unsupported,
     This(Identity),
-    /// One that does not exist yet: the next child of this process begins it.
+    /// It does not exist yet: the next child of this process creates it.
     NotYet,
 }
 
@@ -301,7 +300,7 @@ impl Own {
     }
 }
 
-/// What protocol A joins.
+/// The types that protocol A joins.
 const PROTOCOL_A: [Namespace; 6] = [
     Namespace::Ipc,
     Namespace::Uts,
@@ -353,15 +352,15 @@ fn open_source(
 
 /// The target's namespace: by its pidfd, else through its directory.
 ///
-/// Both fail for a process whose main thread has ended, whatever its other
-/// threads do: the kernel keeps the namespaces of a thread, not of a process.
+/// Both fail for a process with an ended main thread, even if other threads still run: the kernel
+/// keeps the namespaces of a thread, not of a process.
 fn of_target(namespace: Namespace, target: &Target) -> Result<OwnedFd> {
     if let Ok(fd) = namespace::of_pidfd(target.pidfd(), namespace) {
         return Ok(fd);
     }
     let name = format!("ns/{}", namespace.name());
     let path = CString::new(name.as_str()).unwrap_or_default();
-    // Linux 5.10 opens a directory of procfs where it denies the link.
+    // Linux 5.10 opens a directory of procfs if it denies the link.
     let opened = target.open(&path, OFlag::O_RDONLY).and_then(|fd| {
         let is_namespace = is_namespace(&fd)?;
         is_namespace.then_some(fd).ok_or(Errno::EACCES)
@@ -383,7 +382,7 @@ fn open_path(path: &Path) -> Result<OwnedFd> {
         let name = path.to_string_lossy();
         let error = Error::new(ErrorKind::Target, format!("the namespace file {name}"));
         let error = error.because(errno);
-        // `-mt PID`, as other programs let letters be joined.
+        // `-mt PID`: other programs accept joined letters.
         let letters = !name.is_empty() && name.chars().all(|letter| letter.is_ascii_alphabetic());
         if errno == Errno::ENOENT && letters {
             return error.right(
@@ -402,7 +401,7 @@ pub(crate) fn is_namespace(fd: impl AsFd) -> std::result::Result<bool, Errno> {
     Ok(fstatfs(fd)?.filesystem_type() == NSFS_MAGIC)
 }
 
-/// Makes sure that `fd` is a namespace, and of this type.
+/// Checks that `fd` is a namespace, and of this type.
 fn check(
     namespace: Namespace,
     fd: OwnedFd,
@@ -436,7 +435,7 @@ fn check(
     })
 }
 
-/// The identity of the namespace that `fd` is.
+/// The identity of the namespace behind `fd`.
 pub(crate) fn identity(fd: &OwnedFd) -> Result<Identity> {
     let stat = fstat(fd)
         .map_err(|errno| Error::new(ErrorKind::System, "a namespace's inode").because(errno))?;

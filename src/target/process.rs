@@ -14,7 +14,7 @@ use crate::procfs::{stat, status};
 use crate::request::{Pid, TargetId};
 use crate::sys::pidfd;
 
-/// A process that stays the one that was meant, whatever becomes of its pid.
+/// A pinned process: it stays the same process even if its pid is recycled.
 #[derive(Debug)]
 pub(crate) struct Target {
     pid: Pid,
@@ -25,15 +25,15 @@ pub(crate) struct Target {
 }
 
 impl Target {
-    /// Pins the process that `id` names now.
+    /// Pins the process that has the pid `id` now.
     ///
-    /// The pidfd is opened first, then the directory; as long as the process
-    /// of the pidfd has not been reaped its pid cannot be given away, so that
-    /// a look at the pidfd after both tells that they are the same process.
+    /// Opens the pidfd first, then the directory. The kernel cannot reuse the pid until the pidfd's
+    /// process is reaped. So a check of the pidfd after both opens proves that they are the same
+    /// process.
     ///
     /// # Errors
-    /// `Target`: there is none, it has ended, it is a kernel thread, or its
-    /// inode number is another one: the pid was recycled.
+    /// `Target`: there is no such process, it has ended, it is a kernel thread, or its inode number
+    /// differs: the pid was recycled.
     pub(crate) fn pin(procfs: &Procfs, id: TargetId) -> Result<Self> {
         let pid = id.pid;
         let pidfd = pidfd::open(pid).map_err(|errno| match errno {
@@ -81,8 +81,8 @@ impl Target {
         self.directory.as_fd()
     }
 
-    /// Its pidfd alone, for the join: its directory in /proc leads to every other
-    /// process of the host, and is closed.
+    /// Its pidfd alone, for the join. Closes its directory in /proc, which leads to every other
+    /// process of the host.
     pub(crate) fn into_pidfd(self) -> OwnedFd {
         self.pidfd
     }
@@ -103,14 +103,14 @@ impl Target {
         }
     }
 
-    /// Whether its main thread is a zombie while the process still exists, which
-    /// it does for as long as another thread of it runs.
+    /// Whether its main thread is a zombie while the process still exists, which it does while
+    /// another of its threads runs.
     pub(crate) fn main_thread_has_ended(&self) -> bool {
         self.read("stat")
             .is_ok_and(|text| stat::parse(&text).is_ok_and(|stat| stat.is_zombie()))
     }
 
-    /// Opens a file below its directory; follows links, magic ones included.
+    /// Opens a file below its directory; follows links, including magic ones.
     pub(crate) fn open(&self, name: &CStr, flags: OFlag) -> std::result::Result<OwnedFd, Errno> {
         openat(
             &self.directory,
@@ -177,7 +177,7 @@ impl Target {
     }
 }
 
-/// A thread that is not its process's first has no pidfd of its own here.
+/// A thread that is not the first of its process has no pidfd of its own here.
 fn is_a_thread(procfs: &Procfs, tid: Pid) -> Error {
     let status = procfs.open_file(&path(tid, "status"));
     let Ok(status) = status else {
@@ -241,6 +241,6 @@ fn check_inode(pid: Pid, wanted: u64, found: Option<u64>) -> Result<()> {
 
 /// `PID/name`, below /proc.
 pub(crate) fn path(pid: Pid, name: &str) -> CString {
-    // No NUL can be in a number or in a name of ours.
+    // Neither a number nor one of our names contains a NUL.
     CString::new(format!("{pid}/{name}")).unwrap_or_default()
 }

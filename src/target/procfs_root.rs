@@ -1,4 +1,4 @@
-//! The caller's /proc, once it is known to be one.
+//! The caller's /proc, after a check that it is procfs.
 
 use std::ffi::CStr;
 use std::fmt;
@@ -22,8 +22,8 @@ impl Procfs {
     /// Opens /proc.
     ///
     /// # Errors
-    /// `Safety`: it is no procfs, or that of another pid namespace, in which
-    /// the caller's pids name other processes.
+    /// `Safety`: it is no procfs, or belongs to another pid namespace, in which the caller's pids
+    /// name other processes.
     pub(crate) fn open() -> Result<Self> {
         let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC | OFlag::O_NOFOLLOW;
         let directory = open(c"/proc", flags, Mode::empty()).map_err(|errno| {
@@ -96,7 +96,7 @@ impl Procfs {
         openat(&self.directory, path, flags, Mode::empty())
     }
 
-    /// Opens a link below it, and not what it leads to, as a handle only.
+    /// Opens a link below it, not the link's target, as a handle only.
     pub(crate) fn open_link(&self, path: &str) -> std::result::Result<OwnedFd, Errno> {
         let flags = OFlag::O_PATH | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
         openat(&self.directory, path, flags, Mode::empty())
@@ -156,11 +156,11 @@ impl AsFd for Procfs {
     }
 }
 
-/// The longest file of /proc that is read: cgroup, status and mountinfo grow
-/// with the machine, and no honest one comes near.
+/// The longest file of /proc that is read: cgroup, status and mountinfo grow with the machine, and
+/// no honest one comes near.
 pub(crate) const MAX_FILE: usize = 8 << 20;
 
-/// Reads a file of at most `limit` bytes from where it stands.
+/// Reads a file of at most `limit` bytes from its current offset.
 ///
 /// # Errors
 /// `Safety`: it is longer.

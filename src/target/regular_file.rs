@@ -1,12 +1,11 @@
-//! Files of the program's root that are read: regular ones, and no others.
+//! The files of the program's root that the helper reads: regular files only.
 //!
-//! The target decides what lies there, and the caller opens it, with the rights
-//! of the host: a device node would be opened outside the target's device
-//! cgroup, a FIFO or a file system that a process serves would keep the caller
-//! waiting, a file of procfs would show or consume what the target may not read.
-//! So a file is looked up as a handle, which opens nothing; its type and that of
-//! its file system are seen; and only a regular file on a file system that stores
-//! files is opened, by that handle.
+//! The target chooses the files there, and the caller opens them with the rights of the host. A
+//! device node would be opened outside the target's device cgroup. A FIFO, or a file system that a
+//! process serves, would block the caller. A file of procfs would show or consume data that the
+//! target may not read. So the file is looked up as a handle, which opens nothing, and its type and
+//! that of its file system are checked. Only a regular file on a file system that stores files is
+//! opened, by that handle.
 
 use std::ffi::CString;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
@@ -22,29 +21,29 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::sys::statx;
 use crate::userdb;
 
-/// What was found at a path.
+/// The result of a lookup.
 #[derive(Debug)]
 pub(super) enum Looked {
-    /// Nothing that can be found or read by the caller.
+    /// No file that the caller can find or read.
     Absent,
     /// A regular file: at most [`MOST`] bytes of it and one, or why it cannot be read.
     Regular(std::result::Result<Vec<u8>, Errno>),
-    /// Something that was not opened: what, and why not.
+    /// An object that was not opened: its kind, and the reason.
     Refused(String),
 }
 
 /// The longest file that is read.
 pub(super) const MOST: usize = userdb::MAX_FILE;
 
-/// How errors and warnings call the file.
+/// The name of the file in errors and warnings.
 pub(super) fn name(path: &[u8]) -> String {
     format!("/{} of the program's root", String::from_utf8_lossy(path))
 }
 
-/// Reads `path` below `root`, whatever links lie on the way.
+/// Reads `path` below `root`; resolves links inside it.
 ///
 /// # Errors
-/// `Target`: a failure that says nothing about the file.
+/// `Target`: a failure that gives no information about the file.
 pub(super) fn look(
     root: &OwnedFd,
     path: &[u8],
@@ -76,8 +75,8 @@ pub(super) fn look(
             of.0
         )));
     }
-    // By the handle, so that it is the file that was seen. NONBLOCK: a
-    // process that holds a lease on it is not waited for.
+    // Opens by the handle, so that it is the checked file. NONBLOCK: must not wait for a process
+    // that holds a lease on it.
     let link = CString::new(format!("fd/{}", handle.as_raw_fd())).unwrap_or_default();
     match own.open_file(&link, OFlag::O_NONBLOCK | OFlag::O_NOCTTY) {
         Ok(file) => Ok(Looked::Regular(read(&file))),
@@ -104,10 +103,10 @@ fn read(file: &OwnedFd) -> std::result::Result<Vec<u8>, Errno> {
     Ok(content)
 }
 
-/// The types of file systems that store files and have no block device of their
-/// own (linux/magic.h; the last two are those of bcachefs and OpenZFS).
+/// The types of file systems that store files and have no block device of their own (linux/magic.h;
+/// the last two are those of bcachefs and OpenZFS).
 ///
-/// An overlay opens what lies below it with the rights of who mounted it. The
+/// An overlay opens the files of its lower layers with the rights of the user that mounted it. The
 /// others that a process or a machine serves are only reached as the root's own.
 const STORES: [FsType; 15] = [
     FsType(0x0102_1994), // tmpfs
@@ -127,9 +126,9 @@ const STORES: [FsType; 15] = [
     FsType(0x2fc1_2fc1), // zfs
 ];
 
-/// Whether the file system holds what somebody wrote, and makes up nothing when it
-/// is read, as procfs and its like do: it is on a block device, or of a known type.
-/// To name those that do make it up was ruled out: each kernel adds some.
+/// Whether the file system stores written data and generates none on reading, unlike procfs and
+/// similar file systems: it is on a block device, or of a known type. A list of generating file
+/// systems was ruled out: each kernel adds some.
 fn stores_files(device: (u32, u32), of: FsType) -> bool {
     // File systems without a device get numbers with the major number 0.
     device.0 != 0 || STORES.contains(&of)

@@ -1,4 +1,4 @@
-//! passwd and group of the program's root, as the finder has read them.
+//! passwd and group of the program's root, as read by the finder.
 
 use std::ffi::CStr;
 use std::os::fd::OwnedFd;
@@ -9,28 +9,28 @@ use super::finder::Finder;
 use super::regular_file::{Looked, name};
 use crate::error::{Error, ErrorKind, Result};
 
-/// A file that was seen to be regular before it was opened and read.
+/// A file whose type was checked before it was opened and read.
 #[derive(Debug)]
 pub(crate) struct RegularFile {
     content: std::result::Result<Vec<u8>, Errno>,
     name: String,
 }
 
-/// What lies at a path of the program's root.
+/// The result of the lookup of a path in the program's root.
 #[derive(Debug)]
 pub(crate) enum RootFile {
-    /// It was not looked for, since nothing needs it.
+    /// It was not looked up because nothing needs it.
     Unneeded,
-    /// Nothing that can be found or read by the caller.
+    /// No file that the caller can find or read.
     Absent,
     /// A regular file.
     Regular(RegularFile),
-    /// Something that was not opened: what, and why not.
+    /// An object that was not opened: its kind, and the reason.
     Refused(String),
 }
 
 impl RegularFile {
-    /// All of the file, at most `limit` bytes.
+    /// The whole file, at most `limit` bytes.
     ///
     /// # Errors
     /// `System`: it could not be read. `Safety`: it is longer.
@@ -48,7 +48,7 @@ impl RegularFile {
 }
 
 impl RootFile {
-    /// Its content; empty where there is nothing to be read.
+    /// Its content; empty if there is nothing to read.
     pub(crate) fn read(self, limit: usize) -> Result<Vec<u8>> {
         match self {
             Self::Regular(file) => file.take(limit),
@@ -56,7 +56,7 @@ impl RootFile {
         }
     }
 
-    /// Why it was not opened, where something lies there.
+    /// The reason why an existing object was not opened.
     pub(crate) fn warning(&self) -> Option<&str> {
         match self {
             Self::Refused(why) => Some(why),
@@ -64,10 +64,10 @@ impl RootFile {
         }
     }
 
-    /// Has `path` read below `root`, whatever links lie on the way.
+    /// Makes the finder read `path` below `root`; links are resolved inside it.
     ///
     /// # Errors
-    /// `Target`: a failure that says nothing about the file.
+    /// `Target`: a failure that gives no information about the file.
     pub(crate) fn open(finder: &Finder, root: &OwnedFd, path: &CStr) -> Result<Self> {
         let path = path.to_bytes();
         Ok(match finder.read(root, path)? {
