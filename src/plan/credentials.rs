@@ -1,4 +1,4 @@
-//! Whose the program is.
+//! The program's user and groups.
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::policy::resolved::Process;
@@ -6,18 +6,18 @@ use crate::procfs::id_map;
 use crate::request::{IdChoice, Request};
 use crate::target::Target;
 
-/// User, group and supplementary groups; `None`: as they are after the joins.
+/// User, group and supplementary groups; `None`: unchanged after the joins.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Choice {
     pub(crate) uid: Option<u32>,
     pub(crate) gid: Option<u32>,
-    /// Supplementary groups are dropped.
+    /// Drop the supplementary groups.
     pub(crate) drop_groups: bool,
 }
 
 impl Choice {
-    /// What request and policy ask for: in a joined user namespace user and
-    /// group 0 unless told otherwise, as nsenter(1) has it.
+    /// The credentials that request and policy choose: in a joined user namespace user and group 0
+    /// by default, like nsenter(1).
     pub(crate) fn make(
         request: &Request,
         policy: &Process,
@@ -49,7 +49,7 @@ impl Choice {
     }
 }
 
-/// The id, as it is named in the user namespace that the program will be in.
+/// The id, numbered in the user namespace of the program.
 fn resolve(choice: IdChoice, kind: &str, joins_user: bool, target: Option<&Target>) -> Result<u32> {
     if let IdChoice::Number(id) = choice {
         return Ok(id);

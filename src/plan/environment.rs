@@ -1,4 +1,4 @@
-//! The program's environment, and where PATH leads.
+//! The program's environment, and the directories of PATH.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{CString, OsString};
@@ -9,7 +9,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::policy::resolved::Environment;
 use crate::request::EnvironmentEntry;
 
-/// What passwd(5) says of the program's user.
+/// The passwd(5) entry of the program's user.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Account {
     pub(crate) name: Option<CString>,
@@ -18,7 +18,7 @@ pub(crate) struct Account {
 }
 
 impl Account {
-    /// A user that the passwd file does not know.
+    /// A user without an entry in the passwd file.
     pub(crate) fn unknown() -> Self {
         Self {
             name: None,
@@ -28,19 +28,19 @@ impl Account {
     }
 }
 
-/// PATH where nobody sets one: what Docker and runc containers begin with.
+/// PATH if no source sets one: the initial value in Docker and runc containers.
 const DEFAULT_PATH: &std::ffi::CStr =
     c"/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-/// Most directories of PATH that a program is looked for in: a list that the
-/// target makes longer costs the caller a system call and a name for each.
+/// Maximum number of directories of PATH in which a program is looked up: each directory of the
+/// target's list costs the caller a system call and a name.
 pub(crate) const MOST_DIRECTORIES: usize = 4096;
 
 /// Variables in order, each key once.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Variables {
     list: Vec<(Vec<u8>, Vec<u8>)>,
-    /// Where each key stands in the list: a target can have 700,000 variables.
+    /// The position of each key in the list: a target can have 700,000 variables.
     places: BTreeMap<Vec<u8>, usize>,
 }
 
@@ -51,7 +51,7 @@ impl Variables {
         Self::from_pairs(std::env::vars_os().map(bytes))
     }
 
-    /// A later value replaces an earlier one, in the earlier one's place.
+    /// A later value replaces an earlier one, in the position of the earlier one.
     pub(crate) fn from_pairs(pairs: impl IntoIterator<Item = (Vec<u8>, Vec<u8>)>) -> Self {
         let mut variables = Self::default();
         for (key, value) in pairs {
@@ -76,8 +76,8 @@ impl Variables {
         self.list.get(*place).map(|(_, value)| value.as_slice())
     }
 
-    /// `K=V` strings for execve. What holds a NUL cannot be one and is left out;
-    /// no source of variables lets one through.
+    /// `K=V` strings for execve. Leaves out a variable with a NUL, which no source of variables
+    /// permits.
     pub(crate) fn into_strings(self) -> Vec<CString> {
         let string = |(mut key, value): (Vec<u8>, Vec<u8>)| {
             key.push(b'=');
@@ -88,9 +88,9 @@ impl Variables {
     }
 }
 
-/// The environment that policy and request make together.
+/// The environment that policy and request compose.
 ///
-/// `target` is the target's, where the request takes that.
+/// `target` is the target's environment, if the request takes it.
 pub(crate) fn compose(
     policy: &Environment,
     caller: &Variables,
@@ -137,9 +137,9 @@ fn login(pass: &[String], caller: &Variables, account: &Account) -> Variables {
     variables
 }
 
-/// Where `program` may lie: itself when it has a slash, else in each directory
-/// of PATH, an empty one being the working directory (execvp(3)). A directory
-/// that PATH names twice is looked in once.
+/// The possible paths of `program`: itself if it has a slash, else one in each directory of PATH;
+/// an empty one is the working directory (execvp(3)). A directory that PATH names twice counts
+/// once.
 ///
 /// # Errors
 /// `NotExecutable`: PATH names more than [`MOST_DIRECTORIES`].
@@ -173,8 +173,8 @@ pub(crate) fn candidates(program: &CString, variables: &Variables) -> Result<Vec
     Ok(found)
 }
 
-/// The program and its arguments: the user's shell, as a login shell, where
-/// none is named (nsenter(1)).
+/// The program and its arguments; if there are none, the user's shell, as a login shell
+/// (nsenter(1)).
 pub(crate) fn arguments(program: &[CString], variables: &Variables) -> (CString, Vec<CString>) {
     if let Some(first) = program.first() {
         return (first.clone(), program.to_vec());
@@ -287,13 +287,13 @@ mod tests {
         assert_eq!(most.ok(), Some(MOST_DIRECTORIES));
         let fault = path(MOST_DIRECTORIES + 1).expect_err("refused");
         assert_eq!(fault.kind(), ErrorKind::NotExecutable);
-        // One directory, named a million times, is one.
+        // One directory, named a million times, counts once.
         let colons = ":".repeat(1_000_000);
         let found = candidates(&c"ls".to_owned(), &variables(&[("PATH", &colons)]));
         assert_eq!(found.ok(), Some(vec![c"./ls".to_owned()]));
     }
 
-    /// The bound is against a hang: one after the other, this took hours.
+    /// The bound detects a hang: a search of the list for each variable took hours.
     #[test]
     fn as_many_variables_as_there_can_be_take_no_time() {
         let begun = std::time::Instant::now();

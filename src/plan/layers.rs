@@ -1,4 +1,4 @@
-//! The layers of a policy on this kernel and this root: built, and their status.
+//! The layers of a policy on this kernel and this root: their construction and status.
 
 use std::os::fd::OwnedFd;
 
@@ -9,7 +9,7 @@ use crate::seccomp::program::Program;
 use crate::sys::landlock::{self as kernel, Support};
 use crate::target::Seeker;
 
-/// The sandbox layers, ready to be put in force.
+/// The sandbox layers, ready to be enforced.
 #[derive(Debug)]
 pub(crate) struct Layers {
     pub(crate) ceiling: Stage,
@@ -26,21 +26,21 @@ pub(crate) struct Stage {
     pub(crate) status: StageStatus,
 }
 
-/// What becomes of the layers of one stage.
+/// The status of the layers of one stage.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct StageStatus {
     pub(crate) seccomp: Status<usize>,
     pub(crate) landlock: Status<DomainStatus>,
 }
 
-/// What becomes of one layer.
+/// The status of one layer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Status<T> {
-    /// It is put in force.
+    /// It is in force.
     InForce(T),
     /// The policy leaves it out.
     None { reason: String },
-    /// The policy asks for it as far as the kernel goes, which is not this far.
+    /// The policy requests it only if the kernel supports it, and this kernel does not.
     Dropped { reason: String },
 }
 
@@ -80,8 +80,8 @@ fn support() -> Result<Support> {
 }
 
 impl Layers {
-    /// What the policy asks for and lets go on this kernel, as a list for people;
-    /// `None`: it lets nothing go.
+    /// The parts of the policy that it requests and that this kernel lacks, as a list for people;
+    /// `None`: there are none.
     pub(crate) fn let_go(&self) -> Option<String> {
         let stages = [
             ("the ceiling", &self.ceiling),
@@ -110,7 +110,7 @@ fn let_go(stage: &str, landlock: &Status<DomainStatus>) -> Option<String> {
 }
 
 impl Stage {
-    /// Audit is told of all that the domain denies, whatever the policy says.
+    /// Audit receives all denials of the domain, independent of the policy.
     pub(crate) fn log_all(&mut self) {
         if let (Some(domain), Status::InForce(status)) =
             (&mut self.landlock, &mut self.status.landlock)

@@ -1,6 +1,6 @@
-//! What will be done, before any of it is: Request + Target + policy -> [`Plan`].
+//! The plan of an exec, made before any step: Request + Target + policy -> [`Plan`].
 //!
-//! Preparing a plan opens and reads; it changes nothing. Applying it consumes it.
+//! Preparing a plan opens and reads; it changes nothing. Applying a plan consumes it.
 
 pub(crate) mod credentials;
 pub(crate) mod environment;
@@ -27,8 +27,7 @@ use layers::Layers;
 
 /// Everything that an exec needs, opened and decided.
 ///
-/// [`Plan::prepare`] makes it, [`Plan::to_json`] shows it, [`Plan::execute`]
-/// applies it.
+/// [`Plan::prepare`] makes it, [`Plan::to_json`] shows it, [`Plan::execute`] applies it.
 #[derive(Debug)]
 pub struct Plan {
     pub(crate) request: Request,
@@ -39,32 +38,32 @@ pub struct Plan {
     pub(crate) memberships: Memberships,
     pub(crate) root: ProgramRoot,
     pub(crate) work_dir: Option<OwnedFd>,
-    /// `None` until the root is there (see [`ProgramRoot::AfterJoin`]).
+    /// `None` until the root can be opened (see [`ProgramRoot::AfterJoin`]).
     pub(crate) layers: Option<Layers>,
-    /// For what is looked up then.
+    /// For lookups at that time.
     pub(crate) finder: Option<Finder>,
     /// passwd(5) and group(5) of the program's root.
     pub(crate) accounts: Accounts,
     pub(crate) target_environment: Option<OwnedFd>,
     pub(crate) cgroups: cgroup::Decision,
     pub(crate) credentials: credentials::Choice,
-    /// With -Z.
+    /// The SELinux context of `-Z`.
     pub(crate) context: Option<Vec<u8>>,
-    /// By the policy.
+    /// The policy's decision.
     pub(crate) label: label::Decision,
-    /// What the policy was made of, when its refusals are to be explained.
+    /// The source of the policy, if its refusals are to be explained.
     pub(crate) explains: Option<Origin>,
-    /// Besides the policy's.
+    /// In addition to the policy's filters.
     pub(crate) added_filters: AddedFilters,
     pub(crate) preserved: Preserved,
-    /// Where `--status-fd` reports it.
+    /// The lines of `--status-fd`.
     pub(crate) lines: Option<StatusLines>,
-    /// The caller's; `None`: not taken yet.
+    /// The caller's signals; `None`: not taken yet.
     pub(crate) signals: Option<CallersSignals>,
 }
 
 impl Plan {
-    /// Opens what the request names and decides how it is done.
+    /// Opens the objects that the request names, and decides how to do the exec.
     ///
     /// # Errors
     /// Any [`ErrorKind`] but `NotFound`, `NotExecutable` and `Join`.
@@ -94,8 +93,8 @@ impl Plan {
         )?;
         let in_target = memberships.is_targets(Namespace::Mnt);
         let own = procfs.own_directory()?;
-        // The finder asks. Where a mount namespace is given as a file, it asks after
-        // the helper's join.
+        // The finder makes the lookups. If a mount namespace is named as a file, it makes them
+        // after the helper's join.
         let joins_later = memberships.joins(Namespace::Mnt) && !in_target;
         let mounts = || match &target {
             Some(target) if in_target => target.read("mountinfo"),
@@ -128,7 +127,7 @@ impl Plan {
             &procfs,
             &finder,
         )?;
-        // What is looked up after the join is looked up there as well.
+        // Lookups after the join need the finder as well.
         let finder = layers.is_none().then_some(finder);
         let label = label::decide(&policy.process.label, target.as_ref(), &procfs)?;
         let joins_user = memberships.joins(Namespace::User);
@@ -183,7 +182,7 @@ impl Plan {
     }
 }
 
-/// The files that say who a user is, those of them that are needed.
+/// The files that describe users and groups, as far as they are needed.
 #[derive(Debug)]
 pub(crate) struct Accounts {
     pub(crate) passwd: RootFile,
@@ -191,14 +190,14 @@ pub(crate) struct Accounts {
 }
 
 impl Accounts {
-    /// None is needed, or the root is not there yet.
+    /// No file is needed, or the root cannot be opened yet.
     const UNNEEDED: Self = Self {
         passwd: RootFile::Unneeded,
         group: RootFile::Unneeded,
     };
 
-    /// Opens what `request` and `policy` need: for HOME, USER and SHELL, and in
-    /// protocol A for the user that initConfig will name.
+    /// Opens the files that `request` and `policy` need: for HOME, USER and SHELL, and in protocol
+    /// A for the user that initConfig will name.
     pub(crate) fn open(
         root: &OwnedFd,
         request: &Request,
@@ -221,7 +220,7 @@ impl Accounts {
         }
     }
 
-    /// What has to be said of them.
+    /// Warnings about them.
     pub(crate) fn warnings(&self) -> impl Iterator<Item = &str> {
         [&self.passwd, &self.group]
             .into_iter()
@@ -229,8 +228,7 @@ impl Accounts {
     }
 }
 
-/// The target's SELinux context, for the program; `None`: this kernel runs
-/// without SELinux.
+/// The target's SELinux context, for the program; `None`: SELinux is not active on this kernel.
 fn security_context(target: &Target) -> Result<Option<Vec<u8>>> {
     let unsupported = |error: Error| {
         Error::new(

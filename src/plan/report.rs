@@ -14,7 +14,7 @@ use crate::target::{Memberships, cgroup, label};
 use nsexec_text::printable;
 
 impl Plan {
-    /// The plan as one JSON object: what would be done.
+    /// The plan as one JSON object: the steps that an exec would do.
     #[must_use]
     pub fn to_json(&self) -> String {
         printable::json(&self.to_value())
@@ -101,7 +101,7 @@ impl Plan {
     }
 }
 
-/// What happens to each type: `join`, `shared`, `not-requested` or `unsupported`.
+/// The result for each type: `join`, `shared`, `not-requested` or `unsupported`.
 fn namespaces(memberships: &Memberships) -> Value {
     let decisions = memberships.decisions().map(|(namespace, decision)| {
         let (action, of) = match decision {
@@ -157,8 +157,8 @@ fn process(policy: &ResolvedPolicy) -> Value {
     })
 }
 
-/// The layers: what is asked for, and what of it this kernel puts in force;
-/// `None`: it is not known before the join.
+/// The layers: the requested ones, and the parts that this kernel enforces; `None`: unknown before
+/// the join.
 pub(crate) fn layers(
     ceiling: Option<&StageStatus>,
     workload: Option<&StageStatus>,
