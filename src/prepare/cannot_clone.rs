@@ -1,4 +1,4 @@
-//! Why a process could not be made: clone(2) has an errno for many reasons.
+//! The reason of a failed clone(2): it has one errno for many reasons.
 
 use nix::errno::Errno;
 use nix::sys::resource::{Resource, getrlimit};
@@ -10,7 +10,7 @@ pub(crate) fn cannot_clone(errno: Errno) -> Error {
     cannot_make("the program's process")(errno)
 }
 
-/// A failed clone(2), with what may have refused it.
+/// A failed clone(2), with the possible reasons of the refusal.
 pub(crate) fn cannot_make(process: &str) -> impl Fn(Errno) -> Error {
     move |errno| because(format!("{process} cannot be made"), errno)
 }

@@ -1,4 +1,4 @@
-//! Step 1: a process with nothing in it that the caller did not mean to give.
+//! Step 1: leaves in the process only the objects that the caller meant to pass.
 
 use std::collections::BTreeSet;
 use std::os::fd::{BorrowedFd, RawFd};
@@ -14,8 +14,8 @@ use crate::sys::process;
 use crate::target::Procfs;
 use crate::target::namespace::is_namespace;
 
-/// Opens /dev/null on whichever of 0, 1 and 2 is closed: else the next file
-/// that is opened would become standard input or output (CVE-2002-0820).
+/// Opens /dev/null on each closed descriptor of 0, 1 and 2: otherwise the next opened file would
+/// become standard input or output (CVE-2002-0820).
 pub(crate) fn make_standard_descriptors_valid() -> Result<()> {
     for fd in 0..=2 {
         if descriptor::is_open(fd) {
@@ -28,7 +28,7 @@ pub(crate) fn make_standard_descriptors_valid() -> Result<()> {
             )
             .because(errno)
         })?;
-        // The lowest free number: it is 0, 1 or 2, and stays.
+        // The lowest free number: it is 0, 1 or 2, and stays open.
         std::mem::forget(null);
     }
     Ok(())
@@ -37,16 +37,16 @@ pub(crate) fn make_standard_descriptors_valid() -> Result<()> {
 /// The first descriptor above standard input, output and error.
 pub(crate) const FIRST: RawFd = 3;
 
-/// How many descriptors from 3 on are open, without a gap: what the caller can
-/// have handed over. Asked before the helper opens any of its own.
+/// The number of open descriptors from 3 on, without a gap: the caller can have handed over at most
+/// these. Counts before the helper opens any of its own.
 pub(crate) fn count_handed_over() -> u32 {
     let open = (3..).take_while(|fd| descriptor::is_open(*fd)).count();
     u32::try_from(open).unwrap_or(u32::MAX)
 }
 
-/// Closes the caller's descriptors above 2 but those that are declared: the helper
-/// and its child, in the target, would hold them until execve, and a directory of
-/// the host among them leads out of the target.
+/// Closes the caller's descriptors above 2 except the declared ones. The helper and its child would
+/// hold them in the target until execve, and a directory of the host among them leads out of the
+/// target.
 ///
 /// Only for the program nsexec, before it opens any of its own.
 pub(crate) fn close_undeclared(declared: impl Iterator<Item = RawFd>) -> Result<()> {
@@ -62,7 +62,7 @@ pub(crate) fn close_undeclared(declared: impl Iterator<Item = RawFd>) -> Result<
     descriptor::close_range(first, u32::MAX, Range::Close).map_err(failed)
 }
 
-/// What a process has to be before it touches a target.
+/// Makes the process fit to touch a target.
 pub(crate) fn make_fit(procfs: &Procfs) -> Result<()> {
     refuse_what_leads_out()?;
     close_on_exec_above_standard()?;
@@ -70,12 +70,12 @@ pub(crate) fn make_fit(procfs: &Procfs) -> Result<()> {
     assert_single_thread(procfs)
 }
 
-/// On 0, 1 and 2 there is something to read or write. A directory of the host there
-/// would lead the program out of its root, by openat(2) and fchdir(2), a namespace or
-/// a process by setns(2), a handle by what is beside it. Nobody means that.
+/// Checks that 0, 1 and 2 can be read or written. A directory of the host there would lead the
+/// program out of its root, by openat(2) and fchdir(2); a namespace or a process by setns(2); a
+/// handle by the files beside it. No caller needs that.
 ///
 /// # Errors
-/// `Usage`: one of them is such a thing.
+/// `Usage`: one of them is such an object.
 fn refuse_what_leads_out() -> Result<()> {
     for (fd, name) in [(0, "input"), (1, "output"), (2, "error")] {
         let kind = leads_out(descriptor::standard(fd)).map_err(|errno| {
@@ -91,14 +91,14 @@ fn refuse_what_leads_out() -> Result<()> {
     Ok(())
 }
 
-/// What a descriptor is that nothing is read from or written to; `None`: another one.
+/// The kind of a descriptor that cannot be read or written; `None`: it can.
 fn leads_out(fd: BorrowedFd<'_>) -> std::result::Result<Option<&'static str>, Errno> {
     let kind = SFlag::from_bits_truncate(fstat(fd)?.st_mode) & SFlag::S_IFMT;
     let flags = OFlag::from_bits_retain(fcntl(fd, FcntlArg::F_GETFL)?);
     Ok(if kind == SFlag::S_IFDIR {
         Some("a directory")
     } else if flags.contains(OFlag::O_PATH) {
-        // A detached mount of a file is one, too.
+        // A detached mount of a file is a handle, too.
         Some("a handle (O_PATH)")
     } else if is_namespace(fd)? {
         Some("a namespace")
@@ -111,8 +111,8 @@ fn leads_out(fd: BorrowedFd<'_>) -> std::result::Result<Option<&'static str>, Er
     })
 }
 
-/// Closes every descriptor above 2 at the next execve. What is handed to the
-/// program is let through again, one by one, right before.
+/// Marks every descriptor above 2 to be closed at the next execve. The mark is removed from the
+/// program's descriptors one by one, right before it.
 fn close_on_exec_above_standard() -> Result<()> {
     descriptor::close_range(3, u32::MAX, Range::CloseOnExec)
         .or_else(|errno| match errno {
@@ -129,8 +129,8 @@ fn close_on_exec_above_standard() -> Result<()> {
         })
 }
 
-/// Marks the descriptors that /proc/self/fd lists. RLIMIT_NOFILE is no bound to
-/// them: it can be lowered below an open one, and can be raised to millions.
+/// Marks the descriptors that /proc/self/fd lists. RLIMIT_NOFILE does not bound them: it can be
+/// lowered below an open one, and raised to millions.
 fn one_by_one() -> std::result::Result<(), Errno> {
     let errno = |error: std::io::Error| error.raw_os_error().map_or(Errno::EIO, Errno::from_raw);
     for entry in std::fs::read_dir("/proc/self/fd").map_err(errno)? {
@@ -144,7 +144,7 @@ fn one_by_one() -> std::result::Result<(), Errno> {
     Ok(())
 }
 
-/// nsexec is a tool for those who hold the privilege, not a way to get it.
+/// nsexec is a tool for users who hold the privilege, not a way to get it.
 ///
 /// # Errors
 /// `Safety`: real and effective ids differ, or the file gave privileges.
@@ -163,7 +163,7 @@ fn refuse_gained_privilege() -> Result<()> {
     Ok(())
 }
 
-/// Namespaces, filters and credentials are those of one thread.
+/// Namespaces, filters and credentials belong to one thread.
 ///
 /// # Errors
 /// `Safety`: there is a second one.

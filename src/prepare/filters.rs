@@ -17,27 +17,27 @@ pub(crate) fn native() -> Result<Arch> {
     })
 }
 
-/// What waiting for the program takes, and no other call.
+/// Allows only the calls that waiting for the program needs.
 pub(crate) fn supervisor() -> Result<Program> {
     program(&SUPERVISOR)
 }
 
-/// What compiling a policy takes, and no other call.
+/// Allows only the calls that compiling a policy needs.
 pub(crate) fn policy_child() -> Result<Program> {
     program(&POLICY_CHILD)
 }
 
-/// What reading the state of the child takes, and no other call.
+/// Allows only the calls that reading the state of the child needs.
 pub(crate) fn verifier() -> Result<Program> {
     program(&VERIFIER)
 }
 
-/// What looking paths up takes, and no other call.
+/// Allows only the calls that looking up paths needs.
 pub(crate) fn finder() -> Result<Program> {
     program(&FINDER)
 }
 
-/// What explaining refusals takes, and no other call.
+/// Allows only the calls that explaining refusals needs.
 pub(crate) fn explainer() -> Result<Program> {
     program(&EXPLAINER)
 }

@@ -1,8 +1,8 @@
-//! Whether a descriptor that was handed over by its number is of use.
+//! Whether a descriptor that the caller passes by its number is usable.
 //!
-//! Asked before anything starts: a descriptor that is open the wrong way is a
-//! mistake of the caller's, and `EBADF` at its first use would not say which one,
-//! nor that the number is right and the redirection is wrong.
+//! Checked before anything starts. A descriptor that is open the wrong way is a mistake of the
+//! caller, and `EBADF` at its first use would neither identify it nor show that the number is right
+//! and the redirection is wrong.
 
 use std::os::fd::{AsFd, OwnedFd, RawFd};
 
@@ -12,21 +12,20 @@ use nix::sys::stat::{SFlag, fstat};
 use crate::error::{Error, ErrorKind, Result};
 use crate::sys::descriptor;
 
-/// What is done with it.
+/// The use of the descriptor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Use {
-    /// The program gets it as it is.
+    /// The program gets it unchanged.
     HandedOver,
     Read,
     Write,
     ReadAndWrite,
 }
 
-/// A copy of descriptor `number`, which `name` is set to, where it can be used.
+/// A copy of descriptor `number`, the value of `name`, if it is usable.
 ///
 /// # Errors
-/// `kind`: it is not open, is a directory or a handle only (O_PATH), or is open
-/// the other way.
+/// `kind`: it is not open, is a directory or a handle only (O_PATH), or is open the other way.
 pub(crate) fn take(kind: ErrorKind, name: &str, number: RawFd, usage: Use) -> Result<OwnedFd> {
     let wrong = |wrong: &str, right: &str| {
         let wrong = format!("{name}{number}: descriptor {number} {wrong}");
@@ -55,7 +54,7 @@ pub(crate) fn take(kind: ErrorKind, name: &str, number: RawFd, usage: Use) -> Re
     }
 }
 
-/// Why a descriptor with these flags, of a file of this type, is of no use.
+/// Why a descriptor with these flags, of a file of this type, is unusable.
 fn unfit(flags: OFlag, kind: SFlag, usage: Use) -> Option<&'static str> {
     if usage == Use::HandedOver {
         return None;

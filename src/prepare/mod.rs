@@ -1,5 +1,5 @@
-//! The steps before anything of the target is opened: the helper's own file, the
-//! descriptors that it inherited, the policy, and the filters of its own processes.
+//! The steps before anything of the target is opened: the helper's own file, its inherited
+//! descriptors, the policy, and the filters of its own processes.
 //!
 //! A [`Plan`](crate::plan::Plan) holds their results; `stage` applies it.
 

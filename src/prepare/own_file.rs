@@ -1,8 +1,8 @@
 //! Step 0: the helper's own file, out of the target's reach (CVE-2019-5736).
 //!
-//! A root process in a container without a user namespace can hold
-//! /proc/CHILD/exe open and, once the helper has exited, write to the file on
-//! the host. Through a read-only mount that open for writing is EROFS.
+//! A root process in a container without a user namespace can hold /proc/CHILD/exe open and, once
+//! the helper has exited, write to the file on the host. Through a read-only mount that open for
+//! writing fails with EROFS.
 
 use std::ffi::{CString, OsString};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
@@ -20,27 +20,26 @@ use crate::sys::{mount, process, statx};
 use crate::target::Procfs;
 use crate::target::procfs_root::read_all;
 
-/// Longest list of arguments, in bytes: what execve(2) takes with the largest stack.
+/// Longest list of arguments, in bytes: the limit of execve(2) with the largest stack.
 const MAX_ARGUMENTS: usize = 6 << 20;
 
 /// Why the helper's file cannot be written through the running helper.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum OwnFile {
-    /// It lies on a read-only mount, which mountinfo knows by this id: the
-    /// installed one, or the detached clone that the helper has executed itself
-    /// from.
+    /// It is on a read-only mount with this id in mountinfo: the installed one, or the detached
+    /// clone from which the helper has executed itself.
     ReadOnlyMount(u64),
     /// The helper runs from a sealed copy in memory.
     SealedMemory,
 }
 
 impl OwnFile {
-    /// How the file came out of reach, for an operator: whether the helper is
-    /// installed on a read-only mount, or has to see to it in every exec.
+    /// How the file came out of reach, for an operator: whether the helper is installed on a
+    /// read-only mount, or must protect its file in every exec.
     ///
-    /// Asked of the kernel, not of a variable or an argument that a caller could
-    /// set: a detached mount is in nobody's list of mounts. One of another mount
-    /// namespace is not in this process's list either, and counts as detached.
+    /// The kernel answers this, not a variable or an argument that a caller could set: a detached
+    /// mount is in no process's list of mounts. A mount of another mount namespace is not in this
+    /// process's list either, and counts as detached.
     pub(crate) fn name(self, procfs: &Procfs) -> &'static str {
         let mount = match self {
             Self::SealedMemory => return "sealed memory",
@@ -57,16 +56,16 @@ impl OwnFile {
     }
 }
 
-/// Protects the running program's own file: returns at once where it cannot be
-/// written through /proc/PID/exe, else executes the program again, with the
-/// same arguments and environment, from a place where that holds.
+/// Protects the running program's own file. Returns at once if no process can write to it through
+/// /proc/PID/exe. Otherwise executes the program again, with the same arguments and environment,
+/// from a place where no process can.
 ///
-/// A program that calls [`crate::Plan::prepare`] calls this first of all, before
-/// it has opened or changed anything.
+/// A program that calls [`crate::Plan::prepare`] calls this first of all, before it has opened or
+/// changed anything.
 ///
 /// # Errors
-/// `LockDown`: neither a read-only clone of the file's mount nor a sealed copy
-/// in memory can be had.
+/// `LockDown`: neither a read-only clone of the file's mount nor a sealed copy in memory is
+/// possible.
 pub fn protect_own_file() -> Result<()> {
     let arguments = || std::env::args_os().map(OsString::into_vec).collect();
     protect(&Procfs::open()?, || Ok(arguments()))?;
@@ -74,8 +73,8 @@ pub fn protect_own_file() -> Result<()> {
     process::set_name(c"nsexec").map_err(|errno| failed("PR_SET_NAME", errno))
 }
 
-/// As [`protect_own_file`], for the program of a runtime, in its constructor: there
-/// the standard library may not have the arguments yet, so that /proc gives them.
+/// The same as [`protect_own_file`] for the program of a runtime, in its constructor. The standard
+/// library may not have the arguments yet at that point, so they are read from /proc.
 pub(crate) fn protect_runtime(procfs: &Procfs) -> Result<()> {
     protect(procfs, || {
         let file = procfs
@@ -89,8 +88,7 @@ pub(crate) fn protect_runtime(procfs: &Procfs) -> Result<()> {
     })
 }
 
-/// Returns where the file is out of reach; else `arguments` are those that the program
-/// is executed with again.
+/// Returns if the file is out of reach. Otherwise executes the program again with `arguments`.
 fn protect(procfs: &Procfs, arguments: impl FnOnce() -> Result<Vec<Vec<u8>>>) -> Result<()> {
     let file = own_file(procfs)?;
     if judge(&file)?.is_some() {
@@ -101,15 +99,15 @@ fn protect(procfs: &Procfs, arguments: impl FnOnce() -> Result<Vec<Vec<u8>>>) ->
         .collect::<std::result::Result<_, _>>()
         .map(StringArray::new)
         .map_err(|_| failed("its arguments", Errno::EINVAL))?;
-    // What fails here is retried from memory: no CAP_SYS_ADMIN, an old kernel,
-    // a file of another mount namespace.
+    // A failure here leads to a retry from memory: no CAP_SYS_ADMIN, an old kernel, a file of
+    // another mount namespace.
     if let Ok(tree) = mount::detached_read_only(file.as_fd())
         && is_read_only(&tree)?
     {
         exec::execute_again(tree.as_fd(), &argv);
     }
     let copy = sealed_copy(&file, procfs)?;
-    // Not sealed, it would be copied again and again.
+    // Without the seals, the program would copy itself again and again.
     if !is_sealed(&copy) {
         return Err(failed("sealing a copy in memory", Errno::EPERM));
     }
@@ -122,7 +120,7 @@ fn protect(procfs: &Procfs, arguments: impl FnOnce() -> Result<Vec<Vec<u8>>>) ->
 /// Why the running program's file is out of reach.
 ///
 /// # Errors
-/// `Safety`: it is not.
+/// `Safety`: it is within reach.
 pub(crate) fn status(procfs: &Procfs) -> Result<OwnFile> {
     judge(&own_file(procfs)?)?.ok_or_else(|| {
         Error::new(
@@ -161,13 +159,13 @@ fn seals() -> SealFlag {
 }
 
 fn is_sealed(file: &OwnedFd) -> bool {
-    // EINVAL: no file in memory.
+    // EINVAL: it is no file in memory.
     fcntl(file, FcntlArg::F_GET_SEALS)
         .is_ok_and(|found| SealFlag::from_bits_truncate(found).contains(seals()))
 }
 
 fn sealed_copy(file: &OwnedFd, procfs: &Procfs) -> Result<OwnedFd> {
-    /// MFD_EXEC: linux/memfd.h, Linux 6.3; EINVAL before, where it is the rule.
+    /// MFD_EXEC: linux/memfd.h, Linux 6.3; EINVAL before, when it was the default.
     const MFD_EXEC: u32 = 0x10;
     let flags = MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING;
     let executable = flags | MFdFlags::from_bits_retain(MFD_EXEC);
@@ -181,8 +179,8 @@ fn sealed_copy(file: &OwnedFd, procfs: &Procfs) -> Result<OwnedFd> {
     let mut from = std::fs::File::from(file.try_clone().map_err(io)?);
     let mut to = std::fs::File::from(copy.try_clone().map_err(io)?);
     std::io::copy(&mut from, &mut to).map_err(io)?;
-    // An open for writing makes execve fail with ETXTBSY: hand out a read-only
-    // descriptor of the same file.
+    // An open for writing makes execve fail with ETXTBSY: return a read-only descriptor of the same
+    // file.
     fcntl(&copy, FcntlArg::F_ADD_SEALS(seals())).map_err(|errno| failed("sealing", errno))?;
     drop(to);
     let name = format!("self/fd/{}", copy.as_raw_fd());

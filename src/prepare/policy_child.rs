@@ -1,11 +1,10 @@
-//! A policy from a file, compiled by a process without power.
+//! A policy from a file, compiled by a process without rights.
 //!
-//! The text of a policy is the least trusted thing that a privileged helper
-//! reads before its lock-down. So a forked child without capabilities, as user
-//! 65534, under a filter of a dozen calls, parses and compiles it. It cannot
-//! open anything: it asks for the files that the manifest names, by their plain
-//! names, and the parent opens them beside the manifest. What it sends back is
-//! decoded and checked as any outside input.
+//! The text of a policy is the least trusted input that a privileged helper reads before its
+//! lock-down. So a forked child without capabilities, as user 65534, under a filter of a dozen
+//! calls, parses and compiles it. The child cannot open anything. It requests the files that the
+//! manifest names, by their plain names, and the parent opens them beside the manifest. The parent
+//! decodes and checks the child's reply like any outside input.
 
 use std::fs::File;
 use std::io::{Read, Write};
@@ -35,8 +34,8 @@ use crate::sys::wait::{Change, Patience, change};
 use crate::sys::{pidfd, process, seccomp};
 use crate::target::procfs_root::read_all;
 
-/// The longest manifest, seccomp profile or Landlock file: Docker's profile is
-/// 13 kB, a profile that names each call with each argument below 100 kB.
+/// The longest manifest, seccomp profile or Landlock file: Docker's profile is 13 kB, a profile
+/// that names each call with each argument below 100 kB.
 const MAX_FILE: usize = 1 << 20;
 /// How many files one manifest can name.
 const MAX_REQUESTS: usize = 8;
@@ -84,9 +83,9 @@ pub(crate) fn compile(manifest: &Path) -> Result<Loaded> {
     }
 }
 
-/// What conditions in a profile are decided by.
+/// The facts that decide conditions in a profile.
 fn context() -> Result<Context> {
-    // uname(2), and not /proc/sys, which a procfs with subset=pid does not have.
+    // uname(2), not /proc/sys, because a procfs with subset=pid lacks that.
     let names = nix::sys::utsname::uname()
         .map_err(|errno| Error::new(ErrorKind::System, "the kernel's version").because(errno))?;
     let release = names.release().to_string_lossy();
@@ -109,7 +108,7 @@ fn context() -> Result<Context> {
     })
 }
 
-/// The child: gives everything up, compiles, answers.
+/// The child: gives up all rights, compiles, replies.
 fn compile_without_power(
     helper: u32,
     name: &str,
@@ -141,7 +140,7 @@ fn compile_without_power(
 
 fn give_up_power(helper: u32, line: UnixStream) -> std::result::Result<File, Errno> {
     use std::os::fd::AsRawFd;
-    // First of all: a process that is stopped before it outlives the helper.
+    // First of all: a process that is stopped before this outlives the helper.
     process::bind_to(helper)?;
     let filter = filters::policy_child().map_err(|_| Errno::EINVAL)?;
     let kept = u32::try_from(line.as_raw_fd()).map_err(|_| Errno::EBADF)?;
@@ -171,7 +170,7 @@ fn give_up_power(helper: u32, line: UnixStream) -> std::result::Result<File, Err
     // Again: a change of credentials clears it.
     process::bind_to(helper)?;
     seccomp::load(&filter)?;
-    // read(2) and write(2) are on the list, recv(2) and send(2) are not.
+    // The list allows read(2) and write(2), but neither recv(2) nor send(2).
     Ok(File::from(OwnedFd::from(line)))
 }
 
@@ -179,7 +178,7 @@ fn give_up_power(helper: u32, line: UnixStream) -> std::result::Result<File, Err
 const RLIMIT_CPU: u8 = 0;
 const RLIMIT_AS: u8 = 9;
 
-/// The files of a manifest, as the child sees them: by asking.
+/// The files of a manifest, which the child requests from the parent.
 struct Asking(File);
 
 impl Files for Asking {
@@ -196,7 +195,7 @@ impl Files for Asking {
     }
 }
 
-/// The parent: hands files over until the answer comes.
+/// The parent: sends files until the reply arrives.
 fn serve(
     mut line: UnixStream,
     display: &str,

@@ -1,7 +1,7 @@
-//! Step 2: which policy binds this exec.
+//! Step 2: the choice of the policy that binds this exec.
 //!
-//! Built-in policies are constants. One from a file is parsed and compiled by
-//! a process without power ([`super::policy_child`]).
+//! Built-in policies are constants. A process without rights parses and compiles a policy from a
+//! file ([`super::policy_child`]).
 
 use std::path::Path;
 
@@ -14,14 +14,14 @@ use crate::request::PolicyChoice;
 use crate::target::procfs_root::read_all;
 use nsexec_shipped_policies::BUILTIN_NAMES;
 
-/// Which way the helper was started: each has a default policy of its own.
+/// The interface that started the helper: each has a default policy of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Door {
     CommandLine,
     ProtocolA,
 }
 
-/// The policy that is meant.
+/// The chosen policy.
 ///
 /// # Errors
 /// `Policy`: there is none of this name, or it is wrong.
@@ -63,9 +63,9 @@ fn builtin(name: &str) -> Result<Loaded> {
     }
 }
 
-/// The administrator's choice: the only thing that nsexec reads from /etc.
+/// The administrator's choice: the only file that nsexec reads from /etc.
 const CONFIGURATION: &str = "/etc/nsexec.toml";
-/// It holds two keys.
+/// The file has two keys.
 const MAX_CONFIGURATION: usize = 4096;
 
 /// /etc/nsexec.toml: the name of a policy, or the absolute path of one.
@@ -78,7 +78,7 @@ struct Configuration {
     libcontainer_policy: Option<String>,
 }
 
-/// What the configuration chooses; [`PolicyChoice::Configured`]: nothing.
+/// The choice of the configuration; [`PolicyChoice::Configured`]: there is none.
 fn configured(door: Door) -> Result<PolicyChoice> {
     let file = Path::new(CONFIGURATION);
     let Some(file) = trusted_file::open_if_there(file)? else {
@@ -97,7 +97,7 @@ fn configured(door: Door) -> Result<PolicyChoice> {
         return Ok(PolicyChoice::Configured);
     };
     match PolicyChoice::read(value.as_bytes()) {
-        // A relative path would mean another file in each directory.
+        // A relative path would name another file in each directory.
         Some(PolicyChoice::File(path)) if !path.is_absolute() => {
             let wrong = format!("{CONFIGURATION}: {key} = {value:?} is a relative path");
             Err(Error::new(ErrorKind::Policy, wrong).right("give an absolute path"))

@@ -9,34 +9,34 @@ use crate::policy::text::PolicyText;
 use crate::policy::why::Why;
 use crate::seccomp::oci::Context;
 
-/// A policy, and what it was made of.
+/// A policy and its source.
 #[derive(Debug)]
 pub(crate) struct Loaded {
     pub(crate) policy: ResolvedPolicy,
     pub(crate) origin: Origin,
 }
 
-/// Where the text of a policy is.
+/// The place of a policy's text.
 #[derive(Debug)]
 pub(crate) enum Origin {
     /// In this binary, under this name.
     Ships(String),
-    /// In files, which were read.
+    /// In files, which the helper has read.
     Files {
         text: PolicyText,
-        /// What conditions were decided by.
+        /// The facts that decided conditions.
         context: Context,
-        /// The manifest's.
+        /// The manifest's directory.
         directory: PathBuf,
     },
 }
 
 impl Origin {
-    /// What explains the refusals of `policy`, which came from here. Parses the
-    /// text: only for a process that has nothing to lose.
+    /// The explanation of the refusals of `policy`, which came from here. Parses the text: only for
+    /// a process without rights.
     ///
     /// # Errors
-    /// `System`: the text does not make this policy.
+    /// `System`: the text does not produce this policy.
     pub(crate) fn explains(&self, policy: &ResolvedPolicy) -> Result<Why> {
         let other = || Error::new(ErrorKind::System, "the policy's text makes another policy");
         let (made, directory) = match self {

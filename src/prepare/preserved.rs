@@ -1,10 +1,9 @@
-//! Descriptors that the caller declares: those that cross execve, and those
-//! that the helper reads or writes.
+//! Descriptors that the caller declares: those that cross execve, and those that the helper reads
+//! or writes.
 //!
-//! A number that the caller has not opened would mean one of the helper's own
-//! descriptors a moment later (runc handed one over that way, CVE-2024-21626).
-//! So all declared numbers are looked at together, before the helper opens
-//! anything, and a number has one use.
+//! A number that the caller has not opened would name one of the helper's own descriptors a moment
+//! later (runc handed one over that way, CVE-2024-21626). So the helper checks all declared numbers
+//! together, before it opens anything, and a number has one use.
 
 use std::collections::BTreeSet;
 use std::os::fd::RawFd;
@@ -15,20 +14,20 @@ use super::{clean, status};
 use crate::error::{Error, ErrorKind, Result};
 use crate::request::Request;
 
-/// What a request declares, seen to be open before the helper opened anything.
+/// The declared descriptors of a request, known to be open before the helper opened anything.
 #[derive(Debug)]
 pub(crate) struct Declared {
     pub(crate) preserved: Preserved,
-    /// Copies of the descriptors that filters are read from.
+    /// Copies of the descriptors from which the helper reads filters.
     pub(crate) programs: HandedOver,
 }
 
 impl Declared {
-    /// Looks at every declared number. Called before the helper opens anything.
+    /// Checks every declared number. Called before the helper opens anything.
     ///
     /// # Errors
-    /// `Usage`: a number is not open, or not the way that it is used, is declared
-    /// twice, or is not above 2 where it has to be.
+    /// `Usage`: a number is not open, or not open for its use, is declared twice, or is not above 2
+    /// if it must be.
     pub(crate) fn take(request: &Request) -> Result<Self> {
         let of = |usage: Use| move |fd: &RawFd| (usage, *fd);
         let status = request.status_fd.iter().map(of(Use::Write));
@@ -42,7 +41,7 @@ impl Declared {
                 Use::Write | Use::ReadAndWrite => status::OPTION,
             };
             let wrong = format!("{option}{fd}");
-            // The copy ends here: it would be an open descriptor for the next number.
+            // The copy ends here: it would be an open descriptor for the check of the next number.
             drop(fitness::take(ErrorKind::Usage, option, fd, usage)?);
             if fd <= 2 && usage != Use::Write {
                 return Err(Error::new(ErrorKind::Usage, wrong)
@@ -61,21 +60,21 @@ impl Declared {
     }
 }
 
-/// Descriptors that cross execve under their numbers, in ascending order, each
-/// from 3 on and none of the helper's own.
+/// Descriptors that cross execve under their numbers, in ascending order, each from 3 on and none
+/// of the helper's own.
 #[derive(Debug)]
 pub(crate) struct Preserved(Vec<RawFd>);
 
 impl Preserved {
-    /// No descriptor but 0, 1 and 2.
+    /// No descriptor except 0, 1 and 2.
     pub(crate) fn none() -> Self {
         Self(Vec::new())
     }
 
-    /// 3 and the following, `count` in number, of the `handed_over` that
+    /// Descriptors 3 and following, `count` in number, of the `handed_over` that
     /// [`clean::count_handed_over`] found.
     ///
-    /// `None`: there are not as many.
+    /// `None`: there are fewer.
     pub(crate) fn counted(count: u32, handed_over: u32) -> Option<Self> {
         let count = usize::try_from(count).ok().filter(|_| count <= handed_over);
         count.map(|count| Self((clean::FIRST..).take(count).collect()))
@@ -89,7 +88,7 @@ impl Preserved {
         self.0.binary_search(&fd).is_ok()
     }
 
-    /// The least of them from `first` on.
+    /// The lowest of them from `first` on.
     pub(crate) fn next(&self, first: RawFd) -> Option<RawFd> {
         self.0
             .get(self.0.partition_point(|fd| *fd < first))

@@ -1,10 +1,9 @@
-//! `--seccomp-fd`: filters that the caller hands over as programs of classic BPF,
-//! as bubblewrap takes them.
+//! `--seccomp-fd`: filters that the caller hands over as programs of classic BPF, in the format
+//! that bubblewrap takes.
 //!
-//! They only add: each is loaded in the child, in the order of the options, right
-//! before the policy's own filter. So no policy can keep them from being loaded,
-//! and they have to leave alone what comes after them, which is decided here,
-//! before anything of the target is opened.
+//! They only add restrictions. The child loads each of them, in the order of the options, right
+//! before the policy's own filter. So no policy can prevent their loading, and they must not affect
+//! the later steps. The helper checks that here, before it opens anything of the target.
 
 use std::os::fd::{OwnedFd, RawFd};
 
@@ -20,28 +19,27 @@ use crate::seccomp::limit;
 use crate::seccomp::program::Program;
 use crate::seccomp::raw::{self, Filter};
 
-/// What its errors begin with.
+/// The start of its errors.
 pub(super) const OPTION: &str = "--seccomp-fd ";
 
 /// The descriptors, as copies of the caller's.
 #[derive(Debug)]
 pub(crate) struct HandedOver(Vec<(RawFd, OwnedFd)>);
 
-/// The programs on them, each by itself a right one.
+/// The programs on them, each valid by itself.
 #[derive(Debug)]
 pub(crate) struct Programs(Vec<(RawFd, Filter)>);
 
-/// Filters that can be loaded between a policy's ceiling and its own filter, and
-/// leave the program to be started under all of them.
+/// Filters that can be loaded between a policy's ceiling and its own filter, and that permit the
+/// start of the program under all of them.
 #[derive(Debug)]
 pub(crate) struct AddedFilters(Vec<(RawFd, Filter)>);
 
 impl HandedOver {
-    /// Copies the descriptors, which [`super::preserved::Declared::take`] has
-    /// seen to be open.
+    /// Copies the descriptors, which [`super::preserved::Declared::take`] has found open.
     ///
     /// # Errors
-    /// `Usage`: there is none of this number, or not for reading.
+    /// `Usage`: there is none of this number, or it is not open for reading.
     pub(crate) fn take(numbers: &[RawFd]) -> Result<Self> {
         let copy = |number: &RawFd| {
             let copy = fitness::take(ErrorKind::Usage, OPTION, *number, Use::Read)?;
@@ -50,10 +48,10 @@ impl HandedOver {
         numbers.iter().map(copy).collect::<Result<_>>().map(Self)
     }
 
-    /// Reads each from where it stands to its end.
+    /// Reads each from its current offset to its end.
     ///
     /// # Errors
-    /// `Usage`: it cannot be read. `Policy`: what is there is no program.
+    /// `Usage`: it cannot be read. `Policy`: the content is no program.
     pub(crate) fn read(self) -> Result<Programs> {
         let read = |(number, file): (RawFd, OwnedFd)| {
             let bytes = read(&file).map_err(|errno| {
@@ -72,7 +70,7 @@ impl HandedOver {
     }
 }
 
-/// At most one byte more than a program has.
+/// At most one byte more than the longest program.
 fn read(file: &OwnedFd) -> std::result::Result<Vec<u8>, Errno> {
     let mut bytes = Vec::new();
     let mut chunk = [0; 4096];
@@ -88,11 +86,11 @@ fn read(file: &OwnedFd) -> std::result::Result<Vec<u8>, Errno> {
 }
 
 impl Programs {
-    /// Holds them against what comes after them, and against the kernel's limit.
+    /// Checks them against the later steps, and against the kernel's limit.
     ///
     /// # Errors
-    /// `Policy`: one of them might keep the filters after it from being loaded or
-    /// the program from being started, or there are too many instructions.
+    /// `Policy`: one of them might prevent the loading of the filters after it or the start of the
+    /// program, or there are too many instructions.
     pub(crate) fn on_top_of(self, policy: &ResolvedPolicy) -> Result<AddedFilters> {
         let arch = filters::native()?;
         for (number, filter) in &self.0 {
@@ -117,7 +115,7 @@ impl Programs {
 }
 
 fn denies(number: RawFd, call: &str, answer: Option<u32>) -> Error {
-    // Of a program without computed returns each answer is known.
+    // If a program has no computed returns, each of its results is known.
     let with = match answer.map(raw::answer) {
         Some(Ok(action)) => format!(" with {}", raw::name(action)),
         _ => String::new(),
@@ -131,12 +129,12 @@ fn denies(number: RawFd, call: &str, answer: Option<u32>) -> Error {
 }
 
 impl AddedFilters {
-    /// None: the policy's filters are all.
+    /// None: there are only the policy's filters.
     pub(crate) fn none() -> Self {
         Self(Vec::new())
     }
 
-    /// For the plan and the status lines, in the order in which they are loaded.
+    /// For the plan and the status lines, in the order of loading.
     pub(crate) fn to_value(&self) -> Value {
         let filter = |(number, filter): &(RawFd, Filter)| {
             let answers = filter.answers().iter().map(|action| raw::name(*action));

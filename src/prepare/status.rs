@@ -1,6 +1,6 @@
-//! `--status-fd`: JSON lines about what was planned, started, ended and failed.
+//! `--status-fd`: JSON lines about the plan, the start, the end and a failure.
 //!
-//! docs/status.schema.json says what stands in them.
+//! docs/status.schema.json describes their contents.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
 
@@ -15,25 +15,25 @@ use crate::procfs::status::{self, Seccomp};
 use crate::request::Pid;
 use nsexec_text::printable;
 
-/// What the errors about its descriptor begin with.
+/// The start of the errors about its descriptor.
 pub(super) const OPTION: &str = "--status-fd ";
 
-/// Where the lines go.
+/// The destination of the lines.
 ///
-/// A reader that leaves, or was never there, changes nothing for the program:
-/// SIGPIPE is ignored, and EPIPE ends the lines and nothing else. A reader that
-/// does not read keeps the helper waiting, but not from signals: while the
-/// program runs, lines wait here, and are written where there is room.
+/// A reader that leaves, or was never there, changes nothing for the program: the helper ignores
+/// SIGPIPE, and EPIPE ends only the lines. A reader that does not read blocks the helper, but
+/// signals still reach it: while the program runs, lines wait here, and are written once there is
+/// room.
 #[derive(Debug)]
 pub(crate) struct StatusLines {
     fd: OwnedFd,
-    /// The caller's number of it.
+    /// The caller's number for it.
     number: RawFd,
     waiting: Vec<u8>,
 }
 
-/// PIPE_BUF, pipe(7): what a pipe takes without waiting once poll(2) says that
-/// there is room.
+/// PIPE_BUF, pipe(7): the number of bytes that a pipe accepts without blocking once poll(2) reports
+/// that there is room.
 const AT_ONCE: usize = 4096;
 
 impl StatusLines {
@@ -49,11 +49,11 @@ impl StatusLines {
         })
     }
 
-    /// Writes a line, however long the reader takes. Signals must not be
-    /// blocked: they end the helper while it waits.
+    /// Writes a line, and waits for the reader without a limit. Signals must not be blocked: they
+    /// end the helper while it waits.
     ///
     /// # Errors
-    /// `System`: the descriptor takes no lines; a reader that left is no error.
+    /// `System`: the descriptor accepts no lines. A reader that left is no error.
     pub(crate) fn write(&mut self, value: &Value) -> Result<()> {
         self.push(value);
         while !self.waiting.is_empty() {
@@ -78,7 +78,7 @@ impl StatusLines {
         Ok(())
     }
 
-    /// Adds a line to those that wait.
+    /// Adds a line to the queue.
     pub(crate) fn push(&mut self, value: &Value) {
         self.waiting
             .extend_from_slice(printable::json(value).as_bytes());
@@ -90,8 +90,8 @@ impl StatusLines {
         !self.waiting.is_empty()
     }
 
-    /// Writes what it takes without waiting, once poll(2) says that there is
-    /// room. What fails ends the lines: it must not cost the exit status.
+    /// Writes as much as it accepts without blocking, once poll(2) reports that there is room. A
+    /// failure ends the lines: it must not change the exit status.
     pub(crate) fn write_some(&mut self) {
         let some = self.waiting.get(..AT_ONCE).unwrap_or(&self.waiting);
         match nix::unistd::write(&self.fd, some) {
@@ -101,7 +101,7 @@ impl StatusLines {
         }
     }
 
-    /// Something kept the program from being started.
+    /// A failure prevented the start of the program.
     pub(crate) fn failed(&mut self, error: &Error) {
         let line = json!({
             "event": "failed",
@@ -109,7 +109,7 @@ impl StatusLines {
             "message": error.to_string(),
             "status": error.exit_status(),
         });
-        // The error itself is what the caller has to hear.
+        // The caller needs the error itself.
         let _ = self.write(&line);
     }
 }
@@ -120,9 +120,9 @@ impl AsFd for StatusLines {
     }
 }
 
-/// The program runs: what was asked for, and what the kernel says of it.
+/// The program runs: the requested layers, and the state that the kernel reports.
 pub(crate) fn started(pid: Pid, layers: &Value, state: &[u8]) -> Value {
-    // A program that has ended already has no state left to tell.
+    // A program that has ended already has no state to report.
     let observed = status::parse(state).ok().map(|status| {
         json!({
             "uid": status.uids.effective,

@@ -1,10 +1,10 @@
-//! Files that decide what programs may do: a policy, the files that it names,
-//! and /etc/nsexec.toml.
+//! Files that decide the rights of programs: a policy, the files that it names, and
+//! /etc/nsexec.toml.
 //!
-//! A user who can rename one component of such a path chooses the policy, even
-//! if the file itself cannot be written. So each component counts, and not the
-//! file alone. The walk opens one component at a time as a handle, looks at
-//! what it has opened, and goes on from there: no name is looked up twice.
+//! A user who can rename one component of such a path chooses the policy, even if the file itself
+//! cannot be written. So each component counts, and not the file alone. The walk opens one
+//! component at a time as a handle, checks the opened object, and continues from there: no name is
+//! looked up twice.
 //!
 //! | component | rule |
 //! |---|---|
@@ -30,22 +30,22 @@ const MAX_LINKS: usize = 40;
 /// As many directories as fit into a path of PATH_MAX bytes.
 const MAX_ABOVE: usize = 2048;
 
-/// A directory whose every component is in the hands of root or the caller.
+/// A directory with a path of which root or the caller owns every component.
 #[derive(Debug)]
 pub(crate) struct TrustedDirectory {
     directory: OwnedFd,
     /// Others may add entries: only a directory in it can be trusted.
     shared: bool,
-    /// As it was named, for messages.
+    /// The name in the request, for messages.
     name: PathBuf,
 }
 
-/// Where a link may lead.
+/// The permitted destinations of a link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Reach {
-    /// To any path.
+    /// Any path.
     Anywhere,
-    /// To what lies below the directory that the walk begins in.
+    /// Paths below the directory in which the walk begins.
     Beneath,
 }
 
@@ -53,8 +53,8 @@ impl TrustedDirectory {
     /// The directory of the file `path`, and the file's name in it.
     ///
     /// # Errors
-    /// `Safety`: others than root and the caller decide what is there.
-    /// `Policy`: it cannot be opened, or `path` names no file.
+    /// `Safety`: users other than root and the caller can change the path. `Policy`: it cannot be
+    /// opened, or `path` names no file.
     pub(crate) fn of(path: &Path) -> Result<(Self, OsString)> {
         let name = path.file_name().ok_or_else(|| {
             let wrong = format!("{} names no file", path.display());
@@ -83,7 +83,7 @@ impl TrustedDirectory {
         }
     }
 
-    /// The path that it was opened by.
+    /// The path by which it was opened.
     pub(crate) fn name(&self) -> &Path {
         if self.name.as_os_str().is_empty() {
             return Path::new(".");
@@ -94,8 +94,8 @@ impl TrustedDirectory {
     /// Opens a file in it; a link may lead out of it.
     ///
     /// # Errors
-    /// `Safety`: others than root and the caller decide what it says.
-    /// `Policy`: it is not there, cannot be opened, or is no regular file.
+    /// `Safety`: users other than root and the caller can change the content. `Policy`: it does not
+    /// exist, cannot be opened, or is no regular file.
     pub(crate) fn file(&self, name: &OsStr) -> Result<OwnedFd> {
         match self.find(Path::new(name), Reach::Anywhere)? {
             Ok(file) => Ok(file),
@@ -103,10 +103,10 @@ impl TrustedDirectory {
         }
     }
 
-    /// Opens a file below it, and no other; `None` when nothing is there.
+    /// Opens a file below it, and no other; `None` if there is no such entry.
     ///
     /// # Errors
-    /// As [`Self::file`]; `Policy` also for a link that leads out of it.
+    /// Those of [`Self::file`]; `Policy` also for a link that leads out of it.
     pub(crate) fn file_beneath(&self, name: &Path) -> Result<Option<OwnedFd>> {
         Ok(self.find(name, Reach::Beneath)?.ok())
     }
@@ -125,13 +125,13 @@ impl TrustedDirectory {
     }
 }
 
-/// Opens the file at an absolute path, if the path's last component is there.
+/// Opens the file at an absolute path, if the path's last component exists.
 ///
-/// Only an entry that does not exist is `None`: a link that leads nowhere, a
-/// FIFO and a file that cannot be opened are errors.
+/// Only an entry that does not exist is `None`: a link that leads nowhere, a FIFO and a file that
+/// cannot be opened are errors.
 ///
 /// # Errors
-/// As [`TrustedDirectory::of`] and [`TrustedDirectory::file`].
+/// Those of [`TrustedDirectory::of`] and [`TrustedDirectory::file`].
 pub(crate) fn open_if_there(path: &Path) -> Result<Option<OwnedFd>> {
     match fstatat(AT_FDCWD, path, AtFlags::AT_SYMLINK_NOFOLLOW) {
         Ok(_) => {
@@ -171,7 +171,7 @@ fn start_of(path: &Path) -> Result<(OwnedFd, bool)> {
     Err(failed(name, Errno::ENAMETOOLONG))
 }
 
-/// What a walk ends at.
+/// The end of a walk.
 enum Found {
     /// A directory, and whether others may add entries.
     Directory(OwnedFd, bool),
@@ -183,8 +183,8 @@ enum Found {
 
 /// A path, looked up component by component.
 struct Walk {
-    /// The directories from the beginning to where the walk is, and for each
-    /// whether others may add entries. Never empty.
+    /// The directories from the start of the walk to its position, and for each whether others may
+    /// add entries. Never empty.
     directories: Vec<(OwnedFd, bool)>,
     at: (OwnedFd, bool),
     /// The path so far, for messages.
@@ -209,7 +209,7 @@ impl Walk {
         })
     }
 
-    /// Puts `path` in front of what is left.
+    /// Puts `path` before the remaining components.
     fn push(&mut self, path: &Path) {
         for component in path.components().rev() {
             if let Component::Normal(_) | Component::ParentDir = component {
@@ -289,7 +289,7 @@ impl Walk {
         Ok(())
     }
 
-    /// Opens the last component for reading: the same file that was looked at.
+    /// Opens the last component for reading: the same file that was checked.
     fn open(&self, name: &OsStr, seen: &FileStat) -> Result<Found> {
         let path = &self.path;
         if !self.left.is_empty() {
@@ -343,9 +343,8 @@ fn kind(stat: &FileStat) -> SFlag {
     SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT
 }
 
-/// Refuses what others can write; returns whether it is a directory that others
-/// may add entries to, without being able to replace those of root and the
-/// caller.
+/// Refuses an object that others can write; returns whether it is a directory to which others may
+/// add entries, without being able to replace those of root and the caller.
 fn check(stat: &FileStat, path: &Path) -> Result<bool> {
     refuse_other_owner(stat, path)?;
     let writable = stat.st_mode & 0o022 != 0;
