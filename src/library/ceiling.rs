@@ -1,4 +1,4 @@
-//! The ceiling, where a runtime asks for it.
+//! The ceiling, if a runtime requests it.
 
 use nix::fcntl::{OFlag, open};
 use nix::sys::stat::Mode;
@@ -11,12 +11,12 @@ use crate::stage::explain::Audited;
 use crate::stage::verifier::expected::Expected;
 use crate::target::Seeker;
 
-/// Whose ceiling it is: with it a runtime can set ids, capabilities and labels,
-/// and load filters of its own.
+/// The policy of the ceiling: under it a runtime can set ids, capabilities and labels, and load
+/// filters of its own.
 const POLICY: &str = "libcontainer";
 
-/// Puts it in force for this process and all that come from it, on the root that
-/// it has now. A child has the [`expected`] state from then on.
+/// Enforces it for this process and all of its descendants, on the current root. A child has the
+/// [`expected`] state from then on.
 pub(super) fn enforce() -> Result<()> {
     let policy = policy()?;
     let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
@@ -48,7 +48,7 @@ fn policy() -> Result<ResolvedPolicy> {
         .map_err(|fault| Error::new(ErrorKind::Policy, POLICY).because(fault))
 }
 
-/// The ceiling grants rights beneath the root alone, for which no list is read.
+/// The ceiling grants rights beneath the root alone, which needs no list of mounts.
 fn unknown_mounts() -> Result<Vec<u8>> {
     let wrong = "the mounts of the target are not known after the join";
     Err(Error::new(ErrorKind::System, wrong))

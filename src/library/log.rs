@@ -15,7 +15,7 @@ use crate::sys::process::exit_now;
 use crate::wire::env_b::LogTarget;
 use crate::wire::log_line::{Level, Line, MAX_LINE, Stage};
 
-/// Where this process tells what it does.
+/// The log of this process.
 #[derive(Debug)]
 pub(super) struct Log {
     pipe: Option<OwnedFd>,
@@ -43,15 +43,15 @@ impl Log {
         self.stage = stage;
     }
 
-    /// One line, if its level is asked for. A pipe that nobody reads keeps no
-    /// stage from its work.
+    /// Writes one line, if its level was requested. A pipe without a reader does not block the
+    /// stage.
     pub(super) fn line(&self, level: Level, text: Arguments<'_>) {
         if level <= self.level {
             let _ = self.write(level, text);
         }
     }
 
-    /// Whether the pipe took the line.
+    /// Whether the pipe accepted the line.
     fn write(&self, level: Level, text: Arguments<'_>) -> bool {
         let own = i32::try_from(std::process::id()).ok().and_then(Pid::new);
         let (Some(pipe), Some(own)) = (&self.pipe, own) else {
@@ -69,14 +69,14 @@ impl Log {
         }
     }
 
-    /// As a line of the level `debug`.
+    /// Writes a line of the level `debug`.
     pub(super) fn debug(&self, text: &str) {
         self.line(Level::Debug, format_args!("{text}"));
     }
 
-    /// Writes why this process ends, and ends it. The runtime makes its error of this
-    /// line, so that no level leaves it out; standard error gets it when there is no
-    /// pipe, and when the pipe does not take it.
+    /// Writes the reason why this process ends, and ends it. The runtime derives its error from
+    /// this line, so no level suppresses it. Standard error gets the line if there is no pipe or
+    /// the pipe does not accept it.
     pub(super) fn fatal(&self, error: &Error) -> ! {
         if !self.write(Level::Fatal, format_args!("{}", ForRuntime(error))) {
             tell_fatal(error);
@@ -85,7 +85,7 @@ impl Log {
     }
 }
 
-/// The line on standard error when there is no log pipe (yet).
+/// Writes the line to standard error if there is no log pipe (yet).
 pub(super) fn tell_fatal(error: &Error) {
     let line = format!("FATAL: {}\n", ForRuntime(error));
     let _ = nix::unistd::write(descriptor::standard(2), line.as_bytes());

@@ -1,9 +1,9 @@
-//! libnsexec: what stands in the place of nsexec.c, in a process that a runtime
-//! takes over once it is where it belongs.
+//! libnsexec: replaces nsexec.c in a process that a runtime takes over once it is in the right
+//! namespaces.
 //!
-//! It is called before any runtime exists: there is one thread, and what this
-//! process is afterwards (descriptors, environment, signal mask) is the runtime's
-//! to decide. So nothing is kept: no descriptor, no thread, no lock.
+//! It is called before any runtime exists: there is one thread, and the runtime decides the state
+//! of this process afterwards (descriptors, environment, signal mask). So it keeps nothing: no
+//! descriptor, no thread, no lock.
 
 mod ceiling;
 mod log;
@@ -24,30 +24,29 @@ use crate::sys::process::{self, exit_now};
 use crate::sys::signal::{self, CallersMask};
 use crate::wire::{env, env_b};
 
-/// What a runtime chooses.
+/// The choices of a runtime.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Options {
-    /// The ceiling of the policy `libcontainer` is put in force before the last
-    /// clone: for runtimes that only join. One that mounts, creates namespaces or
-    /// traces afterwards cannot work under it.
+    /// Enforces the ceiling of the policy `libcontainer` before the last clone: for runtimes that
+    /// only join. A runtime that mounts, creates namespaces or traces afterwards cannot work under
+    /// it.
     pub ceiling: bool,
-    /// The runtime is runc 1.1. One NUL is written to the init pipe before protocol
-    /// B's message is read, which it waits for; and before that the program executes
-    /// itself again from where a container cannot write to its file, which runc 1.2
-    /// and later do by themselves (CVE-2019-5736).
+    /// The runtime is runc 1.1. It waits for one NUL on the init pipe, which is written before
+    /// protocol B's message is read. Before that the program executes itself again from a place
+    /// where a container cannot write to its file; runc 1.2 and later do that by themselves
+    /// (CVE-2019-5736).
     pub leading_nul: bool,
 }
 
-/// Does what the environment asks for, and returns in the process that the
-/// runtime takes over; at once where it asks for nothing.
+/// Serves the request in the environment, and returns in the process that the runtime takes over.
+/// Returns at once if there is no request.
 ///
-/// `_LIBCONTAINER_INITPID` makes it protocol A, `_LIBCONTAINER_INITPIPE` without
-/// it protocol B, unless `_LIBCONTAINER_INITTYPE=standard` comes without
-/// `_LIBCONTAINER_LOGPIPE` and `_LIBCONTAINER_SYNCPIPE`: libcontainer of 2015 creates
-/// a container, which it does by itself. What goes wrong is told as the protocol tells
-/// it, and ends the process with 1.
+/// `_LIBCONTAINER_INITPID` selects protocol A. `_LIBCONTAINER_INITPIPE` without it selects protocol
+/// B, unless `_LIBCONTAINER_INITTYPE=standard` comes without `_LIBCONTAINER_LOGPIPE` and
+/// `_LIBCONTAINER_SYNCPIPE`: libcontainer of 2015 creates a container, which it does by itself. A
+/// failure is reported in the format of the protocol, and ends the process with 1.
 ///
-/// The process has to have one thread, and no other may be started meanwhile.
+/// The process must have one thread, and must not start another one meanwhile.
 pub fn enter(options: Options) {
     let variables: Vec<_> = std::env::vars_os().collect();
     let pairs = || {
@@ -79,19 +78,19 @@ pub fn enter(options: Options) {
     }
 }
 
-/// What of this process is the caller's, and is put back.
+/// The caller's state of this process, which is restored.
 #[derive(Debug)]
 struct Callers {
-    /// Of 0, 1 and 2, those that were closed, so that none of our own files is
-    /// ever standard input or output.
+    /// Those of 0, 1 and 2 that were closed, so that none of our own files ever becomes standard
+    /// input or output.
     standard: Vec<OwnedFd>,
     dumpable: i32,
     mask: CallersMask,
 }
 
 impl Callers {
-    /// Remembers it. Signals are blocked: a runtime that is killed between two
-    /// clones is told by its children's ends.
+    /// Saves it. Signals are blocked: a runtime that is killed between two clones learns of it from
+    /// the ends of its children.
     fn remember() -> Result<Self> {
         let system = |errno| Error::new(ErrorKind::System, "the process's state").because(errno);
         let mut standard = Vec::new();
@@ -106,7 +105,7 @@ impl Callers {
         })
     }
 
-    /// Puts it back, but for `dumpable` where another is given.
+    /// Restores it, except `dumpable` if another value is given.
     fn put_back(self, dumpable: Option<i32>) -> Result<()> {
         let system = |errno| Error::new(ErrorKind::System, "the process's state").because(errno);
         drop(self.standard);

@@ -1,5 +1,5 @@
-//! Protocol A where a runtime reads initConfig itself: joins, reports the pid of
-//! a sibling, and ends; the sibling is the runtime's.
+//! Protocol A for a runtime that reads initConfig itself: joins, reports the pid of a sibling, and
+//! ends; the sibling belongs to the runtime.
 
 use std::collections::BTreeSet;
 use std::os::fd::AsFd;
@@ -27,7 +27,7 @@ use crate::wire::generic_error;
 /// Returns in the sibling alone.
 ///
 /// # Errors
-/// Whatever kept the pid from being reported; there is no sibling then.
+/// The reason why the pid could not be reported; there is no sibling then.
 pub(super) fn enter(asked: &ProtocolA, options: Options) -> Result<()> {
     let callers = Callers::remember()?;
     let pipe = InitPipe::take(asked.pipe)?;
@@ -80,7 +80,7 @@ pub(super) fn enter(asked: &ProtocolA, options: Options) -> Result<()> {
                 exit_now(1);
             }
             drop(ready_end);
-            // The runtime's own code may change what is compared.
+            // The runtime's own code may change the compared state.
             let mut byte = [0];
             if nix::unistd::read(&leave_end, &mut byte) != Ok(1) {
                 exit_now(1);
@@ -90,8 +90,8 @@ pub(super) fn enter(asked: &ProtocolA, options: Options) -> Result<()> {
         }
         Side::Parent { child, pidfd } => {
             drop((ready_end, leave_end));
-            // What ends this process is the runtime's to decide: its mask, its
-            // dispositions. The sibling ends by itself then, since `leave` is closed.
+            // The runtime decides which signals end this process: its mask, its dispositions. The
+            // sibling ends by itself then, because `leave` is closed.
             let waits = Delivered(Some(callers.mask.set()));
             let reported = wait_until_ready(&ready, &waits)
                 .and_then(|()| verifier.verify(child, &expected, &waits))

@@ -1,5 +1,5 @@
-//! The messages between the stages. The end of a stage's process closes its side, so
-//! that no stage waits for one that is dead.
+//! The messages between the stages. The end of a stage's process closes its side, so no stage waits
+//! for a dead one.
 //!
 //! Stage 2 inherits a copy of stage 1's end, in namespaces of other processes. So the
 //! kernel reports the sender of each message to stage 0 (SCM_CREDENTIALS, unix(7)): a
@@ -21,21 +21,21 @@ use crate::request::Pid;
 
 /// One end; CLOEXEC.
 ///
-/// A drop leaves it open. Stage 0 takes the end of file for the death of a stage, and
-/// kills what is left of it: a stage that fails and closed its end on the way out of
-/// its functions would die before it has written its cause. So the end stays open
-/// until the process ends, unless [`Self::close`] closes it.
+/// A drop leaves it open. Stage 0 takes the end of file for the death of a stage, and kills its
+/// process: a stage that fails and closed its end on the way out of its functions would die before
+/// it has written its cause. So the end stays open until the process ends, unless [`Self::close`]
+/// closes it.
 #[derive(Debug)]
 pub(super) struct Channel(ManuallyDrop<OwnedFd>);
 
-/// What is said.
+/// A message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Message {
     /// Stage 1: my user namespace needs its maps.
     MapIds,
     /// Stage 1: my children's time namespace needs its offsets.
     SetTimeOffsets,
-    /// Stage 1: this is stage 2. Its pidfd comes along.
+    /// Stage 1: this is stage 2. Its pidfd is attached.
     Started(Pid),
     /// Stage 0: done. To stage 2: go on.
     Done,
@@ -97,13 +97,12 @@ impl Channel {
         Ok((Self(ManuallyDrop::new(one)), Self(ManuallyDrop::new(other))))
     }
 
-    /// Closes this end: for a process that is not its stage, and for a stage that has
-    /// succeeded.
+    /// Closes this end: for a process that is another stage, and for a stage that has succeeded.
     pub(super) fn close(self) {
         drop(ManuallyDrop::into_inner(self.0));
     }
 
-    /// Says something, and hands a descriptor over with it.
+    /// Sends a message, with a descriptor attached to it.
     pub(super) fn send(
         &self,
         message: Message,
@@ -126,10 +125,10 @@ impl Channel {
         }
     }
 
-    /// What the other side says; `None`: it has ended.
+    /// The other side's message; `None`: it has ended.
     ///
     /// # Errors
-    /// EPROTO: it says what is never said.
+    /// EPROTO: the message is invalid.
     pub(super) fn receive(&self) -> std::result::Result<Option<(Message, Option<OwnedFd>)>, Errno> {
         let received = self.receive_whole()?;
         Ok(received.map(|received| (received.message, received.descriptor)))
@@ -165,7 +164,7 @@ impl Channel {
             );
             match received {
                 Err(Errno::EINTR) => {}
-                // A side that died with something unread.
+                // A side that died with unread data.
                 Err(Errno::ECONNRESET) => return Ok(None),
                 Err(errno) => return Err(errno),
                 Ok(received) => {
@@ -198,10 +197,10 @@ impl Channel {
         }
     }
 
-    /// Says something, and waits until it is done.
+    /// Sends a message, and waits until it is done.
     ///
     /// # Errors
-    /// `System`: the other side has ended, or says something else.
+    /// `System`: the other side has ended, or sends another message.
     pub(super) fn ask(&self, message: Message, descriptor: Option<&OwnedFd>) -> Result<()> {
         let failed = |errno| Error::new(ErrorKind::System, "stage 0 is not there").because(errno);
         self.send(message, descriptor).map_err(failed)?;

@@ -30,7 +30,7 @@ pub(super) struct Child {
     pub(super) init: Channel,
     pub(super) bootstrap: Bootstrap,
     pub(super) memberships: Memberships,
-    /// Of the process of which all of them are.
+    /// The pidfd of the process that all of them belong to.
     pub(super) target: Option<OwnedFd>,
     pub(super) own_namespaces: OwnNamespaces,
     pub(super) callers: Callers,
@@ -58,7 +58,7 @@ impl Child {
         if rest.remove(&Namespace::User) {
             log.debug("unshare user namespace");
             unshare_user()?;
-            // Undumpable, /proc/self would be out of stage 0's reach.
+            // If it were undumpable, stage 0 could not reach /proc/self.
             if joins {
                 log.debug("temporarily set process as dumpable");
                 set_dumpable()?;
@@ -128,8 +128,8 @@ impl Child {
     }
 }
 
-/// Some kernels answer EINVAL while another thread group member is on its way
-/// out (nsexec.c tries five times as well).
+/// Some kernels return EINVAL while another member of the thread group exits (nsexec.c tries five
+/// times as well).
 fn unshare_user() -> Result<()> {
     let mut left = 5;
     loop {

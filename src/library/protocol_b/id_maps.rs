@@ -1,4 +1,4 @@
-//! The id maps of a user namespace that was created, written from outside.
+//! The id maps of a created user namespace, written from outside.
 
 use std::ffi::{CStr, CString};
 use std::fmt;
@@ -19,7 +19,7 @@ use crate::wire::id_map_lines::{self, SMALLEST_PAGE};
 use crate::wire::log_line::Level;
 use crate::wire::netlink::{Bootstrap, Mapping};
 
-/// Maps the ids of `process`, as the message says.
+/// Maps the ids of `process` by the message.
 pub(super) fn write(
     procfs: &Procfs,
     process: Pid,
@@ -71,7 +71,7 @@ fn write_map(
     let c_path = CString::new(path.as_str()).unwrap_or_default();
     match (procfs.write(&c_path, lines.as_bytes()), &mapping.tool) {
         (Ok(()), _) => Ok(()),
-        // It takes privileges that newuidmap(1) has.
+        // It requires privileges that newuidmap(1) has.
         (Err(Errno::EPERM), Some(tool)) => {
             let name = tool.to_string_lossy();
             log.line(
@@ -90,8 +90,8 @@ fn write_map(
     }
 }
 
-/// Runs `tool PID INSIDE OUTSIDE LENGTH...` to its end, with an empty environment
-/// and 0, 1 and 2: it is usually set-user-ID, and nothing else is its business.
+/// Runs `tool PID INSIDE OUTSIDE LENGTH...` to its end, with an empty environment and only 0, 1 and
+/// 2: it is usually set-user-ID and needs nothing else.
 fn run(tool: &CStr, process: Pid, lines: &str, mask: CallersMask) -> Result<()> {
     let name = tool.to_string_lossy().into_owned();
     let failed =

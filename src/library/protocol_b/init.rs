@@ -1,4 +1,4 @@
-//! Stage 2: a session of its own, user and group 0; then it is the runtime's.
+//! Stage 2: a session of its own, user and group 0; then the runtime takes over.
 
 use nix::errno::Errno;
 
@@ -12,7 +12,7 @@ use crate::sys::{credentials, process, terminal};
 pub(super) struct Init {
     pub(super) parent: Channel,
     pub(super) callers: Callers,
-    /// It is in namespaces of another process, which must not look into it.
+    /// It is in namespaces of another process, which must not inspect it.
     pub(super) joins: bool,
     pub(super) drops_groups: bool,
 }
@@ -37,8 +37,8 @@ impl Init {
         if self.drops_groups {
             credentials::set_groups(&[]).map_err(system("setgroups failed"))?;
         }
-        // A change of ids has made it what suid_dumpable says. Before stage 0 ends:
-        // what comes after that is told to nobody.
+        // A change of ids has set it to the value of suid_dumpable. Runs before stage 0 ends,
+        // because no process receives a later failure.
         let dumpable = self.joins.then_some(0);
         self.callers.put_back(dumpable)?;
         log.debug("signal completion to stage-0");

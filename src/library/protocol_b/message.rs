@@ -1,4 +1,4 @@
-//! Protocol B's message, taken off the init pipe to the byte.
+//! Protocol B's message, read from the init pipe to the exact byte.
 
 use std::os::fd::OwnedFd;
 
@@ -8,13 +8,13 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::prepare::fitness::{self, Use};
 use crate::wire::netlink::{self, Bootstrap};
 
-/// A copy of the init pipe, which stays the runtime's.
+/// A copy of the init pipe; the pipe itself stays the runtime's.
 pub(super) fn take(number: i32) -> Result<OwnedFd> {
     let name = "_LIBCONTAINER_INITPIPE=";
     fitness::take(ErrorKind::Protocol, name, number, Use::ReadAndWrite)
 }
 
-/// Tells runc 1.1 that its message can come (initWaiter in libcontainer).
+/// Requests the message of runc 1.1 (initWaiter in libcontainer).
 pub(super) fn send_leading_nul(pipe: &OwnedFd) -> Result<()> {
     let failed = |errno| {
         let wrong = "the runtime cannot be told that its message can come";
@@ -26,7 +26,7 @@ pub(super) fn send_leading_nul(pipe: &OwnedFd) -> Result<()> {
     }
 }
 
-/// Reads the message, and not a byte more: initConfig comes after it.
+/// Reads the message, and not one byte more: initConfig follows it.
 pub(super) fn read(pipe: &OwnedFd) -> Result<Bootstrap> {
     let wrong = |fault: &dyn std::fmt::Display| {
         Error::new(ErrorKind::Protocol, format!("netlink message: {fault}"))
@@ -37,7 +37,7 @@ pub(super) fn read(pipe: &OwnedFd) -> Result<Bootstrap> {
     netlink::message(header, &payload).map_err(|fault| wrong(&fault))
 }
 
-/// `length` bytes, or as many as there are before the end.
+/// Reads `length` bytes, or all bytes up to an earlier end.
 fn read_whole(pipe: &OwnedFd, length: usize) -> Result<Vec<u8>> {
     let mut bytes = vec![0; length];
     let mut filled = 0;

@@ -1,6 +1,6 @@
-//! Protocol B: three stages, of which the last is the runtime's.
+//! Protocol B: three stages; the runtime takes over the last one.
 //!
-//! | stage | file | what it does |
+//! | stage | file | task |
 //! |---|---|---|
 //! | setup | `message`, here | reads the message, opens every namespace to join |
 //! | 0 | `parent` | writes ids and offsets for stage 1, compares stage 2's namespaces with the message, reports the pids, ends |
@@ -69,7 +69,7 @@ struct Prepared {
     pipe: OwnedFd,
     bootstrap: Bootstrap,
     memberships: Memberships,
-    /// The pidfd of the process of which all namespaces to join are.
+    /// The pidfd of the process that all namespaces to join belong to.
     target: Option<OwnedFd>,
     procfs: Procfs,
     callers: Callers,
@@ -80,7 +80,7 @@ impl Prepared {
     fn new(pipe: i32, options: Options, log: &Log) -> Result<Self> {
         let procfs = Procfs::open()?;
         if options.leading_nul {
-            // As the nsexec.c of runc 1.1, whose other half does not (CVE-2019-5736).
+            // The same as the nsexec.c of runc 1.1, whose Go code does not do it (CVE-2019-5736).
             own_file::protect_runtime(&procfs)?;
         }
         let callers = Callers::remember()?;
@@ -180,7 +180,7 @@ impl Prepared {
     }
 }
 
-/// As nsexec.c logs it: the CPUs 0 to 63 that this process may run on.
+/// The CPUs 0 to 63 that this process may run on, in the format of nsexec.c.
 fn log_affinity(log: &Log) {
     let Ok(set) = sched_getaffinity(nix::unistd::Pid::from_raw(0)) else {
         return;
@@ -190,9 +190,9 @@ fn log_affinity(log: &Log) {
     log.line(Level::Debug, format_args!("affinity: {cpus:#x}"));
 }
 
-/// Opens the namespaces to join. Where all are of one process, they are opened
-/// through one look-up of its pid: what is joined is one process's, not that of
-/// two which had its pid one after the other. Its pidfd comes with them.
+/// Opens the namespaces to join. If all belong to one process, opens them through one lookup of its
+/// pid, so that they are not those of two processes that had the pid one after the other. Returns
+/// its pidfd with them.
 fn open_namespaces(
     bootstrap: &Bootstrap,
     procfs: &Procfs,
@@ -219,8 +219,8 @@ fn open_namespaces(
     Ok((memberships, target.map(Target::into_pidfd)))
 }
 
-/// The process of which all paths are namespaces, by its pid:
-/// `/proc/PID/ns/TYPE`, each of the type that it is named as.
+/// The process that the namespaces of all paths belong to, by its pid: `/proc/PID/ns/TYPE`, each of
+/// its named type.
 fn one_process(bootstrap: &Bootstrap) -> Option<Pid> {
     let pid = |joined: &crate::wire::ns_paths::NamespacePath| {
         let rest = joined.path.to_bytes().strip_prefix(b"/proc/")?;
@@ -237,7 +237,7 @@ fn one_process(bootstrap: &Bootstrap) -> Option<Pid> {
     pids.all(|pid| pid == Some(first)).then_some(first)
 }
 
-/// Kills the process, whoever has its pid by now.
+/// Kills the process by its pidfd, so a recycled pid does no harm.
 fn kill(pidfd: &OwnedFd) {
     let _ = crate::sys::pidfd::send_signal(pidfd.as_fd(), libc::SIGKILL);
 }

@@ -1,5 +1,5 @@
-//! Stage 0: does for stage 1 what takes the runtime's privileges, reports the
-//! pids, and ends once stage 2 stands on its own.
+//! Stage 0: does the steps for stage 1 that need the runtime's privileges, reports the pids, and
+//! ends once stage 2 is independent.
 
 use std::os::fd::OwnedFd;
 
@@ -24,10 +24,10 @@ pub(super) struct Parent {
     pub(super) pipe: OwnedFd,
     pub(super) bootstrap: Bootstrap,
     pub(super) procfs: Procfs,
-    /// Open until the end: as long as they are, no other namespace has their numbers.
+    /// Open until the end: no other namespace can have their numbers meanwhile.
     pub(super) _memberships: Memberships,
     pub(super) surroundings: Surroundings,
-    /// The state that stage 2 has to have.
+    /// The state that stage 2 must have.
     pub(super) expected: Expected,
     pub(super) child: Channel,
     pub(super) init: Channel,
@@ -38,7 +38,7 @@ pub(super) struct Parent {
 impl Parent {
     /// Ends the process.
     pub(super) fn run(self, log: &Log) -> ! {
-        // What ps(1) shows does not decide anything.
+        // The name in ps(1) decides nothing.
         let _ = process::set_name(c"runc:[0:PARENT]");
         let mut stage2 = None;
         match self.serve(log, &mut stage2) {
@@ -56,7 +56,7 @@ impl Parent {
         }
     }
 
-    /// `stage2` is its pidfd, once there is one.
+    /// `stage2` is its pidfd, once it exists.
     fn serve(&self, log: &Log, stage2: &mut Option<OwnedFd>) -> Result<()> {
         log.debug("-> stage-1 synchronisation loop");
         let mut init = None;
@@ -110,13 +110,13 @@ impl Parent {
         Ok(())
     }
 
-    /// Compares stage 2 with the message, before the runtime hears of it. Stage 2 waits
-    /// meanwhile, and does not change its namespaces after that.
+    /// Compares stage 2 with the message, before the runtime learns its pid. Stage 2 waits
+    /// meanwhile, and does not change its namespaces afterwards.
     fn verify(&self, stage2: Pid, pidfd: &OwnedFd) -> Result<()> {
         let found = self
             .surroundings
             .verify_taken_over(&self.procfs, stage2, &self.expected);
-        // Of one that has ended there is nothing to read, or it is another's.
+        // An ended process has no state to read, or its pid belongs to another one.
         match pidfd::has_ended(pidfd) {
             Ok(false) => found,
             Ok(true) => Err(lost(2)),
@@ -170,7 +170,7 @@ fn not_heard(stage: u8, errno: Errno) -> Error {
     lost(stage).because(errno)
 }
 
-/// A stage ended, or said what it never says.
+/// A stage ended, or sent an invalid message.
 fn lost(stage: u8) -> Error {
     let wrong = format!("failed to sync with stage-{stage}: it ended");
     Error::new(ErrorKind::System, wrong)
