@@ -1,4 +1,4 @@
-//! clone(2), used as fork(2) is.
+//! clone(2), used like fork(2).
 
 use std::os::fd::{OwnedFd, RawFd};
 
@@ -7,10 +7,10 @@ use nix::errno::Errno;
 use super::{check, pidfd};
 use crate::request::Pid;
 
-/// Which side of the clone this is.
+/// The side of the clone.
 #[derive(Debug)]
 pub(crate) enum Side {
-    /// The process that called.
+    /// The calling process.
     Parent {
         /// The child, in this process's pid namespace.
         child: Pid,
@@ -21,21 +21,20 @@ pub(crate) enum Side {
     Child,
 }
 
-/// Whose child the new process is.
+/// The parent of the new process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Parentage {
-    /// This process's.
+    /// This process.
     Own,
-    /// This process's parent's: CLONE_PARENT. A runtime may take it over, so that
-    /// the C library's memory of its thread id is repaired.
+    /// This process's parent: CLONE_PARENT. A runtime may take the new process over, so the C
+    /// library's copy of its thread id is repaired.
     Sibling,
 }
 
-/// Creates a process with a copy of this one's memory; its end is a SIGCHLD.
+/// Creates a process with a copy of this one's memory; its end sends SIGCHLD.
 ///
-/// clone(2) and not clone3(2), whose flags no seccomp filter can see. No stack
-/// is passed: the child goes on on its copy of this one, so there is none to
-/// align.
+/// Uses clone(2), not clone3(2), because no seccomp filter can see the flags of clone3(2). Passes
+/// no stack: the child continues on its copy of this one, so there is none to align.
 pub(crate) fn clone(parentage: Parentage) -> Result<Side, Errno> {
     let (mut flags, tid) = match parentage {
         Parentage::Own => (0, None),
@@ -54,12 +53,11 @@ pub(crate) fn clone(parentage: Parentage) -> Result<Side, Errno> {
     } else {
         [none, tid.cast_const().cast()]
     };
-    // SAFETY: with a null stack and without CLONE_VM the child runs on its own
-    // copy of this memory; with CLONE_PIDFD the kernel writes an int to the
-    // third argument, which is one; to child_tid, where its flags are given, it
-    // writes in the child's memory what it has written there for this thread.
-    // The process is single-threaded, so that no lock is held by a thread that
-    // the child lacks.
+    // SAFETY: with a null stack and without CLONE_VM the child runs on its own copy of this memory;
+    // with CLONE_PIDFD the kernel writes an int to the third argument, which points to one; if the
+    // flags request it, it writes to child_tid in the child's memory, the address to which it has
+    // written for this thread. The process is single-threaded, so no thread that the child lacks
+    // holds a lock.
     let pid =
         check(unsafe { libc::syscall(libc::SYS_clone, flags, none, &raw mut fd, fourth, fifth) })?;
     if pid == 0 {
@@ -75,10 +73,10 @@ pub(crate) fn clone(parentage: Parentage) -> Result<Side, Errno> {
     })
 }
 
-/// Where the C library keeps the id of this thread, which fork(3) would renew and
-/// clone(2) does not: raise(3) and locks of the child would go by the id of its
-/// parent (golang/go#65625). The kernel was told when the thread began, and tells
-/// (CONFIG_CHECKPOINT_RESTORE); `None`: it does not, or was not.
+/// The address at which the C library keeps the id of this thread. fork(3) renews the id and
+/// clone(2) does not: raise(3) and locks of the child would use the id of its parent
+/// (golang/go#65625). The kernel learned the address at the start of the thread, and reports it
+/// (CONFIG_CHECKPOINT_RESTORE); `None`: it does not report it, or did not learn it.
 fn thread_id_address() -> Option<*mut libc::c_int> {
     /// PR_GET_TID_ADDRESS, linux/prctl.h
     const PR_GET_TID_ADDRESS: libc::c_int = 40;

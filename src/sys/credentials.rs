@@ -1,5 +1,5 @@
-//! Users, groups and capabilities: the system calls themselves, since the C
-//! library's wrappers take locks to tell other threads, of which there are none.
+//! Users, groups and capabilities: the system calls themselves, because the C library's wrappers
+//! take locks in order to notify other threads, of which there are none.
 
 use nix::errno::Errno;
 
@@ -82,7 +82,7 @@ pub(crate) fn set_capabilities(state: CapabilityState) -> Result<(), Errno> {
     Ok(())
 }
 
-/// Takes a capability out of the bounding set.
+/// Removes a capability from the bounding set.
 ///
 /// # Errors
 /// EINVAL: the kernel has no such capability. EPERM: no CAP_SETPCAP.
@@ -119,7 +119,7 @@ pub(crate) fn clear_ambient_set() -> Result<(), Errno> {
     Ok(())
 }
 
-/// Adds a capability, which is permitted and inheritable, to the ambient set.
+/// Adds a capability to the ambient set; it must be permitted and inheritable.
 pub(crate) fn raise_ambient(capability: Capability) -> Result<(), Errno> {
     let number = libc::c_ulong::from(capability.number());
     // SAFETY: PR_CAP_AMBIENT_RAISE takes integers only.
@@ -135,7 +135,7 @@ pub(crate) fn raise_ambient(capability: Capability) -> Result<(), Errno> {
     Ok(())
 }
 
-/// PR_SET_KEEPCAPS: whether permitted capabilities outlive a change of user.
+/// PR_SET_KEEPCAPS: whether permitted capabilities survive a change of user.
 pub(crate) fn set_keep_capabilities(keep: bool) -> Result<(), Errno> {
     let keep = libc::c_ulong::from(keep);
     // SAFETY: PR_SET_KEEPCAPS takes integers only.
@@ -145,13 +145,12 @@ pub(crate) fn set_keep_capabilities(keep: bool) -> Result<(), Errno> {
 
 /// Sets the supplementary groups.
 pub(crate) fn set_groups(groups: &[u32]) -> Result<(), Errno> {
-    // SAFETY: setgroups reads as many gid_t as the first argument says; the
-    // slice is that long.
+    // SAFETY: setgroups reads as many gid_t as the first argument states; the slice is that long.
     check(unsafe { libc::syscall(libc::SYS_setgroups, groups.len(), groups.as_ptr()) })?;
     Ok(())
 }
 
-/// How many supplementary groups this process has.
+/// The number of supplementary groups of this process.
 pub(crate) fn group_count() -> Result<usize, Errno> {
     let none = std::ptr::null_mut::<libc::gid_t>();
     // SAFETY: with size 0, getgroups writes nothing and returns the count.

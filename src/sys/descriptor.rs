@@ -6,32 +6,32 @@ use nix::errno::Errno;
 
 use super::{check, pidfd};
 
-/// What becomes of a range of descriptors.
+/// The action on a range of descriptors.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Range {
-    /// They are closed.
+    /// Closes them.
     Close,
-    /// They are closed by the next execve (Linux 5.11).
+    /// The next execve closes them (Linux 5.11).
     CloseOnExec,
 }
 
 /// Closes, or marks, every open descriptor of `first..=last`.
 ///
-/// Closing takes the numbers away from whoever owns them: it is only called
-/// where nothing of the range is used again, right before execve.
+/// Closing takes the numbers away from their owners: call it only right before execve, when nothing
+/// of the range is used again.
 pub(crate) fn close_range(first: u32, last: u32, range: Range) -> Result<(), Errno> {
     let flags = match range {
         Range::Close => 0,
         Range::CloseOnExec => libc::CLOSE_RANGE_CLOEXEC,
     };
-    // SAFETY: close_range takes three integers. That no owner of a closed
-    // number uses it again is the contract above.
+    // SAFETY: close_range takes three integers. The contract above ensures that no owner of a
+    // closed number uses it again.
     check(unsafe { libc::syscall(libc::SYS_close_range, first, last, flags) })?;
     Ok(())
 }
 
-/// Closes every open descriptor but those of `kept`; the contract is that of
-/// closing in [`close_range`].
+/// Closes every open descriptor except those of `kept`; the contract is that of closing in
+/// [`close_range`].
 pub(crate) fn close_all_but(kept: &[RawFd]) -> Result<(), Errno> {
     let numbers = kept.iter().map(|fd| u32::try_from(*fd));
     let mut kept = numbers
@@ -54,7 +54,7 @@ pub(crate) fn is_open(fd: RawFd) -> bool {
     unsafe { libc::fcntl(fd, libc::F_GETFD) != -1 }
 }
 
-/// Lets `fd` cross the next execve, or not.
+/// Makes `fd` cross the next execve, or not.
 pub(crate) fn set_close_on_exec(fd: RawFd, close: bool) -> Result<(), Errno> {
     let flags = if close { libc::FD_CLOEXEC } else { 0 };
     // SAFETY: F_SETFD takes integers only.
@@ -62,10 +62,10 @@ pub(crate) fn set_close_on_exec(fd: RawFd, close: bool) -> Result<(), Errno> {
     Ok(())
 }
 
-/// A copy, CLOEXEC, of a descriptor that was handed over by its number.
+/// A copy, CLOEXEC, of a descriptor that the caller passed by its number.
 ///
 /// # Errors
-/// EBADF: none is open under this number.
+/// EBADF: no descriptor is open under this number.
 pub(crate) fn duplicate_number(fd: RawFd) -> Result<OwnedFd, Errno> {
     // SAFETY: F_DUPFD_CLOEXEC takes integers only.
     let fd = Errno::result(unsafe { libc::fcntl(fd, libc::F_DUPFD_CLOEXEC, 3) })?;
@@ -91,7 +91,7 @@ pub(crate) fn standard(fd: RawFd) -> BorrowedFd<'static> {
     unsafe { BorrowedFd::borrow_raw(fd) }
 }
 
-/// Takes a descriptor that has just come with a message (SCM_RIGHTS, unix(7)).
+/// Takes a descriptor that has just arrived with a message (SCM_RIGHTS, unix(7)).
 pub(crate) fn received(fd: RawFd) -> OwnedFd {
     pidfd::owned(fd.into())
 }

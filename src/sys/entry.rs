@@ -1,8 +1,7 @@
-//! The C entry point, so that Rust's start-up does not run: it would ignore
-//! SIGPIPE, and the program would inherit that instead of its caller's choice.
+//! The C entry point, which avoids Rust's start-up: that would ignore SIGPIPE, and the program
+//! would inherit this instead of its caller's choice.
 //!
-//! Part of the binary only (`main.rs` includes it): a library must not export
-//! `main`.
+//! Part of the binary only (`main.rs` includes it): a library must not export `main`.
 
 /// Called by the C library. The arguments are read through `std::env`, which
 /// the C library's initialisers have filled in.

@@ -1,4 +1,4 @@
-//! execve(2) and execveat(2) from memory that was made ready before.
+//! execve(2) and execveat(2) from memory that was prepared before.
 
 use std::ffi::{CStr, CString, c_char};
 use std::fmt;
@@ -6,7 +6,7 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 
 use nix::errno::Errno;
 
-/// A null-terminated array of strings, as execve takes it.
+/// A null-terminated array of strings, the format of execve.
 pub(crate) struct StringArray {
     strings: Vec<CString>,
     /// Points into `strings`, which is never changed; ends with null.
@@ -30,7 +30,7 @@ impl fmt::Debug for StringArray {
     }
 }
 
-/// Becomes the program at `path`. Returns only when that failed.
+/// Executes the program at `path`. Returns only on failure.
 pub(crate) fn execve(path: &CStr, argv: &StringArray, envp: &StringArray) -> Errno {
     // SAFETY: execve reads a string and two null-terminated arrays of strings;
     // CStr and StringArray are that, and outlive the call.
@@ -50,8 +50,7 @@ pub(crate) fn execve(path: &CStr, argv: &StringArray, envp: &StringArray) -> Err
 /// # Errors
 /// EACCES: it may not.
 pub(crate) fn may_execute(path: &CStr) -> Result<(), Errno> {
-    // The system call and not the C library's function, which may start a
-    // process for AT_EACCESS.
+    // The system call, not the C library's function, which may start a process for AT_EACCESS.
     // SAFETY: faccessat2 reads a string, which a CStr is, and takes integers.
     super::check(unsafe {
         libc::syscall(
@@ -66,7 +65,7 @@ pub(crate) fn may_execute(path: &CStr) -> Result<(), Errno> {
 }
 
 unsafe extern "C" {
-    /// environ(7), as the C library keeps it.
+    /// environ(7), kept by the C library.
     safe static environ: EnvironmentPointer;
 }
 
@@ -74,16 +73,15 @@ unsafe extern "C" {
 #[repr(transparent)]
 struct EnvironmentPointer(*const *const c_char);
 
-// SAFETY: Sync needs that sharing is sound; the process is single-threaded, and
-// nothing in it changes the environment.
+// SAFETY: Sync requires that sharing is sound; the process is single-threaded, and nothing in it
+// changes the environment.
 unsafe impl Sync for EnvironmentPointer {}
 
-/// Executes `file` with this process's own environment, unchanged. Returns only when
-/// that failed.
+/// Executes `file` with this process's own environment, unchanged. Returns only on failure.
 pub(crate) fn execute_again(file: BorrowedFd<'_>, argv: &StringArray) -> Errno {
-    // SAFETY: as for execve, with AT_EMPTY_PATH and "" the descriptor itself is
-    // executed; environ is a null-terminated array of
-    // strings by the C library's promise.
+    // SAFETY: execveat reads a string and two null-terminated arrays of strings; with AT_EMPTY_PATH
+    // and "" it executes the descriptor itself; CStr and StringArray outlive the call, and environ
+    // is a null-terminated array of strings by the C library's promise.
     unsafe {
         libc::syscall(
             libc::SYS_execveat,

@@ -1,6 +1,5 @@
-//! The two Landlock calls that are made without the landlock crate: the ABI
-//! version, and entering a domain between clone and exec, where nothing may
-//! allocate.
+//! The two Landlock calls that do not go through the landlock crate: the ABI version, and entering
+//! a domain between clone and exec, where allocation is forbidden.
 
 use std::os::fd::{AsRawFd, BorrowedFd};
 
@@ -13,14 +12,14 @@ use super::check;
 pub(crate) enum Support {
     /// It is in force, with this ABI version: 1 or more.
     Abi(u32),
-    /// It is built in, and not in force: lsm= at boot does not name it.
+    /// It is built in, but not in force: lsm= at boot does not name it.
     SwitchedOff,
-    /// The kernel has none.
+    /// The kernel has no Landlock.
     NotBuilt,
 }
 
 impl Support {
-    /// The ABI version; 0 where there is none.
+    /// The ABI version; 0 if there is none.
     pub(crate) fn abi(self) -> u32 {
         match self {
             Self::Abi(version) => version,
@@ -29,7 +28,7 @@ impl Support {
     }
 }
 
-/// Asks the kernel for its Landlock.
+/// Queries the kernel's Landlock.
 pub(crate) fn support() -> Result<Support, Errno> {
     /// LANDLOCK_CREATE_RULESET_VERSION
     const VERSION: u32 = 1;
@@ -47,18 +46,18 @@ pub(crate) fn support() -> Result<Support, Errno> {
     }
 }
 
-/// Enters a new domain with the rules of `ruleset`, for good. `flags` are
+/// Enters a new domain with the rules of `ruleset`, permanently. `flags` are
 /// LANDLOCK_RESTRICT_SELF_* of linux/landlock.h, none before ABI 7.
 ///
 /// # Errors
-/// EPERM: neither no_new_privs nor CAP_SYS_ADMIN. E2BIG: 16 domains deep.
-/// EINVAL: the kernel does not know a flag. EBADE: the call was not executed: a
-/// filter of the caller answers 0 for it (SECCOMP_RET_ERRNO with errno 0).
+/// EPERM: neither no_new_privs nor CAP_SYS_ADMIN. E2BIG: 16 domains deep. EINVAL: the kernel does
+/// not know a flag. EBADE: the call was not executed: a filter of the caller returns 0 for it
+/// (SECCOMP_RET_ERRNO with errno 0).
 pub(crate) fn restrict_self(ruleset: BorrowedFd<'_>, flags: u32) -> Result<(), Errno> {
     let ruleset = ruleset.as_raw_fd();
     // SAFETY: landlock_restrict_self takes two integers.
     check(unsafe { libc::syscall(libc::SYS_landlock_restrict_self, ruleset, flags) })?;
-    // A domain cannot be read back. But the kernel refuses what is no ruleset.
+    // A domain cannot be read back. But the kernel refuses a descriptor that is no ruleset.
     // SAFETY: as above.
     match check(unsafe { libc::syscall(libc::SYS_landlock_restrict_self, -1, flags) }) {
         Err(_) => Ok(()),

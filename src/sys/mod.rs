@@ -1,11 +1,11 @@
 //! The system calls that nix lacks, as safe functions.
 //!
 //! # Safety
-//! This is the only module of the helper with `unsafe`. Every function hands the
-//! kernel owned or borrowed descriptors, and pointers to memory that outlives
-//! the call; the kernel keeps none of them. What changes the whole process
-//! (descriptor table, credentials, working directory) says so in its name, and
-//! the process is single-threaded: `stage` asserts it before the first call.
+//! This is the only module of the helper with `unsafe`. Every function passes to the kernel owned
+//! or borrowed descriptors, and pointers to memory that outlives the call; the kernel keeps none of
+//! them. A function that changes the whole process (descriptor table, credentials, working
+//! directory) has a name that says so, and the process is single-threaded: `stage` asserts it
+//! before the first call.
 #![allow(unsafe_code)]
 
 pub(crate) mod clone;

@@ -9,12 +9,11 @@ use super::{check, pidfd};
 /// open_tree's flags are unsigned and libc's AT_EMPTY_PATH is not.
 const EMPTY_PATH: libc::c_uint = libc::AT_EMPTY_PATH.cast_unsigned();
 
-/// A detached mount of the file or directory that `file` is: its `..` is itself.
+/// A detached mount of the file or directory behind `file`: its `..` is itself.
 ///
 /// # Errors
-/// EPERM: no CAP_SYS_ADMIN in the user namespace of the mount namespace.
-/// ENOSYS: before Linux 5.2. EINVAL: the file lies on a mount of another mount
-/// namespace, or on one that must not be cloned.
+/// EPERM: no CAP_SYS_ADMIN in the user namespace of the mount namespace. ENOSYS: before Linux 5.2.
+/// EINVAL: the file is on a mount of another mount namespace, or on one that must not be cloned.
 pub(crate) fn detached(file: BorrowedFd<'_>) -> Result<OwnedFd, Errno> {
     let flags = libc::OPEN_TREE_CLONE | libc::OPEN_TREE_CLOEXEC | EMPTY_PATH;
     // SAFETY: open_tree reads one string, a literal here.
@@ -24,12 +23,12 @@ pub(crate) fn detached(file: BorrowedFd<'_>) -> Result<OwnedFd, Errno> {
     Ok(pidfd::owned(tree))
 }
 
-/// A detached, read-only mount of the file or directory that `file` is.
+/// A detached, read-only mount of the file or directory behind `file`.
 ///
 /// # Errors
-/// EPERM: no CAP_SYS_ADMIN in the user namespace of the mount namespace.
-/// ENOSYS: before Linux 5.2, or 5.12 for the attribute. EINVAL: the file lies
-/// on a mount of another mount namespace, or that must not be cloned.
+/// EPERM: no CAP_SYS_ADMIN in the user namespace of the mount namespace. ENOSYS: before Linux 5.2,
+/// or 5.12 for the attribute. EINVAL: the file is on a mount of another mount namespace, or on one
+/// that must not be cloned.
 pub(crate) fn detached_read_only(file: BorrowedFd<'_>) -> Result<OwnedFd, Errno> {
     let tree = detached(file)?;
     let attributes = libc::mount_attr {
@@ -38,8 +37,8 @@ pub(crate) fn detached_read_only(file: BorrowedFd<'_>) -> Result<OwnedFd, Errno>
         propagation: 0,
         userns_fd: 0,
     };
-    // SAFETY: mount_setattr reads one string, a literal here, and as many bytes
-    // of the structure as the last argument says, which is its size.
+    // SAFETY: mount_setattr reads one string, a literal here, and as many bytes of the structure as
+    // the last argument states, which is its size.
     check(unsafe {
         libc::syscall(
             libc::SYS_mount_setattr,

@@ -30,7 +30,7 @@ fn pidfd_request(namespace: Namespace) -> libc::Ioctl {
     0xff00 | number
 }
 
-/// Moves this process into a namespace, which has to be of this type.
+/// Moves this process into a namespace, which must be of this type.
 pub(crate) fn set(fd: BorrowedFd<'_>, namespace: Namespace) -> Result<(), Errno> {
     // SAFETY: setns takes two integers. It changes the whole process, which is
     // single-threaded.
@@ -75,7 +75,7 @@ pub(crate) fn of_socket(socket: BorrowedFd<'_>) -> Result<OwnedFd, Errno> {
     descriptor_ioctl(socket, SIOCGSKNS)
 }
 
-/// The CLONE_NEW* flag of what `fd` is.
+/// The CLONE_NEW* flag of the namespace behind `fd`.
 ///
 /// # Errors
 /// ENOTTY: it is no namespace.
@@ -115,10 +115,10 @@ struct NsfsHandle {
 /// Opens a namespace by its nsfs id alone (Linux 6.19).
 ///
 /// # Errors
-/// ESTALE: no such namespace, or a kernel before 6.19, which wants type and
-/// inode number as well. EBADF: a kernel before 6.18.
+/// ESTALE: no such namespace, or a kernel before 6.19, which requires type and inode number as
+/// well. EBADF: a kernel before 6.18.
 pub(crate) fn by_id(id: u64) -> Result<OwnedFd, Errno> {
-    /// linux/fcntl.h: stands for the root of nsfs.
+    /// linux/fcntl.h: means the root of nsfs.
     const FD_NSFS_ROOT: i32 = -10003;
     /// FILEID_NSFS, linux/exportfs.h.
     const FILEID_NSFS: i32 = 0xf1;

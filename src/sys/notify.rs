@@ -1,4 +1,4 @@
-//! seccomp_unotify(2): who listens to a filter.
+//! seccomp_unotify(2): the listener to a filter.
 
 use std::os::fd::{AsRawFd, BorrowedFd};
 
@@ -7,30 +7,30 @@ use nix::errno::Errno;
 use super::check;
 use crate::seccomp::interpret::Call;
 
-/// A call that waits for an answer.
+/// A call that waits for a reply.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Notification {
-    /// What [`answer`] names it by.
+    /// The id for [`answer`].
     pub(crate) id: u64,
-    /// Its thread, in this process's pid namespace; 0 when it has no number there.
+    /// Its thread, in this process's pid namespace; 0 if it has no number there.
     pub(crate) pid: u32,
     pub(crate) call: Call,
 }
 
-/// What becomes of the call.
+/// The result of the call.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Answer {
     /// It fails with this errno: 0 to 4095; 0 is a result of 0.
     Errno(u16),
-    /// The kernel executes it. Only for a call that every filter allows: its
-    /// memory may have changed since it was looked at.
+    /// The kernel executes it. Only for a call that every filter allows: its memory may have
+    /// changed since the check.
     Continue,
 }
 
-/// The next call; `None`: it ended before it could be told.
+/// The next call; `None`: it ended before it could be read.
 pub(crate) fn receive(listener: BorrowedFd<'_>) -> Result<Option<Notification>, Errno> {
-    // SAFETY: seccomp_notif is plain data, for which all zeros is a value, and
-    // the one that the kernel asks for.
+    // SAFETY: seccomp_notif is plain data, for which all zeros is a value, and the one that the
+    // kernel requires.
     let mut told: libc::seccomp_notif = unsafe { std::mem::zeroed() };
     // SAFETY: SECCOMP_IOCTL_NOTIF_RECV writes one seccomp_notif, whose size is
     // part of the request's number; it outlives the call.
@@ -58,7 +58,7 @@ pub(crate) fn receive(listener: BorrowedFd<'_>) -> Result<Option<Notification>, 
     }
 }
 
-/// Answers a call; one that ended meanwhile needs no answer.
+/// Replies to a call; one that ended meanwhile needs no reply.
 pub(crate) fn answer(listener: BorrowedFd<'_>, id: u64, answer: Answer) -> Result<(), Errno> {
     let (error, flags) = match answer {
         Answer::Errno(errno) => (-i32::from(errno), 0),

@@ -17,12 +17,11 @@ pub(crate) fn open(pid: Pid) -> Result<OwnedFd, Errno> {
     Ok(owned(fd))
 }
 
-/// Sends `signal` to the process, never to one that was given its pid later.
-/// Signal 0 sends nothing and tells whether the process was reaped (ESRCH).
+/// Sends `signal` to the process, never to a later process with its pid. Signal 0 sends nothing and
+/// reports whether the process was reaped (ESRCH).
 pub(crate) fn send_signal(pidfd: BorrowedFd<'_>, signal: i32) -> Result<(), Errno> {
     let none = std::ptr::null::<libc::siginfo_t>();
-    // SAFETY: pidfd_send_signal reads siginfo only where the pointer is not
-    // null; it is null.
+    // SAFETY: pidfd_send_signal reads siginfo only if the pointer is not null; it is null.
     check(unsafe {
         libc::syscall(
             libc::SYS_pidfd_send_signal,
@@ -38,7 +37,7 @@ pub(crate) fn send_signal(pidfd: BorrowedFd<'_>, signal: i32) -> Result<(), Errn
 /// A copy of descriptor `fd` of the process (Linux 5.6). CLOEXEC.
 ///
 /// # Errors
-/// EBADF: it has none of that number. EPERM: no PTRACE_MODE_ATTACH to it.
+/// EBADF: it has no descriptor of that number. EPERM: no PTRACE_MODE_ATTACH to it.
 pub(crate) fn duplicate(pidfd: BorrowedFd<'_>, fd: RawFd) -> Result<OwnedFd, Errno> {
     // SAFETY: pidfd_getfd takes three integers and touches no memory.
     let fd = check(unsafe { libc::syscall(libc::SYS_pidfd_getfd, pidfd.as_raw_fd(), fd, 0) })?;

@@ -1,5 +1,5 @@
-//! What a process is: dumpable, single-threaded, started with more privilege
-//! than its caller had; and how it ends.
+//! The attributes of a process: dumpable, single-threaded, started with more privilege than its
+//! caller had; and its end.
 
 use nix::errno::Errno;
 
@@ -23,8 +23,8 @@ pub(crate) fn dumpable() -> Result<i32, Errno> {
     Errno::result(unsafe { libc::prctl(libc::PR_GET_DUMPABLE, 0, 0, 0, 0) })
 }
 
-/// Makes the process as dumpable as [`dumpable`] said that it was. 2
-/// (suid_dumpable) cannot be set by a process, and becomes 0.
+/// Makes the process as dumpable as [`dumpable`] reported. A process cannot set 2 (suid_dumpable),
+/// which becomes 0.
 pub(crate) fn restore_dumpable(value: i32) -> Result<(), Errno> {
     set_dumpable(libc::c_ulong::from(value == 1))
 }
@@ -64,9 +64,9 @@ pub(crate) fn set_killed_with_parent() -> Result<(), Errno> {
     }
 }
 
-/// [`set_killed_with_parent`], and whether `parent` has ended before.
+/// [`set_killed_with_parent`], and a check whether `parent` has ended before.
 ///
-/// Only where both are in one pid namespace: elsewhere the parent has the number 0.
+/// Only if both are in one pid namespace: elsewhere the parent has the number 0.
 ///
 /// # Errors
 /// ESRCH: it has ended.
@@ -79,7 +79,7 @@ pub(crate) fn bind_to(parent: u32) -> Result<(), Errno> {
     }
 }
 
-/// PR_SET_NAME: what ps(1) shows; at most 15 bytes count.
+/// PR_SET_NAME: the name in ps(1); at most 15 bytes count.
 pub(crate) fn set_name(name: &std::ffi::CStr) -> Result<(), Errno> {
     // SAFETY: PR_SET_NAME reads a string, which a CStr is.
     Errno::result(unsafe { libc::prctl(libc::PR_SET_NAME, name.as_ptr(), 0, 0, 0) })?;
@@ -102,8 +102,8 @@ pub(crate) fn set_rlimit(resource: u8, soft: u64, hard: u64) -> Result<(), Errno
         rlim_max: hard,
     };
     let none = std::ptr::null_mut::<libc::rlimit64>();
-    // SAFETY: prlimit64 reads one rlimit64, which outlives the call, and writes
-    // the old one only where the last pointer is not null.
+    // SAFETY: prlimit64 reads one rlimit64, which outlives the call, and writes the old one only if
+    // the last pointer is not null.
     Errno::result(unsafe {
         libc::syscall(
             libc::SYS_prlimit64,
@@ -118,8 +118,8 @@ pub(crate) fn set_rlimit(resource: u8, soft: u64, hard: u64) -> Result<(), Errno
         rlim_max: !hard,
     };
     let unchanged = std::ptr::null::<libc::rlimit64>();
-    // SAFETY: prlimit64 writes one rlimit64, which outlives the call, and reads no
-    // new limit, since that pointer is null.
+    // SAFETY: prlimit64 writes one rlimit64, which outlives the call, and reads no new limit
+    // because that pointer is null.
     Errno::result(unsafe {
         libc::syscall(
             libc::SYS_prlimit64,
@@ -136,14 +136,14 @@ pub(crate) fn set_rlimit(resource: u8, soft: u64, hard: u64) -> Result<(), Errno
     }
 }
 
-/// The working directory as the kernel names it, into `buffer`.
+/// The working directory in the kernel's notation, written into `buffer`.
 ///
 /// # Errors
 /// ERANGE: longer than `buffer`. ENOENT: it was removed.
 pub(crate) fn current_directory(buffer: &mut [u8; 4096]) -> Result<&[u8], Errno> {
-    // The system call and not getcwd(3), which hides "(unreachable)".
-    // SAFETY: getcwd writes at most as many bytes as the second argument says,
-    // which is the length of the buffer.
+    // The system call, not getcwd(3), which hides "(unreachable)".
+    // SAFETY: getcwd writes at most as many bytes as the second argument states, which is the
+    // length of the buffer.
     let length = super::check(unsafe {
         libc::syscall(libc::SYS_getcwd, buffer.as_mut_ptr(), buffer.len())
     })?;

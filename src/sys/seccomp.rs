@@ -7,27 +7,27 @@ use nix::errno::Errno;
 use super::{check, pidfd};
 use crate::seccomp::program::{Instruction, Program};
 
-/// Adds a filter to this process, for good.
+/// Adds a filter to this process, permanently.
 ///
 /// # Errors
-/// EACCES: neither no_new_privs nor CAP_SYS_ADMIN. ENOMEM: 32768 instructions
-/// (plus 4 a filter) in all.
+/// EACCES: neither no_new_privs nor CAP_SYS_ADMIN. ENOMEM: more than 32768 instructions (plus 4 per
+/// filter) in all.
 pub(crate) fn load(program: &Program) -> Result<(), Errno> {
     set_mode_filter(program.instructions(), 0).map(drop)
 }
 
-/// The same, and the kernel audits each kill and trap of the filter.
+/// The same, but the kernel audits each kill and trap of the filter.
 ///
 /// # Errors
-/// As [`load`].
+/// Those of [`load`].
 pub(crate) fn load_audited(program: &Program) -> Result<(), Errno> {
     set_mode_filter(program.instructions(), libc::SECCOMP_FILTER_FLAG_LOG).map(drop)
 }
 
-/// The same, with a descriptor on which its notifications are read. CLOEXEC.
+/// The same, with a descriptor that delivers its notifications. CLOEXEC.
 ///
 /// # Errors
-/// As [`load`]. EBUSY: another filter of this process has a listener.
+/// Those of [`load`]. EBUSY: another filter of this process has a listener.
 pub(crate) fn load_listening(program: &Program) -> Result<OwnedFd, Errno> {
     let flags = libc::SECCOMP_FILTER_FLAG_NEW_LISTENER;
     set_mode_filter(program.instructions(), flags).map(pidfd::owned)
@@ -41,7 +41,7 @@ fn set_mode_filter(
         len: u16::try_from(instructions.len()).map_err(|_| Errno::E2BIG)?,
         filter: instructions.as_ptr().cast::<libc::sock_filter>().cast_mut(),
     };
-    // As a whole register: a filter that is in force compares all 64 bits.
+    // Passed as a whole register: a loaded filter compares all 64 bits.
     let operation = libc::c_ulong::from(libc::SECCOMP_SET_MODE_FILTER);
     // SAFETY: seccomp reads `len` sock_filters at `filter`: Instruction has the
     // layout of sock_filter (repr(C), the same fields; asserted below), there

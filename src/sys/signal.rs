@@ -7,7 +7,7 @@ use nix::sys::signal::{SigSet, SigmaskHow, Signal, sigprocmask};
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct CallersMask(SigSet);
 
-/// Blocks every signal that can be.
+/// Blocks every signal that can be blocked.
 pub(crate) fn block_all() -> Result<CallersMask, Errno> {
     set_mask(&SigSet::all()).map(CallersMask)
 }
@@ -25,14 +25,14 @@ impl CallersMask {
     }
 }
 
-/// Sets the mask, and returns the one before.
+/// Sets the mask, and returns the previous one.
 fn set_mask(mask: &SigSet) -> Result<SigSet, Errno> {
     let mut before = SigSet::empty();
     sigprocmask(SigmaskHow::SIG_SETMASK, Some(mask), Some(&mut before))?;
     Ok(before)
 }
 
-/// What a process does with a signal.
+/// The reaction of a process to a signal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Disposition {
     Default,
@@ -41,11 +41,11 @@ enum Disposition {
     Handled,
 }
 
-/// The signals as the caller handed them over: the program gets them back.
+/// The signals in the state in which the caller passed them: the program gets them back.
 ///
-/// A caller may ignore SIGCHLD, and then nobody hears how the program ended; it
-/// may leave SIGPIPE at its default, and then a reader that leaves ends the
-/// helper; it may block SIGTERM, and then nothing ends the helper.
+/// A caller may ignore SIGCHLD: then nothing reports how the program ended. It may leave SIGPIPE at
+/// its default: then a reader that leaves ends the helper. It may block SIGTERM: then nothing ends
+/// the helper.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct CallersSignals {
     mask: SigSet,
@@ -53,13 +53,13 @@ pub(crate) struct CallersSignals {
     pipe: Disposition,
 }
 
-/// Each of them ends the helper, whatever the caller blocks.
+/// Each of them ends the helper, even if the caller blocks it.
 const OBEYED: [Signal; 3] = [Signal::SIGHUP, Signal::SIGINT, Signal::SIGTERM];
 
 impl CallersSignals {
-    /// Remembers them, and sets what the helper needs: SIGCHLD at its default,
-    /// SIGPIPE ignored, SIGHUP, SIGINT and SIGTERM not blocked. A signal that
-    /// the caller ignores stays ignored, as nohup(1) means it.
+    /// Saves them, and sets those that the helper needs: SIGCHLD at its default, SIGPIPE ignored,
+    /// SIGHUP, SIGINT and SIGTERM not blocked. A signal that the caller ignores stays ignored, as
+    /// nohup(1) requires.
     pub(crate) fn take() -> Result<Self, Errno> {
         let mut mask = SigSet::empty();
         sigprocmask(SigmaskHow::SIG_SETMASK, None, Some(&mut mask))?;
@@ -72,14 +72,13 @@ impl CallersSignals {
         Ok(caller)
     }
 
-    /// Blocks every signal that can be, to be read from a descriptor.
+    /// Blocks every signal that can be blocked, so that a descriptor delivers them.
     pub(crate) fn block(&self) -> Result<(), Errno> {
         set_mask(&SigSet::all())?;
         Ok(())
     }
 
-    /// Unblocks what the caller did not block, and the signals that end the
-    /// helper.
+    /// Unblocks the signals that the caller did not block, and those that end the helper.
     pub(crate) fn obey(&self) -> Result<(), Errno> {
         let mut mask = self.mask;
         OBEYED.into_iter().for_each(|signal| mask.remove(signal));
@@ -104,14 +103,14 @@ impl CallersSignals {
     }
 }
 
-/// Sets a disposition, and returns the one before. A handler is not set.
+/// Sets a disposition, and returns the previous one. Does not set a handler.
 fn set_disposition(signal: i32, disposition: Disposition) -> Result<Disposition, Errno> {
     let action = match disposition {
         Disposition::Ignored => libc::SIG_IGN,
         Disposition::Default | Disposition::Handled => libc::SIG_DFL,
     };
-    // SAFETY: signal takes integers here: neither SIG_IGN nor SIG_DFL is a
-    // function that would run in a signal handler's context.
+    // SAFETY: signal takes integers here: neither SIG_IGN nor SIG_DFL is a function that would run
+    // in a signal handler's context.
     let before = unsafe { libc::signal(signal, action) };
     match before {
         libc::SIG_ERR => Err(Errno::last()),
@@ -131,23 +130,23 @@ pub(crate) fn is_ignored(signal: i32) -> bool {
     read == 0 && action.sa_sigaction == libc::SIG_IGN
 }
 
-/// Ends this process by `signal`, as another one was ended by it, and without a
-/// core file of its own. Returns only when the signal does not end a process.
+/// Ends this process by `signal`, like a process that it ended, and without a core file of its own.
+/// Returns only if the signal does not end a process.
 pub(crate) fn die_of(signal: i32) {
     // A failure of any of these leaves the exit status, which the caller sets.
     let _ = super::process::set_rlimit(RLIMIT_CORE, 0, 0);
     let _ = set_disposition(signal, Disposition::Default);
     let _ = send_to_self(signal);
-    // This signal alone: another one that waits would be taken for it.
+    // Only this signal: another waiting one would be mistaken for it.
     let _ = set_mask(&all_but(signal));
 }
 
 /// RLIMIT_CORE, asm-generic/resource.h.
 const RLIMIT_CORE: u8 = 4;
 
-/// Stops this process by `signal`, which is blocked, until it gets SIGCONT. The
-/// kernel's own rules hold: SIGTSTP, SIGTTIN and SIGTTOU stop nobody who ignores
-/// them, and no process group that has no shell to continue it.
+/// Stops this process by `signal`, which is blocked, until it gets SIGCONT. The kernel's own rules
+/// apply: SIGTSTP, SIGTTIN and SIGTTOU stop neither a process that ignores them nor a process group
+/// without a shell to continue it.
 pub(crate) fn stop_by(signal: i32) -> Result<(), Errno> {
     send_to_self(signal)?;
     let blocked = set_mask(&all_but(signal))?;
@@ -173,8 +172,8 @@ fn send_to_self(signal: i32) -> Result<(), Errno> {
     Ok(())
 }
 
-/// Sends `signal` to every process of the group that `leader` leads: a child
-/// that was not waited for yet, so that its number means no other group.
+/// Sends `signal` to every process of the group that `leader` leads: a child that was not waited
+/// for yet, so its number means no other group.
 pub(crate) fn send_to_group(leader: crate::request::Pid, signal: i32) -> Result<(), Errno> {
     // SAFETY: kill takes integers only.
     Errno::result(unsafe { libc::kill(-leader.get(), signal) })?;

@@ -1,4 +1,4 @@
-//! statx(2), for what the kernel knows of a file without asking anybody.
+//! statx(2), limited to the kernel's own knowledge of a file, without requests to a server.
 
 use std::os::fd::{AsRawFd, BorrowedFd};
 
@@ -7,18 +7,18 @@ use nix::sys::stat::SFlag;
 
 use super::check;
 
-/// What the kernel knows of an open file.
+/// The kernel's own knowledge of an open file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Known {
     /// The type: one of S_IFREG, S_IFDIR and so on.
     pub(crate) kind: SFlag,
-    /// The mount that the file was opened through, as mountinfo has it. It stays
-    /// this mount's as long as the file is open.
+    /// The id in mountinfo of the mount through which the file was opened. It stays this mount's
+    /// while the file is open.
     pub(crate) mount: u64,
     /// Major and minor number of the file system's device.
     pub(crate) device: (u32, u32),
     pub(crate) inode: u64,
-    /// Of a device: its own major and minor number.
+    /// For a device: its own major and minor number.
     pub(crate) number: (u32, u32),
 }
 
@@ -31,8 +31,8 @@ impl Known {
 
 /// Reads type, mount and inode of `file`, which may be a handle only (O_PATH).
 ///
-/// AT_STATX_DONT_SYNC: a process or a machine that serves the file system is not
-/// asked, and so cannot keep the caller waiting.
+/// AT_STATX_DONT_SYNC: the kernel sends no request to a process or a machine that serves the file
+/// system, so that it cannot block the caller.
 ///
 /// # Errors
 /// EOPNOTSUPP: the kernel does not report one of these (before Linux 5.8).
@@ -40,8 +40,8 @@ pub(crate) fn known(file: BorrowedFd<'_>) -> Result<Known, Errno> {
     let flags = libc::AT_EMPTY_PATH | libc::AT_STATX_DONT_SYNC;
     let mask = libc::STATX_TYPE | libc::STATX_INO | libc::STATX_MNT_ID;
     let mut found = std::mem::MaybeUninit::<libc::statx>::zeroed();
-    // SAFETY: statx reads one string, a literal here, and writes one statx,
-    // which is what the last argument points to.
+    // SAFETY: statx reads one string, a literal here, and writes one statx, to which the last
+    // argument points.
     check(unsafe {
         libc::syscall(
             libc::SYS_statx,
@@ -52,8 +52,8 @@ pub(crate) fn known(file: BorrowedFd<'_>) -> Result<Known, Errno> {
             found.as_mut_ptr(),
         )
     })?;
-    // SAFETY: assume_init needs a valid value: of integers alone, all of which
-    // were zeroed, any is.
+    // SAFETY: assume_init requires a valid value: the structure consists of integers, all of which
+    // were zeroed, so any value is valid.
     let found = unsafe { found.assume_init() };
     if found.stx_mask & mask != mask {
         return Err(Errno::EOPNOTSUPP);

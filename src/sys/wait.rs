@@ -4,7 +4,7 @@ use nix::errno::Errno;
 
 use crate::request::Pid;
 
-/// What became of a child.
+/// The change of state of a child.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Change {
     /// It exited with this status.
@@ -15,14 +15,14 @@ pub(crate) enum Change {
     Stopped(i32),
 }
 
-/// Whether to wait for a change, or to look for one.
+/// Whether to wait for a change, or only to check for one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Patience {
     Wait,
     Look,
 }
 
-/// A change of `child` that was not told before; `None`: there is none (yet).
+/// A change of `child` that was not reported before; `None`: there is none (yet).
 pub(crate) fn change(child: Pid, patience: Patience) -> Result<Option<Change>, Errno> {
     let flags = libc::WEXITED | libc::WSTOPPED;
     let flags = if patience == Patience::Look {
@@ -37,8 +37,8 @@ pub(crate) fn change(child: Pid, patience: Patience) -> Result<Option<Change>, E
     let mut info: libc::siginfo_t = unsafe { std::mem::zeroed() };
     // SAFETY: waitid writes one siginfo_t, which outlives the call.
     Errno::result(unsafe { libc::waitid(libc::P_PID, id, &raw mut info, flags) })?;
-    // SAFETY: after waitid, si_status is the member of the union that is set;
-    // the zeros from before make it readable where nothing changed.
+    // SAFETY: after waitid, si_status is the member of the union that is set; the zeros from before
+    // make it readable if nothing changed.
     let status = unsafe { info.si_status() };
     Ok(match info.si_code {
         libc::CLD_EXITED => Some(Change::Exited(status)),

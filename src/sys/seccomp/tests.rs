@@ -1,5 +1,5 @@
-//! The kernel against what `seccomp` says of programs: whether it takes them, how
-//! it counts them, and what they answer.
+//! Compares the kernel with the description of programs in `seccomp`: whether it accepts them, how
+//! it counts them, and their results.
 //!
 //! Each filter is loaded in a child, which allocates nothing.
 
@@ -44,8 +44,8 @@ fn number(errno: Errno) -> i32 {
     }
 }
 
-/// Whether seccomp(2) takes it. What it does to the child's exit is its own affair:
-/// one that is refused ends with the number of EINVAL, and no other does.
+/// Whether seccomp(2) accepts it. The filter may change the child's exit in any way: a child with a
+/// refused filter ends with the number of EINVAL, and no other child does.
 fn is_taken(tuples: &[Tuple]) -> bool {
     let instructions = instructions(tuples);
     let ended = in_child(|| match set_mode_filter(&instructions, 0) {
@@ -71,7 +71,7 @@ fn the_kernel_refuses_what_is_no_program_and_takes_what_is_one() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(1500))]
 
-    /// The kernel takes exactly what is a program.
+    /// The kernel accepts exactly the valid programs.
     #[test]
     fn chance_programs_are_judged_as_by_the_kernel(
         mut all in prop::collection::vec(instruction(), 0..7),
@@ -88,7 +88,7 @@ proptest! {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(600))]
 
-    /// And computes what the interpreter does: twelve bits of it are seen as an
+    /// The kernel computes the same result as the interpreter: twelve bits of it are visible as an
     /// errno.
     #[test]
     fn chance_programs_answer_as_in_the_kernel(
@@ -126,10 +126,10 @@ proptest! {
     }
 }
 
-/// Programs of `kind` that count as much as the kernel takes, and `more` too.
+/// Programs of `kind` that count as much as the kernel accepts, and `more` in addition.
 fn as_many_as_go(kind: Tuple, more: usize) -> Vec<Program> {
     let program = |kind: Tuple, length: usize| {
-        // No division is by zero, and each return lets the child go on.
+        // No division is by zero, and each return permits the child to continue.
         let mut all = vec![(0x01, 0, 0, 1), (0x00, 0, 0, 0x7fff_0000)];
         all.extend(std::iter::repeat_n(kind, length));
         all.extend([ALLOW, ALLOW]);
@@ -137,7 +137,7 @@ fn as_many_as_go(kind: Tuple, more: usize) -> Vec<Program> {
     };
     let mut all = vec![program(kind, 4000)];
     while total(&all) + 12 < MAX_TOTAL {
-        // The rest of instructions that count as one.
+        // The remaining number of instructions that count as one.
         let left = MAX_TOTAL - total(&all) - total(&[program((0, 0, 0, 0), 0)]) - 4;
         all.push(program((0, 0, 0, 0), left.min(4000)));
     }
