@@ -1,4 +1,4 @@
-//! The program: which door it was started through, and what it exits with.
+//! The program nsexec: the choice of its interface, and its exit status.
 
 use std::ffi::OsString;
 use std::io::Write;
@@ -22,8 +22,8 @@ use crate::wire::{argv, env};
 
 /// Runs nsexec as a program; the value is the exit status.
 ///
-/// It speaks protocol A when libcontainer's variables are in the environment,
-/// else the command line.
+/// The interface is protocol A if libcontainer's variables are in the environment, else the command
+/// line.
 #[must_use]
 pub fn main() -> u8 {
     if let Err(error) = clean::make_standard_descriptors_valid() {
@@ -41,7 +41,7 @@ pub fn main() -> u8 {
     }
 }
 
-/// 0, or the error on standard error and 1.
+/// 0, or 1 and the error on standard error.
 fn finish_for_runtime(result: Result<()>) -> u8 {
     match result {
         Ok(()) => 0,
@@ -52,7 +52,7 @@ fn finish_for_runtime(result: Result<()>) -> u8 {
     }
 }
 
-/// 0, or the error on standard error and its status.
+/// 0, or the error's status and the error on standard error.
 fn finish(result: Result<()>, status: impl Fn(&Error) -> u8) -> u8 {
     match result {
         Ok(()) => 0,
@@ -72,7 +72,7 @@ fn through_command_line() -> u8 {
         command,
         Command::Help | Command::Version | Command::Features
     ) {
-        // Nothing is executed that would get them back.
+        // No program is executed, so nothing needs to restore the signals.
         let _ = CallersSignals::take();
     }
     let shown = match command {
@@ -87,7 +87,7 @@ fn through_command_line() -> u8 {
                 Ok(Ended::Exited(status)) => return u8::try_from(status & 0xff).unwrap_or(125),
                 Ok(Ended::Signaled(number) | Ended::Interrupted(number)) => {
                     signal::die_of(number);
-                    // A signal that does not end a process, as a shell shows it.
+                    // A signal that does not end a process: the status that a shell reports.
                     return u8::try_from(128 + number).unwrap_or(125);
                 }
                 Err(error) => Err(error),
@@ -110,7 +110,7 @@ fn through_protocol_a(asked: &env::ProtocolA) -> Result<()> {
     let choice = argv::parse(words.iter().map(|word| word.as_bytes()))
         .map_err(|fault| Error::new(ErrorKind::Usage, fault.to_string()))?;
     let handed_over = clean::count_handed_over();
-    // How many of these are passed, initConfig says later.
+    // initConfig arrives later and gives the number of passed descriptors.
     let passed = (clean::FIRST..).take(usize::try_from(handed_over).unwrap_or(0));
     clean::close_undeclared(passed.chain([asked.pipe]))?;
     protect_own_file()?;
@@ -139,7 +139,7 @@ fn through_protocol_a(asked: &env::ProtocolA) -> Result<()> {
     protocol_a::run(plan, pipe, console, handed_over, caller)
 }
 
-/// Writes to standard output; a reader that has gone away is no error of ours.
+/// Writes to standard output; a reader that has gone away is no error of nsexec.
 fn show(text: &str) -> Result<()> {
     match std::io::stdout().lock().write_all(text.as_bytes()) {
         Ok(()) => Ok(()),

@@ -1,41 +1,41 @@
 //! The error of this crate.
 //!
-//! An [`Error`] is opaque: a small [`ErrorKind`] to act on, one exit status a
-//! kind, and two sentences for people: what was wrong, and what would be right.
+//! An [`Error`] is opaque: a small [`ErrorKind`] for programs, one exit status per kind, and two
+//! sentences for people: the mistake, and the correction.
 
 use std::error::Error as StdError;
 use std::fmt::{self, Write as _};
 
 use nsexec_text::printable::Escaping;
 
-/// The result of everything in this crate that can fail.
+/// The result of every function of this crate that can fail.
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// What kind of failure an [`Error`] is. Each has one exit status.
+/// The kind of an [`Error`]. Each has one exit status.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {
-    /// The command line asks for something that it cannot mean.
+    /// The command line requests something meaningless.
     Usage,
-    /// The environment, the pipe or a file handed over breaks its protocol.
+    /// The environment, the pipe or a passed file violates its protocol.
     Protocol,
-    /// The policy is wrong, or it cannot be applied to this request.
+    /// The policy is wrong, or cannot be applied to this request.
     Policy,
-    /// The target is not there, is not the one meant, or cannot be a target.
+    /// The target does not exist, is not the named one, or cannot be a target.
     Target,
     /// A namespace could not be joined.
     Join,
-    /// A layer of the lock-down could not be put in force.
+    /// A layer of the lock-down could not be enforced.
     LockDown,
     /// This kernel lacks what the request or the policy requires.
     Unsupported,
-    /// What was found is not what an honest system looks like: usually an attack.
+    /// The state of the system is not that of an honest system: usually an attack.
     Safety,
-    /// A system call failed for a reason of the system's own.
+    /// A system call failed for a reason of the system.
     System,
-    /// The program was found and could not be executed.
+    /// The program exists but could not be executed.
     NotExecutable,
-    /// The program was not found.
+    /// The program does not exist.
     NotFound,
 }
 
@@ -55,9 +55,8 @@ impl ErrorKind {
         Self::NotFound,
     ];
 
-    /// The exit status of the command line: 125 when nsexec itself failed, 126
-    /// when the program could not be executed, 127 when it was not found, as
-    /// env(1) has them.
+    /// The exit status of the command line: 125 if nsexec itself failed, 126 if the program could
+    /// not be executed, 127 if it does not exist, like env(1).
     #[must_use]
     pub fn exit_status(self) -> u8 {
         match self {
@@ -86,7 +85,7 @@ impl ErrorKind {
     }
 }
 
-/// A failure: its kind, what was wrong, and what would be right.
+/// A failure: its kind, the mistake, and the correction.
 pub struct Error(Box<Inner>);
 
 struct Inner {
@@ -106,29 +105,29 @@ impl Error {
         }))
     }
 
-    /// Says what would be right.
+    /// Adds the correction.
     pub(crate) fn right(mut self, right: impl Into<String>) -> Self {
         self.0.right = Some(right.into());
         self
     }
 
-    /// Names the failure underneath.
+    /// Adds the underlying failure.
     pub(crate) fn because(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         self.0.source = Some(source.into());
         self
     }
 
-    /// What was wrong, without the failure underneath.
+    /// The mistake, without the underlying failure.
     pub(crate) fn wrong(&self) -> &str {
         &self.0.wrong
     }
 
-    /// What would be right.
+    /// The correction.
     pub(crate) fn hint(&self) -> Option<&str> {
         self.0.right.as_deref()
     }
 
-    /// What kind of failure this is.
+    /// The kind of this failure.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         self.0.kind
@@ -141,8 +140,7 @@ impl Error {
     }
 }
 
-/// In one line, with control characters escaped: the texts of targets, policies
-/// and runtimes are quoted in errors.
+/// One line, with control characters escaped: errors quote texts of targets, policies and runtimes.
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut f = Escaping(f);

@@ -1,5 +1,5 @@
-//! `--features`: what this kernel has, found out by using it, and what is done
-//! without it.
+//! `--features`: the features of this kernel, determined by using them, and the fallback for each
+//! missing one.
 
 use std::fmt::Write as _;
 use std::os::fd::AsFd;
@@ -21,15 +21,15 @@ struct Feature {
     name: &'static str,
     since: &'static str,
     found: Found,
-    /// What is done where it is missing.
+    /// The fallback if it is missing.
     without: &'static str,
 }
 
-/// What a probe found.
+/// The result of a probe.
 enum Found {
     Yes,
     No,
-    /// The kernel refuses this caller, which says nothing about others.
+    /// The kernel refuses this caller, which gives no information about other callers.
     NotForCaller,
 }
 
@@ -108,7 +108,7 @@ fn probe(procfs: &Procfs) -> Vec<Feature> {
         row(
             "close_range(2) with CLOEXEC",
             "5.11",
-            // A range that no descriptor can be in.
+            // A range that can contain no descriptor.
             descriptor::close_range(u32::MAX, u32::MAX, Range::CloseOnExec),
             "descriptors are marked one by one",
         ),

@@ -1,5 +1,5 @@
-//! Runs a program inside the namespaces of another process, and never loses a
-//! layer: see docs/design.md for the picture and [`Request`] for the start.
+//! Runs a program inside the namespaces of another process, and never loses a layer. docs/design.md
+//! describes the design; [`Request`] is the entry to the API.
 
 mod ended;
 mod entry;

@@ -1,9 +1,8 @@
 //! An error in the words of a runtime and its users.
 //!
-//! They have no command line of nsexec: a hint that names one of its options is left
-//! out. Engines read the reason of a failure from its text ("no such file or
-//! directory", "permission denied"), and know the kernel's reasons as Go writes them,
-//! in small letters.
+//! They have no command line of nsexec, so a hint that names one of its options is left out.
+//! Engines derive the reason of a failure from its text ("no such file or directory", "permission
+//! denied"), and know the kernel's reasons in Go's spelling, in small letters.
 
 use std::error::Error as StdError;
 use std::fmt::{self, Write as _};
@@ -41,7 +40,7 @@ fn names_option(hint: &str) -> bool {
     })
 }
 
-/// The kernel's reason, where the failure underneath is one.
+/// The kernel's reason, if the underlying failure is one.
 fn errno(source: &(dyn StdError + 'static)) -> Option<Errno> {
     let number = |error: &std::io::Error| error.raw_os_error().map(Errno::from_raw);
     let errno = source.downcast_ref().copied();

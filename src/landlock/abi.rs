@@ -1,13 +1,13 @@
-//! Which rights and flags a kernel knows.
+//! The rights and flags that a kernel knows.
 //!
-//! The ABI version is the kernel's word for what it has. It never decides what
-//! a policy means: a right that is missing is refused, or listed as dropped.
+//! The ABI version describes the kernel's features. It never decides the meaning of a policy: a
+//! missing right is refused, or listed as dropped.
 
 use landlock::{AccessFs, AccessNet, Scope};
 
 use crate::policy::resolved::{LogFlag, Right};
 
-/// A right in the landlock crate's types.
+/// A right in the types of the landlock crate.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Kind {
     Fs(AccessFs),
@@ -15,10 +15,10 @@ pub(crate) enum Kind {
     Scope(Scope),
 }
 
-/// How many ABI versions the rights and flags of policies span.
+/// The number of ABI versions that the rights and flags of policies span.
 pub(crate) const NEWEST: u32 = 7;
 
-/// The Linux version that brought an ABI version.
+/// The Linux version that introduced an ABI version.
 pub(crate) fn kernel(abi: u32) -> &'static str {
     match abi {
         0 | 1 => "5.13",
@@ -31,7 +31,7 @@ pub(crate) fn kernel(abi: u32) -> &'static str {
     }
 }
 
-/// The right as the landlock crate has it.
+/// The right as the landlock crate's type.
 pub(crate) fn kind(right: Right) -> Kind {
     match right {
         Right::Execute => Kind::Fs(AccessFs::Execute),

@@ -1,5 +1,5 @@
-//! Landlock: the rules of a policy and the program's root -> a ruleset of the
-//! kernel, with the status of each right.
+//! Landlock: turns the rules of a policy and the program's root into a ruleset of the kernel, with
+//! the status of each right.
 
 pub(crate) mod abi;
 mod place;

@@ -1,9 +1,9 @@
-//! A path that rules grant rights beneath, held to what its name stands for.
+//! A path beneath which rules grant rights, compared with the meaning of its name.
 //!
-//! The target decides what lies at a path of its root. A symbolic link there, or
-//! another device under a known name, would have a policy grant rights on files
-//! that it does not mean. So a place is opened without following any link, and
-//! what is found is held to the name; where the two differ, nothing is granted.
+//! The target chooses the files of its root. A symbolic link, or another device under a known name,
+//! would make a policy grant rights on files that it does not mean. So a place is opened without
+//! following any link, and the found file is compared with the name; if they differ, nothing is
+//! granted.
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
@@ -16,22 +16,22 @@ use crate::sys::statx;
 use crate::target::Seeker;
 use crate::target::find::{Found, Links};
 
-/// What is at the path of a rule.
+/// The file at the path of a rule.
 #[derive(Debug)]
 pub(crate) enum Place {
-    /// What its name stands for.
+    /// The file that its name means.
     Found {
         path: OwnedFd,
         /// Whether rights of directories can be granted.
         is_directory: bool,
     },
-    /// Nothing.
+    /// No file.
     Absent,
-    /// Something else: nothing is granted, for this reason.
+    /// Another file: nothing is granted, for this reason.
     Other(String),
 }
 
-/// What the name of a path in /dev stands for.
+/// The meaning of the name of a path in /dev.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Meaning {
     /// A character device: major and minor number.
@@ -65,7 +65,7 @@ impl Place {
     /// Opens `path` inside `root`, as a handle.
     ///
     /// # Errors
-    /// `LockDown`: the kernel says neither what is there nor that nothing is.
+    /// `LockDown`: the kernel reports neither a file nor its absence.
     pub(crate) fn open(root: &OwnedFd, path: &Path, seeker: Seeker<'_>) -> Result<Self> {
         let failed =
             |errno| Error::new(ErrorKind::LockDown, path.display().to_string()).because(errno);

@@ -1,7 +1,7 @@
 //! A domain on the program's root: a ruleset, and flags for entering it.
 //!
-//! Rules name inodes, so that they are built on descriptors of the target's
-//! root before it is joined, and hold after (landlock(7); tested).
+//! Rules name inodes. So they are built on descriptors of the target's root before the join, and
+//! are valid after it (landlock(7); tested).
 
 use std::os::fd::{AsFd, OwnedFd};
 
@@ -29,7 +29,7 @@ pub(crate) struct Domain {
 }
 
 impl Domain {
-    /// Enters it, for good: one system call.
+    /// Enters it permanently: one system call.
     ///
     /// # Errors
     /// EPERM: neither no_new_privs nor CAP_SYS_ADMIN. E2BIG: 16 domains deep.
@@ -37,8 +37,8 @@ impl Domain {
         restrict_self(self.ruleset.as_fd(), self.flags)
     }
 
-    /// Has the program's denials logged and silences nothing, whatever the policy
-    /// says, where the kernel logs.
+    /// Makes the kernel log the program's denials and silences none, independent of the policy, if
+    /// the kernel logs.
     pub(crate) fn log_all(&mut self, status: &mut DomainStatus) {
         if self.kernel >= u32::from(LogFlag::ABI) {
             status.log = vec![LogFlag::NewExecOn];
@@ -47,36 +47,35 @@ impl Domain {
     }
 }
 
-/// What became of a layer's rules.
+/// The result of a layer's rules.
 #[derive(Debug)]
 pub(crate) enum Built {
     Domain(Domain, DomainStatus),
-    /// The kernel is too old, and the policy lets the layer go there.
+    /// The kernel is too old, and the policy permits that the layer is dropped there.
     Dropped {
         reason: String,
     },
 }
 
-/// What a domain handles.
+/// The rights and flags that a domain handles.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct DomainStatus {
     /// The rights in force.
     pub(crate) handled: Vec<Right>,
-    /// Best-effort rights that the kernel does not know, with the policy's
-    /// reason.
+    /// Best-effort rights that the kernel does not know, with the policy's reason.
     pub(crate) dropped: Vec<(Right, String)>,
     /// The log flags in force.
     pub(crate) log: Vec<LogFlag>,
-    /// The same of log flags as of rights.
+    /// Log flags that the kernel does not know, with the policy's reason.
     pub(crate) dropped_log: Vec<(LogFlag, String)>,
-    /// Paths of rules that are not there: nothing is granted for them.
+    /// Paths of rules that do not exist: nothing is granted for them.
     pub(crate) absent: Vec<String>,
-    /// Paths of rules where something else lies than their name stands for, and
-    /// what it is: nothing is granted for them either.
+    /// Paths of rules with another file than their name means, and its kind: nothing is granted for
+    /// them either.
     pub(crate) not_granted: Vec<(String, String)>,
 }
 
-/// Builds the ruleset of `rules` on `root`. [`require`] has been asked before.
+/// Builds the ruleset of `rules` on `root`. The caller has called [`require`] before.
 ///
 /// # Errors
 /// `LockDown`: the kernel refuses the ruleset.
@@ -138,7 +137,7 @@ fn flags(log: &[LogFlag]) -> u32 {
     log.iter().fold(0, |flags, flag| flags | abi::bit(*flag))
 }
 
-/// What of `rules` a kernel with this ABI version knows.
+/// The part of `rules` that a kernel with this ABI version knows.
 fn known(rules: &LandlockRules, kernel: u32) -> DomainStatus {
     let mut status = DomainStatus::default();
     for handled in &rules.handled {
@@ -162,10 +161,10 @@ fn known(rules: &LandlockRules, kernel: u32) -> DomainStatus {
     status
 }
 
-/// Refuses a policy that requires what this kernel lacks, and names all of it.
+/// Refuses a policy that requires features that this kernel lacks, and names all of them.
 ///
 /// # Errors
-/// `Unsupported`: the kernel lacks a layer, right or log flag that is required.
+/// `Unsupported`: the kernel lacks a required layer, right or log flag.
 pub(crate) fn require<'a>(
     layers: impl Iterator<Item = &'a LandlockRules>,
     kernel: Support,
@@ -237,8 +236,8 @@ fn what_there_is(kernel: Support) -> String {
     }
 }
 
-/// A ruleset that handles every right the kernel knows and grants none: the
-/// supervisor's. Without the signal scope, which would part it from its child.
+/// The supervisor's ruleset: it handles every right that the kernel knows and grants none. It lacks
+/// the signal scope, which would keep the supervisor from signalling its child.
 pub(crate) fn deny_all(kernel: Support) -> Result<Option<Domain>> {
     let kernel = kernel.abi().min(abi::NEWEST);
     if kernel < 1 {
