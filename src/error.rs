@@ -27,7 +27,7 @@ pub enum ErrorKind {
     Join,
     /// A layer of the lock-down could not be enforced.
     LockDown,
-    /// This kernel lacks what the request or the policy requires.
+    /// This kernel lacks a feature that the request or the policy requires.
     Unsupported,
     /// The state of the system is not that of an honest system: usually an attack.
     Safety,

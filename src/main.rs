@@ -1,4 +1,4 @@
-//! The nsexec program. `--help` says how it is used.
+//! The nsexec program. `--help` describes its use.
 #![no_main]
 
 #[path = "sys/entry.rs"]

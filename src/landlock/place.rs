@@ -36,7 +36,7 @@ pub(crate) enum Place {
 enum Meaning {
     /// A character device: major and minor number.
     Device(u32, u32),
-    /// The root of a devpts file system: terminals and nothing else.
+    /// The root of a devpts file system, which contains only terminals.
     Devpts,
 }
 

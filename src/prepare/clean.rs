@@ -103,8 +103,8 @@ fn leads_out(fd: BorrowedFd<'_>) -> std::result::Result<Option<&'static str>, Er
     } else if is_namespace(fd)? {
         Some("a namespace")
     } else if kind.is_empty() {
-        // The kernel gives these no type: pidfds, mounts in the making (fsopen(2)),
-        // fanotify(7), whose events are open files.
+        // The kernel gives these no type: pidfds, unfinished mounts (fsopen(2)), and groups of
+        // fanotify(7), which deliver open files.
         Some("a pidfd or another nameless file of the kernel")
     } else {
         None

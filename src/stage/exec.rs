@@ -68,7 +68,7 @@ pub(crate) struct Image {
     pub(crate) envp: StringArray,
 }
 
-/// A filter whose notifications the explainer answers.
+/// A filter with a listener: the explainer replies to its notifications.
 #[derive(Debug)]
 pub(crate) struct Listening {
     pub(crate) filter: Program,
@@ -423,8 +423,8 @@ impl Image {
         Ok(programs.union(admin.intersection(self.held(permitted)?)))
     }
 
-    /// For the caller's capabilities: a change from root to another user has emptied the effective
-    /// set, which the layers below need. execve empties both sets again.
+    /// If the program keeps the caller's capabilities: a change from root to another user has
+    /// emptied the effective set, which the layers below need. execve empties both sets again.
     fn raise_admin_for_loading(&self) -> Result<(), Errno> {
         if !self.loads_as_admin() {
             return Ok(());

@@ -22,7 +22,7 @@ pub(crate) struct ExecLabel {
     text: Vec<u8>,
 }
 
-/// The security module that has to accept the label.
+/// The security module that must accept the label.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Module {
     AppArmor,

@@ -59,7 +59,7 @@ pub(crate) enum Step {
     Dumpable,
     /// landlock_restrict_self(2)
     Landlock,
-    /// close_range(2) and the descriptors that are handed over.
+    /// close_range(2) and the preserved descriptors.
     Descriptors,
     /// The signal mask.
     Signals,

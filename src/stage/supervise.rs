@@ -326,7 +326,7 @@ impl Supervisor {
                     if let Some(ended) = self.look_at_child()? {
                         return Ok(ended);
                     }
-                    // A tracer has to wait for it first.
+                    // A tracer must wait for it first.
                     self.wait(&[], None, Some(TRACED))?;
                 }
                 Woken::Signal => {

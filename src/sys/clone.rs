@@ -54,10 +54,10 @@ pub(crate) fn clone(parentage: Parentage) -> Result<Side, Errno> {
         [none, tid.cast_const().cast()]
     };
     // SAFETY: with a null stack and without CLONE_VM the child runs on its own copy of this memory;
-    // with CLONE_PIDFD the kernel writes an int to the third argument, which points to one; if the
-    // flags request it, it writes to child_tid in the child's memory, the address to which it has
-    // written for this thread. The process is single-threaded, so no thread that the child lacks
-    // holds a lock.
+    // with CLONE_PIDFD the kernel writes an int to the third argument, which points to one; if its
+    // flags are set, the kernel writes an int to child_tid in the child's memory, the address at
+    // which it wrote this thread's id in this memory. The process is single-threaded, so no thread
+    // that the child lacks holds a lock.
     let pid =
         check(unsafe { libc::syscall(libc::SYS_clone, flags, none, &raw mut fd, fourth, fifth) })?;
     if pid == 0 {

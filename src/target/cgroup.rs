@@ -13,7 +13,7 @@ use crate::policy::resolved::{Follow, Require};
 use crate::procfs::cgroup::{self, Hierarchy};
 use crate::procfs::mountinfo;
 
-/// What happens to the program's cgroups.
+/// The decision about the program's cgroups.
 #[derive(Debug)]
 pub(crate) enum Decision {
     /// The program stays in the helper's cgroups.
@@ -154,7 +154,7 @@ fn open_for_writing(directory: &Path, finder: &Finder) -> std::result::Result<Ow
         .map_err(|errno| {
             let error = Error::new(ErrorKind::Target, file.display().to_string()).because(errno);
             match errno {
-                // ENOENT: another mount lies on top of it.
+                // ENOENT: another mount hides it.
                 Errno::EACCES | Errno::EPERM | Errno::EROFS | Errno::ENOENT => {
                     Obstacle::OutOfReach(error)
                 }

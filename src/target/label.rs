@@ -14,7 +14,7 @@ use super::{Procfs, Target};
 use crate::error::{Error, ErrorKind, Result};
 use crate::policy::resolved::Follow;
 
-/// What happens to the program's label.
+/// The decision about the program's label.
 #[derive(Debug)]
 pub(crate) enum Decision {
     /// The program keeps the caller's label.

@@ -34,7 +34,7 @@ pub(crate) struct Join {
     pub(crate) of_target: bool,
 }
 
-/// What happens to the program's namespace of one type. There is no fifth case.
+/// The decision about the program's namespace of one type. There is no fifth case.
 #[derive(Debug)]
 pub(crate) enum Decision {
     /// The program joins it.

@@ -106,7 +106,7 @@ fn read(file: &OwnedFd) -> std::result::Result<Vec<u8>, Errno> {
 /// The types of file systems that store files and have no block device of their own (linux/magic.h;
 /// the last two are those of bcachefs and OpenZFS).
 ///
-/// An overlay opens the files of its lower layers with the rights of the user that mounted it. The
+/// An overlay opens the files of its layers with the rights of the process that mounted it. The
 /// others that a process or a machine serves are only reached as the root's own.
 const STORES: [FsType; 15] = [
     FsType(0x0102_1994), // tmpfs

@@ -22,9 +22,9 @@ use crate::request::Pid;
 /// One end; CLOEXEC.
 ///
 /// A drop leaves it open. Stage 0 takes the end of file for the death of a stage, and kills its
-/// process: a stage that fails and closed its end on the way out of its functions would die before
-/// it has written its cause. So the end stays open until the process ends, unless [`Self::close`]
-/// closes it.
+/// process. If a failing stage closed its end when its functions return, stage 0 would kill it
+/// before it has written the reason. So the end stays open until the process ends, unless
+/// [`Self::close`] closes it.
 #[derive(Debug)]
 pub(super) struct Channel(ManuallyDrop<OwnedFd>);
 
@@ -76,7 +76,7 @@ impl Message {
     }
 }
 
-/// A message that was received.
+/// A received message.
 #[derive(Debug)]
 struct Received {
     message: Message,
@@ -197,7 +197,7 @@ impl Channel {
         }
     }
 
-    /// Sends a message, and waits until it is done.
+    /// Sends a request, and waits for [`Message::Done`].
     ///
     /// # Errors
     /// `System`: the other side has ended, or sends another message.

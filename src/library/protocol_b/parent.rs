@@ -161,7 +161,7 @@ impl Parent {
     }
 }
 
-/// A stage cannot be heard, or another process speaks in its place.
+/// The messages of a stage cannot be read, or another process sends in its place.
 fn not_heard(stage: u8, errno: Errno) -> Error {
     if errno == Errno::EPERM {
         let wrong = format!("failed to sync with stage-{stage}: another process speaks for it");

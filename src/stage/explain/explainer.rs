@@ -507,7 +507,7 @@ impl Run {
         }
     }
 
-    /// Records the owners of reported domains.
+    /// Records the stage that created each reported domain.
     fn learn(&mut self, facts: &[Fact]) {
         for fact in facts {
             if let Fact::Domain { domain, pid, .. } = fact {

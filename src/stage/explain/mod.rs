@@ -11,7 +11,7 @@
 //! |---|---|
 //! | helper | starts the explainer before it joins anything; loads the ceiling, notifying; names its child; reports the child's end |
 //! | child | loads the policy's filter, notifying, and a last one with the listener; sends the listener's number; execve waits in a notification |
-//! | explainer | takes the listener out of the child, gives up CAP_SYS_PTRACE, lets the child's execve go on, replies and notes |
+//! | explainer | takes the listener out of the child, gives up CAP_SYS_PTRACE, lets the child's execve continue, replies and notes |
 
 //!
 //! The child inherits a copy of the helper's end of the control socket at birth, and has an end of
@@ -167,7 +167,7 @@ impl Explainer {
     }
 }
 
-/// A run that is explained.
+/// An explained run.
 #[derive(Debug)]
 pub(crate) struct Explained {
     pub(crate) explainer: Explainer,

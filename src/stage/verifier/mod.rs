@@ -183,9 +183,9 @@ impl Verifier {
         self.ask(MOVE, child, &[], waits).map(drop)
     }
 
-    /// Compares the mount of the root that the program is to have, while the helper's
-    /// own root is still that of the joined mount namespace. With `--no-fork` the
-    /// helper enters the program's root itself, and its mountinfo then shows less.
+    /// Compares the mount of the planned root of the program, while the helper's own root is still
+    /// that of the joined mount namespace. With `--no-fork` the helper enters the program's root
+    /// itself, and its mountinfo then shows less.
     ///
     /// # Errors
     /// `Safety`: the root is not in the joined mount namespace.
