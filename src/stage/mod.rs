@@ -2,9 +2,9 @@
 //!
 //! | step | file | contents |
 //! |---|---|---|
-//! | 0 | [`own_file`](crate::prepare::own_file) | puts the helper's own file out of the target's reach |
-//! | 1 | [`clean`](crate::prepare::clean) | checks descriptors, dumpable flag, privileges and threads |
-//! | 2 | [`policy_choice`](crate::prepare::policy_choice) | loads the policy; a separate process compiles a policy file |
+//! | 0 | [`own_file`](crate::prepare::own_file) | protects the helper's own file from the target |
+//! | 1 | [`clean`](crate::prepare::clean) | descriptors, dumpable flag, privileges, one thread |
+//! | 2 | [`policy_choice`](crate::prepare::policy_choice) | the policy; a child compiles a file |
 //! | 3 | [`crate::plan`] | opens all objects of the target |
 //! | 3a | `verifier` | starts a process that stays outside and compares |
 //! | 4 | `keyring`, `join` | leaves the caller's keys behind; joins all namespaces, or fails |
