@@ -192,7 +192,7 @@ pub fn plain_words(words: &str) -> String {
 /// Longest quotation of an input in an error.
 const MAX_QUOTED: usize = 200;
 
-/// `text` for an error: control characters escaped, cut at [`MAX_QUOTED`] characters.
+/// `text` for an error: control characters escaped, cut at `MAX_QUOTED` characters.
 pub fn printable(text: &str) -> String {
     let mut printable = String::new();
     for (count, c) in text.chars().enumerate() {

@@ -22,7 +22,7 @@ pub enum FileFault {
 /// An error in a policy, and its position.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PolicyFault {
-    /// The file: [`MANIFEST`], or its name relative to the manifest.
+    /// The file: [`MANIFEST`](super::MANIFEST), or its name relative to the manifest.
     pub file: String,
     /// The position in the file; `None` if the error concerns the whole file.
     pub place: Option<Place>,
