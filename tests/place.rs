@@ -4,6 +4,7 @@
 mod support;
 
 use std::io::{BufRead, BufReader};
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
 use support::{NSEXEC, Target, fail, succeed, temporary_directory};
@@ -131,7 +132,10 @@ fn a_chroot_in_the_callers_mount_namespace_is_the_programs_root() {
 
 /// A process that unshares, pivots and chroots for ever, so that its namespaces and
 /// its root belong together only most of the time.
-struct Restless(Child);
+struct Restless {
+    child: Child,
+    directory: PathBuf,
+}
 
 impl Restless {
     fn new() -> Self {
@@ -156,14 +160,15 @@ impl Restless {
         let stdout = child.stdout.take().unwrap();
         BufReader::new(stdout).read_line(&mut ready).unwrap();
         assert_eq!(ready, "ready\n");
-        Self(child)
+        Self { child, directory }
     }
 }
 
 impl Drop for Restless {
     fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        let _ = std::fs::remove_dir_all(&self.directory);
     }
 }
 
@@ -188,7 +193,7 @@ fn a_target_that_changes_is_joined_as_it_is_at_one_moment() {
     support::needs!(root);
     let rounds = support::share::joins(60);
     let target = Restless::new();
-    let pid = target.0.id().to_string();
+    let pid = target.child.id().to_string();
     let (mut joined, mut refused) = (0, 0);
     for _ in 0..rounds {
         match numbers_seen(&[NSEXEC, "-t", &pid, "--policy", "admin", "--"]) {
