@@ -323,7 +323,10 @@ fn invalid_bpf_programs_are_refused() {
         (vec![], "nothing was to be read"),
         (vec![0; 12], "4 are left over"),
         (bytes(&long), "at most 4096 instructions"),
-        (bytes(&[(0x94, 0, 0, 2), ALLOW]), "instruction 0 is none"),
+        (
+            bytes(&[(0x94, 0, 0, 2), ALLOW]),
+            "seccomp does not accept instruction 0",
+        ),
         (bytes(&[(0x20, 0, 0, 64), ALLOW]), "instruction 0 loads no"),
         (
             bytes(&[ALLOW, (0x05, 0, 0, 1), ALLOW]),
@@ -379,7 +382,7 @@ fn descriptors_that_give_nothing_are_refused() {
         (
             vec![filter()],
             &["--seccomp-fd", "3", "--preserve-fds", "1"],
-            "is --preserve-fds's already",
+            "--preserve-fds uses that descriptor already",
         ),
         (
             vec![filter()],
