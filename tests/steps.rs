@@ -608,6 +608,25 @@ impl Thief {
     }
 }
 
+/// One traced exec into `target`: of the command line, or of protocol A, whose pipe
+/// stays open and empty.
+fn traced(
+    protocol_a: bool,
+    target: &Target,
+    (stdout, stderr): (fs::File, fs::File),
+    look: impl FnMut(Stop) -> Action,
+) -> tracer::Ended {
+    let pid = target.pid().to_string();
+    let (_ours, theirs) = UnixStream::pair().unwrap();
+    if protocol_a {
+        let prepare = |command: &mut Command| runtimes(command, &pid, theirs.into());
+        tracer::run_prepared(&[NSEXEC, "init"], prepare, stdout, stderr, look)
+    } else {
+        let words = [NSEXEC, "-t", &pid, "--", "/bin/true"];
+        tracer::run(&words, stdout, stderr, look)
+    }
+}
+
 /// The child, at the exit of the call by which the helper clones it: both are stopped,
 /// and the helper has not asked anybody anything about it.
 fn child_of_helper(stop: Stop, target: &Target) -> Option<i32> {
@@ -639,17 +658,7 @@ fn the_verifier_answers_nobody_but_the_helper() {
                 }
                 Action::Go
             };
-            let pid = target.pid().to_string();
-            let (ours, theirs) = UnixStream::pair().unwrap();
-            let ended = if protocol_a {
-                let words = [NSEXEC, "init"];
-                let prepare = |command: &mut Command| runtimes(command, &pid, theirs.into());
-                tracer::run_prepared(&words, prepare, open("out"), open("err"), look)
-            } else {
-                let words = [NSEXEC, "-t", &pid, "--", "/bin/true"];
-                tracer::run(&words, open("out"), open("err"), look)
-            };
-            drop(ours);
+            let ended = traced(protocol_a, &target, (open("out"), open("err")), look);
             fs::remove_dir_all(directory).unwrap();
             let answers = thief.unwrap().answers();
             assert_eq!(answers, "", "{question}: the verifier answered");
@@ -716,17 +725,7 @@ fn an_answer_that_another_process_takes_ends_the_exec() {
                 }
                 Action::Go
             };
-            let pid = target.pid().to_string();
-            let (ours, theirs) = UnixStream::pair().unwrap();
-            let ended = if protocol_a {
-                let words = [NSEXEC, "init"];
-                let prepare = |command: &mut Command| runtimes(command, &pid, theirs.into());
-                tracer::run_prepared(&words, prepare, open("out"), open("err"), look)
-            } else {
-                let words = [NSEXEC, "-t", &pid, "--", "/bin/true"];
-                tracer::run(&words, open("out"), open("err"), look)
-            };
-            drop(ours);
+            let ended = traced(protocol_a, &target, (open("out"), open("err")), look);
             let error = text(&fs::read(directory.join("err")).unwrap());
             fs::remove_dir_all(directory).unwrap();
             let what = if protocol_a {
