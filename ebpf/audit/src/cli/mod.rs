@@ -10,7 +10,7 @@ use clap::{ArgMatches, Args as _, Command, CommandFactory as _, FromArgMatches a
 
 use self::options::{AuditOptions, Cli, CommandOptions};
 
-/// What a command line requests.
+/// The request of a command line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Request {
     /// To monitor the host or a program.

@@ -56,7 +56,7 @@ fn a_part_is_the_same_until_anything_about_it_changes() {
         ..owned
     };
     let mut cache = PartCache::default();
-    // What is changed, and which of the three parts change with it.
+    // Each row changes one input, and lists which of the three parts change with it.
     let mut last = cache.parts(&first, Some(&one), &here, &host);
     for (record, program, cgroup, changes) in [
         (first, Some(&one), &here, [false, false, false]),

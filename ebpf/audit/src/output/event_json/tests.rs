@@ -1,7 +1,7 @@
 use super::*;
 use crate::output::escape;
 
-/// What each line of these files says, written again, is what was read.
+/// Each line of these files is the same after it is read and written again.
 #[test]
 fn lines_are_read_as_they_are_written() {
     let files = [

@@ -115,8 +115,8 @@ pub(crate) fn full() -> (Writer, Sender<()>) {
 fn the_writer_reports_when_another_message_would_block() {
     let (mut writer, go) = full();
     let (taken, has_room) = (writer.under_way, writer.has_room());
-    // The sums are told all the same, and a file is asked for; where there is no place
-    // for them, that would wait for good.
+    // The writer still reports the sums and requests a file. Without a place for them it
+    // would wait forever.
     let places = match &writer.queue {
         Some(queue) => (0..BESIDE)
             .filter(|_| queue.try_send(Message::Rotate).is_ok())
@@ -151,7 +151,7 @@ fn a_failed_write_is_reported_by_the_next_call() {
     };
     assert_eq!(refused.kind(), io::ErrorKind::StorageFull);
     assert_eq!(taken.lock().unwrap().len(), room);
-    // Once it is said, it stays so.
+    // A writer that failed reports that at every later call.
     assert!(writer.check().is_err() && writer.lines(vec![line(0)]).is_err());
 
     let (writer, _) = start(room);
