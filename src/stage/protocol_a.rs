@@ -291,7 +291,8 @@ pub(crate) fn wait_until_ready(ready: &End, waits: &dyn Waits) -> Waited<()> {
 fn ended_early() -> Error {
     Error::new(
         ErrorKind::System,
-        "the child ended before its pid was reported",
+        "the report of the child is missing: the child has ended, or another process took \
+         its report",
     )
 }
 
