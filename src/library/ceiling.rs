@@ -25,8 +25,7 @@ pub(super) fn enforce() -> Result<()> {
     let stage = Layers::build_ceiling(&policy, &root, Seeker::Itself(&unknown_mounts))?;
     let ceiling = Ceiling {
         no_new_privs: policy.process.no_new_privs,
-        landlock: stage.landlock,
-        seccomp: stage.seccomp,
+        layers: stage.ready,
         audited: Audited::AsEver,
     };
     ceiling.enforce()

@@ -4,6 +4,7 @@ use std::os::fd::OwnedFd;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::landlock::ruleset::{self, Built, Domain, DomainStatus};
+use crate::policy::layered::Layered;
 use crate::policy::resolved::{self, LandlockRules, Layer, ResolvedPolicy};
 use crate::seccomp::program::Program;
 use crate::sys::landlock::{self as kernel, Support};
@@ -18,20 +19,18 @@ pub(crate) struct Layers {
     pub(crate) supervisor: Option<Domain>,
 }
 
-/// The two layers of one stage.
+/// The layers of one stage.
 #[derive(Debug)]
 pub(crate) struct Stage {
-    pub(crate) seccomp: Option<Program>,
-    pub(crate) landlock: Option<Domain>,
+    pub(crate) ready: Ready,
     pub(crate) status: StageStatus,
 }
 
+/// Layers that are ready to be enforced; `None`: the layer is left out or dropped.
+pub(crate) type Ready = Layered<Option<Program>, Option<Domain>>;
+
 /// The status of the layers of one stage.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct StageStatus {
-    pub(crate) seccomp: Status<usize>,
-    pub(crate) landlock: Status<DomainStatus>,
-}
+pub(crate) type StageStatus = Layered<Status<usize>, Status<DomainStatus>>;
 
 /// The status of one layer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -113,7 +112,7 @@ impl Stage {
     /// Audit receives all denials of the domain, independent of the policy.
     pub(crate) fn log_all(&mut self) {
         if let (Some(domain), Status::InForce(status)) =
-            (&mut self.landlock, &mut self.status.landlock)
+            (&mut self.ready.landlock, &mut self.status.landlock)
         {
             domain.log_all(status);
         }
@@ -138,11 +137,12 @@ impl Stage {
             ),
         };
         let (domain, landlock) = build_landlock(&layers.landlock, root, seeker, kernel)?;
-        let status = StageStatus { seccomp, landlock };
         Ok(Self {
-            seccomp: program,
-            landlock: domain,
-            status,
+            ready: Ready {
+                seccomp: program,
+                landlock: domain,
+            },
+            status: StageStatus { seccomp, landlock },
         })
     }
 }

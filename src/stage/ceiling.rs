@@ -4,8 +4,7 @@
 use nix::errno::Errno;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::landlock::ruleset::Domain;
-use crate::seccomp::program::Program;
+use crate::plan::layers::Ready;
 use crate::stage::explain::Audited;
 use crate::sys::process;
 
@@ -13,8 +12,7 @@ use crate::sys::process;
 #[derive(Debug)]
 pub(crate) struct Ceiling {
     pub(crate) no_new_privs: bool,
-    pub(crate) landlock: Option<Domain>,
-    pub(crate) seccomp: Option<Program>,
+    pub(crate) layers: Ready,
     /// Whether the kernel audits refusals of the layers that it does not audit by default.
     pub(crate) audited: Audited,
 }
@@ -28,12 +26,12 @@ impl Ceiling {
         if self.no_new_privs {
             process::set_no_new_privs().map_err(|errno| failed("no_new_privs", errno))?;
         }
-        if let Some(domain) = &self.landlock {
+        if let Some(domain) = &self.layers.landlock {
             domain
                 .enter()
                 .map_err(|errno| failed("the Landlock domain", errno))?;
         }
-        if let Some(program) = &self.seccomp {
+        if let Some(program) = &self.layers.seccomp {
             self.audited
                 .load_filter(program)
                 .map_err(|errno| failed("the seccomp filter", errno))?;

@@ -31,6 +31,7 @@ use crate::plan::environment::{self, Account, Variables};
 use crate::plan::layers::Layers;
 use crate::plan::{Accounts, Plan, report};
 use crate::policy::capability::{Capability, CapabilitySet};
+use crate::policy::layered::Layered;
 use crate::policy::resolved::Capabilities;
 use crate::prepare::cannot_clone::cannot_clone;
 use crate::prepare::policy_choice::{self, Door};
@@ -243,13 +244,15 @@ impl Plan {
         };
         let (ceiling_filter, workload_filter, last_filter) = match filters {
             Some(filters) => (filters.ceiling, filters.workload, Some(filters.last)),
-            None => (ceiling.seccomp, workload.seccomp, None),
+            None => (ceiling.ready.seccomp, workload.ready.seccomp, None),
         };
         let ceiling_filters = u32::from(ceiling_filter.is_some());
         let ceiling = Ceiling {
             no_new_privs: policy.process.no_new_privs,
-            landlock: ceiling.landlock,
-            seccomp: ceiling_filter,
+            layers: Layered {
+                seccomp: ceiling_filter,
+                landlock: ceiling.ready.landlock,
+            },
             audited,
         };
         ceiling.enforce()?;
@@ -319,14 +322,16 @@ impl Plan {
             exec_label: None,
             no_new_privs: policy.process.no_new_privs,
             dies_with_parent: !request.no_fork,
-            landlock: workload.landlock,
-            // The policy's own filter is the last one. A check has shown that the added filters do
-            // not prevent its loading.
-            seccomp: self
-                .added_filters
-                .into_programs()
-                .chain(workload_filter)
-                .collect(),
+            layers: Layered {
+                // The policy's own filter is the last one. A check has shown that the added filters
+                // do not prevent its loading.
+                seccomp: self
+                    .added_filters
+                    .into_programs()
+                    .chain(workload_filter)
+                    .collect(),
+                landlock: workload.ready.landlock,
+            },
             refuses_32_bit,
             audited,
             listening,

@@ -21,6 +21,7 @@ use super::waits::Delivered;
 use crate::error::Error;
 use crate::landlock::ruleset::Domain;
 use crate::policy::capability::{Capability, CapabilitySet};
+use crate::policy::layered::Layered;
 use crate::policy::resolved::Rlimit;
 use crate::prepare::clean::FIRST;
 use crate::prepare::preserved::Preserved;
@@ -50,8 +51,8 @@ pub(crate) struct Image {
     pub(crate) no_new_privs: bool,
     /// The program ends with the helper.
     pub(crate) dies_with_parent: bool,
-    pub(crate) landlock: Option<Domain>,
-    pub(crate) seccomp: Vec<Program>,
+    /// All filters of the stage, in the order in which they are loaded.
+    pub(crate) layers: Layered<Vec<Program>, Option<Domain>>,
     /// One of the filters, or of the ceiling's, refuses 32-bit programs.
     pub(crate) refuses_32_bit: bool,
     /// Whether the kernel audits refusals of the layers that it does not audit by default.
@@ -195,7 +196,7 @@ impl Image {
             process::set_no_new_privs().map_err(|e| Failure::new(Step::NoNewPrivs, e))?;
         }
         self.bind_to_parent(line)?;
-        if let Some(domain) = &self.landlock {
+        if let Some(domain) = &self.layers.landlock {
             domain
                 .enter()
                 .map_err(|e| Failure::new(Step::Landlock, e))?;
@@ -212,7 +213,7 @@ impl Image {
         {
             return Err(Failure::new(Step::Descriptors, Errno::EBADE));
         }
-        for filter in &self.seccomp {
+        for filter in &self.layers.seccomp {
             let loaded = self.audited.load_filter(filter);
             loaded.map_err(|e| Failure::new(Step::Seccomp, e))?;
         }
@@ -436,7 +437,7 @@ impl Image {
     }
 
     fn loads_as_admin(&self) -> bool {
-        !self.no_new_privs && (self.landlock.is_some() || !self.seccomp.is_empty())
+        !self.no_new_privs && (self.layers.landlock.is_some() || !self.layers.seccomp.is_empty())
     }
 
     /// The first candidate that the program's user may execute, by the rules of execvp(3).
@@ -587,7 +588,7 @@ impl Image {
 
     /// The number of seccomp filters that the child loads after the verifier has checked it.
     pub(crate) fn last_filters(&self) -> u32 {
-        let last = self.seccomp.len() + usize::from(self.listening.is_some());
+        let last = self.layers.seccomp.len() + usize::from(self.listening.is_some());
         u32::try_from(last).unwrap_or(u32::MAX)
     }
 

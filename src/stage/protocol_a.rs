@@ -34,6 +34,7 @@ use crate::plan::environment::{self, Variables};
 use crate::plan::layers::Stage;
 use crate::plan::{Accounts, Plan};
 use crate::policy::capability::Capability;
+use crate::policy::layered::Layered;
 use crate::policy::needs;
 use crate::policy::resolved::{Follow, Process};
 use crate::prepare::cannot_clone::cannot_clone;
@@ -199,17 +200,16 @@ pub(crate) fn run(
         Inside::Root,
     )?;
     drop(target);
-    let ceiling_refuses_32_bit = small_program::refused(layers.ceiling.seccomp.iter());
+    let ceiling_refuses_32_bit = small_program::refused(layers.ceiling.ready.seccomp.iter());
     own_namespaces.verify()?;
     let expected = Expected {
         no_new_privs: policy.process.no_new_privs,
-        filters: u32::from(layers.ceiling.seccomp.is_some()),
+        filters: u32::from(layers.ceiling.ready.seccomp.is_some()),
         ..Expected::JOINED
     };
     let ceiling = Ceiling {
         no_new_privs: policy.process.no_new_privs,
-        landlock: layers.ceiling.landlock,
-        seccomp: layers.ceiling.seccomp,
+        layers: layers.ceiling.ready,
         audited: Audited::AsEver,
     };
     ceiling.enforce()?;
@@ -401,7 +401,7 @@ impl Child {
         }
         let first = config.args.first().cloned().unwrap_or_default();
         let candidates = environment::candidates(&first, &variables)?;
-        let mut seccomp: Vec<Program> = self.workload.seccomp.into_iter().collect();
+        let mut seccomp: Vec<Program> = self.workload.ready.seccomp.into_iter().collect();
         if let Some(filter) = &config.seccomp {
             seccomp.push(own_filter(filter)?);
         }
@@ -430,9 +430,11 @@ impl Child {
             exec_label,
             no_new_privs: self.process.no_new_privs,
             dies_with_parent: false,
-            landlock: self.workload.landlock,
             refuses_32_bit: self.ceiling_refuses_32_bit || small_program::refused(seccomp.iter()),
-            seccomp,
+            layers: Layered {
+                seccomp,
+                landlock: self.workload.ready.landlock,
+            },
             audited: Audited::AsEver,
             listening: None,
             preserved,

@@ -6,6 +6,7 @@ mod raw;
 use std::fmt;
 use std::ops::Range;
 
+use crate::policy::layered::Layered;
 use crate::policy::resolved::{LogFlag, Process, Right};
 use nsexec_text::Fault;
 use nsexec_text::json::plain_words;
@@ -39,13 +40,7 @@ pub struct Manifest {
 }
 
 /// The sources of one stage's layers.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Sources {
-    /// The filter.
-    pub seccomp: Source,
-    /// The Landlock domain.
-    pub landlock: Source,
-}
+pub type Sources = Layered<Source, Source>;
 
 /// The source of a layer.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -6,6 +6,7 @@
 
 pub mod encode;
 pub mod landlock_file;
+pub mod layered;
 pub mod manifest;
 pub mod needs;
 pub mod resolve;

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use crate::policy::layered::Layered;
 use crate::seccomp::program::Program;
 use nsexec_kernel_text::capability::CapabilitySet;
 
@@ -23,15 +24,8 @@ pub struct ResolvedPolicy {
     pub preserve_fds: bool,
 }
 
-/// The two sandbox layers of one stage.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Layers {
-    /// The system call filter.
-    pub seccomp: Layer<Program>,
-    /// The Landlock domain.
-    pub landlock: Layer<LandlockRules>,
-}
+/// The sandbox layers of one stage.
+pub type Layers = Layered<Layer<Program>, Layer<LandlockRules>>;
 
 /// A layer, or the author's reason to leave it out.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -77,30 +77,14 @@ impl RawManifest {
         let ceiling = &self.ceiling;
         let best_effort = best_effort(self.best_effort.as_deref().unwrap_or_default())?;
         Ok(Manifest {
-            workload: Sources {
-                seccomp: source(
-                    &self.seccomp,
-                    self.seccomp_reason.as_ref(),
-                    "seccomp_reason",
-                )?,
-                landlock: source(
-                    &self.landlock,
-                    self.landlock_reason.as_ref(),
-                    "landlock_reason",
-                )?,
-            },
-            ceiling: Sources {
-                seccomp: source(
-                    &ceiling.seccomp,
-                    ceiling.seccomp_reason.as_ref(),
-                    "seccomp_reason",
-                )?,
-                landlock: source(
-                    &ceiling.landlock,
-                    ceiling.landlock_reason.as_ref(),
-                    "landlock_reason",
-                )?,
-            },
+            workload: sources(
+                (&self.seccomp, self.seccomp_reason.as_ref()),
+                (&self.landlock, self.landlock_reason.as_ref()),
+            )?,
+            ceiling: sources(
+                (&ceiling.seccomp, ceiling.seccomp_reason.as_ref()),
+                (&ceiling.landlock, ceiling.landlock_reason.as_ref()),
+            )?,
             process: self.process.resolve(&best_effort)?,
             preserve_fds: self.fds.preserve,
             best_effort,
@@ -108,9 +92,21 @@ impl RawManifest {
     }
 }
 
+/// A layer's key, and the key of its reason.
+type Written<'a> = (&'a Spanned<String>, Option<&'a Spanned<String>>);
+
+fn sources(
+    seccomp: Written<'_>,
+    landlock: Written<'_>,
+) -> Result<Sources, Fault<ManifestErrorKind>> {
+    Ok(Sources {
+        seccomp: source(seccomp, "seccomp_reason")?,
+        landlock: source(landlock, "landlock_reason")?,
+    })
+}
+
 fn source(
-    written: &Spanned<String>,
-    reason: Option<&Spanned<String>>,
+    (written, reason): Written<'_>,
     key: &'static str,
 ) -> Result<Source, Fault<ManifestErrorKind>> {
     let at = |why| Fault::new(written.span(), why);
