@@ -110,8 +110,9 @@ fn through_protocol_a(asked: &env::ProtocolA) -> Result<()> {
     let choice = argv::parse(words.iter().map(|word| word.as_bytes()))
         .map_err(|fault| Error::new(ErrorKind::Usage, fault.to_string()))?;
     let handed_over = clean::count_handed_over();
-    // initConfig arrives later and gives the number of passed descriptors.
-    let passed = (clean::FIRST..).take(usize::try_from(handed_over).unwrap_or(0));
+    // initConfig arrives later and gives the number of passed descriptors. They end before the pipe:
+    // a runtime adds its pipe to them last.
+    let passed = (clean::FIRST..asked.pipe).take(usize::try_from(handed_over).unwrap_or(0));
     clean::close_undeclared(passed.chain([asked.pipe]))?;
     protect_own_file()?;
     let caller = CallersSignals::take().map_err(|errno| {

@@ -745,11 +745,13 @@ fn an_answer_that_another_process_takes_ends_the_exec() {
 /// The command of a runtime that speaks protocol A on this socket.
 fn runtimes(command: &mut Command, pid: &str, socket: OwnedFd) {
     use command_fds::{CommandFdExt, FdMapping};
-    let mapping = FdMapping {
-        parent_fd: socket,
-        child_fd: 3,
+    let mapping = |parent_fd, child_fd| FdMapping {
+        parent_fd,
+        child_fd,
     };
-    command.fd_mappings(vec![mapping]).unwrap();
+    let host = fs::File::open("/").unwrap();
+    let mappings = vec![mapping(socket, 3), mapping(host.into(), 4)];
+    command.fd_mappings(mappings).unwrap();
     command
         .env("_LIBCONTAINER_INITPID", pid)
         .env("_LIBCONTAINER_INITPIPE", "3")
@@ -761,7 +763,8 @@ fn runtimes(command: &mut Command, pid: &str, socket: OwnedFd) {
     reason = "the runtime's side waits while the tracer works"
 )]
 /// Also while the child waits for initConfig, and with a label and an adjustment to
-/// write. The files that are passed are the caller's to choose; here are none.
+/// write. The files that are passed are the caller's to choose; here are none. A directory
+/// comes after the pipe, and is not passed.
 #[test]
 fn protocol_a_holds_nothing_that_leads_out() {
     support::needs!(root);
