@@ -376,6 +376,68 @@ fn the_command_line_holds_nothing_that_leads_out() {
     }
 }
 
+/// A file that only the helper reads or writes: a process of the target could open it again
+/// through /proc/CHILD/fd, for writing as well.
+#[test]
+fn the_files_of_the_helper_are_not_the_childs() {
+    use command_fds::{CommandFdExt, FdMapping};
+    support::needs!(root);
+    let target = Target::new();
+    let directory = temporary_directory("steps-own");
+    let open = |name: &str| fs::File::create(directory.join(name)).unwrap();
+    // SECCOMP_RET_ALLOW
+    let (filter, status) = (directory.join("filter"), directory.join("status"));
+    fs::write(&filter, [6, 0, 0, 0, 0, 0, 0xff, 0x7f]).unwrap();
+    let prepare = |command: &mut Command| {
+        let mapping = |file: fs::File, child_fd| FdMapping {
+            parent_fd: file.into(),
+            child_fd,
+        };
+        let filter = mapping(fs::File::open(&filter).unwrap(), 9);
+        let status = mapping(open("status"), 8);
+        command.fd_mappings(vec![filter, status]).unwrap();
+    };
+    let look = Look::new(&target, Joins::AtOnce);
+    let inside = fs::read_link(format!("/proc/{}/ns/pid", target.pid())).unwrap();
+    let (mut steps, mut faults) = (0, BTreeSet::new());
+    let pid = target.pid().to_string();
+    let words = [
+        "-t",
+        &pid,
+        "--seccomp-fd=9",
+        "--status-fd=8",
+        "--",
+        "/bin/true",
+    ];
+    let words = [&[NSEXEC], &words[..]].concat();
+    let ended = tracer::run_prepared(&words, prepare, open("out"), open("err"), |stop| {
+        if stop.result.is_some() || !look.is_program(stop.pid) || !look.has_joined(stop.pid) {
+            return Action::Go;
+        }
+        let link = fs::read_link(format!("/proc/{}/ns/pid", stop.pid));
+        let is_child = link.is_ok_and(|link| link == inside);
+        // Its first calls close the helper's copy; in a debug build std checks it before.
+        let closes = [libc::SYS_close, libc::SYS_fcntl].map(libc::c_long::cast_unsigned);
+        let keeps_status = is_child && !closes.contains(&stop.number);
+        steps += usize::from(keeps_status);
+        let descriptors = fs::read_dir(format!("/proc/{}/fd", stop.pid));
+        for entry in descriptors.into_iter().flatten().flatten() {
+            let file = fs::read_link(entry.path()).unwrap_or_default();
+            if file == filter || keeps_status && file == status {
+                faults.insert(file);
+            }
+        }
+        Action::Go
+    });
+    let stderr = text(&fs::read(directory.join("err")).unwrap());
+    let lines = text(&fs::read(&status).unwrap());
+    fs::remove_dir_all(directory).unwrap();
+    assert_eq!(ended.status, 0, "{stderr}");
+    assert!(lines.contains(r#""event":"exited""#), "{lines}");
+    assert!(steps > 20, "only {steps} steps were looked at");
+    assert!(faults.is_empty(), "{faults:?}");
+}
+
 /// The listener of the notifying filter is in the child until the explainer has it, and
 /// the explainer itself joins nothing.
 #[test]

@@ -13,6 +13,7 @@ use super::seccomp_fd::{self, HandedOver};
 use super::{clean, status};
 use crate::error::{Error, ErrorKind, Result};
 use crate::request::Request;
+use crate::sys::descriptor::{self, Range};
 
 /// The declared descriptors of a request, known to be open before the helper opened anything.
 #[derive(Debug)]
@@ -58,6 +59,22 @@ impl Declared {
             programs: HandedOver::take(&request.seccomp_fds)?,
         })
     }
+}
+
+/// Closes the declared descriptors that are the helper's alone. It has copies of them by now. The
+/// child would inherit the caller's, and a process of the target could open their files again
+/// through /proc/CHILD/fd, for writing as well.
+///
+/// # Errors
+/// `System`: close_range(2) fails.
+pub(crate) fn close_helpers_own(request: &Request) -> Result<()> {
+    let own = request.seccomp_fds.iter().chain(&request.status_fd);
+    for number in own.filter(|fd| **fd >= clean::FIRST) {
+        let number = number.unsigned_abs();
+        descriptor::close_range(number, number, Range::Close)
+            .map_err(|errno| Error::new(ErrorKind::System, "close_range").because(errno))?;
+    }
+    Ok(())
 }
 
 /// Descriptors that cross execve under their numbers, in ascending order, each from 3 on and none

@@ -35,7 +35,7 @@ use crate::policy::layered::Layered;
 use crate::policy::resolved::Capabilities;
 use crate::prepare::cannot_clone::cannot_clone;
 use crate::prepare::policy_choice::{self, Door};
-use crate::prepare::preserved::Declared;
+use crate::prepare::preserved::{self, Declared};
 use crate::prepare::status::StatusLines;
 use crate::prepare::{clean, filters, own_file};
 use crate::procfs::environ;
@@ -111,7 +111,8 @@ impl Plan {
     /// Joins, locks this process down, starts the program, waits for it.
     ///
     /// This process itself joins the namespaces and enforces the ceiling on itself, permanently. It
-    /// closes its standard input and output and blocks its signals. Call it in a process that
+    /// closes every descriptor that it does not need, the declared ones included, and blocks its
+    /// signals. Call it in a process that
     /// exists for this purpose. Until the program runs, each signal has its default effect.
     ///
     /// # Errors
@@ -138,6 +139,7 @@ impl Plan {
         if let (Some(lines), Some(plan)) = (&mut *lines, plan) {
             lines.write(&plan)?;
         }
+        preserved::close_helpers_own(&self.request)?;
         if let Some(target) = &self.target {
             target.still_there()?;
         }
