@@ -804,6 +804,40 @@ fn an_answer_that_another_process_takes_ends_the_exec() {
     }
 }
 
+/// The child does not load its last filter, and a process that holds a copy of its end of
+/// the report keeps that open. The helper still finds out that the program runs, and with
+/// which filters.
+#[cfg(target_arch = "x86_64")]
+#[test]
+fn a_report_that_another_process_keeps_open_hides_no_start() {
+    support::needs!(root);
+    let target = Target::new();
+    let directory = temporary_directory("steps-keep");
+    let open = |name: &str| fs::File::create(directory.join(name)).unwrap();
+    let (mut thief, mut born) = (None, None);
+    let look = |stop: Stop| {
+        if let Some(child) = child_of_helper(stop, &target) {
+            born = Some(child);
+            thief = Some(Thief::of(child, 0, "K"));
+        }
+        let loads = stop.number == libc::SYS_seccomp.cast_unsigned() && stop.result.is_none();
+        if loads && born == Some(stop.pid) {
+            return Action::Pretend;
+        }
+        Action::Go
+    };
+    let pid = target.pid().to_string();
+    let words = [NSEXEC, "-t", &pid, "--", "/bin/sleep", "1000"];
+    let ended = tracer::run(&words, open("out"), open("err"), look);
+    let error = text(&fs::read(directory.join("err")).unwrap());
+    fs::remove_dir_all(directory).unwrap();
+    let mut thief = thief.unwrap().process;
+    let _ = thief.kill();
+    let _ = thief.wait();
+    assert!(error.contains("its Seccomp_filters is"), "{error}");
+    assert_ne!(ended.status, 0, "{error}");
+}
+
 /// The command of a runtime that speaks protocol A on this socket.
 fn runtimes(command: &mut Command, pid: &str, socket: OwnedFd) {
     use command_fds::{CommandFdExt, FdMapping};

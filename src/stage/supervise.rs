@@ -55,6 +55,8 @@ const PATIENCE: TimeSpec = TimeSpec::from_duration(Duration::from_millis(150));
 /// explainer) once a signal requests its end. Together with the checks of the program this is less
 /// than a second.
 const LAST: TimeSpec = TimeSpec::from_duration(Duration::from_millis(100));
+/// How long the helper waits for the child's report before it reads the child's state itself.
+const REPORT: TimeSpec = TimeSpec::from_duration(Duration::from_millis(100));
 /// How long the helper leaves an ended program to its tracer.
 const TRACED: TimeSpec = TimeSpec::from_duration(Duration::from_millis(50));
 
@@ -228,7 +230,7 @@ impl Supervisor {
         let mut filled = 0;
         let awaited = [Awaited::Report, Awaited::Child, Awaited::Explainer];
         while let Some(rest) = record.get_mut(filled..).filter(|rest| !rest.is_empty()) {
-            match self.wait(&awaited, explainer, None)? {
+            match self.wait(&awaited, explainer, Some(REPORT))? {
                 Woken::By(Awaited::Report) => match self.read_report(rest)? {
                     0 => break,
                     read => filled += read,
@@ -246,6 +248,8 @@ impl Supervisor {
                         return Ok(Start::Interrupted(signal));
                     }
                 }
+                // Another process that holds an end of the report keeps it open.
+                Woken::Time if self.has_executed()? => break,
                 Woken::Lines | Woken::Time => {}
             }
         }

@@ -2,15 +2,18 @@
  *
  *   O, M, H  asks on each what only the helper may ask of its verifier, about another process;
  *   E        tells on each what only the helper and its child may tell the explainer;
- *   T        takes from each what is there for the process.
+ *   T        takes from each what is there for the process;
+ *   K        keeps them until it is killed.
  *
  * Prints how many sockets there are once it has asked, and each answer; with T, how many
  * sockets had something. */
 #define _GNU_SOURCE
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -26,7 +29,7 @@ int main(int argc, char **argv)
 		int fd = syscall(SYS_pidfd_getfd, child, number, 0), type = 0;
 		socklen_t length = sizeof type;
 		if (fd >= 0 && getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &length) == 0 &&
-		    (type == SOCK_SEQPACKET || argv[3][0] == 'T'))
+		    (type == SOCK_SEQPACKET || strchr("TK", argv[3][0])))
 			sockets[count++] = (struct pollfd){ .fd = fd, .events = POLLIN };
 	}
 	if (argv[3][0] == 'T') {
@@ -37,6 +40,12 @@ int main(int argc, char **argv)
 		}
 		printf("sockets %d\n", taken);
 		return 0;
+	}
+	if (argv[3][0] == 'K') {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		printf("sockets %d\n", count);
+		fflush(stdout);
+		pause();
 	}
 	char question[5] = { argv[3][0] };
 	memcpy(question + 1, &victim, 4);
