@@ -52,6 +52,53 @@ fn a_pid_namespace_that_has_ended_is_named() {
     );
 }
 
+/// The first child would be process 1 of the new pid namespace, and would not see the
+/// helper.
+#[test]
+fn a_caller_whose_children_are_in_another_pid_namespace_is_refused() {
+    support::needs!(root);
+    let target = Target::new();
+    let pid = target.pid().to_string();
+    let unshare = &["unshare", "--pid"][..];
+    let nsenter = &["nsenter", "--no-fork", "--pid", "--target", &pid][..];
+    for caller in [unshare, nsenter] {
+        for options in [&["-t", &pid][..], &["-F", "-t", &pid], &["-r=/"]] {
+            let mut command = Command::new(caller[0]);
+            command.args(&caller[1..]).arg(NSEXEC).args(options);
+            command.args(["--", "true"]).stdin(Stdio::null());
+            let message = fail(command, 125);
+            let named = "nsexec: /proc/self/ns/pid_for_children: the children of this process are \
+                         born into another pid namespace than its own; start nsexec from a child";
+            assert!(
+                message.starts_with(named),
+                "{caller:?} {options:?}: {message}"
+            );
+        }
+    }
+    let mut exec = support::protocol_a::Exec::into(target.pid());
+    exec.program = "unshare".into();
+    exec.arguments = vec!["--pid".into(), NSEXEC.into(), "init".into()];
+    exec.set("PATH", "/usr/bin:/bin");
+    let outcome = exec.run_config(&support::protocol_a::shell("echo started"));
+    assert_eq!(outcome.line, "", "{outcome:?}");
+    assert!(
+        outcome.stderr.contains("/proc/self/ns/pid_for_children"),
+        "{outcome:?}"
+    );
+
+    let mut child = Command::new("unshare");
+    child.args([
+        "--pid",
+        "--fork",
+        "--mount-proc",
+        NSEXEC,
+        "-r=/",
+        "--",
+        "true",
+    ]);
+    succeed(child);
+}
+
 #[test]
 fn a_limit_of_processes_is_named() {
     support::needs!(root);

@@ -34,6 +34,7 @@ pub(super) fn enter(asked: &ProtocolA, options: Options) -> Result<()> {
     let console = asked.console.as_ref().map(open_console).transpose()?;
     let procfs = Procfs::open()?;
     clean::assert_single_thread(&procfs)?;
+    clean::refuse_foreign_children(&procfs)?;
     let id = TargetId {
         pid: asked.pid,
         inode: None,

@@ -67,7 +67,8 @@ pub(crate) fn make_fit(procfs: &Procfs) -> Result<()> {
     refuse_what_leads_out()?;
     close_on_exec_above_standard()?;
     refuse_gained_privilege()?;
-    assert_single_thread(procfs)
+    assert_single_thread(procfs)?;
+    refuse_foreign_children(procfs)
 }
 
 /// Checks that 0, 1 and 2 can be read or written. A directory of the host there would lead the
@@ -180,6 +181,37 @@ pub(crate) fn assert_single_thread(procfs: &Procfs) -> Result<()> {
         );
     }
     Ok(())
+}
+
+/// Checks that the children of this process are born into its own pid namespace. After
+/// `unshare --pid` without `--fork` the first child would be process 1 of a new one, and after its
+/// end no process could be created; after setns(2) the children would not see this process.
+///
+/// # Errors
+/// `Usage`: they are born into another pid namespace.
+pub(crate) fn refuse_foreign_children(procfs: &Procfs) -> Result<()> {
+    let own = match procfs.own_namespace("pid") {
+        Ok(own) => own,
+        // The kernel has no pid namespaces.
+        Err(Errno::ENOENT) => return Ok(()),
+        Err(errno) => {
+            return Err(Error::new(ErrorKind::System, "/proc/self/ns/pid").because(errno));
+        }
+    };
+    let name = "/proc/self/ns/pid_for_children";
+    match procfs.own_namespace("pid_for_children") {
+        Ok(of_children) if of_children == own => return Ok(()),
+        // ENOENT: the next child creates it.
+        Ok(_) | Err(Errno::ENOENT) => {}
+        Err(errno) => return Err(Error::new(ErrorKind::System, name).because(errno)),
+    }
+    let wrong = format!(
+        "{name}: the children of this process are born into another pid namespace than its own"
+    );
+    Err(Error::new(ErrorKind::Usage, wrong).right(
+        "start nsexec from a child of the process that called unshare(2) or setns(2): \
+         unshare --pid --fork, nsenter without --no-fork",
+    ))
 }
 
 /// No ptrace and no /proc/PID/{exe,fd,root,cwd,mem} for the target.
