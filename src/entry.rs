@@ -11,7 +11,7 @@ use crate::features;
 use crate::plan::Plan;
 use crate::prepare::clean;
 use crate::prepare::own_file::{self, protect_own_file};
-use crate::prepare::policy_choice::{self, Door};
+use crate::prepare::policy_choice::{self, Frontend};
 use crate::request::{Request, Selection, TargetId};
 use crate::runtime_text::ForRuntime;
 use crate::stage::protocol_a::{self, InitPipe};
@@ -27,7 +27,7 @@ use crate::wire::{argv, env};
 #[must_use]
 pub fn main() -> u8 {
     if let Err(error) = clean::make_standard_descriptors_valid() {
-        protocol_a::tell(&error);
+        protocol_a::print_error(&error);
         return error.exit_status();
     }
     let variables: Vec<_> = std::env::vars_os().collect();
@@ -46,7 +46,7 @@ fn finish_for_runtime(result: Result<()>) -> u8 {
     match result {
         Ok(()) => 0,
         Err(error) => {
-            protocol_a::tell(&ForRuntime(&error));
+            protocol_a::print_error(&ForRuntime(&error));
             1
         }
     }
@@ -57,7 +57,7 @@ fn finish(result: Result<()>, status: impl Fn(&Error) -> u8) -> u8 {
     match result {
         Ok(()) => 0,
         Err(error) => {
-            protocol_a::tell(&error);
+            protocol_a::print_error(&error);
             status(&error)
         }
     }
@@ -105,33 +105,33 @@ fn prepare(request: Request) -> Result<Plan> {
     Plan::prepare(request)
 }
 
-fn through_protocol_a(asked: &env::ProtocolA) -> Result<()> {
+fn through_protocol_a(requested: &env::ProtocolA) -> Result<()> {
     let words: Vec<OsString> = std::env::args_os().collect();
     let choice = argv::parse(words.iter().map(|word| word.as_bytes()))
         .map_err(|fault| Error::new(ErrorKind::Usage, fault.to_string()))?;
     let handed_over = clean::count_handed_over();
     // initConfig arrives later and gives the number of passed descriptors. They end before the pipe:
     // a runtime adds its pipe to them last.
-    let passed = (clean::FIRST..asked.pipe).take(usize::try_from(handed_over).unwrap_or(0));
-    clean::close_undeclared(passed.chain([asked.pipe]))?;
+    let passed = (clean::FIRST..requested.pipe).take(usize::try_from(handed_over).unwrap_or(0));
+    clean::close_undeclared(passed.chain([requested.pipe]))?;
     protect_own_file()?;
     let caller = CallersSignals::take().map_err(|errno| {
-        Error::new(ErrorKind::System, "the signals cannot be blocked").because(errno)
+        Error::new(ErrorKind::System, "the signals cannot be blocked").with_source(errno)
     })?;
     let handed_over = clean::count_handed_over();
     let procfs = Procfs::open()?;
     let own_file = own_file::status(&procfs)?;
     clean::make_fit(&procfs)?;
-    let policy = policy_choice::load(&choice, Door::ProtocolA)?.policy;
+    let policy = policy_choice::load(&choice, Frontend::ProtocolA)?.policy;
     clean::set_undumpable()?;
-    let pipe = InitPipe::take(asked.pipe)?;
-    let console = asked
+    let pipe = InitPipe::take(requested.pipe)?;
+    let console = requested
         .console
         .as_ref()
         .map(protocol_a::open_console)
         .transpose()?;
     let target = TargetId {
-        pid: asked.pid,
+        pid: requested.pid,
         inode: None,
     };
     let mut request = Request::new(target, Vec::new());
@@ -145,6 +145,6 @@ fn show(text: &str) -> Result<()> {
     match std::io::stdout().lock().write_all(text.as_bytes()) {
         Ok(()) => Ok(()),
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => process::exit_now(0),
-        Err(error) => Err(Error::new(ErrorKind::System, "standard output").because(error)),
+        Err(error) => Err(Error::new(ErrorKind::System, "standard output").with_source(error)),
     }
 }

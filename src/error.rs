@@ -90,41 +90,44 @@ pub struct Error(Box<Inner>);
 
 struct Inner {
     kind: ErrorKind,
-    wrong: String,
-    right: Option<String>,
+    message: String,
+    hint: Option<String>,
     source: Option<Box<dyn StdError + Send + Sync>>,
 }
 
 impl Error {
-    pub(crate) fn new(kind: ErrorKind, wrong: impl Into<String>) -> Self {
+    pub(crate) fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
         Self(Box::new(Inner {
             kind,
-            wrong: wrong.into(),
-            right: None,
+            message: message.into(),
+            hint: None,
             source: None,
         }))
     }
 
     /// Adds the correction.
-    pub(crate) fn right(mut self, right: impl Into<String>) -> Self {
-        self.0.right = Some(right.into());
+    pub(crate) fn with_hint(mut self, hint: impl Into<String>) -> Self {
+        self.0.hint = Some(hint.into());
         self
     }
 
     /// Adds the underlying failure.
-    pub(crate) fn because(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+    pub(crate) fn with_source(
+        mut self,
+        source: impl Into<Box<dyn StdError + Send + Sync>>,
+    ) -> Self {
         self.0.source = Some(source.into());
         self
     }
 
     /// The mistake, without the underlying failure.
-    pub(crate) fn wrong(&self) -> &str {
-        &self.0.wrong
+    pub(crate) fn message(&self) -> &str {
+        &self.0.message
     }
 
     /// The correction.
     pub(crate) fn hint(&self) -> Option<&str> {
-        self.0.right.as_deref()
+        self.0.hint.as_deref()
     }
 
     /// The kind of this failure.
@@ -144,12 +147,12 @@ impl Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut f = Escaping(f);
-        f.write_str(&self.0.wrong)?;
+        f.write_str(&self.0.message)?;
         if let Some(source) = &self.0.source {
             write!(f, ": {source}")?;
         }
-        if let Some(right) = &self.0.right {
-            write!(f, "; {right}")?;
+        if let Some(hint) = &self.0.hint {
+            write!(f, "; {hint}")?;
         }
         Ok(())
     }
@@ -173,8 +176,8 @@ impl StdError for Error {
 impl From<nsexec_policy_engine::policy::resolve::PolicyFault> for Error {
     fn from(fault: nsexec_policy_engine::policy::resolve::PolicyFault) -> Self {
         Self::new(ErrorKind::Policy, "the policy is wrong")
-            .because(fault)
-            .right("docs/policy-format.md has the format")
+            .with_source(fault)
+            .with_hint("docs/policy-format.md has the format")
     }
 }
 
@@ -182,7 +185,7 @@ impl From<nsexec_command_line::UsageFault> for Error {
     fn from(fault: nsexec_command_line::UsageFault) -> Self {
         let error = Self::new(ErrorKind::Usage, fault.to_string());
         match fault.hint() {
-            Some(right) => error.right(right),
+            Some(hint) => error.with_hint(hint),
             None => error,
         }
     }
@@ -195,8 +198,8 @@ mod tests {
     #[test]
     fn what_others_wrote_does_not_reach_a_terminal_as_it_is() {
         let error = Error::new(ErrorKind::Target, "a\x1b[2Jb")
-            .because("c\nd")
-            .right("e\u{9b}f");
+            .with_source("c\nd")
+            .with_hint("e\u{9b}f");
         assert_eq!(error.to_string(), "a\\u{1b}[2Jb: c\\nd; e\\u{9b}f");
     }
 

@@ -19,7 +19,7 @@ pub(crate) struct ForRuntime<'a>(pub(crate) &'a Error);
 impl fmt::Display for ForRuntime<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut f = Escaping(f);
-        f.write_str(self.0.wrong())?;
+        f.write_str(self.0.message())?;
         match self.0.source().map(|source| (source, errno(source))) {
             Some((_, Some(errno))) => write!(f, ": {errno:?}: {}", errno.desc().to_lowercase())?,
             Some((source, None)) => write!(f, ": {source}")?,
@@ -54,7 +54,7 @@ mod tests {
 
     #[test]
     fn no_option_is_named_and_reasons_are_as_go_writes_them() {
-        let error = |right: &str| Error::new(ErrorKind::Join, "the uts namespace").right(right);
+        let error = |right: &str| Error::new(ErrorKind::Join, "the uts namespace").with_hint(right);
         let printed = |error: &Error| ForRuntime(error).to_string();
         for hint in [
             "leave -U out",
@@ -62,7 +62,7 @@ mod tests {
             "give -t PID, or a file",
             "join it (-U)",
         ] {
-            let error = error(hint).because(Errno::EACCES);
+            let error = error(hint).with_source(Errno::EACCES);
             assert_eq!(
                 printed(&error),
                 "the uts namespace: EACCES: permission denied"
@@ -71,11 +71,11 @@ mod tests {
         }
         let missing = std::io::Error::from_raw_os_error(2);
         assert_eq!(
-            printed(&error("give a file of a read-only mount").because(missing)),
+            printed(&error("give a file of a read-only mount").with_source(missing)),
             "the uts namespace: ENOENT: no such file or directory; give a file of a read-only mount"
         );
         assert_eq!(
-            printed(&error("be its owner").because("three")),
+            printed(&error("be its owner").with_source("three")),
             "the uts namespace: three; be its owner"
         );
     }

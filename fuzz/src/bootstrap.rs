@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::ffi::CStr;
 
-use nsexec_protocol::log_line::{Level, Line, MAX_LINE, Stage};
+use nsexec_protocol::log_line::{BootstrapStage, Level, Line, MAX_LINE};
 use nsexec_protocol::netlink::{self, Attribute, Bootstrap, BootstrapErrorKind, HEADER};
 use nsexec_protocol::{id_map_lines as maps, ns_paths as paths, time_offsets as offsets};
 use nsexec_request::Pid;
@@ -103,10 +103,10 @@ pub fn log_escape(input: &[u8]) {
     };
     let level = Level::ALL[usize::from(level % 7)];
     let stage = match stage % 4 {
-        0 => Stage::Setup,
-        1 => Stage::Parent,
-        2 => Stage::Child,
-        _ => Stage::Init,
+        0 => BootstrapStage::Setup,
+        1 => BootstrapStage::Parent,
+        2 => BootstrapStage::Child,
+        _ => BootstrapStage::Init,
     };
     let pid = Pid::new(4711).expect("positive");
     let mut buffer = [0; MAX_LINE];

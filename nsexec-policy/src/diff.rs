@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use nsexec_policy_engine::policy::landlock_file::{self, Landlock};
-use nsexec_policy_engine::policy::manifest::Stage;
+use nsexec_policy_engine::policy::manifest::LayerSet;
 use nsexec_policy_engine::policy::resolve::Parts;
 use nsexec_policy_engine::policy::resolved::ResolvedPolicy;
 use nsexec_policy_engine::seccomp::boundary;
@@ -83,10 +83,10 @@ fn compared(a: &Side, b: &Side) -> Option<String> {
         (Side::Profile(a, context), Side::Profile(b, _)) => filters(Some(a), Some(b), context.arch),
         // A profile without a policy is compared with the program's.
         (Side::Profile(a, context), Side::Policy(_, parts)) => {
-            filters(Some(a), profile(parts, Stage::Workload), context.arch)
+            filters(Some(a), profile(parts, LayerSet::Workload), context.arch)
         }
         (Side::Policy(_, parts), Side::Profile(b, context)) => {
-            filters(profile(parts, Stage::Workload), Some(b), context.arch)
+            filters(profile(parts, LayerSet::Workload), Some(b), context.arch)
         }
         (Side::Rules(a), Side::Rules(b)) => domains(Some(a), Some(b)),
         (Side::Policy(a, a_parts), Side::Policy(b, b_parts)) => policies(a, a_parts, b, b_parts),
@@ -94,28 +94,41 @@ fn compared(a: &Side, b: &Side) -> Option<String> {
     })
 }
 
-fn profile(parts: &Parts, stage: Stage) -> Option<&Profile> {
-    let part = parts.profiles.iter().find(|part| part.stage == stage);
+fn profile(parts: &Parts, layer_set: LayerSet) -> Option<&Profile> {
+    let part = parts
+        .profiles
+        .iter()
+        .find(|part| part.layer_set == layer_set);
     part.map(|part| &part.profile)
 }
 
-fn rules(parts: &Parts, stage: Stage) -> Option<&Landlock> {
-    let part = parts.landlock.iter().find(|part| part.stage == stage);
+fn rules(parts: &Parts, layer_set: LayerSet) -> Option<&Landlock> {
+    let part = parts
+        .landlock
+        .iter()
+        .find(|part| part.layer_set == layer_set);
     part.map(|part| &part.rules)
 }
 
 fn policies(a: &ResolvedPolicy, a_parts: &Parts, b: &ResolvedPolicy, b_parts: &Parts) -> String {
     let arch = a_parts.context.arch;
     let mut text = String::new();
-    for (stage, name) in [(Stage::Ceiling, "ceiling"), (Stage::Workload, "program")] {
+    for (layer_set, name) in [
+        (LayerSet::Ceiling, "ceiling"),
+        (LayerSet::Workload, "program"),
+    ] {
         let parts = [
             (
                 "seccomp",
-                filters(profile(a_parts, stage), profile(b_parts, stage), arch),
+                filters(
+                    profile(a_parts, layer_set),
+                    profile(b_parts, layer_set),
+                    arch,
+                ),
             ),
             (
                 "landlock",
-                domains(rules(a_parts, stage), rules(b_parts, stage)),
+                domains(rules(a_parts, layer_set), rules(b_parts, layer_set)),
             ),
         ];
         for (layer, differences) in parts {

@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 
 use nsexec_policy_engine::policy::landlock_file::{self, Landlock};
-use nsexec_policy_engine::policy::manifest::Stage;
+use nsexec_policy_engine::policy::manifest::LayerSet;
 use nsexec_policy_engine::policy::resolve::Parts;
 use nsexec_policy_engine::policy::resolved::{
     Capabilities, Environment, Follow, HandledRight, Keyring, LandlockRules, Layer, Layers,
@@ -113,13 +113,13 @@ fn policy_shown(
 ) -> Result<String, crate::check::Diagnostic> {
     let stages = [
         (
-            Stage::Ceiling,
+            LayerSet::Ceiling,
             &policy.ceiling,
             "ceiling",
             "restricts nsexec and the program, from before the clone",
         ),
         (
-            Stage::Workload,
+            LayerSet::Workload,
             &policy.workload,
             "program",
             "restricts the program, in addition to the ceiling",
@@ -127,8 +127,11 @@ fn policy_shown(
     ];
     let mut text = String::new();
     let mut all = serde_json::Map::new();
-    for (stage, layers, name, what) in stages {
-        let part = parts.profiles.iter().find(|part| part.stage == stage);
+    for (layer_set, layers, name, what) in stages {
+        let part = parts
+            .profiles
+            .iter()
+            .find(|part| part.layer_set == layer_set);
         match form(words) {
             Form::Assembly => {
                 if let Some(program) = layers.seccomp.enforced() {
@@ -165,7 +168,7 @@ fn policy_shown(
                     }
                     (None, Layer::Enforce(_)) => {}
                 }
-                text.push_str(&landlock_in_words(layers, parts, stage));
+                text.push_str(&landlock_in_words(layers, parts, layer_set));
                 text.push('\n');
             }
         }
@@ -301,11 +304,14 @@ fn rules_in_words(rules: &Landlock) -> String {
     text
 }
 
-fn landlock_in_words(layers: &Layers, parts: &Parts, stage: Stage) -> String {
+fn landlock_in_words(layers: &Layers, parts: &Parts, layer_set: LayerSet) -> String {
     let mut text = String::new();
     match (
         &layers.landlock,
-        parts.landlock.iter().find(|part| part.stage == stage),
+        parts
+            .landlock
+            .iter()
+            .find(|part| part.layer_set == layer_set),
     ) {
         (Layer::Enforce(rules), Some(part)) => {
             let _ = writeln!(text, "  landlock, {}", part.file);

@@ -10,7 +10,7 @@ use crate::tool::{Tool, written};
 /// Calls that cannot be tested in the kernel: the oracle's own filter allows the
 /// first three, and the kernel runs no filter for the others, which only its own
 /// trampolines make (kernel/seccomp.c, `seccomp_uprobe_exception`).
-pub const NOT_ASKED: [&str; 5] = ["seccomp", "write", "exit_group", "uretprobe", "uprobe"];
+pub const NOT_REQUESTED: [&str; 5] = ["seccomp", "write", "exit_group", "uretprobe", "uprobe"];
 
 /// The observed action of the kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

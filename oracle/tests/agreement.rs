@@ -11,7 +11,7 @@ use nsexec_policy_engine::seccomp::compile::{compile, compile_with_32_bit};
 use nsexec_policy_engine::seccomp::profile::{Action, Profile};
 use nsexec_policy_engine::seccomp::program::Program;
 use nsexec_policy_engine::seccomp::table::Arch;
-use oracle::kernel::{Kernel, NOT_ASKED, Seen};
+use oracle::kernel::{Kernel, NOT_REQUESTED, Seen};
 use oracle::libseccomp::{HEADER, Libseccomp, Search};
 use oracle::profiles::{CONTAINERS, read, read_both, shipped};
 use oracle::random::Random;
@@ -235,7 +235,7 @@ fn the_kernel_answers_as_the_profiles_mean() {
         profiles.extend(read(Path::new(CONTAINERS), arch).unwrap());
     }
     profiles.extend((0..30).map(|_| random.profile(arch)));
-    let not_asked: Vec<u32> = NOT_ASKED
+    let not_asked: Vec<u32> = NOT_REQUESTED
         .iter()
         .filter_map(|name| arch.number(name))
         .collect();

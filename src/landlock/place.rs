@@ -13,7 +13,7 @@ use nix::sys::stat::SFlag;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::sys::statx;
-use crate::target::Seeker;
+use crate::target::PathResolver;
 use crate::target::find::{Found, Links};
 
 /// The file at the path of a rule.
@@ -66,16 +66,16 @@ impl Place {
     ///
     /// # Errors
     /// `LockDown`: the kernel reports neither a file nor its absence.
-    pub(crate) fn open(root: &OwnedFd, path: &Path, seeker: Seeker<'_>) -> Result<Self> {
+    pub(crate) fn open(root: &OwnedFd, path: &Path, resolver: PathResolver<'_>) -> Result<Self> {
         let failed =
-            |errno| Error::new(ErrorKind::LockDown, path.display().to_string()).because(errno);
-        let found = seeker.find(root, path.as_os_str().as_bytes(), Links::Refused)?;
+            |errno| Error::new(ErrorKind::LockDown, path.display().to_string()).with_source(errno);
+        let found = resolver.find(root, path.as_os_str().as_bytes(), Links::Refused)?;
         let found = match found {
             Found::Handle(found) => found,
             Found::Nothing => return Ok(Self::Absent),
             other => return Ok(Self::Other(other.why_not())),
         };
-        let known = statx::known(found.as_fd()).map_err(failed)?;
+        let known = statx::identify(found.as_fd()).map_err(failed)?;
         let (kind, number) = (known.kind, known.number);
         let is_directory = kind == SFlag::S_IFDIR;
         let is_node = kind == SFlag::S_IFCHR || kind == SFlag::S_IFBLK;
@@ -85,7 +85,7 @@ impl Place {
                 (!same).then(|| format!("it is not the character device {major}:{minor}"))
             }
             Some(Meaning::Devpts) => {
-                let same = is_directory && seeker.is_devpts(&found)?;
+                let same = is_directory && resolver.is_devpts(&found)?;
                 (!same).then(|| "it is not a devpts file system".to_owned())
             }
             None if is_node => {
@@ -124,13 +124,21 @@ mod tests {
     fn this_machines_devices_are_what_their_names_stand_for() {
         let root = directory::own_root().expect("a root");
         for name in ["/dev/null", "/dev/zero", "/dev/full", "/dev/urandom"] {
-            let place = Place::open(&root, Path::new(name), Seeker::Itself(&own_mounts))
-                .expect("an answer");
+            let place = Place::open(
+                &root,
+                Path::new(name),
+                PathResolver::OwnProcess(&own_mounts),
+            )
+            .expect("an answer");
             assert!(matches!(place, Place::Found { .. }), "{name}: {place:?}");
         }
         for name in ["/", "/etc", "/etc/passwd"] {
-            let place = Place::open(&root, Path::new(name), Seeker::Itself(&own_mounts))
-                .expect("an answer");
+            let place = Place::open(
+                &root,
+                Path::new(name),
+                PathResolver::OwnProcess(&own_mounts),
+            )
+            .expect("an answer");
             assert!(matches!(place, Place::Found { .. }), "{name}: {place:?}");
         }
     }
@@ -139,14 +147,18 @@ mod tests {
     fn links_on_the_way_and_at_the_end_are_not_followed() {
         let root = directory::own_root().expect("a root");
         for name in ["/proc/self", "/proc/self/status", "/proc/self/cwd"] {
-            let place = Place::open(&root, Path::new(name), Seeker::Itself(&own_mounts))
-                .expect("an answer");
+            let place = Place::open(
+                &root,
+                Path::new(name),
+                PathResolver::OwnProcess(&own_mounts),
+            )
+            .expect("an answer");
             assert!(matches!(place, Place::Other(_)), "{name}: {place:?}");
         }
         let place = Place::open(
             &root,
             Path::new("/proc/no such file"),
-            Seeker::Itself(&own_mounts),
+            PathResolver::OwnProcess(&own_mounts),
         )
         .expect("an answer");
         assert!(matches!(place, Place::Absent), "{place:?}");

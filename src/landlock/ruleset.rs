@@ -16,7 +16,7 @@ use super::place::Place;
 use crate::error::{Error, ErrorKind, Result};
 use crate::policy::resolved::{LandlockRules, LogFlag, Require, Right};
 use crate::sys::landlock::{Support, restrict_self};
-use crate::target::Seeker;
+use crate::target::PathResolver;
 
 /// A domain that is ready to be entered.
 #[derive(Debug)]
@@ -82,7 +82,7 @@ pub(crate) struct DomainStatus {
 pub(crate) fn build(
     rules: &LandlockRules,
     root: &OwnedFd,
-    seeker: Seeker<'_>,
+    resolver: PathResolver<'_>,
     kernel: Support,
 ) -> Result<Built> {
     let abi = kernel.abi().min(abi::NEWEST);
@@ -100,7 +100,7 @@ pub(crate) fn build(
             .iter()
             .filter(|right| status.handled.contains(right));
         let name = || rule.path.display().to_string();
-        match Place::open(root, &rule.path, seeker)? {
+        match Place::open(root, &rule.path, resolver)? {
             Place::Found { path, is_directory } => {
                 ruleset = grant(ruleset, path, is_directory, wanted.copied())?;
             }
@@ -149,11 +149,11 @@ fn known(rules: &LandlockRules, kernel: u32) -> DomainStatus {
             Require::Full => {}
         }
     }
-    for asked in &rules.log {
-        match &asked.require {
-            _ if u32::from(LogFlag::ABI) <= kernel => status.log.push(asked.flag),
+    for requested in &rules.log {
+        match &requested.require {
+            _ if u32::from(LogFlag::ABI) <= kernel => status.log.push(requested.flag),
             Require::BestEffort { reason } => {
-                status.dropped_log.push((asked.flag, reason.clone()));
+                status.dropped_log.push((requested.flag, reason.clone()));
             }
             Require::Full => {}
         }
@@ -187,12 +187,12 @@ pub(crate) fn require<'a>(
         for handled in rules.handled.iter().filter(|h| h.require == Require::Full) {
             add(handled.right.abi(), handled.right.name());
         }
-        for asked in rules
+        for requested in rules
             .log
             .iter()
-            .filter(|asked| asked.require == Require::Full)
+            .filter(|requested| requested.require == Require::Full)
         {
-            add(LogFlag::ABI, asked.flag.name());
+            add(LogFlag::ABI, requested.flag.name());
         }
     }
     missing.sort_unstable();
@@ -219,7 +219,7 @@ pub(crate) fn require<'a>(
         }
     };
     Err(Error::new(ErrorKind::Unsupported, wrong)
-        .right(format!("{right}, or a policy that lets it go")))
+        .with_hint(format!("{right}, or a policy that lets it go")))
 }
 
 /// The kernel's Landlock, in words.
@@ -316,16 +316,16 @@ fn refused(error: RulesetError) -> Error {
         ErrorKind::LockDown,
         "the kernel refuses the Landlock ruleset",
     )
-    .because(error)
+    .with_source(error)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::policy::resolved::{AskedLogFlag, HandledRight};
+    use crate::policy::resolved::{HandledRight, RequestedLogFlag};
 
     fn rules(require: &Require) -> LandlockRules {
-        let asked = |flag| AskedLogFlag {
+        let requested = |flag| RequestedLogFlag {
             flag,
             require: require.clone(),
         };
@@ -335,7 +335,10 @@ mod tests {
                 right: Right::Execute,
                 require: Require::Full,
             }],
-            log: vec![asked(LogFlag::NewExecOn), asked(LogFlag::SubdomainsOff)],
+            log: vec![
+                requested(LogFlag::NewExecOn),
+                requested(LogFlag::SubdomainsOff),
+            ],
             beneath: Vec::new(),
             ports: Vec::new(),
         }
@@ -419,7 +422,8 @@ mod tests {
             ),
         ] {
             of("default", kernel).expect("lets Landlock go");
-            match build(rules, &root, Seeker::Itself(&mounts), kernel).expect("an answer") {
+            match build(rules, &root, PathResolver::OwnProcess(&mounts), kernel).expect("an answer")
+            {
                 Built::Dropped { reason } => assert!(reason.contains(words), "{reason}"),
                 Built::Domain(..) => panic!("{kernel:?} has no REFER"),
             }

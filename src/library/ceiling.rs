@@ -9,7 +9,7 @@ use crate::policy::resolved::ResolvedPolicy;
 use crate::stage::ceiling::Ceiling;
 use crate::stage::explain::Audited;
 use crate::stage::verifier::expected::Expected;
-use crate::target::Seeker;
+use crate::target::PathResolver;
 
 /// The policy of the ceiling: under it a runtime can set ids, capabilities and labels, and load
 /// filters of its own.
@@ -21,12 +21,12 @@ pub(super) fn enforce() -> Result<()> {
     let policy = policy()?;
     let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
     let root = open(c"/", flags, Mode::empty())
-        .map_err(|errno| Error::new(ErrorKind::System, "the root directory").because(errno))?;
-    let stage = Layers::build_ceiling(&policy, &root, Seeker::Itself(&unknown_mounts))?;
+        .map_err(|errno| Error::new(ErrorKind::System, "the root directory").with_source(errno))?;
+    let stage = Layers::build_ceiling(&policy, &root, PathResolver::OwnProcess(&unknown_mounts))?;
     let ceiling = Ceiling {
         no_new_privs: policy.process.no_new_privs,
         layers: stage.ready,
-        audited: Audited::AsEver,
+        audited: Audited::KernelDefault,
     };
     ceiling.enforce()
 }
@@ -44,7 +44,7 @@ pub(super) fn expected() -> Result<Expected> {
 fn policy() -> Result<ResolvedPolicy> {
     nsexec_shipped_policies::builtin(POLICY)
         .ok_or_else(|| Error::new(ErrorKind::Policy, POLICY))?
-        .map_err(|fault| Error::new(ErrorKind::Policy, POLICY).because(fault))
+        .map_err(|fault| Error::new(ErrorKind::Policy, POLICY).with_source(fault))
 }
 
 /// The ceiling grants rights beneath the root alone, which needs no list of mounts.

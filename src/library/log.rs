@@ -13,14 +13,14 @@ use crate::runtime_text::ForRuntime;
 use crate::sys::descriptor;
 use crate::sys::process::exit_now;
 use crate::wire::env_b::LogTarget;
-use crate::wire::log_line::{Level, Line, MAX_LINE, Stage};
+use crate::wire::log_line::{BootstrapStage, Level, Line, MAX_LINE};
 
 /// The log of this process.
 #[derive(Debug)]
 pub(super) struct Log {
     pipe: Option<OwnedFd>,
     level: Level,
-    stage: Stage,
+    stage: BootstrapStage,
 }
 
 impl Log {
@@ -34,12 +34,12 @@ impl Log {
         Ok(Self {
             pipe: target.pipe.map(copy).transpose()?,
             level: target.level,
-            stage: Stage::Setup,
+            stage: BootstrapStage::Setup,
         })
     }
 
     /// From here on this process is `stage`.
-    pub(super) fn enter(&mut self, stage: Stage) {
+    pub(super) fn enter(&mut self, stage: BootstrapStage) {
         self.stage = stage;
     }
 

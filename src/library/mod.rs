@@ -18,7 +18,7 @@ use nix::sys::stat::Mode;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::runtime_text::ForRuntime;
-use crate::stage::protocol_a::tell;
+use crate::stage::protocol_a::print_error;
 use crate::sys::descriptor;
 use crate::sys::process::{self, exit_now};
 use crate::sys::signal::{self, CallersMask};
@@ -55,18 +55,18 @@ pub fn enter(options: Options) {
     };
     let protocol_a = pairs().any(|(key, _)| key == env::Variable::Pid.name().as_bytes());
     if protocol_a {
-        let asked = env::recognise(pairs())
+        let requested = env::recognise(pairs())
             .map_err(|fault| Error::new(ErrorKind::Protocol, fault.to_string()));
-        match asked {
+        match requested {
             Ok(None) => {}
-            Ok(Some(asked)) => {
-                if let Err(error) = protocol_a::enter(&asked, options) {
-                    tell(&ForRuntime(&error));
+            Ok(Some(requested)) => {
+                if let Err(error) = protocol_a::enter(&requested, options) {
+                    print_error(&ForRuntime(&error));
                     exit_now(1);
                 }
             }
             Err(error) => {
-                tell(&ForRuntime(&error));
+                print_error(&ForRuntime(&error));
                 exit_now(1);
             }
         }
@@ -92,7 +92,8 @@ impl Callers {
     /// Saves it. Signals are blocked: a runtime that is killed between two clones learns of it from
     /// the ends of its children.
     fn remember() -> Result<Self> {
-        let system = |errno| Error::new(ErrorKind::System, "the process's state").because(errno);
+        let system =
+            |errno| Error::new(ErrorKind::System, "the process's state").with_source(errno);
         let mut standard = Vec::new();
         for _ in (0..=2).filter(|fd| !descriptor::is_open(*fd)) {
             let null = open(c"/dev/null", OFlag::O_RDWR, Mode::empty()).map_err(system)?;
@@ -107,7 +108,8 @@ impl Callers {
 
     /// Restores it, except `dumpable` if another value is given.
     fn put_back(self, dumpable: Option<i32>) -> Result<()> {
-        let system = |errno| Error::new(ErrorKind::System, "the process's state").because(errno);
+        let system =
+            |errno| Error::new(ErrorKind::System, "the process's state").with_source(errno);
         drop(self.standard);
         process::restore_dumpable(dumpable.unwrap_or(self.dumpable)).map_err(system)?;
         self.mask.restore().map_err(system)

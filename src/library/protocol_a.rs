@@ -28,15 +28,15 @@ use crate::wire::generic_error;
 ///
 /// # Errors
 /// The reason why the pid could not be reported; there is no sibling then.
-pub(super) fn enter(asked: &ProtocolA, options: Options) -> Result<()> {
+pub(super) fn enter(requested: &ProtocolA, options: Options) -> Result<()> {
     let callers = Callers::remember()?;
-    let pipe = InitPipe::take(asked.pipe)?;
-    let console = asked.console.as_ref().map(open_console).transpose()?;
+    let pipe = InitPipe::take(requested.pipe)?;
+    let console = requested.console.as_ref().map(open_console).transpose()?;
     let procfs = Procfs::open()?;
     clean::assert_single_thread(&procfs)?;
     clean::refuse_foreign_children(&procfs)?;
     let id = TargetId {
-        pid: asked.pid,
+        pid: requested.pid,
         inode: None,
     };
     let target = Target::pin(&procfs, id)?;
@@ -63,7 +63,7 @@ pub(super) fn enter(asked: &ProtocolA, options: Options) -> Result<()> {
         Expected::JOINED
     };
     let system = |what: &'static str| {
-        move |errno: nix::errno::Errno| Error::new(ErrorKind::System, what).because(errno)
+        move |errno: nix::errno::Errno| Error::new(ErrorKind::System, what).with_source(errno)
     };
     let pair = || End::pair(SockType::Stream).map_err(system("a pair of sockets"));
     let (ready, ready_end) = pair()?;
@@ -103,9 +103,9 @@ pub(super) fn enter(asked: &ProtocolA, options: Options) -> Result<()> {
                 });
             match reported {
                 Ok(()) => exit_now(0),
-                Err(unmet) => {
+                Err(error) => {
                     let _ = pidfd::send_signal(pidfd.as_fd(), libc::SIGKILL);
-                    Err(unmet.into_error())
+                    Err(error.into_error())
                 }
             }
         }

@@ -56,7 +56,7 @@ fn resolve(choice: IdChoice, kind: &str, joins_user: bool, target: Option<&Targe
     }
     let target = target.ok_or_else(|| {
         Error::new(ErrorKind::Usage, "whose ids are to be followed is not said")
-            .right("give -t PID")
+            .with_hint("give -t PID")
     })?;
     let (uid, gid) = target.ids()?;
     let outside = if kind == "uid" { uid } else { gid };
@@ -68,6 +68,6 @@ fn resolve(choice: IdChoice, kind: &str, joins_user: bool, target: Option<&Targe
         id_map::parse(&target.read(&name)?).map_err(|fault| target.unreadable(&name, &fault))?;
     map.to_inside(outside).ok_or_else(|| {
         let wrong = format!("the target's {kind} {outside} is not mapped in its user namespace");
-        Error::new(ErrorKind::Target, wrong).right("give a number")
+        Error::new(ErrorKind::Target, wrong).with_hint("give a number")
     })
 }

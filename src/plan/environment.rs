@@ -166,7 +166,7 @@ pub(crate) fn candidates(program: &CString, variables: &Variables) -> Result<Vec
         if found.len() == MOST_DIRECTORIES {
             let wrong = format!("PATH names more than {MOST_DIRECTORIES} directories");
             return Err(Error::new(ErrorKind::NotExecutable, wrong)
-                .right("give the program by its path, or a shorter PATH"));
+                .with_hint("give the program by its path, or a shorter PATH"));
         }
         found.extend(CString::new([directory, b"/", name].concat()));
     }

@@ -8,29 +8,29 @@ use crate::policy::layered::Layered;
 use crate::policy::resolved::{self, LandlockRules, Layer, ResolvedPolicy};
 use crate::seccomp::program::Program;
 use crate::sys::landlock::{self as kernel, Support};
-use crate::target::Seeker;
+use crate::target::PathResolver;
 
 /// The sandbox layers, ready to be enforced.
 #[derive(Debug)]
 pub(crate) struct Layers {
-    pub(crate) ceiling: Stage,
-    pub(crate) workload: Stage,
+    pub(crate) ceiling: BuiltLayers,
+    pub(crate) workload: BuiltLayers,
     /// Handles all, grants nothing; `None`: the kernel has no Landlock.
     pub(crate) supervisor: Option<Domain>,
 }
 
-/// The layers of one stage.
+/// The layers of the ceiling or of the workload.
 #[derive(Debug)]
-pub(crate) struct Stage {
+pub(crate) struct BuiltLayers {
     pub(crate) ready: Ready,
-    pub(crate) status: StageStatus,
+    pub(crate) status: LayersStatus,
 }
 
 /// Layers that are ready to be enforced; `None`: the layer is left out or dropped.
 pub(crate) type Ready = Layered<Option<Program>, Option<Domain>>;
 
-/// The status of the layers of one stage.
-pub(crate) type StageStatus = Layered<Status<usize>, Status<DomainStatus>>;
+/// The status of the layers of the ceiling or of the workload.
+pub(crate) type LayersStatus = Layered<Status<usize>, Status<DomainStatus>>;
 
 /// The status of one layer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,14 +48,14 @@ impl Layers {
     pub(crate) fn build(
         policy: &ResolvedPolicy,
         root: &OwnedFd,
-        seeker: Seeker<'_>,
+        resolver: PathResolver<'_>,
     ) -> Result<Self> {
         let kernel = support()?;
         let layers = [&policy.ceiling.landlock, &policy.workload.landlock];
         ruleset::require(layers.into_iter().filter_map(Layer::enforced), kernel)?;
         Ok(Self {
-            ceiling: Stage::build(&policy.ceiling, root, seeker, kernel)?,
-            workload: Stage::build(&policy.workload, root, seeker, kernel)?,
+            ceiling: BuiltLayers::build(&policy.ceiling, root, resolver, kernel)?,
+            workload: BuiltLayers::build(&policy.workload, root, resolver, kernel)?,
             supervisor: ruleset::deny_all(kernel)?,
         })
     }
@@ -64,51 +64,51 @@ impl Layers {
     pub(crate) fn build_ceiling(
         policy: &ResolvedPolicy,
         root: &OwnedFd,
-        seeker: Seeker<'_>,
-    ) -> Result<Stage> {
+        resolver: PathResolver<'_>,
+    ) -> Result<BuiltLayers> {
         let kernel = support()?;
         ruleset::require(policy.ceiling.landlock.enforced().into_iter(), kernel)?;
-        Stage::build(&policy.ceiling, root, seeker, kernel)
+        BuiltLayers::build(&policy.ceiling, root, resolver, kernel)
     }
 }
 
 fn support() -> Result<Support> {
     kernel::support().map_err(|errno| {
-        Error::new(ErrorKind::LockDown, "the kernel's Landlock version").because(errno)
+        Error::new(ErrorKind::LockDown, "the kernel's Landlock version").with_source(errno)
     })
 }
 
 impl Layers {
     /// The parts of the policy that it requests and that this kernel lacks, as a list for people;
     /// `None`: there are none.
-    pub(crate) fn let_go(&self) -> Option<String> {
-        let stages = [
+    pub(crate) fn dropped_parts(&self) -> Option<String> {
+        let layer_sets = [
             ("the ceiling", &self.ceiling),
             ("the program", &self.workload),
         ];
-        let all: Vec<String> = stages
+        let all: Vec<String> = layer_sets
             .into_iter()
-            .filter_map(|(name, stage)| let_go(name, &stage.status.landlock))
+            .filter_map(|(name, layer_set)| dropped_parts(name, &layer_set.status.landlock))
             .collect();
         (!all.is_empty()).then(|| all.join("; "))
     }
 }
 
-fn let_go(stage: &str, landlock: &Status<DomainStatus>) -> Option<String> {
+fn dropped_parts(layer_set: &str, landlock: &Status<DomainStatus>) -> Option<String> {
     match landlock {
-        Status::Dropped { .. } => Some(format!("{stage} has no Landlock domain")),
+        Status::Dropped { .. } => Some(format!("{layer_set} has no Landlock domain")),
         Status::InForce(domain) => {
             let rights = domain.dropped.iter().map(|(right, _)| right.name());
             let flags = domain.dropped_log.iter().map(|(flag, _)| flag.name());
             let names: Vec<&str> = rights.chain(flags).collect();
-            let text = format!("{stage}'s Landlock domain lacks {}", names.join(", "));
+            let text = format!("{layer_set}'s Landlock domain lacks {}", names.join(", "));
             (!names.is_empty()).then_some(text)
         }
         Status::None { .. } => None,
     }
 }
 
-impl Stage {
+impl BuiltLayers {
     /// Audit receives all denials of the domain, independent of the policy.
     pub(crate) fn log_all(&mut self) {
         if let (Some(domain), Status::InForce(status)) =
@@ -121,7 +121,7 @@ impl Stage {
     fn build(
         layers: &resolved::Layers,
         root: &OwnedFd,
-        seeker: Seeker<'_>,
+        resolver: PathResolver<'_>,
         kernel: Support,
     ) -> Result<Self> {
         let (program, seccomp) = match &layers.seccomp {
@@ -136,13 +136,13 @@ impl Stage {
                 },
             ),
         };
-        let (domain, landlock) = build_landlock(&layers.landlock, root, seeker, kernel)?;
+        let (domain, landlock) = build_landlock(&layers.landlock, root, resolver, kernel)?;
         Ok(Self {
             ready: Ready {
                 seccomp: program,
                 landlock: domain,
             },
-            status: StageStatus { seccomp, landlock },
+            status: LayersStatus { seccomp, landlock },
         })
     }
 }
@@ -150,7 +150,7 @@ impl Stage {
 fn build_landlock(
     layer: &Layer<LandlockRules>,
     root: &OwnedFd,
-    seeker: Seeker<'_>,
+    resolver: PathResolver<'_>,
     kernel: Support,
 ) -> Result<(Option<Domain>, Status<DomainStatus>)> {
     let rules = match layer {
@@ -164,7 +164,7 @@ fn build_landlock(
             ));
         }
     };
-    Ok(match ruleset::build(rules, root, seeker, kernel)? {
+    Ok(match ruleset::build(rules, root, resolver, kernel)? {
         Built::Domain(domain, status) => (Some(domain), Status::InForce(status)),
         Built::Dropped { reason } => (None, Status::Dropped { reason }),
     })
@@ -180,21 +180,21 @@ mod tests {
         let reason = || "a test".to_owned();
         let dropped = Status::Dropped { reason: reason() };
         let nothing = Some("the program has no Landlock domain");
-        assert_eq!(let_go("the program", &dropped).as_deref(), nothing);
+        assert_eq!(dropped_parts("the program", &dropped).as_deref(), nothing);
         let partly = Status::InForce(DomainStatus {
             dropped: vec![(Right::IoctlDev, reason())],
             dropped_log: vec![(LogFlag::NewExecOn, reason())],
             ..DomainStatus::default()
         });
         assert_eq!(
-            let_go("the ceiling", &partly).as_deref(),
+            dropped_parts("the ceiling", &partly).as_deref(),
             Some("the ceiling's Landlock domain lacks ioctl_dev, new_exec_on")
         );
         for whole in [
             Status::InForce(DomainStatus::default()),
             Status::None { reason: reason() },
         ] {
-            assert_eq!(let_go("the program", &whole), None);
+            assert_eq!(dropped_parts("the program", &whole), None);
         }
     }
 }

@@ -12,7 +12,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use crate::error::{Error, ErrorKind, Result};
 use crate::policy::capability::CapabilitySet;
 use crate::policy::resolved::{Capabilities, Environment, ResolvedPolicy};
-use crate::prepare::cannot_clone::cannot_make;
+use crate::prepare::cannot_clone::clone_error;
 use crate::prepare::filters;
 use crate::prepare::own_file::OwnFile;
 use crate::prepare::policy_origin::Origin;
@@ -22,7 +22,7 @@ use crate::prepare::status::StatusLines;
 use crate::request::{Namespace, Request, Selection};
 use crate::sys::signal::CallersSignals;
 use crate::target::directory::{self, ProgramRoot};
-use crate::target::{Finder, Memberships, Procfs, RootFile, Seeker, Target, cgroup, label};
+use crate::target::{Finder, Memberships, PathResolver, Procfs, RootFile, Target, cgroup, label};
 use layers::Layers;
 
 /// Everything that an exec needs, opened and decided.
@@ -78,7 +78,9 @@ impl Plan {
                 "--preserve-fds, --preserve-fd: the policy {} hands no descriptors over",
                 policy.name
             );
-            return Err(Error::new(ErrorKind::Policy, wrong).right("use one with [fds] preserve"));
+            return Err(
+                Error::new(ErrorKind::Policy, wrong).with_hint("use one with [fds] preserve")
+            );
         }
         let target = request
             .target
@@ -103,7 +105,7 @@ impl Plan {
         };
         let mut kept = vec![procfs.as_fd(), own.as_fd()];
         kept.extend(target.as_ref().map(Target::directory));
-        let cannot_clone = cannot_make("the process that looks files up");
+        let cannot_clone = clone_error("the process that looks files up");
         let filter = filters::finder()?;
         let finder = Finder::start(&filter, &kept, &procfs, &mounts, cannot_clone)?;
         let root = ProgramRoot::open(&request, target.as_ref(), &memberships, &finder)?;
@@ -112,7 +114,7 @@ impl Plan {
         let (layers, accounts) = match root.directory() {
             None => (None, Accounts::UNNEEDED),
             Some(root) => (
-                Some(Layers::build(&policy, root, Seeker::Finder(&finder))?),
+                Some(Layers::build(&policy, root, PathResolver::Finder(&finder))?),
                 Accounts::open(root, &request, &policy, &finder)?,
             ),
         };
@@ -135,7 +137,7 @@ impl Plan {
             let wrong = "--keep-caps: no user namespace is joined, and the caller's own \
                          capabilities are not handed to another user";
             return Err(Error::new(ErrorKind::Usage, wrong)
-                .right("leave it out, or join a user namespace with -U"));
+                .with_hint("leave it out, or join a user namespace with -U"));
         }
         if request.keep_caps
             && policy.process.capabilities == Capabilities::Keep(CapabilitySet::EMPTY)
@@ -145,7 +147,7 @@ impl Plan {
                 policy.name
             );
             return Err(Error::new(ErrorKind::Policy, wrong)
-                .right("leave it out, or use a --policy with capabilities"));
+                .with_hint("leave it out, or use a --policy with capabilities"));
         }
         let credentials =
             credentials::Choice::make(&request, &policy.process, joins_user, target.as_ref())?;
@@ -235,8 +237,8 @@ fn security_context(target: &Target) -> Result<Option<Vec<u8>>> {
             ErrorKind::Unsupported,
             "-Z: no security context can be followed here",
         )
-        .because(error)
-        .right("leave -Z out: this kernel runs without SELinux")
+        .with_source(error)
+        .with_hint("leave -Z out: this kernel runs without SELinux")
     };
     let enabled = std::path::Path::new("/sys/fs/selinux/enforce").exists();
     if !enabled {

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::Plan;
-use super::layers::{StageStatus, Status};
+use super::layers::{LayersStatus, Status};
 use crate::landlock::ruleset::DomainStatus;
 use crate::policy::resolved::{Capabilities, Environment, Keyring, ResolvedPolicy};
 use crate::prepare::seccomp_fd::AddedFilters;
@@ -160,18 +160,18 @@ fn process(policy: &ResolvedPolicy) -> Value {
 /// The layers: the requested ones, and the parts that this kernel enforces; `None`: unknown before
 /// the join.
 pub(crate) fn layers(
-    ceiling: Option<&StageStatus>,
-    workload: Option<&StageStatus>,
+    ceiling: Option<&LayersStatus>,
+    workload: Option<&LayersStatus>,
     added_filters: &AddedFilters,
 ) -> Value {
     json!({
-        "ceiling": ceiling.map(stage),
-        "workload": workload.map(stage),
+        "ceiling": ceiling.map(layer_set),
+        "workload": workload.map(layer_set),
         "seccomp-fd": added_filters.to_value(),
     })
 }
 
-fn stage(status: &StageStatus) -> Value {
+fn layer_set(status: &LayersStatus) -> Value {
     let seccomp = match &status.seccomp {
         Status::InForce(instructions) => json!({ "in_force": true, "instructions": instructions }),
         Status::None { reason } => json!({ "in_force": false, "left_out": reason }),

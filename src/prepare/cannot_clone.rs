@@ -7,30 +7,30 @@ use crate::error::{Error, ErrorKind};
 
 /// A failed clone(2) of the process that becomes the program.
 pub(crate) fn cannot_clone(errno: Errno) -> Error {
-    cannot_make("the program's process")(errno)
+    clone_error("the program's process")(errno)
 }
 
 /// A failed clone(2), with the possible reasons of the refusal.
-pub(crate) fn cannot_make(process: &str) -> impl Fn(Errno) -> Error {
-    move |errno| because(format!("{process} cannot be made"), errno)
+pub(crate) fn clone_error(process: &str) -> impl Fn(Errno) -> Error {
+    move |errno| with_limits(format!("{process} cannot be cloned"), errno)
 }
 
-fn because(wrong: String, errno: Errno) -> Error {
-    let error = Error::new(ErrorKind::System, wrong);
+fn with_limits(message: String, errno: Errno) -> Error {
+    let error = Error::new(ErrorKind::System, message);
     match errno {
         Errno::EAGAIN => {
             let uid = nix::unistd::getuid();
             let limit = getrlimit(Resource::RLIMIT_NPROC);
             let limit = limit.map_or("unknown".to_owned(), |(soft, _)| soft.to_string());
-            error.because(errno).right(format!(
+            error.with_source(errno).with_hint(format!(
                 "raise the limit that is reached: RLIMIT_NPROC (ulimit -u) is {limit} for the \
                  user {uid}; others are pids.max of a cgroup, kernel.pid_max and kernel.threads-max"
             ))
         }
-        Errno::ENOMEM => error.because(errno).right(
+        Errno::ENOMEM => error.with_source(errno).with_hint(
             "the first process of a joined pid namespace has ended, after which it takes no \
              other: choose a target that lives; or memory is short",
         ),
-        errno => error.because(errno),
+        errno => error.with_source(errno),
     }
 }

@@ -26,7 +26,7 @@ pub(crate) fn make_standard_descriptors_valid() -> Result<()> {
                 ErrorKind::System,
                 format!("descriptor {fd} is closed, and /dev/null"),
             )
-            .because(errno)
+            .with_source(errno)
         })?;
         // The lowest free number: it is 0, 1 or 2, and stays open.
         std::mem::forget(null);
@@ -51,7 +51,7 @@ pub(crate) fn count_handed_over() -> u32 {
 /// Only for the program nsexec, before it opens any of its own.
 pub(crate) fn close_undeclared(declared: impl Iterator<Item = RawFd>) -> Result<()> {
     let declared: BTreeSet<RawFd> = declared.filter(|fd| *fd >= FIRST).collect();
-    let failed = |errno| Error::new(ErrorKind::System, "close_range").because(errno);
+    let failed = |errno| Error::new(ErrorKind::System, "close_range").with_source(errno);
     let mut first = FIRST.unsigned_abs();
     for kept in declared.into_iter().map(RawFd::unsigned_abs) {
         if kept > first {
@@ -80,11 +80,11 @@ pub(crate) fn make_fit(procfs: &Procfs) -> Result<()> {
 fn refuse_what_leads_out() -> Result<()> {
     for (fd, name) in [(0, "input"), (1, "output"), (2, "error")] {
         let kind = leads_out(descriptor::standard(fd)).map_err(|errno| {
-            Error::new(ErrorKind::System, format!("standard {name}: its type")).because(errno)
+            Error::new(ErrorKind::System, format!("standard {name}: its type")).with_source(errno)
         })?;
         if let Some(kind) = kind {
             let wrong = format!("standard {name} is {kind}, which leads out of the target");
-            return Err(Error::new(ErrorKind::Usage, wrong).right(
+            return Err(Error::new(ErrorKind::Usage, wrong).with_hint(
                 "redirect it to a file or a pipe; any other is handed over with --preserve-fds",
             ));
         }
@@ -126,7 +126,7 @@ fn close_on_exec_above_standard() -> Result<()> {
                 ErrorKind::System,
                 "the descriptors of the caller cannot be marked close-on-exec",
             )
-            .because(errno)
+            .with_source(errno)
         })
 }
 
@@ -150,7 +150,7 @@ fn one_by_one() -> std::result::Result<(), Errno> {
 /// # Errors
 /// `Safety`: real and effective ids differ, or the file gave privileges.
 fn refuse_gained_privilege() -> Result<()> {
-    let system = |errno| Error::new(ErrorKind::System, "the ids of the caller").because(errno);
+    let system = |errno| Error::new(ErrorKind::System, "the ids of the caller").with_source(errno);
     let uids = getresuid().map_err(system)?;
     let gids = getresgid().map_err(system)?;
     let differ = uids.real != uids.effective || gids.real != gids.effective;
@@ -159,7 +159,7 @@ fn refuse_gained_privilege() -> Result<()> {
             ErrorKind::Safety,
             "started with privileges that its caller does not have",
         )
-        .right("install it without set-user-ID, set-group-ID and file capabilities"));
+        .with_hint("install it without set-user-ID, set-group-ID and file capabilities"));
     }
     Ok(())
 }
@@ -172,12 +172,12 @@ pub(crate) fn assert_single_thread(procfs: &Procfs) -> Result<()> {
     let tasks = procfs
         .open_directory(c"self/task")
         .and_then(|directory| nix::sys::stat::fstat(&directory))
-        .map_err(|errno| Error::new(ErrorKind::System, "/proc/self/task").because(errno))?;
+        .map_err(|errno| Error::new(ErrorKind::System, "/proc/self/task").with_source(errno))?;
     // A directory for each thread, and `.` and `..`.
     if tasks.st_nlink != 3 {
         return Err(
             Error::new(ErrorKind::Safety, "the process has more than one thread")
-                .right("execute from a process of its own"),
+                .with_hint("execute from a process of its own"),
         );
     }
     Ok(())
@@ -195,7 +195,7 @@ pub(crate) fn refuse_foreign_children(procfs: &Procfs) -> Result<()> {
         // The kernel has no pid namespaces.
         Err(Errno::ENOENT) => return Ok(()),
         Err(errno) => {
-            return Err(Error::new(ErrorKind::System, "/proc/self/ns/pid").because(errno));
+            return Err(Error::new(ErrorKind::System, "/proc/self/ns/pid").with_source(errno));
         }
     };
     let name = "/proc/self/ns/pid_for_children";
@@ -203,12 +203,12 @@ pub(crate) fn refuse_foreign_children(procfs: &Procfs) -> Result<()> {
         Ok(of_children) if of_children == own => return Ok(()),
         // ENOENT: the next child creates it.
         Ok(_) | Err(Errno::ENOENT) => {}
-        Err(errno) => return Err(Error::new(ErrorKind::System, name).because(errno)),
+        Err(errno) => return Err(Error::new(ErrorKind::System, name).with_source(errno)),
     }
     let wrong = format!(
         "{name}: the children of this process are born into another pid namespace than its own"
     );
-    Err(Error::new(ErrorKind::Usage, wrong).right(
+    Err(Error::new(ErrorKind::Usage, wrong).with_hint(
         "start nsexec from a child of the process that called unshare(2) or setns(2): \
          unshare --pid --fork, nsenter without --no-fork",
     ))
@@ -217,6 +217,6 @@ pub(crate) fn refuse_foreign_children(procfs: &Procfs) -> Result<()> {
 /// No ptrace and no /proc/PID/{exe,fd,root,cwd,mem} for the target.
 pub(crate) fn set_undumpable() -> Result<()> {
     process::set_undumpable().map_err(|errno| {
-        Error::new(ErrorKind::LockDown, "the helper cannot be made undumpable").because(errno)
+        Error::new(ErrorKind::LockDown, "the helper cannot be made undumpable").with_source(errno)
     })
 }

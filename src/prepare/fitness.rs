@@ -16,7 +16,7 @@ use crate::sys::descriptor;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Use {
     /// The program gets it unchanged.
-    HandedOver,
+    Inherited,
     Read,
     Write,
     ReadAndWrite,
@@ -29,7 +29,7 @@ pub(crate) enum Use {
 pub(crate) fn take(kind: ErrorKind, name: &str, number: RawFd, usage: Use) -> Result<OwnedFd> {
     let wrong = |wrong: &str, right: &str| {
         let wrong = format!("{name}{number}: descriptor {number} {wrong}");
-        Error::new(kind, wrong).right(right)
+        Error::new(kind, wrong).with_hint(right)
     };
     let copy = match descriptor::duplicate_number(number) {
         Ok(copy) => copy,
@@ -39,9 +39,10 @@ pub(crate) fn take(kind: ErrorKind, name: &str, number: RawFd, usage: Use) -> Re
                 "give the number of a descriptor that the caller has open",
             ));
         }
-        Err(errno) => return Err(wrong("cannot be copied", usage.right()).because(errno)),
+        Err(errno) => return Err(wrong("cannot be copied", usage.hint()).with_source(errno)),
     };
-    let unreadable = |errno| wrong("cannot be asked for its state", usage.right()).because(errno);
+    let unreadable =
+        |errno| wrong("cannot be asked for its state", usage.hint()).with_source(errno);
     let flags = fcntl(copy.as_fd(), FcntlArg::F_GETFL).map_err(unreadable)?;
     let stat = fstat(&copy).map_err(unreadable)?;
     match unfit(
@@ -50,13 +51,13 @@ pub(crate) fn take(kind: ErrorKind, name: &str, number: RawFd, usage: Use) -> Re
         usage,
     ) {
         None => Ok(copy),
-        Some(reason) => Err(wrong(reason, usage.right())),
+        Some(reason) => Err(wrong(reason, usage.hint())),
     }
 }
 
 /// Why a descriptor with these flags, of a file of this type, is unusable.
 fn unfit(flags: OFlag, kind: SFlag, usage: Use) -> Option<&'static str> {
-    if usage == Use::HandedOver {
+    if usage == Use::Inherited {
         return None;
     }
     if kind == SFlag::S_IFDIR {
@@ -78,9 +79,9 @@ fn unfit(flags: OFlag, kind: SFlag, usage: Use) -> Option<&'static str> {
 }
 
 impl Use {
-    fn right(self) -> &'static str {
+    fn hint(self) -> &'static str {
         match self {
-            Self::HandedOver => "give the number of a descriptor that the caller has open",
+            Self::Inherited => "give the number of a descriptor that the caller has open",
             Self::Read => "give a file, pipe or socket that is open for reading",
             Self::Write => "give a file, pipe or socket that is open for writing",
             Self::ReadAndWrite => "give one end of a pair of sockets",
@@ -108,8 +109,8 @@ mod tests {
             (write, file, Use::ReadAndWrite, false),
             (read, SFlag::S_IFDIR, Use::Read, false),
             (OFlag::O_PATH, file, Use::Read, false),
-            (OFlag::O_PATH, SFlag::S_IFDIR, Use::HandedOver, true),
-            (read, SFlag::S_IFDIR, Use::HandedOver, true),
+            (OFlag::O_PATH, SFlag::S_IFDIR, Use::Inherited, true),
+            (read, SFlag::S_IFDIR, Use::Inherited, true),
         ] {
             assert_eq!(
                 unfit(flags, kind, usage).is_none(),

@@ -127,7 +127,7 @@ pub(crate) fn status(procfs: &Procfs) -> Result<OwnFile> {
             ErrorKind::Safety,
             "the program's own file can be written through /proc/PID/exe",
         )
-        .right("call protect_own_file() first of all")
+        .with_hint("call protect_own_file() first of all")
     })
 }
 
@@ -139,7 +139,7 @@ fn own_file(procfs: &Procfs) -> Result<OwnedFd> {
 
 fn judge(file: &OwnedFd) -> Result<Option<OwnFile>> {
     Ok(if is_read_only(file)? {
-        let known = statx::known(file.as_fd()).map_err(|errno| failed("statx", errno))?;
+        let known = statx::identify(file.as_fd()).map_err(|errno| failed("statx", errno))?;
         Some(OwnFile::ReadOnlyMount(known.mount))
     } else if is_sealed(file) {
         Some(OwnFile::SealedMemory)
@@ -195,6 +195,6 @@ fn failed(what: &str, errno: Errno) -> Error {
         ErrorKind::LockDown,
         format!("the program's own file cannot be protected: {what}"),
     )
-    .because(errno)
-    .right("install it on a read-only mount")
+    .with_source(errno)
+    .with_hint("install it on a read-only mount")
 }

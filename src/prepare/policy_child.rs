@@ -14,7 +14,7 @@ use std::path::Path;
 
 use nix::errno::Errno;
 
-use super::cannot_clone::cannot_make;
+use super::cannot_clone::clone_error;
 use super::filters;
 use super::policy_origin::{Loaded, Origin};
 use super::trusted_file::TrustedDirectory;
@@ -30,7 +30,7 @@ use crate::sys::clone::{Parentage, Side, clone};
 use crate::sys::credentials::{self, CapabilityState};
 use crate::sys::descriptor::{self, Range};
 use crate::sys::process::exit_now;
-use crate::sys::wait::{Change, Patience, change};
+use crate::sys::wait::{Change, WaitMode, change};
 use crate::sys::{pidfd, process, seccomp};
 use crate::target::procfs_root::read_all;
 
@@ -53,10 +53,11 @@ pub(crate) fn compile(manifest: &Path) -> Result<Loaded> {
     let (directory, name) = TrustedDirectory::of(manifest)?;
     let text = read_all(directory.file(&name)?, MAX_FILE, &display)?;
     let context = context()?;
-    let (ours, theirs) = UnixStream::pair()
-        .map_err(|error| Error::new(ErrorKind::System, "the policy's compiler").because(error))?;
+    let (ours, theirs) = UnixStream::pair().map_err(|error| {
+        Error::new(ErrorKind::System, "the policy's compiler").with_source(error)
+    })?;
     let helper = std::process::id();
-    match clone(Parentage::Own).map_err(cannot_make("the policy's compiler"))? {
+    match clone(Parentage::Own).map_err(clone_error("the policy's compiler"))? {
         Side::Child => {
             drop(ours);
             compile_without_power(helper, &display, &text, context, theirs)
@@ -66,7 +67,7 @@ pub(crate) fn compile(manifest: &Path) -> Result<Loaded> {
             let answer = serve(ours, &display, &directory, text);
             let _ = pidfd::send_signal(std::os::fd::AsFd::as_fd(&pidfd), libc::SIGKILL);
             while !matches!(
-                change(child, Patience::Wait),
+                change(child, WaitMode::Block),
                 Ok(Some(Change::Exited(_) | Change::Signaled(_))) | Err(Errno::ECHILD)
             ) {}
             let (policy, text) = answer?;
@@ -86,8 +87,9 @@ pub(crate) fn compile(manifest: &Path) -> Result<Loaded> {
 /// The facts that decide conditions in a profile.
 fn context() -> Result<Context> {
     // uname(2), not /proc/sys, because a procfs with subset=pid lacks that.
-    let names = nix::sys::utsname::uname()
-        .map_err(|errno| Error::new(ErrorKind::System, "the kernel's version").because(errno))?;
+    let names = nix::sys::utsname::uname().map_err(|errno| {
+        Error::new(ErrorKind::System, "the kernel's version").with_source(errno)
+    })?;
     let release = names.release().to_string_lossy();
     let mut numbers = release.split(|c: char| !c.is_ascii_digit()).map(str::parse);
     let kernel = match (numbers.next(), numbers.next()) {
@@ -119,8 +121,8 @@ fn compile_without_power(
     let Ok(line) = give_up_power(helper, line) else {
         exit_now(1)
     };
-    let mut asking = Asking(line);
-    let compiled = policy::resolve::compile(name, text, &mut asking, context);
+    let mut parent_files = ParentFiles(line);
+    let compiled = policy::resolve::compile(name, text, &mut parent_files, context);
     let compiled = compiled.map_err(|mut fault| {
         if fault.file == policy::resolve::MANIFEST {
             name.clone_into(&mut fault.file);
@@ -132,8 +134,8 @@ fn compile_without_power(
         Err(fault) => Err(fault.to_string()),
     };
     let sent = match &answer {
-        Ok(bytes) => send(&mut asking.0, b'P', bytes),
-        Err(message) => send(&mut asking.0, b'E', message.as_bytes()),
+        Ok(bytes) => send(&mut parent_files.0, b'P', bytes),
+        Err(message) => send(&mut parent_files.0, b'E', message.as_bytes()),
     };
     exit_now(i32::from(sent.is_err()))
 }
@@ -179,9 +181,9 @@ const RLIMIT_CPU: u8 = 0;
 const RLIMIT_AS: u8 = 9;
 
 /// The files of a manifest, which the child requests from the parent.
-struct Asking(File);
+struct ParentFiles(File);
 
-impl Files for Asking {
+impl Files for ParentFiles {
     fn read(&mut self, name: &FileName) -> std::result::Result<Vec<u8>, FileFault> {
         send(&mut self.0, b'F', name.as_str().as_bytes())
             .map_err(|error| FileFault::Unreadable(error.to_string()))?;
@@ -232,7 +234,8 @@ fn serve(
             }
             b'P' => {
                 let policy = encode::decode(&content).map_err(|fault| {
-                    Error::new(ErrorKind::Safety, format!("the policy {display}")).because(fault)
+                    Error::new(ErrorKind::Safety, format!("the policy {display}"))
+                        .with_source(fault)
                 })?;
                 return Ok((policy, all));
             }

@@ -16,7 +16,7 @@ use nsexec_shipped_policies::BUILTIN_NAMES;
 
 /// The interface that started the helper: each has a default policy of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Door {
+pub(crate) enum Frontend {
     CommandLine,
     ProtocolA,
 }
@@ -25,19 +25,19 @@ pub(crate) enum Door {
 ///
 /// # Errors
 /// `Policy`: there is none of this name, or it is wrong.
-pub(crate) fn load(choice: &PolicyChoice, door: Door) -> Result<Loaded> {
+pub(crate) fn load(choice: &PolicyChoice, frontend: Frontend) -> Result<Loaded> {
     let chosen = match choice {
-        PolicyChoice::Configured => &configured(door)?,
+        PolicyChoice::Configured => &configured(frontend)?,
         given => given,
     };
     match chosen {
         PolicyChoice::Named(name) => builtin(name),
         PolicyChoice::File(path) => policy_child::compile(path),
-        PolicyChoice::Configured => builtin(door.default_policy()),
+        PolicyChoice::Configured => builtin(frontend.default_policy()),
     }
 }
 
-impl Door {
+impl Frontend {
     fn default_policy(self) -> &'static str {
         match self {
             Self::CommandLine => "default",
@@ -52,13 +52,15 @@ fn builtin(name: &str) -> Result<Loaded> {
             policy,
             origin: Origin::Ships(name.to_owned()),
         }),
-        Some(Err(fault)) => {
-            Err(Error::new(ErrorKind::Policy, format!("the built-in policy {name}")).because(fault))
-        }
+        Some(Err(fault)) => Err(Error::new(
+            ErrorKind::Policy,
+            format!("the built-in policy {name}"),
+        )
+        .with_source(fault)),
         None => {
             let wrong = format!("there is no policy {name:?}");
             let right = format!("give one of {}, or a file", BUILTIN_NAMES.join(", "));
-            Err(Error::new(ErrorKind::Policy, wrong).right(right))
+            Err(Error::new(ErrorKind::Policy, wrong).with_hint(right))
         }
     }
 }
@@ -79,19 +81,19 @@ struct Configuration {
 }
 
 /// The choice of the configuration; [`PolicyChoice::Configured`]: there is none.
-fn configured(door: Door) -> Result<PolicyChoice> {
+fn configured(frontend: Frontend) -> Result<PolicyChoice> {
     let file = Path::new(CONFIGURATION);
     let Some(file) = trusted_file::open_if_there(file)? else {
         return Ok(PolicyChoice::Configured);
     };
     let text = read_all(file, MAX_CONFIGURATION, &CONFIGURATION)?;
     let wrong = || Error::new(ErrorKind::Policy, CONFIGURATION);
-    let text = String::from_utf8(text).map_err(|error| wrong().because(error))?;
+    let text = String::from_utf8(text).map_err(|error| wrong().with_source(error))?;
     let configuration: Configuration =
-        toml::from_str(&text).map_err(|error| wrong().because(error))?;
-    let (key, value) = match door {
-        Door::CommandLine => ("policy", configuration.policy),
-        Door::ProtocolA => ("libcontainer_policy", configuration.libcontainer_policy),
+        toml::from_str(&text).map_err(|error| wrong().with_source(error))?;
+    let (key, value) = match frontend {
+        Frontend::CommandLine => ("policy", configuration.policy),
+        Frontend::ProtocolA => ("libcontainer_policy", configuration.libcontainer_policy),
     };
     let Some(value) = value else {
         return Ok(PolicyChoice::Configured);
@@ -100,13 +102,13 @@ fn configured(door: Door) -> Result<PolicyChoice> {
         // A relative path would name another file in each directory.
         Some(PolicyChoice::File(path)) if !path.is_absolute() => {
             let wrong = format!("{CONFIGURATION}: {key} = {value:?} is a relative path");
-            Err(Error::new(ErrorKind::Policy, wrong).right("give an absolute path"))
+            Err(Error::new(ErrorKind::Policy, wrong).with_hint("give an absolute path"))
         }
         Some(choice) => Ok(choice),
         None => {
             let wrong = format!("{CONFIGURATION}: {key} = {value:?} is no policy");
             Err(Error::new(ErrorKind::Policy, wrong)
-                .right("give a name in a-z, 0-9 and -, or an absolute path"))
+                .with_hint("give a name in a-z, 0-9 and -, or an absolute path"))
         }
     }
 }

@@ -56,7 +56,7 @@ impl Origin {
                 Ok(Why::new(parts, &directory.to_string_lossy()))
             }
             Ok(_) => Err(other()),
-            Err(fault) => Err(other().because(fault)),
+            Err(fault) => Err(other().with_source(fault)),
         }
     }
 }

@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use std::os::fd::RawFd;
 
 use super::fitness::{self, Use};
-use super::seccomp_fd::{self, HandedOver};
+use super::seccomp_fd::{self, FilterDescriptors};
 use super::{clean, status};
 use crate::error::{Error, ErrorKind, Result};
 use crate::request::Request;
@@ -20,7 +20,7 @@ use crate::sys::descriptor::{self, Range};
 pub(crate) struct Declared {
     pub(crate) preserved: Preserved,
     /// Copies of the descriptors from which the helper reads filters.
-    pub(crate) programs: HandedOver,
+    pub(crate) programs: FilterDescriptors,
 }
 
 impl Declared {
@@ -32,12 +32,12 @@ impl Declared {
     pub(crate) fn take(request: &Request) -> Result<Self> {
         let of = |usage: Use| move |fd: &RawFd| (usage, *fd);
         let status = request.status_fd.iter().map(of(Use::Write));
-        let preserved = request.preserve_fds.iter().map(of(Use::HandedOver));
+        let preserved = request.preserve_fds.iter().map(of(Use::Inherited));
         let programs = request.seccomp_fds.iter().map(of(Use::Read));
         let mut seen = BTreeSet::new();
         for (usage, fd) in status.chain(preserved).chain(programs) {
             let option = match usage {
-                Use::HandedOver => "--preserve-fd ",
+                Use::Inherited => "--preserve-fd ",
                 Use::Read => seccomp_fd::OPTION,
                 Use::Write | Use::ReadAndWrite => status::OPTION,
             };
@@ -46,17 +46,17 @@ impl Declared {
             drop(fitness::take(ErrorKind::Usage, option, fd, usage)?);
             if fd <= 2 && usage != Use::Write {
                 return Err(Error::new(ErrorKind::Usage, wrong)
-                    .right("0, 1 and 2 are the program's: give a number from 3 on"));
+                    .with_hint("0, 1 and 2 are the program's: give a number from 3 on"));
             }
             if !seen.insert(fd) {
                 let wrong = format!("{wrong}: the descriptor has another use already");
                 return Err(Error::new(ErrorKind::Usage, wrong)
-                    .right("give each use a descriptor of its own"));
+                    .with_hint("give each use a descriptor of its own"));
             }
         }
         Ok(Self {
             preserved: Preserved(request.preserve_fds.iter().copied().collect()),
-            programs: HandedOver::take(&request.seccomp_fds)?,
+            programs: FilterDescriptors::take(&request.seccomp_fds)?,
         })
     }
 }
@@ -72,7 +72,7 @@ pub(crate) fn close_helpers_own(request: &Request) -> Result<()> {
     for number in own.filter(|fd| **fd >= clean::FIRST) {
         let number = number.unsigned_abs();
         descriptor::close_range(number, number, Range::Close)
-            .map_err(|errno| Error::new(ErrorKind::System, "close_range").because(errno))?;
+            .map_err(|errno| Error::new(ErrorKind::System, "close_range").with_source(errno))?;
     }
     Ok(())
 }

@@ -24,7 +24,7 @@ pub(super) const OPTION: &str = "--seccomp-fd ";
 
 /// The descriptors, as copies of the caller's.
 #[derive(Debug)]
-pub(crate) struct HandedOver(Vec<(RawFd, OwnedFd)>);
+pub(crate) struct FilterDescriptors(Vec<(RawFd, OwnedFd)>);
 
 /// The programs on them, each valid by itself.
 #[derive(Debug)]
@@ -35,7 +35,7 @@ pub(crate) struct Programs(Vec<(RawFd, Filter)>);
 #[derive(Debug)]
 pub(crate) struct AddedFilters(Vec<(RawFd, Filter)>);
 
-impl HandedOver {
+impl FilterDescriptors {
     /// Copies the descriptors, which [`super::preserved::Declared::take`] has found open.
     ///
     /// # Errors
@@ -57,11 +57,11 @@ impl HandedOver {
             let bytes = read(&file).map_err(|errno| {
                 let wrong = format!("{OPTION}{number}: descriptor {number} cannot be read");
                 Error::new(ErrorKind::Usage, wrong)
-                    .because(errno)
-                    .right("give a file or pipe that is open for reading")
+                    .with_source(errno)
+                    .with_hint("give a file or pipe that is open for reading")
             })?;
             let filter = raw::parse(&bytes).map_err(|fault| {
-                Error::new(ErrorKind::Policy, format!("--seccomp-fd {number}")).because(fault)
+                Error::new(ErrorKind::Policy, format!("--seccomp-fd {number}")).with_source(fault)
             })?;
             Ok((number, filter))
         };
@@ -108,7 +108,7 @@ impl Programs {
                  translates and counts them"
             );
             let right = format!("at most {} can be in force", limit::MAX_TOTAL);
-            return Err(Error::new(ErrorKind::Policy, wrong).right(right));
+            return Err(Error::new(ErrorKind::Policy, wrong).with_hint(right));
         }
         Ok(AddedFilters(self.0))
     }
@@ -125,7 +125,7 @@ fn denies(number: RawFd, call: &str, answer: Option<u32>) -> Error {
         "seccomp" => "allow seccomp(SECCOMP_SET_MODE_FILTER): the policy's own filter comes next",
         _ => "allow it with any arguments: starting a program takes it",
     };
-    Error::new(ErrorKind::Policy, wrong).right(right)
+    Error::new(ErrorKind::Policy, wrong).with_hint(right)
 }
 
 impl AddedFilters {

@@ -70,8 +70,8 @@ impl StatusLines {
                     let number = self.number;
                     let wrong = format!("{OPTION}{number}: descriptor {number} takes no lines");
                     return Err(Error::new(ErrorKind::System, wrong)
-                        .because(errno)
-                        .right("give a file, pipe or socket that has room"));
+                        .with_source(errno)
+                        .with_hint("give a file, pipe or socket that has room"));
                 }
             }
         }

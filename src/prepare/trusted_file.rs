@@ -58,7 +58,7 @@ impl TrustedDirectory {
     pub(crate) fn of(path: &Path) -> Result<(Self, OsString)> {
         let name = path.file_name().ok_or_else(|| {
             let wrong = format!("{} names no file", path.display());
-            Error::new(ErrorKind::Policy, wrong).right("give the path of a file")
+            Error::new(ErrorKind::Policy, wrong).with_hint("give the path of a file")
         })?;
         let parent = path.parent().unwrap_or_else(|| Path::new(""));
         let (start, shared) = start_of(path)?;
@@ -119,7 +119,7 @@ impl TrustedDirectory {
             Found::Nothing(missing) => Ok(Err(missing)),
             Found::Directory(..) => {
                 let wrong = format!("{} is a directory", self.name.join(name).display());
-                Err(Error::new(ErrorKind::Policy, wrong).right("give the path of a file"))
+                Err(Error::new(ErrorKind::Policy, wrong).with_hint("give the path of a file"))
             }
         }
     }
@@ -156,7 +156,7 @@ fn start_of(path: &Path) -> Result<(OwnedFd, bool)> {
     let mut here = look_at(&start, name)?;
     let shared = check(&here, name)?;
     let mut at = start.try_clone().map_err(|error| {
-        Error::new(ErrorKind::System, "a descriptor cannot be copied").because(error)
+        Error::new(ErrorKind::System, "a descriptor cannot be copied").with_source(error)
     })?;
     for _ in 0..MAX_ABOVE {
         let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
@@ -197,7 +197,7 @@ struct Walk {
 impl Walk {
     fn new(from: &TrustedDirectory, reach: Reach) -> Result<Self> {
         let copy = from.directory.try_clone().map_err(|error| {
-            Error::new(ErrorKind::System, "a descriptor cannot be copied").because(error)
+            Error::new(ErrorKind::System, "a descriptor cannot be copied").with_source(error)
         })?;
         Ok(Self {
             directories: Vec::new(),
@@ -244,7 +244,7 @@ impl Walk {
                 _ => {
                     let wrong = format!("{} is no regular file", self.path.display());
                     return Err(Error::new(ErrorKind::Policy, wrong)
-                        .right("give the path of a regular file"));
+                        .with_hint("give the path of a regular file"));
                 }
             }
         }
@@ -306,7 +306,7 @@ impl Walk {
         let stat = look_at(&file, path)?;
         if (stat.st_dev, stat.st_ino) != (seen.st_dev, seen.st_ino) {
             let wrong = format!("{} was replaced while it was opened", path.display());
-            return Err(Error::new(ErrorKind::Safety, wrong).right("try again"));
+            return Err(Error::new(ErrorKind::Safety, wrong).with_hint("try again"));
         }
         check(&stat, path)?;
         Ok(Found::File(file))
@@ -318,7 +318,7 @@ impl Walk {
             self.path.display()
         );
         Error::new(ErrorKind::Safety, wrong)
-            .right("put it into a directory that only root or the caller can write")
+            .with_hint("put it into a directory that only root or the caller can write")
     }
 
     fn leads_out(&self) -> Error {
@@ -326,7 +326,7 @@ impl Walk {
             "{} leads out of the policy's directory",
             self.path.display()
         );
-        Error::new(ErrorKind::Policy, wrong).right("put the file beside the policy")
+        Error::new(ErrorKind::Policy, wrong).with_hint("put the file beside the policy")
     }
 }
 
@@ -355,9 +355,8 @@ fn check(stat: &FileStat, path: &Path) -> Result<bool> {
             "{}: others than its owner can write it (mode {mode:04o})",
             path.display()
         );
-        return Err(
-            Error::new(ErrorKind::Safety, wrong).right("let only its owner write it: chmod go-w")
-        );
+        return Err(Error::new(ErrorKind::Safety, wrong)
+            .with_hint("let only its owner write it: chmod go-w"));
     }
     Ok(writable)
 }
@@ -368,9 +367,9 @@ fn refuse_other_owner(stat: &FileStat, path: &Path) -> Result<()> {
     }
     let wrong = format!("{} belongs to user {}", path.display(), stat.st_uid);
     Err(Error::new(ErrorKind::Safety, wrong)
-        .right("let every component of the path belong to root or the caller"))
+        .with_hint("let every component of the path belong to root or the caller"))
 }
 
 fn failed(path: &Path, errno: Errno) -> Error {
-    Error::new(ErrorKind::Policy, path.display().to_string()).because(errno)
+    Error::new(ErrorKind::Policy, path.display().to_string()).with_source(errno)
 }

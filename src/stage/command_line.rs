@@ -11,7 +11,9 @@ use nix::sys::socket::SockType;
 use nix::unistd::pipe2;
 
 use super::ceiling::Ceiling;
-use super::exec::{Asking, CapabilityPlan, Credentials, Image, Line, Listening, Release, WorkDir};
+use super::exec::{
+    CapabilityPlan, Credentials, Image, Line, Listening, Release, VerificationRequest, WorkDir,
+};
 use super::exec_label::ExecLabel;
 use super::explain::{Audited, Explained, Explainer};
 use super::failure::{Failure, Step};
@@ -22,7 +24,7 @@ use super::signals::Session;
 use super::supervise::{Start, Supervisor};
 use super::verifier::expected::{Expected, Groups, Place};
 use super::verifier::{Outside, Verifier};
-use super::waits::{Delivered, End, Unmet, Waited};
+use super::waits::{Delivered, End, WaitError, WaitResult};
 use super::{keyring, small_program};
 use crate::ended::Ended;
 use crate::error::{Error, ErrorKind, Result};
@@ -34,7 +36,7 @@ use crate::policy::capability::{Capability, CapabilitySet};
 use crate::policy::layered::Layered;
 use crate::policy::resolved::Capabilities;
 use crate::prepare::cannot_clone::cannot_clone;
-use crate::prepare::policy_choice::{self, Door};
+use crate::prepare::policy_choice::{self, Frontend};
 use crate::prepare::preserved::{self, Declared};
 use crate::prepare::status::StatusLines;
 use crate::prepare::{clean, filters, own_file};
@@ -49,7 +51,7 @@ use crate::sys::{process, terminal};
 use crate::target::directory::{self, ProgramRoot};
 use crate::target::label::{self, Label};
 use crate::target::procfs_root::{MAX_FILE, read_all};
-use crate::target::{Procfs, RootFile, Seeker, Target};
+use crate::target::{PathResolver, Procfs, RootFile, Target};
 use crate::userdb::{self, passwd};
 
 impl Plan {
@@ -65,7 +67,7 @@ impl Plan {
         let declared = Declared::take(&request)?;
         let mut lines = request.status_fd.map(StatusLines::open).transpose()?;
         let signals = CallersSignals::take().map_err(|errno| {
-            Error::new(ErrorKind::System, "the signals cannot be blocked").because(errno)
+            Error::new(ErrorKind::System, "the signals cannot be blocked").with_source(errno)
         })?;
         match Self::open(request, declared) {
             Ok(plan) => Ok(Self {
@@ -89,7 +91,7 @@ impl Plan {
         let own_file = own_file::status(&procfs)?;
         clean::make_fit(&procfs)?;
         let programs = programs.read()?;
-        let loaded = policy_choice::load(&request.policy, Door::CommandLine)?;
+        let loaded = policy_choice::load(&request.policy, Frontend::CommandLine)?;
         let policy = loaded.policy;
         if policy.process.capabilities == Capabilities::InitConfig {
             return Err(for_protocol_a(&policy.name));
@@ -122,7 +124,7 @@ impl Plan {
         let signals = self.signals.take();
         let signals = signals.map_or_else(CallersSignals::take, Ok);
         let signals = signals.map_err(|errno| {
-            Error::new(ErrorKind::System, "the signals cannot be blocked").because(errno)
+            Error::new(ErrorKind::System, "the signals cannot be blocked").with_source(errno)
         })?;
         let ended = self.run(&mut lines, signals);
         if let Err(error) = &ended {
@@ -160,9 +162,11 @@ impl Plan {
                 let text = label.to_text();
                 label_next_execve(&procfs, label).map_err(|error| {
                     let wrong = format!("the program cannot have the target's label {text:?}");
-                    Error::new(ErrorKind::LockDown, wrong).because(error).right(
-                        "use a policy with label = \"caller\", such as admin, to leave it out",
-                    )
+                    Error::new(ErrorKind::LockDown, wrong)
+                        .with_source(error)
+                        .with_hint(
+                            "use a policy with label = \"caller\", such as admin, to leave it out",
+                        )
                 })?;
             }
             (None, label::Decision::NotRequested | label::Decision::NothingToFollow) => {}
@@ -206,7 +210,7 @@ impl Plan {
                 let directory = root.directory().ok_or_else(|| {
                     Error::new(ErrorKind::System, "the program's root is not open")
                 })?;
-                let layers = Layers::build(&policy, directory, Seeker::Finder(&finder))?;
+                let layers = Layers::build(&policy, directory, PathResolver::Finder(&finder))?;
                 let accounts = Accounts::open(directory, &request, &policy, &finder)?;
                 (layers, accounts, root, opened)
             }
@@ -214,9 +218,11 @@ impl Plan {
         let capabilities = capabilities(policy.process.capabilities, &policy, request.keep_caps)?;
         // A person reads this line. A script reads --status-fd instead, and its standard error
         // contains only the program's errors.
-        if let (Some(let_go), true) = (layers.let_go(), std::io::stderr().is_terminal()) {
+        if let (Some(dropped_parts), true) =
+            (layers.dropped_parts(), std::io::stderr().is_terminal())
+        {
             warn(&format!(
-                "on this kernel {let_go} (policy {}; --dry-run says why)",
+                "on this kernel {dropped_parts} (policy {}; --dry-run says why)",
                 policy.name
             ));
         }
@@ -238,7 +244,7 @@ impl Plan {
         });
         let audited = match &explained {
             Some(_) => Audited::Whole,
-            None => Audited::AsEver,
+            None => Audited::KernelDefault,
         };
         let (explainer, filters) = match explained {
             Some(Explained { explainer, filters }) => (Some(explainer), Some(filters)),
@@ -346,9 +352,9 @@ impl Plan {
         let program = program.to_string_lossy().into_owned();
         let expected = image
             .expected(groups, ceiling_filters, place)
-            .map_err(|errno| Error::new(ErrorKind::System, "capget").because(errno))?;
+            .map_err(|errno| Error::new(ErrorKind::System, "capget").with_source(errno))?;
         if request.no_fork {
-            let asking = Asking {
+            let asking = VerificationRequest {
                 verifier,
                 pid: own_pid()?,
                 expected,
@@ -390,8 +396,9 @@ struct Parent {
 
 impl Parent {
     fn start(self, image: Image, program: &str, lines: &mut Option<StatusLines>) -> Result<Ended> {
-        let system =
-            |what: &'static str| move |errno| Error::new(ErrorKind::System, what).because(errno);
+        let system = |what: &'static str| {
+            move |errno| Error::new(ErrorKind::System, what).with_source(errno)
+        };
         let pair = || End::pair(SockType::Stream).map_err(system("a pair of sockets"));
         let (report, report_end) = pair()?;
         let (leave, leave_end) = pair()?;
@@ -432,7 +439,7 @@ impl Parent {
         )?;
         let filters = verifier.filters_before() + self.expected.filters + last_filters;
         let explainer = self.explainer.as_ref();
-        let run = |supervisor: &mut Supervisor| -> Waited<Ended> {
+        let run = |supervisor: &mut Supervisor| -> WaitResult<Ended> {
             supervisor.watch(verifier.open(child, supervisor.signals())?);
             verifier.move_to_cgroups(child, supervisor.signals())?;
             let mut others = vec![leave.number(), verifier.number()];
@@ -463,8 +470,8 @@ impl Parent {
         };
         let ended = match run(&mut supervisor) {
             Ok(ended) => Ok(ended),
-            Err(Unmet::Signal(signal)) => Ok(Ended::Interrupted(signal)),
-            Err(Unmet::Failed(error)) => Err(error),
+            Err(WaitError::Signal(signal)) => Ok(Ended::Interrupted(signal)),
+            Err(WaitError::Failed(error)) => Err(error),
         };
         if matches!(ended, Err(_) | Ok(Ended::Interrupted(_))) {
             supervisor.kill();
@@ -498,7 +505,7 @@ fn not_started(start: Start, program: &str, directory: Option<&str>) -> Result<E
 fn label_next_execve(procfs: &Procfs, label: Label) -> Result<()> {
     let directory = procfs
         .open_directory(c"thread-self")
-        .map_err(|errno| Error::new(ErrorKind::System, "/proc/thread-self").because(errno))?;
+        .map_err(|errno| Error::new(ErrorKind::System, "/proc/thread-self").with_source(errno))?;
     let label = match label {
         Label::AppArmor(profile) => ExecLabel::apparmor(directory, &profile),
         Label::Selinux(context) => ExecLabel::selinux(directory, context),
@@ -533,7 +540,7 @@ fn own_pid() -> Result<Pid> {
 /// Returns only on failure.
 fn become_without_fork(
     image: &Image,
-    asking: Asking,
+    asking: VerificationRequest,
     program: &str,
     directory: Option<&str>,
 ) -> Error {
@@ -543,13 +550,15 @@ fn become_without_fork(
     let begun = verifier
         .move_to_cgroups(pid, &waits)
         .and_then(|()| verifier.verify_mount(pid, &asking.expected, &waits));
-    if let Err(unmet) = begun {
-        return unmet.into_error();
+    if let Err(error) = begun {
+        return error.into_error();
     }
     // The report has no reader: this process returns the failure and reports it itself.
     let report = match pipe2(OFlag::O_CLOEXEC) {
         Ok((_, report)) => report,
-        Err(errno) => return Error::new(ErrorKind::System, "a pipe cannot be made").because(errno),
+        Err(errno) => {
+            return Error::new(ErrorKind::System, "a pipe cannot be made").with_source(errno);
+        }
     };
     let line = Line {
         report,
@@ -557,7 +566,7 @@ fn become_without_fork(
     };
     let failure = image.become_program(&line);
     let refused = match line.release {
-        Release::Verifier(Asking {
+        Release::Verifier(VerificationRequest {
             verifier, refused, ..
         }) => {
             // The number of its socket is closed as well.
@@ -572,7 +581,7 @@ fn become_without_fork(
 fn for_protocol_a(policy: &str) -> Error {
     let wrong = format!("the policy {policy} is for protocol A");
     Error::new(ErrorKind::Policy, wrong)
-        .right("use one that says which capabilities the program has")
+        .with_hint("use one that says which capabilities the program has")
 }
 
 /// The capabilities that the policy grants and the helper has.
@@ -586,7 +595,7 @@ fn capabilities(
             ErrorKind::System,
             "the capabilities of the helper cannot be read",
         )
-        .because(errno)
+        .with_source(errno)
     })?;
     let set = match wanted {
         Capabilities::Inherit if keep_as_ambient => now.permitted,
@@ -628,7 +637,7 @@ fn bounding(
     if outside && !no_new_privs {
         let wrong = "the capability bounding set cannot be reduced";
         return Err(Error::new(ErrorKind::LockDown, wrong)
-            .right("this takes CAP_SETPCAP, or a policy with no_new_privs"));
+            .with_hint("this takes CAP_SETPCAP, or a policy with no_new_privs"));
     }
     Ok(None)
 }
@@ -636,7 +645,7 @@ fn bounding(
 /// The groups to set; `None`: there are no groups to drop.
 fn groups_to_set(drop_groups: bool) -> Result<Option<Vec<u32>>> {
     let count = credentials::group_count().map_err(|errno| {
-        Error::new(ErrorKind::System, "the groups of the helper cannot be read").because(errno)
+        Error::new(ErrorKind::System, "the groups of the helper cannot be read").with_source(errno)
     })?;
     Ok((drop_groups && count != 0).then(Vec::new))
 }
@@ -667,7 +676,7 @@ fn work_dir(
         (request::WorkDir::After(path), _) => {
             let path = CString::new(path.as_os_str().as_bytes());
             let path = path.map_err(|error| {
-                Error::new(ErrorKind::Usage, "the working directory").because(error)
+                Error::new(ErrorKind::Usage, "the working directory").with_source(error)
             })?;
             Ok(WorkDir::Path(path))
         }
@@ -678,7 +687,8 @@ fn work_dir(
             }
             ProgramRoot::Other(root) => {
                 let root = root.try_clone().map_err(|error| {
-                    Error::new(ErrorKind::System, "a descriptor cannot be copied").because(error)
+                    Error::new(ErrorKind::System, "a descriptor cannot be copied")
+                        .with_source(error)
                 })?;
                 Ok(WorkDir::Opened(root))
             }
@@ -742,7 +752,7 @@ fn adjust_oom_score(adjust: i16) -> Result<()> {
                 ErrorKind::Policy,
                 format!("oom_score_adj {value} cannot be set"),
             )
-            .because(error)
-            .right("it is lowered with CAP_SYS_RESOURCE only")
+            .with_source(error)
+            .with_hint("it is lowered with CAP_SYS_RESOURCE only")
         })
 }

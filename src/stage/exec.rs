@@ -154,14 +154,14 @@ pub(crate) enum Release {
     /// ends.
     Parent(OwnedFd),
     /// There is no parent: this process itself sends the request to the verifier.
-    Verifier(Asking),
+    Verifier(VerificationRequest),
     /// None: the helper has ended, and the child reads its own state back.
     Own,
 }
 
 /// A request to the verifier to check this process.
 #[derive(Debug)]
-pub(crate) struct Asking {
+pub(crate) struct VerificationRequest {
     pub(crate) verifier: Verifier,
     pub(crate) pid: Pid,
     pub(crate) expected: Expected,
@@ -221,7 +221,7 @@ impl Image {
             // It stays open until execve, so that the explainer can take it.
             let listener = seccomp::load_listening(&last.filter).map(IntoRawFd::into_raw_fd);
             listener
-                .and_then(|listener| explain::tell_listener(&last.control, listener))
+                .and_then(|listener| explain::send_listener(&last.control, listener))
                 .map_err(|e| Failure::new(Step::Explain, e))?;
         }
         Ok(program)
@@ -290,8 +290,8 @@ impl Image {
         // The verifier does not know the directory that the path leads to.
         let flags = OFlag::O_PATH | OFlag::O_CLOEXEC;
         let own = nix::fcntl::open(c".", flags, Mode::empty()).map_err(work_dir)?;
-        let own = statx::known(own.as_fd()).map_err(work_dir)?;
-        let wanted = statx::known(directory.as_fd()).map_err(work_dir)?;
+        let own = statx::identify(own.as_fd()).map_err(work_dir)?;
+        let wanted = statx::identify(directory.as_fd()).map_err(work_dir)?;
         if !own.is_same_place(&wanted) {
             return Err(work_dir(Errno::EBADE));
         }
@@ -494,7 +494,7 @@ impl Image {
                 }
             }
             Release::Verifier(asking) => asking
-                .ask()
+                .send()
                 .map_err(|()| Failure::new(Step::Verify, Errno::EPERM)),
             Release::Own => self.read_back(),
         }
@@ -532,8 +532,8 @@ impl Image {
         if let Some(root) = &self.root {
             let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
             let own = nix::fcntl::open(c"/", flags, Mode::empty()).map_err(verify)?;
-            let own = statx::known(own.as_fd()).map_err(verify)?;
-            let root = statx::known(root.as_fd()).map_err(verify)?;
+            let own = statx::identify(own.as_fd()).map_err(verify)?;
+            let root = statx::identify(root.as_fd()).map_err(verify)?;
             right &= own.is_same_place(&root);
         }
         if right {
@@ -569,7 +569,7 @@ impl Image {
         };
         let cwd = match &self.work_dir {
             WorkDir::Opened(directory) => {
-                let known = statx::known(directory.as_fd())?;
+                let known = statx::identify(directory.as_fd())?;
                 Directory::Is(Place::from(known))
             }
             _ => Directory::Undecided,
@@ -664,15 +664,15 @@ fn hung_up(fd: BorrowedFd<'_>) -> bool {
             .is_some_and(|events| events.contains(PollFlags::POLLHUP))
 }
 
-impl Asking {
+impl VerificationRequest {
     /// Sends the request, and waits for the verifier to end: it must not become the program's
     /// child. Meanwhile each signal has its default effect on this process.
-    fn ask(&self) -> Result<(), ()> {
+    fn send(&self) -> Result<(), ()> {
         let answer = self
             .verifier
             .verify(self.pid, &self.expected, &Delivered(None));
-        answer.map_err(|unmet| {
-            let _ = self.refused.set(unmet.into_error());
+        answer.map_err(|error| {
+            let _ = self.refused.set(error.into_error());
         })
     }
 }

@@ -273,8 +273,8 @@ impl Failure {
             (Step::WorkDir | Step::WorkDirOutside, Some(directory)) => {
                 let error = Error::new(kind, format!("{directory}: {wrong}"));
                 match right {
-                    Some(right) => error.right(right),
-                    None => error.because(self.errno),
+                    Some(right) => error.with_hint(right),
+                    None => error.with_source(self.errno),
                 }
             }
             _ => self.into_error(program),
@@ -312,10 +312,10 @@ impl Failure {
             (true, Some(reason)) => Error::new(kind, format!("exec: {program:?}: {reason}")),
             (true, None) => {
                 let wrong = format!("exec: {program:?}: it cannot be executed");
-                Error::new(kind, wrong).because(self.errno)
+                Error::new(kind, wrong).with_source(self.errno)
             }
             (false, _) if self.step == Step::WorkDirOutside => Error::new(kind, wrong),
-            (false, _) => Error::new(kind, wrong).because(self.errno),
+            (false, _) => Error::new(kind, wrong).with_source(self.errno),
         };
         let right = match (self.step, self.errno) {
             (Step::Seccomp, Errno::EACCES) => {
@@ -327,7 +327,7 @@ impl Failure {
             _ => right,
         };
         match right {
-            Some(right) if kind != ErrorKind::NotExecutable => error.right(right),
+            Some(right) if kind != ErrorKind::NotExecutable => error.with_hint(right),
             _ => error,
         }
     }

@@ -50,7 +50,7 @@ pub(crate) fn join(joins: Vec<Join>, target: Option<BorrowedFd<'_>>, inside: Ins
         Err(Errno::EINVAL | Errno::EPERM) => one_by_one(joins, inside),
         Err(errno) => {
             let wrong = "the target's namespaces cannot be joined";
-            Err(Error::new(ErrorKind::Join, wrong).because(errno))
+            Err(Error::new(ErrorKind::Join, wrong).with_source(errno))
         }
     }
 }
@@ -84,24 +84,25 @@ fn become_inside(inside: Inside) -> Result<()> {
         Inside::Same => {}
         Inside::Root => become_root_inside()?,
         Inside::User0 => credentials::set_uid(0).map_err(|errno| {
-            Error::new(ErrorKind::Join, "user 0 of the user namespace").because(errno)
+            Error::new(ErrorKind::Join, "user 0 of the user namespace").with_source(errno)
         })?,
     }
     process::set_undumpable().map_err(|errno| {
-        Error::new(ErrorKind::LockDown, "the helper cannot be made undumpable").because(errno)
+        Error::new(ErrorKind::LockDown, "the helper cannot be made undumpable").with_source(errno)
     })
 }
 
 fn become_root_inside() -> Result<()> {
-    let system = |errno| Error::new(ErrorKind::Join, "ids in the user namespace").because(errno);
+    let system =
+        |errno| Error::new(ErrorKind::Join, "ids in the user namespace").with_source(errno);
     if credentials::group_count().map_err(system)? != 0 {
         credentials::set_groups(&[]).map_err(|errno| {
             Error::new(
                 ErrorKind::LockDown,
                 "the supplementary groups cannot be dropped",
             )
-            .because(errno)
-            .right("where setgroups is denied, --preserve-credentials keeps the caller's")
+            .with_source(errno)
+            .with_hint("where setgroups is denied, --preserve-credentials keeps the caller's")
         })?;
     }
     for set in [credentials::set_gid, credentials::set_uid] {
@@ -117,19 +118,19 @@ fn become_root_inside() -> Result<()> {
 
 fn failed(join: &Join, errno: Errno) -> Error {
     let wrong = format!("the {} namespace cannot be joined", join.namespace.name());
-    let error = Error::new(ErrorKind::Join, wrong).because(errno);
+    let error = Error::new(ErrorKind::Join, wrong).with_source(errno);
     match (errno, join.namespace) {
         (Errno::EPERM, Namespace::User) => {
-            error.right("this takes CAP_SYS_ADMIN in it: be its owner, or the owner's root")
+            error.with_hint("this takes CAP_SYS_ADMIN in it: be its owner, or the owner's root")
         }
-        (Errno::EPERM, _) => error.right(
+        (Errno::EPERM, _) => error.with_hint(
             "this takes CAP_SYS_ADMIN in the user namespace that owns it: join that with -U",
         ),
         (Errno::EINVAL, Namespace::User) => {
-            error.right("the caller is in it already: leave -U and --user-parent out")
+            error.with_hint("the caller is in it already: leave -U and --user-parent out")
         }
         (Errno::EINVAL, Namespace::Pid) => {
-            error.right("only descendants of the caller's pid namespace can be joined")
+            error.with_hint("only descendants of the caller's pid namespace can be joined")
         }
         _ => error,
     }

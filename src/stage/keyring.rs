@@ -28,12 +28,14 @@ pub(crate) fn renew(wanted: Keyring) -> Result<()> {
         return Ok(());
     }
     let wrong = "the program cannot be given a session keyring of its own";
-    let error = Error::new(ErrorKind::LockDown, wrong).because(errno);
+    let error = Error::new(ErrorKind::LockDown, wrong).with_source(errno);
     Err(match errno {
-        Errno::EDQUOT => error.right(
+        Errno::EDQUOT => error.with_hint(
             "raise kernel.keys.maxkeys or remove keys of this user; /proc/key-users counts them",
         ),
-        _ => error.right("use a policy with keyring = \"caller\", which hands the caller's over"),
+        _ => {
+            error.with_hint("use a policy with keyring = \"caller\", which hands the caller's over")
+        }
     })
 }
 

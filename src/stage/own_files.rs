@@ -36,7 +36,7 @@ pub(crate) struct OwnFiles {
 pub(crate) fn pair() -> Result<(OwnedFd, OwnedFd)> {
     let (family, kind) = (AddressFamily::Unix, SockType::SeqPacket);
     socketpair(family, kind, None, SockFlag::SOCK_CLOEXEC)
-        .map_err(|errno| Error::new(ErrorKind::System, "a pair of sockets").because(errno))
+        .map_err(|errno| Error::new(ErrorKind::System, "a pair of sockets").with_source(errno))
 }
 
 /// Opens the child's files and sends them, with one byte per file that identifies it.
@@ -73,7 +73,7 @@ pub(super) fn give(gift: &OwnedFd, procfs: &Procfs, child: Pid) -> std::result::
 /// # Errors
 /// `System`: the helper has ended without sending them.
 pub(crate) fn receive(gift: &OwnedFd) -> Result<OwnFiles> {
-    let failed = |errno| Error::new(ErrorKind::System, "the child's own files").because(errno);
+    let failed = |errno| Error::new(ErrorKind::System, "the child's own files").with_source(errno);
     let mut kinds = [0; 3];
     let mut space = nix::cmsg_space!([RawFd; 2]);
     let mut descriptors = Vec::new();

@@ -1,11 +1,11 @@
 //! The namespaces that this process is in, read after the joins without /proc.
 //!
-//! For helpers whose verifier may not read the child's namespaces ([`Sight`]): the
+//! For helpers whose verifier may not read the child's namespaces ([`NamespaceAccess`]): the
 //! links of the helper's own /proc/self/ns are opened before the joins, as handles.
 //! A handle of a link leads nowhere (its `..` is no directory's), and readlink(2)
 //! on it still reports the namespace that the process is in at that moment.
 //!
-//! [`Sight`]: super::verifier::Sight
+//! [`NamespaceAccess`]: super::verifier::NamespaceAccess
 
 use std::collections::BTreeSet;
 use std::os::fd::OwnedFd;
@@ -13,7 +13,7 @@ use std::os::fd::OwnedFd;
 use nix::errno::Errno;
 use nix::fcntl::readlinkat;
 
-use super::verifier::Sight;
+use super::verifier::NamespaceAccess;
 use super::verifier::namespaces::{Namespaces, Of, Wanted};
 use crate::error::{Error, ErrorKind, Result};
 use crate::request::Namespace;
@@ -33,7 +33,7 @@ impl OwnNamespaces {
         created: &BTreeSet<Namespace>,
     ) -> Result<Self> {
         let mut links = Vec::new();
-        if Sight::of_caller()? == Sight::Whole {
+        if NamespaceAccess::of_caller()? == NamespaceAccess::Full {
             // The verifier reads those of the child.
             return Ok(Self(links));
         }
@@ -70,5 +70,5 @@ impl OwnNamespaces {
 }
 
 fn failed(name: &str, errno: Errno) -> Error {
-    Error::new(ErrorKind::System, format!("/proc/self/ns/{name}")).because(errno)
+    Error::new(ErrorKind::System, format!("/proc/self/ns/{name}")).with_source(errno)
 }

@@ -27,11 +27,11 @@ use super::own_namespaces::OwnNamespaces;
 use super::signals::Signals;
 use super::verifier::expected::Expected;
 use super::verifier::{Outside, Verifier};
-use super::waits::{End, Unmet, Waited, Waits, send_at_once};
+use super::waits::{End, WaitError, WaitResult, Waits, send_at_once};
 use super::{own_files, small_program};
 use crate::error::{Error, ErrorKind, Result};
 use crate::plan::environment::{self, Variables};
-use crate::plan::layers::Stage;
+use crate::plan::layers::BuiltLayers;
 use crate::plan::{Accounts, Plan};
 use crate::policy::capability::Capability;
 use crate::policy::layered::Layered;
@@ -80,18 +80,19 @@ impl InitPipe {
                 ErrorKind::Protocol,
                 format!("_LIBCONTAINER_INITPIPE={number}: {what}"),
             )
-            .right("give a socket of a pair, or the write end of a pipe")
+            .with_hint("give a socket of a pair, or the write end of a pipe")
         };
         let before =
             u32::try_from(number - 3).map_err(|_| wrong("it is standard input or output"))?;
         let file = descriptor::duplicate_number(number).map_err(|_| wrong("it is not open"))?;
-        let stat = fstat(&file).map_err(|errno| wrong("its type cannot be read").because(errno))?;
+        let stat =
+            fstat(&file).map_err(|errno| wrong("its type cannot be read").with_source(errno))?;
         let kind = SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT;
         if kind != SFlag::S_IFSOCK && kind != SFlag::S_IFIFO {
             return Err(wrong("it is neither a socket nor a pipe"));
         }
         let flags = fcntl(&file, FcntlArg::F_GETFL)
-            .map_err(|errno| wrong("its flags cannot be read").because(errno))?;
+            .map_err(|errno| wrong("its flags cannot be read").with_source(errno))?;
         match OFlag::from_bits_truncate(flags) & OFlag::O_ACCMODE {
             OFlag::O_RDWR => Ok(Self {
                 file,
@@ -111,8 +112,8 @@ impl InitPipe {
 
     /// Writes all bytes in one write, once there is room: other processes may fill a socket
     /// meanwhile. A plain pipe, for writing only, has no program to start.
-    pub(crate) fn write(&self, bytes: &[u8], waits: &dyn Waits) -> Waited<()> {
-        let failed = |errno| Error::new(ErrorKind::System, PID).because(errno);
+    pub(crate) fn write(&self, bytes: &[u8], waits: &dyn Waits) -> WaitResult<()> {
+        let failed = |errno| Error::new(ErrorKind::System, PID).with_source(errno);
         let room = PollFd::new(self.file.as_fd(), PollFlags::POLLOUT);
         waits.until(Some(room), None)?;
         if self.is_socket {
@@ -131,11 +132,11 @@ pub(crate) fn open_console(path: &CString) -> Result<OwnedFd> {
     let name = path.to_string_lossy();
     let flags = OFlag::O_RDWR | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
     let console = open(path.as_c_str(), flags, Mode::empty()).map_err(|errno| {
-        Error::new(ErrorKind::Protocol, format!("the console {name}")).because(errno)
+        Error::new(ErrorKind::Protocol, format!("the console {name}")).with_source(errno)
     })?;
     if nix::unistd::isatty(&console) != Ok(true) {
         let wrong = format!("the console {name} is no terminal");
-        return Err(Error::new(ErrorKind::Protocol, wrong).right("give the path of a pty"));
+        return Err(Error::new(ErrorKind::Protocol, wrong).with_hint("give the path of a pty"));
     }
     Ok(console)
 }
@@ -171,7 +172,7 @@ pub(crate) fn run(
             policy.name
         );
         return Err(Error::new(ErrorKind::Policy, wrong)
-            .right("in this protocol the runtime does: use one with \"caller\" for both"));
+            .with_hint("in this protocol the runtime does: use one with \"caller\" for both"));
     }
     let layers = layers.ok_or_else(|| {
         Error::new(
@@ -210,11 +211,12 @@ pub(crate) fn run(
     let ceiling = Ceiling {
         no_new_privs: policy.process.no_new_privs,
         layers: layers.ceiling.ready,
-        audited: Audited::AsEver,
+        audited: Audited::KernelDefault,
     };
     ceiling.enforce()?;
-    let system =
-        |what: &'static str| move |errno: Errno| Error::new(ErrorKind::System, what).because(errno);
+    let system = |what: &'static str| {
+        move |errno: Errno| Error::new(ErrorKind::System, what).with_source(errno)
+    };
     caller
         .block()
         .map_err(system("the signals cannot be blocked"))?;
@@ -251,8 +253,8 @@ pub(crate) fn run(
             }
             match reported {
                 Ok(()) => Ok(()),
-                Err(Unmet::Failed(error)) => Err(error),
-                Err(Unmet::Signal(signal)) => {
+                Err(WaitError::Failed(error)) => Err(error),
+                Err(WaitError::Signal(signal)) => {
                     signal::die_of(signal);
                     let wrong = format!("{PID}: signal {signal}");
                     Err(Error::new(ErrorKind::System, wrong))
@@ -266,7 +268,7 @@ pub(crate) fn run(
 const PID: &str = "the pid cannot be reported";
 
 /// A child that cannot have its console ends before the helper reports its pid.
-pub(crate) fn wait_until_ready(ready: &End, waits: &dyn Waits) -> Waited<()> {
+pub(crate) fn wait_until_ready(ready: &End, waits: &dyn Waits) -> WaitResult<()> {
     let mut record = [0; Failure::LENGTH];
     waits.until(Some(ready.readable()), None)?;
     match ready.take(&mut record, &mut Vec::new()) {
@@ -283,7 +285,9 @@ pub(crate) fn wait_until_ready(ready: &End, waits: &dyn Waits) -> Waited<()> {
         }
         Err(errno) => {
             let wrong = "the program's process cannot be reached";
-            Err(Error::new(ErrorKind::System, wrong).because(errno).into())
+            Err(Error::new(ErrorKind::System, wrong)
+                .with_source(errno)
+                .into())
         }
     }
 }
@@ -298,7 +302,7 @@ fn ended_early() -> Error {
 
 fn own_oom_score_adj(procfs: &Procfs) -> Result<Vec<u8>> {
     let file = procfs.open_file(c"self/oom_score_adj").map_err(|errno| {
-        Error::new(ErrorKind::System, "/proc/self/oom_score_adj").because(errno)
+        Error::new(ErrorKind::System, "/proc/self/oom_score_adj").with_source(errno)
     })?;
     read_all(file, 16, &"/proc/self/oom_score_adj")
 }
@@ -311,7 +315,7 @@ struct Child {
     /// Opened before the join, like all other objects of the target.
     accounts: Accounts,
     process: Process,
-    workload: Stage,
+    workload: BuiltLayers,
     ceiling_refuses_32_bit: bool,
     /// The helper's own, in the kernel's format.
     oom_score_adj: Vec<u8>,
@@ -342,7 +346,7 @@ impl Child {
         };
         if !pipe.readable {
             let wrong = "no initConfig can be read: _LIBCONTAINER_INITPIPE is for writing only";
-            tell(&ForRuntime(&Error::new(ErrorKind::Protocol, wrong)));
+            print_error(&ForRuntime(&Error::new(ErrorKind::Protocol, wrong)));
             exit_now(1);
         }
         let received = match receive(&pipe.file) {
@@ -352,8 +356,8 @@ impl Child {
                     ErrorKind::Protocol,
                     "initConfig cannot be read from the pipe",
                 )
-                .because(errno);
-                tell(&ForRuntime(&error));
+                .with_source(errno);
+                print_error(&ForRuntime(&error));
                 exit_now(1);
             }
         };
@@ -372,7 +376,7 @@ impl Child {
             }
             Err(error) => error,
         };
-        tell(&ForRuntime(&error));
+        print_error(&ForRuntime(&error));
         let message = answer(&error);
         let _ = nix::unistd::write(&line.report, &message);
         exit_now(1)
@@ -435,7 +439,7 @@ impl Child {
                 seccomp,
                 landlock: self.workload.ready.landlock,
             },
-            audited: Audited::AsEver,
+            audited: Audited::KernelDefault,
             listening: None,
             preserved,
             signals: self.signals,
@@ -455,7 +459,7 @@ impl Child {
                 3 + self.handed_over
             );
             Error::new(ErrorKind::Protocol, wrong)
-                .right("count the files that were passed, from descriptor 3 on")
+                .with_hint("count the files that were passed, from descriptor 3 on")
         })
     }
 
@@ -540,7 +544,7 @@ fn capabilities(wanted: crate::policy::capability::CapabilitySet) -> Result<Capa
             ErrorKind::System,
             "the capabilities of the helper cannot be read",
         )
-        .because(errno)
+        .with_source(errno)
     })?;
     let bounding = now
         .effective
@@ -617,7 +621,7 @@ fn oom_score_adj(file: Option<OwnedFd>, now: &[u8], wanted: i16) -> Result<Optio
     let file = file.ok_or_else(|| {
         let wrong = format!("oom_score_adj {wanted} cannot be set");
         Error::new(ErrorKind::Unsupported, wrong)
-            .right("its file belongs to root: run the runtime as root, or leave it as it is")
+            .with_hint("its file belongs to root: run the runtime as root, or leave it as it is")
     })?;
     Ok(Some(OomScoreAdj { file, value }))
 }
@@ -627,7 +631,7 @@ fn exec_label(directory: Option<OwnedFd>, config: &InitConfig) -> Result<Option<
         directory.ok_or_else(|| {
             let wrong = "the program cannot be given a security label";
             Error::new(ErrorKind::Unsupported, wrong)
-                .right("this takes CAP_SYS_ADMIN: run the runtime as root, or set none")
+                .with_hint("this takes CAP_SYS_ADMIN: run the runtime as root, or set none")
         })
     };
     match (&config.apparmor_profile, &config.process_label) {
@@ -643,21 +647,21 @@ fn exec_label(directory: Option<OwnedFd>, config: &InitConfig) -> Result<Option<
         (Some(_), Some(_)) => {
             let wrong = "initConfig has both an AppArmor profile and an SELinux label";
             Err(Error::new(ErrorKind::Protocol, wrong)
-                .right("a kernel runs with one of the two: leave the other empty"))
+                .with_hint("a kernel runs with one of the two: leave the other empty"))
         }
     }
 }
 
 /// One line on standard error about a problem that does not prevent the start of the program.
 pub(crate) fn warn(warning: &str) {
-    tell(&Error::new(
+    print_error(&Error::new(
         ErrorKind::Target,
         format!("warning: {warning}"),
     ));
 }
 
 /// One line on standard error.
-pub(crate) fn tell(error: &dyn std::fmt::Display) {
+pub(crate) fn print_error(error: &dyn std::fmt::Display) {
     let line = format!("nsexec: {}\n", Printable(error));
     let _ = nix::unistd::write(descriptor::standard(2), line.as_bytes());
 }

@@ -15,7 +15,7 @@ use nix::sys::signalfd::{SfdFlags, SignalFd, siginfo};
 use nix::sys::time::TimeSpec;
 use nix::unistd::{Pid, getpgid, getpgrp, getpid, getsid};
 
-use super::waits::{self, Unmet, Waited, Waits};
+use super::waits::{self, WaitError, WaitResult, Waits};
 use crate::sys::signal;
 
 /// The session of the program.
@@ -91,12 +91,12 @@ pub(crate) struct Received {
 
 /// The reaction to it while the program runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Deed {
-    Nothing,
+pub(crate) enum SignalAction {
+    Ignore,
     /// The program receives it.
-    Pass,
+    Forward,
     /// Every process of the program's process group receives it.
-    PassToGroup,
+    ForwardToGroup,
     /// The program's process group and the helper stop.
     Stop,
 }
@@ -151,7 +151,7 @@ impl Signals {
 
 /// Until the program runs, each signal has its default effect on the helper.
 impl Waits for Signals {
-    fn until(&self, wanted: Option<PollFd<'_>>, limit: Option<TimeSpec>) -> Waited<()> {
+    fn until(&self, wanted: Option<PollFd<'_>>, limit: Option<TimeSpec>) -> WaitResult<()> {
         let mut fds = vec![PollFd::new(self.as_fd(), PollFlags::POLLIN)];
         fds.extend(wanted);
         loop {
@@ -169,7 +169,7 @@ impl Waits for Signals {
                     signal::stop_by(received.number).map_err(waits::failed)?;
                 }
                 if received.ends_before_start() {
-                    return Err(Unmet::Signal(received.number));
+                    return Err(WaitError::Signal(received.number));
                 }
             }
             if over || fds.get(1).is_some_and(|fd| fd.any() != Some(false)) {
@@ -192,24 +192,24 @@ impl Received {
     /// SIGQUIT or SIGTSTP from the helper's own process group was sent to the whole group, as these
     /// are (timeout(1), `kill 0`). SIGTERM and the others may be for the helper alone (`kill $!` in
     /// a script), and delivering a signal twice is better than never.
-    pub(crate) fn deed(self, session: Session) -> Deed {
+    pub(crate) fn action(self, session: Session) -> SignalAction {
         use libc::{SIGCHLD, SIGCONT, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTSTP, SIGTTIN};
         use libc::{SIGTTOU, SIGURG, SIGWINCH};
         match (self.number, self.sender, session) {
-            (SIGCHLD | SIGURG, ..) | (_, Sender::Helper, _) => Deed::Nothing,
-            (SIGCONT | SIGTTIN | SIGTTOU | SIGWINCH, Sender::Kernel, _) => Deed::Nothing,
+            (SIGCHLD | SIGURG, ..) | (_, Sender::Helper, _) => SignalAction::Ignore,
+            (SIGCONT | SIGTTIN | SIGTTOU | SIGWINCH, Sender::Kernel, _) => SignalAction::Ignore,
             (
                 SIGINT | SIGQUIT | SIGTSTP,
                 Sender::Kernel | Sender::Group,
                 Session::Shared { .. },
-            ) => Deed::Nothing,
+            ) => SignalAction::Ignore,
             (SIGHUP, Sender::Kernel, Session::Shared { leads_session, .. }) if !leads_session => {
-                Deed::Nothing
+                SignalAction::Ignore
             }
-            (SIGTSTP, _, Session::Own) => Deed::Stop,
+            (SIGTSTP, _, Session::Own) => SignalAction::Stop,
             (SIGINT | SIGQUIT | SIGTERM, _, Session::Own)
-            | (SIGHUP, Sender::Kernel, Session::Own) => Deed::PassToGroup,
-            _ => Deed::Pass,
+            | (SIGHUP, Sender::Kernel, Session::Own) => SignalAction::ForwardToGroup,
+            _ => SignalAction::Forward,
         }
     }
 
@@ -230,7 +230,7 @@ impl Received {
     }
 
     /// Whether the sender requests an end, and waits for it.
-    pub(crate) fn asks_for_end(self) -> bool {
+    pub(crate) fn requests_end(self) -> bool {
         use libc::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
         matches!(self.number, SIGHUP | SIGINT | SIGQUIT | SIGTERM)
     }
@@ -255,45 +255,72 @@ mod tests {
         leads_session: true,
     };
 
-    fn deed(number: i32, sender: Sender, session: Session) -> Deed {
-        Received { number, sender }.deed(session)
+    fn action(number: i32, sender: Sender, session: Session) -> SignalAction {
+        Received { number, sender }.action(session)
     }
 
     #[test]
     fn what_has_reached_the_program_is_not_passed_again() {
         for sender in [Sender::Kernel, Sender::Group] {
-            assert_eq!(deed(SIGINT, sender, JOB), Deed::Nothing);
-            assert_eq!(deed(SIGTSTP, sender, JOB), Deed::Nothing);
-            assert_eq!(deed(SIGINT, sender, Session::Own), Deed::PassToGroup);
+            assert_eq!(action(SIGINT, sender, JOB), SignalAction::Ignore);
+            assert_eq!(action(SIGTSTP, sender, JOB), SignalAction::Ignore);
+            assert_eq!(
+                action(SIGINT, sender, Session::Own),
+                SignalAction::ForwardToGroup
+            );
         }
-        assert_eq!(deed(SIGINT, Sender::Other, JOB), Deed::Pass);
-        assert_eq!(deed(SIGHUP, Sender::Kernel, JOB), Deed::Nothing);
+        assert_eq!(action(SIGINT, Sender::Other, JOB), SignalAction::Forward);
+        assert_eq!(action(SIGHUP, Sender::Kernel, JOB), SignalAction::Ignore);
     }
 
     #[test]
     fn what_may_be_for_the_helper_alone_is_never_lost() {
-        assert_eq!(deed(SIGTERM, Sender::Group, JOB), Deed::Pass);
-        assert_eq!(deed(SIGUSR1, Sender::Group, MEMBER), Deed::Pass);
-        assert_eq!(deed(SIGHUP, Sender::Kernel, LEADER), Deed::Pass);
+        assert_eq!(action(SIGTERM, Sender::Group, JOB), SignalAction::Forward);
         assert_eq!(
-            deed(SIGHUP, Sender::Kernel, Session::Own),
-            Deed::PassToGroup
+            action(SIGUSR1, Sender::Group, MEMBER),
+            SignalAction::Forward
         );
-        assert_eq!(deed(SIGHUP, Sender::Other, Session::Own), Deed::Pass);
         assert_eq!(
-            deed(libc::SIGALRM, Sender::Kernel, Session::Own),
-            Deed::Pass
+            action(SIGHUP, Sender::Kernel, LEADER),
+            SignalAction::Forward
         );
-        assert_eq!(deed(SIGCONT, Sender::Other, Session::Own), Deed::Pass);
+        assert_eq!(
+            action(SIGHUP, Sender::Kernel, Session::Own),
+            SignalAction::ForwardToGroup
+        );
+        assert_eq!(
+            action(SIGHUP, Sender::Other, Session::Own),
+            SignalAction::Forward
+        );
+        assert_eq!(
+            action(libc::SIGALRM, Sender::Kernel, Session::Own),
+            SignalAction::Forward
+        );
+        assert_eq!(
+            action(SIGCONT, Sender::Other, Session::Own),
+            SignalAction::Forward
+        );
     }
 
     #[test]
     fn what_the_helper_caused_is_its_own() {
         for session in [JOB, MEMBER, LEADER, Session::Own] {
-            assert_eq!(deed(SIGPIPE, Sender::Helper, session), Deed::Nothing);
-            assert_eq!(deed(SIGCHLD, Sender::Other, session), Deed::Nothing);
-            assert_eq!(deed(SIGCONT, Sender::Kernel, session), Deed::Nothing);
-            assert_eq!(deed(SIGWINCH, Sender::Kernel, session), Deed::Nothing);
+            assert_eq!(
+                action(SIGPIPE, Sender::Helper, session),
+                SignalAction::Ignore
+            );
+            assert_eq!(
+                action(SIGCHLD, Sender::Other, session),
+                SignalAction::Ignore
+            );
+            assert_eq!(
+                action(SIGCONT, Sender::Kernel, session),
+                SignalAction::Ignore
+            );
+            assert_eq!(
+                action(SIGWINCH, Sender::Kernel, session),
+                SignalAction::Ignore
+            );
         }
     }
 
@@ -306,7 +333,10 @@ mod tests {
         assert_eq!(LEADER.stops_with(SIGSTOP), None);
         assert_eq!(Session::Own.stops_with(SIGSTOP), None);
         assert_eq!(Session::Own.stops_with(SIGTSTP), None);
-        assert_eq!(deed(SIGTSTP, Sender::Other, Session::Own), Deed::Stop);
+        assert_eq!(
+            action(SIGTSTP, Sender::Other, Session::Own),
+            SignalAction::Stop
+        );
     }
 
     #[test]

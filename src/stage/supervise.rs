@@ -13,7 +13,7 @@ use nix::sys::time::TimeSpec;
 use serde_json::Value;
 
 use super::failure::Failure;
-use super::signals::{Deed, Received, Session, Signals};
+use super::signals::{Received, Session, SignalAction, Signals};
 use super::verifier::ChildFiles;
 use super::waits::End;
 use crate::ended::Ended;
@@ -29,7 +29,7 @@ use crate::seccomp::program::Program;
 use crate::sys::credentials::{self, CapabilityState};
 use crate::sys::descriptor;
 use crate::sys::signal::CallersSignals;
-use crate::sys::wait::{Change, Patience, change};
+use crate::sys::wait::{Change, WaitMode, change};
 use crate::sys::{pidfd, process, seccomp, signal};
 
 /// The result of the child before it becomes the program.
@@ -49,8 +49,8 @@ pub(crate) enum Start {
 
 /// How often the helper checks whether the program takes a forwarded signal, and the time between
 /// two checks. A program in an uninterruptible wait never takes it.
-const LOOKS: u8 = 3;
-const PATIENCE: TimeSpec = TimeSpec::from_duration(Duration::from_millis(150));
+const MAX_CHECKS: u8 = 3;
+const CHECK_INTERVAL: TimeSpec = TimeSpec::from_duration(Duration::from_millis(150));
 /// How long the helper waits for each of the others (the child, the reader of its lines, the
 /// explainer) once a signal requests its end. Together with the checks of the program this is less
 /// than a second.
@@ -74,7 +74,7 @@ pub(crate) struct Supervisor {
     caller: CallersSignals,
     lines: Option<StatusLines>,
     /// A received signal requests an end.
-    asked: bool,
+    end_requested: bool,
 }
 
 /// The pipe on which the child reports whether it became the program.
@@ -88,7 +88,7 @@ struct Starting {
 
 /// The awaited event, besides signals and room for status lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Awaited {
+enum AwaitedEvent {
     /// The child's report, or its end.
     Report,
     /// The child's end.
@@ -99,8 +99,8 @@ enum Awaited {
 
 /// The reason why a wait ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Woken {
-    By(Awaited),
+enum WakeReason {
+    Event(AwaitedEvent),
     /// A signal can be read.
     Signal,
     /// Lines were written.
@@ -127,7 +127,7 @@ impl Supervisor {
             session,
             caller,
             lines,
-            asked: false,
+            end_requested: false,
         })
     }
 
@@ -156,7 +156,7 @@ impl Supervisor {
         let failed = |layer: &'static str| {
             move |errno: Errno| {
                 let wrong = format!("the helper's own {layer} cannot be put in force");
-                Error::new(ErrorKind::LockDown, wrong).because(errno)
+                Error::new(ErrorKind::LockDown, wrong).with_source(errno)
             }
         };
         let now = credentials::capabilities().map_err(failed("capabilities"))?;
@@ -228,29 +228,33 @@ impl Supervisor {
     pub(crate) fn wait_for_start(&mut self, explainer: Option<BorrowedFd<'_>>) -> Result<Start> {
         let mut record = [0; Failure::LENGTH];
         let mut filled = 0;
-        let awaited = [Awaited::Report, Awaited::Child, Awaited::Explainer];
+        let awaited = [
+            AwaitedEvent::Report,
+            AwaitedEvent::Child,
+            AwaitedEvent::Explainer,
+        ];
         while let Some(rest) = record.get_mut(filled..).filter(|rest| !rest.is_empty()) {
             match self.wait(&awaited, explainer, Some(REPORT))? {
-                Woken::By(Awaited::Report) => match self.read_report(rest)? {
+                WakeReason::Event(AwaitedEvent::Report) => match self.read_report(rest)? {
                     0 => break,
                     read => filled += read,
                 },
                 // It ended, and another process holds an end of the report.
-                Woken::By(Awaited::Child) => break,
-                Woken::By(Awaited::Explainer) => {
+                WakeReason::Event(AwaitedEvent::Child) => break,
+                WakeReason::Event(AwaitedEvent::Explainer) => {
                     return Err(Error::new(
                         ErrorKind::System,
                         "the explainer ended before the program was started",
                     ));
                 }
-                Woken::Signal => {
+                WakeReason::Signal => {
                     if let Some(signal) = self.signal_before_start()? {
                         return Ok(Start::Interrupted(signal));
                     }
                 }
                 // Another process that holds an end of the report keeps it open.
-                Woken::Time if self.has_executed()? => break,
-                Woken::Lines | Woken::Time => {}
+                WakeReason::Time if self.has_executed()? => break,
+                WakeReason::Lines | WakeReason::Time => {}
             }
         }
         match filled {
@@ -325,23 +329,23 @@ impl Supervisor {
             if let Some(ended) = self.look_at_child()? {
                 return Ok(ended);
             }
-            match self.wait(&[Awaited::Child], None, passed.map(|_| PATIENCE))? {
-                Woken::By(_) => {
+            match self.wait(&[AwaitedEvent::Child], None, passed.map(|_| CHECK_INTERVAL))? {
+                WakeReason::Event(_) => {
                     if let Some(ended) = self.look_at_child()? {
                         return Ok(ended);
                     }
                     // A tracer must wait for it first.
                     self.wait(&[], None, Some(TRACED))?;
                 }
-                Woken::Signal => {
+                WakeReason::Signal => {
                     if let Some(received) = self.receive()? {
                         self.deal_with(received)?;
-                        if received.asks_for_end() {
-                            passed = Some((received.number, LOOKS));
+                        if received.requests_end() {
+                            passed = Some((received.number, MAX_CHECKS));
                         }
                     }
                 }
-                Woken::Time => {
+                WakeReason::Time => {
                     passed = match passed {
                         None => None,
                         Some((signal, left)) => match self.taking(signal) {
@@ -356,7 +360,7 @@ impl Supervisor {
                         },
                     };
                 }
-                Woken::Lines => {}
+                WakeReason::Lines => {}
             }
         }
     }
@@ -366,14 +370,14 @@ impl Supervisor {
     pub(crate) fn report_end(&mut self, ended: Ended, program: &str) -> Result<()> {
         let line = status::ended(ended, program);
         self.lines.iter_mut().for_each(|lines| lines.push(&line));
-        self.asked |= matches!(ended, Ended::Interrupted(_));
+        self.end_requested |= matches!(ended, Ended::Interrupted(_));
         while self.lines.as_ref().is_some_and(StatusLines::wait) {
-            match self.wait(&[], None, self.asked.then_some(LAST))? {
-                Woken::Signal => {
+            match self.wait(&[], None, self.end_requested.then_some(LAST))? {
+                WakeReason::Signal => {
                     self.receive()?;
                 }
-                Woken::Time => break,
-                Woken::By(_) | Woken::Lines => {}
+                WakeReason::Time => break,
+                WakeReason::Event(_) | WakeReason::Lines => {}
             }
         }
         Ok(())
@@ -382,13 +386,13 @@ impl Supervisor {
     /// Waits for the end of the explainer's pipe, or until a signal arrives.
     pub(crate) fn wait_for_explainer(&mut self, end: BorrowedFd<'_>) -> Result<()> {
         loop {
-            let time = self.asked.then_some(LAST);
-            match self.wait(&[Awaited::Explainer], Some(end), time)? {
-                Woken::Signal => {
+            let time = self.end_requested.then_some(LAST);
+            match self.wait(&[AwaitedEvent::Explainer], Some(end), time)? {
+                WakeReason::Signal => {
                     self.receive()?;
                 }
-                Woken::By(_) | Woken::Time => return Ok(()),
-                Woken::Lines => {}
+                WakeReason::Event(_) | WakeReason::Time => return Ok(()),
+                WakeReason::Lines => {}
             }
         }
     }
@@ -408,41 +412,41 @@ impl Supervisor {
         }
         let mut fds = [PollFd::new(self.pidfd.as_fd(), PollFlags::POLLIN)];
         let _ = ppoll(&mut fds, Some(LAST), None);
-        let _ = change(self.child, Patience::Look);
+        let _ = change(self.child, WaitMode::NoHang);
     }
 
     /// Waits for one of these, for a signal, and for room for the status lines. `other` is the
     /// explainer's descriptor.
     fn wait(
         &mut self,
-        awaited: &[Awaited],
+        awaited: &[AwaitedEvent],
         other: Option<BorrowedFd<'_>>,
         time: Option<TimeSpec>,
-    ) -> Result<Woken> {
+    ) -> Result<WakeReason> {
         let report = self.starting.as_ref();
         let report = report.map(|starting| starting.report.readable());
         let mut fds = Vec::with_capacity(5);
         let mut woken = Vec::with_capacity(5);
         for one in awaited {
             let fd = match one {
-                Awaited::Report => report.clone(),
-                Awaited::Child => Some(PollFd::new(self.pidfd.as_fd(), PollFlags::POLLIN)),
+                AwaitedEvent::Report => report.clone(),
+                AwaitedEvent::Child => Some(PollFd::new(self.pidfd.as_fd(), PollFlags::POLLIN)),
                 // Only its hang-up counts.
-                Awaited::Explainer => other.map(|end| PollFd::new(end, PollFlags::empty())),
+                AwaitedEvent::Explainer => other.map(|end| PollFd::new(end, PollFlags::empty())),
             };
             if let Some(fd) = fd {
                 fds.push(fd);
-                woken.push(Woken::By(*one));
+                woken.push(WakeReason::Event(*one));
             }
         }
         fds.push(PollFd::new(self.signals.as_fd(), PollFlags::POLLIN));
-        woken.push(Woken::Signal);
+        woken.push(WakeReason::Signal);
         if let Some(lines) = self.lines.as_ref().filter(|lines| lines.wait()) {
             fds.push(PollFd::new(lines.as_fd(), PollFlags::POLLOUT));
-            woken.push(Woken::Lines);
+            woken.push(WakeReason::Lines);
         }
         let ready = match ppoll(&mut fds, time, None) {
-            Ok(0) => Some(Woken::Time),
+            Ok(0) => Some(WakeReason::Time),
             Ok(_) => {
                 let ready = fds
                     .iter()
@@ -453,21 +457,21 @@ impl Supervisor {
             Err(Errno::EINTR) => None,
             Err(errno) => return Err(system("poll", errno)),
         };
-        if ready == Some(Woken::Lines) {
+        if ready == Some(WakeReason::Lines) {
             self.lines.iter_mut().for_each(StatusLines::write_some);
         }
-        Ok(ready.unwrap_or(Woken::Lines))
+        Ok(ready.unwrap_or(WakeReason::Lines))
     }
 
     fn receive(&mut self) -> Result<Option<Received>> {
         let received = self.signals.next();
         let received = received.map_err(|errno| system("reading signals", errno))?;
-        self.asked |= received.is_some_and(Received::asks_for_end);
+        self.end_requested |= received.is_some_and(Received::requests_end);
         Ok(received)
     }
 
     fn look_at_child(&self) -> Result<Option<Ended>> {
-        match change(self.child, Patience::Look) {
+        match change(self.child, WaitMode::NoHang) {
             Ok(Some(Change::Exited(status))) => Ok(Some(Ended::Exited(status))),
             Ok(Some(Change::Signaled(signal))) => Ok(Some(Ended::Signaled(signal))),
             Ok(Some(Change::Stopped(signal))) => {
@@ -484,11 +488,11 @@ impl Supervisor {
     }
 
     fn deal_with(&self, received: Received) -> Result<()> {
-        match received.deed(self.session) {
-            Deed::Nothing => Ok(()),
-            Deed::Pass => self.send(received.number),
-            Deed::PassToGroup => self.send_to_group(received.number),
-            Deed::Stop => {
+        match received.action(self.session) {
+            SignalAction::Ignore => Ok(()),
+            SignalAction::Forward => self.send(received.number),
+            SignalAction::ForwardToGroup => self.send_to_group(received.number),
+            SignalAction::Stop => {
                 self.send_to_group(libc::SIGSTOP)?;
                 stop_by(received.number)?;
                 self.send_to_group(libc::SIGCONT)
@@ -557,7 +561,7 @@ fn stop_by(number: i32) -> Result<()> {
 }
 
 fn system(what: &'static str, errno: Errno) -> Error {
-    Error::new(ErrorKind::System, what).because(errno)
+    Error::new(ErrorKind::System, what).with_source(errno)
 }
 
 fn not_open() -> Error {

@@ -21,13 +21,13 @@ use crate::sys::descriptor;
 
 /// The reason why a wait failed.
 #[derive(Debug)]
-pub(crate) enum Unmet {
+pub(crate) enum WaitError {
     /// This signal ends the process first.
     Signal(i32),
     Failed(Error),
 }
 
-impl Unmet {
+impl WaitError {
     /// For a process on which signals have their default effect.
     pub(crate) fn into_error(self) -> Error {
         match self {
@@ -37,19 +37,19 @@ impl Unmet {
     }
 }
 
-impl From<Error> for Unmet {
+impl From<Error> for WaitError {
     fn from(error: Error) -> Self {
         Self::Failed(error)
     }
 }
 
 /// The awaited value, unless a signal ends the process first.
-pub(crate) type Waited<T> = Result<T, Unmet>;
+pub(crate) type WaitResult<T> = Result<T, WaitError>;
 
 /// A way to wait without missing the signals of the process.
 pub(crate) trait Waits {
     /// Waits until `wanted` has one of its events or is hung up, or until `limit`.
-    fn until(&self, wanted: Option<PollFd<'_>>, limit: Option<TimeSpec>) -> Waited<()>;
+    fn until(&self, wanted: Option<PollFd<'_>>, limit: Option<TimeSpec>) -> WaitResult<()>;
 }
 
 /// Signals are delivered to this process while it waits, and have their default effect. The signals
@@ -58,7 +58,7 @@ pub(crate) trait Waits {
 pub(crate) struct Delivered(pub(crate) Option<SigSet>);
 
 impl Waits for Delivered {
-    fn until(&self, wanted: Option<PollFd<'_>>, limit: Option<TimeSpec>) -> Waited<()> {
+    fn until(&self, wanted: Option<PollFd<'_>>, limit: Option<TimeSpec>) -> WaitResult<()> {
         let mut wanted: Vec<PollFd<'_>> = wanted.into_iter().collect();
         loop {
             match ppoll(&mut wanted, limit, self.0) {
@@ -71,8 +71,8 @@ impl Waits for Delivered {
 }
 
 /// A wait itself failed.
-pub(crate) fn failed(errno: Errno) -> Unmet {
-    Unmet::Failed(Error::new(ErrorKind::System, "poll").because(errno))
+pub(crate) fn failed(errno: Errno) -> WaitError {
+    WaitError::Failed(Error::new(ErrorKind::System, "poll").with_source(errno))
 }
 
 /// This process's end of a pair of sockets.

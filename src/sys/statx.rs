@@ -9,7 +9,7 @@ use super::check;
 
 /// The kernel's own knowledge of an open file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Known {
+pub(crate) struct FileIdentity {
     /// The type: one of S_IFREG, S_IFDIR and so on.
     pub(crate) kind: SFlag,
     /// The id in mountinfo of the mount through which the file was opened. It stays this mount's
@@ -22,7 +22,7 @@ pub(crate) struct Known {
     pub(crate) number: (u32, u32),
 }
 
-impl Known {
+impl FileIdentity {
     /// Whether both are one file, reached through one mount.
     pub(crate) fn is_same_place(&self, other: &Self) -> bool {
         (self.mount, self.device, self.inode) == (other.mount, other.device, other.inode)
@@ -36,7 +36,7 @@ impl Known {
 ///
 /// # Errors
 /// EOPNOTSUPP: the kernel does not report one of these (before Linux 5.8).
-pub(crate) fn known(file: BorrowedFd<'_>) -> Result<Known, Errno> {
+pub(crate) fn identify(file: BorrowedFd<'_>) -> Result<FileIdentity, Errno> {
     let flags = libc::AT_EMPTY_PATH | libc::AT_STATX_DONT_SYNC;
     let mask = libc::STATX_TYPE | libc::STATX_INO | libc::STATX_MNT_ID;
     let mut found = std::mem::MaybeUninit::<libc::statx>::zeroed();
@@ -58,7 +58,7 @@ pub(crate) fn known(file: BorrowedFd<'_>) -> Result<Known, Errno> {
     if found.stx_mask & mask != mask {
         return Err(Errno::EOPNOTSUPP);
     }
-    Ok(Known {
+    Ok(FileIdentity {
         kind: SFlag::from_bits_truncate(found.stx_mode.into()) & SFlag::S_IFMT,
         mount: found.stx_mnt_id,
         device: (found.stx_dev_major, found.stx_dev_minor),

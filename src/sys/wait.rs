@@ -17,15 +17,15 @@ pub(crate) enum Change {
 
 /// Whether to wait for a change, or only to check for one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Patience {
-    Wait,
-    Look,
+pub(crate) enum WaitMode {
+    Block,
+    NoHang,
 }
 
 /// A change of `child` that was not reported before; `None`: there is none (yet).
-pub(crate) fn change(child: Pid, patience: Patience) -> Result<Option<Change>, Errno> {
+pub(crate) fn change(child: Pid, mode: WaitMode) -> Result<Option<Change>, Errno> {
     let flags = libc::WEXITED | libc::WSTOPPED;
-    let flags = if patience == Patience::Look {
+    let flags = if mode == WaitMode::NoHang {
         flags | libc::WNOHANG
     } else {
         flags

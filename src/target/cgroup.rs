@@ -127,7 +127,7 @@ fn open_procs(
             let path = membership.path.display();
             let wrong = format!("the target's cgroup {path} is not below a mounted hierarchy");
             let error = Error::new(ErrorKind::Target, wrong);
-            Obstacle::OutOfReach(error.right("mount it, or leave -c out"))
+            Obstacle::OutOfReach(error.with_hint("mount it, or leave -c out"))
         })?;
         refuse_frozen(&directory, finder)?;
         if membership.hierarchy == Hierarchy::Unified {
@@ -152,7 +152,8 @@ fn open_for_writing(directory: &Path, finder: &Finder) -> std::result::Result<Ow
     finder
         .open_cgroup(&file, OFlag::O_WRONLY)?
         .map_err(|errno| {
-            let error = Error::new(ErrorKind::Target, file.display().to_string()).because(errno);
+            let error =
+                Error::new(ErrorKind::Target, file.display().to_string()).with_source(errno);
             match errno {
                 // ENOENT: another mount hides it.
                 Errno::EACCES | Errno::EPERM | Errno::EROFS | Errno::ENOENT => {
@@ -178,7 +179,7 @@ fn refuse_frozen(directory: &Path, finder: &Finder) -> Result<()> {
     for (name, frozen) in FROZEN {
         let file = directory.join(name);
         let failed =
-            |errno| Error::new(ErrorKind::Target, file.display().to_string()).because(errno);
+            |errno| Error::new(ErrorKind::Target, file.display().to_string()).with_source(errno);
         let open = match finder.open_cgroup(&file, OFlag::O_RDONLY)? {
             Ok(open) => open,
             // The file belongs to the other version or to another controller; or this is the root
@@ -191,7 +192,7 @@ fn refuse_frozen(directory: &Path, finder: &Finder) -> Result<()> {
         if lines.clone().any(|line| frozen.contains(&line)) {
             let wrong = format!("the target's cgroup {} is frozen", directory.display());
             return Err(Error::new(ErrorKind::Target, wrong)
-                .right("thaw it first: a program in it would not begin"));
+                .with_hint("thaw it first: a program in it would not begin"));
         }
     }
     Ok(())
@@ -210,7 +211,7 @@ fn read_own(procfs: &Procfs, path: &std::ffi::CStr) -> Result<Vec<u8>> {
     let what = format!("/proc/{}", path.to_string_lossy());
     let file = procfs
         .open_file(path)
-        .map_err(|errno| Error::new(ErrorKind::System, what.clone()).because(errno))?;
+        .map_err(|errno| Error::new(ErrorKind::System, what.clone()).with_source(errno))?;
     read_all(file, MAX_FILE, &what)
 }
 

@@ -53,8 +53,8 @@ impl ProgramRoot {
 
     fn unless_own(root: OwnedFd) -> Result<Self> {
         let own = own_root()?;
-        let failed = |errno| Error::new(ErrorKind::System, "the root directory").because(errno);
-        let known = |root: &OwnedFd| statx::known(root.as_fd()).map_err(failed);
+        let failed = |errno| Error::new(ErrorKind::System, "the root directory").with_source(errno);
+        let known = |root: &OwnedFd| statx::identify(root.as_fd()).map_err(failed);
         Ok(if known(&own)?.is_same_place(&known(&root)?) {
             Self::Own(own)
         } else {
@@ -121,7 +121,7 @@ fn link(target: Option<&Target>, name: &str) -> Result<OwnedFd> {
             ErrorKind::Usage,
             format!("whose {name} is meant is not said"),
         )
-        .right("give -t PID")
+        .with_hint("give -t PID")
     })?;
     let c_name = if name == "root" { c"root" } else { c"cwd" };
     let flags = OFlag::O_PATH | OFlag::O_DIRECTORY;
@@ -149,14 +149,14 @@ fn own(path: &Path) -> Result<OwnedFd> {
 fn beneath(base: &OwnedFd, path: &Path, finder: &Finder) -> Result<OwnedFd> {
     let wrong = |wrong: &dyn std::fmt::Display| {
         let wrong = format!("directory {}: {wrong}", path.display());
-        Error::new(ErrorKind::Target, wrong).right("it is looked up inside the target's root")
+        Error::new(ErrorKind::Target, wrong).with_hint("it is looked up inside the target's root")
     };
     let directory = match finder.find(base, path.as_os_str().as_bytes(), Links::Followed)? {
         Found::Handle(directory) => directory,
         Found::Nothing => return Err(wrong(&Errno::ENOENT)),
         other => return Err(wrong(&other.why_not())),
     };
-    let known = statx::known(directory.as_fd()).map_err(|errno| cannot_open(path, errno))?;
+    let known = statx::identify(directory.as_fd()).map_err(|errno| cannot_open(path, errno))?;
     if known.kind == SFlag::S_IFDIR {
         Ok(directory)
     } else {
@@ -165,5 +165,5 @@ fn beneath(base: &OwnedFd, path: &Path, finder: &Finder) -> Result<OwnedFd> {
 }
 
 fn cannot_open(path: &Path, errno: Errno) -> Error {
-    Error::new(ErrorKind::Target, format!("directory {}", path.display())).because(errno)
+    Error::new(ErrorKind::Target, format!("directory {}", path.display())).with_source(errno)
 }

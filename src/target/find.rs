@@ -16,7 +16,7 @@ use nix::sys::stat::SFlag;
 use super::lookup::open_inside;
 use crate::error::{Error, ErrorKind, Result};
 use crate::procfs::mountinfo;
-use crate::sys::statx::{self, Known};
+use crate::sys::statx::{self, FileIdentity};
 
 /// Reads the list of the mounts on which the root's files can be.
 pub(crate) type Mounts<'a> = &'a dyn Fn() -> Result<Vec<u8>>;
@@ -109,9 +109,9 @@ fn walk(root: &OwnedFd, path: &[u8], links: Links, mounts: Mounts<'_>) -> Result
         .map(|mount| (mount.id.into(), mount.fs_type))
         .collect();
     let failed = |errno| failed(path, errno);
-    let known = |handle: &OwnedFd| statx::known(handle.as_fd()).map_err(failed);
+    let known = |handle: &OwnedFd| statx::identify(handle.as_fd()).map_err(failed);
     let own = known(root)?.mount;
-    let served = |seen: Known| match kinds.get(&seen.mount) {
+    let served = |seen: FileIdentity| match kinds.get(&seen.mount) {
         _ if seen.mount == own => None,
         Some(kind) => is_served(&kind.to_string_lossy()).then(|| kind.clone()),
         None => Some("unknown".into()),
@@ -161,7 +161,7 @@ fn walk(root: &OwnedFd, path: &[u8], links: Links, mounts: Mounts<'_>) -> Result
     // The path ends in a directory that the walk has already passed.
     let here = way.last().unwrap_or(root);
     here.try_clone().map(Found::Handle).map_err(|error| {
-        Error::new(ErrorKind::System, "a descriptor cannot be copied").because(error)
+        Error::new(ErrorKind::System, "a descriptor cannot be copied").with_source(error)
     })
 }
 
@@ -184,9 +184,11 @@ fn failed(path: &[u8], errno: Errno) -> Error {
     let path = String::from_utf8_lossy(path);
     let path = path.trim_start_matches('/');
     let wrong = format!("/{path} of the program's root");
-    let error = Error::new(ErrorKind::Target, wrong).because(errno);
+    let error = Error::new(ErrorKind::Target, wrong).with_source(errno);
     match errno {
-        Errno::EAGAIN => error.right("somebody renames files all the time: stop them, or retry"),
+        Errno::EAGAIN => {
+            error.with_hint("somebody renames files all the time: stop them, or retry")
+        }
         _ => error,
     }
 }

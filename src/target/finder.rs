@@ -20,7 +20,7 @@ use nix::sys::statfs::{CGROUP_SUPER_MAGIC, CGROUP2_SUPER_MAGIC, DEVPTS_SUPER_MAG
 
 use super::find::{self, Found, Links, Mounts};
 use super::procfs_root::{OwnDirectory, Procfs};
-use super::regular_file::{self, Looked};
+use super::regular_file::{self, FileLookup};
 use crate::error::{Error, ErrorKind, Result};
 use crate::policy::capability::{Capability, CapabilitySet};
 use crate::request::Pid;
@@ -29,23 +29,23 @@ use crate::sys::clone::{Parentage, Side, clone};
 use crate::sys::credentials::{self, CapabilityState};
 use crate::sys::descriptor::{self, received};
 use crate::sys::process::exit_now;
-use crate::sys::wait::{Change, Patience, change};
+use crate::sys::wait::{Change, WaitMode, change};
 use crate::sys::{process, seccomp, signal};
 
 /// The process that looks up paths.
 #[derive(Clone, Copy)]
-pub(crate) enum Seeker<'a> {
+pub(crate) enum PathResolver<'a> {
     /// The finder.
     Finder(&'a Finder),
     /// This process: that of a runtime, which looks up paths in its own root.
-    Itself(Mounts<'a>),
+    OwnProcess(Mounts<'a>),
 }
 
-impl Seeker<'_> {
+impl PathResolver<'_> {
     pub(crate) fn find(self, root: &OwnedFd, path: &[u8], links: Links) -> Result<Found> {
         match self {
             Self::Finder(finder) => finder.find(root, path, links),
-            Self::Itself(mounts) => find::find(root, path, links, mounts),
+            Self::OwnProcess(mounts) => find::find(root, path, links, mounts),
         }
     }
 
@@ -53,14 +53,14 @@ impl Seeker<'_> {
     pub(crate) fn is_devpts(self, handle: &OwnedFd) -> Result<bool> {
         match self {
             Self::Finder(finder) => finder.is_devpts(handle),
-            Self::Itself(_) => is_devpts(handle),
+            Self::OwnProcess(_) => is_devpts(handle),
         }
     }
 }
 
 fn is_devpts(handle: &OwnedFd) -> Result<bool> {
     let found = fstatfs(handle).map_err(|errno| {
-        Error::new(ErrorKind::Target, "the type of a file system").because(errno)
+        Error::new(ErrorKind::Target, "the type of a file system").with_source(errno)
     })?;
     Ok(found.filesystem_type() == DEVPTS_SUPER_MAGIC)
 }
@@ -153,7 +153,7 @@ impl Finder {
             Links::Followed => FOLLOW,
             Links::Refused => NO_LINKS,
         };
-        let answer = self.ask(question, Some(root), path)?;
+        let answer = self.request(question, Some(root), path)?;
         match (answer.kind, answer.descriptor) {
             (DESCRIPTOR, Some(handle)) => Ok(Found::Handle(handle)),
             (NOTHING, None) => Ok(Found::Nothing),
@@ -165,13 +165,13 @@ impl Finder {
     }
 
     /// Looks up `path` below `root`, and reads it if it is a regular file.
-    pub(super) fn read(&self, root: &OwnedFd, path: &[u8]) -> Result<Looked> {
-        let answer = self.ask(READ, Some(root), path)?;
+    pub(super) fn read(&self, root: &OwnedFd, path: &[u8]) -> Result<FileLookup> {
+        let answer = self.request(READ, Some(root), path)?;
         match answer.kind {
-            NOTHING => Ok(Looked::Absent),
-            REGULAR => Ok(Looked::Regular(Ok(answer.text))),
-            UNREADABLE => Ok(Looked::Regular(Err(Errno::from_raw(answer.number)))),
-            REFUSED => Ok(Looked::Refused(
+            NOTHING => Ok(FileLookup::Absent),
+            REGULAR => Ok(FileLookup::Regular(Ok(answer.text))),
+            UNREADABLE => Ok(FileLookup::Regular(Err(Errno::from_raw(answer.number)))),
+            REFUSED => Ok(FileLookup::Refused(
                 String::from_utf8_lossy(&answer.text).into_owned(),
             )),
             _ => Err(ended()),
@@ -179,7 +179,7 @@ impl Finder {
     }
 
     fn is_devpts(&self, handle: &OwnedFd) -> Result<bool> {
-        let answer = self.ask(IS_DEVPTS, Some(handle), &[])?;
+        let answer = self.request(IS_DEVPTS, Some(handle), &[])?;
         match answer.kind {
             NUMBER => Ok(answer.number != 0),
             _ => Err(ended()),
@@ -197,7 +197,7 @@ impl Finder {
             true => OPEN_WRITE,
             false => OPEN_READ,
         };
-        let answer = self.ask(question, None, path.as_os_str().as_bytes())?;
+        let answer = self.request(question, None, path.as_os_str().as_bytes())?;
         match (answer.kind, answer.descriptor) {
             (DESCRIPTOR, Some(file)) => Ok(Ok(file)),
             (ERRNO, None) => Ok(Err(Errno::from_raw(answer.number))),
@@ -205,7 +205,7 @@ impl Finder {
         }
     }
 
-    fn ask(&self, question: u8, of: Option<&OwnedFd>, path: &[u8]) -> Result<Answer> {
+    fn request(&self, question: u8, of: Option<&OwnedFd>, path: &[u8]) -> Result<Answer> {
         let of = of.map(AsRawFd::as_raw_fd);
         send(&self.socket, question, 0, path, of).map_err(failed)?;
         let answer = receive(&self.socket).map_err(failed)?.ok_or_else(ended)?;
@@ -224,7 +224,7 @@ impl Drop for Finder {
             return;
         }
         loop {
-            match change(self.pid, Patience::Wait) {
+            match change(self.pid, WaitMode::Block) {
                 Ok(Some(Change::Exited(_) | Change::Signaled(_))) => return,
                 Ok(_) | Err(Errno::EINTR) => {}
                 Err(_) => return,
@@ -292,10 +292,10 @@ fn answer(question: &Answer, own: &OwnDirectory, mounts: Mounts<'_>) -> Result<A
         READ => {
             let looked = regular_file::look(of()?, path, own, mounts)?;
             return Ok(match looked {
-                Looked::Absent => Answer::of(NOTHING),
-                Looked::Regular(Ok(text)) => Answer::with_text(REGULAR, text),
-                Looked::Regular(Err(errno)) => Answer::with_errno(UNREADABLE, errno),
-                Looked::Refused(why) => Answer::with_text(REFUSED, why.into_bytes()),
+                FileLookup::Absent => Answer::of(NOTHING),
+                FileLookup::Regular(Ok(text)) => Answer::with_text(REGULAR, text),
+                FileLookup::Regular(Err(errno)) => Answer::with_errno(UNREADABLE, errno),
+                FileLookup::Refused(why) => Answer::with_text(REFUSED, why.into_bytes()),
             });
         }
         IS_DEVPTS => return Ok(Answer::with_number(NUMBER, is_devpts(of()?)?.into())),
@@ -469,7 +469,7 @@ fn encode(error: &Error) -> Vec<u8> {
     let source = std::error::Error::source(error).map(ToString::to_string);
     let carried: Carried = (
         kind.and_then(|kind| u8::try_from(kind).ok()).unwrap_or(0),
-        error.wrong().to_owned(),
+        error.message().to_owned(),
         error.hint().map(str::to_owned),
         source,
     );
@@ -480,16 +480,16 @@ fn decode(text: &[u8]) -> Option<Error> {
     let (kind, wrong, right, source): Carried = serde_json::from_slice(text).ok()?;
     let mut error = Error::new(*ErrorKind::ALL.get(usize::from(kind))?, wrong);
     if let Some(right) = right {
-        error = error.right(right);
+        error = error.with_hint(right);
     }
     Some(match source {
-        Some(source) => error.because(source),
+        Some(source) => error.with_source(source),
         None => error,
     })
 }
 
 fn failed(errno: Errno) -> Error {
-    Error::new(ErrorKind::System, "the process that looks files up").because(errno)
+    Error::new(ErrorKind::System, "the process that looks files up").with_source(errno)
 }
 
 fn ended() -> Error {
@@ -506,7 +506,9 @@ mod tests {
     #[test]
     fn an_error_comes_across_whole() {
         for kind in ErrorKind::ALL {
-            let error = Error::new(kind, "wrong").right("right").because("why");
+            let error = Error::new(kind, "wrong")
+                .with_hint("right")
+                .with_source("why");
             let carried = decode(&encode(&error)).expect("an error");
             assert_eq!(carried.kind(), kind);
             assert_eq!(carried.to_string(), error.to_string());

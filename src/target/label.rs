@@ -74,8 +74,8 @@ pub(crate) fn decide(
         let text = text_of(target.open(theirs, OFlag::O_RDONLY)).map_err(|errno| {
             let what = format!("the security label of process {}", target.pid().get());
             Error::new(ErrorKind::Target, what)
-                .because(errno)
-                .right("a policy with label = \"caller\" does not take it; admin is one")
+                .with_source(errno)
+                .with_hint("a policy with label = \"caller\" does not take it; admin is one")
         })?;
         let Some(label) = text.as_deref().and_then(parse) else {
             continue;

@@ -13,7 +13,7 @@ pub(crate) mod procfs_root;
 pub(crate) mod regular_file;
 pub(crate) mod root_file;
 
-pub(crate) use finder::{Finder, Seeker};
+pub(crate) use finder::{Finder, PathResolver};
 pub(crate) use namespace::{Join, Memberships};
 pub(crate) use process::Target;
 pub(crate) use procfs_root::Procfs;

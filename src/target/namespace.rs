@@ -100,7 +100,7 @@ impl Memberships {
         }
         let pid = target.map_or(0, |target| target.pid().get());
         let wrong = format!("process {pid} changes its namespaces while they are opened");
-        Err(Error::new(ErrorKind::Target, wrong).right("try again once it has settled"))
+        Err(Error::new(ErrorKind::Target, wrong).with_hint("try again once it has settled"))
     }
 
     fn open_once(
@@ -146,7 +146,7 @@ impl Memberships {
                 (None, Own::NotYet) => {
                     let wrong = format!("the next child begins a {name} namespace of its own");
                     return Err(Error::new(ErrorKind::Usage, wrong)
-                        .right("start nsexec from a child of the process that unshared it"));
+                        .with_hint("start nsexec from a child of the process that unshared it"));
                 }
             };
             decisions.push((namespace, decision));
@@ -233,7 +233,7 @@ impl Memberships {
             (None, None) => {
                 let first = self.joins_of().next().ok_or_else(|| {
                     Error::new(ErrorKind::Usage, "--user-parent: no namespace is joined")
-                        .right("name the namespace whose owner is meant")
+                        .with_hint("name the namespace whose owner is meant")
                 })?;
                 (namespace::owner(first.fd.as_fd()), first.namespace.name())
             }
@@ -241,8 +241,8 @@ impl Memberships {
         let fd = owner.map_err(|errno| {
             let wrong = format!("--user-parent: the user namespace above the {of} namespace");
             Error::new(ErrorKind::Join, wrong)
-                .because(errno)
-                .right("it is out of reach when it is not beneath the caller's")
+                .with_source(errno)
+                .with_hint("it is out of reach when it is not beneath the caller's")
         })?;
         let owner = check(Namespace::User, fd, false, &"--user-parent")?;
         if let Own::This(own) = Own::look_up(Namespace::User, false, procfs)?
@@ -264,7 +264,7 @@ impl Memberships {
 /// A user namespace can only be joined from outside, setns(2).
 fn in_it_already() -> Error {
     Error::new(ErrorKind::Join, "the user namespace cannot be joined")
-        .right("the caller is in it already: leave -U and --user-parent out")
+        .with_hint("the caller is in it already: leave -U and --user-parent out")
 }
 
 /// The namespace of one type that the program is in without a join.
@@ -285,7 +285,7 @@ impl Own {
             Err(Errno::ENOENT) => Ok(None),
             Err(errno) => {
                 let what = format!("/proc/self/ns/{name}");
-                Err(Error::new(ErrorKind::System, what).because(errno))
+                Err(Error::new(ErrorKind::System, what).with_source(errno))
             }
         };
         let Some(own) = look_up(namespace.name())? else {
@@ -328,23 +328,23 @@ fn open_source(
                     ErrorKind::Target,
                     format!("no namespace with the id {id} can be opened"),
                 )
-                .because(errno)
-                .right("by its id alone, a namespace is opened from Linux 6.19 on")
+                .with_source(errno)
+                .with_hint("by its id alone, a namespace is opened from Linux 6.19 on")
             })?;
             check(namespace, fd, false, id)
         }
         NamespaceSource::Socket(number) => {
             let target = target.ok_or_else(|| no_target(namespace))?;
             let wrong = format!("descriptor {number} of process {}", target.pid());
-            let failed = |errno| Error::new(ErrorKind::Target, wrong.clone()).because(errno);
+            let failed = |errno| Error::new(ErrorKind::Target, wrong.clone()).with_source(errno);
             let socket =
                 pidfd::duplicate(target.pidfd(), *number).map_err(|errno| match errno {
                     Errno::EBADF => Error::new(ErrorKind::Target, format!("{wrong} is not open"))
-                        .right(format!("/proc/{}/fd lists those that are", target.pid())),
+                        .with_hint(format!("/proc/{}/fd lists those that are", target.pid())),
                     errno => failed(errno),
                 })?;
             let fd = namespace::of_socket(socket.as_fd())
-                .map_err(|errno| failed(errno).right("give the number of a socket"))?;
+                .map_err(|errno| failed(errno).with_hint("give the number of a socket"))?;
             check(namespace, fd, false, &wrong)
         }
     }
@@ -369,7 +369,7 @@ fn of_target(namespace: Namespace, target: &Target) -> Result<OwnedFd> {
         if errno == Errno::ENOENT && target.main_thread_has_ended() {
             let wrong = format!("the main thread of process {} has ended", target.pid());
             return Error::new(ErrorKind::Target, wrong)
-                .right("give the pid of another process in the same namespaces");
+                .with_hint("give the pid of another process in the same namespaces");
         }
         target.failed(&name, errno)
     })
@@ -381,11 +381,11 @@ fn open_path(path: &Path) -> Result<OwnedFd> {
     open(path, flags, Mode::empty()).map_err(|errno| {
         let name = path.to_string_lossy();
         let error = Error::new(ErrorKind::Target, format!("the namespace file {name}"));
-        let error = error.because(errno);
+        let error = error.with_source(errno);
         // `-mt PID`: other programs accept joined letters.
         let letters = !name.is_empty() && name.chars().all(|letter| letter.is_ascii_alphabetic());
         if errno == Errno::ENOENT && letters {
-            return error.right(
+            return error.with_hint(
                 "what is attached to the letter of a namespace is a file: write the \
                  letters apart, such as -m -t PID",
             );
@@ -408,11 +408,11 @@ fn check(
     of_target: bool,
     name: &dyn std::fmt::Display,
 ) -> Result<Join> {
-    let failed = |errno| Error::new(ErrorKind::System, format!("{name}")).because(errno);
+    let failed = |errno| Error::new(ErrorKind::System, format!("{name}")).with_source(errno);
     if !is_namespace(&fd).map_err(failed)? {
         return Err(
             Error::new(ErrorKind::Target, format!("{name} is no namespace"))
-                .right("give a file such as /proc/PID/ns/net, or a bind mount of one"),
+                .with_hint("give a file such as /proc/PID/ns/net, or a bind mount of one"),
         );
     }
     let found = namespace::type_of(fd.as_fd()).map_err(failed)?;
@@ -438,7 +438,7 @@ fn check(
 /// The identity of the namespace behind `fd`.
 pub(crate) fn identity(fd: &OwnedFd) -> Result<Identity> {
     let stat = fstat(fd)
-        .map_err(|errno| Error::new(ErrorKind::System, "a namespace's inode").because(errno))?;
+        .map_err(|errno| Error::new(ErrorKind::System, "a namespace's inode").with_source(errno))?;
     Ok(Identity {
         device: stat.st_dev,
         inode: stat.st_ino,
@@ -447,5 +447,5 @@ pub(crate) fn identity(fd: &OwnedFd) -> Result<Identity> {
 
 fn no_target(namespace: Namespace) -> Error {
     let wrong = format!("whose {} namespace is meant is not said", namespace.name());
-    Error::new(ErrorKind::Usage, wrong).right("give -t PID, or a file")
+    Error::new(ErrorKind::Usage, wrong).with_hint("give -t PID, or a file")
 }

@@ -40,7 +40,7 @@ impl Target {
             Errno::ESRCH => no_process(pid),
             // ENOENT: from Linux 6.15 on.
             Errno::EINVAL | Errno::ENOENT => is_a_thread(procfs, pid),
-            errno => Error::new(ErrorKind::System, format!("process {pid}")).because(errno),
+            errno => Error::new(ErrorKind::System, format!("process {pid}")).with_source(errno),
         })?;
         let inode = inode_of(&pidfd)?;
         if let Some(wanted) = id.inode {
@@ -50,7 +50,7 @@ impl Target {
             .open_directory(&path(pid, ""))
             .map_err(|errno| match errno {
                 Errno::ENOENT => no_process(pid),
-                errno => Error::new(ErrorKind::System, format!("/proc/{pid}")).because(errno),
+                errno => Error::new(ErrorKind::System, format!("/proc/{pid}")).with_source(errno),
             })?;
         let target = Self {
             pid,
@@ -99,7 +99,7 @@ impl Target {
                 ErrorKind::System,
                 format!("process {} cannot be watched", self.pid),
             )
-            .because(errno)),
+            .with_source(errno)),
         }
     }
 
@@ -146,12 +146,11 @@ impl Target {
             Errno::ESRCH => {
                 Error::new(ErrorKind::Target, format!("process {} has ended", self.pid))
             }
-            errno => Error::new(ErrorKind::Target, what).because(errno),
+            errno => Error::new(ErrorKind::Target, what).with_source(errno),
         };
         match errno {
-            Errno::EACCES | Errno::EPERM => {
-                error.right("this takes CAP_SYS_PTRACE over the target, or its user's own rights")
-            }
+            Errno::EACCES | Errno::EPERM => error
+                .with_hint("this takes CAP_SYS_PTRACE over the target, or its user's own rights"),
             _ => error,
         }
     }
@@ -171,7 +170,7 @@ impl Target {
                 ErrorKind::Target,
                 format!("{} is a kernel thread", self.pid),
             )
-            .right("give the pid of a process"));
+            .with_hint("give the pid of a process"));
         }
         Ok(())
     }
@@ -193,15 +192,15 @@ fn is_a_thread(procfs: &Procfs, tid: Pid) -> Error {
             ErrorKind::Target,
             format!("{tid} is a thread of process {process}"),
         )
-        .right(format!("give {process}")),
+        .with_hint(format!("give {process}")),
         None => Error::new(ErrorKind::Target, format!("{tid} is a thread"))
-            .right("give the pid of a process: /proc/TID/status names it as Tgid"),
+            .with_hint("give the pid of a process: /proc/TID/status names it as Tgid"),
     }
 }
 
 fn no_process(pid: Pid) -> Error {
     Error::new(ErrorKind::Target, format!("there is no process {pid}"))
-        .right("give the pid of one that runs, in the caller's pid namespace")
+        .with_hint("give the pid of one that runs, in the caller's pid namespace")
 }
 
 /// Whether processes have inode numbers of their own here.
@@ -214,7 +213,7 @@ pub(crate) fn has_inode(pidfd: &OwnedFd) -> std::result::Result<bool, Errno> {
 /// The inode number of the process in pidfs; `None` before Linux 6.9, where all
 /// pidfds share one inode.
 fn inode_of(pidfd: &OwnedFd) -> Result<Option<u64>> {
-    let failed = |errno| Error::new(ErrorKind::System, "the inode of a pidfd").because(errno);
+    let failed = |errno| Error::new(ErrorKind::System, "the inode of a pidfd").with_source(errno);
     if !has_inode(pidfd).map_err(failed)? {
         return Ok(None);
     }
@@ -227,14 +226,14 @@ fn check_inode(pid: Pid, wanted: u64, found: Option<u64>) -> Result<()> {
             ErrorKind::Unsupported,
             format!("{pid}:{wanted}: processes have no inode numbers on this kernel"),
         )
-        .right("give the pid alone, or use Linux 6.9 or later")),
+        .with_hint("give the pid alone, or use Linux 6.9 or later")),
         Some(found) if found != wanted => Err(Error::new(
             ErrorKind::Target,
             format!(
                 "process {pid} is not the one that was meant: its inode is {found}, not {wanted}"
             ),
         )
-        .right("the pid was given to another process: look the target up again")),
+        .with_hint("the pid was given to another process: look the target up again")),
         Some(_) => Ok(()),
     }
 }

@@ -28,11 +28,11 @@ impl Procfs {
         let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC | OFlag::O_NOFOLLOW;
         let directory = open(c"/proc", flags, Mode::empty()).map_err(|errno| {
             Error::new(ErrorKind::System, "/proc cannot be opened")
-                .because(errno)
-                .right("mount a procfs there")
+                .with_source(errno)
+                .with_hint("mount a procfs there")
         })?;
         let filesystem = fstatfs(&directory).map_err(|errno| {
-            Error::new(ErrorKind::System, "the file system of /proc").because(errno)
+            Error::new(ErrorKind::System, "the file system of /proc").with_source(errno)
         })?;
         if filesystem.filesystem_type() != PROC_SUPER_MAGIC {
             return Err(Error::new(ErrorKind::Safety, "/proc is not a procfs"));
@@ -42,7 +42,7 @@ impl Procfs {
         if own.and_then(|own| own.to_str()?.parse().ok()) != Some(std::process::id()) {
             return Err(
                 Error::new(ErrorKind::Safety, "/proc shows another pid namespace")
-                    .right("mount the procfs of the caller's pid namespace there"),
+                    .with_hint("mount the procfs of the caller's pid namespace there"),
             );
         }
         Ok(procfs)
@@ -52,7 +52,7 @@ impl Procfs {
     pub(crate) fn own_directory(&self) -> Result<OwnDirectory> {
         let directory = self
             .open_directory(c"self")
-            .map_err(|errno| Error::new(ErrorKind::System, "/proc/self").because(errno))?;
+            .map_err(|errno| Error::new(ErrorKind::System, "/proc/self").with_source(errno))?;
         Ok(OwnDirectory(directory))
     }
 
@@ -139,7 +139,7 @@ impl OwnDirectory {
         let what = "/proc/self/mountinfo";
         let file = self
             .open_file(c"mountinfo", OFlag::O_RDONLY)
-            .map_err(|errno| Error::new(ErrorKind::System, what).because(errno))?;
+            .map_err(|errno| Error::new(ErrorKind::System, what).with_source(errno))?;
         read_all(file, MAX_FILE, &what)
     }
 }
@@ -173,7 +173,9 @@ pub(crate) fn read_all(file: impl AsFd, limit: usize, what: &dyn fmt::Display) -
             Ok(read) => content.extend(chunk.iter().take(read)),
             Err(Errno::EINTR) => {}
             Err(errno) => {
-                return Err(Error::new(ErrorKind::System, format!("reading {what}")).because(errno));
+                return Err(
+                    Error::new(ErrorKind::System, format!("reading {what}")).with_source(errno)
+                );
             }
         }
         if content.len() > limit {

@@ -23,7 +23,7 @@ use crate::userdb;
 
 /// The result of a lookup.
 #[derive(Debug)]
-pub(super) enum Looked {
+pub(super) enum FileLookup {
     /// No file that the caller can find or read.
     Absent,
     /// A regular file: at most [`MOST`] bytes of it and one, or why it cannot be read.
@@ -49,28 +49,28 @@ pub(super) fn look(
     path: &[u8],
     own: &OwnDirectory,
     mounts: Mounts<'_>,
-) -> Result<Looked> {
+) -> Result<FileLookup> {
     let name = name(path);
-    let failed = |errno| Error::new(ErrorKind::Target, name.clone()).because(errno);
+    let failed = |errno| Error::new(ErrorKind::Target, name.clone()).with_source(errno);
     let handle = match find(root, path, Links::Followed, mounts)? {
         Found::Handle(handle) => handle,
-        Found::Nothing => return Ok(Looked::Absent),
+        Found::Nothing => return Ok(FileLookup::Absent),
         other => {
             let why = other.why_not();
-            return Ok(Looked::Refused(format!("{name} is not read: {why}")));
+            return Ok(FileLookup::Refused(format!("{name} is not read: {why}")));
         }
     };
-    let known = statx::known(handle.as_fd()).map_err(failed)?;
+    let known = statx::identify(handle.as_fd()).map_err(failed)?;
     let kind = known.kind;
     if kind != SFlag::S_IFREG {
         let kind = kind_name(kind);
-        return Ok(Looked::Refused(format!(
+        return Ok(FileLookup::Refused(format!(
             "{name} is not read: it is {kind} and no regular file"
         )));
     }
     let of = fstatfs(&handle).map_err(failed)?.filesystem_type();
     if !stores_files(known.device, of) {
-        return Ok(Looked::Refused(format!(
+        return Ok(FileLookup::Refused(format!(
             "{name} is not read: no file system that stores files is known by the type {:#x}",
             of.0
         )));
@@ -79,9 +79,9 @@ pub(super) fn look(
     // that holds a lease on it.
     let link = CString::new(format!("fd/{}", handle.as_raw_fd())).unwrap_or_default();
     match own.open_file(&link, OFlag::O_NONBLOCK | OFlag::O_NOCTTY) {
-        Ok(file) => Ok(Looked::Regular(read(&file))),
-        Err(Errno::EACCES) => Ok(Looked::Absent),
-        Err(Errno::EAGAIN) => Ok(Looked::Refused(format!(
+        Ok(file) => Ok(FileLookup::Regular(read(&file))),
+        Err(Errno::EACCES) => Ok(FileLookup::Absent),
+        Err(Errno::EAGAIN) => Ok(FileLookup::Refused(format!(
             "{name} is not read: a process holds a lease on it"
         ))),
         Err(errno) => Err(failed(errno)),

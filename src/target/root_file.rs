@@ -6,7 +6,7 @@ use std::os::fd::OwnedFd;
 use nix::errno::Errno;
 
 use super::finder::Finder;
-use super::regular_file::{Looked, name};
+use super::regular_file::{FileLookup, name};
 use crate::error::{Error, ErrorKind, Result};
 
 /// A file whose type was checked before it was opened and read.
@@ -37,7 +37,7 @@ impl RegularFile {
     fn take(self, limit: usize) -> Result<Vec<u8>> {
         let Self { content, name } = self;
         let content = content.map_err(|errno| {
-            Error::new(ErrorKind::System, format!("reading {name}")).because(errno)
+            Error::new(ErrorKind::System, format!("reading {name}")).with_source(errno)
         })?;
         if content.len() > limit {
             let wrong = format!("{name} is longer than {limit} bytes");
@@ -71,9 +71,9 @@ impl RootFile {
     pub(crate) fn open(finder: &Finder, root: &OwnedFd, path: &CStr) -> Result<Self> {
         let path = path.to_bytes();
         Ok(match finder.read(root, path)? {
-            Looked::Absent => Self::Absent,
-            Looked::Refused(why) => Self::Refused(why),
-            Looked::Regular(content) => Self::Regular(RegularFile {
+            FileLookup::Absent => Self::Absent,
+            FileLookup::Refused(why) => Self::Refused(why),
+            FileLookup::Regular(content) => Self::Regular(RegularFile {
                 content,
                 name: name(path),
             }),

@@ -67,7 +67,7 @@ impl Level {
 
 /// Which process writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Stage {
+pub enum BootstrapStage {
     /// The only one, before the first clone.
     Setup,
     /// Stage 0, the runtime's child: `runc:[0:PARENT]`.
@@ -78,7 +78,7 @@ pub enum Stage {
     Init,
 }
 
-impl Stage {
+impl BootstrapStage {
     /// Its name in a line.
     #[must_use]
     pub fn tag(self) -> &'static str {
@@ -115,7 +115,12 @@ impl<'a> Line<'a> {
     /// A line whose message contains only the writer. `pid` is the writer's own,
     /// from getpid(2).
     #[must_use]
-    pub fn begin(buffer: &'a mut [u8; MAX_LINE], level: Level, stage: Stage, pid: Pid) -> Self {
+    pub fn begin(
+        buffer: &'a mut [u8; MAX_LINE],
+        level: Level,
+        stage: BootstrapStage,
+        pid: Pid,
+    ) -> Self {
         let mut line = Self {
             buffer,
             length: 0,
@@ -200,7 +205,7 @@ mod tests {
         Pid::new(number).expect("positive")
     }
 
-    fn line(level: Level, stage: Stage, number: i32, message: &[u8]) -> Vec<u8> {
+    fn line(level: Level, stage: BootstrapStage, number: i32, message: &[u8]) -> Vec<u8> {
         let mut buffer = [0xaa; MAX_LINE];
         let mut line = Line::begin(&mut buffer, level, stage, pid(number));
         line.push(message);
@@ -227,28 +232,28 @@ mod tests {
         for (level, stage, number, message, wanted) in [
             (
                 Level::Debug,
-                Stage::Setup,
+                BootstrapStage::Setup,
                 4711,
                 "=> nsexec container setup",
                 "{\"level\":\"debug\", \"msg\": \"nsexec[4711]: => nsexec container setup\"}\n",
             ),
             (
                 Level::Fatal,
-                Stage::Parent,
+                BootstrapStage::Parent,
                 1,
                 "a\"b",
                 "{\"level\":\"fatal\", \"msg\": \"nsexec-0[1]: a\\\"b\"}\n",
             ),
             (
                 Level::Warning,
-                Stage::Child,
+                BootstrapStage::Child,
                 i32::MAX,
                 "\u{e4}\u{1}",
                 "{\"level\":\"warning\", \"msg\": \"nsexec-1[2147483647]: \u{e4}\\u0001\"}\n",
             ),
             (
                 Level::Info,
-                Stage::Init,
+                BootstrapStage::Init,
                 2,
                 "",
                 "{\"level\":\"info\", \"msg\": \"nsexec-2[2]: \"}\n",
@@ -268,7 +273,7 @@ mod tests {
     #[test]
     fn a_message_is_written_in_pieces_and_formatted() {
         let mut buffer = [0; MAX_LINE];
-        let mut line = Line::begin(&mut buffer, Level::Debug, Stage::Setup, pid(9));
+        let mut line = Line::begin(&mut buffer, Level::Debug, BootstrapStage::Setup, pid(9));
         line.push(b"open ");
         write!(line, "{:?}: 0x{:x}", "a\nb", 255).expect("it never fails");
         assert_eq!(read(line.finish()).1, "nsexec[9]: open \"a\\nb\": 0xff");
@@ -277,7 +282,7 @@ mod tests {
     #[test]
     fn a_nul_ends_the_message_for_good() {
         let mut buffer = [0; MAX_LINE];
-        let mut line = Line::begin(&mut buffer, Level::Error, Stage::Init, pid(9));
+        let mut line = Line::begin(&mut buffer, Level::Error, BootstrapStage::Init, pid(9));
         line.push(b"before\0after");
         line.push(b"and more");
         assert_eq!(
@@ -289,7 +294,7 @@ mod tests {
     #[test]
     fn text_like_a_log_line_stays_a_message() {
         let message = "\"}\n{\"level\":\"info\", \"msg\": \"x\"}\n";
-        let written = line(Level::Fatal, Stage::Child, 3, message.as_bytes());
+        let written = line(Level::Fatal, BootstrapStage::Child, 3, message.as_bytes());
         assert_eq!(
             read(&written),
             ("fatal".to_owned(), format!("nsexec-1[3]: {message}"))
@@ -298,7 +303,7 @@ mod tests {
 
     #[test]
     fn a_long_message_is_cut_between_characters() {
-        let empty = line(Level::Fatal, Stage::Parent, 5, b"").len();
+        let empty = line(Level::Fatal, BootstrapStage::Parent, 5, b"").len();
         let room = MAX_LINE - empty;
         for (unit, escaped) in [
             ("a", 1),
@@ -311,7 +316,7 @@ mod tests {
             // Each shift moves the place of the cut through the unit.
             for shift in 0..escaped {
                 let message = format!("{}{}", "-".repeat(shift), unit.repeat(MAX_LINE));
-                let written = line(Level::Fatal, Stage::Parent, 5, message.as_bytes());
+                let written = line(Level::Fatal, BootstrapStage::Parent, 5, message.as_bytes());
                 let units = (room - shift) / escaped;
                 assert_eq!(
                     written.len(),
@@ -323,14 +328,14 @@ mod tests {
                 assert_eq!(read(&written).1, format!("nsexec-0[5]: {kept}"));
             }
         }
-        let fits = line(Level::Fatal, Stage::Parent, 5, &b"a".repeat(room));
+        let fits = line(Level::Fatal, BootstrapStage::Parent, 5, &b"a".repeat(room));
         assert_eq!(fits.len(), MAX_LINE);
     }
 
     #[test]
     fn nothing_follows_a_cut() {
         let mut buffer = [0; MAX_LINE];
-        let mut line = Line::begin(&mut buffer, Level::Debug, Stage::Setup, pid(1));
+        let mut line = Line::begin(&mut buffer, Level::Debug, BootstrapStage::Setup, pid(1));
         line.push(&b"\x01".repeat(MAX_LINE));
         line.push(b"z");
         assert!(!line.finish().contains(&b'z'));
@@ -339,7 +344,7 @@ mod tests {
     #[test]
     fn bytes_that_are_no_characters_are_kept() {
         for tail in [&b"\x80\x80\x80\x80"[..], b"\xff", b"a\xc3", b"\xf0\x9f"] {
-            let written = line(Level::Debug, Stage::Setup, 1, tail);
+            let written = line(Level::Debug, BootstrapStage::Setup, 1, tail);
             assert!(written.ends_with(&[tail, END].concat()), "{tail:?}");
         }
     }
@@ -352,7 +357,7 @@ mod tests {
         ) {
             let message = message.repeat(times);
             let level = Level::ALL[level];
-            let written = line(level, Stage::Init, number, &message);
+            let written = line(level, BootstrapStage::Init, number, &message);
             prop_assert!(written.len() <= MAX_LINE);
             let (name, _) = read(&written);
             prop_assert_eq!(name, level.name());

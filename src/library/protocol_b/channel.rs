@@ -90,10 +90,10 @@ impl Channel {
     pub(super) fn pair() -> Result<(Self, Self)> {
         let kind = SockType::SeqPacket;
         let pair = socketpair(AddressFamily::Unix, kind, None, SockFlag::SOCK_CLOEXEC);
-        let (one, other) =
-            pair.map_err(|errno| Error::new(ErrorKind::System, "a socket pair").because(errno))?;
+        let (one, other) = pair
+            .map_err(|errno| Error::new(ErrorKind::System, "a socket pair").with_source(errno))?;
         setsockopt(&one, PassCred, &true)
-            .map_err(|errno| Error::new(ErrorKind::System, "a socket pair").because(errno))?;
+            .map_err(|errno| Error::new(ErrorKind::System, "a socket pair").with_source(errno))?;
         Ok((Self(ManuallyDrop::new(one)), Self(ManuallyDrop::new(other))))
     }
 
@@ -138,7 +138,7 @@ impl Channel {
     ///
     /// # Errors
     /// EPROTO: no message has this form. EPERM: another process sent it.
-    pub(super) fn hear(
+    pub(super) fn receive_from(
         &self,
         stage: Pid,
     ) -> std::result::Result<Option<(Message, Option<OwnedFd>)>, Errno> {
@@ -201,8 +201,9 @@ impl Channel {
     ///
     /// # Errors
     /// `System`: the other side has ended, or sends another message.
-    pub(super) fn ask(&self, message: Message, descriptor: Option<&OwnedFd>) -> Result<()> {
-        let failed = |errno| Error::new(ErrorKind::System, "stage 0 is not there").because(errno);
+    pub(super) fn request(&self, message: Message, descriptor: Option<&OwnedFd>) -> Result<()> {
+        let failed =
+            |errno| Error::new(ErrorKind::System, "stage 0 is not there").with_source(errno);
         self.send(message, descriptor).map_err(failed)?;
         match self.receive().map_err(failed)? {
             Some((Message::Done, None)) => Ok(()),
@@ -228,8 +229,8 @@ mod tests {
             Message::Finished,
         ] {
             one.send(message, None).unwrap();
-            let (heard, descriptor) = other.receive().unwrap().unwrap();
-            assert_eq!(heard, message);
+            let (received, descriptor) = other.receive().unwrap().unwrap();
+            assert_eq!(received, message);
             assert!(descriptor.is_none());
         }
         let (read, write) = nix::unistd::pipe().unwrap();
@@ -248,14 +249,14 @@ mod tests {
         let (_, write) = nix::unistd::pipe().unwrap();
         let started = Message::Started(own);
         other.send(started, Some(&write)).unwrap();
-        let (heard, descriptor) = stage0.hear(own).unwrap().unwrap();
-        assert_eq!(heard, started);
+        let (received, descriptor) = stage0.receive_from(own).unwrap().unwrap();
+        assert_eq!(received, started);
         assert!(descriptor.is_some());
         other.send(started, Some(&write)).unwrap();
         let another = Pid::new(own.get() + 1).unwrap();
-        assert_eq!(stage0.hear(another).unwrap_err(), Errno::EPERM);
+        assert_eq!(stage0.receive_from(another).unwrap_err(), Errno::EPERM);
         other.close();
-        assert!(stage0.hear(own).unwrap().is_none());
+        assert!(stage0.receive_from(own).unwrap().is_none());
     }
 
     #[test]
@@ -265,7 +266,7 @@ mod tests {
         other.close();
         assert!(one.receive().unwrap().is_none());
         assert_eq!(one.send(Message::MapIds, None), Err(Errno::EPIPE));
-        assert!(one.ask(Message::MapIds, None).is_err());
+        assert!(one.request(Message::MapIds, None).is_err());
     }
 
     #[test]

@@ -21,7 +21,7 @@ use crate::sys::credentials;
 use crate::sys::process::{self, exit_now};
 use crate::target::Memberships;
 use crate::wire::clone_flags;
-use crate::wire::log_line::{Level, Stage};
+use crate::wire::log_line::{BootstrapStage, Level};
 use crate::wire::netlink::Bootstrap;
 
 #[derive(Debug)]
@@ -64,7 +64,7 @@ impl Child {
                 set_dumpable()?;
             }
             log.debug("request stage-0 to map user namespace");
-            self.parent.ask(Message::MapIds, None)?;
+            self.parent.request(Message::MapIds, None)?;
             if joins {
                 log.debug("re-set process as non-dumpable");
                 clean::set_undumpable()?;
@@ -77,7 +77,7 @@ impl Child {
         }
         if self.bootstrap.time_offsets.is_some() {
             log.debug("request stage-0 to write timens offsets");
-            self.parent.ask(Message::SetTimeOffsets, None)?;
+            self.parent.request(Message::SetTimeOffsets, None)?;
         }
         self.own_namespaces.verify()?;
         if joins {
@@ -96,7 +96,7 @@ impl Child {
                 );
                 let told = self
                     .parent
-                    .ask(Message::Started(child), Some(&pidfd))
+                    .request(Message::Started(child), Some(&pidfd))
                     .and_then(|()| {
                         log.debug("signal completion to stage-0");
                         let sent = self.parent.send(Message::Finished, None);
@@ -115,7 +115,7 @@ impl Child {
             }
             Side::Child => {
                 self.parent.close();
-                log.enter(Stage::Init);
+                log.enter(BootstrapStage::Init);
                 Init {
                     parent: self.init,
                     callers: self.callers,
@@ -149,5 +149,5 @@ fn set_dumpable() -> Result<()> {
 }
 
 fn system(wrong: &'static str) -> impl Fn(Errno) -> Error {
-    move |errno| Error::new(ErrorKind::System, wrong).because(errno)
+    move |errno| Error::new(ErrorKind::System, wrong).with_source(errno)
 }

@@ -13,7 +13,7 @@ use crate::sys::descriptor::{self, Range};
 use crate::sys::exec::{StringArray, execve};
 use crate::sys::process::exit_now;
 use crate::sys::signal::CallersMask;
-use crate::sys::wait::{Change, Patience, change};
+use crate::sys::wait::{Change, WaitMode, change};
 use crate::target::Procfs;
 use crate::wire::id_map_lines::{self, SMALLEST_PAGE};
 use crate::wire::log_line::Level;
@@ -49,7 +49,7 @@ fn deny_setgroups(procfs: &Procfs, process: Pid) -> Result<()> {
         Ok(()) | Err(Errno::ENOENT) => Ok(()),
         Err(errno) => {
             let wrong = format!("failed to write 'deny' to /proc/{path}");
-            Err(Error::new(ErrorKind::System, wrong).because(errno))
+            Err(Error::new(ErrorKind::System, wrong).with_source(errno))
         }
     }
 }
@@ -83,8 +83,8 @@ fn write_map(
         (Err(Errno::EINVAL), _) if lines.len() >= SMALLEST_PAGE => {
             let wrong = format!("failed to update /proc/{path} with {} bytes", lines.len());
             Err(Error::new(ErrorKind::System, wrong)
-                .because(Errno::EINVAL)
-                .right("the kernel takes a map that is shorter than a page"))
+                .with_source(Errno::EINVAL)
+                .with_hint("the kernel takes a map that is shorter than a page"))
         }
         (Err(errno), _) => Err(update_failed(&path, errno)),
     }
@@ -111,7 +111,7 @@ fn run(tool: &CStr, process: Pid, lines: &str, mask: CallersMask) -> Result<()> 
         }
     };
     loop {
-        match change(child, Patience::Wait) {
+        match change(child, WaitMode::Block) {
             Ok(Some(Change::Exited(0))) => return Ok(()),
             Ok(Some(Change::Exited(status))) => {
                 return Err(failed(&format_args!("exit status {status}")));
@@ -128,5 +128,5 @@ fn run(tool: &CStr, process: Pid, lines: &str, mask: CallersMask) -> Result<()> 
 /// A file of a process beneath /proc was not written.
 pub(super) fn update_failed(path: &str, errno: Errno) -> Error {
     let wrong = format!("failed to update /proc/{path}");
-    Error::new(ErrorKind::System, wrong).because(errno)
+    Error::new(ErrorKind::System, wrong).with_source(errno)
 }

@@ -23,7 +23,7 @@ impl Init {
         let _ = process::set_name(c"runc:[2:INIT]");
         log.debug("~> nsexec stage-2");
         let system = |wrong: &'static str| {
-            move |errno: Errno| Error::new(ErrorKind::System, wrong).because(errno)
+            move |errno: Errno| Error::new(ErrorKind::System, wrong).with_source(errno)
         };
         let gone = system("stage 0 is not there");
         match self.parent.receive().map_err(&gone)? {

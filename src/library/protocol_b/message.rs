@@ -18,7 +18,7 @@ pub(super) fn take(number: i32) -> Result<OwnedFd> {
 pub(super) fn send_leading_nul(pipe: &OwnedFd) -> Result<()> {
     let failed = |errno| {
         let wrong = "the runtime cannot be told that its message can come";
-        Error::new(ErrorKind::Protocol, wrong).because(errno)
+        Error::new(ErrorKind::Protocol, wrong).with_source(errno)
     };
     match nix::unistd::write(pipe, &[0]).map_err(failed)? {
         1 => Ok(()),
@@ -48,7 +48,7 @@ fn read_whole(pipe: &OwnedFd, length: usize) -> Result<Vec<u8>> {
             Err(Errno::EINTR) => {}
             Err(errno) => {
                 let wrong = "failed to read the netlink message";
-                return Err(Error::new(ErrorKind::Protocol, wrong).because(errno));
+                return Err(Error::new(ErrorKind::Protocol, wrong).with_source(errno));
             }
         }
     }

@@ -26,12 +26,12 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::prepare::{clean, own_file};
 use crate::request::{NamespaceSource, Pid, Selection, TargetId};
 use crate::stage::own_namespaces::OwnNamespaces;
-use crate::stage::verifier::expected::{Expected, Surroundings};
+use crate::stage::verifier::expected::{Expected, VerifierContext};
 use crate::stage::verifier::namespaces::{Namespaces, Of};
 use crate::sys::clone::{Parentage, Side, clone};
 use crate::target::{Memberships, Procfs, Target, cgroup};
 use crate::wire::env_b::Environment;
-use crate::wire::log_line::{Level, Stage};
+use crate::wire::log_line::{BootstrapStage, Level};
 use crate::wire::netlink::Bootstrap;
 use channel::Channel;
 
@@ -102,7 +102,7 @@ impl Prepared {
                 .write(c"self/oom_score_adj", text.as_bytes())
                 .map_err(|errno| {
                     let wrong = "failed to update /proc/self/oom_score_adj";
-                    Error::new(ErrorKind::System, wrong).because(errno)
+                    Error::new(ErrorKind::System, wrong).with_source(errno)
                 })?;
         }
         let (memberships, target) = open_namespaces(&bootstrap, &procfs)?;
@@ -122,20 +122,20 @@ impl Prepared {
     }
 
     fn run(self, log: &mut Log) -> Result<()> {
-        let system = |errno| Error::new(ErrorKind::System, "unable to clone").because(errno);
+        let system = |errno| Error::new(ErrorKind::System, "unable to clone").with_source(errno);
         let (child_side, child) = Channel::pair()?;
         let (init_side, init) = Channel::pair()?;
         let (memberships, created) = (&self.memberships, &self.bootstrap.create);
         let namespaces = Namespaces::new(memberships, created, Of::Child);
         // The runtime moves its processes into cgroups.
         let cgroups = cgroup::Decision::NotRequested;
-        let surroundings = Surroundings::look(&self.procfs, memberships, namespaces, &cgroups)?;
+        let context = VerifierContext::read(&self.procfs, memberships, namespaces, &cgroups)?;
         let expected = if self.options.ceiling {
             ceiling::expected()?
         } else {
             Expected::JOINED
         };
-        log.enter(Stage::Parent);
+        log.enter(BootstrapStage::Parent);
         log.debug("~> nsexec stage-0");
         log.debug("spawn stage-1");
         match clone(Parentage::Sibling).map_err(system)? {
@@ -148,7 +148,7 @@ impl Prepared {
                     bootstrap: self.bootstrap,
                     procfs: self.procfs,
                     _memberships: self.memberships,
-                    surroundings,
+                    context,
                     expected,
                     child: child_side,
                     init: init_side,
@@ -160,7 +160,7 @@ impl Prepared {
             Side::Child => {
                 child_side.close();
                 init_side.close();
-                log.enter(Stage::Child);
+                log.enter(BootstrapStage::Child);
                 let own_namespaces =
                     OwnNamespaces::open(&self.procfs, &self.memberships, &self.bootstrap.create)?;
                 drop((self.pipe, self.procfs));

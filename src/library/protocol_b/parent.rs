@@ -10,7 +10,7 @@ use super::{id_maps, kill};
 use crate::error::{Error, ErrorKind, Result};
 use crate::library::log::Log;
 use crate::request::Pid;
-use crate::stage::verifier::expected::{Expected, Surroundings};
+use crate::stage::verifier::expected::{Expected, VerifierContext};
 use crate::sys::pidfd;
 use crate::sys::process::{self, exit_now};
 use crate::sys::signal::CallersMask;
@@ -26,7 +26,7 @@ pub(super) struct Parent {
     pub(super) procfs: Procfs,
     /// Open until the end: no other namespace can have their numbers meanwhile.
     pub(super) _memberships: Memberships,
-    pub(super) surroundings: Surroundings,
+    pub(super) context: VerifierContext,
     /// The state that stage 2 must have.
     pub(super) expected: Expected,
     pub(super) child: Channel,
@@ -63,7 +63,7 @@ impl Parent {
         loop {
             let (message, descriptor) = self
                 .child
-                .hear(self.stage1.0)
+                .receive_from(self.stage1.0)
                 .map_err(|errno| not_heard(1, errno))?
                 .ok_or_else(|| lost(1))?;
             match message {
@@ -91,7 +91,7 @@ impl Parent {
             }
             self.child
                 .send(Message::Done, None)
-                .map_err(|errno| lost(1).because(errno))?;
+                .map_err(|errno| lost(1).with_source(errno))?;
         }
         log.debug("stage-1 complete");
         log.debug("<- stage-1 synchronisation loop");
@@ -99,8 +99,8 @@ impl Parent {
         log.debug("signalling stage-2 to run");
         self.init
             .send(Message::Done, None)
-            .map_err(|errno| lost(2).because(errno))?;
-        match self.init.hear(init.ok_or_else(|| lost(1))?) {
+            .map_err(|errno| lost(2).with_source(errno))?;
+        match self.init.receive_from(init.ok_or_else(|| lost(1))?) {
             Ok(Some((Message::Finished, None))) => {}
             Ok(_) => return Err(lost(2)),
             Err(errno) => return Err(not_heard(2, errno)),
@@ -114,13 +114,13 @@ impl Parent {
     /// meanwhile, and does not change its namespaces afterwards.
     fn verify(&self, stage2: Pid, pidfd: &OwnedFd) -> Result<()> {
         let found = self
-            .surroundings
+            .context
             .verify_taken_over(&self.procfs, stage2, &self.expected);
         // An ended process has no state to read, or its pid belongs to another one.
         match pidfd::has_ended(pidfd) {
             Ok(false) => found,
             Ok(true) => Err(lost(2)),
-            Err(errno) => Err(lost(2).because(errno)),
+            Err(errno) => Err(lost(2).with_source(errno)),
         }
     }
 
@@ -135,7 +135,7 @@ impl Parent {
                 ErrorKind::Protocol,
                 "failed to report the pids to the runtime",
             )
-            .because(errno)
+            .with_source(errno)
         };
         let mut buffer = [0; MAX_REPORT];
         let report = pid_report(&mut buffer, stage1, stage2);
@@ -167,7 +167,7 @@ fn not_heard(stage: u8, errno: Errno) -> Error {
         let wrong = format!("failed to sync with stage-{stage}: another process speaks for it");
         return Error::new(ErrorKind::Safety, wrong);
     }
-    lost(stage).because(errno)
+    lost(stage).with_source(errno)
 }
 
 /// A stage ended, or sent an invalid message.

@@ -8,12 +8,12 @@ use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{ControlMessageOwned, MsgFlags, UnixCredentials, recvmsg};
 
-use super::Word;
+use super::ControlMessage;
 use super::audit_socket::{AuditSocket, Opened};
 use super::notes::Notes;
 use crate::error::{Error, ErrorKind, Result};
 use crate::policy::capability::{Capability, CapabilitySet};
-use crate::policy::manifest::Stage;
+use crate::policy::manifest::LayerSet;
 use crate::policy::resolved::{Layer, LogFlag, ResolvedPolicy};
 use crate::policy::why::{Arguments, Why};
 use crate::prepare::filters;
@@ -136,7 +136,7 @@ fn refuse_without_tracing() -> Result<()> {
     if lets_nobody_trace(&scope) {
         let wrong = "the program's filter cannot be listened to: kernel.yama.ptrace_scope is 3";
         return Err(Error::new(ErrorKind::Unsupported, wrong)
-            .right("restart the machine with a lower one; it is not lowered while it runs"));
+            .with_hint("restart the machine with a lower one; it is not lowered while it runs"));
     }
     Ok(())
 }
@@ -175,8 +175,8 @@ fn listen(explain: Explain, has_domain: bool, notes: &mut Notes) -> Result<Optio
         Err(errno) if switch_on => {
             let wrong = "auditing cannot be switched on";
             return Err(Error::new(ErrorKind::Unsupported, wrong)
-                .because(errno)
-                .right(takes));
+                .with_source(errno)
+                .with_hint(takes));
         }
         Err(errno) => format!("audit records: {}; {takes}", errno.desc()),
     };
@@ -213,7 +213,8 @@ fn programs(policy: &ResolvedPolicy) -> Vec<Program> {
 /// Gives up every capability except those to take the listener and to switch auditing off, every
 /// descriptor except its own, and most system calls.
 fn give_up_power(control: &OwnedFd, done: &OwnedFd, audit: Option<&AuditSocket>) -> Result<()> {
-    let failed = |errno: Errno| Error::new(ErrorKind::LockDown, "its own lock-down").because(errno);
+    let failed =
+        |errno: Errno| Error::new(ErrorKind::LockDown, "its own lock-down").with_source(errno);
     let filter = filters::explainer()?;
     let mut kept = vec![control.as_raw_fd(), done.as_raw_fd(), 2];
     kept.extend(audit.map(|audit| audit.as_fd().as_raw_fd()));
@@ -246,32 +247,34 @@ enum Source {
 }
 
 /// The child that is explained.
-struct Watched {
+struct ExplainedChild {
     listener: OwnedFd,
     child: u32,
     helper: u32,
 }
 
 /// Reports that it is ready, and takes the listener out of the child; `None`: there is no child.
-fn take_listener(control: &OwnedFd, done: &OwnedFd) -> Result<Option<Watched>> {
-    let system =
-        |what: &'static str| move |errno: Errno| Error::new(ErrorKind::System, what).because(errno);
+fn take_listener(control: &OwnedFd, done: &OwnedFd) -> Result<Option<ExplainedChild>> {
+    let system = |what: &'static str| {
+        move |errno: Errno| Error::new(ErrorKind::System, what).with_source(errno)
+    };
     let now = credentials::capabilities().map_err(system("capget"))?;
     if !now.effective.contains(Capability::SYS_PTRACE) {
         let wrong = "the program's filter cannot be listened to";
         return Err(Error::new(ErrorKind::Unsupported, wrong)
-            .right("this takes CAP_SYS_PTRACE: run it as root"));
+            .with_hint("this takes CAP_SYS_PTRACE: run it as root"));
     }
     nix::unistd::write(done, &[1]).map_err(system("the helper"))?;
     let helper = nix::unistd::getppid().as_raw();
     let mut child: Option<(Pid, OwnedFd)> = None;
     loop {
-        let Some((word, speaker)) = hear(control).map_err(system("the helper"))? else {
+        let Some((message, sender)) = receive_message(control).map_err(system("the helper"))?
+        else {
             return Ok(None);
         };
-        match (word, &child) {
-            (Word::End, _) if speaker == helper => return Ok(None),
-            (Word::Child(pid), None) if speaker == helper => {
+        match (message, &child) {
+            (ControlMessage::End, _) if sender == helper => return Ok(None),
+            (ControlMessage::Child(pid), None) if sender == helper => {
                 let pid =
                     Pid::new(pid).ok_or_else(|| system("the program's process")(Errno::ESRCH))?;
                 child = Some((
@@ -279,12 +282,12 @@ fn take_listener(control: &OwnedFd, done: &OwnedFd) -> Result<Option<Watched>> {
                     pidfd::open(pid).map_err(system("the program's process"))?,
                 ));
             }
-            (Word::Listener(fd), Some((pid, pidfd))) if speaker == pid.get() => {
+            (ControlMessage::Listener(fd), Some((pid, pidfd))) if sender == pid.get() => {
                 let listener = pidfd::duplicate(pidfd.as_fd(), fd)
                     .map_err(system("the listener of the program's filter"))?;
                 keep(CapabilitySet::EMPTY.with(Capability::AUDIT_CONTROL))
                     .map_err(system("capset"))?;
-                return Ok(Some(Watched {
+                return Ok(Some(ExplainedChild {
                     listener,
                     child: pid.get().unsigned_abs(),
                     helper: helper.unsigned_abs(),
@@ -303,40 +306,42 @@ fn take_listener(control: &OwnedFd, done: &OwnedFd) -> Result<Option<Watched>> {
 /// # Errors
 /// EPROTO: the message is invalid. The kernel reports the sender: a process can only name another
 /// process in its stead if it sees that process in its own pid namespace and is root of the host.
-fn hear(control: &OwnedFd) -> std::result::Result<Option<(Word, i32)>, Errno> {
-    let mut word = [0; Word::LENGTH];
+fn receive_message(control: &OwnedFd) -> std::result::Result<Option<(ControlMessage, i32)>, Errno> {
+    let mut message = [0; ControlMessage::LENGTH];
     let received = loop {
         // Room for the sender's credentials and no descriptors: the kernel passes none then.
         let mut space = nix::cmsg_space!(UnixCredentials);
-        let mut parts = [IoSliceMut::new(&mut word)];
+        let mut parts = [IoSliceMut::new(&mut message)];
         let flags = MsgFlags::MSG_CMSG_CLOEXEC;
         match recvmsg::<()>(control.as_raw_fd(), &mut parts, Some(&mut space), flags) {
             Err(Errno::EINTR) => {}
             Err(errno) => return Err(errno),
             Ok(received) => {
-                let speaker = received.cmsgs()?.find_map(|control| match control {
-                    ControlMessageOwned::ScmCredentials(speaker) => Some(speaker.pid()),
+                let sender = received.cmsgs()?.find_map(|control| match control {
+                    ControlMessageOwned::ScmCredentials(sender) => Some(sender.pid()),
                     _ => None,
                 });
-                break (received.bytes, speaker);
+                break (received.bytes, sender);
             }
         }
     };
     match received {
         (0, _) => Ok(None),
-        (Word::LENGTH, Some(speaker)) => {
-            let word = Word::from_bytes(word).ok_or(Errno::EPROTO)?;
-            Ok(Some((word, speaker)))
+        (ControlMessage::LENGTH, Some(sender)) => {
+            let message = ControlMessage::from_bytes(message).ok_or(Errno::EPROTO)?;
+            Ok(Some((message, sender)))
         }
         _ => Err(Errno::EPROTO),
     }
 }
 
 /// Whether the helper reports that the child has ended, or no sender is left to report it.
-fn says_the_end(control: &OwnedFd, helper: u32) -> std::result::Result<bool, Errno> {
-    match hear(control) {
+fn reports_end(control: &OwnedFd, helper: u32) -> std::result::Result<bool, Errno> {
+    match receive_message(control) {
         Ok(None) => Ok(true),
-        Ok(Some((word, speaker))) => Ok(word == Word::End && speaker.unsigned_abs() == helper),
+        Ok(Some((message, sender))) => {
+            Ok(message == ControlMessage::End && sender.unsigned_abs() == helper)
+        }
         Err(Errno::EPROTO) => Ok(false),
         Err(errno) => Err(errno),
     }
@@ -352,8 +357,8 @@ struct Run {
     child: u32,
     /// Processes that were observed under the filters.
     known: BTreeSet<u32>,
-    /// The stage that created each Landlock domain.
-    domains: BTreeMap<u64, Option<Stage>>,
+    /// The layers that created each Landlock domain.
+    domains: BTreeMap<u64, Option<LayerSet>>,
     /// Records of events that have not ended.
     events: BTreeMap<u64, Vec<Fact>>,
     notes: Notes,
@@ -366,7 +371,7 @@ impl Run {
         listener: &OwnedFd,
         audit: Option<&AuditSocket>,
     ) -> Result<()> {
-        let system = |errno: Errno| Error::new(ErrorKind::System, "listening").because(errno);
+        let system = |errno: Errno| Error::new(ErrorKind::System, "listening").with_source(errno);
         let mut open = vec![Source::Listener, Source::Control];
         open.extend(audit.map(|_| Source::Audit));
         // Rounds after the program's end: its remaining descendants must not delay the report
@@ -413,7 +418,7 @@ impl Run {
                     }
                     // Messages of other senders are ignored.
                     Source::Control
-                        if readable && !says_the_end(control, self.own).map_err(system)? => {}
+                        if readable && !reports_end(control, self.own).map_err(system)? => {}
                     // No process is left under the filter, or the helper waits.
                     _ if !events.is_empty() => {
                         open.retain(|other| *other != source);
@@ -434,7 +439,7 @@ impl Run {
     /// refusals.
     fn unfinished(&mut self) {
         let events = std::mem::take(&mut self.events);
-        events.values().for_each(|facts| self.learn(facts));
+        events.values().for_each(|facts| self.record_domains(facts));
         events.values().for_each(|facts| self.event(facts));
     }
 
@@ -507,22 +512,22 @@ impl Run {
         }
     }
 
-    /// Records the stage that created each reported domain.
-    fn learn(&mut self, facts: &[Fact]) {
+    /// Records the layers that created each reported domain.
+    fn record_domains(&mut self, facts: &[Fact]) {
         for fact in facts {
             if let Fact::Domain { domain, pid, .. } = fact {
-                let stage = match *pid {
-                    pid if pid == self.own => Some(Stage::Ceiling),
-                    pid if pid == self.child => Some(Stage::Workload),
+                let layer_set = match *pid {
+                    pid if pid == self.own => Some(LayerSet::Ceiling),
+                    pid if pid == self.child => Some(LayerSet::Workload),
                     _ => None,
                 };
-                self.domains.entry(*domain).or_insert(stage);
+                self.domains.entry(*domain).or_insert(layer_set);
             }
         }
     }
 
     fn event(&mut self, facts: &[Fact]) {
-        self.learn(facts);
+        self.record_domains(facts);
         let called = facts.iter().find_map(|fact| match fact {
             Fact::Syscall { pid, number, .. } => Some((*pid, *number)),
             _ => None,
@@ -537,13 +542,13 @@ impl Run {
                     blockers,
                     object,
                 } => {
-                    let Some(Some(stage)) = self.domains.get(domain).copied() else {
+                    let Some(Some(layer_set)) = self.domains.get(domain).copied() else {
                         continue;
                     };
                     let object = String::from_utf8_lossy(object);
                     for blocker in blockers {
                         let number = called.map(|(_, number)| number);
-                        let refusal = self.why.access(stage, blocker, &object, number);
+                        let refusal = self.why.access(layer_set, blocker, &object, number);
                         self.notes.refused(refusal);
                     }
                 }

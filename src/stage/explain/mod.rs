@@ -33,7 +33,7 @@ use nix::unistd::pipe2;
 use super::waits::End;
 use crate::error::{Error, ErrorKind, Result};
 use crate::policy::resolved::ResolvedPolicy;
-use crate::prepare::cannot_clone::cannot_make;
+use crate::prepare::cannot_clone::clone_error;
 use crate::prepare::policy_origin::Origin;
 use crate::request::{Explain, Pid};
 use crate::seccomp::notify;
@@ -52,7 +52,7 @@ pub(crate) struct Explainer {
 
 /// A message on the control socket: eight bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Word {
+enum ControlMessage {
     /// The pid of the child.
     Child(i32),
     /// The number of the listener in the child.
@@ -61,7 +61,7 @@ enum Word {
     End,
 }
 
-impl Word {
+impl ControlMessage {
     const LENGTH: usize = 8;
 
     fn to_bytes(self) -> [u8; Self::LENGTH] {
@@ -96,13 +96,14 @@ impl Explainer {
         policy: &ResolvedPolicy,
         origin: &Origin,
     ) -> Result<Self> {
-        let system = |errno: Errno| Error::new(ErrorKind::System, "the explainer").because(errno);
+        let system =
+            |errno: Errno| Error::new(ErrorKind::System, "the explainer").with_source(errno);
         let (control, control_end) = End::pair(SockType::SeqPacket).map_err(system)?;
         setsockopt(&control_end, PassCred, &true).map_err(system)?;
         let (done, done_end) = pipe2(OFlag::O_CLOEXEC).map_err(system)?;
         // ^C is for the program; the explainer ends after the program.
         let mask = signal::block_all().map_err(system)?;
-        match clone(Parentage::Own).map_err(cannot_make("the explainer"))? {
+        match clone(Parentage::Own).map_err(clone_error("the explainer"))? {
             Side::Child => {
                 drop((control, done));
                 explainer::explain(explain, control_end, done_end, policy, origin)
@@ -120,15 +121,15 @@ impl Explainer {
     /// Names the child.
     pub(crate) fn watch(&self, child: Pid) -> Result<()> {
         self.control
-            .send(&Word::Child(child.get()).to_bytes())
-            .map_err(|errno| Error::new(ErrorKind::System, "the explainer").because(errno))
+            .send(&ControlMessage::Child(child.get()).to_bytes())
+            .map_err(|errno| Error::new(ErrorKind::System, "the explainer").with_source(errno))
     }
 
     /// Requests its report. The descriptor is hung up once the report is complete.
     pub(crate) fn finish(self) -> OwnedFd {
         // Another process may have a copy of this end, so closing it is no signal. An explainer
         // that has ended needs no message.
-        let _ = self.control.send(&Word::End.to_bytes());
+        let _ = self.control.send(&ControlMessage::End.to_bytes());
         self.done
     }
 
@@ -145,7 +146,7 @@ impl Explainer {
     /// For the child: the socket on which it sends the listener's number.
     pub(crate) fn control(&self) -> Result<OwnedFd> {
         self.control.for_child().map_err(|error| {
-            Error::new(ErrorKind::System, "a descriptor cannot be copied").because(error)
+            Error::new(ErrorKind::System, "a descriptor cannot be copied").with_source(error)
         })
     }
 
@@ -209,7 +210,7 @@ impl Notifying {
                 ErrorKind::Policy,
                 "--explain: the policy's filters together",
             )
-            .because(fault)
+            .with_source(fault)
         };
         let both: Vec<&Program> = workload.into_iter().chain(ceiling).collect();
         let execve = u32::try_from(libc::SYS_execve)
@@ -229,7 +230,7 @@ impl Notifying {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Audited {
     /// The kernel's default: kills, if it audits at all.
-    AsEver,
+    KernelDefault,
     /// Traps too. For Landlock, `Domain::log_all` requests it.
     Whole,
 }
@@ -237,17 +238,17 @@ pub(crate) enum Audited {
 impl Audited {
     pub(crate) fn load_filter(self, program: &Program) -> std::result::Result<(), Errno> {
         match self {
-            Self::AsEver => seccomp::load(program),
+            Self::KernelDefault => seccomp::load(program),
             Self::Whole => seccomp::load_audited(program),
         }
     }
 }
 
 /// For the child, after the last filter: sends the listener's number. Allocates nothing.
-pub(crate) fn tell_listener(control: &OwnedFd, listener: i32) -> std::result::Result<(), Errno> {
-    let word = Word::Listener(listener).to_bytes();
-    match nix::unistd::write(control, &word)? {
-        Word::LENGTH => Ok(()),
+pub(crate) fn send_listener(control: &OwnedFd, listener: i32) -> std::result::Result<(), Errno> {
+    let message = ControlMessage::Listener(listener).to_bytes();
+    match nix::unistd::write(control, &message)? {
+        ControlMessage::LENGTH => Ok(()),
         _ => Err(Errno::EIO),
     }
 }

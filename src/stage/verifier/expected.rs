@@ -7,7 +7,7 @@ use std::os::fd::AsFd;
 use nix::errno::Errno;
 use serde::{Deserialize, Serialize};
 
-use super::Sight;
+use super::NamespaceAccess;
 use super::namespaces::Namespaces;
 use super::refusal::Refusal;
 use crate::error::{Error, ErrorKind, Result};
@@ -16,7 +16,7 @@ use crate::procfs::status::{self, Ids, Status};
 use crate::procfs::{id_map, mountinfo};
 use crate::request::{Namespace, Pid};
 use crate::sys::credentials;
-use crate::sys::statx::{self, Known};
+use crate::sys::statx::{self, FileIdentity};
 use crate::target::process::path;
 use crate::target::procfs_root::{MAX_FILE, read_all};
 use crate::target::{Memberships, Procfs, cgroup};
@@ -91,7 +91,7 @@ pub(crate) enum Capabilities {
     },
 }
 
-/// A directory, as in [`Known`].
+/// A directory, as in [`FileIdentity`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Place {
@@ -103,15 +103,16 @@ pub(crate) struct Place {
 impl Place {
     /// The location of an open directory.
     pub(crate) fn of(directory: &impl AsFd) -> Result<Self> {
-        let known = statx::known(directory.as_fd())
-            .map_err(|errno| Error::new(ErrorKind::System, "the root directory").because(errno))?;
+        let known = statx::identify(directory.as_fd()).map_err(|errno| {
+            Error::new(ErrorKind::System, "the root directory").with_source(errno)
+        })?;
         Ok(Self::from(known))
     }
 }
 
-impl From<Known> for Place {
-    fn from(known: Known) -> Self {
-        let Known {
+impl From<FileIdentity> for Place {
+    fn from(known: FileIdentity) -> Self {
+        let FileIdentity {
             mount,
             device,
             inode,
@@ -163,8 +164,8 @@ impl Expected {
 /// The part of the expected state that is known before the joins, and the state of the helper, from
 /// which the child's state derives.
 #[derive(Debug)]
-pub(crate) struct Surroundings {
-    sight: Sight,
+pub(crate) struct VerifierContext {
+    access: NamespaceAccess,
     namespaces: Namespaces,
     joins_user: bool,
     joins_mounts: bool,
@@ -178,9 +179,9 @@ pub(crate) struct Surroundings {
     cgroup: Option<Vec<u8>>,
 }
 
-impl Surroundings {
+impl VerifierContext {
     /// Reads the state of this process; its child will be compared with it.
-    pub(crate) fn look(
+    pub(crate) fn read(
         procfs: &Procfs,
         memberships: &Memberships,
         namespaces: Namespaces,
@@ -188,9 +189,9 @@ impl Surroundings {
     ) -> Result<Self> {
         let helper = i32::try_from(std::process::id()).ok().and_then(Pid::new);
         let helper = helper.ok_or_else(|| Error::new(ErrorKind::System, "the helper's pid"))?;
-        let status = procfs
-            .open_file(c"self/status")
-            .map_err(|errno| Error::new(ErrorKind::System, "/proc/self/status").because(errno))?;
+        let status = procfs.open_file(c"self/status").map_err(|errno| {
+            Error::new(ErrorKind::System, "/proc/self/status").with_source(errno)
+        })?;
         let status = read_all(status, status::MAX_BYTES, &"/proc/self/status")?;
         let status = status::parse(&status).map_err(|fault| {
             Error::new(ErrorKind::System, format!("/proc/self/status: {fault}"))
@@ -205,7 +206,7 @@ impl Surroundings {
             status.bounding
         };
         Ok(Self {
-            sight: Sight::of_caller()?,
+            access: NamespaceAccess::of_caller()?,
             namespaces,
             joins_user,
             joins_mounts: memberships.joins(Namespace::Mnt),
@@ -233,7 +234,7 @@ impl Surroundings {
         child: Pid,
         expected: &Expected,
     ) -> std::result::Result<(), Refusal> {
-        if self.sight == Sight::Whole {
+        if self.access == NamespaceAccess::Full {
             self.namespaces.compare(procfs, child)?;
             compare_directory(procfs, child, "root", expected.root)?;
             if child != self.helper {
@@ -261,9 +262,9 @@ impl Surroundings {
         child: Pid,
         expected: &Expected,
     ) -> Result<()> {
-        let namespaces = match self.sight {
-            Sight::Whole => self.namespaces.compare(procfs, child),
-            Sight::StatusAlone => Ok(()),
+        let namespaces = match self.access {
+            NamespaceAccess::Full => self.namespaces.compare(procfs, child),
+            NamespaceAccess::StatusOnly => Ok(()),
         };
         let compared = namespaces.and_then(|()| match expected {
             // No step has set anything that could be missing, and /proc may hide the child.
@@ -318,7 +319,7 @@ impl Surroundings {
         let Directory::Is(root) = expected.root else {
             return Ok(());
         };
-        if !self.joins_mounts || self.sight == Sight::StatusAlone {
+        if !self.joins_mounts || self.access == NamespaceAccess::StatusOnly {
             return Ok(());
         }
         let mounts = read(procfs, self.helper, "mountinfo")?;
@@ -418,7 +419,7 @@ fn compare_directory(
     let found = procfs
         .open_directory(&path(child, name))
         .map_err(unreadable)?;
-    let found = statx::known(found.as_fd()).map_err(unreadable)?;
+    let found = statx::identify(found.as_fd()).map_err(unreadable)?;
     same(name, &expected, &Place::from(found))
 }
 

@@ -34,16 +34,16 @@ use nix::errno::Errno;
 use nix::sys::socket::{SockType, setsockopt, sockopt::PassCred};
 use nix::sys::time::TimeSpec;
 
-use super::waits::{End, Waited, Waits};
+use super::waits::{End, WaitResult, Waits};
 use crate::error::{Error, ErrorKind, Result};
 use crate::policy::capability::Capability;
-use crate::prepare::cannot_clone::cannot_make;
+use crate::prepare::cannot_clone::clone_error;
 use crate::request::Pid;
 use crate::sys::clone::{Parentage, Side, clone};
-use crate::sys::wait::{Change, Patience, change};
+use crate::sys::wait::{Change, WaitMode, change};
 use crate::sys::{credentials, signal};
 use crate::target::{Memberships, Procfs, cgroup};
-use expected::{Expected, Surroundings};
+use expected::{Expected, VerifierContext};
 use namespaces::{Namespaces, Of};
 use refusal::Refusal;
 
@@ -66,24 +66,24 @@ const NO: u8 = b'-';
 
 /// How much of the child's state the verifier can read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Sight {
+pub(crate) enum NamespaceAccess {
     /// Everything.
-    Whole,
+    Full,
     /// /proc/CHILD/status alone: without CAP_SYS_PTRACE the kernel shows neither the namespaces nor
     /// the root of an undumpable process. The helper compares its own namespaces before it clones
     /// the child.
-    StatusAlone,
+    StatusOnly,
 }
 
-impl Sight {
+impl NamespaceAccess {
     /// That of a process with this one's capabilities.
     pub(crate) fn of_caller() -> Result<Self> {
         let now = credentials::capabilities()
-            .map_err(|errno| Error::new(ErrorKind::System, "capget").because(errno))?;
+            .map_err(|errno| Error::new(ErrorKind::System, "capget").with_source(errno))?;
         Ok(if now.effective.contains(Capability::SYS_PTRACE) {
-            Self::Whole
+            Self::Full
         } else {
-            Self::StatusAlone
+            Self::StatusOnly
         })
     }
 }
@@ -134,7 +134,7 @@ impl Verifier {
         };
         let namespaces = Namespaces::new(outside.memberships, &BTreeSet::new(), of);
         let (procfs, cgroups) = (&outside.procfs, &outside.cgroups);
-        let surroundings = Surroundings::look(procfs, outside.memberships, namespaces, cgroups)?;
+        let context = VerifierContext::read(procfs, outside.memberships, namespaces, cgroups)?;
         let (socket, theirs) = End::pair(SockType::SeqPacket).map_err(failed)?;
         // The child inherits a copy of the helper's end: the kernel reports the sender to the
         // verifier.
@@ -142,11 +142,11 @@ impl Verifier {
         let mask = signal::block_all().map_err(failed)?;
         let helper = std::process::id();
         let side =
-            clone(Parentage::Own).map_err(cannot_make("the process that verifies the program"))?;
+            clone(Parentage::Own).map_err(clone_error("the process that verifies the program"))?;
         match side {
             Side::Child => {
                 drop(socket);
-                reading::run(helper, &theirs, &outside, &surroundings)
+                reading::run(helper, &theirs, &outside, &context)
             }
             Side::Parent { child, .. } => {
                 mask.restore().map_err(failed)?;
@@ -155,7 +155,7 @@ impl Verifier {
                 Ok(Self {
                     pid: child,
                     socket,
-                    filters_before: surroundings.filters(),
+                    filters_before: context.filters(),
                     gives: outside.gift.is_some(),
                 })
             }
@@ -166,7 +166,7 @@ impl Verifier {
     ///
     /// # Errors
     /// `System`: the verifier has ended. `Unsupported`: /proc hides the child.
-    pub(crate) fn open(&self, child: Pid, waits: &dyn Waits) -> Waited<ChildFiles> {
+    pub(crate) fn open(&self, child: Pid, waits: &dyn Waits) -> WaitResult<ChildFiles> {
         let descriptors = self.ask(OPEN, child, &[], waits)?;
         match <[OwnedFd; 2]>::try_from(descriptors) {
             Ok([stat, status]) => Ok(ChildFiles { stat, status }),
@@ -179,7 +179,7 @@ impl Verifier {
     ///
     /// # Errors
     /// `System`: the kernel refuses it.
-    pub(crate) fn move_to_cgroups(&self, child: Pid, waits: &dyn Waits) -> Waited<()> {
+    pub(crate) fn move_to_cgroups(&self, child: Pid, waits: &dyn Waits) -> WaitResult<()> {
         self.ask(MOVE, child, &[], waits).map(drop)
     }
 
@@ -194,7 +194,7 @@ impl Verifier {
         helper: Pid,
         expected: &Expected,
         waits: &dyn Waits,
-    ) -> Waited<()> {
+    ) -> WaitResult<()> {
         let expected = expected.encode();
         self.ask(MOUNT, helper, &expected, waits).map(drop)
     }
@@ -209,7 +209,12 @@ impl Verifier {
     ///
     /// # Errors
     /// `Safety`: the child differs from the plan; the message names the field.
-    pub(crate) fn verify(&self, child: Pid, expected: &Expected, waits: &dyn Waits) -> Waited<()> {
+    pub(crate) fn verify(
+        &self,
+        child: Pid,
+        expected: &Expected,
+        waits: &dyn Waits,
+    ) -> WaitResult<()> {
         self.ask(CHECK, child, &expected.encode(), waits)?;
         if self.gives {
             self.ask(HAND_OVER, child, &[], waits)?;
@@ -217,7 +222,7 @@ impl Verifier {
         waits.until(Some(self.socket.hung_up()), None)?;
         // It becomes a zombie soon, unless another process traces it.
         while matches!(
-            change(self.pid, Patience::Look),
+            change(self.pid, WaitMode::NoHang),
             Ok(None | Some(Change::Stopped(_))) | Err(Errno::EINTR)
         ) {
             waits.until(None, Some(ENDING))?;
@@ -232,7 +237,7 @@ impl Verifier {
         about: Pid,
         rest: &[u8],
         waits: &dyn Waits,
-    ) -> Waited<Vec<OwnedFd>> {
+    ) -> WaitResult<Vec<OwnedFd>> {
         let mut message = vec![question];
         message.extend(about.get().to_ne_bytes());
         message.extend(rest);
@@ -264,7 +269,7 @@ fn judge(answer: &[u8]) -> Result<()> {
 }
 
 fn failed(errno: Errno) -> Error {
-    Error::new(ErrorKind::System, "the process that verifies the program").because(errno)
+    Error::new(ErrorKind::System, "the process that verifies the program").with_source(errno)
 }
 
 fn ended() -> Error {

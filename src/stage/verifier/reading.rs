@@ -8,7 +8,7 @@ use nix::sys::socket::{
     ControlMessage, ControlMessageOwned, MsgFlags, UnixCredentials, recvmsg, sendmsg,
 };
 
-use super::expected::{Expected, Surroundings};
+use super::expected::{Expected, VerifierContext};
 use super::refusal::Refusal;
 use super::{CHECK, HAND_OVER, MAX_MESSAGE, MOUNT, MOVE, NO, OPEN, Outside, YES};
 use crate::policy::capability::{Capability, CapabilitySet};
@@ -26,7 +26,7 @@ pub(super) fn run(
     helper: u32,
     socket: &OwnedFd,
     outside: &Outside<'_>,
-    surroundings: &Surroundings,
+    context: &VerifierContext,
 ) -> ! {
     let procfs = &outside.procfs;
     // First of all: a process that is stopped before this outlives the helper.
@@ -35,7 +35,7 @@ pub(super) fn run(
     }
     let mut message = vec![0; MAX_MESSAGE];
     loop {
-        let length = match receive(socket, &mut message, surroundings.helper()) {
+        let length = match receive(socket, &mut message, context.helper()) {
             Ok(0) => exit_now(0),
             Ok(length) => length,
             Err(Errno::EINTR) => continue,
@@ -55,7 +55,7 @@ pub(super) fn run(
             }
             Some((MOUNT, _, rest)) => {
                 let verdict = Expected::decode(rest)
-                    .and_then(|expected| surroundings.compare_mount(procfs, &expected));
+                    .and_then(|expected| context.compare_mount(procfs, &expected));
                 match verdict {
                     Ok(()) => send(socket, &[YES], &[]),
                     Err(refusal) => refuse(socket, &refusal),
@@ -63,7 +63,7 @@ pub(super) fn run(
             }
             Some((CHECK, child, rest)) => {
                 let verdict = Expected::decode(rest)
-                    .and_then(|expected| surroundings.compare(procfs, child, &expected));
+                    .and_then(|expected| context.compare(procfs, child, &expected));
                 let sent = match verdict {
                     Ok(()) => send(socket, &[YES], &[]),
                     Err(refusal) => refuse(socket, &refusal),

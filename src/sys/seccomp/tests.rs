@@ -17,7 +17,7 @@ use crate::seccomp::program::samples::{RIGHT, Tuple, WRONG, answering, instructi
 use crate::seccomp::table::Arch;
 use crate::sys::clone::{Parentage, Side, clone};
 use crate::sys::process::{exit_now, set_no_new_privs};
-use crate::sys::wait::{Change, Patience, change};
+use crate::sys::wait::{Change, WaitMode, change};
 
 const ALLOW: Tuple = (0x06, 0, 0, 0x7fff_0000);
 
@@ -30,7 +30,7 @@ fn instructions(tuples: &[Tuple]) -> Vec<Instruction> {
 fn in_child(work: impl FnOnce() -> i32) -> Change {
     match clone(Parentage::Own).expect("clone") {
         Side::Child => exit_now(set_no_new_privs().map_or(201, |()| work())),
-        Side::Parent { child, .. } => change(child, Patience::Wait)
+        Side::Parent { child, .. } => change(child, WaitMode::Block)
             .expect("waitid")
             .expect("an end"),
     }

@@ -1,4 +1,5 @@
-//! The two sandbox layers of a stage, which every step of an exec handles as a pair.
+//! The two sandbox layers of the ceiling or of the workload, which every step of an exec handles
+//! as a pair.
 
 use serde::{Deserialize, Serialize};
 

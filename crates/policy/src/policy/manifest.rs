@@ -39,7 +39,7 @@ pub struct Manifest {
     pub best_effort: Vec<BestEffort>,
 }
 
-/// The sources of one stage's layers.
+/// The sources of the ceiling or of the workload.
 pub type Sources = Layered<Source, Source>;
 
 /// The source of a layer.
@@ -83,9 +83,9 @@ impl FileName {
     }
 }
 
-/// The stage that a layer belongs to.
+/// The set that a layer belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Stage {
+pub enum LayerSet {
     /// The ceiling: restricts the helper and the program.
     Ceiling,
     /// The workload: restricts only the program.
@@ -97,8 +97,8 @@ pub enum Stage {
 pub struct BestEffort {
     /// The bytes of the manifest that name it.
     pub span: Range<usize>,
-    /// The stage of the Landlock domain.
-    pub stage: Stage,
+    /// The set of the Landlock domain.
+    pub layer_set: LayerSet,
     /// The optional part.
     pub part: Part,
     /// Why.
@@ -232,7 +232,7 @@ impl fmt::Display for FileName {
     }
 }
 
-impl fmt::Display for Stage {
+impl fmt::Display for LayerSet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Ceiling => "ceiling",

@@ -4,10 +4,12 @@ use std::ops::Range;
 
 use crate::policy::encode::check;
 use crate::policy::landlock_file::{self, Form, Landlock, Places};
-use crate::policy::manifest::{self, BestEffort, FileName, Manifest, Origin, Part, Source, Stage};
+use crate::policy::manifest::{
+    self, BestEffort, FileName, LayerSet, Manifest, Origin, Part, Source,
+};
 use crate::policy::needs;
 use crate::policy::resolved::{
-    AskedLogFlag, Capabilities, HandledRight, LandlockRules, Layer, Layers, LogFlag, Require,
+    Capabilities, HandledRight, LandlockRules, Layer, Layers, LogFlag, RequestedLogFlag, Require,
     ResolvedPolicy, Right,
 };
 use crate::seccomp::compile::{self, CompileFault};
@@ -81,8 +83,8 @@ pub fn compile_with_parts(
     };
     let policy = ResolvedPolicy {
         name: name.to_owned(),
-        ceiling: compiler.layers(Stage::Ceiling)?,
-        workload: compiler.layers(Stage::Workload)?,
+        ceiling: compiler.layers(LayerSet::Ceiling)?,
+        workload: compiler.layers(LayerSet::Workload)?,
         process: manifest.process.clone(),
         preserve_fds: manifest.preserve_fds,
     };
@@ -108,8 +110,8 @@ pub struct Parts {
 /// A seccomp profile, from text to meaning.
 #[derive(Clone, Debug)]
 pub struct ProfilePart {
-    /// The stage that it binds.
-    pub stage: Stage,
+    /// The ceiling or the workload.
+    pub layer_set: LayerSet,
     /// Its file name, relative to the manifest.
     pub file: String,
     /// Its text.
@@ -126,8 +128,8 @@ pub struct ProfilePart {
 /// Landlock rules, from text to meaning.
 #[derive(Clone, Debug)]
 pub struct LandlockPart {
-    /// The stage that they bind.
-    pub stage: Stage,
+    /// The ceiling or the workload.
+    pub layer_set: LayerSet,
     /// Their file name, relative to the manifest.
     pub file: String,
     /// Its text.
@@ -147,19 +149,23 @@ struct Compiler<'a> {
 }
 
 impl Compiler<'_> {
-    fn layers(&mut self, stage: Stage) -> Result<Layers, PolicyFault> {
+    fn layers(&mut self, layer_set: LayerSet) -> Result<Layers, PolicyFault> {
         let manifest = self.manifest;
-        let sources = match stage {
-            Stage::Ceiling => &manifest.ceiling,
-            Stage::Workload => &manifest.workload,
+        let sources = match layer_set {
+            LayerSet::Ceiling => &manifest.ceiling,
+            LayerSet::Workload => &manifest.workload,
         };
         Ok(Layers {
-            seccomp: self.seccomp(stage, &sources.seccomp)?,
-            landlock: self.landlock(stage, &sources.landlock)?,
+            seccomp: self.seccomp(layer_set, &sources.seccomp)?,
+            landlock: self.landlock(layer_set, &sources.landlock)?,
         })
     }
 
-    fn seccomp(&mut self, stage: Stage, source: &Source) -> Result<Layer<Program>, PolicyFault> {
+    fn seccomp(
+        &mut self,
+        layer_set: LayerSet,
+        source: &Source,
+    ) -> Result<Layer<Program>, PolicyFault> {
         let name = match &source.origin {
             Origin::None { reason } => {
                 let reason = reason.clone();
@@ -173,12 +179,12 @@ impl Compiler<'_> {
         let arch = self.context.arch;
         let conditional = oci::parse(&text).map_err(in_file)?;
         let profile = conditional.resolve(&self.context).map_err(in_file)?;
-        let denied = match stage {
-            Stage::Ceiling => needs::denied_to_ceiling(&profile, arch),
-            Stage::Workload => needs::denied_to_workload(&profile, arch),
+        let denied = match layer_set {
+            LayerSet::Ceiling => needs::denied_to_ceiling(&profile, arch),
+            LayerSet::Workload => needs::denied_to_workload(&profile, arch),
         };
         if let Some(call) = denied {
-            return Err(self.at(&source.span, PolicyErrorKind::Denies { stage, call }));
+            return Err(self.at(&source.span, PolicyErrorKind::Denies { layer_set, call }));
         }
         let wrong = |fault: CompileFault, place: Option<Place>| PolicyFault {
             file: file.to_owned(),
@@ -196,7 +202,7 @@ impl Compiler<'_> {
                 .map_err(|fault| wrong(fault, None))?;
         }
         self.parts.profiles.push(ProfilePart {
-            stage,
+            layer_set,
             file: file.to_owned(),
             text,
             conditional,
@@ -208,20 +214,20 @@ impl Compiler<'_> {
 
     fn landlock(
         &mut self,
-        stage: Stage,
+        layer_set: LayerSet,
         source: &Source,
     ) -> Result<Layer<LandlockRules>, PolicyFault> {
         let manifest = self.manifest;
         let best_effort: Vec<&BestEffort> = manifest
             .best_effort
             .iter()
-            .filter(|best_effort| best_effort.stage == stage)
+            .filter(|best_effort| best_effort.layer_set == layer_set)
             .filter(|best_effort| best_effort.part != Part::Cgroup)
             .collect();
         let name = match &source.origin {
             Origin::None { reason } => {
                 if let Some(first) = best_effort.first() {
-                    return Err(self.at(&first.span, PolicyErrorKind::NoLayer(stage)));
+                    return Err(self.at(&first.span, PolicyErrorKind::NoLayer(layer_set)));
                 }
                 let reason = reason.clone();
                 return Ok(Layer::None { reason });
@@ -241,7 +247,7 @@ impl Compiler<'_> {
                     return Err(self.at(&named.span, PolicyErrorKind::NotHandled(right)));
                 }
                 Part::Log(flag) if !rules.log.contains(&flag) => {
-                    return Err(self.at(&named.span, PolicyErrorKind::NotAsked(flag)));
+                    return Err(self.at(&named.span, PolicyErrorKind::NotRequested(flag)));
                 }
                 Part::Layer | Part::Right(_) | Part::Log(_) | Part::Cgroup => {}
             }
@@ -256,7 +262,7 @@ impl Compiler<'_> {
             right: *right,
             require: require(Part::Right(*right)),
         };
-        let asked = |flag: &LogFlag| AskedLogFlag {
+        let asked = |flag: &LogFlag| RequestedLogFlag {
             flag: *flag,
             require: require(Part::Log(*flag)),
         };
@@ -268,7 +274,7 @@ impl Compiler<'_> {
             ports: rules.ports.clone(),
         });
         self.parts.landlock.push(LandlockPart {
-            stage,
+            layer_set,
             file: name.as_str().to_owned(),
             text,
             rules,

@@ -24,7 +24,7 @@ pub struct ResolvedPolicy {
     pub preserve_fds: bool,
 }
 
-/// The sandbox layers of one stage.
+/// The sandbox layers of the ceiling or of the workload.
 pub type Layers = Layered<Layer<Program>, Layer<LandlockRules>>;
 
 /// A layer, or the author's reason to leave it out.
@@ -76,7 +76,7 @@ pub struct LandlockRules {
     pub handled: Vec<HandledRight>,
     /// The log flags for audit, each at most once. Without a flag, the kernel
     /// logs only denials before the next execve.
-    pub log: Vec<AskedLogFlag>,
+    pub log: Vec<RequestedLogFlag>,
     /// Grants beneath paths of the program's root.
     pub beneath: Vec<BeneathRule>,
     /// Grants for TCP ports.
@@ -168,7 +168,7 @@ impl Right {
 /// A flag of landlock_restrict_self(2) that a domain requests.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct AskedLogFlag {
+pub struct RequestedLogFlag {
     /// The flag.
     pub flag: LogFlag,
     /// Whether the kernel must know it.

@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use crate::policy::manifest::Stage;
+use crate::policy::manifest::LayerSet;
 use crate::policy::resolve::{LandlockPart, Parts, Place, ProfilePart};
 use crate::policy::resolved::Right;
 use crate::seccomp::errno;
@@ -62,19 +62,19 @@ impl Why {
         let (part, (action, decider)) = verdicts()
             .filter(|(_, (action, _))| !action.executes())
             .max_by_key(|(_, (action, _))| strictness(*action))?;
-        let other =
-            verdicts().find(|(other, (action, _))| other.stage != part.stage && !action.executes());
+        let other = verdicts()
+            .find(|(other, (action, _))| other.layer_set != part.layer_set && !action.executes());
         let mut remedy = self.remedy(part, call, decider);
         if let Some((other, (_, decider))) = other {
             let place = self.place(other, call, decider);
             let _ = write!(
                 remedy,
                 "; {} denies it as well, {place}",
-                layer(other.stage, "seccomp")
+                layer(other.layer_set, "seccomp")
             );
         }
         Some(Refusal {
-            layer: layer(part.stage, "seccomp"),
+            layer: layer(part.layer_set, "seccomp"),
             rule: self.place(part, call, decider),
             what: self.what(part, call, arguments, action),
             remedy,
@@ -226,8 +226,18 @@ impl Why {
     /// Why Landlock refuses: `blocker` and `object` as in the kernel's audit
     /// record, `call` the system call, if known.
     #[must_use]
-    pub fn access(&self, stage: Stage, blocker: &str, object: &str, call: Option<u32>) -> Refusal {
-        let part = self.parts.landlock.iter().find(|part| part.stage == stage);
+    pub fn access(
+        &self,
+        layer_set: LayerSet,
+        blocker: &str,
+        object: &str,
+        call: Option<u32>,
+    ) -> Refusal {
+        let part = self
+            .parts
+            .landlock
+            .iter()
+            .find(|part| part.layer_set == layer_set);
         let call = call.and_then(|number| self.parts.context.arch.name(number));
         let what = match call {
             Some(call) => format!("{blocker} {object} ({call})"),
@@ -248,7 +258,7 @@ impl Why {
             ),
         };
         Refusal {
-            layer: layer(stage, "landlock"),
+            layer: layer(layer_set, "landlock"),
             rule,
             what: what.trim_end().to_owned(),
             remedy,
@@ -283,10 +293,10 @@ impl Why {
     }
 }
 
-fn layer(stage: Stage, kind: &str) -> String {
-    match stage {
-        Stage::Ceiling => format!("ceiling.{kind}"),
-        Stage::Workload => kind.to_owned(),
+fn layer(layer_set: LayerSet, kind: &str) -> String {
+    match layer_set {
+        LayerSet::Ceiling => format!("ceiling.{kind}"),
+        LayerSet::Workload => kind.to_owned(),
     }
 }
 

@@ -2,7 +2,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::policy::resolved::{
-    AskedLogFlag, BeneathRule, Follow, HandledRight, Keyring, LogFlag, PortRule, Rlimit,
+    BeneathRule, Follow, HandledRight, Keyring, LogFlag, PortRule, RequestedLogFlag, Rlimit,
 };
 use crate::seccomp::program::{Instruction, Program};
 use nsexec_kernel_text::capability::CapabilitySet;
@@ -27,11 +27,11 @@ fn rules() -> LandlockRules {
             },
         ],
         log: vec![
-            AskedLogFlag {
+            RequestedLogFlag {
                 flag: LogFlag::SameExecOff,
                 require: Require::BestEffort { reason: reason() },
             },
-            AskedLogFlag {
+            RequestedLogFlag {
                 flag: LogFlag::NewExecOn,
                 require: Require::Full,
             },
@@ -368,7 +368,7 @@ fn a_landlock_layer() -> impl Strategy<Value = Layer<LandlockRules>> {
                 rights: net.clone(),
             })
             .collect();
-        let asked = |flag| AskedLogFlag {
+        let asked = |flag| RequestedLogFlag {
             flag,
             require: require.clone(),
         };

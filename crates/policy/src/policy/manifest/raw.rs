@@ -4,7 +4,7 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::{
-    BestEffort, FileName, Manifest, ManifestErrorKind, Origin, Part, Source, Sources, Stage,
+    BestEffort, FileName, LayerSet, Manifest, ManifestErrorKind, Origin, Part, Source, Sources,
     is_reason,
 };
 use crate::policy::resolved::{LogFlag, Right};
@@ -158,10 +158,10 @@ fn best_effort(all: &[Object<RawBestEffort>]) -> Result<Vec<BestEffort>, Fault<M
         // The name of the optional part.
         let span = log.as_ref().or(right.as_ref()).unwrap_or(layer).span();
         let at = |why| Fault::new(span.clone(), why);
-        let (stage, whole) = match layer.get_ref().as_str() {
-            "landlock" => (Stage::Workload, Part::Layer),
-            "ceiling.landlock" => (Stage::Ceiling, Part::Layer),
-            "cgroup" => (Stage::Workload, Part::Cgroup),
+        let (layer_set, whole) = match layer.get_ref().as_str() {
+            "landlock" => (LayerSet::Workload, Part::Layer),
+            "ceiling.landlock" => (LayerSet::Ceiling, Part::Layer),
+            "cgroup" => (LayerSet::Workload, Part::Cgroup),
             "seccomp" | "ceiling.seccomp" => {
                 return Err(Fault::new(
                     layer.span(),
@@ -183,12 +183,15 @@ fn best_effort(all: &[Object<RawBestEffort>]) -> Result<Vec<BestEffort>, Fault<M
             },
             (Some(_), Some(_)) => return Err(at(ManifestErrorKind::TwoParts)),
         };
-        if meant.iter().any(|b| b.stage == stage && b.part == part) {
+        if meant
+            .iter()
+            .any(|b| b.layer_set == layer_set && b.part == part)
+        {
             return Err(at(ManifestErrorKind::RepeatedBestEffort));
         }
         meant.push(BestEffort {
             span,
-            stage,
+            layer_set,
             part,
             reason: reason_text(reason, "reason")?,
         });

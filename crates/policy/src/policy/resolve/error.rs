@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::policy::encode::Invariant;
 use crate::policy::landlock_file;
-use crate::policy::manifest::{self, FileName, Stage};
+use crate::policy::manifest::{self, FileName, LayerSet};
 use crate::policy::resolved::{LogFlag, Right};
 use crate::seccomp::compile::CompileFault;
 use crate::seccomp::oci;
@@ -57,8 +57,8 @@ pub enum PolicyErrorKind {
     Compile(CompileFault),
     /// A filter that prevents any execution.
     Denies {
-        /// The filter's stage.
-        stage: Stage,
+        /// The ceiling or the workload.
+        layer_set: LayerSet,
         /// The call that is needed and denied.
         call: &'static str,
     },
@@ -67,11 +67,11 @@ pub enum PolicyErrorKind {
     /// The suffix of a Landlock rule file does not name a form.
     Form(FileName),
     /// An entry of best_effort concerns a layer that is left out.
-    NoLayer(Stage),
+    NoLayer(LayerSet),
     /// An entry of best_effort names a right that is not handled.
     NotHandled(Right),
     /// An entry of best_effort names a log flag that is not requested.
-    NotAsked(LogFlag),
+    NotRequested(LogFlag),
     /// The policy as a whole.
     Invariant(Invariant),
 }
@@ -135,9 +135,9 @@ impl fmt::Display for PolicyErrorKind {
             Self::File { name, fault } => write!(f, "{:?}: {fault}", name.as_str()),
             Self::Seccomp(reason) => write!(f, "{reason}"),
             Self::Compile(fault) => write!(f, "{fault}"),
-            Self::Denies { stage, call } => write!(
+            Self::Denies { layer_set, call } => write!(
                 f,
-                "the {stage}'s filter may deny {call}, which is needed to execute a program; allow it"
+                "the {layer_set}'s filter may deny {call}, which is needed to execute a program; allow it"
             ),
             Self::Landlock(reason) => write!(f, "{reason}"),
             Self::Form(name) => write!(
@@ -146,9 +146,9 @@ impl fmt::Display for PolicyErrorKind {
                  in JSON *.json",
                 name.as_str()
             ),
-            Self::NoLayer(stage) => write!(
+            Self::NoLayer(layer_set) => write!(
                 f,
-                "the {stage} has no Landlock layer; \
+                "the {layer_set} has no Landlock layer; \
                  leave the entry out"
             ),
             Self::NotHandled(right) => write!(
@@ -156,7 +156,7 @@ impl fmt::Display for PolicyErrorKind {
                 "the layer does not handle {:?}; only a handled right can be optional",
                 right.name()
             ),
-            Self::NotAsked(flag) => write!(
+            Self::NotRequested(flag) => write!(
                 f,
                 "the layer does not request {:?}; only a requested flag can be optional",
                 flag.name()

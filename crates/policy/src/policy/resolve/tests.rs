@@ -642,8 +642,8 @@ fn filters_under_which_nothing_is_executed_are_refused() {
         let mut policy = Policy::new();
         policy.filter = replaced(FILTER, &format!("\"{call}\""), "\"read\"");
         let fault = policy.compile().expect_err(call);
-        let stage = Stage::Workload;
-        assert_eq!(fault.reason, PolicyErrorKind::Denies { stage, call });
+        let layer_set = LayerSet::Workload;
+        assert_eq!(fault.reason, PolicyErrorKind::Denies { layer_set, call });
         let place = Place {
             line: 2,
             column: 11,
@@ -654,10 +654,10 @@ fn filters_under_which_nothing_is_executed_are_refused() {
     let mut policy = Policy::new();
     policy.filter = replaced(FILTER, "\"write\", ", "");
     policy.filter = replaced(&policy.filter, "\"socket\"", "\"write\"");
-    let (stage, call) = (Stage::Workload, "write");
+    let (layer_set, call) = (LayerSet::Workload, "write");
     assert_eq!(
         policy.compile().expect_err("conditional").reason,
-        PolicyErrorKind::Denies { stage, call }
+        PolicyErrorKind::Denies { layer_set, call }
     );
     for call in [
         "capset",
@@ -668,18 +668,18 @@ fn filters_under_which_nothing_is_executed_are_refused() {
     ] {
         let mut policy = Policy::new();
         policy.ceiling = replaced(CEILING, "\"mount\"", &format!("\"{call}\""));
-        let stage = Stage::Ceiling;
+        let layer_set = LayerSet::Ceiling;
         assert_eq!(
             policy.compile().expect_err(call).reason,
-            PolicyErrorKind::Denies { stage, call }
+            PolicyErrorKind::Denies { layer_set, call }
         );
     }
     let mut policy = Policy::new();
     policy.ceiling = replaced(CEILING, "21522", "21518");
-    let (stage, call) = (Stage::Ceiling, "ioctl");
+    let (layer_set, call) = (LayerSet::Ceiling, "ioctl");
     assert_eq!(
         policy.compile().expect_err("TIOCSCTTY").reason,
-        PolicyErrorKind::Denies { stage, call }
+        PolicyErrorKind::Denies { layer_set, call }
     );
 }
 
@@ -695,7 +695,10 @@ fn an_optional_part_must_be_requested() {
         "log = \"new_exec_on\"",
     );
     let fault = policy.compile().expect_err("not requested");
-    assert_eq!(fault.reason, PolicyErrorKind::NotAsked(LogFlag::NewExecOn));
+    assert_eq!(
+        fault.reason,
+        PolicyErrorKind::NotRequested(LogFlag::NewExecOn)
+    );
     let mut policy = Policy::new();
     policy.manifest = replaced(
         MANIFEST_TEXT,
@@ -703,7 +706,7 @@ fn an_optional_part_must_be_requested() {
         "layer = \"ceiling.landlock\"",
     );
     let fault = policy.compile().expect_err("no layer");
-    assert_eq!(fault.reason, PolicyErrorKind::NoLayer(Stage::Ceiling));
+    assert_eq!(fault.reason, PolicyErrorKind::NoLayer(LayerSet::Ceiling));
 }
 
 #[test]
@@ -722,11 +725,11 @@ fn log_flags_are_required_one_by_one() {
     };
     let reason = "a test".to_owned();
     let expected = [
-        AskedLogFlag {
+        RequestedLogFlag {
             flag: LogFlag::NewExecOn,
             require: Require::Full,
         },
-        AskedLogFlag {
+        RequestedLogFlag {
             flag: LogFlag::SameExecOff,
             require: Require::BestEffort { reason },
         },
