@@ -570,6 +570,21 @@ fn the_parent_of_a_user_namespace_can_be_joined() {
         let expected = [owner.as_str(), &net, "0"];
         assert_eq!(seen.lines().collect::<Vec<_>>(), expected, "{options:?}");
     }
+    // The target's ids have other numbers there.
+    for options in [["--user-parent", "-Sfollow"], ["--user-parent", "-Gfollow"]] {
+        let mut command = Command::new(NSEXEC);
+        command.args(["-t", pid, "-n", "-U"]).args(options);
+        command.args(["--", "true"]).stdin(Stdio::null());
+        let message = fail(command, 125);
+        assert!(message.contains("give a number"), "{message}");
+    }
+    let mut command = Command::new(NSEXEC);
+    command.args([
+        "-t", pid, "-n", &user, "-Sfollow", "-Gfollow", "--", "id", "-u",
+    ]);
+    let inside = fs::read_to_string(format!("/proc/{pid}/uid_map")).unwrap();
+    let inside = inside.split_whitespace().next().unwrap().to_owned();
+    assert_eq!(succeed(command).trim(), inside);
     // The parent is the caller's own.
     let target = Target::with_user_namespace();
     let message = fail(target.nsexec(["-n", "--user-parent", "--", "true"]), 125);

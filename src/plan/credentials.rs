@@ -3,8 +3,8 @@
 use crate::error::{Error, ErrorKind, Result};
 use crate::policy::resolved::Process;
 use crate::procfs::id_map;
-use crate::request::{IdChoice, Request};
-use crate::target::Target;
+use crate::request::{IdChoice, Namespace, Request};
+use crate::target::{Memberships, Target};
 
 /// User, group and supplementary groups; `None`: unchanged after the joins.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,9 +21,10 @@ impl Choice {
     pub(crate) fn make(
         request: &Request,
         policy: &Process,
-        joins_user: bool,
+        memberships: &Memberships,
         target: Option<&Target>,
     ) -> Result<Self> {
+        let joins_user = memberships.joins(Namespace::User);
         if request.preserve_credentials {
             return Ok(Self {
                 uid: None,
@@ -33,11 +34,11 @@ impl Choice {
         }
         let inside = joins_user.then_some(0);
         let uid = match request.uid {
-            Some(choice) => Some(resolve(choice, "uid", joins_user, target)?),
+            Some(choice) => Some(resolve(choice, "uid", memberships, target)?),
             None => inside,
         };
         let gid = match request.gid {
-            Some(choice) => Some(resolve(choice, "gid", joins_user, target)?),
+            Some(choice) => Some(resolve(choice, "gid", memberships, target)?),
             None => inside,
         };
         let drop_groups = joins_user || request.gid.is_some() || !policy.keep_groups;
@@ -50,7 +51,12 @@ impl Choice {
 }
 
 /// The id, numbered in the user namespace of the program.
-fn resolve(choice: IdChoice, kind: &str, joins_user: bool, target: Option<&Target>) -> Result<u32> {
+fn resolve(
+    choice: IdChoice,
+    kind: &str,
+    memberships: &Memberships,
+    target: Option<&Target>,
+) -> Result<u32> {
     if let IdChoice::Number(id) = choice {
         return Ok(id);
     }
@@ -60,8 +66,15 @@ fn resolve(choice: IdChoice, kind: &str, joins_user: bool, target: Option<&Targe
     })?;
     let (uid, gid) = target.ids()?;
     let outside = if kind == "uid" { uid } else { gid };
-    if !joins_user {
+    if !memberships.joins(Namespace::User) {
         return Ok(outside);
+    }
+    if !memberships.has_user_namespace_of(target)? {
+        let wrong = format!(
+            "--set{kind}=follow: the target's {kind} has another number in the user namespace that \
+             is joined, which is not the target's"
+        );
+        return Err(Error::new(ErrorKind::Usage, wrong).with_hint("give a number"));
     }
     let name = format!("{kind}_map");
     let map =

@@ -150,7 +150,7 @@ impl Plan {
                 .with_hint("leave it out, or use a --policy with capabilities"));
         }
         let credentials =
-            credentials::Choice::make(&request, &policy.process, joins_user, target.as_ref())?;
+            credentials::Choice::make(&request, &policy.process, &memberships, target.as_ref())?;
         let context = match (&target, request.follow_context) {
             (Some(target), true) => security_context(target)?,
             _ => None,

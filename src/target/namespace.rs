@@ -217,6 +217,12 @@ impl Memberships {
         }
     }
 
+    /// Whether the program's user namespace is the target's own, in whatever way it was named.
+    pub(crate) fn has_user_namespace_of(&self, target: &Target) -> Result<bool> {
+        let theirs = identity(&of_target(Namespace::User, target)?)?;
+        Ok(self.of(Namespace::User).and_then(Decision::expected) == Some(theirs))
+    }
+
     /// `--user-parent`: the parent of the selected user namespace, in its place; else the parent of
     /// the target's; without a target, the user namespace that owns the first named namespace
     /// (nsenter(1) does the same, but needs a target).

@@ -241,7 +241,8 @@ pub const OPTIONS: [Option; 32] = {
             Required("UID|follow"),
             "user id; follow: the target's",
             "The program's user id, in the joined user namespace. The default is user 0 \
-             if a user namespace is joined, else the caller. Excludes --preserve-credentials",
+             if a user namespace is joined, else the caller. follow is refused if a user \
+             namespace other than the target's is joined. Excludes --preserve-credentials",
         ),
         option(
             Name::SetGid,
@@ -251,7 +252,8 @@ pub const OPTIONS: [Option; 32] = {
             "group id; follow: the target's",
             "The program's group id, in the joined user namespace; supplementary groups \
              are dropped. The default is group 0 if a user namespace is joined, else the \
-             caller's group. Excludes --preserve-credentials",
+             caller's group. follow is refused if a user namespace other than the target's is \
+             joined. Excludes --preserve-credentials",
         ),
         long_only(
             Name::PreserveCredentials,
