@@ -11,6 +11,7 @@ use std::process::Command;
 
 use serde_json::Value;
 use support::cgroup::Cgroup;
+use support::tracer::{self, Action};
 use support::{NSEXEC, Target, run, succeed, temporary_directory, text};
 
 fn in_cgroup() -> (Cgroup, Target) {
@@ -67,6 +68,57 @@ fn a_targets_own_cpuset_is_joined() {
         command.args(["-c", "--policy", policy, "--", "cat", "/proc/self/cgroup"]);
         assert!(succeed(command).contains(cgroup.name()), "{policy}");
     }
+}
+
+/// Each time the helper has read the target's list of cgroups, and up to `moves` times, the
+/// target moves on to a new cgroup, and the one that was read is removed. What nsexec
+/// printed, and the name of the last cgroup.
+fn moving(moves: usize) -> (tracer::Ended, String, String) {
+    let mut cgroup = Cgroup::new().expect("a cgroup hierarchy that can be written to");
+    let target = Target::new();
+    cgroup.add(target.pid());
+    let directory = temporary_directory("cgroups-moving");
+    let open = |name: &str| fs::File::create(directory.join(name)).unwrap();
+    let list = format!("/proc/{}/cgroup", target.pid());
+    let (mut is_open, mut moved) = (false, 0);
+    let pid = target.pid().to_string();
+    let words = [NSEXEC, "-t", &pid, "-m", "-p", "-u"];
+    let words = [&words[..], &["--", "/bin/cat", "/proc/self/cgroup"]].concat();
+    let ended = tracer::run(&words, open("out"), open("err"), |stop| {
+        if stop.place != 0 || moved == moves {
+            return Action::Go;
+        }
+        let descriptors = fs::read_dir(format!("/proc/{}/fd", stop.pid));
+        let mut descriptors = descriptors.into_iter().flatten().flatten();
+        let was_open = is_open;
+        is_open = descriptors
+            .any(|entry| fs::read_link(entry.path()).is_ok_and(|link| link == Path::new(&list)));
+        if was_open && !is_open {
+            let next = Cgroup::new().unwrap();
+            next.add(target.pid());
+            cgroup = next;
+            moved += 1;
+        }
+        Action::Go
+    });
+    let read = |name: &str| text(&fs::read(directory.join(name)).unwrap());
+    let printed = read("out") + &read("err");
+    fs::remove_dir_all(directory).unwrap();
+    assert_eq!(moved, moves, "{printed}");
+    (ended, printed, cgroup.name().to_owned())
+}
+
+/// The policy permits that the caller cannot join the target's cgroups. A target that
+/// could bring that about would have a program without its limits.
+#[test]
+fn a_target_that_moves_on_does_not_keep_the_program_out_of_its_cgroups() {
+    support::needs!(root);
+    let (ended, printed, last) = moving(1);
+    assert_eq!(ended.status, 0, "{printed}");
+    assert!(printed.contains(&last), "{printed}");
+    let (ended, printed, _) = moving(10);
+    assert_eq!(ended.status, 125, "{printed}");
+    assert!(printed.contains("changes its cgroups"), "{printed}");
 }
 
 /// nsexec where no cgroup hierarchy is mounted.

@@ -64,7 +64,7 @@ pub(crate) fn decide(
                 Err(Obstacle::OutOfReach(error)) => Ok(Decision::NotJoined {
                     reason: format!("{error}; the policy lets it go: {reason}"),
                 }),
-                Err(Obstacle::Refused(error)) => Err(error),
+                Err(Obstacle::Gone(error) | Obstacle::Refused(error)) => Err(error),
             }
         }
     }
@@ -75,6 +75,8 @@ pub(crate) fn decide(
 pub(crate) enum Obstacle {
     /// The caller cannot write to them or does not see them.
     OutOfReach(Error),
+    /// A cgroup of the target was removed or renamed after the target's list was read.
+    Gone(Error),
     /// Any other reason.
     Refused(Error),
 }
@@ -82,7 +84,7 @@ pub(crate) enum Obstacle {
 impl From<Obstacle> for Error {
     fn from(obstacle: Obstacle) -> Self {
         match obstacle {
-            Obstacle::OutOfReach(error) | Obstacle::Refused(error) => error,
+            Obstacle::OutOfReach(error) | Obstacle::Gone(error) | Obstacle::Refused(error) => error,
         }
     }
 }
@@ -102,12 +104,42 @@ pub(crate) struct Join {
     pub(crate) procs: Vec<OwnedFd>,
 }
 
+/// How often the cgroups of a target that changes them meanwhile are opened again before the exec is
+/// refused.
+const ATTEMPTS: u32 = 10;
+
 /// Opens cgroup.procs of each of the target's cgroups that does not contain the caller itself.
 ///
+/// A target that may create cgroups can move on and remove the one that was read. The policy permits
+/// no absence of cgroups that the target can bring about, so they are read again.
+///
 /// # Errors
-/// `Target`: a hierarchy is not mounted, the cgroup is outside the caller's cgroup namespace, or it
-/// is frozen.
+/// `Target`: a hierarchy is not mounted, the cgroup is outside the caller's cgroup namespace, it is
+/// frozen, or the target changes its cgroups faster than they can be opened.
 fn open_procs(
+    target: &Target,
+    procfs: &Procfs,
+    finder: &Finder,
+) -> std::result::Result<Join, Obstacle> {
+    for _ in 1..ATTEMPTS {
+        match open_once(target, procfs, finder) {
+            Err(Obstacle::Gone(_)) => {}
+            other => return other,
+        }
+    }
+    match open_once(target, procfs, finder) {
+        Err(Obstacle::Gone(error)) => {
+            let wrong = format!("process {} changes its cgroups", target.pid());
+            let error = Error::new(ErrorKind::Target, wrong).with_source(error);
+            Err(Obstacle::Gone(
+                error.with_hint("try again once it has settled"),
+            ))
+        }
+        other => other,
+    }
+}
+
+fn open_once(
     target: &Target,
     procfs: &Procfs,
     finder: &Finder,
@@ -149,19 +181,33 @@ fn open_procs(
 fn open_for_writing(directory: &Path, finder: &Finder) -> std::result::Result<OwnedFd, Obstacle> {
     let file = directory.join("cgroup.procs");
     // A container lists and changes its own cgroups: the finder looks them up, like its root.
-    finder
-        .open_cgroup(&file, OFlag::O_WRONLY)?
-        .map_err(|errno| {
-            let error =
-                Error::new(ErrorKind::Target, file.display().to_string()).with_source(errno);
-            match errno {
-                // ENOENT: another mount hides it.
-                Errno::EACCES | Errno::EPERM | Errno::EROFS | Errno::ENOENT => {
-                    Obstacle::OutOfReach(error)
-                }
-                _ => Obstacle::Refused(error),
-            }
-        })
+    let errno = match finder.open_cgroup(&file, OFlag::O_WRONLY)? {
+        Ok(file) => return Ok(file),
+        Err(errno) => errno,
+    };
+    let error = Error::new(ErrorKind::Target, file.display().to_string()).with_source(errno);
+    Err(match errno {
+        Errno::ENOENT if is_gone(directory, finder)? => Obstacle::Gone(error),
+        Errno::ENODEV => Obstacle::Gone(error),
+        // ENOENT, EXDEV: another mount hides it.
+        Errno::EACCES | Errno::EPERM | Errno::EROFS | Errno::ENOENT | Errno::EXDEV => {
+            Obstacle::OutOfReach(error)
+        }
+        _ => Obstacle::Refused(error),
+    })
+}
+
+/// Whether a missing cgroup was removed: the first directory above it that exists is of a cgroup
+/// file system. Otherwise another mount hides it.
+fn is_gone(directory: &Path, finder: &Finder) -> Result<bool> {
+    for above in directory.ancestors() {
+        match finder.open_cgroup(above, OFlag::O_RDONLY)? {
+            Ok(_) => return Ok(true),
+            Err(Errno::ENOENT | Errno::ENODEV) => {}
+            Err(_) => return Ok(false),
+        }
+    }
+    Ok(false)
 }
 
 /// The nearest cgroup of the hierarchy that contains both.
@@ -175,7 +221,7 @@ fn common_ancestor(one: &cgroup::Membership, other: &cgroup::Membership) -> cgro
 }
 
 /// A program in a frozen cgroup never starts, and takes no signal.
-fn refuse_frozen(directory: &Path, finder: &Finder) -> Result<()> {
+fn refuse_frozen(directory: &Path, finder: &Finder) -> std::result::Result<(), Obstacle> {
     for (name, frozen) in FROZEN {
         let file = directory.join(name);
         let failed =
@@ -183,16 +229,20 @@ fn refuse_frozen(directory: &Path, finder: &Finder) -> Result<()> {
         let open = match finder.open_cgroup(&file, OFlag::O_RDONLY)? {
             Ok(open) => open,
             // The file belongs to the other version or to another controller; or this is the root
-            // of its hierarchy, which is never frozen.
-            Err(Errno::ENOENT) => continue,
-            Err(errno) => return Err(failed(errno)),
+            // of its hierarchy, which is never frozen; or the cgroup is hidden or gone, which the
+            // opening of cgroup.procs shows.
+            Err(Errno::ENOENT | Errno::EXDEV) => continue,
+            Err(errno @ Errno::ENODEV) => return Err(Obstacle::Gone(failed(errno))),
+            Err(errno) => return Err(failed(errno).into()),
         };
-        let text = read_all(open, MAX_FILE, &file.display())?;
+        // The files of a removed cgroup cannot be read.
+        let text = read_all(open, MAX_FILE, &file.display()).map_err(Obstacle::Gone)?;
         let lines = text.split(|byte| *byte == b'\n');
         if lines.clone().any(|line| frozen.contains(&line)) {
             let wrong = format!("the target's cgroup {} is frozen", directory.display());
             return Err(Error::new(ErrorKind::Target, wrong)
-                .with_hint("thaw it first: a program in it would not begin"));
+                .with_hint("thaw it first: a program in it would not begin")
+                .into());
         }
     }
     Ok(())

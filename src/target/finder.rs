@@ -186,8 +186,8 @@ impl Finder {
         }
     }
 
-    /// Opens a file of a cgroup with `mode`: O_RDONLY or O_WRONLY. A file on another file system
-    /// counts as absent.
+    /// Opens a file of a cgroup with `mode`: O_RDONLY or O_WRONLY. EXDEV: it is on another file
+    /// system.
     pub(crate) fn open_cgroup(
         &self,
         path: &Path,
@@ -309,7 +309,7 @@ fn answer(question: &Answer, own: &OwnDirectory, mounts: Mounts<'_>) -> Result<A
                 // The finder opens no other file of the caller's on request.
                 let kind = fstatfs(&file)?.filesystem_type();
                 let is_cgroup = [CGROUP_SUPER_MAGIC, CGROUP2_SUPER_MAGIC].contains(&kind);
-                is_cgroup.then_some(file).ok_or(Errno::ENOENT)
+                is_cgroup.then_some(file).ok_or(Errno::EXDEV)
             });
             return Ok(match opened {
                 Ok(file) => Answer::with_descriptor(file),
