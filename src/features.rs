@@ -6,10 +6,11 @@ use std::os::fd::AsFd;
 
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, OpenHow};
+use nsexec_shipped_policies::{BUILTIN_NAMES, builtin};
 
 use crate::error::Result;
-use crate::landlock::abi;
-use crate::policy::resolved::{LogFlag, Right};
+use crate::policy::resolved::{LandlockRules, Require, ResolvedPolicy};
+use crate::policy::right::{self, LogFlag, Right};
 use crate::request::{Namespace, Pid};
 use crate::sys::descriptor::{self, Range};
 use crate::sys::{landlock, mount, namespace, pidfd};
@@ -18,11 +19,11 @@ use crate::target::lookup::open_inside;
 
 /// One row.
 struct Feature {
-    name: &'static str,
+    name: String,
     since: &'static str,
     found: Found,
     /// The fallback if it is missing.
-    without: &'static str,
+    without: String,
 }
 
 /// The result of a probe.
@@ -68,11 +69,11 @@ pub(crate) fn table() -> Result<String> {
 fn probe(procfs: &Procfs) -> Vec<Feature> {
     let own = Pid::new(std::process::id().try_into().unwrap_or(0));
     let pidfd = own.ok_or(Errno::ESRCH).and_then(pidfd::open);
-    let row = |name, since, found: std::result::Result<(), Errno>, without| Feature {
-        name,
+    let row = |name: &str, since, found: std::result::Result<(), Errno>, without: &str| Feature {
+        name: name.to_owned(),
         since,
         found: judge(found),
-        without,
+        without: without.to_owned(),
     };
     let of_pidfd = |namespace| {
         let pidfd = pidfd.as_ref().map_err(|errno| *errno)?;
@@ -160,47 +161,74 @@ fn by_id(procfs: &Procfs) -> std::result::Result<(), Errno> {
 
 fn landlock_rows() -> Vec<Feature> {
     let version = landlock::support().map_or(0, landlock::Support::abi);
-    let row = |name, abi: u8, without| Feature {
-        name,
-        since: abi::kernel(abi.into()),
+    let policies: Vec<ResolvedPolicy> = BUILTIN_NAMES
+        .iter()
+        .filter_map(|name| builtin(name)?.ok())
+        .collect();
+    let row = |(abi, adds): (u8, &str)| Feature {
+        name: format!("Landlock: {adds}"),
+        since: right::linux(abi.into()),
         found: if version >= u32::from(abi) {
             Found::Yes
         } else {
             Found::No
         },
-        without,
+        without: without_abi(abi, &policies),
     };
-    vec![
-        row(
-            "Landlock: execute",
-            Right::Execute.abi(),
-            "default, net and libcontainer leave Landlock out; strict refuses",
-        ),
-        row(
-            "Landlock: refer",
-            Right::Refer.abi(),
-            "default, net and libcontainer leave Landlock out; strict refuses",
-        ),
-        row(
-            "Landlock: truncate",
-            Right::Truncate.abi(),
-            "strict refuses",
-        ),
-        row("Landlock: TCP", Right::BindTcp.abi(), "strict refuses"),
-        row(
-            "Landlock: device ioctls",
-            Right::IoctlDev.abi(),
-            "default, net and libcontainer drop the right; strict refuses",
-        ),
-        row(
-            "Landlock: scopes",
-            Right::ScopeSignal.abi(),
-            "default, net and libcontainer drop the right; strict refuses",
-        ),
-        row(
-            "Landlock: log flags",
-            LogFlag::ABI,
-            "a policy that asks for them is refused; --explain cannot report Landlock",
-        ),
-    ]
+    right::abis().map(row).collect()
+}
+
+/// The effect on the shipped policies if the kernel lacks this Landlock ABI.
+fn without_abi(abi: u8, policies: &[ResolvedPolicy]) -> String {
+    let (mut drop, mut refuse) = (Vec::new(), Vec::new());
+    for policy in policies {
+        let layers = [&policy.ceiling.landlock, &policy.workload.landlock];
+        let rules = layers.into_iter().filter_map(|layer| layer.enforced());
+        let requires: Vec<&Require> = rules.flat_map(|rules| of_abi(rules, abi)).collect();
+        if requires.contains(&&Require::Full) {
+            refuse.push(policy.name.as_str());
+        } else if !requires.is_empty() {
+            drop.push(policy.name.as_str());
+        }
+    }
+    let mut effects = Vec::new();
+    match listed(&drop) {
+        None => {}
+        Some(drop) if abi <= Right::Refer.abi() => {
+            effects.push(format!("{drop} leave Landlock out"));
+        }
+        Some(drop) => effects.push(format!("{drop} drop the right")),
+    }
+    effects.extend(listed(&refuse).map(|refuse| format!("{refuse} refuses")));
+    if effects.is_empty() {
+        effects.push("a policy that asks for them is refused".to_owned());
+    }
+    if abi == LogFlag::ABI {
+        effects.push("--explain cannot report Landlock".to_owned());
+    }
+    effects.join("; ")
+}
+
+/// Whether the parts of a domain that this ABI added are required.
+fn of_abi(rules: &LandlockRules, abi: u8) -> Vec<&Require> {
+    if abi <= Right::Refer.abi() {
+        return vec![&rules.require];
+    }
+    let rights = rules.handled.iter();
+    let rights = rights.filter(|handled| handled.right.abi() == abi);
+    let flags = rules.log.iter().filter(|_| abi == LogFlag::ABI);
+    let flags = flags.map(|flag| &flag.require);
+    rights
+        .map(|handled| &handled.require)
+        .chain(flags)
+        .collect()
+}
+
+/// `a, b and c`; `None`: there are none.
+fn listed(names: &[&str]) -> Option<String> {
+    let (last, others) = names.split_last()?;
+    Some(match others {
+        [] => (*last).to_owned(),
+        others => format!("{} and {last}", others.join(", ")),
+    })
 }

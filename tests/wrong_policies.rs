@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use nsexec_kernel_text::capability::CapabilitySet;
 use nsexec_policy_engine::policy::resolve::PolicyFault;
 use nsexec_policy_engine::policy::resolved::ResolvedPolicy;
+use nsexec_policy_engine::policy::right::NEWEST_ABI;
 use nsexec_policy_engine::policy::text::PolicyText;
 use nsexec_policy_engine::seccomp::oci::Context;
 use nsexec_policy_engine::seccomp::table::Arch;
@@ -183,8 +184,8 @@ struct Row {
     to: String,
     /// What stands at the place that the message tells.
     at: &'static str,
-    /// The message.
-    says: &'static str,
+    /// The message; `NEWEST` in it is the newest known ABI of Landlock.
+    says: String,
 }
 
 impl Row {
@@ -214,7 +215,7 @@ impl Row {
             from,
             to,
             at: one('^'),
-            says: one(':'),
+            says: one(':').replace("NEWEST", &NEWEST_ABI.to_string()),
         }
     }
 
@@ -297,7 +298,7 @@ fn the_rows_are_many_and_each_is_another_mistake() {
     let mut causes = BTreeMap::new();
     for row in &rows {
         let (_, cause) = row.says.split_once(": ").unwrap();
-        if let Some(other) = titles.insert((row.file, row.title), row.says) {
+        if let Some(other) = titles.insert((row.file, row.title), &row.says) {
             panic!("twice: {}: {other}", row.title);
         }
         if let Some(other) = causes.insert((row.file, cause), row.title) {

@@ -5,7 +5,8 @@ use nsexec_policy_engine::policy::encode;
 use nsexec_policy_engine::policy::landlock_file::{self, Form, Landlock};
 use nsexec_policy_engine::policy::manifest::FileName;
 use nsexec_policy_engine::policy::resolve::{FileFault, Files, compile};
-use nsexec_policy_engine::policy::resolved::{ResolvedPolicy, Right};
+use nsexec_policy_engine::policy::resolved::ResolvedPolicy;
+use nsexec_policy_engine::policy::right::{self, Right};
 use nsexec_policy_engine::seccomp::oci::{self, Context};
 use nsexec_policy_engine::seccomp::profile::Profile;
 use nsexec_policy_engine::seccomp::program::Program;
@@ -210,7 +211,7 @@ fn print(rules: &Landlock, form: Form) -> String {
         })
         .collect();
     let mut members = vec![
-        ("abi", landlock_file::NEWEST_ABI.to_string()),
+        ("abi", right::NEWEST_ABI.to_string()),
         ("ruleset", list(vec![object(&handled)])),
     ];
     if !beneath.is_empty() {

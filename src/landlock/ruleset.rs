@@ -11,10 +11,10 @@ use landlock::{
 };
 use nix::errno::Errno;
 
-use super::abi::{self, Kind};
 use super::place::Place;
 use crate::error::{Error, ErrorKind, Result};
-use crate::policy::resolved::{LandlockRules, LogFlag, Require, Right};
+use crate::policy::resolved::{LandlockRules, Require};
+use crate::policy::right::{self, Kind, LogFlag, NEWEST_ABI, Right};
 use crate::sys::landlock::{Support, restrict_self};
 use crate::target::PathResolver;
 
@@ -85,7 +85,7 @@ pub(crate) fn build(
     resolver: PathResolver<'_>,
     kernel: Support,
 ) -> Result<Built> {
-    let abi = kernel.abi().min(abi::NEWEST);
+    let abi = kernel.abi().min(NEWEST_ABI.into());
     if abi < u32::from(Right::Refer.abi())
         && let Require::BestEffort { reason } = &rules.require
     {
@@ -109,15 +109,9 @@ pub(crate) fn build(
         }
     }
     for rule in &rules.ports {
-        let rights: BitFlags<AccessNet> = rule
-            .rights
-            .iter()
-            .filter(|right| status.handled.contains(right))
-            .filter_map(|right| match abi::kind(*right) {
-                Kind::Net(right) => Some(right),
-                _ => None,
-            })
-            .collect();
+        let rights = rule.rights.iter().copied();
+        let rights = rights.filter(|right| status.handled.contains(right));
+        let rights = BitFlags::<AccessNet>::from_bits(bits(rights, Kind::Net)).map_err(unknown)?;
         if !rights.is_empty() {
             ruleset = ruleset
                 .add_rule(NetPort::new(rule.port, rights))
@@ -134,7 +128,7 @@ pub(crate) fn build(
 
 /// For landlock_restrict_self(2).
 fn flags(log: &[LogFlag]) -> u32 {
-    log.iter().fold(0, |flags, flag| flags | abi::bit(*flag))
+    log.iter().fold(0, |flags, flag| flags | flag.bit())
 }
 
 /// The part of `rules` that a kernel with this ABI version knows.
@@ -199,10 +193,10 @@ pub(crate) fn require<'a>(
     let Some((newest, _)) = missing.last() else {
         return Ok(());
     };
-    let linux = abi::kernel(*newest);
+    let linux = right::linux(*newest);
     let list: Vec<String> = missing
         .iter()
-        .map(|(since, what)| format!("{what} (Linux {})", abi::kernel(*since)))
+        .map(|(since, what)| format!("{what} (Linux {})", right::linux(*since)))
         .collect();
     let wrong = format!(
         "the policy requires of Landlock {}; {}",
@@ -226,7 +220,7 @@ pub(crate) fn require<'a>(
 fn what_there_is(kernel: Support) -> String {
     match kernel {
         Support::Abi(version) => {
-            let linux = abi::kernel(version);
+            let linux = right::linux(version);
             format!("this kernel has Landlock ABI {version} (Linux {linux})")
         }
         Support::SwitchedOff => {
@@ -239,7 +233,7 @@ fn what_there_is(kernel: Support) -> String {
 /// The supervisor's ruleset: it handles every right that the kernel knows and grants none. It lacks
 /// the signal scope, which would keep the supervisor from signalling its child.
 pub(crate) fn deny_all(kernel: Support) -> Result<Option<Domain>> {
-    let kernel = kernel.abi().min(abi::NEWEST);
+    let kernel = kernel.abi().min(NEWEST_ABI.into());
     if kernel < 1 {
         return Ok(None);
     }
@@ -266,16 +260,10 @@ fn descriptor(ruleset: RulesetCreated) -> Result<OwnedFd> {
 
 /// An empty ruleset that handles these rights, all of which the kernel has.
 fn create(rights: &[Right]) -> Result<RulesetCreated> {
-    let mut fs = BitFlags::<AccessFs>::EMPTY;
-    let mut net = BitFlags::<AccessNet>::EMPTY;
-    let mut scopes = BitFlags::<Scope>::EMPTY;
-    for right in rights {
-        match abi::kind(*right) {
-            Kind::Fs(right) => fs |= right,
-            Kind::Net(right) => net |= right,
-            Kind::Scope(scope) => scopes |= scope,
-        }
-    }
+    let bits = |kind| bits(rights.iter().copied(), kind);
+    let fs = BitFlags::<AccessFs>::from_bits(bits(Kind::Fs)).map_err(unknown)?;
+    let net = BitFlags::<AccessNet>::from_bits(bits(Kind::Net)).map_err(unknown)?;
+    let scopes = BitFlags::<Scope>::from_bits(bits(Kind::Scope)).map_err(unknown)?;
     let mut ruleset = Ruleset::default().set_compatibility(CompatLevel::HardRequirement);
     if !fs.is_empty() {
         ruleset = ruleset.handle_access(fs).map_err(refused)?;
@@ -296,19 +284,28 @@ fn grant(
     is_directory: bool,
     rights: impl Iterator<Item = Right>,
 ) -> Result<RulesetCreated> {
-    let rights: BitFlags<AccessFs> = rights
-        .filter(|right| is_directory || abi::applies_to_file(*right))
-        .filter_map(|right| match abi::kind(right) {
-            Kind::Fs(right) => Some(right),
-            _ => None,
-        })
-        .collect();
+    let rights = rights.filter(|right| is_directory || right.applies_to_file());
+    let rights = BitFlags::<AccessFs>::from_bits(bits(rights, Kind::Fs)).map_err(unknown)?;
     if rights.is_empty() {
         return Ok(ruleset);
     }
     ruleset
         .add_rule(PathBeneath::new(path, rights))
         .map_err(refused)
+}
+
+/// The bits of the rights of this kind.
+fn bits(rights: impl Iterator<Item = Right>, kind: Kind) -> u64 {
+    let rights = rights.filter(|right| right.kind() == kind);
+    rights.fold(0, |bits, right| bits | right.bit())
+}
+
+fn unknown(bits: impl std::fmt::Display) -> Error {
+    Error::new(
+        ErrorKind::LockDown,
+        "the landlock library lacks a right of the policy",
+    )
+    .with_source(bits.to_string())
 }
 
 fn refused(error: RulesetError) -> Error {
@@ -323,6 +320,27 @@ fn refused(error: RulesetError) -> Error {
 mod tests {
     use super::*;
     use crate::policy::resolved::{HandledRight, RequestedLogFlag};
+
+    /// The table of rights numbers the bits itself; the library has them from the kernel's header.
+    #[test]
+    fn each_right_has_its_bit_in_the_landlock_library() {
+        for right in Right::ALL {
+            let bit = right.bit();
+            let name = match right.kind() {
+                Kind::Fs => format!(
+                    "{:?}",
+                    BitFlags::<AccessFs>::from_bits(bit).expect("a right")
+                ),
+                Kind::Net => format!(
+                    "{:?}",
+                    BitFlags::<AccessNet>::from_bits(bit).expect("a right")
+                ),
+                Kind::Scope => format!("{:?}", BitFlags::<Scope>::from_bits(bit).expect("a scope")),
+            };
+            let expected = format!("{right:?}").replace("Scope", "");
+            assert!(name.contains(&format!(" {expected})")), "{right:?}: {name}");
+        }
+    }
 
     fn rules(require: &Require) -> LandlockRules {
         let requested = |flag| RequestedLogFlag {

@@ -14,6 +14,7 @@ use std::path::{Component, Path};
 
 use crate::policy::manifest::FileName;
 use crate::policy::resolved::{BeneathRule, LogFlag, PortRule, Right};
+use crate::policy::right::NEWEST_ABI;
 use nsexec_text::Fault;
 use raw::RawRules;
 
@@ -26,31 +27,6 @@ pub const MAX_PATH: usize = 4095;
 /// How many paths, variables put in, and how many ports may have a rule: each
 /// path is opened before an exec.
 pub const MAX_PLACES: usize = 512;
-
-/// The newest ABI whose rights and flags have names here: ABI 7 added log flags.
-pub const NEWEST_ABI: u8 = 7;
-
-/// The file-system rights by name.
-const FS: [Right; 16] = [
-    Right::Execute,
-    Right::WriteFile,
-    Right::ReadFile,
-    Right::ReadDir,
-    Right::RemoveDir,
-    Right::RemoveFile,
-    Right::MakeChar,
-    Right::MakeDir,
-    Right::MakeReg,
-    Right::MakeSock,
-    Right::MakeFifo,
-    Right::MakeBlock,
-    Right::MakeSym,
-    Right::Refer,
-    Right::Truncate,
-    Right::IoctlDev,
-];
-const NET: [Right; 2] = [Right::BindTcp, Right::ConnectTcp];
-const SCOPES: [Right; 2] = [Right::ScopeAbstractUnixSocket, Right::ScopeSignal];
 
 /// landlockconfig's names for many rights at once.
 const GROUPS: [&str; 3] = ["abi.all", "abi.read_execute", "abi.read_write"];
@@ -178,86 +154,6 @@ pub enum LandlockFileErrorKind {
     TooMany(&'static str),
 }
 
-impl Right {
-    /// The name in a rule file, as landlockconfig has it.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Execute => "execute",
-            Self::WriteFile => "write_file",
-            Self::ReadFile => "read_file",
-            Self::ReadDir => "read_dir",
-            Self::RemoveDir => "remove_dir",
-            Self::RemoveFile => "remove_file",
-            Self::MakeChar => "make_char",
-            Self::MakeDir => "make_dir",
-            Self::MakeReg => "make_reg",
-            Self::MakeSock => "make_sock",
-            Self::MakeFifo => "make_fifo",
-            Self::MakeBlock => "make_block",
-            Self::MakeSym => "make_sym",
-            Self::Refer => "refer",
-            Self::Truncate => "truncate",
-            Self::IoctlDev => "ioctl_dev",
-            Self::BindTcp => "bind_tcp",
-            Self::ConnectTcp => "connect_tcp",
-            Self::ScopeAbstractUnixSocket => "abstract_unix_socket",
-            Self::ScopeSignal => "signal",
-        }
-    }
-
-    /// The first Landlock ABI that has it, landlock(7).
-    #[must_use]
-    pub fn abi(self) -> u8 {
-        match self {
-            Self::Refer => 2,
-            Self::Truncate => 3,
-            Self::BindTcp | Self::ConnectTcp => 4,
-            Self::IoctlDev => 5,
-            Self::ScopeAbstractUnixSocket | Self::ScopeSignal => 6,
-            _ => 1,
-        }
-    }
-
-    /// Whether a rule beneath a path can grant it.
-    #[must_use]
-    pub fn is_fs(self) -> bool {
-        FS.contains(&self)
-    }
-
-    /// Whether a rule for a port can grant it.
-    #[must_use]
-    pub fn is_net(self) -> bool {
-        NET.contains(&self)
-    }
-
-    /// The right with this name, of any kind.
-    #[must_use]
-    pub fn from_name(name: &str) -> Option<Self> {
-        named(name, &FS)
-            .or_else(|| named(name, &NET))
-            .or_else(|| named(name, &SCOPES))
-    }
-}
-
-impl LogFlag {
-    /// The name in a rule file: the kernel's name without the common prefix.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::SameExecOff => "same_exec_off",
-            Self::NewExecOn => "new_exec_on",
-            Self::SubdomainsOff => "subdomains_off",
-        }
-    }
-
-    /// The flag of this name.
-    #[must_use]
-    pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|flag| flag.name() == name)
-    }
-}
-
 /// Whether a path is absolute and in its plain form: no `.`, `..`, `//`, NUL or
 /// slash at its end, at most [`MAX_PATH`] bytes.
 #[must_use]
@@ -310,10 +206,6 @@ pub fn parse_with_places(
         Form::Json => json::read(text)?,
     }
     .resolve(form)
-}
-
-fn named(name: &str, known: &[Right]) -> Option<Right> {
-    known.iter().copied().find(|right| right.name() == name)
 }
 
 impl fmt::Display for LandlockFileErrorKind {

@@ -11,6 +11,7 @@ pub mod manifest;
 pub mod needs;
 pub mod resolve;
 pub mod resolved;
+pub mod right;
 pub mod text;
 pub mod why;
 

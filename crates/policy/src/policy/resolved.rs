@@ -8,6 +8,8 @@ use crate::policy::layered::Layered;
 use crate::seccomp::program::Program;
 use nsexec_kernel_text::capability::CapabilitySet;
 
+pub use crate::policy::right::{LogFlag, Right};
+
 /// A policy that is ready to apply. Only `policy` makes one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -93,78 +95,6 @@ pub struct HandledRight {
     pub require: Require,
 }
 
-/// A Landlock right, landlock(7).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Right {
-    /// LANDLOCK_ACCESS_FS_EXECUTE
-    Execute,
-    /// LANDLOCK_ACCESS_FS_WRITE_FILE
-    WriteFile,
-    /// LANDLOCK_ACCESS_FS_READ_FILE
-    ReadFile,
-    /// LANDLOCK_ACCESS_FS_READ_DIR
-    ReadDir,
-    /// LANDLOCK_ACCESS_FS_REMOVE_DIR
-    RemoveDir,
-    /// LANDLOCK_ACCESS_FS_REMOVE_FILE
-    RemoveFile,
-    /// LANDLOCK_ACCESS_FS_MAKE_CHAR
-    MakeChar,
-    /// LANDLOCK_ACCESS_FS_MAKE_DIR
-    MakeDir,
-    /// LANDLOCK_ACCESS_FS_MAKE_REG
-    MakeReg,
-    /// LANDLOCK_ACCESS_FS_MAKE_SOCK
-    MakeSock,
-    /// LANDLOCK_ACCESS_FS_MAKE_FIFO
-    MakeFifo,
-    /// LANDLOCK_ACCESS_FS_MAKE_BLOCK
-    MakeBlock,
-    /// LANDLOCK_ACCESS_FS_MAKE_SYM
-    MakeSym,
-    /// LANDLOCK_ACCESS_FS_REFER, ABI 2
-    Refer,
-    /// LANDLOCK_ACCESS_FS_TRUNCATE, ABI 3
-    Truncate,
-    /// LANDLOCK_ACCESS_FS_IOCTL_DEV, ABI 5
-    IoctlDev,
-    /// LANDLOCK_ACCESS_NET_BIND_TCP, ABI 4
-    BindTcp,
-    /// LANDLOCK_ACCESS_NET_CONNECT_TCP, ABI 4
-    ConnectTcp,
-    /// LANDLOCK_SCOPE_ABSTRACT_UNIX_SOCKET, ABI 6. Never granted by a rule.
-    ScopeAbstractUnixSocket,
-    /// LANDLOCK_SCOPE_SIGNAL, ABI 6. Never granted by a rule.
-    ScopeSignal,
-}
-
-impl Right {
-    /// Every right.
-    pub const ALL: [Self; 20] = [
-        Self::Execute,
-        Self::WriteFile,
-        Self::ReadFile,
-        Self::ReadDir,
-        Self::RemoveDir,
-        Self::RemoveFile,
-        Self::MakeChar,
-        Self::MakeDir,
-        Self::MakeReg,
-        Self::MakeSock,
-        Self::MakeFifo,
-        Self::MakeBlock,
-        Self::MakeSym,
-        Self::Refer,
-        Self::Truncate,
-        Self::IoctlDev,
-        Self::BindTcp,
-        Self::ConnectTcp,
-        Self::ScopeAbstractUnixSocket,
-        Self::ScopeSignal,
-    ];
-}
-
 /// A flag of landlock_restrict_self(2) that a domain requests.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -173,28 +103,6 @@ pub struct RequestedLogFlag {
     pub flag: LogFlag,
     /// Whether the kernel must know it.
     pub require: Require,
-}
-
-/// The denials of a domain that the kernel logs to audit,
-/// landlock_restrict_self(2), since Landlock ABI 7. Log flags do not change
-/// which accesses are denied.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum LogFlag {
-    /// LANDLOCK_RESTRICT_SELF_LOG_SAME_EXEC_OFF: none before the next execve.
-    SameExecOff,
-    /// LANDLOCK_RESTRICT_SELF_LOG_NEW_EXEC_ON: those after an execve, too.
-    NewExecOn,
-    /// LANDLOCK_RESTRICT_SELF_LOG_SUBDOMAINS_OFF: none of domains entered later.
-    SubdomainsOff,
-}
-
-impl LogFlag {
-    /// Every flag.
-    pub const ALL: [Self; 3] = [Self::SameExecOff, Self::NewExecOn, Self::SubdomainsOff];
-
-    /// The first Landlock ABI that has them.
-    pub const ABI: u8 = 7;
 }
 
 /// Rights granted beneath a path of the program's root.

@@ -7,11 +7,9 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::variables::Variables;
-use super::{
-    FS, Form, GROUPS, Landlock, LandlockFileErrorKind, MAX_PLACES, NET, NEWEST_ABI, Places, SCOPES,
-    is_plain_absolute, named,
-};
-use crate::policy::resolved::{BeneathRule, LogFlag, PortRule, Right};
+use super::{Form, GROUPS, Landlock, LandlockFileErrorKind, MAX_PLACES, Places, is_plain_absolute};
+use crate::policy::resolved::{BeneathRule, PortRule};
+use crate::policy::right::{Kind, LogFlag, NEWEST_ABI, Right};
 use nsexec_text::Fault;
 use nsexec_text::json::{Object, plain_words};
 
@@ -157,18 +155,14 @@ impl Reader {
         ruleset: &Ruleset,
     ) -> Result<Vec<(Right, Range<usize>)>, Fault<LandlockFileErrorKind>> {
         let lists = [
-            (
-                "handled_access_fs",
-                &ruleset.handled_access_fs,
-                FS.as_slice(),
-            ),
-            ("handled_access_net", &ruleset.handled_access_net, &NET),
-            ("scoped", &ruleset.scoped, &SCOPES),
+            ("handled_access_fs", &ruleset.handled_access_fs, Kind::Fs),
+            ("handled_access_net", &ruleset.handled_access_net, Kind::Net),
+            ("scoped", &ruleset.scoped, Kind::Scope),
         ];
         let mut all = Vec::new();
-        for (key, names, known) in lists {
+        for (key, names, kind) in lists {
             if let Some(names) = names {
-                all.extend(self.rights(key, names, known)?);
+                all.extend(self.rights(key, names, kind)?);
             }
         }
         Ok(all)
@@ -183,7 +177,7 @@ impl Reader {
         let mut rules: Vec<(BeneathRule, Range<usize>)> = Vec::new();
         for written in self.optional("path_beneath", written)? {
             let Object(written) = written.get_ref();
-            let rights = self.granted(&written.allowed_access, &FS, handled)?;
+            let rights = self.granted(&written.allowed_access, Kind::Fs, handled)?;
             for parent in self.items("parent", &written.parent)? {
                 let at = |reason| Fault::new(parent.span(), reason);
                 for path in variables.paths(parent.get_ref()).map_err(at)? {
@@ -215,7 +209,7 @@ impl Reader {
         let mut rules: Vec<PortRule> = Vec::new();
         for written in self.optional("net_port", written)? {
             let Object(written) = written.get_ref();
-            let rights = self.granted(&written.allowed_access, &NET, handled)?;
+            let rights = self.granted(&written.allowed_access, Kind::Net, handled)?;
             for number in self.items("port", &written.port)? {
                 let at = |reason| Fault::new(number.span(), reason);
                 let Ok(port) = u16::try_from(*number.get_ref()) else {
@@ -239,10 +233,10 @@ impl Reader {
     fn granted(
         &self,
         names: &List<String>,
-        known: &[Right],
+        kind: Kind,
         handled: &[Right],
     ) -> Result<Vec<Right>, Fault<LandlockFileErrorKind>> {
-        let rights = self.rights("allowed_access", names, known)?;
+        let rights = self.rights("allowed_access", names, kind)?;
         for (right, span) in &rights {
             if !handled.contains(right) {
                 return Err(Fault::new(
@@ -258,13 +252,14 @@ impl Reader {
         &self,
         key: &'static str,
         names: &List<String>,
-        known: &[Right],
+        kind: Kind,
     ) -> Result<Vec<(Right, Range<usize>)>, Fault<LandlockFileErrorKind>> {
         let mut rights: Vec<(Right, Range<usize>)> = Vec::new();
         for written in self.items(key, names)? {
             let at = |reason| Fault::new(written.span(), reason);
             let name = written.get_ref();
-            let Some(right) = named(name, known) else {
+            let known = Right::from_name(name).filter(|right| right.kind() == kind);
+            let Some(right) = known else {
                 return Err(at(if GROUPS.contains(&name.as_str()) {
                     LandlockFileErrorKind::Group(name.clone())
                 } else {

@@ -1,4 +1,5 @@
 use super::*;
+use crate::policy::right::Kind;
 
 const TOML: &str = r#"
 abi = 7
@@ -125,9 +126,15 @@ fn the_suffix_of_a_name_decides_the_form() {
 #[test]
 fn each_value_error_has_its_kind() {
     let name = |text: &str| text.to_owned();
+    let next = (NEWEST_ABI + 1).to_string();
     let cases = [
         ("7", "0", "0", LandlockFileErrorKind::Abi(0)),
-        ("7", "8", "8", LandlockFileErrorKind::Abi(8)),
+        (
+            "7",
+            &next,
+            &next,
+            LandlockFileErrorKind::Abi(i64::from(NEWEST_ABI) + 1),
+        ),
         ("7", "-1", "-1", LandlockFileErrorKind::Abi(-1)),
         (
             "7",
@@ -377,6 +384,38 @@ fn each_value_error_has_its_kind() {
         for (form, text) in FORMS {
             let text = replaced(text, from, to);
             assert_eq!(fault(form, &text), (reason.clone(), at), "{form:?} {to:?}");
+        }
+    }
+}
+
+#[test]
+fn each_right_is_accepted_from_its_abi_on() {
+    for right in Right::ALL {
+        let (key, grant) = match right.kind() {
+            Kind::Fs => ("handled_access_fs", "[[path_beneath]]\nparent = [\"/\"]"),
+            Kind::Net => ("handled_access_net", "[[net_port]]\nport = [80]"),
+            Kind::Scope => ("scoped", ""),
+        };
+        let name = right.name();
+        let text = |abi: u8| {
+            let grant = match grant {
+                "" => String::new(),
+                grant => format!("{grant}\nallowed_access = [{name:?}]"),
+            };
+            format!("abi = {abi}\n[[ruleset]]\n{key} = [{name:?}]\n{grant}\n")
+        };
+        for abi in right.abi()..=NEWEST_ABI {
+            let rules = parse(text(abi).as_bytes(), Form::Toml).expect("a right of this ABI");
+            assert_eq!(rules.handled, [right]);
+        }
+        for abi in 1..right.abi() {
+            let reason = LandlockFileErrorKind::NewerRight { right, abi };
+            assert_eq!(
+                parse(text(abi).as_bytes(), Form::Toml)
+                    .expect_err("newer")
+                    .reason,
+                reason
+            );
         }
     }
 }
