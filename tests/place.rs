@@ -130,6 +130,55 @@ fn a_chroot_in_the_callers_mount_namespace_is_the_programs_root() {
     std::fs::remove_dir_all(root).unwrap();
 }
 
+/// As a target looks in the middle of an unshare(2): it has the new mount namespace, and
+/// still the root in the old one. Callers that see less in /proc refuse it as well.
+#[test]
+fn a_root_outside_the_joined_mount_namespace_is_refused() {
+    support::needs!(root);
+    let without = ["--bounding-set=-sys_ptrace", "--inh-caps=-sys_ptrace"];
+    let root = temporary_directory("outside");
+    std::fs::copy("/bin/busybox", root.join("busybox")).unwrap();
+    let ready = "echo ready; exec /busybox sleep 1000";
+    let script = format!(
+        "exec 9<{}; exec unshare --mount --propagation private \
+         sh -c \"cd /proc/self/fd/9 && exec chroot . /busybox sh -c '{ready}'\"",
+        root.display()
+    );
+    let mut target = Command::new("setpriv")
+        .args(without)
+        .args(["sh", "-c", &script])
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    let mut stdout = BufReader::new(target.stdout.take().unwrap());
+    stdout.read_line(&mut line).unwrap();
+    let pid = target.id().to_string();
+    let echo = ["/busybox", "echo", "started"];
+    let refused = |mut command: Command| {
+        command.args(["-t", &pid, "-m", "--"]).args(echo);
+        fail(command, 125)
+    };
+    let mut messages = vec![refused(Command::new(NSEXEC))];
+    let mut caller = Command::new("setpriv");
+    caller.args(without).arg(NSEXEC);
+    messages.push(refused(caller));
+    let exec = support::protocol_a::Exec::into(pid.parse().unwrap());
+    let outcome = exec.run_config(&support::protocol_a::config(&echo));
+    messages.push(outcome.stderr.clone());
+    target.kill().unwrap();
+    target.wait().unwrap();
+    std::fs::remove_dir_all(root).unwrap();
+    assert_eq!(line, "ready\n");
+    assert_eq!(outcome.line, "", "{outcome:?}");
+    let wrong = "its root is not in the mount namespace that was joined";
+    assert!(
+        messages.iter().all(|message| message.contains(wrong)),
+        "{messages:#?}"
+    );
+}
+
 /// A process that unshares, pivots and chroots for ever, so that its namespaces and
 /// its root belong together only most of the time.
 struct Restless {

@@ -24,21 +24,19 @@ fn is(number: libc::c_long) -> impl Fn(&Stop) -> bool {
 }
 
 /// Runs an exec in which every call that `pretended` names is not executed and
-/// returns 0. The status, and both outputs.
-fn run(target: &Target, pretended: impl Fn(&Stop) -> bool) -> (i32, String, String, usize) {
+/// returns 0. The status, and both outputs. The caller is root `without` something.
+fn run(
+    target: &Target,
+    without: &[&str],
+    pretended: impl Fn(&Stop) -> bool,
+) -> (i32, String, String, usize) {
     let directory = temporary_directory("pretended");
     let open = |name: &str| fs::File::create(directory.join(name)).unwrap();
     let pid = target.pid().to_string();
     // Groups, for there to be some to drop; a directory other than the root.
-    let mut words = vec![
-        "setpriv",
-        "--groups=5,6",
-        NSEXEC,
-        "-t",
-        &pid,
-        "-S1000",
-        "-G1000",
-    ];
+    let mut words = vec!["setpriv", "--groups=5,6"];
+    words.extend(without);
+    words.extend([NSEXEC, "-t", &pid, "-S1000", "-G1000"]);
     words.extend(["-w=/bin", "--", "/bin/busybox", "echo", "started"]);
     let mut count = 0;
     let ended = tracer::run(&words, open("out"), open("err"), |stop| {
@@ -57,12 +55,7 @@ fn run(target: &Target, pretended: impl Fn(&Stop) -> bool) -> (i32, String, Stri
 #[test]
 fn a_call_that_only_seems_to_succeed_never_starts_a_program_with_less() {
     support::needs!(root);
-    // Its root is not that of its mount namespace, where setns(2) leads.
-    let target = Target::build(&Build {
-        script: "mkdir -p /sub/bin; cp /bin/busybox /sub/bin/".to_owned(),
-        program: "chroot /sub /bin/busybox sleep 1000".to_owned(),
-        ..Build::default()
-    });
+    let target = with_a_chroot(Vec::new());
     let prctl = |option: i32| {
         move |stop: &Stop| {
             i64::try_from(stop.number) == Ok(libc::SYS_prctl)
@@ -97,15 +90,42 @@ fn a_call_that_only_seems_to_succeed_never_starts_a_program_with_less() {
     ];
     let mut open = Vec::new();
     for (name, pretended) in &cases {
-        let (status, stdout, stderr, count) = run(&target, pretended);
+        let (status, stdout, stderr, count) = run(&target, &[], pretended);
         assert!(count > 0, "{name}: never called");
         if status == 0 || !stdout.is_empty() {
             open.push(format!("{name}: {status} {stdout} {stderr}"));
         }
     }
     assert!(open.is_empty(), "started all the same: {open:?}");
-    let (status, stdout, _, _) = run(&target, |_| false);
+    let (status, stdout, _, _) = run(&target, &[], |_| false);
     assert_eq!((status, stdout.as_str()), (0, "started\n"));
+}
+
+/// A target with a root that is not that of its mount namespace, where setns(2) leads.
+fn with_a_chroot(prefix: Vec<&'static str>) -> Target {
+    Target::build(&Build {
+        prefix,
+        script: "mkdir -p /sub/bin; cp /bin/busybox /sub/bin/".to_owned(),
+        program: "chroot /sub /bin/busybox sleep 1000".to_owned(),
+        ..Build::default()
+    })
+}
+
+/// Without CAP_SYS_PTRACE, /proc shows the verifier neither root nor working directory of
+/// the undumpable child: the child compares them itself.
+#[test]
+fn a_child_compares_its_own_root_where_nobody_else_can() {
+    support::needs!(root);
+    let without = ["--bounding-set=-sys_ptrace", "--inh-caps=-sys_ptrace"];
+    let target = with_a_chroot([&["setpriv"], &without[..]].concat());
+    for (name, number) in [("chroot", libc::SYS_chroot), ("fchdir", libc::SYS_fchdir)] {
+        let (status, stdout, stderr, count) = run(&target, &without, is(number));
+        assert!(count > 0, "{name}: never called");
+        let ended = (status, stdout.as_str());
+        assert_eq!(ended, (125, ""), "{name}: {stderr}");
+    }
+    let (status, stdout, stderr, _) = run(&target, &without, |_| false);
+    assert_eq!((status, stdout.as_str()), (0, "started\n"), "{stderr}");
 }
 
 /// What `runc exec` joins; one by one in this order where they are named as files.

@@ -252,13 +252,17 @@ impl Image {
             return Ok(());
         };
         let enter = nix::unistd::fchdir(root).and_then(|()| nix::unistd::chroot(c"."));
-        enter.map_err(|e| Failure::new(Step::Root, e))
+        enter
+            .and_then(|()| verify_place(c"/", root))
+            .map_err(|e| Failure::new(Step::Root, e))
     }
 
     fn enter_opened_directory(&self) -> Result<(), Failure> {
         match &self.work_dir {
             WorkDir::Opened(directory) => {
-                nix::unistd::fchdir(directory).map_err(|e| Failure::new(Step::WorkDir, e))?;
+                nix::unistd::fchdir(directory)
+                    .and_then(|()| verify_place(c".", directory))
+                    .map_err(|e| Failure::new(Step::WorkDir, e))?;
                 verify_work_dir()
             }
             WorkDir::CallersIfInside(directory) => {
@@ -287,14 +291,7 @@ impl Image {
             .map_err(work_dir)?;
         let directory = open_inside(&root, path.as_c_str(), how).map_err(work_dir)?;
         nix::unistd::fchdir(&directory).map_err(work_dir)?;
-        // The verifier does not know the directory that the path leads to.
-        let flags = OFlag::O_PATH | OFlag::O_CLOEXEC;
-        let own = nix::fcntl::open(c".", flags, Mode::empty()).map_err(work_dir)?;
-        let own = statx::identify(own.as_fd()).map_err(work_dir)?;
-        let wanted = statx::identify(directory.as_fd()).map_err(work_dir)?;
-        if !own.is_same_place(&wanted) {
-            return Err(work_dir(Errno::EBADE));
-        }
+        verify_place(c".", &directory).map_err(work_dir)?;
         verify_work_dir()
     }
 
@@ -501,7 +498,7 @@ impl Image {
     }
 
     /// The child compares the parts of its own state that no outside process can read: ids, groups,
-    /// capabilities, no_new_privs and root.
+    /// capabilities and no_new_privs.
     fn read_back(&self) -> Result<(), Failure> {
         let verify = |errno| Failure::new(Step::Verify, errno);
         let uids = nix::unistd::getresuid().map_err(verify)?;
@@ -528,13 +525,6 @@ impl Image {
         }
         if self.no_new_privs {
             right &= process::no_new_privs().map_err(verify)?;
-        }
-        if let Some(root) = &self.root {
-            let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
-            let own = nix::fcntl::open(c"/", flags, Mode::empty()).map_err(verify)?;
-            let own = statx::identify(own.as_fd()).map_err(verify)?;
-            let root = statx::identify(root.as_fd()).map_err(verify)?;
-            right &= own.is_same_place(&root);
         }
         if right {
             Ok(())
@@ -582,6 +572,7 @@ impl Image {
             no_new_privs: self.no_new_privs,
             filters,
             root: Directory::Is(root),
+            root_mount: Some(root.mount()),
             cwd,
         })
     }
@@ -641,6 +632,22 @@ fn executable(path: &CStr) -> Result<(), Errno> {
 
 /// The device number of /dev/null: major 1, minor 3.
 const NULL_DEVICE: u64 = 1 << 8 | 3;
+
+/// Checks that `path` leads to `wanted`. The verifier does not know a directory that was entered by
+/// its path, and may not see root and directory of the child at all.
+///
+/// # Errors
+/// EBADE: it leads elsewhere.
+fn verify_place(path: &CStr, wanted: &OwnedFd) -> Result<(), Errno> {
+    let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+    let found = nix::fcntl::open(path, flags, Mode::empty())?;
+    let found = statx::identify(found.as_fd())?;
+    if found.is_same_place(&statx::identify(wanted.as_fd())?) {
+        Ok(())
+    } else {
+        Err(Errno::EBADE)
+    }
+}
 
 /// Refuses a working directory that is not beneath the root: its name then begins with
 /// "(unreachable)", getcwd(2).

@@ -25,7 +25,7 @@ use super::keyring;
 use super::own_files::OwnFiles;
 use super::own_namespaces::OwnNamespaces;
 use super::signals::Signals;
-use super::verifier::expected::Expected;
+use super::verifier::expected::{Expected, Place};
 use super::verifier::{Outside, Verifier};
 use super::waits::{End, WaitError, WaitResult, Waits, send_at_once};
 use super::{own_files, small_program};
@@ -203,9 +203,11 @@ pub(crate) fn run(
     drop(target);
     let ceiling_refuses_32_bit = small_program::refused(layers.ceiling.ready.seccomp.iter());
     own_namespaces.verify()?;
+    let root_mount = root.directory().map(Place::of).transpose()?;
     let expected = Expected {
         no_new_privs: policy.process.no_new_privs,
         filters: u32::from(layers.ceiling.ready.seccomp.is_some()),
+        root_mount: root_mount.map(Place::mount),
         ..Expected::JOINED
     };
     let ceiling = Ceiling {

@@ -38,6 +38,8 @@ pub(crate) struct Expected {
     /// The number of seccomp filters that the helper and the child have loaded.
     pub(crate) filters: u32,
     pub(crate) root: Directory,
+    /// The mount of the root that the program will have; `None`: a runtime chooses the root.
+    pub(crate) root_mount: Option<u64>,
     /// The working directory.
     pub(crate) cwd: Directory,
 }
@@ -101,6 +103,11 @@ pub(crate) struct Place {
 }
 
 impl Place {
+    /// The id of its mount in mountinfo.
+    pub(crate) fn mount(self) -> u64 {
+        self.mount
+    }
+
     /// The location of an open directory.
     pub(crate) fn of(directory: &impl AsFd) -> Result<Self> {
         let known = statx::identify(directory.as_fd()).map_err(|errno| {
@@ -148,6 +155,7 @@ impl Expected {
         no_new_privs: false,
         filters: 0,
         root: Directory::Undecided,
+        root_mount: None,
         cwd: Directory::Undecided,
     };
 
@@ -237,10 +245,10 @@ impl VerifierContext {
         if self.access == NamespaceAccess::Full {
             self.namespaces.compare(procfs, child)?;
             compare_directory(procfs, child, "root", expected.root)?;
-            if child != self.helper {
-                self.compare_mount(procfs, expected)?;
-            }
             compare_directory(procfs, child, "cwd", expected.cwd)?;
+        }
+        if child != self.helper {
+            self.compare_mount(procfs, expected)?;
         }
         let cgroup = match &self.cgroup {
             Some(cgroup) => cgroup.clone(),
@@ -310,22 +318,19 @@ impl VerifierContext {
     /// but the root belongs to the old namespace.
     ///
     /// The helper's own root is that of the joined namespace, so its mountinfo lists all of its
-    /// mounts.
+    /// mounts. The kernel shows it to every process.
     pub(super) fn compare_mount(
         &self,
         procfs: &Procfs,
         expected: &Expected,
     ) -> std::result::Result<(), Refusal> {
-        let Directory::Is(root) = expected.root else {
+        let Some(root) = expected.root_mount.filter(|_| self.joins_mounts) else {
             return Ok(());
         };
-        if !self.joins_mounts || self.access == NamespaceAccess::StatusOnly {
-            return Ok(());
-        }
         let mounts = read(procfs, self.helper, "mountinfo")?;
         let mounts =
             mountinfo::parse(&mounts).map_err(|fault| Refusal::unreadable("mountinfo", &fault))?;
-        if mounts.iter().any(|mount| u64::from(mount.id) == root.mount) {
+        if mounts.iter().any(|mount| u64::from(mount.id) == root) {
             return Ok(());
         }
         Err(Refusal::other_root())
