@@ -19,7 +19,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::waitpid;
 use nix::unistd::Pid;
 use nsexec_protocol::netlink::{Bootstrap, encode};
-use nsexec_protocol::{clone_flags, ns_paths};
+use nsexec_protocol::ns_paths;
 
 #[path = "../xtask/src/root.rs"]
 mod root;
@@ -137,14 +137,8 @@ fn message(pid: i32) -> io::Result<Vec<u8>> {
     let paths = ["ipc", "uts", "net", "pid", "mnt"].map(|ns| format!("{ns}:/proc/{pid}/ns/{ns}"));
     let wrong = |fault: &dyn std::fmt::Display| io::Error::other(fault.to_string());
     let bootstrap = Bootstrap {
-        create: clone_flags::parse(0).map_err(|_| io::Error::other("no flags"))?,
         join: ns_paths::parse(paths.join(",").as_bytes()).map_err(|fault| wrong(&fault))?,
-        uid_map: None,
-        gid_map: None,
-        setgroups: false,
-        oom_score_adj: None,
-        rootless_euid: false,
-        time_offsets: None,
+        ..Bootstrap::default()
     };
     encode(&bootstrap, 1).map_err(|fault| wrong(&fault))
 }

@@ -103,6 +103,10 @@ fn descriptors_environment_and_signals_are_the_runtimes() {
         let here = here & !(u64::from(name == "SigIgn") << (nix::libc::SIGPIPE - 1));
         assert_eq!(outcome.state.get(name), format!("{here:016x}"), "{name}");
     }
+    for name in ["coredump_filter", "timerslack_ns"] {
+        let here = fs::read_to_string(format!("/proc/self/{name}")).unwrap();
+        assert_eq!(outcome.state.get(name), here.replace('\n', ";"), "{name}");
+    }
 }
 
 fn crosses_exec(fd: i32) -> bool {

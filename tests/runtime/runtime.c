@@ -91,6 +91,10 @@ int main(int argc, char **argv)
 	static const char *const namespaces[] = {
 		"cgroup", "ipc", "mnt", "net", "pid", "time", "user", "uts", NULL,
 	};
+	static const char *const files[] = {
+		"oom_score_adj", "uid_map", "gid_map", "setgroups", "timens_offsets",
+		"coredump_filter", "timerslack_ns", NULL,
+	};
 	char text[65536], path[64], name[17] = "";
 	pthread_mutex_t mutex = PTHREAD_RECURSIVE_MUTEX_INITIALIZER_NP;
 	const char *pipe = getenv("_LIBCONTAINER_INITPIPE");
@@ -112,11 +116,10 @@ int main(int argc, char **argv)
 		printf("%s=%.*s\n", namespaces[i], (int)(length < 0 ? 0 : length), text);
 	}
 	status();
-	file("oom_score_adj", "/proc/self/oom_score_adj");
-	file("uid_map", "/proc/self/uid_map");
-	file("gid_map", "/proc/self/gid_map");
-	file("setgroups", "/proc/self/setgroups");
-	file("timens_offsets", "/proc/self/timens_offsets");
+	for (int i = 0; files[i]; i++) {
+		snprintf(path, sizeof path, "/proc/self/%s", files[i]);
+		file(files[i], path);
+	}
 	for (char **variable = environ; *variable; variable++)
 		printf("environ.%s\n", *variable);
 	printf("unshare=%s\n", unshare(CLONE_NEWUTS) ? strerror(errno) : "allowed");

@@ -13,7 +13,6 @@ use std::time::Duration;
 use nix::fcntl::OFlag;
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::{Pid, pipe2};
-use nsexec_protocol::clone_flags;
 use nsexec_protocol::netlink::{Bootstrap, encode};
 use nsexec_protocol::ns_paths;
 use serde_json::Value;
@@ -53,16 +52,7 @@ pub struct Outcome {
 
 /// What runc sends: nothing joined and nothing created yet.
 pub fn nothing() -> Bootstrap {
-    Bootstrap {
-        create: clone_flags::parse(0).expect("no flag"),
-        join: Vec::new(),
-        uid_map: None,
-        gid_map: None,
-        setgroups: false,
-        oom_score_adj: None,
-        rootless_euid: false,
-        time_offsets: None,
-    }
+    Bootstrap::default()
 }
 
 /// What `runc exec` sends: joins these of a process.

@@ -12,27 +12,19 @@
 //! attribute: a request that would not be carried out is an error. Spans
 //! ([`Fault::span`]) count from the header's first byte.
 
+mod bootstrap;
 mod encode;
 mod raw;
 mod reason;
-mod resolve;
 
 #[cfg(test)]
 mod properties;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeSet;
-use std::ffi::CString;
-
-use crate::id_map_lines;
-use crate::ns_paths::{self, NamespacePath};
-use crate::path::MAX_PATH;
-use crate::time_offsets::{self, TimeOffsets};
-use nsexec_kernel_text::procfs::id_map::IdMap;
-use nsexec_request::Namespace;
 use nsexec_text::Fault;
 
+pub use bootstrap::{Attribute, Bootstrap, MAX_MESSAGE, Mapping};
 pub use encode::encode;
 use raw::RawMessage;
 pub use reason::BootstrapErrorKind;
@@ -49,101 +41,6 @@ const ATTRIBUTE_HEADER: usize = 4;
 /// The flags of the message: NLM_F_REQUEST.
 const REQUEST: u16 = 1;
 
-/// Longest message, in bytes, about 63 kB: every attribute once, with the longest
-/// value that has a meaning. So nothing is refused for its length alone, and a
-/// length from outside makes nobody allocate more than that.
-pub const MAX_MESSAGE: usize = HEADER
-    + 3 * number_size()
-    + text_size(ns_paths::MAX_BYTES)
-    + 2 * text_size(id_map_lines::MAX_BYTES)
-    + text_size("-1000".len())
-    + 2 * text_size(MAX_PATH)
-    + text_size(time_offsets::MAX_BYTES);
-
-const fn number_size() -> usize {
-    ATTRIBUTE_HEADER + size_of::<u32>()
-}
-
-/// With its NUL and its padding.
-const fn text_size(length: usize) -> usize {
-    (ATTRIBUTE_HEADER + length + 1).next_multiple_of(4)
-}
-
-/// An attribute; the names are libcontainer's.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Attribute {
-    /// 27281: CLONE_NEW* as a number.
-    CloneFlags,
-    /// 27282: [`ns_paths`].
-    NsPaths,
-    /// 27283: [`id_map_lines`].
-    UidMap,
-    /// 27284: [`id_map_lines`].
-    GidMap,
-    /// 27285: 0 or 1.
-    Setgroup,
-    /// 27286: [`oom_score_adj`](crate::oom_score_adj).
-    OomScoreAdj,
-    /// 27287: 0 or 1.
-    RootlessEuid,
-    /// 27288: the path of newuidmap(1).
-    UidMapPath,
-    /// 27289: the path of newgidmap(1).
-    GidMapPath,
-    /// 27290: [`time_offsets`].
-    TimeOffsets,
-}
-
-impl Attribute {
-    /// Every attribute, in the order of their numbers.
-    pub const ALL: [Self; 10] = [
-        Self::CloneFlags,
-        Self::NsPaths,
-        Self::UidMap,
-        Self::GidMap,
-        Self::Setgroup,
-        Self::OomScoreAdj,
-        Self::RootlessEuid,
-        Self::UidMapPath,
-        Self::GidMapPath,
-        Self::TimeOffsets,
-    ];
-
-    /// Its type in a message.
-    #[must_use]
-    pub fn number(self) -> u16 {
-        match self {
-            Self::CloneFlags => 27_281,
-            Self::NsPaths => 27_282,
-            Self::UidMap => 27_283,
-            Self::GidMap => 27_284,
-            Self::Setgroup => 27_285,
-            Self::OomScoreAdj => 27_286,
-            Self::RootlessEuid => 27_287,
-            Self::UidMapPath => 27_288,
-            Self::GidMapPath => 27_289,
-            Self::TimeOffsets => 27_290,
-        }
-    }
-
-    /// Its name in runc's nsexec.c, less `_ATTR`.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::CloneFlags => "CLONE_FLAGS",
-            Self::NsPaths => "NS_PATHS",
-            Self::UidMap => "UIDMAP",
-            Self::GidMap => "GIDMAP",
-            Self::Setgroup => "SETGROUP",
-            Self::OomScoreAdj => "OOM_SCORE_ADJ",
-            Self::RootlessEuid => "ROOTLESS_EUID",
-            Self::UidMapPath => "UIDMAPPATH",
-            Self::GidMapPath => "GIDMAPPATH",
-            Self::TimeOffsets => "TIMENSOFFSET",
-        }
-    }
-}
-
 /// A valid header. Only [`header`] constructs it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Header {
@@ -157,41 +54,6 @@ impl Header {
     pub fn payload_length(self) -> usize {
         self.payload
     }
-}
-
-/// The request in the message. [`message`] parses one, and [`encode`] writes one
-/// that keeps the rules documented here.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Bootstrap {
-    /// The namespaces to create.
-    pub create: BTreeSet<Namespace>,
-    /// The namespaces to join, in the message's order: no type twice, and none
-    /// that is created.
-    pub join: Vec<NamespacePath>,
-    /// The user ids of the new user namespace.
-    pub uid_map: Option<Mapping>,
-    /// Its group ids.
-    pub gid_map: Option<Mapping>,
-    /// The group ids are more than the runtime's own one, so that setgroups(2)
-    /// stays allowed; without a map for them this is false.
-    pub setgroups: bool,
-    /// The value for oom_score_adj: -1000 to 1000.
-    pub oom_score_adj: Option<i16>,
-    /// The runtime is not root: it leaves supplementary groups alone, and denies
-    /// setgroups(2) unless `setgroups`.
-    pub rootless_euid: bool,
-    /// The offsets of the time namespace that is created.
-    pub time_offsets: Option<TimeOffsets>,
-}
-
-/// The ids of a new user namespace.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Mapping {
-    /// The map for `/proc/PID/{uid,gid}_map`.
-    pub map: IdMap,
-    /// newuidmap(1) or newgidmap(1), for a writer that lacks the capability:
-    /// absolute, at most [`MAX_PATH`] bytes.
-    pub tool: Option<CString>,
 }
 
 /// The header that `bytes` are, [`HEADER`] of them. The sequence number is the

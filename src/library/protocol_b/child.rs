@@ -119,8 +119,7 @@ impl Child {
                 Init {
                     parent: self.init,
                     callers: self.callers,
-                    joins,
-                    drops_groups: !self.bootstrap.rootless_euid && self.bootstrap.setgroups,
+                    bootstrap: self.bootstrap,
                 }
                 .run(log)
             }

@@ -7,14 +7,13 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::library::Callers;
 use crate::library::log::Log;
 use crate::sys::{credentials, process, terminal};
+use crate::wire::netlink::Bootstrap;
 
 #[derive(Debug)]
 pub(super) struct Init {
     pub(super) parent: Channel,
     pub(super) callers: Callers,
-    /// It is in namespaces of another process, which must not inspect it.
-    pub(super) joins: bool,
-    pub(super) drops_groups: bool,
+    pub(super) bootstrap: Bootstrap,
 }
 
 impl Init {
@@ -34,12 +33,13 @@ impl Init {
         terminal::new_session().map_err(system("setsid failed"))?;
         credentials::set_uid(0).map_err(system("setuid failed"))?;
         credentials::set_gid(0).map_err(system("setgid failed"))?;
-        if self.drops_groups {
+        if self.bootstrap.setgroups && !self.bootstrap.rootless_euid {
             credentials::set_groups(&[]).map_err(system("setgroups failed"))?;
         }
-        // A change of ids has set it to the value of suid_dumpable. Runs before stage 0 ends,
-        // because no process receives a later failure.
-        let dumpable = self.joins.then_some(0);
+        // A change of ids has set it to the value of suid_dumpable. In namespaces of another
+        // process, that process must not inspect this one. Runs before stage 0 ends, because no
+        // process receives a later failure.
+        let dumpable = (!self.bootstrap.join.is_empty()).then_some(0);
         self.callers.put_back(dumpable)?;
         log.debug("signal completion to stage-0");
         self.parent.send(Message::Finished, None).map_err(gone)?;

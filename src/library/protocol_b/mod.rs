@@ -249,14 +249,8 @@ mod tests {
 
     fn asking(paths: &str) -> Option<Pid> {
         let bootstrap = Bootstrap {
-            create: std::collections::BTreeSet::new(),
             join: ns_paths::parse(paths.as_bytes()).unwrap(),
-            uid_map: None,
-            gid_map: None,
-            setgroups: false,
-            oom_score_adj: None,
-            rootless_euid: false,
-            time_offsets: None,
+            ..Bootstrap::default()
         };
         one_process(&bootstrap)
     }

@@ -1,5 +1,12 @@
 use super::*;
 
+use std::collections::BTreeSet;
+use std::ffi::CString;
+
+use crate::ns_paths::NamespacePath;
+use crate::time_offsets::TimeOffsets;
+use crate::{id_map_lines, ns_paths, time_offsets};
+use nsexec_request::Namespace;
 use proptest::prelude::*;
 
 fn decode(whole: &[u8]) -> Result<Bootstrap, Fault<BootstrapErrorKind>> {

@@ -113,12 +113,13 @@ impl fmt::Display for BootstrapErrorKind {
             Self::Padding => {
                 f.write_str("a value that is not followed by zeros up to a multiple of four")
             }
-            Self::Unknown(kind) => write!(
-                f,
-                "an attribute of type {kind}; {} to {} are known",
-                Attribute::CloneFlags.number(),
-                Attribute::TimeOffsets.number()
-            ),
+            Self::Unknown(kind) => {
+                let [first, .., last] = Attribute::ALL.map(Attribute::number);
+                write!(
+                    f,
+                    "an attribute of type {kind}; {first} to {last} are known"
+                )
+            }
             Self::Repeated(attribute) => {
                 write!(f, "{} a second time; send it once", attribute.name())
             }

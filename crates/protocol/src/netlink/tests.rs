@@ -1,9 +1,14 @@
 use super::*;
 
+use std::collections::BTreeSet;
+use std::ffi::CString;
 use std::ops::Range;
 
 use crate::netlink::Attribute as A;
-use crate::oom_score_adj;
+use crate::netlink::bootstrap::Form;
+use crate::path::MAX_PATH;
+use crate::{id_map_lines, ns_paths, oom_score_adj, time_offsets};
+use nsexec_request::Namespace;
 
 const SAMPLE: &[u8] = include_bytes!("../../../../tests/data/proto_b_bootstrap_exec.bin");
 
@@ -88,14 +93,8 @@ fn the_captured_message_asks_for_five_namespaces() {
         ]
     );
     let nothing_else = Bootstrap {
-        create: BTreeSet::new(),
         join: bootstrap.join.clone(),
-        uid_map: None,
-        gid_map: None,
-        setgroups: false,
-        oom_score_adj: None,
-        rootless_euid: false,
-        time_offsets: None,
+        ..Bootstrap::default()
     };
     assert_eq!(bootstrap, nothing_else);
     assert_eq!(encode(&bootstrap, 1).as_deref(), Ok(SAMPLE));
@@ -280,7 +279,8 @@ fn padding_is_there_and_zero() {
 
 #[test]
 fn unknown_and_duplicate_attributes_are_errors() {
-    for kind in [0, 1, 27_280, 27_291, u16::MAX] {
+    let [first, .., last] = A::ALL.map(A::number);
+    for kind in [0, 1, first - 1, last + 1, u16::MAX] {
         let unknown = raw(kind, b"\0");
         let wanted = (BootstrapErrorKind::Unknown(kind), 26..28);
         assert_eq!(refused(&after_flags(0, &[unknown])), wanted);
@@ -297,13 +297,13 @@ fn unknown_and_duplicate_attributes_are_errors() {
         refused(&again).0,
         BootstrapErrorKind::Repeated(A::CloneFlags)
     );
-    let numbers = A::ALL.map(A::number);
-    assert!(numbers.iter().copied().eq(27_281..=27_290));
+    assert!(A::ALL.map(A::number).into_iter().eq(27_281..=last));
 }
 
 #[test]
 fn numbers_have_four_bytes_and_flags_are_one_or_zero() {
-    for attribute in [A::CloneFlags, A::Setgroup, A::RootlessEuid] {
+    let numbers = A::ALL.into_iter();
+    for attribute in numbers.filter(|attribute| attribute.form() == Form::Number) {
         for size in [0, 1, 3, 5, 8] {
             let value = raw(attribute.number(), &vec![0; size]);
             let wanted = BootstrapErrorKind::NumberSize(attribute, size);
@@ -334,19 +334,10 @@ fn numbers_have_four_bytes_and_flags_are_one_or_zero() {
     }
 }
 
-const TEXTS: [A; 7] = [
-    A::NsPaths,
-    A::UidMap,
-    A::GidMap,
-    A::OomScoreAdj,
-    A::UidMapPath,
-    A::GidMapPath,
-    A::TimeOffsets,
-];
-
 #[test]
 fn a_text_ends_with_its_only_nul() {
-    for attribute in TEXTS {
+    let texts = A::ALL.into_iter();
+    for attribute in texts.filter(|attribute| attribute.form() != Form::Number) {
         let tail = |value: &[u8]| refused(&after_flags(0, &[raw(attribute.number(), value)]));
         assert_eq!(tail(b""), (BootstrapErrorKind::NoNul(attribute), 28..28));
         assert_eq!(
@@ -517,14 +508,10 @@ fn longest() -> Bootstrap {
     let joined: Vec<Namespace> = Namespace::ALL.to_vec();
     let list = joined.into_iter().map(entry).collect::<Vec<_>>().join(",");
     Bootstrap {
-        create: BTreeSet::new(),
         join: ns_paths::parse(list.as_bytes()).expect("a list"),
-        uid_map: None,
-        gid_map: None,
-        setgroups: false,
         oom_score_adj: Some(-1000),
         rootless_euid: true,
-        time_offsets: None,
+        ..Bootstrap::default()
     }
 }
 
@@ -541,18 +528,15 @@ fn the_longest_message_fits_to_the_byte() {
     let path = format!("/{}", "p".repeat(MAX_PATH - 1));
     let offsets = "monotonic -4611686018 999999999\nboottime -4611686018 999999999\n";
     let list = ns_paths::print(&longest().join);
-    let all = framed(&[
-        flags(0x7e02_0080),
-        text(A::NsPaths, std::str::from_utf8(&list).expect("ASCII")),
-        text(A::UidMap, &lines),
-        text(A::GidMap, &lines),
-        number(A::Setgroup, 1),
-        text(A::OomScoreAdj, "-1000"),
-        number(A::RootlessEuid, 1),
-        text(A::UidMapPath, &path),
-        text(A::GidMapPath, &path),
-        text(A::TimeOffsets, offsets),
-    ]);
+    let all = framed(&A::ALL.map(|attribute| match attribute {
+        A::CloneFlags => flags(0x7e02_0080),
+        A::NsPaths => text(attribute, std::str::from_utf8(&list).expect("ASCII")),
+        A::UidMap | A::GidMap => text(attribute, &lines),
+        A::OomScoreAdj => text(attribute, "-1000"),
+        A::UidMapPath | A::GidMapPath => text(attribute, &path),
+        A::TimeOffsets => text(attribute, offsets),
+        other => number(other, 1),
+    }));
     assert_eq!(all.len(), MAX_MESSAGE);
     assert_eq!(
         refused(&all).0,
@@ -623,19 +607,23 @@ fn errors_have_a_hint() {
     for (whole, words) in [
         (
             SAMPLE[..100].to_vec(),
-            "a message that ends after 100 bytes; its header announces 152 (at byte 100)",
+            "a message that ends after 100 bytes; its header announces 152 (at byte 100)"
+                .to_owned(),
         ),
         (
-            after_flags(0, &[raw(27_291, b"")]),
-            "an attribute of type 27291; 27281 to 27290 are known (at byte 26)",
+            after_flags(0, &[raw(1, b"")]),
+            format!(
+                "an attribute of type 1; 27281 to {} are known (at byte 26)",
+                A::ALL.map(A::number).into_iter().max().unwrap_or(0)
+            ),
         ),
         (
             after_flags(0, &[text(A::UidMap, "0 0 1\n")]),
-            "UIDMAP without a new user namespace in CLONE_FLAGS (at byte 24)",
+            "UIDMAP without a new user namespace in CLONE_FLAGS (at byte 24)".to_owned(),
         ),
         (
             after_flags(0, &[text(A::NsPaths, "net:a")]),
-            "NS_PATHS: no absolute path of at most 4095 bytes (at byte 32)",
+            "NS_PATHS: no absolute path of at most 4095 bytes (at byte 32)".to_owned(),
         ),
     ] {
         let fault = decode(&whole).expect_err("it should be refused");
