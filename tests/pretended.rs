@@ -128,6 +128,154 @@ fn a_child_compares_its_own_root_where_nobody_else_can() {
     assert_eq!((status, stdout.as_str()), (0, "started\n"), "{stderr}");
 }
 
+/// The child of protocol A, whose helper has ended: it reads its own state back.
+#[test]
+fn a_child_of_protocol_a_starts_no_program_with_less() {
+    support::needs!(root);
+    let target = with_a_chroot(Vec::new());
+    let prctl = |option: i32| {
+        move |stop: &Stop| {
+            i64::try_from(stop.number) == Ok(libc::SYS_prctl)
+                && i32::try_from(stop.argument) == Ok(option)
+        }
+    };
+    let cases: [(&str, Pretended<'_>); 13] = [
+        ("setns", Box::new(is(libc::SYS_setns))),
+        ("chroot", Box::new(is(libc::SYS_chroot))),
+        ("fchdir", Box::new(is(libc::SYS_fchdir))),
+        (
+            "setgroups",
+            // But for the first one, which is setpriv(1)'s.
+            Box::new(|stop| is(libc::SYS_setgroups)(stop) && (stop.place, stop.before) != (0, 0)),
+        ),
+        ("setresgid", Box::new(is(libc::SYS_setresgid))),
+        ("setresuid", Box::new(is(libc::SYS_setresuid))),
+        ("capset", Box::new(is(libc::SYS_capset))),
+        ("keyctl", Box::new(is(libc::SYS_keyctl))),
+        ("PR_CAPBSET_DROP", Box::new(prctl(libc::PR_CAPBSET_DROP))),
+        (
+            "PR_SET_NO_NEW_PRIVS",
+            Box::new(prctl(libc::PR_SET_NO_NEW_PRIVS)),
+        ),
+        ("seccomp", Box::new(is(libc::SYS_seccomp))),
+        (
+            "seccomp of the child",
+            Box::new(|stop| is(libc::SYS_seccomp)(stop) && stop.place > 0),
+        ),
+        (
+            "landlock_restrict_self",
+            Box::new(is(libc::SYS_landlock_restrict_self)),
+        ),
+    ];
+    let mut open = Vec::new();
+    for (name, pretended) in &cases {
+        let (status, stdout, stderr, count) = run_a(&target, pretended);
+        if stdout.contains("started") || count == 0 {
+            open.push(format!("{name}: {count} {status} {stdout} {stderr}"));
+        }
+    }
+    assert!(open.is_empty(), "started all the same: {open:#?}");
+    let (_, stdout, stderr, _) = run_a(&target, |_| false);
+    assert_eq!(stdout, "started\n", "{stderr}");
+}
+
+/// With --no-fork no parent counts the last filters. The ceiling's, the first one, is loaded.
+#[test]
+fn a_program_without_a_parent_has_its_last_filter() {
+    support::needs!(root);
+    let target = Target::new();
+    let pid = target.pid().to_string();
+    for policy in ["default", "strict", "admin", "net"] {
+        for pretends in [true, false] {
+            let directory = temporary_directory("pretended-f");
+            let open = |name: &str| fs::File::create(directory.join(name)).unwrap();
+            let words = [NSEXEC, "-F", "-t", &pid, "--policy", policy, "--"];
+            let words = [&words[..], &["/bin/busybox", "echo", "started"]].concat();
+            let mut loads = 0;
+            tracer::run(&words, open("out"), open("err"), |stop| {
+                let loading = is(libc::SYS_seccomp)(&stop) && stop.place == 0;
+                if !loading || stop.result.is_some() || stop.before == 0 {
+                    return Action::Go;
+                }
+                loads += 1;
+                if pretends {
+                    Action::Pretend
+                } else {
+                    Action::Go
+                }
+            });
+            let stdout = text(&fs::read(directory.join("out")).unwrap());
+            fs::remove_dir_all(directory).unwrap();
+            let started = if pretends && loads > 0 {
+                ""
+            } else {
+                "started\n"
+            };
+            assert_eq!(stdout, started, "{policy}: {pretends}");
+            assert_eq!(loads > 0, policy != "admin", "{policy}: {loads}");
+        }
+    }
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the runtime's side waits while the tracer works"
+)]
+fn run_a(target: &Target, pretended: impl Fn(&Stop) -> bool) -> (i32, String, String, usize) {
+    use command_fds::{CommandFdExt, FdMapping};
+    use std::io::{BufRead, BufReader, Read, Write};
+    use std::net::Shutdown;
+    use std::os::unix::net::UnixStream;
+    let directory = temporary_directory("pretended-a");
+    let open = |name: &str| fs::File::create(directory.join(name)).unwrap();
+    let (ours, theirs) = UnixStream::pair().unwrap();
+    let runtime = std::thread::spawn(move || {
+        let mut line = String::new();
+        BufReader::new(&ours).read_line(&mut line).unwrap();
+        let words = ["/bin/busybox", "echo", "started"];
+        let mut config = support::protocol_a::config(&words);
+        config["user"] = "1000:1000".into();
+        config["cwd"] = "/bin".into();
+        config["config"]["additional_groups"] = serde_json::json!(["7", "8"]);
+        config["config"]["seccomp"] = serde_json::json!({
+            "default_action": -1,
+            "architectures": null,
+            "syscalls": [{ "name": "mkdir", "action": -3, "args": null }],
+        });
+        let _ = (&ours).write_all(config.to_string().as_bytes());
+        let _ = ours.shutdown(Shutdown::Write);
+        let mut answer = String::new();
+        let _ = (&ours).read_to_string(&mut answer);
+        answer
+    });
+    let pid = target.pid().to_string();
+    let prepare = |command: &mut std::process::Command| {
+        let mapping = FdMapping {
+            parent_fd: theirs.into(),
+            child_fd: 3,
+        };
+        command.fd_mappings(vec![mapping]).unwrap();
+        command
+            .env("_LIBCONTAINER_INITPID", &pid)
+            .env("_LIBCONTAINER_INITPIPE", "3")
+            .env("_LIBCONTAINER_INITTYPE", "setns");
+    };
+    let mut count = 0;
+    let words = ["setpriv", "--groups=5,6", NSEXEC, "init"];
+    let ended = tracer::run_prepared(&words, prepare, open("out"), open("err"), |stop| {
+        if stop.result.is_none() && pretended(&stop) {
+            count += 1;
+            return Action::Pretend;
+        }
+        Action::Go
+    });
+    let read = |name: &str| text(&fs::read(directory.join(name)).unwrap());
+    let (stdout, stderr) = (read("out"), read("err"));
+    fs::remove_dir_all(directory).unwrap();
+    let answer = runtime.join().unwrap();
+    (ended.status, stdout, stderr + &answer, count)
+}
+
 /// What `runc exec` joins; one by one in this order where they are named as files.
 const JOINED: [&str; 6] = ["cgroup", "ipc", "uts", "net", "pid", "mnt"];
 

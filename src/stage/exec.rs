@@ -492,13 +492,22 @@ impl Image {
             }
             Release::Verifier(asking) => asking
                 .send()
-                .map_err(|()| Failure::new(Step::Verify, Errno::EPERM)),
-            Release::Own => self.read_back(),
+                .map_err(|()| Failure::new(Step::Verify, Errno::EPERM))
+                .and_then(|()| self.verify_loading()),
+            Release::Own => self.read_back().and_then(|()| self.verify_loading()),
         }
     }
 
+    /// For a child without a parent that counts its filters.
+    fn verify_loading(&self) -> Result<(), Failure> {
+        if self.layers.seccomp.is_empty() || seccomp::is_executed() {
+            return Ok(());
+        }
+        Err(Failure::new(Step::Seccomp, Errno::EBADE))
+    }
+
     /// The child compares the parts of its own state that no outside process can read: ids, groups,
-    /// capabilities and no_new_privs.
+    /// capabilities and no_new_privs. No process counts the filters that it loads next.
     fn read_back(&self) -> Result<(), Failure> {
         let verify = |errno| Failure::new(Step::Verify, errno);
         let uids = nix::unistd::getresuid().map_err(verify)?;
@@ -510,12 +519,20 @@ impl Image {
         let wanted = &self.credentials;
         let mut right = all(uids, wanted.uid) && all(gids, wanted.gid);
         if let Some(groups) = &wanted.groups {
-            right &= credentials::group_count().map_err(verify)? == groups.len();
+            let mut groups = groups.clone();
+            groups.sort_unstable();
+            right &= credentials::groups().map_err(verify)? == groups;
         }
         if let CapabilityPlan::Set {
-            permitted, ambient, ..
+            permitted,
+            ambient,
+            bounding,
         } = self.capabilities
         {
+            right &= only_in(ambient, credentials::is_ambient).map_err(verify)?;
+            if let Some(keep) = bounding {
+                right &= only_in(keep, credentials::is_in_bounding_set).map_err(verify)?;
+            }
             let held = self.held(permitted).map_err(verify)?;
             let root = nix::unistd::geteuid().is_root();
             let effective = self.effective(permitted, ambient, root).map_err(verify)?;
@@ -628,6 +645,23 @@ fn executable(path: &CStr) -> Result<(), Errno> {
         Err(Errno::ENOSYS | Errno::EPERM) => Err(Errno::EACCES),
         answer => answer,
     }
+}
+
+/// Whether `has` is true of no capability outside `set`.
+fn only_in(
+    set: CapabilitySet,
+    has: impl Fn(Capability) -> Result<bool, Errno>,
+) -> Result<bool, Errno> {
+    for capability in CapabilitySet::from_bits(u64::MAX).iter() {
+        match has(capability) {
+            Ok(has) if has && !set.contains(capability) => return Ok(false),
+            Ok(_) => {}
+            // The number is above the kernel's last capability.
+            Err(Errno::EINVAL) => break,
+            Err(errno) => return Err(errno),
+        }
+    }
+    Ok(true)
 }
 
 /// The device number of /dev/null: major 1, minor 3.

@@ -119,6 +119,25 @@ pub(crate) fn clear_ambient_set() -> Result<(), Errno> {
     Ok(())
 }
 
+/// Whether a capability is in the ambient set.
+///
+/// # Errors
+/// EINVAL: the kernel has no such capability.
+pub(crate) fn is_ambient(capability: Capability) -> Result<bool, Errno> {
+    let number = libc::c_ulong::from(capability.number());
+    // SAFETY: PR_CAP_AMBIENT_IS_SET takes integers only.
+    let read = Errno::result(unsafe {
+        libc::prctl(
+            libc::PR_CAP_AMBIENT,
+            libc::PR_CAP_AMBIENT_IS_SET,
+            number,
+            0,
+            0,
+        )
+    })?;
+    Ok(read == 1)
+}
+
 /// Adds a capability to the ambient set; it must be permitted and inheritable.
 pub(crate) fn raise_ambient(capability: Capability) -> Result<(), Errno> {
     let number = libc::c_ulong::from(capability.number());
@@ -156,6 +175,16 @@ pub(crate) fn group_count() -> Result<usize, Errno> {
     // SAFETY: with size 0, getgroups writes nothing and returns the count.
     let count = check(unsafe { libc::syscall(libc::SYS_getgroups, 0, none) })?;
     usize::try_from(count).map_err(|_| Errno::EOVERFLOW)
+}
+
+/// The supplementary groups of this process, in ascending order.
+pub(crate) fn groups() -> Result<Vec<u32>, Errno> {
+    let mut groups: Vec<u32> = nix::unistd::getgroups()?
+        .into_iter()
+        .map(nix::unistd::Gid::as_raw)
+        .collect();
+    groups.sort_unstable();
+    Ok(groups)
 }
 
 /// Sets the real, effective and saved group id.

@@ -33,6 +33,15 @@ pub(crate) fn load_listening(program: &Program) -> Result<OwnedFd, Errno> {
     set_mode_filter(program.instructions(), flags).map(pidfd::owned)
 }
 
+/// Whether the kernel executes seccomp(2) for this process. A filter of the caller may return 0
+/// instead, and then loading seems to succeed: this call has flags that the kernel refuses.
+pub(crate) fn is_executed() -> bool {
+    let operation = libc::c_ulong::from(libc::SECCOMP_SET_MODE_FILTER);
+    let none = std::ptr::null::<libc::sock_fprog>();
+    // SAFETY: seccomp reads a sock_fprog only after it has accepted the flags; these are invalid.
+    check(unsafe { libc::syscall(libc::SYS_seccomp, operation, libc::c_ulong::MAX, none) }).is_err()
+}
+
 fn set_mode_filter(
     instructions: &[Instruction],
     flags: libc::c_ulong,
