@@ -7,17 +7,18 @@ use std::os::unix::ffi::OsStrExt;
 use crate::cli::{self, Command};
 use crate::ended::Ended;
 use crate::error::{Error, ErrorKind, Result};
+use crate::exit_status;
 use crate::features;
 use crate::plan::Plan;
 use crate::prepare::clean;
-use crate::prepare::own_file::{self, protect_own_file};
-use crate::prepare::policy_choice::{self, Frontend};
+use crate::prepare::own_file::protect_own_file;
+use crate::prepare::policy_choice::Frontend;
 use crate::request::{Request, Selection, TargetId};
 use crate::runtime_text::ForRuntime;
 use crate::stage::protocol_a::{self, InitPipe};
+use crate::standard_error::print_error;
 use crate::sys::process;
 use crate::sys::signal::{self, CallersSignals};
-use crate::target::Procfs;
 use crate::wire::{argv, env};
 
 /// Runs nsexec as a program; the value is the exit status.
@@ -27,7 +28,7 @@ use crate::wire::{argv, env};
 #[must_use]
 pub fn main() -> u8 {
     if let Err(error) = clean::make_standard_descriptors_valid() {
-        protocol_a::print_error(&error);
+        print_error(&error);
         return error.exit_status();
     }
     let variables: Vec<_> = std::env::vars_os().collect();
@@ -46,8 +47,8 @@ fn finish_for_runtime(result: Result<()>) -> u8 {
     match result {
         Ok(()) => 0,
         Err(error) => {
-            protocol_a::print_error(&ForRuntime(&error));
-            1
+            print_error(&ForRuntime(&error));
+            exit_status::PROTOCOL_FAILED
         }
     }
 }
@@ -57,7 +58,7 @@ fn finish(result: Result<()>, status: impl Fn(&Error) -> u8) -> u8 {
     match result {
         Ok(()) => 0,
         Err(error) => {
-            protocol_a::print_error(&error);
+            print_error(&error);
             status(&error)
         }
     }
@@ -84,11 +85,13 @@ fn through_command_line() -> u8 {
         }
         Command::Run(request) => {
             match prepare(*request).and_then(Plan::execute) {
-                Ok(Ended::Exited(status)) => return u8::try_from(status & 0xff).unwrap_or(125),
+                Ok(Ended::Exited(status)) => {
+                    return u8::try_from(status & 0xff).unwrap_or(exit_status::HELPER_FAILED);
+                }
                 Ok(Ended::Signaled(number) | Ended::Interrupted(number)) => {
                     signal::die_of(number);
                     // A signal that does not end a process: the status that a shell reports.
-                    return u8::try_from(128 + number).unwrap_or(125);
+                    return exit_status::of_signal(number);
                 }
                 Err(error) => Err(error),
             }
@@ -115,29 +118,22 @@ fn through_protocol_a(requested: &env::ProtocolA) -> Result<()> {
     let passed = (clean::FIRST..requested.pipe).take(usize::try_from(handed_over).unwrap_or(0));
     clean::close_undeclared(passed.chain([requested.pipe]))?;
     protect_own_file()?;
-    let caller = CallersSignals::take().map_err(|errno| {
-        Error::new(ErrorKind::System, "the signals cannot be blocked").with_source(errno)
-    })?;
     let handed_over = clean::count_handed_over();
-    let procfs = Procfs::open()?;
-    let own_file = own_file::status(&procfs)?;
-    clean::make_fit(&procfs)?;
-    let policy = policy_choice::load(&choice, Frontend::ProtocolA)?.policy;
-    clean::set_undumpable()?;
-    let pipe = InitPipe::take(requested.pipe)?;
-    let console = requested
-        .console
-        .as_ref()
-        .map(protocol_a::open_console)
-        .transpose()?;
     let target = TargetId {
         pid: requested.pid,
         inode: None,
     };
     let mut request = Request::new(target, Vec::new());
     request.namespaces = Selection::ProtocolA;
-    let plan = Plan::of(request, policy, own_file, procfs)?;
-    protocol_a::run(plan, pipe, console, handed_over, caller)
+    request.policy = choice;
+    let plan = Plan::prepare_for(request, Frontend::ProtocolA)?;
+    let pipe = InitPipe::take(requested.pipe)?;
+    let console = requested
+        .console
+        .as_ref()
+        .map(protocol_a::open_console)
+        .transpose()?;
+    protocol_a::run(plan, pipe, console, handed_over)
 }
 
 /// Writes to standard output; a reader that has gone away is no error of nsexec.

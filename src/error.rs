@@ -6,6 +6,7 @@
 use std::error::Error as StdError;
 use std::fmt::{self, Write as _};
 
+use crate::exit_status;
 use nsexec_text::printable::Escaping;
 
 /// The result of every function of this crate that can fail.
@@ -39,6 +40,26 @@ pub enum ErrorKind {
     NotFound,
 }
 
+/// Adds the failed step to the error of a system call.
+pub(crate) trait Context<T> {
+    /// An error of the kind [`ErrorKind::System`]. `wrong` names the object and the failure.
+    fn context(self, wrong: &'static str) -> Result<T>
+    where
+        Self: Sized,
+    {
+        self.context_of(ErrorKind::System, || wrong.to_owned())
+    }
+
+    /// An error of another kind, or with a text that is made for it.
+    fn context_of(self, kind: ErrorKind, wrong: impl FnOnce() -> String) -> Result<T>;
+}
+
+impl<T, E: Into<Box<dyn StdError + Send + Sync>>> Context<T> for std::result::Result<T, E> {
+    fn context_of(self, kind: ErrorKind, wrong: impl FnOnce() -> String) -> Result<T> {
+        self.map_err(|source| Error::new(kind, wrong()).with_source(source))
+    }
+}
+
 impl ErrorKind {
     /// Every kind, in the order of the documentation.
     pub const ALL: [Self; 11] = [
@@ -60,9 +81,9 @@ impl ErrorKind {
     #[must_use]
     pub fn exit_status(self) -> u8 {
         match self {
-            Self::NotExecutable => 126,
-            Self::NotFound => 127,
-            _ => 125,
+            Self::NotExecutable => exit_status::NOT_EXECUTABLE,
+            Self::NotFound => exit_status::NOT_FOUND,
+            _ => exit_status::HELPER_FAILED,
         }
     }
 

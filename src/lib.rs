@@ -4,6 +4,7 @@
 mod ended;
 mod entry;
 pub mod error;
+mod exit_status;
 mod features;
 mod landlock;
 pub mod library;
@@ -11,6 +12,7 @@ mod plan;
 mod prepare;
 mod runtime_text;
 mod stage;
+mod standard_error;
 mod sys;
 mod target;
 

@@ -34,11 +34,8 @@ pub(super) fn enforce() -> Result<()> {
 /// The state of a child of a process that is under it.
 pub(super) fn expected() -> Result<Expected> {
     let policy = policy()?;
-    Ok(Expected {
-        no_new_privs: policy.process.no_new_privs,
-        filters: u32::from(policy.ceiling.seccomp.enforced().is_some()),
-        ..Expected::JOINED
-    })
+    let filters = u32::from(policy.ceiling.seccomp.enforced().is_some());
+    Ok(Expected::confined(policy.process.no_new_privs, filters))
 }
 
 fn policy() -> Result<ResolvedPolicy> {

@@ -17,8 +17,9 @@ use nix::fcntl::{OFlag, open};
 use nix::sys::stat::Mode;
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::exit_status::PROTOCOL_FAILED;
 use crate::runtime_text::ForRuntime;
-use crate::stage::protocol_a::print_error;
+use crate::standard_error::print_error;
 use crate::sys::descriptor;
 use crate::sys::process::{self, exit_now};
 use crate::sys::signal::{self, CallersMask};
@@ -62,12 +63,12 @@ pub fn enter(options: Options) {
             Ok(Some(requested)) => {
                 if let Err(error) = protocol_a::enter(&requested, options) {
                     print_error(&ForRuntime(&error));
-                    exit_now(1);
+                    exit_now(PROTOCOL_FAILED);
                 }
             }
             Err(error) => {
                 print_error(&ForRuntime(&error));
-                exit_now(1);
+                exit_now(PROTOCOL_FAILED);
             }
         }
         return;

@@ -5,13 +5,15 @@
 pub(crate) mod credentials;
 pub(crate) mod environment;
 pub(crate) mod layers;
+pub(crate) mod opened;
+mod prepare;
 pub(crate) mod report;
 
 use std::os::fd::{AsFd, OwnedFd};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::policy::capability::CapabilitySet;
-use crate::policy::resolved::{Capabilities, Environment, ResolvedPolicy};
+use crate::policy::resolved::{Capabilities, Process, ResolvedPolicy};
 use crate::prepare::cannot_clone::clone_error;
 use crate::prepare::filters;
 use crate::prepare::own_file::OwnFile;
@@ -19,11 +21,11 @@ use crate::prepare::policy_origin::Origin;
 use crate::prepare::preserved::Preserved;
 use crate::prepare::seccomp_fd::AddedFilters;
 use crate::prepare::status::StatusLines;
-use crate::request::{Namespace, Request, Selection};
+use crate::request::{Namespace, Request};
 use crate::sys::signal::CallersSignals;
-use crate::target::directory::{self, ProgramRoot};
-use crate::target::{Finder, Memberships, PathResolver, Procfs, RootFile, Target, cgroup, label};
+use crate::target::{Finder, Memberships, Procfs, Target, cgroup, label};
 use layers::Layers;
+use opened::Opened;
 
 /// Everything that an exec needs, opened and decided.
 ///
@@ -36,14 +38,11 @@ pub struct Plan {
     pub(crate) procfs: Procfs,
     pub(crate) target: Option<Target>,
     pub(crate) memberships: Memberships,
-    pub(crate) root: ProgramRoot,
-    pub(crate) work_dir: Option<OwnedFd>,
+    pub(crate) opened: Opened,
     /// `None` until the root can be opened (see [`ProgramRoot::AfterJoin`]).
     pub(crate) layers: Option<Layers>,
     /// For lookups at that time.
     pub(crate) finder: Option<Finder>,
-    /// passwd(5) and group(5) of the program's root.
-    pub(crate) accounts: Accounts,
     pub(crate) target_environment: Option<OwnedFd>,
     pub(crate) cgroups: cgroup::Decision,
     pub(crate) credentials: credentials::Choice,
@@ -73,91 +72,34 @@ impl Plan {
         own_file: OwnFile,
         procfs: Procfs,
     ) -> Result<Self> {
-        if !request.preserve_fds.is_empty() && !policy.preserve_fds {
-            let wrong = format!(
-                "--preserve-fds, --preserve-fd: the policy {} hands no descriptors over",
-                policy.name
-            );
-            return Err(
-                Error::new(ErrorKind::Policy, wrong).with_hint("use one with [fds] preserve")
-            );
-        }
-        let target = request
-            .target
-            .map(|id| Target::pin(&procfs, id))
-            .transpose()?;
+        require_descriptors(&request, &policy)?;
+        let target = request.target.map(|id| Target::pin(&procfs, id));
+        let target = target.transpose()?;
+        let pinned = target.as_ref();
         let memberships = Memberships::open(
             &request.namespaces,
             request.user_parent,
             request.no_fork,
-            target.as_ref(),
+            pinned,
             &procfs,
         )?;
-        let in_target = memberships.is_targets(Namespace::Mnt);
-        let own = procfs.own_directory()?;
-        // The finder makes the lookups. If a mount namespace is named as a file, it makes them
-        // after the helper's join.
-        let joins_later = memberships.joins(Namespace::Mnt) && !in_target;
-        let mounts = || match &target {
-            Some(target) if in_target => target.read("mountinfo"),
-            _ if joins_later => own.mounts(),
-            _ => procfs.own_directory()?.mounts(),
-        };
-        let mut kept = vec![procfs.as_fd(), own.as_fd()];
-        kept.extend(target.as_ref().map(Target::directory));
-        let cannot_clone = clone_error("the process that looks files up");
-        let filter = filters::finder()?;
-        let finder = Finder::start(&filter, &kept, &procfs, &mounts, cannot_clone)?;
-        let root = ProgramRoot::open(&request, target.as_ref(), &memberships, &finder)?;
-        let work_dir =
-            directory::open_work_dir(&request, target.as_ref(), &memberships, &root, &finder)?;
-        let (layers, accounts) = match root.directory() {
-            None => (None, Accounts::UNNEEDED),
-            Some(root) => (
-                Some(Layers::build(&policy, root, PathResolver::Finder(&finder))?),
-                Accounts::open(root, &request, &policy, &finder)?,
-            ),
-        };
-        let target_environment = match (&target, request.target_environment) {
-            (Some(target), true) => Some(target.open_file("environ")?),
-            _ => None,
-        };
-        let cgroups = cgroup::decide(
-            request.join_cgroup,
-            &policy.process.cgroup,
-            target.as_ref(),
-            &procfs,
-            &finder,
-        )?;
+        let finder = start_finder(pinned, &memberships, &procfs)?;
+        let (opened, layers) =
+            Opened::before_join(&request, &policy, pinned, &memberships, &finder)?;
+        let Process { cgroup, label, .. } = &policy.process;
+        let cgroups = cgroup::decide(request.join_cgroup, cgroup, pinned, &procfs, &finder)?;
         // Lookups after the join need the finder as well.
         let finder = layers.is_none().then_some(finder);
-        let label = label::decide(&policy.process.label, target.as_ref(), &procfs)?;
+        let label = label::decide(label, pinned, &procfs)?;
         let joins_user = memberships.joins(Namespace::User);
-        if request.keep_caps && !joins_user {
-            let wrong = "--keep-caps: no user namespace is joined, and the caller's own \
-                         capabilities are not handed to another user";
-            return Err(Error::new(ErrorKind::Usage, wrong)
-                .with_hint("leave it out, or join a user namespace with -U"));
-        }
-        if request.keep_caps
-            && policy.process.capabilities == Capabilities::Keep(CapabilitySet::EMPTY)
-        {
-            let wrong = format!(
-                "--keep-caps: the policy {} names no capability",
-                policy.name
-            );
-            return Err(Error::new(ErrorKind::Policy, wrong)
-                .with_hint("leave it out, or use a --policy with capabilities"));
-        }
+        require_capabilities_to_keep(&request, &policy, joins_user)?;
         let credentials =
-            credentials::Choice::make(&request, &policy.process, &memberships, target.as_ref())?;
-        let context = match (&target, request.follow_context) {
-            (Some(target), true) => security_context(target)?,
-            _ => None,
-        };
-        if let Some(target) = &target {
-            target.still_there()?;
-        }
+            credentials::Choice::make(&request, &policy.process, &memberships, pinned)?;
+        let of_target = |wanted: bool| pinned.filter(|_| wanted);
+        let context = of_target(request.follow_context).map(security_context);
+        let environment = of_target(request.target_environment);
+        let environment = environment.map(|target| target.open_file("environ"));
+        pinned.map_or(Ok(()), Target::still_there)?;
         Ok(Self {
             request,
             policy,
@@ -165,15 +107,13 @@ impl Plan {
             procfs,
             target,
             memberships,
-            root,
-            work_dir,
+            opened,
             layers,
             finder,
-            accounts,
-            target_environment,
+            target_environment: environment.transpose()?,
             cgroups,
             credentials,
-            context,
+            context: context.transpose()?.flatten(),
             label,
             explains: None,
             added_filters: AddedFilters::none(),
@@ -184,50 +124,62 @@ impl Plan {
     }
 }
 
-/// The files that describe users and groups, as far as they are needed.
-#[derive(Debug)]
-pub(crate) struct Accounts {
-    pub(crate) passwd: RootFile,
-    pub(crate) group: RootFile,
+fn require_descriptors(request: &Request, policy: &ResolvedPolicy) -> Result<()> {
+    if request.preserve_fds.is_empty() || policy.preserve_fds {
+        return Ok(());
+    }
+    let wrong = format!(
+        "--preserve-fds, --preserve-fd: the policy {} hands no descriptors over",
+        policy.name
+    );
+    Err(Error::new(ErrorKind::Policy, wrong).with_hint("use one with [fds] preserve"))
 }
 
-impl Accounts {
-    /// No file is needed, or the root cannot be opened yet.
-    const UNNEEDED: Self = Self {
-        passwd: RootFile::Unneeded,
-        group: RootFile::Unneeded,
+fn require_capabilities_to_keep(
+    request: &Request,
+    policy: &ResolvedPolicy,
+    joins_user: bool,
+) -> Result<()> {
+    if !request.keep_caps {
+        return Ok(());
+    }
+    if !joins_user {
+        let wrong = "--keep-caps: no user namespace is joined, and the caller's own \
+                     capabilities are not handed to another user";
+        return Err(Error::new(ErrorKind::Usage, wrong)
+            .with_hint("leave it out, or join a user namespace with -U"));
+    }
+    if policy.process.capabilities == Capabilities::Keep(CapabilitySet::EMPTY) {
+        let wrong = format!(
+            "--keep-caps: the policy {} names no capability",
+            policy.name
+        );
+        return Err(Error::new(ErrorKind::Policy, wrong)
+            .with_hint("leave it out, or use a --policy with capabilities"));
+    }
+    Ok(())
+}
+
+/// The finder makes the lookups. If a mount namespace is named as a file, it makes them after the
+/// helper's join.
+fn start_finder(
+    target: Option<&Target>,
+    memberships: &Memberships,
+    procfs: &Procfs,
+) -> Result<Finder> {
+    let in_target = memberships.is_targets(Namespace::Mnt);
+    let own = procfs.own_directory()?;
+    let joins_later = memberships.joins(Namespace::Mnt) && !in_target;
+    let mounts = || match target {
+        Some(target) if in_target => target.read("mountinfo"),
+        _ if joins_later => own.mounts(),
+        _ => procfs.own_directory()?.mounts(),
     };
-
-    /// Opens the files that `request` and `policy` need: for HOME, USER and SHELL, and in protocol
-    /// A for the user that initConfig will name.
-    pub(crate) fn open(
-        root: &OwnedFd,
-        request: &Request,
-        policy: &ResolvedPolicy,
-        finder: &Finder,
-    ) -> Result<Self> {
-        let open = |path| RootFile::open(finder, root, path);
-        if matches!(request.namespaces, Selection::ProtocolA) {
-            return Ok(Self {
-                passwd: open(c"etc/passwd")?,
-                group: open(c"etc/group")?,
-            });
-        }
-        match &policy.process.environment {
-            Environment::Login { .. } if !request.target_environment => Ok(Self {
-                passwd: open(c"etc/passwd")?,
-                group: RootFile::Unneeded,
-            }),
-            _ => Ok(Self::UNNEEDED),
-        }
-    }
-
-    /// Warnings about them.
-    pub(crate) fn warnings(&self) -> impl Iterator<Item = &str> {
-        [&self.passwd, &self.group]
-            .into_iter()
-            .filter_map(|file| file.warning())
-    }
+    let mut kept = vec![procfs.as_fd(), own.as_fd()];
+    kept.extend(target.map(Target::directory));
+    let cannot_clone = clone_error("the process that looks files up");
+    let filter = filters::finder()?;
+    Finder::start(&filter, &kept, procfs, &mounts, cannot_clone)
 }
 
 /// The target's SELinux context, for the program; `None`: SELinux is not active on this kernel.

@@ -35,7 +35,7 @@ impl Plan {
             "event": "plan",
             "target": target,
             "namespaces": namespaces(&self.memberships),
-            "root": match self.root {
+            "root": match self.opened.root {
                 ProgramRoot::Own(_) => "caller",
                 ProgramRoot::Other(_) if self.request.root.is_some() => "option",
                 ProgramRoot::Other(_) => "target",
@@ -84,7 +84,7 @@ impl Plan {
                 &self.added_filters,
             ),
             "program": program,
-            "warnings": self.accounts.warnings().collect::<Vec<_>>(),
+            "warnings": self.opened.accounts.warnings().collect::<Vec<_>>(),
         })
     }
 
@@ -93,7 +93,7 @@ impl Plan {
             WorkDir::Before(Directory::Target) => json!({ "of": "target" }),
             WorkDir::Before(Directory::Path(path)) => json!({ "path": path.to_string_lossy() }),
             WorkDir::After(path) => json!({ "path_inside": path.to_string_lossy() }),
-            WorkDir::Default => match self.root {
+            WorkDir::Default => match self.opened.root {
                 ProgramRoot::Own(_) => json!({ "of": "caller" }),
                 _ => json!({ "path_inside": "/" }),
             },

@@ -137,7 +137,7 @@ fn compile_without_power(
         Ok(bytes) => send(&mut parent_files.0, b'P', bytes),
         Err(message) => send(&mut parent_files.0, b'E', message.as_bytes()),
     };
-    exit_now(i32::from(sent.is_err()))
+    exit_now(u8::from(sent.is_err()))
 }
 
 fn give_up_power(helper: u32, line: UnixStream) -> std::result::Result<File, Errno> {

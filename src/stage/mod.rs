@@ -7,6 +7,7 @@
 //! | 2 | [`policy_choice`](crate::prepare::policy_choice) | the policy; a child compiles a file |
 //! | 3 | [`crate::plan`] | opens all objects of the target |
 //! | 3a | `verifier` | starts a process that stays outside and compares |
+//! | 3a to 5 | `joined`, `joining` | the order of these steps, for every frontend |
 //! | 4 | `keyring`, `join` | leaves the caller's keys behind; joins all namespaces, or fails |
 //! | 5 | `ceiling` | locks the helper down before clone |
 //! | 6 | `command_line`, `protocol_a` | clones; the two sides exchange messages |
@@ -22,6 +23,8 @@ pub(crate) mod exec_label;
 pub(crate) mod explain;
 pub(crate) mod failure;
 pub(crate) mod join;
+pub(crate) mod joined;
+pub(crate) mod joining;
 pub(crate) mod keyring;
 pub(crate) mod own_files;
 pub(crate) mod own_namespaces;

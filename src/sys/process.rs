@@ -153,7 +153,7 @@ pub(crate) fn current_directory(buffer: &mut [u8; 4096]) -> Result<&[u8], Errno>
 }
 
 /// Ends the process at once: no destructor, no atexit(3) handler.
-pub(crate) fn exit_now(status: i32) -> ! {
+pub(crate) fn exit_now(status: u8) -> ! {
     // SAFETY: _exit takes an integer and does not return.
-    unsafe { libc::_exit(status) }
+    unsafe { libc::_exit(i32::from(status)) }
 }

@@ -27,6 +27,14 @@ pub(crate) enum ProgramRoot {
 }
 
 impl ProgramRoot {
+    /// The directory that the child enters by chroot(2); `None`: it has that root already.
+    pub(crate) fn for_chroot(self) -> Option<OwnedFd> {
+        match self {
+            Self::Other(root) => Some(root),
+            Self::Own(_) | Self::AfterJoin => None,
+        }
+    }
+
     /// Opens the root that `request` chooses.
     pub(crate) fn open(
         request: &Request,

@@ -98,16 +98,21 @@ fn is_served(kind: &str) -> bool {
 
 /// Walks the path by hand: looks nothing up in a directory before it knows that no process or
 /// machine serves the directory's file system.
-fn walk(root: &OwnedFd, path: &[u8], links: Links, mounts: Mounts<'_>) -> Result<Found> {
+/// The type of the file system of each mount, by the mount's id.
+fn types(mounts: Mounts<'_>) -> Result<BTreeMap<u64, OsString>> {
     let list = mounts()?;
     let list = mountinfo::parse(&list).map_err(|fault| {
         let wrong = format!("the mounts of the program's root: {fault}");
         Error::new(ErrorKind::Safety, wrong)
     })?;
-    let kinds: BTreeMap<u64, OsString> = list
+    Ok(list
         .into_iter()
         .map(|mount| (mount.id.into(), mount.fs_type))
-        .collect();
+        .collect())
+}
+
+fn walk(root: &OwnedFd, path: &[u8], links: Links, mounts: Mounts<'_>) -> Result<Found> {
+    let kinds = types(mounts)?;
     let failed = |errno| failed(path, errno);
     let known = |handle: &OwnedFd| statx::identify(handle.as_fd()).map_err(failed);
     let own = known(root)?.mount;

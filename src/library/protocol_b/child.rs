@@ -13,7 +13,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::library::log::Log;
 use crate::library::{Callers, ceiling};
 use crate::prepare::clean;
-use crate::request::Namespace;
+use crate::request::{Namespace, Pid};
 use crate::stage::join::{self, Inside};
 use crate::stage::own_namespaces::OwnNamespaces;
 use crate::sys::clone::{Parentage, Side, clone};
@@ -43,42 +43,11 @@ impl Child {
         let _ = process::set_name(c"runc:[1:CHILD]");
         log.debug("~> nsexec stage-1");
         let joins = !self.bootstrap.join.is_empty();
-        for joined in &self.bootstrap.join {
-            let flag = clone_flags::print(&BTreeSet::from([joined.namespace]));
-            let (name, path) = (joined.namespace.name(), joined.path.to_string_lossy());
-            log.line(
-                Level::Debug,
-                format_args!("setns({flag:#x}) into {name} namespace (with path {path})"),
-            );
-        }
+        self.log_joins(log);
         let target = self.target.as_ref().map(OwnedFd::as_fd);
         join::join(self.memberships.into_joins(), target, Inside::User0)?;
         drop(self.target);
-        let mut rest = self.bootstrap.create.clone();
-        if rest.remove(&Namespace::User) {
-            log.debug("unshare user namespace");
-            unshare_user()?;
-            // If it were undumpable, stage 0 could not reach /proc/self.
-            if joins {
-                log.debug("temporarily set process as dumpable");
-                set_dumpable()?;
-            }
-            log.debug("request stage-0 to map user namespace");
-            self.parent.request(Message::MapIds, None)?;
-            if joins {
-                log.debug("re-set process as non-dumpable");
-                clean::set_undumpable()?;
-            }
-            credentials::set_uid(0).map_err(system("failed to become root in user namespace"))?;
-        }
-        if !rest.is_empty() {
-            log.debug("unshare remaining namespaces");
-            unshare(flags(&rest)).map_err(system("failed to unshare remaining namespaces"))?;
-        }
-        if self.bootstrap.time_offsets.is_some() {
-            log.debug("request stage-0 to write timens offsets");
-            self.parent.request(Message::SetTimeOffsets, None)?;
-        }
+        create(&self.bootstrap, &self.parent, joins, log)?;
         self.own_namespaces.verify()?;
         if joins {
             clean::set_undumpable()?;
@@ -90,28 +59,7 @@ impl Child {
         match clone(Parentage::Sibling).map_err(system("unable to spawn stage-2"))? {
             Side::Parent { child, pidfd } => {
                 self.init.close();
-                log.line(
-                    Level::Debug,
-                    format_args!("request stage-0 to forward stage-2 pid ({child})"),
-                );
-                let told = self
-                    .parent
-                    .request(Message::Started(child), Some(&pidfd))
-                    .and_then(|()| {
-                        log.debug("signal completion to stage-0");
-                        let sent = self.parent.send(Message::Finished, None);
-                        sent.map_err(system("stage 0 is not there"))
-                    });
-                match told {
-                    Ok(()) => {
-                        log.debug("<~ nsexec stage-1");
-                        exit_now(0)
-                    }
-                    Err(error) => {
-                        kill(&pidfd);
-                        Err(error)
-                    }
-                }
+                report(&self.parent, child, &pidfd, log)
             }
             Side::Child => {
                 self.parent.close();
@@ -123,6 +71,72 @@ impl Child {
                 }
                 .run(log)
             }
+        }
+    }
+
+    fn log_joins(&self, log: &mut Log) {
+        for joined in &self.bootstrap.join {
+            let flag = clone_flags::print(&BTreeSet::from([joined.namespace]));
+            let (name, path) = (joined.namespace.name(), joined.path.to_string_lossy());
+            log.line(
+                Level::Debug,
+                format_args!("setns({flag:#x}) into {name} namespace (with path {path})"),
+            );
+        }
+    }
+}
+
+/// Creates the namespaces of the message, after the joins.
+fn create(bootstrap: &Bootstrap, parent: &Channel, joins: bool, log: &mut Log) -> Result<()> {
+    let mut rest = bootstrap.create.clone();
+    if rest.remove(&Namespace::User) {
+        log.debug("unshare user namespace");
+        unshare_user()?;
+        // If it were undumpable, stage 0 could not reach /proc/self.
+        if joins {
+            log.debug("temporarily set process as dumpable");
+            set_dumpable()?;
+        }
+        log.debug("request stage-0 to map user namespace");
+        parent.request(Message::MapIds, None)?;
+        if joins {
+            log.debug("re-set process as non-dumpable");
+            clean::set_undumpable()?;
+        }
+        credentials::set_uid(0).map_err(system("failed to become root in user namespace"))?;
+    }
+    if !rest.is_empty() {
+        log.debug("unshare remaining namespaces");
+        unshare(flags(&rest)).map_err(system("failed to unshare remaining namespaces"))?;
+    }
+    if bootstrap.time_offsets.is_some() {
+        log.debug("request stage-0 to write timens offsets");
+        parent.request(Message::SetTimeOffsets, None)?;
+    }
+    Ok(())
+}
+
+/// Stage 1 reports stage 2, and ends.
+fn report(parent: &Channel, stage2: Pid, pidfd: &OwnedFd, log: &mut Log) -> Result<()> {
+    log.line(
+        Level::Debug,
+        format_args!("request stage-0 to forward stage-2 pid ({stage2})"),
+    );
+    let reported = parent
+        .request(Message::Started(stage2), Some(pidfd))
+        .and_then(|()| {
+            log.debug("signal completion to stage-0");
+            let sent = parent.send(Message::Finished, None);
+            sent.map_err(system("stage 0 is not there"))
+        });
+    match reported {
+        Ok(()) => {
+            log.debug("<~ nsexec stage-1");
+            exit_now(0)
+        }
+        Err(error) => {
+            kill(pidfd);
+            Err(error)
         }
     }
 }

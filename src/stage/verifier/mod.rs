@@ -21,6 +21,7 @@
 //! | verifier | reads the child's state, compares, replies; ends |
 //! | helper | releases the child, or kills it |
 
+pub(crate) mod context;
 pub(crate) mod expected;
 pub(crate) mod namespaces;
 mod reading;
@@ -43,7 +44,8 @@ use crate::sys::clone::{Parentage, Side, clone};
 use crate::sys::wait::{Change, WaitMode, change};
 use crate::sys::{credentials, signal};
 use crate::target::{Memberships, Procfs, cgroup};
-use expected::{Expected, VerifierContext};
+use context::VerifierContext;
+use expected::Expected;
 use namespaces::{Namespaces, Of};
 use refusal::Refusal;
 

@@ -8,7 +8,8 @@ use nix::sys::socket::{
     ControlMessage, ControlMessageOwned, MsgFlags, UnixCredentials, recvmsg, sendmsg,
 };
 
-use super::expected::{Expected, VerifierContext};
+use super::context::VerifierContext;
+use super::expected::Expected;
 use super::refusal::Refusal;
 use super::{CHECK, HAND_OVER, MAX_MESSAGE, MOUNT, MOVE, NO, OPEN, Outside, YES};
 use crate::policy::capability::{Capability, CapabilitySet};
@@ -51,7 +52,7 @@ pub(super) fn run(
             Some((MOVE, child, _)) => answer_move(socket, &outside.cgroups, child),
             Some((HAND_OVER, child, _)) => {
                 let given = answer_hand_over(socket, outside, child);
-                exit_now(i32::from(given.is_err()))
+                exit_now(u8::from(given.is_err()))
             }
             Some((MOUNT, _, rest)) => {
                 let verdict = Expected::decode(rest)
@@ -70,7 +71,7 @@ pub(super) fn run(
                 };
                 // Closes its end itself: a helper that cannot close its side still sees the end.
                 if outside.gift.is_none() {
-                    exit_now(i32::from(sent.is_err()))
+                    exit_now(u8::from(sent.is_err()))
                 }
                 sent
             }

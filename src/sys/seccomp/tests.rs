@@ -27,7 +27,7 @@ fn instructions(tuples: &[Tuple]) -> Vec<Instruction> {
 }
 
 /// Runs `work` in a child under no_new_privs; its value is the exit status.
-fn in_child(work: impl FnOnce() -> i32) -> Change {
+fn in_child(work: impl FnOnce() -> u8) -> Change {
     match clone(Parentage::Own).expect("clone") {
         Side::Child => exit_now(set_no_new_privs().map_or(201, |()| work())),
         Side::Parent { child, .. } => change(child, WaitMode::Block)
@@ -36,7 +36,7 @@ fn in_child(work: impl FnOnce() -> i32) -> Change {
     }
 }
 
-fn number(errno: Errno) -> i32 {
+fn number(errno: Errno) -> u8 {
     match errno {
         Errno::EINVAL => 101,
         Errno::ENOMEM => 102,

@@ -1,0 +1,113 @@
+//! How the explainer gets the listener of the child's last filter.
+
+use std::io::IoSliceMut;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+
+use nix::errno::Errno;
+use nix::sys::socket::{ControlMessageOwned, MsgFlags, UnixCredentials, recvmsg};
+
+use super::{ControlMessage, keep};
+use crate::error::{Error, ErrorKind, Result};
+use crate::policy::capability::{Capability, CapabilitySet};
+use crate::request::Pid;
+use crate::sys::{credentials, pidfd};
+
+/// The child that is explained.
+pub(super) struct ExplainedChild {
+    pub(super) listener: OwnedFd,
+    pub(super) child: u32,
+    pub(super) helper: u32,
+}
+
+/// Reports that it is ready, and takes the listener out of the child; `None`: there is no child.
+pub(super) fn take_listener(control: &OwnedFd, done: &OwnedFd) -> Result<Option<ExplainedChild>> {
+    let system = |what: &'static str| {
+        move |errno: Errno| Error::new(ErrorKind::System, what).with_source(errno)
+    };
+    let now = credentials::capabilities().map_err(system("capget"))?;
+    if !now.effective.contains(Capability::SYS_PTRACE) {
+        let wrong = "the program's filter cannot be listened to";
+        return Err(Error::new(ErrorKind::Unsupported, wrong)
+            .with_hint("this takes CAP_SYS_PTRACE: run it as root"));
+    }
+    nix::unistd::write(done, &[1]).map_err(system("the helper"))?;
+    let helper = nix::unistd::getppid().as_raw();
+    let mut child: Option<(Pid, OwnedFd)> = None;
+    loop {
+        let Some((word, sender)) = receive_message(control).map_err(system("the helper"))? else {
+            return Ok(None);
+        };
+        match (word, &child) {
+            (ControlMessage::End, _) if sender == helper => return Ok(None),
+            (ControlMessage::Child(pid), None) if sender == helper => {
+                let pid =
+                    Pid::new(pid).ok_or_else(|| system("the program's process")(Errno::ESRCH))?;
+                child = Some((
+                    pid,
+                    pidfd::open(pid).map_err(system("the program's process"))?,
+                ));
+            }
+            (ControlMessage::Listener(fd), Some((pid, pidfd))) if sender == pid.get() => {
+                let listener = pidfd::duplicate(pidfd.as_fd(), fd)
+                    .map_err(system("the listener of the program's filter"))?;
+                keep(CapabilitySet::EMPTY.with(Capability::AUDIT_CONTROL))
+                    .map_err(system("capset"))?;
+                return Ok(Some(ExplainedChild {
+                    listener,
+                    child: pid.get().unsigned_abs(),
+                    helper: helper.unsigned_abs(),
+                }));
+            }
+            _ => {
+                let wrong = "another process than the helper and the program's spoke to it";
+                return Err(Error::new(ErrorKind::Safety, wrong));
+            }
+        }
+    }
+}
+
+/// The next message and its sender; `None`: no sender is left.
+///
+/// # Errors
+/// EPROTO: the message is invalid. The kernel reports the sender: a process can only name another
+/// process in its stead if it sees that process in its own pid namespace and is root of the host.
+fn receive_message(control: &OwnedFd) -> std::result::Result<Option<(ControlMessage, i32)>, Errno> {
+    let mut word = [0; ControlMessage::LENGTH];
+    let received = loop {
+        // Room for the sender's credentials and no descriptors: the kernel passes none then.
+        let mut space = nix::cmsg_space!(UnixCredentials);
+        let mut parts = [IoSliceMut::new(&mut word)];
+        let flags = MsgFlags::MSG_CMSG_CLOEXEC;
+        match recvmsg::<()>(control.as_raw_fd(), &mut parts, Some(&mut space), flags) {
+            Err(Errno::EINTR) => {}
+            Err(errno) => return Err(errno),
+            Ok(received) => {
+                let sender = received.cmsgs()?.find_map(|control| match control {
+                    ControlMessageOwned::ScmCredentials(sender) => Some(sender.pid()),
+                    _ => None,
+                });
+                break (received.bytes, sender);
+            }
+        }
+    };
+    match received {
+        (0, _) => Ok(None),
+        (ControlMessage::LENGTH, Some(sender)) => {
+            let word = ControlMessage::from_bytes(word).ok_or(Errno::EPROTO)?;
+            Ok(Some((word, sender)))
+        }
+        _ => Err(Errno::EPROTO),
+    }
+}
+
+/// Whether the helper reports that the child has ended, or no sender is left to report it.
+pub(super) fn reports_end(control: &OwnedFd, helper: u32) -> std::result::Result<bool, Errno> {
+    match receive_message(control) {
+        Ok(None) => Ok(true),
+        Ok(Some((word, sender))) => {
+            Ok(word == ControlMessage::End && sender.unsigned_abs() == helper)
+        }
+        Err(Errno::EPROTO) => Ok(false),
+        Err(errno) => Err(errno),
+    }
+}
