@@ -157,7 +157,7 @@ impl Resolver<'_> {
                 .ok()
                 .filter(|score| (-1000..=1000).contains(score))
                 .ok_or_else(|| self.in_config("oom_score_adj", InitConfigErrorKind::OomScoreAdj))?,
-            seccomp: config.seccomp.map(|Object(seccomp)| seccomp.into()),
+            seccomp: config.seccomp.map(|Object(seccomp)| seccomp),
             apparmor_profile: self.label("apparmor_profile", config.apparmor_profile)?,
             process_label: self.label("process_label", config.process_label)?,
             passed_files: u32::try_from(written.passed_files_count)

@@ -27,5 +27,4 @@ pub mod ns_paths;
 pub mod oom_score_adj;
 pub mod path;
 pub mod pid_report;
-mod seccomp_config;
 pub mod time_offsets;

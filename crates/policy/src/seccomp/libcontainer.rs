@@ -5,6 +5,8 @@ use std::fmt;
 
 use serde::Deserialize;
 
+use nsexec_text::json::objects;
+
 use crate::seccomp::clone3;
 use crate::seccomp::profile::{Action, Comparison, Condition, Profile, Rule, When};
 use crate::seccomp::table::{Arch, is_go_architecture};
@@ -23,7 +25,7 @@ pub struct Config {
     #[serde(deserialize_with = "Option::deserialize")]
     pub architectures: Option<Vec<String>>,
     /// The rules.
-    #[serde(deserialize_with = "Option::deserialize")]
+    #[serde(deserialize_with = "objects")]
     pub syscalls: Option<Vec<Syscall>>,
 }
 
@@ -36,7 +38,7 @@ pub struct Syscall {
     /// As `default_action`.
     pub action: i32,
     /// Conditions that must hold together.
-    #[serde(deserialize_with = "Option::deserialize")]
+    #[serde(deserialize_with = "objects")]
     pub args: Option<Vec<Arg>>,
 }
 

@@ -7,7 +7,7 @@
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
-use crate::seccomp_config;
+use nsexec_policy_engine::seccomp::libcontainer;
 use nsexec_text::json::Object;
 
 /// The message.
@@ -40,7 +40,7 @@ pub(super) struct Config {
     pub(super) rlimits: Option<Vec<Object<Rlimit>>>,
     #[serde(default)]
     pub(super) oom_score_adj: i64,
-    pub(super) seccomp: Option<Object<seccomp_config::Config>>,
+    pub(super) seccomp: Option<Object<libcontainer::Config>>,
     pub(super) additional_groups: Option<Vec<String>>,
     #[serde(default)]
     pub(super) apparmor_profile: String,
