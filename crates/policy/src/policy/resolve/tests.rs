@@ -120,51 +120,38 @@ fn replaced(text: &str, from: &str, to: &str) -> String {
     text.replacen(from, to, 1)
 }
 
-/// The fault of the policy with this replaced in its manifest.
-fn manifest_fault(from: &str, to: &str) -> manifest::ManifestErrorKind {
+/// The fault of the policy with this replaced in one of its files.
+fn fault_in(name: &str, from: &str, to: &str) -> PolicyErrorKind {
     let mut policy = Policy::new();
-    policy.manifest = replaced(MANIFEST_TEXT, from, to);
-    match policy.compile() {
-        Err(PolicyFault {
-            reason: PolicyErrorKind::Manifest(reason),
-            file,
-            place: Some(_),
-        }) => {
-            assert_eq!(file, MANIFEST);
-            reason
-        }
+    let text = match name {
+        MANIFEST => &mut policy.manifest,
+        "filter.json" => &mut policy.filter,
+        _ => &mut policy.rules,
+    };
+    *text = replaced(text, from, to);
+    let fault = policy.compile().expect_err(to);
+    assert_eq!(fault.file, name);
+    assert!(fault.place.is_some(), "{fault:?}");
+    fault.reason
+}
+
+fn manifest_fault(from: &str, to: &str) -> manifest::ManifestErrorKind {
+    match fault_in(MANIFEST, from, to) {
+        PolicyErrorKind::Manifest(reason) => reason,
         other => panic!("{to:?}: {other:?}"),
     }
 }
 
 fn rules_fault(from: &str, to: &str) -> landlock_file::LandlockFileErrorKind {
-    let mut policy = Policy::new();
-    policy.rules = replaced(RULES, from, to);
-    match policy.compile() {
-        Err(PolicyFault {
-            reason: PolicyErrorKind::Landlock(reason),
-            file,
-            place: Some(_),
-        }) => {
-            assert_eq!(file, "rules.toml");
-            reason
-        }
+    match fault_in("rules.toml", from, to) {
+        PolicyErrorKind::Landlock(reason) => reason,
         other => panic!("{to:?}: {other:?}"),
     }
 }
 
 fn filter_fault(from: &str, to: &str) -> oci::ProfileErrorKind {
-    let mut policy = Policy::new();
-    policy.filter = replaced(FILTER, from, to);
-    match policy.compile() {
-        Err(PolicyFault {
-            reason: PolicyErrorKind::Seccomp(reason),
-            file,
-            place: Some(_),
-        }) => {
-            assert_eq!(file, "filter.json");
-            reason
-        }
+    match fault_in("filter.json", from, to) {
+        PolicyErrorKind::Seccomp(reason) => reason,
         other => panic!("{to:?}: {other:?}"),
     }
 }
