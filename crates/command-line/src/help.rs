@@ -17,9 +17,8 @@ pub fn help() -> String {
     }
     text.push_str(
         "\nNamespaces accept =FILE or =:NSID. Exit status: the program's; 125 if nsexec\n\
-         failed, 126 not executable, 127 not found. If \"Operation not permitted\" occurs\n\
-         where nsenter(1) succeeds, the policy refuses the call; --policy admin allows\n\
-         mounts and ptrace. -V prints the version.\n",
+         failed, 126 not executable, 127 not found. If the policy refuses a call that\n\
+         nsenter(1) allows, --policy admin allows mounts and ptrace. -V: the version.\n",
     );
     text
 }

@@ -11,6 +11,7 @@ mod help;
 pub mod number;
 pub mod options;
 pub mod resolve;
+pub mod value;
 
 use std::ffi::OsString;
 

@@ -4,17 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{CString, OsStr, OsString};
 use std::os::fd::RawFd;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::path::PathBuf;
 
 use super::Command;
 use super::arguments::{Given, RawArguments};
 use super::fault::UsageFault;
 use super::number;
 use super::options::{Name, Option as Known};
-use nsexec_request::{
-    Directory, EnvironmentEntry, Explain, IdChoice, Namespace, NamespaceSource, PolicyChoice,
-    Request, Selection, TargetId, WorkDir,
-};
+use super::value::{self, ValueErrorKind};
+use nsexec_request::{Namespace, NamespaceSource, Request, Selection, TargetId};
 
 /// The maximum number of descriptors to hand over: the default limit of programs
 /// that use poll(2) and select(2).
@@ -42,30 +39,16 @@ pub fn command(written: RawArguments) -> Result<Command, UsageFault> {
     let program = options.program(written.program)?;
     let target = options.target()?;
     let namespaces = options.selection(target)?;
-    let (target_environment, environment) = options.environment()?;
     let descriptors = options.descriptors()?;
-    let request = Request {
-        target,
-        user_parent: options.has(Name::UserParent),
-        uid: options.id(Name::SetUid)?,
-        gid: options.id(Name::SetGid)?,
-        keep_caps: options.has(Name::KeepCaps),
-        preserve_credentials: options.has(Name::PreserveCredentials),
-        root: options.directory(Name::Root)?,
-        work_dir: options.work_dir()?,
-        target_environment,
-        environment,
-        join_cgroup: options.has(Name::JoinCgroup),
-        follow_context: options.has(Name::FollowContext),
-        no_fork: options.has(Name::NoFork),
-        preserve_fds: descriptors.preserved,
-        policy: options.policy()?,
-        explain: options.explain()?,
-        seccomp_fds: descriptors.programs,
-        status_fd: descriptors.status,
-        namespaces,
-        program,
-    };
+    let mut request = Request::with(target, namespaces, program);
+    for Given { option, value } in &options.0 {
+        if let Some(set) = option.set {
+            set(&mut request, value.as_deref()).map_err(|fault| wrong(option, value, fault))?;
+        }
+    }
+    request.preserve_fds = descriptors.preserved;
+    request.seccomp_fds = descriptors.programs;
+    request.status_fd = descriptors.status;
     options.refuse_what_needs_more(&request)?;
     let request = Box::new(request);
     Ok(if options.has(Name::DryRun) {
@@ -276,19 +259,6 @@ impl Options {
         Ok(Selection::Only(named))
     }
 
-    fn id(&self, name: Name) -> Result<Option<IdChoice>, UsageFault> {
-        let Some(Given {
-            option,
-            value: Some(value),
-        }) = self.given(name)
-        else {
-            return Ok(None);
-        };
-        number::id(value.as_bytes())
-            .map(Some)
-            .map_err(|fault| wrong_number(option, value, fault))
-    }
-
     fn number(&self, name: Name, least: u64, most: u64) -> Result<Option<u32>, UsageFault> {
         let Some(Given {
             option,
@@ -300,71 +270,6 @@ impl Options {
         let number = number::number(value.as_bytes(), least, most)
             .map_err(|fault| wrong_number(option, value, fault))?;
         Ok(u32::try_from(number).ok())
-    }
-
-    fn directory(&self, name: Name) -> Result<Option<Directory>, UsageFault> {
-        match self.given(name) {
-            None => Ok(None),
-            Some(Given { value: None, .. }) => Ok(Some(Directory::Target)),
-            Some(Given {
-                option,
-                value: Some(value),
-            }) => Ok(Some(Directory::Path(path(option, value)?))),
-        }
-    }
-
-    fn work_dir(&self) -> Result<WorkDir, UsageFault> {
-        if let Some(directory) = self.directory(Name::WorkDir)? {
-            return Ok(WorkDir::Before(directory));
-        }
-        match self.given(Name::WorkDirInside) {
-            Some(Given {
-                option,
-                value: Some(value),
-            }) => Ok(WorkDir::After(path(option, value)?)),
-            _ => Ok(WorkDir::Default),
-        }
-    }
-
-    fn environment(&self) -> Result<(bool, Vec<EnvironmentEntry>), UsageFault> {
-        let mut targets = false;
-        let mut entries = Vec::new();
-        for given in self
-            .0
-            .iter()
-            .filter(|given| given.option.name == Name::Environment)
-        {
-            match &given.value {
-                None => targets = true,
-                Some(value) => entries.push(entry(given.option, value)?),
-            }
-        }
-        Ok((targets, entries))
-    }
-
-    fn explain(&self) -> Result<Explain, UsageFault> {
-        match self.given(Name::Explain) {
-            None => Ok(Explain::No),
-            Some(Given { value: None, .. }) => Ok(Explain::AsAudited),
-            Some(Given {
-                option,
-                value: Some(value),
-            }) => match value.as_bytes() {
-                b"audit" => Ok(Explain::SwitchAuditingOn),
-                _ => Err(wrong_text(option, value)),
-            },
-        }
-    }
-
-    fn policy(&self) -> Result<PolicyChoice, UsageFault> {
-        let Some(Given {
-            option,
-            value: Some(value),
-        }) = self.given(Name::Policy)
-        else {
-            return Ok(PolicyChoice::Configured);
-        };
-        PolicyChoice::read(value.as_bytes()).ok_or_else(|| wrong_text(option, value))
     }
 
     fn program(&self, words: Vec<OsString>) -> Result<Vec<CString>, UsageFault> {
@@ -399,35 +304,23 @@ fn source(given: &Given) -> Result<NamespaceSource, UsageFault> {
                 .map(NamespaceSource::Id)
                 .ok_or_else(|| wrong_text(given.option, value))
         }
-        None => path(given.option, value).map(NamespaceSource::File),
+        None => value::path(value)
+            .map(NamespaceSource::File)
+            .map_err(|_| wrong_text(given.option, value)),
     }
 }
 
-fn path(option: &'static Known, value: &OsString) -> Result<PathBuf, UsageFault> {
-    let bytes = value.as_bytes();
-    if bytes.is_empty() || bytes.contains(&0) {
-        return Err(wrong_text(option, value));
+fn wrong(option: &'static Known, value: &Option<OsString>, fault: ValueErrorKind) -> UsageFault {
+    let value = value.as_deref().unwrap_or_default();
+    match fault {
+        ValueErrorKind::Number(fault) => wrong_number(option, value, fault),
+        ValueErrorKind::Text => wrong_text(option, value),
     }
-    Ok(PathBuf::from(value))
-}
-
-/// `K` or `K=V`.
-fn entry(option: &'static Known, text: &OsString) -> Result<EnvironmentEntry, UsageFault> {
-    let mut parts = text.as_bytes().splitn(2, |byte| *byte == b'=');
-    let string = |bytes: &[u8]| CString::new(bytes).map_err(|_| wrong_text(option, text));
-    let key = string(parts.next().unwrap_or_default())?;
-    if key.is_empty() {
-        return Err(wrong_text(option, text));
-    }
-    Ok(EnvironmentEntry {
-        key,
-        value: parts.next().map(string).transpose()?,
-    })
 }
 
 fn wrong_number(
     option: &'static Known,
-    value: &OsString,
+    value: &OsStr,
     fault: nsexec_text::Fault<number::NumberErrorKind>,
 ) -> UsageFault {
     UsageFault::Number {

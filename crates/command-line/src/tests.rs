@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::{arguments, options, read};
-use nsexec_request::{Explain, Pid};
+use nsexec_request::{Directory, Explain, IdChoice, Pid, PolicyChoice, WorkDir};
 
 fn words(line: &str) -> Vec<OsString> {
     line.split(' ')
@@ -28,45 +28,56 @@ fn option(long: &str) -> &'static Known {
     Known::by_long(long).unwrap()
 }
 
+/// A value that the option accepts.
+fn sample(known: &Known) -> &'static str {
+    let takes =
+        |value: &&str| read(words(&with(known, &format!("--{}={value}", known.long)))).is_ok();
+    let found = ["7", "/x", "audit"].into_iter().find(takes);
+    found.unwrap_or_else(|| panic!("--{} accepts no value", known.long))
+}
+
+/// A line with this option, and those that it requires.
+fn with(known: &Known, form: &str) -> String {
+    match known.name {
+        Name::Target => form.to_owned(),
+        Name::KeepCaps => format!("-t 7 -U {form}"),
+        Name::UserParent => format!("-t 7 -n {form}"),
+        _ => format!("-t 7 {form}"),
+    }
+}
+
 #[test]
 fn every_option_of_the_table_is_accepted_in_both_forms() {
     for known in options::all() {
-        let value = match known.name {
-            Name::Target | Name::SetUid | Name::SetGid | Name::NetSocket => "7",
-            Name::PreserveFds | Name::PreserveFd | Name::SeccompFd | Name::StatusFd => "5",
-            Name::Policy => "strict",
-            Name::Explain => "audit",
-            _ => "/x",
-        };
-        let takes = known.value != options::Value::None;
-        let mut forms = vec![format!("--{}", known.long)];
-        if takes {
-            forms = vec![format!("--{}={value}", known.long)];
+        let (mut long, mut short) = (String::new(), String::new());
+        if known.value != options::Value::None {
+            let value = sample(known);
+            (long, short) = (format!("={value}"), value.to_owned());
         }
-        if let Some(letter) = known.letter {
-            forms.push(if takes {
-                format!("-{letter}{value}")
-            } else {
-                format!("-{letter}")
-            });
-        }
+        let mut forms = vec![format!("--{}{long}", known.long)];
+        forms.extend(known.letter.map(|letter| format!("-{letter}{short}")));
         for form in forms {
-            let mut line = form.clone();
-            if known.name != Name::Target {
-                line = format!("-t 7 {form}");
-            }
-            if known.name == Name::KeepCaps {
-                line.push_str(" -U");
-            }
-            if known.name == Name::UserParent {
-                line.push_str(" -n");
-            }
-            assert!(
-                read(words(&line)).is_ok(),
-                "{line}: {:?}",
-                read(words(&line))
-            );
+            let line = with(known, &form);
+            let accepted = read(words(&line));
+            assert!(accepted.is_ok(), "{line}: {accepted:?}");
         }
+    }
+}
+
+#[test]
+fn every_option_changes_the_command() {
+    for known in options::all() {
+        // With -t alone, all namespaces are joined already.
+        if matches!(known.name, Name::Target | Name::All) {
+            continue;
+        }
+        let value = match known.value {
+            options::Value::None => String::new(),
+            _ => format!("={}", sample(known)),
+        };
+        let line = with(known, &format!("--{}{value}", known.long));
+        let without = read(words(&with(known, ""))).expect("a command");
+        assert_ne!(read(words(&line)).expect("a command"), without, "{line}");
     }
 }
 
@@ -122,17 +133,14 @@ fn with_a_target_only_a_namespace_letter_narrows_the_join() {
         ) {
             continue;
         }
-        let values: &[&str] = match known.name {
-            Name::SetUid | Name::SetGid => &["=7", "=follow"],
-            Name::PreserveFds | Name::PreserveFd | Name::SeccompFd | Name::StatusFd => &["=5"],
-            Name::Policy => &["=strict"],
-            Name::Explain => &["", "=audit"],
-            _ => match known.value {
-                options::Value::None => &[""],
-                options::Value::Attached(_) => &["", "=/x"],
-                options::Value::Required(_) => &["=/x"],
-            },
+        let mut values = match known.value {
+            options::Value::None => vec![String::new()],
+            options::Value::Attached(_) => vec![String::new(), format!("={}", sample(known))],
+            options::Value::Required(_) => vec![format!("={}", sample(known))],
         };
+        if matches!(known.name, Name::SetUid | Name::SetGid) {
+            values.push("=follow".to_owned());
+        }
         for value in values {
             let line = format!("-t 7 --{}{value} -- true", known.long);
             match read(words(&line)) {

@@ -209,10 +209,7 @@ impl PolicyChoice {
 }
 
 /// One exec: the target and everything that the caller chose. Built by
-/// [`Request::new`] and by assigning fields.
-///
-/// Not `non_exhaustive`: each frontend fills every field, so that the compiler finds
-/// the frontends that a new field would be forgotten in.
+/// [`Request::new`] or [`Request::with`], and by assigning fields.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Request {
     /// The target: the source of namespaces, root, directory and environment
@@ -267,11 +264,17 @@ impl Request {
     /// A request that joins all namespaces of `target` and runs `program`.
     #[must_use]
     pub fn new(target: TargetId, program: Vec<CString>) -> Self {
+        let except = BTreeMap::new();
+        Self::with(Some(target), Selection::All { except }, program)
+    }
+
+    /// A request that joins these namespaces and runs `program`; all else is as the
+    /// policy has it.
+    #[must_use]
+    pub fn with(target: Option<TargetId>, namespaces: Selection, program: Vec<CString>) -> Self {
         Self {
-            target: Some(target),
-            namespaces: Selection::All {
-                except: BTreeMap::new(),
-            },
+            target,
+            namespaces,
             user_parent: false,
             uid: None,
             gid: None,
