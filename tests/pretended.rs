@@ -55,6 +55,7 @@ fn run(
 #[test]
 fn a_call_that_only_seems_to_succeed_never_starts_a_program_with_less() {
     support::needs!(root);
+    let test = "a_call_that_only_seems_to_succeed_never_starts_a_program_with_less";
     let target = with_a_chroot(Vec::new());
     let prctl = |option: i32| {
         move |stop: &Stop| {
@@ -90,6 +91,9 @@ fn a_call_that_only_seems_to_succeed_never_starts_a_program_with_less() {
     ];
     let mut open = Vec::new();
     for (name, pretended) in &cases {
+        if !is_called_here(test, name) {
+            continue;
+        }
         let (status, stdout, stderr, count) = run(&target, &[], pretended);
         assert!(count > 0, "{name}: never called");
         if status == 0 || !stdout.is_empty() {
@@ -99,6 +103,12 @@ fn a_call_that_only_seems_to_succeed_never_starts_a_program_with_less() {
     assert!(open.is_empty(), "started all the same: {open:?}");
     let (status, stdout, _, _) = run(&target, &[], |_| false);
     assert_eq!((status, stdout.as_str()), (0, "started\n"));
+}
+
+/// Whether the helper makes the call of a case on this kernel; if not, the case is left out.
+fn is_called_here(test: &str, case: &str) -> bool {
+    let case_of_test = format!("{test}, {case}");
+    case != "landlock_restrict_self" || support::needs::feature(&case_of_test, "Landlock: execute")
 }
 
 /// A target with a root that is not that of its mount namespace, where setns(2) leads.
@@ -169,6 +179,9 @@ fn a_child_of_protocol_a_starts_no_program_with_less() {
     ];
     let mut open = Vec::new();
     for (name, pretended) in &cases {
+        if !is_called_here("a_child_of_protocol_a_starts_no_program_with_less", name) {
+            continue;
+        }
         let (status, stdout, stderr, count) = run_a(&target, pretended);
         if stdout.contains("started") || count == 0 {
             open.push(format!("{name}: {count} {status} {stdout} {stderr}"));

@@ -10,6 +10,7 @@ use std::process::{Command, ExitStatus, Stdio};
 
 use nsexec::ErrorKind;
 use serde_json::Value;
+use support::features::can_use;
 use support::json_schema::wrong;
 use support::protocol_a::hand_over;
 use support::{NSEXEC, Target};
@@ -71,6 +72,9 @@ fn a_run_is_planned_started_and_exited() {
         ("strict", "exit 0", "status", 0),
         ("admin", "kill -KILL $$", "signal", 9),
     ] {
+        if !can_use(policy, "a_run_is_planned_started_and_exited") {
+            continue;
+        }
         let (events, _) = events(target.nsexec([
             "-a",
             "--status-fd",

@@ -117,6 +117,8 @@ fn build(name: &str) -> PathBuf {
     let source = format!("{}/tests/data/{name}.c", env!("CARGO_MANIFEST_DIR"));
     let mut gcc = Command::new("gcc");
     gcc.args(["-O1", "-static", "-pthread", "-Wall", "-Werror", "-o"]);
+    // Cargo makes the directory where it builds, and not where the tests are only run.
+    fs::create_dir_all(env!("CARGO_TARGET_TMPDIR")).unwrap();
     support::succeed({
         gcc.arg(&program).arg(source);
         gcc

@@ -4,7 +4,7 @@
 
 mod support;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use support::session::Session;
 use support::{NSEXEC, Target};
@@ -91,7 +91,12 @@ fn a_signal_to_the_job_arrives_once_and_one_to_the_helper_arrives() {
     let pid = target.pid();
     // timeout(1) signals its child, and then its own process group: once the program
     // runs, which takes longer on a slow machine.
-    let halves = support::share::share().min(4);
+    let begin = Instant::now();
+    let mut one = target.nsexec(["-u", "--", "perl", "-e", "1"]);
+    assert!(one.status().unwrap().success());
+    let halves = u32::try_from(begin.elapsed().as_millis() / 100)
+        .unwrap()
+        .clamp(1, 20);
     let counts = format!(
         "$| = 1; $SIG{{INT}} = sub {{ $n++ }}; \
          select(undef, undef, undef, 0.05) for 1..{}; print \"count=$n.\\n\"",
@@ -100,7 +105,7 @@ fn a_signal_to_the_job_arrives_once_and_one_to_the_helper_arrives() {
     let mut session = Session::new();
     session.type_in(&format!(
         "timeout -s INT {} {NSEXEC} -t {pid} -u -- perl -e '{counts}'\n",
-        0.5 * f64::from(u8::try_from(halves).unwrap())
+        0.5 * f64::from(halves)
     ));
     session.expect("count=");
     session.expect("1.");

@@ -53,7 +53,7 @@ impl Session {
 
     /// Reads until `text` has been printed, and forgets what came before.
     pub fn expect(&mut self, text: &str) {
-        let end = Instant::now() + Duration::from_secs(15);
+        let end = Instant::now() + Duration::from_secs(60);
         loop {
             if let Some(at) = self.seen.find(text) {
                 self.seen.drain(..at + text.len());

@@ -52,7 +52,7 @@ const PACKAGES: &[&str] = &[
 ];
 
 /// Modules of the kernel that the tests use.
-const MODULES: &[&str] = &["fuse.ko"];
+const MODULES: &[&str] = &["dummy.ko", "fuse.ko"];
 
 /// The path of the installed library there, for the tests that link with it.
 const LIBRARY: &str = "target/xtask/guest-library";

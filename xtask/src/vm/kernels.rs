@@ -121,6 +121,12 @@ pub(super) const ABSENCES: &[Absence] = &[
             "seccomp_fd::a_filter_is_in_force_besides_the_policys, strict",
             "small_programs::a_32_bit_program_runs_where_every_filter_lists_it_and_is_refused_elsewhere, strict",
             "strict::strict_changes_nothing_and_reaches_nobody",
+            "readme::the_examples_of_nsexec, strict",
+            "status_lines::a_run_is_planned_started_and_exited, strict",
+            "readme::the_transcript_of_refusals",
+            "steps::a_mount_namespace_that_is_a_file_leads_nowhere_else, strict",
+            "steps::a_run_that_is_explained_holds_nothing_that_leads_out, strict",
+            "steps::the_command_line_holds_nothing_that_leads_out, strict",
         ],
     },
     Absence {
@@ -133,6 +139,13 @@ pub(super) const ABSENCES: &[Absence] = &[
             "lock_down::the_helper_is_locked_down_before_it_clones",
             "lock_down::the_status_lines_contain_the_plan_and_the_state_in_force",
             "lock_down::under_a_domain_the_files_of_the_targets_processes_are_out_of_reach",
+        ],
+    },
+    Absence {
+        name: "Landlock: execute",
+        tests: &[
+            "pretended::a_call_that_only_seems_to_succeed_never_starts_a_program_with_less, landlock_restrict_self",
+            "pretended::a_child_of_protocol_a_starts_no_program_with_less, landlock_restrict_self",
         ],
     },
     Absence {
