@@ -42,8 +42,85 @@ pub struct Option {
     pub set: std::option::Option<Set>,
 }
 
+/// How an option that depends on no other changes the request.
+#[derive(Clone, Copy, Debug)]
+pub enum Set {
+    /// It sets this flag.
+    Flag(fn(&mut Request) -> &mut bool),
+    /// It stores its value.
+    Value(SetValue),
+}
+
 /// Stores the value of an option in a request.
-pub type Set = fn(&mut Request, std::option::Option<&OsStr>) -> Result<(), ValueErrorKind>;
+pub type SetValue = fn(&mut Request, std::option::Option<&OsStr>) -> Result<(), ValueErrorKind>;
+
+impl Set {
+    pub(crate) fn apply(
+        self,
+        request: &mut Request,
+        value: std::option::Option<&OsStr>,
+    ) -> Result<(), ValueErrorKind> {
+        match self {
+            Self::Flag(field) => *field(request) = true,
+            Self::Value(set) => set(request, value)?,
+        }
+        Ok(())
+    }
+}
+
+const fn option(
+    name: Name,
+    letter: char,
+    long: &'static str,
+    value: Value,
+    help: &'static str,
+    rule: &'static str,
+) -> Option {
+    Option {
+        name,
+        letter: Some(letter),
+        long,
+        value,
+        help,
+        rule,
+        set: std::option::Option::None,
+    }
+}
+
+const fn long_only(
+    name: Name,
+    long: &'static str,
+    value: Value,
+    help: &'static str,
+    rule: &'static str,
+) -> Option {
+    Option {
+        name,
+        letter: None,
+        long,
+        value,
+        help,
+        rule,
+        set: std::option::Option::None,
+    }
+}
+
+impl Option {
+    const fn sets(self, set: SetValue) -> Self {
+        let set = Some(Set::Value(set));
+        Self { set, ..self }
+    }
+
+    const fn flag(self, field: fn(&mut Request) -> &mut bool) -> Self {
+        let set = Some(Set::Flag(field));
+        Self { set, ..self }
+    }
+}
+
+fn store<T>(field: &mut T, value: Result<T, ValueErrorKind>) -> Result<(), ValueErrorKind> {
+    *field = value?;
+    Ok(())
+}
 
 /// Every option, `-V` as well.
 pub fn all() -> impl Iterator<Item = &'static Option> {

@@ -43,7 +43,8 @@ pub fn command(written: RawArguments) -> Result<Command, UsageFault> {
     let mut request = Request::with(target, namespaces, program);
     for Given { option, value } in &options.0 {
         if let Some(set) = option.set {
-            set(&mut request, value.as_deref()).map_err(|fault| wrong(option, value, fault))?;
+            set.apply(&mut request, value.as_deref())
+                .map_err(|fault| wrong(option, value, fault))?;
         }
     }
     request.preserve_fds = descriptors.preserved;
@@ -304,7 +305,7 @@ fn source(given: &Given) -> Result<NamespaceSource, UsageFault> {
                 .map(NamespaceSource::Id)
                 .ok_or_else(|| wrong_text(given.option, value))
         }
-        None => value::path(value)
+        None => value::path(Some(value))
             .map(NamespaceSource::File)
             .map_err(|_| wrong_text(given.option, value)),
     }

@@ -5,7 +5,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
 use crate::number::{self, NumberErrorKind};
-use nsexec_request::{Directory, EnvironmentEntry, Explain, IdChoice, PolicyChoice};
+use nsexec_request::{Directory, EnvironmentEntry, Explain, IdChoice, PolicyChoice, Request};
 use nsexec_text::Fault;
 
 /// Why a value is invalid.
@@ -24,19 +24,22 @@ impl From<Fault<NumberErrorKind>> for ValueErrorKind {
 }
 
 /// A user or group id, or `follow`.
-pub(crate) fn id(value: &OsStr) -> Result<IdChoice, ValueErrorKind> {
-    Ok(number::id(value.as_bytes())?)
+pub(crate) fn id(value: Option<&OsStr>) -> Result<Option<IdChoice>, ValueErrorKind> {
+    let id = |value: &OsStr| number::id(value.as_bytes());
+    Ok(value.map(id).transpose()?)
 }
 
 /// A path; without a value the target's directory.
 pub(crate) fn directory(value: Option<&OsStr>) -> Result<Directory, ValueErrorKind> {
-    value.map_or(Ok(Directory::Target), |value| {
-        path(value).map(Directory::Path)
-    })
+    match value {
+        None => Ok(Directory::Target),
+        value => path(value).map(Directory::Path),
+    }
 }
 
 /// A path: not empty, without NUL.
-pub(crate) fn path(value: &OsStr) -> Result<PathBuf, ValueErrorKind> {
+pub(crate) fn path(value: Option<&OsStr>) -> Result<PathBuf, ValueErrorKind> {
+    let value = value.unwrap_or_default();
     let bytes = value.as_bytes();
     if bytes.is_empty() || bytes.contains(&0) {
         return Err(ValueErrorKind::Text);
@@ -45,7 +48,8 @@ pub(crate) fn path(value: &OsStr) -> Result<PathBuf, ValueErrorKind> {
 }
 
 /// The name or the path of a policy.
-pub(crate) fn policy(value: &OsStr) -> Result<PolicyChoice, ValueErrorKind> {
+pub(crate) fn policy(value: Option<&OsStr>) -> Result<PolicyChoice, ValueErrorKind> {
+    let value = value.unwrap_or_default();
     PolicyChoice::read(value.as_bytes()).ok_or(ValueErrorKind::Text)
 }
 
@@ -58,8 +62,20 @@ pub(crate) fn explain(value: Option<&OsStr>) -> Result<Explain, ValueErrorKind> 
     }
 }
 
+/// The target's environment, or one more variable.
+pub(crate) fn environment(
+    request: &mut Request,
+    value: Option<&OsStr>,
+) -> Result<(), ValueErrorKind> {
+    match value {
+        Some(value) => request.environment.push(variable(value)?),
+        None => request.target_environment = true,
+    }
+    Ok(())
+}
+
 /// `K` or `K=V`.
-pub(crate) fn variable(value: &OsStr) -> Result<EnvironmentEntry, ValueErrorKind> {
+fn variable(value: &OsStr) -> Result<EnvironmentEntry, ValueErrorKind> {
     let mut parts = value.as_bytes().splitn(2, |byte| *byte == b'=');
     let string = |bytes: &[u8]| CString::new(bytes).map_err(|_| ValueErrorKind::Text);
     let key = string(parts.next().unwrap_or_default())?;

@@ -1,6 +1,6 @@
 //! The table of options: all that is known of each.
 
-use super::{Option, Set, Value};
+use super::{Option, Value, long_only, option, store};
 use crate::value;
 use nsexec_request::{Namespace, WorkDir};
 
@@ -59,52 +59,6 @@ pub enum Name {
     Help,
     /// `-V`
     Version,
-}
-
-const fn option(
-    name: Name,
-    letter: char,
-    long: &'static str,
-    value: Value,
-    help: &'static str,
-    rule: &'static str,
-) -> Option {
-    Option {
-        name,
-        letter: Some(letter),
-        long,
-        value,
-        help,
-        rule,
-        set: std::option::Option::None,
-    }
-}
-
-const fn long_only(
-    name: Name,
-    long: &'static str,
-    value: Value,
-    help: &'static str,
-    rule: &'static str,
-) -> Option {
-    Option {
-        name,
-        letter: None,
-        long,
-        value,
-        help,
-        rule,
-        set: std::option::Option::None,
-    }
-}
-
-impl Option {
-    const fn sets(self, set: Set) -> Self {
-        Self {
-            set: Some(set),
-            ..self
-        }
-    }
 }
 
 /// Every option, in the order of `--help`.
@@ -209,10 +163,7 @@ pub const OPTIONS: [Option; 32] = {
              is selected, instead of the namespace itself. Refused unless the parent is \
              below the caller's",
         )
-        .sets(|request, _| {
-            request.user_parent = true;
-            Ok(())
-        }),
+        .flag(|request| &mut request.user_parent),
         option(
             Name::Namespace(Namespace::Time),
             'T',
@@ -231,10 +182,7 @@ pub const OPTIONS: [Option; 32] = {
              if a user namespace is joined, else the caller. follow is refused if a user \
              namespace other than the target's is joined. Excludes --preserve-credentials",
         )
-        .sets(|request, value| {
-            request.uid = value.map(value::id).transpose()?;
-            Ok(())
-        }),
+        .sets(|request, value| store(&mut request.uid, value::id(value))),
         option(
             Name::SetGid,
             'G',
@@ -246,10 +194,7 @@ pub const OPTIONS: [Option; 32] = {
              caller's group. follow is refused if a user namespace other than the target's is \
              joined. Excludes --preserve-credentials",
         )
-        .sets(|request, value| {
-            request.gid = value.map(value::id).transpose()?;
-            Ok(())
-        }),
+        .sets(|request, value| store(&mut request.gid, value::id(value))),
         long_only(
             Name::PreserveCredentials,
             "preserve-credentials",
@@ -258,10 +203,7 @@ pub const OPTIONS: [Option; 32] = {
             "Keeps the caller's user, group and supplementary groups, regardless of the \
              policy and of the joined user namespace. Excludes -S and -G",
         )
-        .sets(|request, _| {
-            request.preserve_credentials = true;
-            Ok(())
-        }),
+        .flag(|request| &mut request.preserve_credentials),
         long_only(
             Name::KeepCaps,
             "keep-caps",
@@ -271,10 +213,7 @@ pub const OPTIONS: [Option; 32] = {
              grants ambient, so that a user other than 0 has them. Refused if no user \
              namespace is joined, or if the policy names no capability",
         )
-        .sets(|request, _| {
-            request.keep_caps = true;
-            Ok(())
-        }),
+        .flag(|request| &mut request.keep_caps),
         option(
             Name::Root,
             'r',
@@ -284,10 +223,7 @@ pub const OPTIONS: [Option; 32] = {
             "The program's root: the target's, or DIR, looked up in the joined mount \
              namespace, or in the caller's if none is joined",
         )
-        .sets(|request, value| {
-            request.root = Some(value::directory(value)?);
-            Ok(())
-        }),
+        .sets(|request, value| store(&mut request.root, value::directory(value).map(Some))),
         option(
             Name::WorkDir,
             'w',
@@ -299,8 +235,10 @@ pub const OPTIONS: [Option; 32] = {
              the program's root. Excludes -W",
         )
         .sets(|request, value| {
-            request.work_dir = WorkDir::Before(value::directory(value)?);
-            Ok(())
+            store(
+                &mut request.work_dir,
+                value::directory(value).map(WorkDir::Before),
+            )
         }),
         option(
             Name::WorkDirInside,
@@ -312,8 +250,10 @@ pub const OPTIONS: [Option; 32] = {
              rights. Excludes -w",
         )
         .sets(|request, value| {
-            request.work_dir = WorkDir::After(value::path(value.unwrap_or_default())?);
-            Ok(())
+            store(
+                &mut request.work_dir,
+                value::path(value).map(WorkDir::After),
+            )
         }),
         option(
             Name::Environment,
@@ -325,13 +265,7 @@ pub const OPTIONS: [Option; 32] = {
              adds one variable with this value or the caller's, after all others; \
              repeatable",
         )
-        .sets(|request, value| {
-            match value {
-                Some(value) => request.environment.push(value::variable(value)?),
-                std::option::Option::None => request.target_environment = true,
-            }
-            Ok(())
-        }),
+        .sets(value::environment),
         option(
             Name::JoinCgroup,
             'c',
@@ -342,10 +276,7 @@ pub const OPTIONS: [Option; 32] = {
              The policies default, net and strict do so without the option if the caller \
              may",
         )
-        .sets(|request, _| {
-            request.join_cgroup = true;
-            Ok(())
-        }),
+        .flag(|request| &mut request.join_cgroup),
         option(
             Name::FollowContext,
             'Z',
@@ -355,10 +286,7 @@ pub const OPTIONS: [Option; 32] = {
             "The program runs with the target's SELinux context. If SELinux is off, \
              nsexec prints a warning",
         )
-        .sets(|request, _| {
-            request.follow_context = true;
-            Ok(())
-        }),
+        .flag(|request| &mut request.follow_context),
         option(
             Name::NoFork,
             'F',
@@ -368,10 +296,7 @@ pub const OPTIONS: [Option; 32] = {
             "nsexec executes the program in its own process: the program keeps the pid of \
              nsexec and the caller's pid namespace. Excludes --status-fd and --explain",
         )
-        .sets(|request, _| {
-            request.no_fork = true;
-            Ok(())
-        }),
+        .flag(|request| &mut request.no_fork),
         long_only(
             Name::PreserveFds,
             "preserve-fds",
@@ -397,10 +322,7 @@ pub const OPTIONS: [Option; 32] = {
              else the built-in policy default. A policy that reads its settings from the \
              pipe protocol is refused",
         )
-        .sets(|request, value| {
-            request.policy = value::policy(value.unwrap_or_default())?;
-            Ok(())
-        }),
+        .sets(|request, value| store(&mut request.policy, value::policy(value))),
         long_only(
             Name::SeccompFd,
             "seccomp-fd",
@@ -433,10 +355,7 @@ pub const OPTIONS: [Option; 32] = {
              option. With audit, the kernel's audit is on meanwhile. Excludes -F and \
              --seccomp-fd",
         )
-        .sets(|request, value| {
-            request.explain = value::explain(value)?;
-            Ok(())
-        }),
+        .sets(|request, value| store(&mut request.explain, value::explain(value))),
         long_only(
             Name::Features,
             "features",
