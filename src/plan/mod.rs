@@ -2,6 +2,7 @@
 //!
 //! Preparing a plan opens and reads; it changes nothing. Applying a plan consumes it.
 
+pub(crate) mod attributes;
 pub(crate) mod credentials;
 pub(crate) mod environment;
 pub(crate) mod layers;

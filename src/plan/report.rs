@@ -3,11 +3,12 @@
 use serde_json::{Value, json};
 
 use super::Plan;
+use super::attributes::Attributes;
 use super::layers::{LayersStatus, Status};
 use crate::landlock::ruleset::DomainStatus;
-use crate::policy::resolved::{Capabilities, Environment, Keyring, ResolvedPolicy};
+use crate::policy::resolved::{Capabilities, Environment, Keyring, Process};
 use crate::prepare::seccomp_fd::AddedFilters;
-use crate::request::{Directory, Explain, WorkDir};
+use crate::request::{Directory, Explain, Request, WorkDir};
 use crate::target::directory::ProgramRoot;
 use crate::target::namespace::Decision;
 use crate::target::{Memberships, cgroup, label};
@@ -77,7 +78,7 @@ impl Plan {
             "status_fd": self.request.status_fd,
             "own_file": self.own_file.name(&self.procfs),
             "policy": self.policy.name,
-            "process": process(&self.policy),
+            "process": process(&self.request, &self.policy.process),
             "layers": layers(
                 self.layers.as_ref().map(|built| &built.ceiling.status),
                 self.layers.as_ref().map(|built| &built.workload.status),
@@ -131,8 +132,7 @@ fn environment_name(environment: &Environment) -> &'static str {
     }
 }
 
-fn process(policy: &ResolvedPolicy) -> Value {
-    let process = &policy.process;
+fn process(request: &Request, process: &Process) -> Value {
     let capabilities = match process.capabilities {
         Capabilities::Keep(set) => {
             json!(
@@ -144,17 +144,20 @@ fn process(policy: &ResolvedPolicy) -> Value {
         Capabilities::Inherit => json!("inherit"),
         Capabilities::InitConfig => json!("initConfig"),
     };
-    json!({
+    let mut entries = Attributes::new(request, process).entries();
+    let others = json!({
         "capabilities": capabilities,
         "no_new_privs": process.no_new_privs,
         "keyring": match process.keyring {
             Keyring::New => "new",
             Keyring::Caller => "caller",
         },
-        "rlimits": process.rlimits.len(),
-        "umask": process.umask.map(|umask| format!("{umask:03o}")),
         "oom_score_adj": process.oom_score_adj,
-    })
+    });
+    if let Value::Object(others) = others {
+        entries.extend(others);
+    }
+    Value::Object(entries)
 }
 
 /// The layers: the requested ones, and the parts that this kernel enforces; `None`: unknown before

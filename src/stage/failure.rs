@@ -6,6 +6,7 @@ use std::fmt;
 use nix::errno::Errno;
 
 use crate::error::{Error, ErrorKind};
+use crate::plan::attributes::Attribute;
 
 /// A step of the child.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,10 +18,8 @@ pub(crate) enum Step {
     Session,
     /// TIOCSCTTY and the descriptors 0, 1 and 2.
     Terminal,
-    /// setrlimit(2)
-    Rlimit,
-    /// Writing oom_score_adj.
-    OomScoreAdj,
+    /// The [`Attribute`] whose number is the detail.
+    Attribute,
     /// chroot(2)
     Root,
     /// chdir(2)
@@ -72,12 +71,11 @@ pub(crate) enum Step {
 }
 
 impl Step {
-    const ALL: [Self; 29] = [
+    const ALL: [Self; 28] = [
         Self::Leave,
         Self::Session,
         Self::Terminal,
-        Self::Rlimit,
-        Self::OomScoreAdj,
+        Self::Attribute,
         Self::Root,
         Self::WorkDir,
         Self::WorkDirOutside,
@@ -114,7 +112,7 @@ impl Step {
 
     /// The step in words, and a correction if there is one.
     fn words(self) -> (ErrorKind, &'static str, Option<&'static str>) {
-        use ErrorKind::{LockDown, NotExecutable, NotFound, Policy, Safety, System};
+        use ErrorKind::{LockDown, NotExecutable, NotFound, Safety, System};
         match self {
             Self::Leave => (
                 System,
@@ -127,16 +125,7 @@ impl Step {
                 "the console cannot become the controlling terminal",
                 Some("give a terminal that controls no other session"),
             ),
-            Self::Rlimit => (
-                Policy,
-                "a resource limit cannot be set",
-                Some("a hard limit is raised with CAP_SYS_RESOURCE only"),
-            ),
-            Self::OomScoreAdj => (
-                Policy,
-                "oom_score_adj cannot be written",
-                Some("it is lowered with CAP_SYS_RESOURCE only"),
-            ),
+            Self::Attribute => (System, "an attribute of the program cannot be set", None),
             Self::Root => (System, "the root directory cannot be entered", None),
             Self::WorkDir => (System, "the working directory cannot be entered", None),
             Self::WorkDirOutside => (
@@ -245,6 +234,27 @@ impl Failure {
         }
     }
 
+    pub(crate) fn of_attribute((attribute, errno): (Attribute, Errno)) -> Self {
+        let number = Attribute::ALL
+            .iter()
+            .zip(0..)
+            .find(|(a, _)| **a == attribute);
+        Self {
+            step: Step::Attribute,
+            errno,
+            detail: number.map_or(u32::MAX, |(_, number)| number),
+        }
+    }
+
+    /// The failure in words, and a correction if there is one.
+    fn words(self) -> (ErrorKind, &'static str, Option<&'static str>) {
+        let attribute = usize::try_from(self.detail).ok();
+        match attribute.and_then(|number| Attribute::ALL.get(number)) {
+            Some(attribute) if self.step == Step::Attribute => attribute.words(),
+            _ => self.step.words(),
+        }
+    }
+
     /// The record: the step and three zeros, errno, detail; native byte order.
     pub(crate) fn to_bytes(self) -> [u8; Self::LENGTH] {
         let [e0, e1, e2, e3] = errno_number(self.errno).to_ne_bytes();
@@ -268,7 +278,7 @@ impl Failure {
 
     /// The same as [`Self::into_error`], with `directory` as the requested working directory.
     pub(crate) fn into_error_in(self, program: &str, directory: Option<&str>) -> Error {
-        let (kind, wrong, right) = self.step.words();
+        let (kind, wrong, right) = self.words();
         match (self.step, directory) {
             (Step::WorkDir | Step::WorkDirOutside, Some(directory)) => {
                 let error = Error::new(kind, format!("{directory}: {wrong}"));
@@ -283,7 +293,7 @@ impl Failure {
 
     /// The failure as an error about executing `program`.
     pub(crate) fn into_error(self, program: &str) -> Error {
-        let (kind, wrong, right) = self.step.words();
+        let (kind, wrong, right) = self.words();
         let found = matches!(self.step, Step::Execute | Step::LookUp | Step::SmallProgram);
         let kind = match (self.step, self.errno) {
             (Step::LookUp, errno) if errno != Errno::ENOENT => ErrorKind::NotExecutable,
@@ -346,103 +356,10 @@ fn errno_number(errno: Errno) -> i32 {
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (_, wrong, _) = self.step.words();
+        let (_, wrong, _) = self.words();
         write!(f, "{wrong}: {}", self.errno)
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::runtime_text::ForRuntime;
-
-    #[test]
-    fn every_step_comes_back_from_its_record() {
-        for step in Step::ALL {
-            let failure = Failure {
-                step,
-                errno: Errno::EACCES,
-                detail: 7,
-            };
-            assert_eq!(Failure::from_bytes(failure.to_bytes()), Some(failure));
-        }
-    }
-
-    #[test]
-    fn what_is_no_record_is_none() {
-        let beyond = u8::try_from(Step::ALL.len()).expect("few steps");
-        assert_eq!(
-            Failure::from_bytes([beyond, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0]),
-            None
-        );
-        assert_eq!(
-            Failure::from_bytes([0, 0, 1, 0, 1, 0, 0, 0, 0, 0, 0, 0]),
-            None
-        );
-    }
-
-    #[test]
-    fn engines_find_libcontainers_texts() {
-        for (step, errno, program, text) in [
-            (
-                Step::LookUp,
-                Errno::ENOENT,
-                "tool",
-                "exec: \"tool\": executable file not found in $PATH; \
-                 give a path, or a name that PATH leads to",
-            ),
-            (
-                Step::LookUp,
-                Errno::ENOENT,
-                "/bin/tool",
-                "exec: \"/bin/tool\": stat /bin/tool: no such file or directory; \
-                 give a path, or a name that PATH leads to",
-            ),
-            (
-                Step::LookUp,
-                Errno::EACCES,
-                "/etc/passwd",
-                "exec: \"/etc/passwd\": permission denied",
-            ),
-            (
-                Step::Execute,
-                Errno::EACCES,
-                "/bin/tool",
-                "exec: \"/bin/tool\": permission denied",
-            ),
-            (
-                Step::Execute,
-                Errno::ENOENT,
-                "/bin/script",
-                "exec: \"/bin/script\": no such file or directory: \
-                 its interpreter is not there, or not executable",
-            ),
-            (
-                Step::Execute,
-                Errno::ENOEXEC,
-                "/bin/tool",
-                "exec: \"/bin/tool\": exec format error",
-            ),
-            (
-                Step::Execute,
-                Errno::ELOOP,
-                "a\"b",
-                "exec: \"a\\\"b\": it cannot be executed: ELOOP: too many symbolic links encountered",
-            ),
-        ] {
-            let error = Failure::new(step, errno).into_error(program);
-            assert_eq!(ForRuntime(&error).to_string(), text);
-        }
-    }
-
-    #[test]
-    fn not_found_and_not_executable_have_their_exit_statuses() {
-        let status = |step, errno| Failure::new(step, errno).into_error("x").exit_status();
-        assert_eq!(status(Step::LookUp, Errno::ENOENT), 127);
-        assert_eq!(status(Step::LookUp, Errno::EACCES), 126);
-        assert_eq!(status(Step::Execute, Errno::ENOENT), 126);
-        assert_eq!(status(Step::Execute, Errno::ENOEXEC), 126);
-        assert_eq!(status(Step::SmallProgram, Errno::ENOEXEC), 126);
-        assert_eq!(status(Step::Seccomp, Errno::EINVAL), 125);
-    }
-}
+mod tests;

@@ -7,6 +7,7 @@ use super::environment::Words;
 use super::work_dir::{named_directory, work_dir};
 use crate::error::{Context, Result};
 use crate::landlock::ruleset::Domain;
+use crate::plan::attributes::Attributes;
 use crate::plan::credentials::Choice;
 use crate::plan::layers::Ready;
 use crate::policy::layered::Layered;
@@ -57,9 +58,7 @@ impl Prepared {
         let refuses_32_bit = confined.refuses_32_bit || refuses_32_bit(&rest);
         let process = rest.policy.process;
         let image = Image {
-            rlimits: process.rlimits,
-            umask: process.umask,
-            oom_score_adj: None,
+            attributes: Attributes::new(&rest.request, &process),
             work_dir: work_dir(
                 rest.request.work_dir,
                 opened.work_dir,
@@ -72,7 +71,6 @@ impl Prepared {
             capabilities,
             exec_label: None,
             no_new_privs: process.no_new_privs,
-            dies_with_parent: !rest.request.no_fork,
             layers: layers(rest.added_filters, workload.ready),
             refuses_32_bit,
             audited: confined.audited,

@@ -21,8 +21,8 @@ use super::explain::{self, Audited};
 use super::failure::{Failure, Step};
 use super::small_program;
 use crate::landlock::ruleset::Domain;
+use crate::plan::attributes::Attributes;
 use crate::policy::layered::Layered;
-use crate::policy::resolved::Rlimit;
 use crate::prepare::preserved::Preserved;
 use crate::seccomp::program::Program;
 use crate::sys::exec::{self, StringArray, execve};
@@ -35,9 +35,7 @@ pub(crate) use release::{Line, Release, VerificationRequest};
 /// The program to execute, and all attributes of its process.
 #[derive(Debug)]
 pub(crate) struct Image {
-    pub(crate) rlimits: Vec<Rlimit>,
-    pub(crate) umask: Option<u32>,
-    pub(crate) oom_score_adj: Option<OomScoreAdj>,
+    pub(crate) attributes: Attributes,
     /// The directory for chroot.
     pub(crate) root: Option<OwnedFd>,
     pub(crate) work_dir: WorkDir,
@@ -47,8 +45,6 @@ pub(crate) struct Image {
     pub(crate) capabilities: CapabilityPlan,
     pub(crate) exec_label: Option<ExecLabel>,
     pub(crate) no_new_privs: bool,
-    /// The program ends with the helper.
-    pub(crate) dies_with_parent: bool,
     /// All filters of the stage, in the order in which they are loaded.
     pub(crate) layers: Layered<Vec<Program>, Option<Domain>>,
     /// One of the filters, or of the ceiling's, refuses 32-bit programs.
@@ -75,15 +71,6 @@ pub(crate) struct Listening {
     pub(crate) control: OwnedFd,
 }
 
-/// An adjustment to write, proc_pid_oom_score_adj(5).
-#[derive(Debug)]
-pub(crate) struct OomScoreAdj {
-    /// The child's own oom_score_adj, open for writing.
-    pub(crate) file: OwnedFd,
-    /// The decimal number.
-    pub(crate) value: Vec<u8>,
-}
-
 impl Image {
     /// Executes the program. Returns only on failure.
     pub(crate) fn become_program(&self, line: &Line) -> Failure {
@@ -95,7 +82,7 @@ impl Image {
 
     /// All steps up to execve, in order.
     fn prepare(&self, line: &Line) -> Result<&CStr, Failure> {
-        self.limits()?;
+        self.attributes.set().map_err(Failure::of_attribute)?;
         self.enter_root()?;
         self.enter_opened_directory()?;
         self.drop_bounding_set()?;
@@ -145,26 +132,6 @@ impl Image {
         listener
             .and_then(|listener| explain::send_listener(&last.control, listener))
             .map_err(|e| Failure::new(Step::Explain, e))
-    }
-
-    fn limits(&self) -> Result<(), Failure> {
-        for limit in &self.rlimits {
-            process::set_rlimit(limit.resource, limit.soft, limit.hard).map_err(|errno| {
-                Failure {
-                    step: Step::Rlimit,
-                    errno,
-                    detail: limit.resource.into(),
-                }
-            })?;
-        }
-        if let Some(umask) = self.umask {
-            process::set_umask(umask);
-        }
-        match &self.oom_score_adj {
-            Some(adjust) => write_all(&adjust.file, &adjust.value)
-                .map_err(|e| Failure::new(Step::OomScoreAdj, e)),
-            None => Ok(()),
-        }
     }
 
     /// The first candidate that the program's user may execute, by the rules of execvp(3).

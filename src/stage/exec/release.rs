@@ -50,7 +50,7 @@ impl Image {
     /// parent may have ended before that, so the child checks the parent's end of the pipe
     /// afterwards.
     pub(super) fn bind_to_parent(&self, line: &Line) -> Result<(), Failure> {
-        if !self.dies_with_parent {
+        if !self.attributes.dies_with_parent {
             return Ok(());
         }
         process::set_killed_with_parent().map_err(|e| Failure::new(Step::DeathSignal, e))?;

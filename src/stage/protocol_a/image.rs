@@ -6,6 +6,7 @@ use std::os::fd::OwnedFd;
 use super::child::Child;
 use super::init_pipe::Received;
 use crate::error::{Error, ErrorKind, Result};
+use crate::plan::attributes::{Attributes, OomScoreAdj};
 use crate::plan::environment::{self, Variables};
 use crate::plan::opened::Accounts;
 use crate::policy::capability::{Capability, CapabilitySet};
@@ -17,7 +18,7 @@ use crate::seccomp::compile::compile;
 use crate::seccomp::libcontainer;
 use crate::seccomp::program::Program;
 use crate::seccomp::table::is_known_somewhere;
-use crate::stage::exec::{CapabilityPlan, Credentials, Image, OomScoreAdj, WorkDir};
+use crate::stage::exec::{CapabilityPlan, Credentials, Image, WorkDir};
 use crate::stage::exec_label::ExecLabel;
 use crate::stage::explain::Audited;
 use crate::stage::own_files::OwnFiles;
@@ -53,9 +54,11 @@ impl Child {
         )?;
         let exec_label = exec_label(own_files.directory, &config)?;
         let image = Image {
-            rlimits: config.rlimits,
-            umask: self.process.umask,
-            oom_score_adj,
+            attributes: Attributes {
+                rlimits: config.rlimits,
+                oom_score_adj,
+                ..Attributes::of_policy(&self.process)
+            },
             root: self.root.for_chroot(),
             work_dir: config.cwd.map_or(WorkDir::Keep, WorkDir::Path),
             credentials: Credentials {
@@ -67,7 +70,6 @@ impl Child {
             capabilities: capabilities(config.capabilities)?,
             exec_label,
             no_new_privs: self.process.no_new_privs,
-            dies_with_parent: false,
             refuses_32_bit: self.ceiling_refuses_32_bit || small_program::refused(seccomp.iter()),
             layers: Layered {
                 seccomp,
