@@ -1,10 +1,10 @@
-//! What the filter of Docker's default profile costs: to make it from its text,
-//! and to load it; beside seccompiler's filters and libseccomp's for the same
+//! The cost of the filter of Docker's default profile: compiling it from its text, and
+//! loading it; compared with the filters of seccompiler and libseccomp for the same
 //! profile, in interleaved rounds.
 //!
-//! `cargo bench --bench compile -- [--rounds N] [--save]`. Nothing is asserted
-//! of the times: they are compared inside one run, and `--save` keeps the
-//! samples in `benches/runs/<date>-<host>/`.
+//! `cargo bench --bench compile -- [--rounds N] [--save]`. The benchmark asserts no times:
+//! it compares them inside one run, and `--save` stores the samples in
+//! `benches/runs/<date>-<host>/`.
 
 #![expect(clippy::print_stdout, reason = "a benchmark is for people to read")]
 
@@ -28,16 +28,16 @@ use oracle::timing::{Loaded, loads};
 
 mod samples;
 
-use samples::{Asked, WARM_UP, percentile};
+use samples::{Options, WARM_UP, percentile};
 
 const ROUNDS: usize = 300;
-/// Of a second.
+/// Milliseconds per second.
 const MICROSECONDS: f64 = 1e6;
 const POLICY: &str = "default";
 const PROFILE: &str = "seccomp/docker-default.json";
 
 fn main() -> io::Result<()> {
-    let asked = Asked::parse(ROUNDS)?;
+    let options = Options::parse(ROUNDS)?;
     let docker = Docker::read()?;
     let (profile, arch) = (docker.profile()?, docker.context.arch);
     let mut contenders = vec![docker.contender()?, stacked(&profile, arch)?];
@@ -56,7 +56,7 @@ fn main() -> io::Result<()> {
                 move || Ok(vec![timer.once()?]),
             ));
             for number in arch.numbers() {
-                if !filter.asked().contains(&number) {
+                if !filter.comparable().contains(&number) {
                     let call = arch.name(number).unwrap_or("?");
                     left_out.push(format!(
                         "{name}: the rules of {call}: it has no equal of them"
@@ -68,20 +68,20 @@ fn main() -> io::Result<()> {
         left_out.push(format!("libseccomp: there is no {HEADER}"));
     }
 
-    measure(&mut contenders, asked.rounds)?;
+    measure(&mut contenders, options.rounds)?;
     let programs: Vec<&[Program]> = contenders
         .iter()
         .map(|contender| contender.programs.as_slice())
         .collect();
-    let rounds = u32::try_from(asked.rounds).map_err(io::Error::other)?;
+    let rounds = u32::try_from(options.rounds).map_err(io::Error::other)?;
     let loaded = loads(&programs, rounds)?;
     let rows = rows(&contenders, &loaded);
-    let mut report = table(&rows, asked.rounds);
+    let mut report = table(&rows, options.rounds);
     for line in &left_out {
         let _ = writeln!(report, "left out: {line}");
     }
     print!("{report}");
-    if asked.save {
+    if options.save {
         let columns: Vec<(String, &[Duration])> = rows.iter().flat_map(Row::columns).collect();
         let samples: Vec<(&str, &[Duration])> = columns
             .iter()
@@ -121,7 +121,7 @@ impl Docker {
         conditional.resolve(&self.context).map_err(wrong)
     }
 
-    /// In three parts: from the text, from what it says, from what that means.
+    /// In three parts: parse the text, resolve the conditions, compile the rules.
     fn contender(self) -> io::Result<Contender> {
         let program = compile(&self.profile()?, self.context.arch).map_err(io::Error::other)?;
         Ok(Contender::new(
@@ -160,14 +160,14 @@ fn stacked(profile: &Profile, arch: Arch) -> io::Result<Contender> {
     }))
 }
 
-/// Somebody who builds filters: how long each part of it takes.
+/// A compiler of filters: how long each part takes.
 type Build = dyn FnMut() -> io::Result<Vec<Duration>>;
 
 struct Contender {
     name: String,
     programs: Vec<Program>,
     build: Box<Build>,
-    /// Round by round.
+    /// The samples of each round.
     samples: Vec<Vec<Duration>>,
 }
 
@@ -203,7 +203,7 @@ impl Contender {
     }
 }
 
-/// Each round has each of them build once, and begins with another one.
+/// Each round lets each contender compile once, and begins with a different one.
 fn measure(contenders: &mut [Contender], rounds: usize) -> io::Result<()> {
     let count = contenders.len();
     for round in 0..WARM_UP + rounds {
@@ -230,7 +230,7 @@ struct Row {
 }
 
 impl Row {
-    /// For those who keep the samples.
+    /// The samples for `--save`.
     fn columns(&self) -> impl Iterator<Item = (String, &[Duration])> {
         let Loaded { warm, cold } = &self.loaded;
         let columns = [
@@ -244,8 +244,8 @@ impl Row {
     }
 }
 
-/// The first two are nsexec's: from the profile, by which all are divided, and
-/// from its text; then what the text takes in parts.
+/// The first two are nsexec's: from the profile, which is the reference of all ratios, and
+/// from the text; then the parts of the latter.
 fn rows(contenders: &[Contender], loaded: &[Loaded]) -> Vec<Row> {
     let mut rows = Vec::new();
     for (contender, loaded) in contenders.iter().zip(loaded) {

@@ -1,9 +1,9 @@
-//! What an exec costs: nsexec, its peers and an unhardened joiner in C, in
-//! interleaved rounds, as wall time from spawn to wait.
+//! The cost of an exec: nsexec, similar tools and an unhardened joiner in C, in interleaved
+//! rounds, as wall time from spawn to wait.
 //!
-//! `cargo bench --bench exec -- [--rounds N] [--save]`, as root. Nothing is
-//! asserted of the times: they are compared inside one run, and `--save` keeps
-//! the samples in `benches/runs/<date>-<host>/`.
+//! `cargo bench --bench exec -- [--rounds N] [--save]`, as root. The benchmark asserts no
+//! times: it compares them inside one run, and `--save` stores the samples in
+//! `benches/runs/<date>-<host>/`.
 
 #![expect(clippy::print_stdout, reason = "a benchmark is for people to read")]
 
@@ -29,19 +29,19 @@ mod target;
 
 use container::Container;
 use root::Scratch;
-use samples::{Asked, WARM_UP, percentile};
+use samples::{Options, WARM_UP, percentile};
 use target::Target;
 
 const NSEXEC: &str = env!("CARGO_BIN_EXE_nsexec");
 const ROUNDS: usize = 300;
-/// Of a second.
+/// Milliseconds per second.
 const MILLISECONDS: f64 = 1e3;
-/// What the others are divided by.
+/// The reference of all ratios.
 const BASELINE: &str = "C joiner, nothing hardened";
 
 fn main() -> io::Result<()> {
-    let asked = Asked::parse(ROUNDS)?;
-    // The mounts made below are nobody else's.
+    let options = Options::parse(ROUNDS)?;
+    // The mounts created below are private to this process.
     unshare(CloneFlags::CLONE_NEWNS).map_err(|errno| {
         io::Error::other(format!("a mount namespace of its own: {errno}; be root"))
     })?;
@@ -71,14 +71,14 @@ fn main() -> io::Result<()> {
         }
     }
 
-    measure(&mut ready, asked.rounds)?;
+    measure(&mut ready, options.rounds)?;
     let mut report = table(&ready);
     for (name, reason) in &left_out {
         let _ = writeln!(report, "left out: {name}: {reason}");
     }
     let _ = writeln!(report, "{}", memory(target.pid()));
     print!("{report}");
-    if asked.save {
+    if options.save {
         let samples: Vec<(&str, &[Duration])> = ready
             .iter()
             .map(|contender| (contender.name, contender.samples.as_slice()))
@@ -89,7 +89,7 @@ fn main() -> io::Result<()> {
     Ok(())
 }
 
-/// What is run, and the roots that it is run in.
+/// The compared commands, and the roots in which they run.
 struct Files {
     directory: PathBuf,
     busybox: PathBuf,
@@ -173,7 +173,7 @@ fn compile(source: &str, program: &Path) -> io::Result<()> {
     }
 }
 
-/// Looked up once, and not again in each run.
+/// Looked up once, not in each run.
 fn in_path(program: &str) -> io::Result<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     std::env::split_paths(&path)
@@ -211,7 +211,7 @@ impl Runtime {
         files.fill(&bundle.join("rootfs"))?;
         let (runtime, options, mounts) = match self {
             Self::Runc => ("runc", &[][..], None),
-            // It does not take a host whose cgroups are both v1 and v2.
+            // crun does not support a host with both cgroup versions.
             Self::Crun => (
                 "crun",
                 &["--cgroup-manager=disabled"][..],
@@ -239,14 +239,14 @@ impl Runtime {
     }
 }
 
-/// A container, removed in the mount namespace that it was started in.
+/// A container, removed in the mount namespace in which it was started.
 struct Running {
     container: Option<Container>,
     mounts: Option<Mounts>,
 }
 
 impl Running {
-    /// nsexec in the place of the runtime, where it can be entered from here.
+    /// nsexec in the place of the runtime's exec, if this process can enter the container.
     fn contender(&self, files: &Files) -> Option<Contender> {
         let container = self.container.as_ref().filter(|_| self.mounts.is_none())?;
         let pid = container.pid().to_string();
@@ -270,14 +270,14 @@ impl Drop for Running {
     }
 }
 
-/// A mount namespace to run something in, and the one to come back to.
+/// A mount namespace to run something in, and the one to return to.
 struct Mounts {
     there: OwnedFd,
     here: OwnedFd,
 }
 
 impl Mounts {
-    /// A copy of ours with nothing but cgroup2 below /sys/fs/cgroup.
+    /// A copy of the caller's mount namespace with only cgroup2 below /sys/fs/cgroup.
     fn of_crun() -> io::Result<Self> {
         let here = own_mounts()?;
         unshare(CloneFlags::CLONE_NEWNS)?;
@@ -339,8 +339,8 @@ impl Contender {
         }
     }
 
-    /// Whether it runs what it is told, so that doing nothing is not called
-    /// fast: with a program that fails instead of `/true`, it fails.
+    /// Whether the command executes the program: with a program that fails instead of
+    /// `/true`, the command must fail.
     fn enters(&mut self) -> io::Result<()> {
         self.once()?;
         let arguments: Vec<&OsStr> = self.command.get_args().collect();
@@ -357,7 +357,7 @@ impl Contender {
         }
     }
 
-    /// From before the spawn until it has been waited for.
+    /// The time from before the spawn until the process is reaped.
     fn once(&mut self) -> io::Result<Duration> {
         let command = &mut self.command;
         let (taken, status) = within(self.mounts.as_ref(), || {
@@ -381,8 +381,8 @@ fn quiet(mut command: Command) -> Command {
     command
 }
 
-/// Each round runs each of them once, and begins with another one, so that
-/// whatever else the machine does meets all of them alike.
+/// Each round runs each command once, and begins with a different one, so that disturbances
+/// of the machine affect all of them alike.
 fn measure(contenders: &mut [Contender], rounds: usize) -> io::Result<()> {
     let count = contenders.len();
     for round in 0..WARM_UP + rounds {
@@ -430,7 +430,7 @@ fn table(contenders: &[Contender]) -> String {
     out
 }
 
-/// What the helper keeps in memory while the program runs.
+/// The memory of the helper while the program runs.
 fn memory(pid: i32) -> String {
     let held = supervising(pid).unwrap_or_else(|error| format!("left out: {error}"));
     format!("nsexec while it supervises: {held}")
@@ -445,7 +445,7 @@ fn supervising(pid: i32) -> io::Result<String> {
     let (Some(mut input), Some(mut output)) = (child.stdin.take(), child.stdout.take()) else {
         return Err(io::Error::other("no pipes"));
     };
-    // What comes back shows that the program runs.
+    // The output shows that the program runs.
     let mut byte = [0];
     let echoed = input
         .write_all(b"x")

@@ -1,9 +1,9 @@
-//! What a join costs through protocol B: libnsexec and the nsexec.c of the runc
-//! that is installed, in the same runc binary, in interleaved rounds. The time is
-//! from the message sent to both stages reaped.
+//! The cost of a join through protocol B: libnsexec and the nsexec.c of the installed runc,
+//! in the same runc binary, in interleaved rounds. The time is measured from sending the
+//! message until both stages are reaped.
 //!
-//! `cargo bench --bench join -- [--rounds N] [--save]`, as root. Nothing is
-//! asserted of the times.
+//! `cargo bench --bench join -- [--rounds N] [--save]`, as root. The benchmark asserts no
+//! times.
 
 #![expect(clippy::print_stdout, reason = "a benchmark is for people to read")]
 
@@ -28,13 +28,13 @@ mod samples;
 mod target;
 
 use root::Scratch;
-use samples::{Asked, WARM_UP, percentile};
+use samples::{Options, WARM_UP, percentile};
 use target::Target;
 
 const ROUNDS: usize = 300;
-/// Of a second.
+/// Milliseconds per second.
 const MICROSECONDS: f64 = 1e6;
-/// What the runtime is told that the message can come with; runc 1.1.
+/// The leading NUL by which runc 1.1's nsexec.c requests its message.
 const READY: u8 = 0;
 
 struct Contender {
@@ -44,7 +44,7 @@ struct Contender {
 }
 
 fn main() -> io::Result<()> {
-    let asked = Asked::parse(ROUNDS)?;
+    let options = Options::parse(ROUNDS)?;
     nix::sys::prctl::set_child_subreaper(true)?;
     let scratch = Scratch::new(&Path::new(env!("CARGO_TARGET_TMPDIR")).join("bench-join"))?;
     let directory = scratch.path();
@@ -63,7 +63,7 @@ fn main() -> io::Result<()> {
         preload,
         samples: Vec::new(),
     });
-    for round in 0..asked.rounds + WARM_UP {
+    for round in 0..options.rounds + WARM_UP {
         for contender in &mut contenders {
             let taken = join(&runc, contender.preload.as_deref(), &message)?;
             if round >= WARM_UP {
@@ -71,9 +71,9 @@ fn main() -> io::Result<()> {
             }
         }
     }
-    let report = table(&contenders, asked.rounds);
+    let report = table(&contenders, options.rounds);
     print!("{report}");
-    if asked.save {
+    if options.save {
         let samples: Vec<(&str, &[Duration])> = contenders
             .iter()
             .map(|contender| (contender.name, contender.samples.as_slice()))
@@ -83,7 +83,7 @@ fn main() -> io::Result<()> {
     Ok(())
 }
 
-/// One join; what comes after it is ended at once.
+/// One join; the process that takes over is ended at once.
 fn join(runc: &Path, preload: Option<&Path>, message: &[u8]) -> io::Result<Duration> {
     let (mut ours, theirs) = UnixStream::pair()?;
     let mut command = Command::new(runc);
@@ -132,7 +132,7 @@ fn join(runc: &Path, preload: Option<&Path>, message: &[u8]) -> io::Result<Durat
     Ok(taken)
 }
 
-/// What `runc exec` sends.
+/// The message of `runc exec`.
 fn message(pid: i32) -> io::Result<Vec<u8>> {
     let paths = ["ipc", "uts", "net", "pid", "mnt"].map(|ns| format!("{ns}:/proc/{pid}/ns/{ns}"));
     let wrong = |fault: &dyn std::fmt::Display| io::Error::other(fault.to_string());

@@ -1,8 +1,8 @@
 /*
- * What an exec into a target costs without any hardening: joins five
- * namespaces of PID, then starts PROGRAM and waits for it. nsexec is measured
- * against it. Not for use: a recycled pid, leaked descriptors, a program that
- * traces this one - nothing is guarded against.
+ * An exec into a target without any hardening: joins five namespaces of PID,
+ * starts PROGRAM and waits for it. The benchmark compares nsexec with it. Not
+ * for other use: it does not protect against a recycled pid, leaked
+ * descriptors, or a program that traces it.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>

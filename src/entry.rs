@@ -141,6 +141,8 @@ fn show(text: &str) -> Result<()> {
     match std::io::stdout().lock().write_all(text.as_bytes()) {
         Ok(()) => Ok(()),
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => process::exit_now(0),
-        Err(error) => Err(Error::new(ErrorKind::System, "standard output").with_source(error)),
+        Err(error) => {
+            Err(Error::new(ErrorKind::System, "cannot write to standard output").with_source(error))
+        }
     }
 }

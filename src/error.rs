@@ -198,7 +198,7 @@ impl From<nsexec_policy_engine::policy::resolve::PolicyFault> for Error {
     fn from(fault: nsexec_policy_engine::policy::resolve::PolicyFault) -> Self {
         Self::new(ErrorKind::Policy, "the policy is wrong")
             .with_source(fault)
-            .with_hint("docs/policy-format.md has the format")
+            .with_hint("docs/policy-format.md describes the format")
     }
 }
 
@@ -217,7 +217,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_others_wrote_does_not_reach_a_terminal_as_it_is() {
+    fn control_characters_in_messages_are_escaped() {
         let error = Error::new(ErrorKind::Target, "a\x1b[2Jb")
             .with_source("c\nd")
             .with_hint("e\u{9b}f");

@@ -72,7 +72,7 @@ fn probe(procfs: &Procfs) -> Vec<Feature> {
     let row = |name: &str, since, found: std::result::Result<(), Errno>, without: &str| Feature {
         name: name.to_owned(),
         since,
-        found: judge(found),
+        found: classify(found),
         without: without.to_owned(),
     };
     let of_pidfd = |namespace| {
@@ -142,7 +142,7 @@ fn probe(procfs: &Procfs) -> Vec<Feature> {
     features
 }
 
-fn judge(found: std::result::Result<(), Errno>) -> Found {
+fn classify(found: std::result::Result<(), Errno>) -> Found {
     match found {
         Ok(()) => Found::Yes,
         Err(Errno::EPERM | Errno::EACCES) => Found::NotForCaller,
@@ -201,7 +201,7 @@ fn without_abi(abi: u8, policies: &[ResolvedPolicy]) -> String {
     }
     effects.extend(listed(&refuse).map(|refuse| format!("{refuse} refuses")));
     if effects.is_empty() {
-        effects.push("a policy that asks for them is refused".to_owned());
+        effects.push("a policy that requires them is refused".to_owned());
     }
     if abi == LogFlag::ABI {
         effects.push("--explain cannot report Landlock".to_owned());

@@ -1,5 +1,5 @@
-//! What every benchmark here does alike: reads its options, sums samples up,
-//! and keeps them when asked to.
+//! The common parts of the benchmarks: they read the options, summarise samples, and store
+//! them on request.
 
 use std::ffi::OsString;
 use std::fmt::Write as _;
@@ -9,18 +9,18 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-/// Caches fill and the page tables of the files settle before these are over.
+/// After these runs caches are filled and page tables of the files exist.
 pub(crate) const WARM_UP: usize = 10;
 
 /// The command line.
-pub(crate) struct Asked {
+pub(crate) struct Options {
     pub(crate) rounds: usize,
     pub(crate) save: bool,
 }
 
-impl Asked {
+impl Options {
     pub(crate) fn parse(rounds: usize) -> io::Result<Self> {
-        let mut asked = Self {
+        let mut options = Self {
             rounds,
             save: false,
         };
@@ -29,7 +29,7 @@ impl Asked {
             match argument.to_str() {
                 Some("--rounds") => {
                     let number = arguments.next().unwrap_or_default();
-                    asked.rounds = number
+                    options.rounds = number
                         .to_str()
                         .and_then(|text| text.parse().ok())
                         .filter(|rounds| *rounds > 0)
@@ -37,8 +37,8 @@ impl Asked {
                             io::Error::other(format!("--rounds {number:?}; give a number above 0"))
                         })?;
                 }
-                Some("--save") => asked.save = true,
-                // Cargo says so to everything that it runs as a benchmark.
+                Some("--save") => options.save = true,
+                // Cargo passes this option to every benchmark.
                 Some("--bench") => {}
                 _ => {
                     return Err(io::Error::other(format!(
@@ -47,12 +47,12 @@ impl Asked {
                 }
             }
         }
-        Ok(asked)
+        Ok(options)
     }
 }
 
-/// The sample that so many of a hundred are not above: 0 is the least, 50 the
-/// median. In parts of a second: of 1000, milliseconds.
+/// The percentile of the samples: 0 is the minimum, 50 the median. `parts` per second is
+/// the unit: 1000 for milliseconds.
 pub(crate) fn percentile(samples: &[Duration], percent: usize, parts: f64) -> f64 {
     let mut sorted = samples.to_vec();
     sorted.sort();
@@ -62,15 +62,19 @@ pub(crate) fn percentile(samples: &[Duration], percent: usize, parts: f64) -> f6
         .map_or(f64::NAN, |taken| taken.as_secs_f64() * parts)
 }
 
-/// Keeps the samples as `benches/runs/<date>-<host>/<bench>.csv`, and beside
-/// them as `<bench>.txt` what is needed to judge them.
+/// Stores the samples as `benches/runs/<date>-<host>/<bench>.csv`, and the information for
+/// judging them as `<bench>.txt` beside it.
 pub(crate) fn save(
     bench: &str,
     samples: &[(&str, &[Duration])],
     report: &str,
 ) -> io::Result<PathBuf> {
     let host = nix::unistd::gethostname()?;
-    let name = format!("{}-{}", said("date", &["-u", "+%Y-%m-%d"])?, host.display());
+    let name = format!(
+        "{}-{}",
+        first_line("date", &["-u", "+%Y-%m-%d"])?,
+        host.display()
+    );
     let directory = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("benches/runs")
         .join(name);
@@ -91,16 +95,16 @@ pub(crate) fn save(
         .unwrap_or("model name unknown");
     let summary = format!(
         "command: {command:?}\nkernel: {}\n{model}\nrustc: {}\ngcc: {}\n\n{report}",
-        said("uname", &["-srm"])?,
-        said("rustc", &["--version"])?,
-        said("gcc", &["--version"])?,
+        first_line("uname", &["-srm"])?,
+        first_line("rustc", &["--version"])?,
+        first_line("gcc", &["--version"])?,
     );
     fs::write(directory.join(format!("{bench}.txt")), summary)?;
     Ok(file)
 }
 
-/// The first line that a command prints.
-fn said(program: &str, arguments: &[&str]) -> io::Result<String> {
+/// The first line of a command's output.
+fn first_line(program: &str, arguments: &[&str]) -> io::Result<String> {
     let output = Command::new(program).args(arguments).output()?;
     let text = String::from_utf8_lossy(&output.stdout);
     Ok(text.lines().next().unwrap_or_default().to_owned())

@@ -1,5 +1,5 @@
-/* libnsexec: what stands in the place of nsexec.c in a container runtime.
- * Made from capi/src/lib.rs; do not edit. */
+/* libnsexec replaces nsexec.c in a container runtime.
+ * Generated from capi/src/lib.rs; do not edit. */
 
 #ifndef NSEXEC_H
 #define NSEXEC_H

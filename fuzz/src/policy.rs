@@ -69,15 +69,15 @@ pub fn seccomp_json(input: &[u8]) {
     };
     assert!(input.len() <= oci::MAX_BYTES);
     for arch in Arch::ALL {
-        let small = arch.of_32_bit().zip(profile.resolve_32_bit(&context(arch)));
+        let resolved_32_bit = arch.of_32_bit().zip(profile.resolve_32_bit(&context(arch)));
         let Ok(profile) = profile.resolve(&context(arch)) else {
             continue;
         };
-        let small_profile = small.as_ref().map(|(_, profile)| profile);
-        let Ok(program) = compiler::compile_with_32_bit(&profile, arch, small_profile) else {
+        let compat_profile = resolved_32_bit.as_ref().map(|(_, profile)| profile);
+        let Ok(program) = compiler::compile_with_32_bit(&profile, arch, compat_profile) else {
             continue;
         };
-        if let Some((arch, profile)) = &small {
+        if let Some((arch, profile)) = &resolved_32_bit {
             answers_alike(profile, &program, *arch);
         }
         answers_alike(&profile, &program, arch);

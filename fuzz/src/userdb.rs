@@ -15,12 +15,18 @@ pub fn userdb(input: &[u8]) {
             assert_eq!(user.uid, uid);
             assert!(!user.name.is_empty() && user.gid != u32::MAX);
             assert!(user.fields >= 4);
-            assert_eq!(user.doubt().is_some(), user.fields != passwd::FIELDS);
+            assert_eq!(
+                user.field_count_warning().is_some(),
+                user.fields != passwd::FIELDS
+            );
         }
     }
     if let Ok(Some(found)) = group::by_name(groups, wanted) {
         assert!(found.gid != u32::MAX);
-        assert_eq!(found.doubt().is_some(), found.fields != group::FIELDS);
+        assert_eq!(
+            found.field_count_warning().is_some(),
+            found.fields != group::FIELDS
+        );
     }
     let Ok(text) = std::str::from_utf8(wanted) else {
         return;

@@ -227,13 +227,13 @@ fn in_bash(test: &str, words: &str, share: &Share) -> Option<Vec<String>> {
     let before = before.map_or(String::new(), |(option, _)| format!("{option}="));
     let script = format!(
         ". bash-completion/completions/{program}\n\
-         asked=$(complete -p {program}); asked=${{asked#*-F }}; asked=${{asked%% *}}\n\
+         completer=$(complete -p {program}); completer=${{completer#*-F }}; completer=${{completer%% *}}\n\
          COMP_WORDS=({divided}); COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1))\n\
-         $asked {program} \"${{COMP_WORDS[COMP_CWORD]}}\" \"${{COMP_WORDS[COMP_CWORD - 1]}}\"\n\
+         $completer {program} \"${{COMP_WORDS[COMP_CWORD]}}\" \"${{COMP_WORDS[COMP_CWORD - 1]}}\"\n\
          [ ${{#COMPREPLY[@]}} = 0 ] || printf -- '{before}%s\\n' \"${{COMPREPLY[@]}}\"\n"
     );
-    let (said, _) = run(test, "bash", &["-c", &script], share)?;
-    Some(said.lines().map(str::to_owned).collect())
+    let (printed, _) = run(test, "bash", &["-c", &script], share)?;
+    Some(printed.lines().map(str::to_owned).collect())
 }
 
 /// The other programs' words, as clap_complete knows them.
@@ -268,8 +268,8 @@ fn fish_completes_each_kind_of_word() {
         let script = format!(
             "source fish/vendor_completions.d/{program}.fish; complete -C '{words}' | sort -u"
         );
-        let (said, _) = run(test, "fish", &["--no-config", "-c", &script], &share)?;
-        let words = said.lines().map(|line| line.split('\t').next().unwrap());
+        let (printed, _) = run(test, "fish", &["--no-config", "-c", &script], &share)?;
+        let words = printed.lines().map(|line| line.split('\t').next().unwrap());
         Some(
             words
                 .map(|word| word.trim_end_matches('/').to_owned())
@@ -336,8 +336,8 @@ fn zsh_completes_each_kind_of_word() {
         }
         let here = format!("ZDOTDIR={}", share.0.display());
         let arguments = [&here, "zsh", "-f", "-c", ON_A_TERMINAL, "zsh", words];
-        let (said, _) = run(test, "env", &arguments, &share)?;
-        Some(said.lines().map(str::to_owned).collect())
+        let (printed, _) = run(test, "env", &arguments, &share)?;
+        Some(printed.lines().map(str::to_owned).collect())
     });
     assert_eq!(wrong, [""; 0]);
 }

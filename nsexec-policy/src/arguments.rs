@@ -79,7 +79,7 @@ pub fn read(words: impl IntoIterator<Item = OsString>) -> Result<Invocation, Str
             ));
         }
     };
-    let mut asked = Words {
+    let mut options = Words {
         command,
         flags: Vec::new(),
         operands: Vec::new(),
@@ -94,16 +94,16 @@ pub fn read(words: impl IntoIterator<Item = OsString>) -> Result<Invocation, Str
                         command.name, command.name
                     ));
                 };
-                if asked.has(flag.long) {
+                if options.has(flag.long) {
                     return Err(format!("--{} is given twice", flag.long));
                 }
                 let value = match flag.value {
                     None => None,
                     Some(_) => Some(parser.value().map_err(|error| error.to_string())?),
                 };
-                asked.flags.push((flag.long, value));
+                options.flags.push((flag.long, value));
             }
-            Arg::Value(word) => asked.operands.push(word),
+            Arg::Value(word) => options.operands.push(word),
             Arg::Short(letter) => {
                 return Err(format!(
                     "there is no option -{letter}; see nsexec-policy {} --help",
@@ -112,5 +112,5 @@ pub fn read(words: impl IntoIterator<Item = OsString>) -> Result<Invocation, Str
             }
         }
     }
-    Ok(Invocation::Run(asked))
+    Ok(Invocation::Run(options))
 }

@@ -12,7 +12,7 @@ use nsexec_policy_engine::seccomp::table::Arch;
 enum Holds {
     /// The word of `struct seccomp_data` at this offset.
     Word(u32),
-    /// It depends on the way.
+    /// It depends on the path.
     Several,
 }
 

@@ -18,7 +18,7 @@ use nsexec_policy_engine::seccomp::table::Arch;
 
 use crate::Done;
 use crate::arguments::Words;
-use crate::input::{self, Beside, Input, Kind};
+use crate::input::{self, Input, Kind, SiblingFiles};
 
 /// An error, and the line it is in.
 pub(crate) struct Diagnostic {
@@ -122,7 +122,7 @@ pub(crate) fn compiled(
     ),
     Diagnostic,
 > {
-    let mut files = Kept {
+    let mut files = FilesWithLast {
         beside: &input.beside,
         last: Vec::new(),
     };
@@ -132,12 +132,12 @@ pub(crate) fn compiled(
 
 /// The files of a manifest, with the last one kept: a fault is in it or in the
 /// manifest.
-struct Kept<'a> {
-    beside: &'a Beside,
+struct FilesWithLast<'a> {
+    beside: &'a SiblingFiles,
     last: Vec<u8>,
 }
 
-impl Files for Kept<'_> {
+impl Files for FilesWithLast<'_> {
     fn read(&mut self, name: &FileName) -> Result<Vec<u8>, FileFault> {
         let text = self.beside.read(name)?;
         self.last.clone_from(&text);
@@ -150,7 +150,7 @@ fn in_policy(input: &Input, last: &[u8], mut fault: PolicyFault) -> Diagnostic {
         fault.file.clone_from(&input.name);
         input.text.as_slice()
     } else {
-        if let Beside::Directory(directory) = &input.beside {
+        if let SiblingFiles::Directory(directory) = &input.beside {
             fault.file = directory.join(&fault.file).display().to_string();
         }
         last
@@ -280,7 +280,7 @@ pub(crate) fn at(input: &Input, byte: usize, what: &str) -> Diagnostic {
 /// The longest part of a line that is shown.
 const MAX_EXCERPT: usize = 100;
 
-/// The line of a place, and a mark beneath it. Nothing of it steers a terminal.
+/// The line of a position, and a mark below it, with control characters escaped.
 pub(crate) fn excerpt(text: &[u8], place: Place) -> String {
     let Some(line) = text.split(|byte| *byte == b'\n').nth(place.line - 1) else {
         return String::new();

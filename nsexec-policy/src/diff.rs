@@ -50,7 +50,7 @@ pub(crate) fn run(words: &Words) -> Result<Done, String> {
     })
 }
 
-/// One of the two.
+/// One of the two policies.
 enum Side {
     Policy(Box<ResolvedPolicy>, Box<Parts>),
     Profile(Profile, Context),
@@ -170,7 +170,7 @@ fn policies(a: &ResolvedPolicy, a_parts: &Parts, b: &ResolvedPolicy, b_parts: &P
     text
 }
 
-/// How one call differs.
+/// The difference of one call.
 struct Difference {
     name: String,
     /// Arguments on which the two differ, unless they differ on all.
@@ -251,8 +251,8 @@ fn in_kind(a: Action, b: Action) -> bool {
 /// boundaries of each rule alone.
 const MAX_COMBINATIONS: usize = 50_000;
 
-/// The boundaries of each rule, and the values at which any rule changes its mind
-/// in all combinations, as long as they are not too many.
+/// The boundaries of each rule, and all combinations of the values at which any rule
+/// changes its result, up to a limit.
 fn sets(both: &Profile, number: u32) -> Vec<[u64; 6]> {
     let mut values: [BTreeSet<u64>; 6] = Default::default();
     for rule in both.rules.iter().filter(|rule| rule.syscall == number) {
@@ -312,7 +312,7 @@ fn turns(comparison: Comparison) -> Vec<u64> {
     values
 }
 
-/// Calls that differ on all arguments in lines, the others with an example.
+/// Calls that differ for all arguments in lines, the others with an example.
 fn listed(title: &str, list: &[Difference], both: &Profile, arch: Arch) -> String {
     let mut text = String::new();
     if list.is_empty() {

@@ -23,14 +23,14 @@ const MAX_BYTES: u64 = 1 << 20;
 /// A policy or a part of one, as text.
 #[derive(Debug)]
 pub(crate) struct Input {
-    /// As it was named.
+    /// The name that the user gave.
     pub(crate) name: String,
     /// Its type.
     pub(crate) kind: Kind,
-    /// It.
+    /// The text.
     pub(crate) text: Vec<u8>,
-    /// Where the files that a manifest names are.
-    pub(crate) beside: Beside,
+    /// The location of the files that a manifest names.
+    pub(crate) beside: SiblingFiles,
 }
 
 /// The type of a text.
@@ -46,23 +46,23 @@ pub(crate) enum Kind {
 
 /// The files next to a manifest.
 #[derive(Debug)]
-pub(crate) enum Beside {
+pub(crate) enum SiblingFiles {
     /// In this directory.
     Directory(PathBuf),
     /// In this binary.
     Built(Vec<(String, Vec<u8>)>),
 }
 
-impl Files for &Beside {
+impl Files for &SiblingFiles {
     fn read(&mut self, name: &FileName) -> Result<Vec<u8>, FileFault> {
         match self {
-            Beside::Directory(directory) => {
+            SiblingFiles::Directory(directory) => {
                 fs::read(directory.join(name.as_str())).map_err(|error| match error.kind() {
                     std::io::ErrorKind::NotFound => FileFault::Missing,
                     _ => FileFault::Unreadable(error.to_string()),
                 })
             }
-            Beside::Built(files) => files
+            SiblingFiles::Built(files) => files
                 .iter()
                 .find(|(known, _)| known == name.as_str())
                 .map(|(_, text)| text.clone())
@@ -72,13 +72,13 @@ impl Files for &Beside {
 }
 
 impl Input {
-    /// A policy that ships where nsexec's `--policy` takes `word` for a name, else
-    /// the file: a part of a policy has no name.
+    /// The shipped policy if nsexec's `--policy` takes `word` for a name; otherwise the
+    /// file: a part of a policy has no name.
     ///
     /// # Errors
     /// It cannot be read, or no policy of this name ships.
     pub(crate) fn open(word: &OsStr, words: &Words) -> Result<Self, String> {
-        let part = matches!(kind_asked(words)?, Some("seccomp" | "landlock"));
+        let part = matches!(kind_option(words)?, Some("seccomp" | "landlock"));
         let name = match PolicyChoice::read(word.as_bytes()) {
             Some(PolicyChoice::Named(name)) if !part => name,
             _ => return Self::file(word, words),
@@ -93,7 +93,7 @@ impl Input {
             name,
             kind: Kind::Policy,
             text: text.manifest,
-            beside: Beside::Built(text.files),
+            beside: SiblingFiles::Built(text.files),
         })
     }
 
@@ -110,7 +110,7 @@ impl Input {
             Some("toml") => false,
             _ => text.trim_ascii_start().starts_with(b"{"),
         };
-        let kind = match kind_asked(words)? {
+        let kind = match kind_option(words)? {
             Some("policy") => Kind::Policy,
             Some("seccomp") => Kind::Profile,
             Some(_) if json => Kind::Rules(Form::Json),
@@ -125,14 +125,14 @@ impl Input {
             name,
             kind,
             text,
-            beside: Beside::Directory(directory),
+            beside: SiblingFiles::Directory(directory),
         })
     }
 
-    /// Whether it ships.
+    /// Whether it is a shipped policy.
     #[must_use]
     pub(crate) fn ships(&self) -> bool {
-        matches!(self.beside, Beside::Built(_))
+        matches!(self.beside, SiblingFiles::Built(_))
     }
 }
 
@@ -172,12 +172,12 @@ pub(crate) fn read(path: &Path) -> Result<Vec<u8>, String> {
     Ok(text)
 }
 
-fn kind_asked(words: &Words) -> Result<Option<&str>, String> {
+fn kind_option(words: &Words) -> Result<Option<&str>, String> {
     match words.value("as")? {
         Some(other) if !["policy", "seccomp", "landlock"].contains(&other) => Err(format!(
             "--as {other}: a file is one of policy, seccomp, landlock"
         )),
-        asked => Ok(asked),
+        options => Ok(options),
     }
 }
 

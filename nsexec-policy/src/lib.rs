@@ -32,7 +32,7 @@ pub struct Done {
 
 /// Runs a command line.
 pub fn run(words: impl IntoIterator<Item = OsString>) -> Done {
-    let done = arguments::read(words).and_then(|asked| match asked {
+    let done = arguments::read(words).and_then(|options| match options {
         Invocation::Help(None) => Ok(say(commands::help())),
         Invocation::Help(Some(command)) => Ok(say(command.help_text())),
         Invocation::Version => Ok(say(format!(

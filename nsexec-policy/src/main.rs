@@ -6,7 +6,7 @@ use std::process::ExitCode;
 fn main() -> ExitCode {
     let done = nsexec_policy::run(std::env::args_os().skip(1));
     let mut status = done.status;
-    // A reader that has gone away has seen enough.
+    // A closed standard output is no error.
     for (text, written) in [
         (
             &done.stdout,

@@ -10,7 +10,7 @@ use nsexec_policy_engine::policy::resolved::{
     Capabilities, Environment, Follow, HandledRight, Keyring, LandlockRules, Layer, Layers,
     Process, Require, ResolvedPolicy,
 };
-use nsexec_policy_engine::seccomp::oci::{self, Conditional, Context, Want};
+use nsexec_policy_engine::seccomp::oci::{self, Conditional, Context, UnmetCondition};
 use nsexec_policy_engine::seccomp::profile::Profile;
 use nsexec_policy_engine::seccomp::program::Program;
 use serde_json::{Value, json};
@@ -232,27 +232,27 @@ fn in_words(conditional: &Conditional, profile: &Profile, context: &Context) -> 
     known.sort_unstable();
     for (name, number) in known {
         for grant in conditional.grants(context, number) {
-            if !grant.excluded && !grant.wants.is_empty() {
-                let wants: Vec<String> = grant.wants.iter().map(want).collect();
-                let names = more.entry(wants.join(" and ")).or_default();
+            if !grant.excluded && !grant.unmet.is_empty() {
+                let unmet: Vec<String> = grant.unmet.iter().map(unmet).collect();
+                let names = more.entry(unmet.join(" and ")).or_default();
                 if names.last() != Some(&name) {
                     names.push(name);
                 }
             }
         }
     }
-    for (wants, names) in more {
-        let _ = writeln!(text, "  also allowed with {wants} ({})", names.len());
+    for (unmet, names) in more {
+        let _ = writeln!(text, "  also allowed with {unmet} ({})", names.len());
         text.push_str(&words::wrapped(4, &names));
     }
     text
 }
 
-fn want(want: &Want) -> String {
-    match want {
-        Want::Capability(capability) => capability.to_string(),
-        Want::Architecture => "another architecture".to_owned(),
-        Want::Kernel((major, minor)) => format!("Linux {major}.{minor} or later"),
+fn unmet(unmet: &UnmetCondition) -> String {
+    match unmet {
+        UnmetCondition::Capability(capability) => capability.to_string(),
+        UnmetCondition::Architecture => "another architecture".to_owned(),
+        UnmetCondition::Kernel((major, minor)) => format!("Linux {major}.{minor} or later"),
     }
 }
 

@@ -254,7 +254,7 @@ fn a_profile_is_shown_in_words_numbers_and_assembly() {
 }
 
 #[test]
-fn a_policy_is_shown_by_name_and_by_file_alike() {
+fn a_policy_is_shown_the_same_by_name_and_by_file() {
     let (status, by_name, _) = run(&["show", "strict"]);
     assert_eq!(status, 0);
     let file = policies().join("strict.toml").display().to_string();

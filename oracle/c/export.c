@@ -63,7 +63,7 @@ static void read_rule(void) {
         condition->datum_a = number();
         condition->datum_b = number();
     }
-    /* libseccomp refuses a rule that says what the default says. */
+    /* libseccomp refuses a rule with the action of the default. */
     if (r->action == default_action) --rules;
 }
 

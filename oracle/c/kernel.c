@@ -1,4 +1,4 @@
-/* The kernel as an oracle: what a filter answers to calls, none of which is
+/* The kernel as an oracle: the actions of a filter for calls, none of which is
  * executed.
  *
  * In: u32 length, that many struct sock_filter, then calls of seven u64: the
@@ -8,8 +8,8 @@
  * Each child first loads a filter that answers NOT_EXECUTED to all but
  * seccomp(2), write(2) and exit_group(2), and the filter in question on top of
  * it: among equal actions the newer filter's errno is seen, so NOT_EXECUTED
- * stands for a call that the filter in question would let through. The three
- * exceptions are not asked for: the caller leaves them out. */
+ * means that the filter in question would allow the call. The caller leaves the
+ * three exceptions out. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <linux/audit.h>
@@ -73,7 +73,7 @@ static void load(const struct sock_filter *filter, unsigned length) {
 
 int main(void) {
     static const struct sock_filter nothing[] = {
-        /* Of i386, nothing: its numbers are others. */
+        /* No call of i386, which has other numbers. */
         BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, arch)),
         BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, AUDIT_ARCH_I386, 4, 0),
         BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
@@ -97,7 +97,7 @@ int main(void) {
         }
         if (!calls) die("memory");
     }
-    /* Shared with the children: a filter may deny every way to tell. */
+    /* Shared with the children: a filter may deny every other way to report. */
     size_t bytes = (count + 1) * sizeof(int);
     volatile int *answers =
         mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);

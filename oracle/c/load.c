@@ -1,4 +1,4 @@
-/* How long the kernel takes to load filters.
+/* Measures how long the kernel takes to load filters.
  *
  * In: u32 rounds, u32 contenders, and for each of these u32 filters, and for
  * each of those u32 length and that many struct sock_filter: loaded in this

@@ -17,11 +17,11 @@ pub const NOT_REQUESTED: [&str; 5] = ["seccomp", "write", "exit_group", "uretpro
 pub enum Seen {
     /// The filter would let the call through: ALLOW or LOG.
     Through,
-    /// This errno.
+    /// The call fails with this errno.
     Errno(u16),
-    /// SIGSYS, handled.
+    /// SIGSYS, which the process handles.
     Trapped,
-    /// SIGSYS, the end.
+    /// SIGSYS, which ends the process.
     Killed,
 }
 

@@ -32,14 +32,14 @@ use nsexec_policy_engine::seccomp::width::compares_32_bits;
 use crate::timing::Timer;
 use crate::tool::Tool;
 
-/// Where libseccomp-dev puts the header that the builder is compiled with.
+/// The location of the header in libseccomp-dev, for compiling the builder.
 pub const HEADER: &str = "/usr/include/seccomp.h";
 
 /// The builder.
 #[derive(Debug)]
 pub struct Libseccomp {
     tool: Tool,
-    /// Of each 32-bit architecture, the calls that it knows.
+    /// For each 32-bit architecture, the calls that libseccomp knows.
     known: Vec<(Arch, Vec<u32>)>,
 }
 
@@ -56,8 +56,8 @@ pub enum Search {
 #[derive(Clone, Debug)]
 pub struct Filter {
     program: Program,
-    asked: Vec<u32>,
-    /// The most that an argument may be.
+    comparable: Vec<u32>,
+    /// The greatest value of an argument.
     widest: u64,
 }
 
@@ -108,7 +108,7 @@ impl Libseccomp {
     /// # Errors
     /// libseccomp's.
     pub fn build(&self, profile: &Profile, arch: Arch, search: Search) -> io::Result<Filter> {
-        let (text, asked) = self.written(profile, arch, search)?;
+        let (text, comparable) = self.written(profile, arch, search)?;
         let output = self.tool.run(text.as_bytes())?;
         let instruction = |bytes: &[u8; 8]| {
             let [a, b, jt, jf, k @ ..] = *bytes;
@@ -124,7 +124,7 @@ impl Libseccomp {
         let widest = widest(arch);
         Ok(Filter {
             program,
-            asked,
+            comparable,
             widest,
         })
     }
@@ -144,7 +144,7 @@ impl Libseccomp {
         if search == Search::Tree {
             text.push_str("tree\n");
         }
-        let mut asked = Vec::new();
+        let mut comparable = Vec::new();
         let known = self.known.iter().find(|(of, _)| *of == arch);
         for number in arch.numbers() {
             let name = arch.name(number).unwrap_or_default();
@@ -165,7 +165,7 @@ impl Libseccomp {
             if !is_comparable(&rules, arch) {
                 continue;
             }
-            asked.push(number);
+            comparable.push(number);
             if rules.is_empty() {
                 let otherwise = return_value(profile.otherwise(number));
                 writeln!(text, "rule {otherwise:#x} {call}").map_err(io::Error::other)?;
@@ -185,7 +185,7 @@ impl Libseccomp {
                 text.push('\n');
             }
         }
-        Ok((text, asked))
+        Ok((text, comparable))
     }
 
     /// Starts a process that builds the same filter on each request.
@@ -213,7 +213,7 @@ impl Filter {
     /// Its answer, if the call is compared: SECCOMP_RET_*.
     #[must_use]
     pub fn answer(&self, call: &Call) -> Option<u32> {
-        self.asked.binary_search(&call.number).ok()?;
+        self.comparable.binary_search(&call.number).ok()?;
         if call.arguments.iter().any(|value| *value > self.widest) {
             return None;
         }
@@ -226,10 +226,10 @@ impl Filter {
         &self.program
     }
 
-    /// The calls on which both have a meaning, by number.
+    /// The calls that both compilers decide, by number.
     #[must_use]
-    pub fn asked(&self) -> &[u32] {
-        &self.asked
+    pub fn comparable(&self) -> &[u32] {
+        &self.comparable
     }
 }
 

@@ -52,7 +52,7 @@ fn run() -> Result<(), String> {
     }
     let start = Instant::now();
     let mut shown = Shown::new(tuples, start);
-    let asked = Rounds::new(&files, libseccomp)
+    let options = Rounds::new(&files, libseccomp)
         .and_then(|rounds| {
             rounds
                 .ask(tuples, seed, |count| shown.at(count))
@@ -60,7 +60,7 @@ fn run() -> Result<(), String> {
         })
         .inspect_err(|_| shown.clear())?;
     shown.clear();
-    print!("{}", table(&asked, seed, start.elapsed()));
+    print!("{}", table(&options, seed, start.elapsed()));
     Ok(())
 }
 
@@ -106,10 +106,10 @@ impl Shown {
         }
     }
 
-    fn at(&mut self, asked: u64) {
+    fn at(&mut self, options: u64) {
         let elapsed = self.start.elapsed();
         let words = format!(
-            "  {asked} of {} tuples ... {} s",
+            "  {options} of {} tuples ... {} s",
             self.tuples,
             elapsed.as_secs()
         );

@@ -27,7 +27,7 @@ pub enum OptionFault {
     Twice(&'static str),
     /// The option has a value, which is missing.
     NoValue(&'static str),
-    /// The option's value is no such number.
+    /// The option's value is not a valid number.
     Number {
         /// The option.
         option: &'static str,

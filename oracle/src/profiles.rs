@@ -7,10 +7,10 @@ use nsexec_policy_engine::seccomp::oci::{self, Context};
 use nsexec_policy_engine::seccomp::profile::Profile;
 use nsexec_policy_engine::seccomp::table::Arch;
 
-/// Where Debian's golang-github-containers-common puts podman's profile.
+/// The path of podman's profile in Debian's golang-github-containers-common.
 pub const CONTAINERS: &str = "/usr/share/containers/seccomp.json";
 
-/// The profiles that ship, by their paths.
+/// The shipped profiles, by path.
 #[must_use]
 pub fn shipped() -> Vec<PathBuf> {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../policies/seccomp");
@@ -21,10 +21,10 @@ pub fn shipped() -> Vec<PathBuf> {
         .collect()
 }
 
-/// A file's profile without capabilities, and with all.
+/// The profile of a file without capabilities, and with all.
 ///
 /// # Errors
-/// It is not there, or no profile.
+/// The file is missing, or is no profile.
 pub fn read(file: &Path, arch: Arch) -> Result<Vec<Profile>, String> {
     let both = read_both(file, arch)?;
     Ok(both.into_iter().map(|(profile, _)| profile).collect())
@@ -38,12 +38,12 @@ pub fn read(file: &Path, arch: Arch) -> Result<Vec<Profile>, String> {
 pub fn read_both(file: &Path, arch: Arch) -> Result<Vec<(Profile, Profile)>, String> {
     let text = std::fs::read_to_string(file);
     let text = text.map_err(|error| format!("{}: {error}", file.display()))?;
-    let small_name = arch.of_32_bit().ok_or("it is 32-bit itself")?.oci_name();
-    let text = match text.contains(&format!("\"{small_name}\"")) {
+    let compat_name = arch.of_32_bit().ok_or("it is 32-bit itself")?.oci_name();
+    let text = match text.contains(&format!("\"{compat_name}\"")) {
         true => text,
         false => text.replacen(
             "\"architectures\": [",
-            &format!("\"architectures\": [\"{small_name}\", "),
+            &format!("\"architectures\": [\"{compat_name}\", "),
             1,
         ),
     };
@@ -61,7 +61,8 @@ pub fn read_both(file: &Path, arch: Arch) -> Result<Vec<(Profile, Profile)>, Str
                 .resolve(&context)
                 .map_err(|fault| format!("{}: {fault}", file.display()))?;
             let small = conditional.resolve_32_bit(&context);
-            let small = small.ok_or_else(|| format!("{} lists no {small_name}", file.display()))?;
+            let small =
+                small.ok_or_else(|| format!("{} lists no {compat_name}", file.display()))?;
             Ok((large, small))
         })
         .collect()

@@ -24,7 +24,7 @@ use crate::sweep::{Count, Mismatch, Subject};
 pub const ROUND: u64 = 10_000;
 /// One round in this many tests a profile that is in use.
 const KNOWN_ONE_IN: usize = 8;
-/// One round in so many is about 32-bit programs.
+/// One round in this many tests 32-bit programs.
 const SMALL_ONE_IN: usize = 4;
 /// The interval of progress reports.
 const TICK: Duration = Duration::from_millis(100);
@@ -32,9 +32,9 @@ const TICK: Duration = Duration::from_millis(100);
 /// The counts of a run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Total {
-    /// How often each oracle was.
+    /// The number of comparisons per oracle.
     pub count: Count,
-    /// About how many profiles, each counted once.
+    /// The number of profiles, each counted once.
     pub profiles: u64,
 }
 
@@ -52,7 +52,7 @@ impl Total {
 pub struct Found {
     what: String,
     profile: String,
-    /// The round's, when it is one's.
+    /// The seed of the round, if a round found it.
     seed: Option<u64>,
 }
 
@@ -71,7 +71,7 @@ struct Known {
     subject: Subject,
 }
 
-/// Everything that rounds are about.
+/// The inputs of all rounds.
 #[derive(Debug)]
 pub struct Rounds {
     known: Vec<Known>,
@@ -121,7 +121,7 @@ impl Rounds {
         let mut total = self.boundaries()?;
         let left = tuples.saturating_sub(total.count.tuples);
         let rounds = left.div_ceil(ROUND).max(1);
-        let asked = AtomicU64::new(total.count.tuples);
+        let options = AtomicU64::new(total.count.tuples);
         let (next, stop) = (AtomicU64::new(0), AtomicBool::new(false));
         let work = || {
             let mut total = Total::default();
@@ -132,7 +132,7 @@ impl Rounds {
                 }
                 let answered = self.round(seed.wrapping_add(round));
                 let answered = answered.inspect_err(|_| stop.store(true, Ordering::Relaxed))?;
-                asked.fetch_add(answered.count.tuples, Ordering::Relaxed);
+                options.fetch_add(answered.count.tuples, Ordering::Relaxed);
                 total = total.and(answered);
             }
             Ok(total)
@@ -146,7 +146,7 @@ impl Rounds {
             let workers: Vec<_> = (0..cores).map(|_| scope.spawn(work)).collect();
             while workers.iter().any(|worker| !worker.is_finished()) {
                 thread::sleep(TICK);
-                watch(asked.load(Ordering::Relaxed));
+                watch(options.load(Ordering::Relaxed));
             }
             for worker in workers {
                 let answered = worker.join().unwrap_or_else(|_| {
@@ -179,8 +179,8 @@ impl Rounds {
         if random.below(KNOWN_ONE_IN) == 0
             && let Some(known) = random.of(&self.known)
         {
-            let asked = known.subject.ask_randomly(ROUND, &mut random);
-            let count = asked.map_err(|mismatch| known.found(&mismatch, Some(seed)))?;
+            let options = known.subject.ask_randomly(ROUND, &mut random);
+            let count = options.map_err(|mismatch| known.found(&mismatch, Some(seed)))?;
             return Ok(Total { count, profiles: 0 });
         }
         let arch = random.of(&Arch::ALL).copied().unwrap_or(Arch::X86_64);
@@ -252,10 +252,10 @@ mod tests {
         assert_eq!(one, ask(1, 7));
         assert_eq!(one.count.libseccomp, 0);
         let boundaries = rounds.boundaries().unwrap();
-        let (asked, least) = (one.count.tuples, boundaries.count.tuples);
+        let (options, least) = (one.count.tuples, boundaries.count.tuples);
         assert!(
-            (least + ROUND..least + 2 * ROUND).contains(&asked),
-            "{asked}"
+            (least + ROUND..least + 2 * ROUND).contains(&options),
+            "{options}"
         );
         assert!(one.count.stacked > boundaries.count.stacked);
         // The result does not depend on the assignment of rounds to workers.

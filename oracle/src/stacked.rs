@@ -16,7 +16,7 @@ use seccompiler::{
     SeccompRule, TargetArch,
 };
 
-/// Why a profile cannot be built so.
+/// Why a profile cannot be built from stacked filters.
 pub type Fault = Box<dyn std::error::Error + Send + Sync>;
 
 /// The filters, in the order in which they are loaded.
@@ -52,7 +52,7 @@ impl Stacked {
                 actions.push(rule.action);
             }
         }
-        // The first of the text is loaded last: among errnos it is seen.
+        // The first errno of the text is loaded last, so that it is returned.
         for action in actions.into_iter().rev() {
             let of_action: Vec<&Rule> = rules
                 .iter()

@@ -80,7 +80,7 @@ pub struct Subject {
     /// The rules of each call alone: other rules of the profile do not affect
     /// it.
     calls: HashMap<u32, Profile>,
-    /// Arguments worth asking with.
+    /// The arguments to test.
     pools: Vec<(u32, Vec<[u64; 6]>)>,
     ambiguous: Vec<u32>,
     none: Profile,
@@ -96,8 +96,8 @@ impl Subject {
         Self::of_program(profile, arch, program, with)
     }
 
-    /// Builds them for a profile and that of the 32-bit programs, which one program
-    /// answers for: the native subject, and the other.
+    /// Builds them for a profile and the profile of the 32-bit programs, which are one
+    /// program: the native subject, and the other.
     ///
     /// # Errors
     /// As [`Self::new`].
@@ -107,12 +107,12 @@ impl Subject {
         arch: Arch,
         with: Option<&Libseccomp>,
     ) -> Result<[Self; 2], String> {
-        let small_arch = arch.of_32_bit().ok_or("it is 32-bit itself")?;
+        let compat_arch = arch.of_32_bit().ok_or("it is 32-bit itself")?;
         let program = compile_with_32_bit(profile, arch, Some(small));
         let program = program.map_err(|fault| fault.to_string())?;
         Ok([
             Self::of_program(profile, arch, program.clone(), with)?,
-            Self::of_program(small, small_arch, program, with)?,
+            Self::of_program(small, compat_arch, program, with)?,
         ])
     }
 

@@ -43,8 +43,8 @@ fn shipped_profiles(arch: Arch) -> Vec<Profile> {
 }
 
 #[test]
-fn the_shipped_profiles_are_answered_alike_at_every_boundary() {
-    let Some(libseccomp) = libseccomp("the_shipped_profiles_are_answered_alike_at_every_boundary")
+fn the_shipped_profiles_give_equal_results_at_every_boundary() {
+    let Some(libseccomp) = libseccomp("the_shipped_profiles_give_equal_results_at_every_boundary")
     else {
         return;
     };
@@ -66,7 +66,7 @@ fn the_shipped_profiles_are_answered_alike_at_every_boundary() {
     );
 }
 
-/// With the profile of the 32-bit programs of `arch`, as if each listed them.
+/// With the profile of the 32-bit programs of `arch`, as if each file listed them.
 fn shipped_with_32_bit(arch: Arch) -> Vec<(Profile, Profile)> {
     let files = shipped();
     let read = |file: &std::path::PathBuf| read_both(file, arch).unwrap();
@@ -82,28 +82,29 @@ fn all_oracles_agree_on_32_bit_programs() {
     };
     let mut random = Random::new(SEED);
     for arch in Arch::ALL {
-        let small_arch = arch.of_32_bit().unwrap();
+        let compat_arch = arch.of_32_bit().unwrap();
         let mut profiles = shipped_with_32_bit(arch);
         if is_there(CONTAINERS, name) {
             profiles.extend(read_both(Path::new(CONTAINERS), arch).unwrap());
         }
-        profiles.extend((0..20).map(|_| (random.profile(arch), random.profile(small_arch))));
+        profiles.extend((0..20).map(|_| (random.profile(arch), random.profile(compat_arch))));
         let mut total = Count::default();
         for (profile, small) in profiles {
             for subject in Subject::both(&profile, &small, arch, Some(&libseccomp)).unwrap() {
-                for asked in [
+                for counted in [
                     subject.ask_boundaries(),
                     subject.ask_randomly(1000, &mut random),
                 ] {
-                    let asked = asked.unwrap_or_else(|mismatch| panic!("{mismatch}\n{small:?}"));
+                    let counted =
+                        counted.unwrap_or_else(|mismatch| panic!("{mismatch}\n{small:?}"));
                     // Of the first part, libseccomp's answers are counted elsewhere.
-                    if asked.of_32_bit > 0 {
-                        total = total.and(asked);
+                    if counted.of_32_bit > 0 {
+                        total = total.and(counted);
                     }
                 }
             }
         }
-        println!("{small_arch}: {total:?}");
+        println!("{compat_arch}: {total:?}");
         assert_eq!(total.of_32_bit, total.tuples);
         assert!(
             total.tuples > 30_000 && total.libseccomp > 10_000,
@@ -133,15 +134,12 @@ fn the_tables_are_those_of_libseccomp() {
 }
 
 #[test]
-fn the_profile_that_debian_installs_is_answered_alike() {
-    if !is_there(
-        CONTAINERS,
-        "the_profile_that_debian_installs_is_answered_alike",
-    ) {
+fn the_profile_of_debian_gives_equal_results() {
+    if !is_there(CONTAINERS, "the_profile_of_debian_gives_equal_results") {
         return;
     }
     let arch = Arch::native().unwrap();
-    let Some(libseccomp) = libseccomp("the_profile_that_debian_installs_is_answered_alike") else {
+    let Some(libseccomp) = libseccomp("the_profile_of_debian_gives_equal_results") else {
         return;
     };
     let mut random = Random::new(SEED);
@@ -157,8 +155,8 @@ fn the_profile_that_debian_installs_is_answered_alike() {
 }
 
 #[test]
-fn calls_by_chance_are_answered_alike() {
-    let Some(libseccomp) = libseccomp("calls_by_chance_are_answered_alike") else {
+fn random_calls_have_equal_results() {
+    let Some(libseccomp) = libseccomp("random_calls_have_equal_results") else {
         return;
     };
     let mut random = Random::new(SEED);
@@ -169,8 +167,8 @@ fn calls_by_chance_are_answered_alike() {
         let share = TUPLES / 2 / u64::try_from(profiles.len()).unwrap() + 1;
         for profile in profiles {
             let subject = Subject::new(&profile, arch, Some(&libseccomp)).unwrap();
-            let asked = subject.ask_randomly(share, &mut random);
-            total = total.and(asked.unwrap_or_else(|mismatch| panic!("{mismatch}\n{profile:?}")));
+            let counted = subject.ask_randomly(share, &mut random);
+            total = total.and(counted.unwrap_or_else(|mismatch| panic!("{mismatch}\n{profile:?}")));
         }
     }
     println!("{total:?}");
@@ -180,20 +178,20 @@ fn calls_by_chance_are_answered_alike() {
     );
 }
 
-/// One comparison at a time is turned around in the compiled programs: asking
-/// at the boundaries finds each, so that a slip of the compiler would be found.
+/// Inverts one comparison at a time in the compiled programs: calls at the boundaries
+/// detect each, so that they would detect such a bug of the compiler.
 #[test]
-fn a_program_with_one_comparison_turned_around_is_found() {
+fn an_inverted_comparison_is_detected() {
     let arch = Arch::native().unwrap();
-    let small_arch = arch.of_32_bit().unwrap();
+    let compat_arch = arch.of_32_bit().unwrap();
     let (mut turned, mut equivalent) = (0, 0);
     for (profile, small) in shipped_with_32_bit(arch) {
         let program = compile_with_32_bit(&profile, arch, Some(&small)).unwrap();
-        let mut parts = [(&profile, arch), (&small, small_arch)];
+        let mut parts = [(&profile, arch), (&small, compat_arch)];
         for at in 0..program.instructions().len() {
             let mut instructions = program.instructions().to_vec();
             let instruction = &mut instructions[at];
-            // BPF_JMP with two ways to go.
+            // BPF_JMP with two branches.
             if instruction.code & 7 != 5
                 || instruction.code == 5
                 || instruction.jt == instruction.jf
@@ -226,12 +224,12 @@ fn a_program_with_one_comparison_turned_around_is_found() {
 /// The kernel itself, for every number from 0 to 600 and x32's, at the
 /// boundaries of every rule. Nothing is executed.
 #[test]
-fn the_kernel_answers_as_the_profiles_mean() {
+fn the_kernel_applies_the_profiles() {
     let arch = Arch::native().unwrap();
     let kernel = Kernel::new().unwrap();
     let mut random = Random::new(SEED);
     let mut profiles = shipped_profiles(arch);
-    if is_there(CONTAINERS, "the_kernel_answers_as_the_profiles_mean") {
+    if is_there(CONTAINERS, "the_kernel_applies_the_profiles") {
         profiles.extend(read(Path::new(CONTAINERS), arch).unwrap());
     }
     profiles.extend((0..30).map(|_| random.profile(arch)));
@@ -239,7 +237,7 @@ fn the_kernel_answers_as_the_profiles_mean() {
         .iter()
         .filter_map(|name| arch.number(name))
         .collect();
-    let mut asked = 0;
+    let mut counted = 0;
     for profile in profiles {
         let program = compile(&profile, arch).unwrap();
         // A child for each call that is killed: fewer of them.
@@ -263,20 +261,20 @@ fn the_kernel_answers_as_the_profiles_mean() {
                 Seen::of(meant),
                 "{number} with {arguments:x?}: {meant:?}\n{profile:?}"
             );
-            asked += 1;
+            counted += 1;
         }
     }
-    println!("{asked} calls were tested in the kernel");
-    assert!(asked > 20_000, "{asked}");
+    println!("{counted} calls were tested in the kernel");
+    assert!(counted > 20_000, "{counted}");
 }
 
 /// The same of i386's calls: x32's numbers, multiplexers and the arguments' upper
 /// halves among them, which a 64-bit program can set.
 #[test]
 #[cfg(target_arch = "x86_64")]
-fn the_kernel_answers_32_bit_calls_as_the_profiles_mean() {
-    let name = "the_kernel_answers_32_bit_calls_as_the_profiles_mean";
-    let (arch, small_arch) = (Arch::X86_64, Arch::I386);
+fn the_kernel_applies_the_profiles_to_32_bit_calls() {
+    let name = "the_kernel_applies_the_profiles_to_32_bit_calls";
+    let (arch, compat_arch) = (Arch::X86_64, Arch::I386);
     let kernel = Kernel::new().unwrap();
     let all = Program::try_from(vec![(6, 0, 0, 0x7fff_0000)]).unwrap();
     if kernel.answers_i386(&all, &[(20, [0; 6])]).is_err() {
@@ -288,8 +286,8 @@ fn the_kernel_answers_32_bit_calls_as_the_profiles_mean() {
     if is_there(CONTAINERS, name) {
         profiles.extend(read_both(Path::new(CONTAINERS), arch).unwrap());
     }
-    profiles.extend((0..30).map(|_| (random.profile(arch), random.profile(small_arch))));
-    let mut asked = 0;
+    profiles.extend((0..30).map(|_| (random.profile(arch), random.profile(compat_arch))));
+    let mut counted = 0;
     for (profile, small) in profiles {
         let program = compile_with_32_bit(&profile, arch, Some(&small)).unwrap();
         // A child for each call that is killed: fewer of them.
@@ -306,17 +304,17 @@ fn the_kernel_answers_32_bit_calls_as_the_profiles_mean() {
             .collect();
         let seen = kernel.answers_i386(&program, &calls).unwrap();
         for ((number, arguments), seen) in calls.iter().zip(seen) {
-            let meant = small.evaluate(small_arch, *number, *arguments);
+            let meant = small.evaluate(compat_arch, *number, *arguments);
             assert_eq!(
                 seen,
                 Seen::of(meant),
                 "{number} with {arguments:x?}: {meant:?}\n{small:?}"
             );
-            asked += 1;
+            counted += 1;
         }
     }
-    println!("{asked} 32-bit calls were tested in the kernel");
-    assert!(asked > 20_000, "{asked}");
+    println!("{counted} 32-bit calls were tested in the kernel");
+    assert!(counted > 20_000, "{counted}");
 }
 
 #[test]
@@ -338,9 +336,9 @@ fn docker_s_profile_is_small() {
 }
 
 #[test]
-fn libseccomp_s_building_is_timed_as_often_as_asked() {
+fn libseccomp_is_timed_the_requested_number_of_times() {
     let arch = Arch::native().unwrap();
-    let Some(libseccomp) = libseccomp("libseccomp_s_building_is_timed_as_often_as_asked") else {
+    let Some(libseccomp) = libseccomp("libseccomp_is_timed_the_requested_number_of_times") else {
         return;
     };
     let profile = &read(&shipped()[0], arch).unwrap()[0];
@@ -350,7 +348,7 @@ fn libseccomp_s_building_is_timed_as_often_as_asked() {
             assert!(!timer.once().unwrap().is_zero());
         }
     }
-    // The two find a call each in its own way.
+    // The two implementations look up calls in different ways.
     let length = |search| {
         let filter = libseccomp.build(profile, arch, search).unwrap();
         filter.program().instructions().len()

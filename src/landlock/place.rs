@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn this_machines_devices_are_what_their_names_stand_for() {
+    fn the_device_numbers_match_this_machine() {
         let root = directory::own_root().expect("a root");
         for name in ["/dev/null", "/dev/zero", "/dev/full", "/dev/urandom"] {
             let place = Place::open(
@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn links_on_the_way_and_at_the_end_are_not_followed() {
+    fn symbolic_links_are_not_followed() {
         let root = directory::own_root().expect("a root");
         for name in ["/proc/self", "/proc/self/status", "/proc/self/cwd"] {
             let place = Place::open(
@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn the_names_of_devices_are_plain_and_stand_once_in_order() {
+    fn the_names_of_devices_are_sorted_and_unique() {
         assert!(KNOWN.is_sorted_by(|a, b| a.0 < b.0));
         assert!(KNOWN.iter().all(|(name, _)| name.starts_with("/dev/")));
     }

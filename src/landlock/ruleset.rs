@@ -89,7 +89,10 @@ pub(crate) fn build(
     if abi < u32::from(Right::Refer.abi())
         && let Require::BestEffort { reason } = &rules.require
     {
-        let reason = format!("{}; the policy lets it go: {reason}", what_there_is(kernel));
+        let reason = format!(
+            "{}; the policy marks it best_effort: {reason}",
+            what_there_is(kernel)
+        );
         return Ok(Built::Dropped { reason });
     }
     let mut status = known(rules, abi);
@@ -213,7 +216,7 @@ pub(crate) fn require<'a>(
         }
     };
     Err(Error::new(ErrorKind::Unsupported, wrong)
-        .with_hint(format!("{right}, or a policy that lets it go")))
+        .with_hint(format!("{right}, or a policy that marks it best_effort")))
 }
 
 /// The kernel's Landlock, in words.
@@ -363,7 +366,7 @@ mod tests {
     }
 
     #[test]
-    fn log_flags_are_in_force_refused_or_said_to_be_missing() {
+    fn log_flags_are_in_force_or_refused_or_reported_as_missing() {
         let reason = "a test".to_owned();
         let flags = [LogFlag::NewExecOn, LogFlag::SubdomainsOff];
         let best_effort = Require::BestEffort {
@@ -385,7 +388,7 @@ mod tests {
             refused.to_string(),
             "the policy requires of Landlock new_exec_on (Linux 6.15), subdomains_off (Linux \
              6.15); this kernel has Landlock ABI 6 (Linux 6.12); use Linux 6.15 or later, or a \
-             policy that lets it go"
+             policy that marks it best_effort"
         );
         let rules = rules(&best_effort);
         require([&rules].into_iter(), Support::Abi(6)).expect("lets them go");
@@ -404,7 +407,7 @@ mod tests {
     }
 
     #[test]
-    fn all_that_strict_misses_is_named_at_once() {
+    fn strict_names_all_missing_rights_at_once() {
         let message = |kernel| {
             let refused = of("strict", kernel).expect_err("strict lets nothing go");
             refused.to_string()
@@ -414,7 +417,7 @@ mod tests {
             "the policy requires of Landlock refer (Linux 5.19), truncate (Linux 6.2), bind_tcp \
              (Linux 6.7), connect_tcp (Linux 6.7), ioctl_dev (Linux 6.10), abstract_unix_socket \
              (Linux 6.12), signal (Linux 6.12); this kernel has Landlock ABI 1 (Linux 5.13); use \
-             Linux 6.12 or later, or a policy that lets it go"
+             Linux 6.12 or later, or a policy that marks it best_effort"
         );
         assert!(!message(Support::Abi(4)).contains("bind_tcp"));
         let off = message(Support::SwitchedOff);
@@ -425,7 +428,7 @@ mod tests {
     }
 
     #[test]
-    fn default_runs_everywhere_and_says_what_the_kernel_has() {
+    fn default_loads_on_every_kernel_and_reports_dropped_rights() {
         let policy = nsexec_shipped_policies::builtin("default");
         let policy = policy.expect("ships").expect("decodes");
         let rules = policy.workload.landlock.enforced().expect("rules");

@@ -20,8 +20,9 @@ const POLICY: &str = "libcontainer";
 pub(super) fn enforce() -> Result<()> {
     let policy = policy()?;
     let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
-    let root = open(c"/", flags, Mode::empty())
-        .map_err(|errno| Error::new(ErrorKind::System, "the root directory").with_source(errno))?;
+    let root = open(c"/", flags, Mode::empty()).map_err(|errno| {
+        Error::new(ErrorKind::System, "cannot open the root directory").with_source(errno)
+    })?;
     let stage = Layers::build_ceiling(&policy, &root, PathResolver::OwnProcess(&unknown_mounts))?;
     let ceiling = Ceiling {
         no_new_privs: policy.process.no_new_privs,

@@ -92,7 +92,7 @@ struct Callers {
 impl Callers {
     /// Saves it. Signals are blocked: a runtime that is killed between two clones learns of it from
     /// the ends of its children.
-    fn remember() -> Result<Self> {
+    fn save() -> Result<Self> {
         let system =
             |errno| Error::new(ErrorKind::System, "the process's state").with_source(errno);
         let mut standard = Vec::new();
@@ -108,7 +108,7 @@ impl Callers {
     }
 
     /// Restores it, except `dumpable` if another value is given.
-    fn put_back(self, dumpable: Option<i32>) -> Result<()> {
+    fn restore(self, dumpable: Option<i32>) -> Result<()> {
         let system =
             |errno| Error::new(ErrorKind::System, "the process's state").with_source(errno);
         drop(self.standard);

@@ -28,7 +28,7 @@ use crate::wire::generic_error;
 /// # Errors
 /// The reason why the pid could not be reported; there is no sibling then.
 pub(super) fn enter(requested: &ProtocolA, options: Options) -> Result<()> {
-    let callers = Callers::remember()?;
+    let callers = Callers::save()?;
     let pipe = InitPipe::take(requested.pipe)?;
     let console = requested.console.as_ref().map(open_console).transpose()?;
     let procfs = Procfs::open()?;
@@ -53,23 +53,23 @@ pub(super) fn enter(requested: &ProtocolA, options: Options) -> Result<()> {
     };
     let pair = || End::pair(SockType::Stream).context("a pair of sockets cannot be made");
     let (ready, ready_end) = pair()?;
-    let (leave, leave_end) = pair()?;
+    let (release, release_end) = pair()?;
     match clone(Parentage::Sibling).map_err(cannot_clone)? {
         Side::Child => {
-            drop((ready, pipe, verifier, leave));
-            start_sibling(console, ready_end, leave_end);
-            callers.put_back(None)
+            drop((ready, pipe, verifier, release));
+            start_sibling(console, ready_end, release_end);
+            callers.restore(None)
         }
         Side::Parent { child, pidfd } => {
-            drop((ready_end, leave_end));
+            drop((ready_end, release_end));
             // The runtime decides which signals end this process: its mask, its dispositions. The
-            // sibling ends by itself then, because `leave` is closed.
+            // sibling ends by itself then, because `release` is closed.
             let waits = Delivered(Some(callers.mask.set()));
             let reported = wait_until_ready(&ready, &waits)
                 .and_then(|()| verifier.verify(child, &expected, &waits))
                 .and_then(|()| pipe.write(&generic_error::pid_line(child), &waits))
                 .and_then(|()| {
-                    let released = leave.send(&[1]);
+                    let released = release.send(&[1]);
                     Ok(released.context("the sibling cannot be reached")?)
                 });
             match reported {
@@ -84,7 +84,7 @@ pub(super) fn enter(requested: &ProtocolA, options: Options) -> Result<()> {
 }
 
 /// Starts the session of the sibling, and waits for its release. A failure ends the process.
-fn start_sibling(console: Option<OwnedFd>, ready: OwnedFd, leave: OwnedFd) {
+fn start_sibling(console: Option<OwnedFd>, ready: OwnedFd, release: OwnedFd) {
     let started = start_session(console);
     let record = match &started {
         Ok(()) => [1].to_vec(),
@@ -97,7 +97,7 @@ fn start_sibling(console: Option<OwnedFd>, ready: OwnedFd, leave: OwnedFd) {
     drop(ready);
     // The runtime's own code may change the compared state.
     let mut byte = [0];
-    if nix::unistd::read(&leave, &mut byte) != Ok(1) {
+    if nix::unistd::read(&release, &mut byte) != Ok(1) {
         exit_now(PROTOCOL_FAILED);
     }
 }

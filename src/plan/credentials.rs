@@ -61,8 +61,8 @@ fn resolve(
         return Ok(id);
     }
     let target = target.ok_or_else(|| {
-        Error::new(ErrorKind::Usage, "whose ids are to be followed is not said")
-            .with_hint("give -t PID")
+        Error::new(ErrorKind::Usage, "-S follow and -G follow require a target")
+            .with_hint("add -t PID")
     })?;
     let (uid, gid) = target.ids()?;
     let outside = if kind == "uid" { uid } else { gid };

@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn login_passes_what_the_policy_names_and_nothing_else() {
+    fn login_passes_only_the_variables_of_the_policy() {
         let policy = Environment::Login {
             pass: vec!["TERM".into(), "LC_*".into()],
         };

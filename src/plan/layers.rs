@@ -74,7 +74,11 @@ impl Layers {
 
 fn support() -> Result<Support> {
     kernel::support().map_err(|errno| {
-        Error::new(ErrorKind::LockDown, "the kernel's Landlock version").with_source(errno)
+        Error::new(
+            ErrorKind::LockDown,
+            "cannot read the Landlock version of the kernel",
+        )
+        .with_source(errno)
     })
 }
 
@@ -176,7 +180,7 @@ mod tests {
     use crate::policy::resolved::{LogFlag, Right};
 
     #[test]
-    fn what_a_policy_lets_go_is_named() {
+    fn dropped_parts_of_a_policy_are_named() {
         let reason = || "a test".to_owned();
         let dropped = Status::Dropped { reason: reason() };
         let nothing = Some("the program has no Landlock domain");

@@ -178,7 +178,7 @@ fn start_finder(
     };
     let mut kept = vec![procfs.as_fd(), own.as_fd()];
     kept.extend(target.map(Target::directory));
-    let cannot_clone = clone_error("the process that looks files up");
+    let cannot_clone = clone_error("the finder, the process that looks up files,");
     let filter = filters::finder()?;
     Finder::start(&filter, &kept, procfs, &mounts, cannot_clone)
 }

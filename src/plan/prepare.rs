@@ -29,7 +29,8 @@ impl Plan {
         let declared = Declared::take(&request)?;
         let mut lines = request.status_fd.map(StatusLines::open).transpose()?;
         let signals = CallersSignals::take().map_err(|errno| {
-            Error::new(ErrorKind::System, "the signals cannot be blocked").with_source(errno)
+            Error::new(ErrorKind::System, "cannot block the signals of the helper")
+                .with_source(errno)
         })?;
         match Self::open(request, declared, frontend) {
             Ok(plan) => Ok(Self {
@@ -84,7 +85,7 @@ fn require_suitable(policy: &ResolvedPolicy, frontend: Frontend) -> Result<()> {
         Frontend::CommandLine if *capabilities == Capabilities::InitConfig => {
             let wrong = format!("the policy {} is for protocol A", policy.name);
             Err(Error::new(ErrorKind::Policy, wrong)
-                .with_hint("use one that says which capabilities the program has"))
+                .with_hint("use a policy with a list of capabilities"))
         }
         Frontend::ProtocolA if *cgroup != Follow::Caller || *label != Follow::Caller => {
             let wrong = format!(
@@ -115,6 +116,6 @@ fn adjust_oom_score(adjust: i16) -> Result<()> {
                 format!("oom_score_adj {value} cannot be set"),
             )
             .with_source(error)
-            .with_hint("it is lowered with CAP_SYS_RESOURCE only")
+            .with_hint("lowering it requires CAP_SYS_RESOURCE")
         })
 }

@@ -28,8 +28,8 @@ fn with_limits(message: String, errno: Errno) -> Error {
             ))
         }
         Errno::ENOMEM => error.with_source(errno).with_hint(
-            "the first process of a joined pid namespace has ended, after which it takes no \
-             other: choose a target that lives; or memory is short",
+            "the first process of the joined pid namespace has ended, so that the kernel accepts no \
+             other process in it: choose a running target; or memory is short",
         ),
         errno => error.with_source(errno),
     }

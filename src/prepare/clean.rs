@@ -51,7 +51,13 @@ pub(crate) fn count_handed_over() -> u32 {
 /// Only for the program nsexec, before it opens any of its own.
 pub(crate) fn close_undeclared(declared: impl Iterator<Item = RawFd>) -> Result<()> {
     let declared: BTreeSet<RawFd> = declared.filter(|fd| *fd >= FIRST).collect();
-    let failed = |errno| Error::new(ErrorKind::System, "close_range").with_source(errno);
+    let failed = |errno| {
+        Error::new(
+            ErrorKind::System,
+            "cannot close the undeclared descriptors: close_range",
+        )
+        .with_source(errno)
+    };
     let mut first = FIRST.unsigned_abs();
     for kept in declared.into_iter().map(RawFd::unsigned_abs) {
         if kept > first {
@@ -80,12 +86,16 @@ pub(crate) fn make_fit(procfs: &Procfs) -> Result<()> {
 fn refuse_what_leads_out() -> Result<()> {
     for (fd, name) in [(0, "input"), (1, "output"), (2, "error")] {
         let kind = leads_out(descriptor::standard(fd)).map_err(|errno| {
-            Error::new(ErrorKind::System, format!("standard {name}: its type")).with_source(errno)
+            Error::new(
+                ErrorKind::System,
+                format!("cannot read the type of standard {name}: fstat"),
+            )
+            .with_source(errno)
         })?;
         if let Some(kind) = kind {
             let wrong = format!("standard {name} is {kind}, which leads out of the target");
             return Err(Error::new(ErrorKind::Usage, wrong).with_hint(
-                "redirect it to a file or a pipe; any other is handed over with --preserve-fds",
+                "redirect it to a file or a pipe, or pass the descriptor with --preserve-fds",
             ));
         }
     }
@@ -150,7 +160,13 @@ fn one_by_one() -> std::result::Result<(), Errno> {
 /// # Errors
 /// `Safety`: real and effective ids differ, or the file gave privileges.
 fn refuse_gained_privilege() -> Result<()> {
-    let system = |errno| Error::new(ErrorKind::System, "the ids of the caller").with_source(errno);
+    let system = |errno| {
+        Error::new(
+            ErrorKind::System,
+            "cannot read the user and group ids of the caller",
+        )
+        .with_source(errno)
+    };
     let uids = getresuid().map_err(system)?;
     let gids = getresgid().map_err(system)?;
     let differ = uids.real != uids.effective || gids.real != gids.effective;
@@ -172,12 +188,18 @@ pub(crate) fn assert_single_thread(procfs: &Procfs) -> Result<()> {
     let tasks = procfs
         .open_directory(c"self/task")
         .and_then(|directory| nix::sys::stat::fstat(&directory))
-        .map_err(|errno| Error::new(ErrorKind::System, "/proc/self/task").with_source(errno))?;
+        .map_err(|errno| {
+            Error::new(
+                ErrorKind::System,
+                "cannot count the threads of the helper in /proc/self/task",
+            )
+            .with_source(errno)
+        })?;
     // A directory for each thread, and `.` and `..`.
     if tasks.st_nlink != 3 {
         return Err(
-            Error::new(ErrorKind::Safety, "the process has more than one thread")
-                .with_hint("execute from a process of its own"),
+            Error::new(ErrorKind::Safety, "the process has more than one thread; nsexec can join namespaces only from a single-threaded process")
+                .with_hint("call it from a process with one thread"),
         );
     }
     Ok(())

@@ -42,7 +42,7 @@ pub(crate) fn take(kind: ErrorKind, name: &str, number: RawFd, usage: Use) -> Re
         Err(errno) => return Err(wrong("cannot be copied", usage.hint()).with_source(errno)),
     };
     let unreadable =
-        |errno| wrong("cannot be asked for its state", usage.hint()).with_source(errno);
+        |errno| wrong("has no readable state (fstat, F_GETFL)", usage.hint()).with_source(errno);
     let flags = fcntl(copy.as_fd(), FcntlArg::F_GETFL).map_err(unreadable)?;
     let stat = fstat(&copy).map_err(unreadable)?;
     match unfit(
@@ -94,7 +94,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_use_takes_what_it_can_read_or_write() {
+    fn each_use_requires_its_access_mode() {
         let [read, write, both] = [OFlag::O_RDONLY, OFlag::O_WRONLY, OFlag::O_RDWR];
         let file = SFlag::S_IFREG;
         for (flags, kind, usage, fit) in [

@@ -1,4 +1,4 @@
-//! Step 0: the helper's own file, out of the target's reach (CVE-2019-5736).
+//! Step 0: protects the helper's own file from the target (CVE-2019-5736).
 //!
 //! A root process in a container without a user namespace can hold /proc/CHILD/exe open and, once
 //! the helper has exited, write to the file on the host. Through a read-only mount that open for
@@ -23,7 +23,7 @@ use crate::target::procfs_root::read_all;
 /// Longest list of arguments, in bytes: the limit of execve(2) with the largest stack.
 const MAX_ARGUMENTS: usize = 6 << 20;
 
-/// Why the helper's file cannot be written through the running helper.
+/// The reason why no process can write to the helper's file through /proc/PID/exe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum OwnFile {
     /// It is on a read-only mount with this id in mountinfo: the installed one, or the detached
@@ -34,10 +34,10 @@ pub(crate) enum OwnFile {
 }
 
 impl OwnFile {
-    /// How the file came out of reach, for an operator: whether the helper is installed on a
-    /// read-only mount, or must protect its file in every exec.
+    /// The way in which the file is protected: an operator sees whether the helper is installed on
+    /// a read-only mount, or must protect its file in every exec.
     ///
-    /// The kernel answers this, not a variable or an argument that a caller could set: a detached
+    /// The answer comes from the kernel, not from a variable or an argument that a caller could set: a detached
     /// mount is in no process's list of mounts. A mount of another mount namespace is not in this
     /// process's list either, and counts as detached.
     pub(crate) fn name(self, procfs: &Procfs) -> &'static str {
@@ -60,8 +60,8 @@ impl OwnFile {
 /// /proc/PID/exe. Otherwise executes the program again, with the same arguments and environment,
 /// from a place where no process can.
 ///
-/// A program that calls [`crate::Plan::prepare`] calls this first of all, before it has opened or
-/// changed anything.
+/// A program that calls [`crate::Plan::prepare`] calls this before it has opened or changed
+/// anything.
 ///
 /// # Errors
 /// `LockDown`: neither a read-only clone of the file's mount nor a sealed copy in memory is
@@ -70,7 +70,8 @@ pub fn protect_own_file() -> Result<()> {
     let arguments = || std::env::args_os().map(OsString::into_vec).collect();
     protect(&Procfs::open()?, || Ok(arguments()))?;
     // After the program has executed itself, ps(1) would show a number.
-    process::set_name(c"nsexec").map_err(|errno| failed("PR_SET_NAME", errno))
+    process::set_name(c"nsexec")
+        .map_err(|errno| failed("cannot set the process name: prctl PR_SET_NAME", errno))
 }
 
 /// The same as [`protect_own_file`] for the program of a runtime, in its constructor. The standard
@@ -79,7 +80,7 @@ pub(crate) fn protect_runtime(procfs: &Procfs) -> Result<()> {
     protect(procfs, || {
         let file = procfs
             .open_file(c"self/cmdline")
-            .map_err(|errno| failed("/proc/self/cmdline", errno))?;
+            .map_err(|errno| failed("cannot read /proc/self/cmdline", errno))?;
         let text = read_all(file, MAX_ARGUMENTS, &"/proc/self/cmdline")?;
         let arguments = text.split_inclusive(|byte| *byte == 0);
         Ok(arguments
@@ -88,17 +89,22 @@ pub(crate) fn protect_runtime(procfs: &Procfs) -> Result<()> {
     })
 }
 
-/// Returns if the file is out of reach. Otherwise executes the program again with `arguments`.
+/// Returns if the file is protected. Otherwise executes the program again with `arguments`.
 fn protect(procfs: &Procfs, arguments: impl FnOnce() -> Result<Vec<Vec<u8>>>) -> Result<()> {
     let file = own_file(procfs)?;
-    if judge(&file)?.is_some() {
+    if protection(&file)?.is_some() {
         return Ok(());
     }
     let arguments = arguments()?.into_iter().map(CString::new);
     let argv = arguments
         .collect::<std::result::Result<_, _>>()
         .map(StringArray::new)
-        .map_err(|_| failed("its arguments", Errno::EINVAL))?;
+        .map_err(|_| {
+            failed(
+                "an argument in /proc/self/cmdline is invalid",
+                Errno::EINVAL,
+            )
+        })?;
     // A failure here leads to a retry from memory: no CAP_SYS_ADMIN, an old kernel, a file of
     // another mount namespace.
     if let Ok(tree) = mount::detached_read_only(file.as_fd())
@@ -109,37 +115,38 @@ fn protect(procfs: &Procfs, arguments: impl FnOnce() -> Result<Vec<Vec<u8>>>) ->
     let copy = sealed_copy(&file, procfs)?;
     // Without the seals, the program would copy itself again and again.
     if !is_sealed(&copy) {
-        return Err(failed("sealing a copy in memory", Errno::EPERM));
+        return Err(failed("the copy in memory lacks a seal", Errno::EPERM));
     }
     Err(failed(
-        "executing a copy in memory",
+        "cannot execute the copy in memory",
         exec::execute_again(copy.as_fd(), &argv),
     ))
 }
 
-/// Why the running program's file is out of reach.
+/// The protection of the running program's file.
 ///
 /// # Errors
-/// `Safety`: it is within reach.
+/// `Safety`: it is not protected.
 pub(crate) fn status(procfs: &Procfs) -> Result<OwnFile> {
-    judge(&own_file(procfs)?)?.ok_or_else(|| {
+    protection(&own_file(procfs)?)?.ok_or_else(|| {
         Error::new(
             ErrorKind::Safety,
             "the program's own file can be written through /proc/PID/exe",
         )
-        .with_hint("call protect_own_file() first of all")
+        .with_hint("call protect_own_file() before any other function")
     })
 }
 
 fn own_file(procfs: &Procfs) -> Result<OwnedFd> {
     procfs
         .open_file(c"self/exe")
-        .map_err(|errno| failed("/proc/self/exe", errno))
+        .map_err(|errno| failed("cannot open /proc/self/exe", errno))
 }
 
-fn judge(file: &OwnedFd) -> Result<Option<OwnFile>> {
+fn protection(file: &OwnedFd) -> Result<Option<OwnFile>> {
     Ok(if is_read_only(file)? {
-        let known = statx::identify(file.as_fd()).map_err(|errno| failed("statx", errno))?;
+        let known = statx::identify(file.as_fd())
+            .map_err(|errno| failed("cannot identify /proc/self/exe: statx", errno))?;
         Some(OwnFile::ReadOnlyMount(known.mount))
     } else if is_sealed(file) {
         Some(OwnFile::SealedMemory)
@@ -149,7 +156,12 @@ fn judge(file: &OwnedFd) -> Result<Option<OwnFile>> {
 }
 
 fn is_read_only(file: &OwnedFd) -> Result<bool> {
-    let statistics = fstatvfs(file).map_err(|errno| failed("fstatvfs", errno))?;
+    let statistics = fstatvfs(file).map_err(|errno| {
+        failed(
+            "cannot read the mount flags of /proc/self/exe: fstatvfs",
+            errno,
+        )
+    })?;
     Ok(statistics.flags().contains(FsFlags::ST_RDONLY))
 }
 
@@ -171,29 +183,30 @@ fn sealed_copy(file: &OwnedFd, procfs: &Procfs) -> Result<OwnedFd> {
     let executable = flags | MFdFlags::from_bits_retain(MFD_EXEC);
     let copy = memfd_create(c"nsexec", executable)
         .or_else(|_| memfd_create(c"nsexec", flags))
-        .map_err(|errno| failed("memfd_create", errno))?;
+        .map_err(|errno| failed("cannot create a file in memory: memfd_create", errno))?;
     let io = |error: std::io::Error| {
         let errno = error.raw_os_error().map_or(Errno::EIO, Errno::from_raw);
-        failed("copying into memory", errno)
+        failed("cannot copy /proc/self/exe into memory", errno)
     };
     let mut from = std::fs::File::from(file.try_clone().map_err(io)?);
     let mut to = std::fs::File::from(copy.try_clone().map_err(io)?);
     std::io::copy(&mut from, &mut to).map_err(io)?;
     // An open for writing makes execve fail with ETXTBSY: return a read-only descriptor of the same
     // file.
-    fcntl(&copy, FcntlArg::F_ADD_SEALS(seals())).map_err(|errno| failed("sealing", errno))?;
+    fcntl(&copy, FcntlArg::F_ADD_SEALS(seals()))
+        .map_err(|errno| failed("cannot seal the copy in memory", errno))?;
     drop(to);
     let name = format!("self/fd/{}", copy.as_raw_fd());
     let name = CString::new(name).unwrap_or_default();
     procfs
         .open_file(&name)
-        .map_err(|errno| failed("opening the copy in memory", errno))
+        .map_err(|errno| failed("cannot open the copy in memory", errno))
 }
 
 fn failed(what: &str, errno: Errno) -> Error {
     Error::new(
         ErrorKind::LockDown,
-        format!("the program's own file cannot be protected: {what}"),
+        format!("cannot protect the program's own file: {what}"),
     )
     .with_source(errno)
     .with_hint("install it on a read-only mount")

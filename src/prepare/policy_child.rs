@@ -54,10 +54,14 @@ pub(crate) fn compile(manifest: &Path) -> Result<Loaded> {
     let text = read_all(directory.file(&name)?, MAX_FILE, &display)?;
     let context = context()?;
     let (ours, theirs) = UnixStream::pair().map_err(|error| {
-        Error::new(ErrorKind::System, "the policy's compiler").with_source(error)
+        Error::new(
+            ErrorKind::System,
+            "cannot create a socket pair for the policy compiler",
+        )
+        .with_source(error)
     })?;
     let helper = std::process::id();
-    match clone(Parentage::Own).map_err(clone_error("the policy's compiler"))? {
+    match clone(Parentage::Own).map_err(clone_error("the policy compiler"))? {
         Side::Child => {
             drop(ours);
             compile_without_power(helper, &display, &text, context, theirs)
@@ -88,14 +92,14 @@ pub(crate) fn compile(manifest: &Path) -> Result<Loaded> {
 fn context() -> Result<Context> {
     // uname(2), not /proc/sys, because a procfs with subset=pid lacks that.
     let names = nix::sys::utsname::uname().map_err(|errno| {
-        Error::new(ErrorKind::System, "the kernel's version").with_source(errno)
+        Error::new(ErrorKind::System, "cannot read the kernel version: uname").with_source(errno)
     })?;
     let release = names.release().to_string_lossy();
     let mut numbers = release.split(|c: char| !c.is_ascii_digit()).map(str::parse);
     let kernel = match (numbers.next(), numbers.next()) {
         (Some(Ok(major)), Some(Ok(minor))) => (major, minor),
         _ => {
-            let wrong = format!("{release} is no version of Linux that can be read");
+            let wrong = format!("the kernel version {release:?} does not begin with MAJOR.MINOR");
             return Err(Error::new(ErrorKind::System, wrong));
         }
     };
@@ -191,7 +195,7 @@ impl Files for ParentFiles {
             Ok((b'C', content)) => Ok(content),
             Ok((b'N', _)) => Err(FileFault::Missing),
             _ => Err(FileFault::Unreadable(
-                "the helper did not hand it over".to_owned(),
+                "the helper did not send the file".to_owned(),
             )),
         }
     }
@@ -212,7 +216,7 @@ fn serve(
     let broken = || {
         Error::new(
             ErrorKind::Policy,
-            format!("the policy {display}: its compiler ended without an answer"),
+            format!("the policy {display}: the policy compiler ended without a valid reply"),
         )
     };
     for _ in 0..=MAX_REQUESTS {
@@ -234,8 +238,11 @@ fn serve(
             }
             b'P' => {
                 let policy = encode::decode(&content).map_err(|fault| {
-                    Error::new(ErrorKind::Safety, format!("the policy {display}"))
-                        .with_source(fault)
+                    Error::new(
+                        ErrorKind::Safety,
+                        format!("the policy compiler returned an invalid encoding of {display}"),
+                    )
+                    .with_source(fault)
                 })?;
                 return Ok((policy, all));
             }

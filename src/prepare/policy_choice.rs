@@ -106,7 +106,7 @@ fn configured(frontend: Frontend) -> Result<PolicyChoice> {
         }
         Some(choice) => Ok(choice),
         None => {
-            let wrong = format!("{CONFIGURATION}: {key} = {value:?} is no policy");
+            let wrong = format!("{CONFIGURATION}: {key} = {value:?} is not a policy");
             Err(Error::new(ErrorKind::Policy, wrong)
                 .with_hint("give a name in a-z, 0-9 and -, or an absolute path"))
         }

@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 
 use super::filters;
 use crate::error::{Error, ErrorKind, Result};
+use crate::policy::explain::RefusalExplainer;
 use crate::policy::resolved::ResolvedPolicy;
 use crate::policy::text::PolicyText;
-use crate::policy::why::Why;
 use crate::seccomp::oci::Context;
 
 /// A policy and its source.
@@ -37,8 +37,13 @@ impl Origin {
     ///
     /// # Errors
     /// `System`: the text does not produce this policy.
-    pub(crate) fn explains(&self, policy: &ResolvedPolicy) -> Result<Why> {
-        let other = || Error::new(ErrorKind::System, "the policy's text makes another policy");
+    pub(crate) fn explainer(&self, policy: &ResolvedPolicy) -> Result<RefusalExplainer> {
+        let other = || {
+            Error::new(
+                ErrorKind::System,
+                "the text of the policy and the compiled policy differ",
+            )
+        };
         let (made, directory) = match self {
             Self::Ships(name) => {
                 let text = nsexec_shipped_policies::builtin_text(name).ok_or_else(other)?;
@@ -53,7 +58,7 @@ impl Origin {
         };
         match made {
             Ok((made, parts)) if made == *policy => {
-                Ok(Why::new(parts, &directory.to_string_lossy()))
+                Ok(RefusalExplainer::new(parts, &directory.to_string_lossy()))
             }
             Ok(_) => Err(other()),
             Err(fault) => Err(other().with_source(fault)),

@@ -49,9 +49,9 @@ impl Declared {
                     .with_hint("0, 1 and 2 are the program's: give a number from 3 on"));
             }
             if !seen.insert(fd) {
-                let wrong = format!("{wrong}: the descriptor has another use already");
+                let wrong = format!("{wrong}: another option uses the descriptor already");
                 return Err(Error::new(ErrorKind::Usage, wrong)
-                    .with_hint("give each use a descriptor of its own"));
+                    .with_hint("give each use a separate descriptor"));
             }
         }
         Ok(Self {
@@ -71,8 +71,13 @@ pub(crate) fn close_helpers_own(request: &Request) -> Result<()> {
     let own = request.seccomp_fds.iter().chain(&request.status_fd);
     for number in own.filter(|fd| **fd >= clean::FIRST) {
         let number = number.unsigned_abs();
-        descriptor::close_range(number, number, Range::Close)
-            .map_err(|errno| Error::new(ErrorKind::System, "close_range").with_source(errno))?;
+        descriptor::close_range(number, number, Range::Close).map_err(|errno| {
+            Error::new(
+                ErrorKind::System,
+                "cannot mark the descriptors close-on-exec: close_range",
+            )
+            .with_source(errno)
+        })?;
     }
     Ok(())
 }
@@ -127,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn the_next_one_is_found() {
+    fn next_finds_the_next_descriptor() {
         let preserved = Preserved(vec![3, 10, 11, 63]);
         for (first, next) in [(3, Some(3)), (4, Some(10)), (11, Some(11)), (64, None)] {
             assert_eq!(preserved.next(first), next);

@@ -61,7 +61,11 @@ impl FilterDescriptors {
                     .with_hint("give a file or pipe that is open for reading")
             })?;
             let filter = raw::parse(&bytes).map_err(|fault| {
-                Error::new(ErrorKind::Policy, format!("--seccomp-fd {number}")).with_source(fault)
+                Error::new(
+                    ErrorKind::Policy,
+                    format!("--seccomp-fd {number}: invalid seccomp program"),
+                )
+                .with_source(fault)
             })?;
             Ok((number, filter))
         };
@@ -123,7 +127,7 @@ fn denies(number: RawFd, call: &str, answer: Option<u32>) -> Error {
     let wrong = format!("--seccomp-fd {number}: its program may answer {call}{with}");
     let right = match call {
         "seccomp" => "allow seccomp(SECCOMP_SET_MODE_FILTER): the policy's own filter comes next",
-        _ => "allow it with any arguments: starting a program takes it",
+        _ => "allow it with any arguments: the start of a program requires it",
     };
     Error::new(ErrorKind::Policy, wrong).with_hint(right)
 }

@@ -156,7 +156,7 @@ fn start_of(path: &Path) -> Result<(OwnedFd, bool)> {
     let mut here = look_at(&start, name)?;
     let shared = check(&here, name)?;
     let mut at = start.try_clone().map_err(|error| {
-        Error::new(ErrorKind::System, "a descriptor cannot be copied").with_source(error)
+        Error::new(ErrorKind::System, "cannot duplicate a descriptor").with_source(error)
     })?;
     for _ in 0..MAX_ABOVE {
         let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
@@ -197,7 +197,7 @@ struct Walk {
 impl Walk {
     fn new(from: &TrustedDirectory, reach: Reach) -> Result<Self> {
         let copy = from.directory.try_clone().map_err(|error| {
-            Error::new(ErrorKind::System, "a descriptor cannot be copied").with_source(error)
+            Error::new(ErrorKind::System, "cannot duplicate a descriptor").with_source(error)
         })?;
         Ok(Self {
             directories: Vec::new(),
@@ -242,7 +242,7 @@ impl Walk {
                 SFlag::S_IFLNK => self.follow(&entry, &stat)?,
                 SFlag::S_IFREG => return self.open(&name, &stat),
                 _ => {
-                    let wrong = format!("{} is no regular file", self.path.display());
+                    let wrong = format!("{} is not a regular file", self.path.display());
                     return Err(Error::new(ErrorKind::Policy, wrong)
                         .with_hint("give the path of a regular file"));
                 }
@@ -367,7 +367,7 @@ fn refuse_other_owner(stat: &FileStat, path: &Path) -> Result<()> {
     }
     let wrong = format!("{} belongs to user {}", path.display(), stat.st_uid);
     Err(Error::new(ErrorKind::Safety, wrong)
-        .with_hint("let every component of the path belong to root or the caller"))
+        .with_hint("chown each component of the path to root or to the caller"))
 }
 
 fn failed(path: &Path, errno: Errno) -> Error {

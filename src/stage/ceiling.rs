@@ -44,8 +44,9 @@ fn failed(layer: &str, errno: Errno) -> Error {
     let wrong = format!("{layer} of the ceiling cannot be put in force");
     let error = Error::new(ErrorKind::LockDown, wrong).with_source(errno);
     match errno {
-        Errno::EACCES | Errno::EPERM => error
-            .with_hint("without no_new_privs this takes CAP_SYS_ADMIN: use a policy that sets it"),
+        Errno::EACCES | Errno::EPERM => error.with_hint(
+            "without no_new_privs this requires CAP_SYS_ADMIN: use a policy that sets no_new_privs",
+        ),
         Errno::E2BIG => error.with_hint("at most 16 domains can be nested"),
         _ => error,
     }

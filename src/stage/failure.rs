@@ -13,7 +13,7 @@ use crate::plan::attributes::Attribute;
 #[repr(u8)]
 pub(crate) enum Step {
     /// Waiting for the parent to release the child.
-    Leave,
+    Release,
     /// setsid(2)
     Session,
     /// TIOCSCTTY and the descriptors 0, 1 and 2.
@@ -45,7 +45,7 @@ pub(crate) enum Step {
     /// Looking for the program.
     LookUp,
     /// The program is a 32-bit one, which the filters refuse.
-    SmallProgram,
+    CompatProgram,
     /// PR_SET_NO_NEW_PRIVS
     NoNewPrivs,
     /// PR_SET_PDEATHSIG
@@ -72,7 +72,7 @@ pub(crate) enum Step {
 
 impl Step {
     const ALL: [Self; 28] = [
-        Self::Leave,
+        Self::Release,
         Self::Session,
         Self::Terminal,
         Self::Attribute,
@@ -88,7 +88,7 @@ impl Step {
         Self::AppArmorLabel,
         Self::SelinuxLabel,
         Self::LookUp,
-        Self::SmallProgram,
+        Self::CompatProgram,
         Self::NoNewPrivs,
         Self::DeathSignal,
         Self::Verify,
@@ -114,12 +114,12 @@ impl Step {
     fn words(self) -> (ErrorKind, &'static str, Option<&'static str>) {
         use ErrorKind::{LockDown, NotExecutable, NotFound, Safety, System};
         match self {
-            Self::Leave => (
+            Self::Release => (
                 System,
-                "the helper ended before it let the program go",
+                "the helper ended before it released the child",
                 None,
             ),
-            Self::Session => (System, "setsid", None),
+            Self::Session => (System, "cannot create a session: setsid", None),
             Self::Terminal => (
                 System,
                 "the console cannot become the controlling terminal",
@@ -130,23 +130,25 @@ impl Step {
             Self::WorkDir => (System, "the working directory cannot be entered", None),
             Self::WorkDirOutside => (
                 Safety,
-                "the working directory lies outside the program's root",
+                "the working directory is outside the program's root",
                 Some("give a directory inside it"),
             ),
             Self::BoundingSet => (
                 LockDown,
                 "the capability bounding set cannot be reduced",
-                Some("this takes CAP_SETPCAP"),
+                Some("this requires CAP_SETPCAP"),
             ),
             Self::StandardOwner => (
                 System,
-                "standard input or output cannot be given to the user",
+                "cannot change the owner of standard input, output or error to the program's user",
                 None,
             ),
             Self::Groups => (
                 LockDown,
                 "the supplementary groups cannot be set",
-                Some("where setgroups is denied, --preserve-credentials keeps the caller's"),
+                Some(
+                    "if the user namespace denies setgroups, --preserve-credentials keeps the caller's groups",
+                ),
             ),
             Self::Gid => (
                 System,
@@ -167,26 +169,30 @@ impl Step {
             Self::SelinuxLabel => (
                 LockDown,
                 "the SELinux label of the program cannot be set",
-                Some("SELinux has to be on (lsm=), with a policy that knows the label"),
+                Some("SELinux has to be on (lsm=), with a policy that defines the label"),
             ),
             Self::LookUp => (
                 NotFound,
                 "not found",
-                Some("give a path, or a name that PATH leads to"),
+                Some("give a path, or the name of a program in PATH"),
             ),
             Self::NoNewPrivs => (LockDown, "no_new_privs cannot be set", None),
             Self::DeathSignal => (
                 LockDown,
-                "the program cannot be bound to the helper's life",
+                "cannot set the parent-death signal of the program: prctl PR_SET_PDEATHSIG",
                 None,
             ),
             Self::Verify => (
                 Safety,
                 "the program was not started: its ids, groups, capabilities, no_new_privs or \
-                 root are not those of the plan",
+                 root differ from the plan",
                 None,
             ),
-            Self::Orphan => (System, "the helper ended", None),
+            Self::Orphan => (
+                System,
+                "the helper ended before the program was executed",
+                None,
+            ),
             Self::Dumpable => (LockDown, "the helper cannot be made undumpable", None),
             Self::Landlock => (
                 LockDown,
@@ -202,10 +208,10 @@ impl Step {
             ),
             Self::Explain => (
                 System,
-                "the explainer cannot be told of the program's filter",
+                "cannot send the listener of the program's filter to the explainer",
                 None,
             ),
-            Self::SmallProgram => (NotExecutable, "the program is a 32-bit one", None),
+            Self::CompatProgram => (NotExecutable, "the program is a 32-bit program", None),
             Self::Execute => (NotExecutable, "the program cannot be executed", None),
         }
     }
@@ -306,10 +312,10 @@ impl Failure {
             }
             (Step::LookUp, Errno::ENOENT) => Some("executable file not found in $PATH".to_owned()),
             (Step::Execute, Errno::ENOENT) => Some(
-                "no such file or directory: its interpreter is not there, or not executable"
+                "no such file or directory: its interpreter is missing or not executable"
                     .to_owned(),
             ),
-            (Step::SmallProgram, _) => Some(
+            (Step::CompatProgram, _) => Some(
                 "exec format error: it is a 32-bit program, and the policy's seccomp profiles do \
                  not all list its architecture (SCMP_ARCH_X86, SCMP_ARCH_ARM)"
                     .to_owned(),
@@ -328,9 +334,9 @@ impl Failure {
             (false, _) => Error::new(kind, wrong).with_source(self.errno),
         };
         let right = match (self.step, self.errno) {
-            (Step::Seccomp, Errno::EACCES) => {
-                Some("without no_new_privs this takes CAP_SYS_ADMIN: use a policy that sets it")
-            }
+            (Step::Seccomp, Errno::EACCES) => Some(
+                "without no_new_privs this requires CAP_SYS_ADMIN: use a policy that sets no_new_privs",
+            ),
             (Step::Seccomp, Errno::ENOMEM) => {
                 Some("all filters of a process, its caller's too, have at most 32768 instructions")
             }

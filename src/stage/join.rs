@@ -84,7 +84,11 @@ fn become_inside(inside: Inside) -> Result<()> {
         Inside::Same => {}
         Inside::Root => become_root_inside()?,
         Inside::User0 => credentials::set_uid(0).map_err(|errno| {
-            Error::new(ErrorKind::Join, "user 0 of the user namespace").with_source(errno)
+            Error::new(
+                ErrorKind::Join,
+                "cannot become user 0 of the joined user namespace: setresuid",
+            )
+            .with_source(errno)
         })?,
     }
     process::set_undumpable().map_err(|errno| {
@@ -93,8 +97,13 @@ fn become_inside(inside: Inside) -> Result<()> {
 }
 
 fn become_root_inside() -> Result<()> {
-    let system =
-        |errno| Error::new(ErrorKind::Join, "ids in the user namespace").with_source(errno);
+    let system = |errno| {
+        Error::new(
+            ErrorKind::Join,
+            "cannot set the ids in the joined user namespace",
+        )
+        .with_source(errno)
+    };
     if credentials::group_count().map_err(system)? != 0 {
         credentials::set_groups(&[]).map_err(|errno| {
             Error::new(
@@ -121,16 +130,16 @@ fn failed(join: &Join, errno: Errno) -> Error {
     let error = Error::new(ErrorKind::Join, wrong).with_source(errno);
     match (errno, join.namespace) {
         (Errno::EPERM, Namespace::User) => {
-            error.with_hint("this takes CAP_SYS_ADMIN in it: be its owner, or the owner's root")
+            error.with_hint("this requires CAP_SYS_ADMIN in it: run nsexec as its owner, or as root in the parent user namespace")
         }
         (Errno::EPERM, _) => error.with_hint(
-            "this takes CAP_SYS_ADMIN in the user namespace that owns it: join that with -U",
+            "this requires CAP_SYS_ADMIN in the user namespace that owns it: join that with -U",
         ),
         (Errno::EINVAL, Namespace::User) => {
             error.with_hint("the caller is in it already: leave -U and --user-parent out")
         }
         (Errno::EINVAL, Namespace::Pid) => {
-            error.with_hint("only descendants of the caller's pid namespace can be joined")
+            error.with_hint("nsexec joins only descendants of the caller's pid namespace")
         }
         _ => error,
     }

@@ -9,7 +9,7 @@ use super::explain::{Audited, Explained, Explainer};
 use super::join::Inside;
 use super::joining::Joining;
 use super::verifier::Verifier;
-use super::{keyring, small_program};
+use super::{compat_program, keyring};
 use crate::error::{Error, ErrorKind, Result};
 use crate::landlock::ruleset::Domain;
 use crate::plan::layers::{BuiltLayers, Layers, LayersStatus};
@@ -71,7 +71,7 @@ impl Plan {
     ///
     /// # Errors
     /// Those of [`Joining`], and of the objects opened after the joins.
-    pub(crate) fn join(self, gift: Option<OwnedFd>) -> Result<Joined> {
+    pub(crate) fn join(self, child_files: Option<OwnedFd>) -> Result<Joined> {
         preserved::close_helpers_own(&self.request)?;
         let labelled = self.context.is_some();
         label_next_execve(&self.procfs, self.context, self.label)?;
@@ -87,7 +87,7 @@ impl Plan {
             self.target,
             self.cgroups,
             self.request.no_fork,
-            gift,
+            child_files,
         )?;
         let (request, policy) = (self.request, self.policy);
         let explained = self
@@ -101,7 +101,7 @@ impl Plan {
             // The root is that of a mount namespace that was given as a file.
             (None, Some(finder)) => self.opened.after_join(&request, &policy, &finder)?,
             (None, None) => {
-                let wrong = "the root of the program is not known";
+                let wrong = "the program's root is missing from the plan";
                 return Err(Error::new(ErrorKind::System, wrong));
             }
         };
@@ -136,7 +136,7 @@ impl Joined {
             supervisor,
         } = self.layers;
         let policy = &self.rest.policy;
-        let refuses_32_bit = small_program::refused(ceiling.ready.seccomp.iter());
+        let refuses_32_bit = compat_program::refused(ceiling.ready.seccomp.iter());
         let mut audited = Audited::KernelDefault;
         let explainer = self.explained.map(|Explained { explainer, filters }| {
             audited = Audited::Whole;

@@ -30,7 +30,7 @@ impl Joining {
         target: Option<Target>,
         cgroups: cgroup::Decision,
         no_fork: bool,
-        gift: Option<OwnedFd>,
+        child_files: Option<OwnedFd>,
     ) -> Result<Self> {
         if let Some(target) = &target {
             target.still_there()?;
@@ -41,7 +41,7 @@ impl Joining {
             memberships: &memberships,
             cgroups,
             no_fork,
-            gift,
+            child_files,
         })?;
         Ok(Self {
             verifier,

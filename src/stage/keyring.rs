@@ -27,7 +27,7 @@ pub(crate) fn renew(wanted: Keyring) -> Result<()> {
     if out_of_reach(errno, keyring::read_session()) {
         return Ok(());
     }
-    let wrong = "the program cannot be given a session keyring of its own";
+    let wrong = "cannot join a new session keyring for the program";
     let error = Error::new(ErrorKind::LockDown, wrong).with_source(errno);
     Err(match errno {
         Errno::EDQUOT => error.with_hint(

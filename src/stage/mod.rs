@@ -18,6 +18,7 @@
 
 pub(crate) mod ceiling;
 pub(crate) mod command_line;
+pub(crate) mod compat_program;
 pub(crate) mod exec;
 pub(crate) mod exec_label;
 pub(crate) mod explain;
@@ -30,7 +31,6 @@ pub(crate) mod own_files;
 pub(crate) mod own_namespaces;
 pub(crate) mod protocol_a;
 pub(crate) mod signals;
-pub(crate) mod small_program;
 pub(crate) mod supervise;
 pub(crate) mod verifier;
 pub(crate) mod waits;

@@ -35,12 +35,17 @@ pub(crate) struct OwnFiles {
 /// Both ends of the socket to the child: the verifier's and the child's.
 pub(crate) fn pair() -> Result<(OwnedFd, OwnedFd)> {
     let (family, kind) = (AddressFamily::Unix, SockType::SeqPacket);
-    socketpair(family, kind, None, SockFlag::SOCK_CLOEXEC)
-        .map_err(|errno| Error::new(ErrorKind::System, "a pair of sockets").with_source(errno))
+    socketpair(family, kind, None, SockFlag::SOCK_CLOEXEC).map_err(|errno| {
+        Error::new(ErrorKind::System, "cannot create a socket pair").with_source(errno)
+    })
 }
 
 /// Opens the child's files and sends them, with one byte per file that identifies it.
-pub(super) fn give(gift: &OwnedFd, procfs: &Procfs, child: Pid) -> std::result::Result<(), Errno> {
+pub(super) fn send_files(
+    child_files: &OwnedFd,
+    procfs: &Procfs,
+    child: Pid,
+) -> std::result::Result<(), Errno> {
     let oom_score_adj = procfs.open_for_writing(&path(child, "oom_score_adj"));
     let directory = procfs
         .open_directory(&path(child, ""))
@@ -59,7 +64,7 @@ pub(super) fn give(gift: &OwnedFd, procfs: &Procfs, child: Pid) -> std::result::
     let control: &[ControlMessage<'_>] = if descriptors.is_empty() { &[] } else { &rights };
     let parts = [IoSlice::new(&kinds)];
     sendmsg::<()>(
-        gift.as_raw_fd(),
+        child_files.as_raw_fd(),
         &parts,
         control,
         MsgFlags::MSG_NOSIGNAL,
@@ -72,16 +77,22 @@ pub(super) fn give(gift: &OwnedFd, procfs: &Procfs, child: Pid) -> std::result::
 ///
 /// # Errors
 /// `System`: the helper has ended without sending them.
-pub(crate) fn receive(gift: &OwnedFd) -> Result<OwnFiles> {
-    let failed = |errno| Error::new(ErrorKind::System, "the child's own files").with_source(errno);
+pub(crate) fn receive(child_files: &OwnedFd) -> Result<OwnFiles> {
+    let failed = |errno| {
+        Error::new(
+            ErrorKind::System,
+            "cannot receive the files of /proc/CHILD from the verifier",
+        )
+        .with_source(errno)
+    };
     let mut kinds = [0; 3];
     let mut space = nix::cmsg_space!([RawFd; 2]);
     let mut descriptors = Vec::new();
     let length = {
         let mut parts = [IoSliceMut::new(&mut kinds)];
         let flags = MsgFlags::MSG_CMSG_CLOEXEC;
-        let message =
-            recvmsg::<()>(gift.as_raw_fd(), &mut parts, Some(&mut space), flags).map_err(failed)?;
+        let message = recvmsg::<()>(child_files.as_raw_fd(), &mut parts, Some(&mut space), flags)
+            .map_err(failed)?;
         for control in message.cmsgs().map_err(failed)? {
             if let ControlMessageOwned::ScmRights(fds) = control {
                 descriptors.extend(fds.into_iter().map(descriptor::received));

@@ -70,5 +70,9 @@ impl OwnNamespaces {
 }
 
 fn failed(name: &str, errno: Errno) -> Error {
-    Error::new(ErrorKind::System, format!("/proc/self/ns/{name}")).with_source(errno)
+    Error::new(
+        ErrorKind::System,
+        format!("cannot read /proc/self/ns/{name}"),
+    )
+    .with_source(errno)
 }

@@ -260,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_reached_the_program_is_not_passed_again() {
+    fn a_signal_of_the_terminal_is_not_forwarded_again() {
         for sender in [Sender::Kernel, Sender::Group] {
             assert_eq!(action(SIGINT, sender, JOB), SignalAction::Ignore);
             assert_eq!(action(SIGTSTP, sender, JOB), SignalAction::Ignore);
@@ -274,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn what_may_be_for_the_helper_alone_is_never_lost() {
+    fn a_signal_to_the_helper_alone_is_forwarded() {
         assert_eq!(action(SIGTERM, Sender::Group, JOB), SignalAction::Forward);
         assert_eq!(
             action(SIGUSR1, Sender::Group, MEMBER),
@@ -303,7 +303,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_helper_caused_is_its_own() {
+    fn signals_caused_by_the_helper_are_ignored() {
         for session in [JOB, MEMBER, LEADER, Session::Own] {
             assert_eq!(
                 action(SIGPIPE, Sender::Helper, session),
@@ -325,7 +325,7 @@ mod tests {
     }
 
     #[test]
-    fn the_helper_stops_only_where_somebody_continues_it() {
+    fn the_helper_stops_only_if_a_shell_can_continue_it() {
         assert_eq!(JOB.stops_with(SIGTSTP), Some(SIGTSTP));
         assert_eq!(MEMBER.stops_with(SIGTTIN), Some(SIGTTIN));
         assert_eq!(JOB.stops_with(SIGSTOP), Some(SIGTSTP));
@@ -340,7 +340,7 @@ mod tests {
     }
 
     #[test]
-    fn before_the_start_a_signal_does_what_it_does_by_default() {
+    fn signals_before_the_start_have_their_default_effect() {
         let ends = |number| {
             let sender = Sender::Other;
             Received { number, sender }.ends_before_start()

@@ -31,7 +31,9 @@ impl WaitError {
     /// For a process on which signals have their default effect.
     pub(crate) fn into_error(self) -> Error {
         match self {
-            Self::Signal(signal) => Error::new(ErrorKind::System, format!("signal {signal}")),
+            Self::Signal(signal) => {
+                Error::new(ErrorKind::System, format!("signal {signal} ended the wait"))
+            }
             Self::Failed(error) => error,
         }
     }
@@ -72,7 +74,9 @@ impl Waits for Delivered {
 
 /// A wait itself failed.
 pub(crate) fn failed(errno: Errno) -> WaitError {
-    WaitError::Failed(Error::new(ErrorKind::System, "poll").with_source(errno))
+    WaitError::Failed(
+        Error::new(ErrorKind::System, "cannot wait for a reply: poll").with_source(errno),
+    )
 }
 
 /// This process's end of a pair of sockets.
@@ -154,7 +158,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_call_of_an_end_blocks_though_its_flags_say_so() {
+    fn no_call_of_an_end_blocks_even_without_o_nonblock() {
         for kind in [SockType::Stream, SockType::SeqPacket] {
             let (end, other) = End::pair(kind).unwrap();
             let mut bytes = [0; 4];

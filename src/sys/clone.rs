@@ -82,6 +82,6 @@ fn thread_id_address() -> Option<*mut libc::c_int> {
     const PR_GET_TID_ADDRESS: libc::c_int = 40;
     let mut address: *mut libc::c_int = std::ptr::null_mut();
     // SAFETY: PR_GET_TID_ADDRESS writes one pointer, which outlives the call.
-    let told = unsafe { libc::prctl(PR_GET_TID_ADDRESS, &raw mut address, 0, 0, 0) };
-    (told == 0 && !address.is_null()).then_some(address)
+    let sent = unsafe { libc::prctl(PR_GET_TID_ADDRESS, &raw mut address, 0, 0, 0) };
+    (sent == 0 && !address.is_null()).then_some(address)
 }

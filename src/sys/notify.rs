@@ -31,7 +31,7 @@ pub(crate) enum Answer {
 pub(crate) fn receive(listener: BorrowedFd<'_>) -> Result<Option<Notification>, Errno> {
     // SAFETY: seccomp_notif is plain data, for which all zeros is a value, and the one that the
     // kernel requires.
-    let mut told: libc::seccomp_notif = unsafe { std::mem::zeroed() };
+    let mut sent: libc::seccomp_notif = unsafe { std::mem::zeroed() };
     // SAFETY: SECCOMP_IOCTL_NOTIF_RECV writes one seccomp_notif, whose size is
     // part of the request's number; it outlives the call.
     let received = check(unsafe {
@@ -39,18 +39,18 @@ pub(crate) fn receive(listener: BorrowedFd<'_>) -> Result<Option<Notification>, 
             libc::SYS_ioctl,
             listener.as_raw_fd(),
             libc::SECCOMP_IOCTL_NOTIF_RECV,
-            &raw mut told,
+            &raw mut sent,
         )
     });
     match received {
         Ok(_) => Ok(Some(Notification {
-            id: told.id,
-            pid: told.pid,
+            id: sent.id,
+            pid: sent.pid,
             call: Call {
-                number: told.data.nr.cast_unsigned(),
-                arch: told.data.arch,
-                instruction_pointer: told.data.instruction_pointer,
-                arguments: told.data.args,
+                number: sent.data.nr.cast_unsigned(),
+                arch: sent.data.arch,
+                instruction_pointer: sent.data.instruction_pointer,
+                arguments: sent.data.args,
             },
         })),
         Err(Errno::ENOENT | Errno::EINTR) => Ok(None),

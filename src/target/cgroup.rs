@@ -62,7 +62,7 @@ pub(crate) fn decide(
             match open_procs(target, procfs, finder) {
                 Ok(join) => Ok(Decision::Join(join)),
                 Err(Obstacle::OutOfReach(error)) => Ok(Decision::NotJoined {
-                    reason: format!("{error}; the policy lets it go: {reason}"),
+                    reason: format!("{error}; the policy marks it best_effort: {reason}"),
                 }),
                 Err(Obstacle::Gone(error) | Obstacle::Refused(error)) => Err(error),
             }

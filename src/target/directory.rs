@@ -61,7 +61,13 @@ impl ProgramRoot {
 
     fn unless_own(root: OwnedFd) -> Result<Self> {
         let own = own_root()?;
-        let failed = |errno| Error::new(ErrorKind::System, "the root directory").with_source(errno);
+        let failed = |errno| {
+            Error::new(
+                ErrorKind::System,
+                "cannot compare the root directory with the caller's",
+            )
+            .with_source(errno)
+        };
         let known = |root: &OwnedFd| statx::identify(root.as_fd()).map_err(failed);
         Ok(if known(&own)?.is_same_place(&known(&root)?) {
             Self::Own(own)
@@ -127,9 +133,9 @@ fn link(target: Option<&Target>, name: &str) -> Result<OwnedFd> {
     let target = target.ok_or_else(|| {
         Error::new(
             ErrorKind::Usage,
-            format!("whose {name} is meant is not said"),
+            format!("using the target's {name} requires a target"),
         )
-        .with_hint("give -t PID")
+        .with_hint("add -t PID")
     })?;
     let c_name = if name == "root" { c"root" } else { c"cwd" };
     let flags = OFlag::O_PATH | OFlag::O_DIRECTORY;
@@ -173,5 +179,9 @@ fn beneath(base: &OwnedFd, path: &Path, finder: &Finder) -> Result<OwnedFd> {
 }
 
 fn cannot_open(path: &Path, errno: Errno) -> Error {
-    Error::new(ErrorKind::Target, format!("directory {}", path.display())).with_source(errno)
+    Error::new(
+        ErrorKind::Target,
+        format!("cannot open the directory {}", path.display()),
+    )
+    .with_source(errno)
 }

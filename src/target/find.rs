@@ -166,7 +166,7 @@ fn walk(root: &OwnedFd, path: &[u8], links: Links, mounts: Mounts<'_>) -> Result
     // The path ends in a directory that the walk has already passed.
     let here = way.last().unwrap_or(root);
     here.try_clone().map(Found::Handle).map_err(|error| {
-        Error::new(ErrorKind::System, "a descriptor cannot be copied").with_source(error)
+        Error::new(ErrorKind::System, "cannot duplicate a descriptor").with_source(error)
     })
 }
 
@@ -191,9 +191,7 @@ fn failed(path: &[u8], errno: Errno) -> Error {
     let wrong = format!("/{path} of the program's root");
     let error = Error::new(ErrorKind::Target, wrong).with_source(errno);
     match errno {
-        Errno::EAGAIN => {
-            error.with_hint("somebody renames files all the time: stop them, or retry")
-        }
+        Errno::EAGAIN => error.with_hint("a process keeps renaming files: stop it, or retry"),
         _ => error,
     }
 }
@@ -203,7 +201,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_type_is_served_whatever_its_server_is_called() {
+    fn a_served_file_system_is_recognised_by_its_type() {
         for kind in [
             "fuse",
             "fuse.sshfs",

@@ -75,7 +75,7 @@ pub(crate) fn decide(
             let what = format!("the security label of process {}", target.pid().get());
             Error::new(ErrorKind::Target, what)
                 .with_source(errno)
-                .with_hint("a policy with label = \"caller\" does not take it; admin is one")
+                .with_hint("use a policy with label = \"caller\", such as admin")
         })?;
         let Some(label) = text.as_deref().and_then(parse) else {
             continue;

@@ -100,7 +100,8 @@ impl Memberships {
         }
         let pid = target.map_or(0, |target| target.pid().get());
         let wrong = format!("process {pid} changes its namespaces while they are opened");
-        Err(Error::new(ErrorKind::Target, wrong).with_hint("try again once it has settled"))
+        Err(Error::new(ErrorKind::Target, wrong)
+            .with_hint("retry when the target no longer changes its namespaces"))
     }
 
     fn open_once(
@@ -144,7 +145,7 @@ impl Memberships {
                 }
                 (None, Own::This(own)) => Decision::NotRequested(own),
                 (None, Own::NotYet) => {
-                    let wrong = format!("the next child begins a {name} namespace of its own");
+                    let wrong = format!("the next child would be in a new {name} namespace");
                     return Err(Error::new(ErrorKind::Usage, wrong)
                         .with_hint("start nsexec from a child of the process that unshared it"));
                 }
@@ -239,7 +240,7 @@ impl Memberships {
             (None, None) => {
                 let first = self.joins_of().next().ok_or_else(|| {
                     Error::new(ErrorKind::Usage, "--user-parent: no namespace is joined")
-                        .with_hint("name the namespace whose owner is meant")
+                        .with_hint("select a namespace as well, such as -n")
                 })?;
                 (namespace::owner(first.fd.as_fd()), first.namespace.name())
             }
@@ -248,7 +249,7 @@ impl Memberships {
             let wrong = format!("--user-parent: the user namespace above the {of} namespace");
             Error::new(ErrorKind::Join, wrong)
                 .with_source(errno)
-                .with_hint("it is out of reach when it is not beneath the caller's")
+                .with_hint("the target's cgroup has to be below the caller's")
         })?;
         let owner = check(Namespace::User, fd, false, &"--user-parent")?;
         if let Own::This(own) = Own::look_up(Namespace::User, false, procfs)?
@@ -335,7 +336,7 @@ fn open_source(
                     format!("no namespace with the id {id} can be opened"),
                 )
                 .with_source(errno)
-                .with_hint("by its id alone, a namespace is opened from Linux 6.19 on")
+                .with_hint("opening a namespace by its id requires Linux 6.19")
             })?;
             check(namespace, fd, false, id)
         }
@@ -386,13 +387,16 @@ fn open_path(path: &Path) -> Result<OwnedFd> {
     let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
     open(path, flags, Mode::empty()).map_err(|errno| {
         let name = path.to_string_lossy();
-        let error = Error::new(ErrorKind::Target, format!("the namespace file {name}"));
+        let error = Error::new(
+            ErrorKind::Target,
+            format!("cannot open the namespace file {name}"),
+        );
         let error = error.with_source(errno);
         // `-mt PID`: other programs accept joined letters.
         let letters = !name.is_empty() && name.chars().all(|letter| letter.is_ascii_alphabetic());
         if errno == Errno::ENOENT && letters {
             return error.with_hint(
-                "what is attached to the letter of a namespace is a file: write the \
+                "the value of a namespace option is a file: write the \
                  letters apart, such as -m -t PID",
             );
         }
@@ -417,7 +421,7 @@ fn check(
     let failed = |errno| Error::new(ErrorKind::System, format!("{name}")).with_source(errno);
     if !is_namespace(&fd).map_err(failed)? {
         return Err(
-            Error::new(ErrorKind::Target, format!("{name} is no namespace"))
+            Error::new(ErrorKind::Target, format!("{name} is not a namespace file"))
                 .with_hint("give a file such as /proc/PID/ns/net, or a bind mount of one"),
         );
     }
@@ -443,8 +447,13 @@ fn check(
 
 /// The identity of the namespace behind `fd`.
 pub(crate) fn identity(fd: &OwnedFd) -> Result<Identity> {
-    let stat = fstat(fd)
-        .map_err(|errno| Error::new(ErrorKind::System, "a namespace's inode").with_source(errno))?;
+    let stat = fstat(fd).map_err(|errno| {
+        Error::new(
+            ErrorKind::System,
+            "cannot read the inode number of a namespace",
+        )
+        .with_source(errno)
+    })?;
     Ok(Identity {
         device: stat.st_dev,
         inode: stat.st_ino,
@@ -452,6 +461,9 @@ pub(crate) fn identity(fd: &OwnedFd) -> Result<Identity> {
 }
 
 fn no_target(namespace: Namespace) -> Error {
-    let wrong = format!("whose {} namespace is meant is not said", namespace.name());
-    Error::new(ErrorKind::Usage, wrong).with_hint("give -t PID, or a file")
+    let wrong = format!(
+        "joining the {} namespace requires a target",
+        namespace.name()
+    );
+    Error::new(ErrorKind::Usage, wrong).with_hint("add -t PID, or name a file of the namespace")
 }

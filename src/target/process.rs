@@ -40,7 +40,11 @@ impl Target {
             Errno::ESRCH => no_process(pid),
             // ENOENT: from Linux 6.15 on.
             Errno::EINVAL | Errno::ENOENT => is_a_thread(procfs, pid),
-            errno => Error::new(ErrorKind::System, format!("process {pid}")).with_source(errno),
+            errno => Error::new(
+                ErrorKind::System,
+                format!("cannot open a pidfd of process {pid}"),
+            )
+            .with_source(errno),
         })?;
         let inode = inode_of(&pidfd)?;
         if let Some(wanted) = id.inode {
@@ -50,7 +54,8 @@ impl Target {
             .open_directory(&path(pid, ""))
             .map_err(|errno| match errno {
                 Errno::ENOENT => no_process(pid),
-                errno => Error::new(ErrorKind::System, format!("/proc/{pid}")).with_source(errno),
+                errno => Error::new(ErrorKind::System, format!("cannot open /proc/{pid}"))
+                    .with_source(errno),
             })?;
         let target = Self {
             pid,
@@ -149,8 +154,9 @@ impl Target {
             errno => Error::new(ErrorKind::Target, what).with_source(errno),
         };
         match errno {
-            Errno::EACCES | Errno::EPERM => error
-                .with_hint("this takes CAP_SYS_PTRACE over the target, or its user's own rights"),
+            Errno::EACCES | Errno::EPERM => error.with_hint(
+                "this requires CAP_SYS_PTRACE over the target, or run nsexec as the target's user",
+            ),
             _ => error,
         }
     }
@@ -200,7 +206,7 @@ fn is_a_thread(procfs: &Procfs, tid: Pid) -> Error {
 
 fn no_process(pid: Pid) -> Error {
     Error::new(ErrorKind::Target, format!("there is no process {pid}"))
-        .with_hint("give the pid of one that runs, in the caller's pid namespace")
+        .with_hint("give the pid of a running process, in the caller's pid namespace")
 }
 
 /// Whether processes have inode numbers of their own here.
@@ -213,7 +219,9 @@ pub(crate) fn has_inode(pidfd: &OwnedFd) -> std::result::Result<bool, Errno> {
 /// The inode number of the process in pidfs; `None` before Linux 6.9, where all
 /// pidfds share one inode.
 fn inode_of(pidfd: &OwnedFd) -> Result<Option<u64>> {
-    let failed = |errno| Error::new(ErrorKind::System, "the inode of a pidfd").with_source(errno);
+    let failed = |errno| {
+        Error::new(ErrorKind::System, "cannot read the inode number of a pidfd").with_source(errno)
+    };
     if !has_inode(pidfd).map_err(failed)? {
         return Ok(None);
     }

@@ -27,12 +27,16 @@ impl Procfs {
     pub(crate) fn open() -> Result<Self> {
         let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC | OFlag::O_NOFOLLOW;
         let directory = open(c"/proc", flags, Mode::empty()).map_err(|errno| {
-            Error::new(ErrorKind::System, "/proc cannot be opened")
+            Error::new(ErrorKind::System, "cannot open /proc")
                 .with_source(errno)
                 .with_hint("mount a procfs there")
         })?;
         let filesystem = fstatfs(&directory).map_err(|errno| {
-            Error::new(ErrorKind::System, "the file system of /proc").with_source(errno)
+            Error::new(
+                ErrorKind::System,
+                "cannot read the file system type of /proc",
+            )
+            .with_source(errno)
         })?;
         if filesystem.filesystem_type() != PROC_SUPER_MAGIC {
             return Err(Error::new(ErrorKind::Safety, "/proc is not a procfs"));
@@ -50,9 +54,9 @@ impl Procfs {
 
     /// This process's own directory.
     pub(crate) fn own_directory(&self) -> Result<OwnDirectory> {
-        let directory = self
-            .open_directory(c"self")
-            .map_err(|errno| Error::new(ErrorKind::System, "/proc/self").with_source(errno))?;
+        let directory = self.open_directory(c"self").map_err(|errno| {
+            Error::new(ErrorKind::System, "cannot open /proc/self").with_source(errno)
+        })?;
         Ok(OwnDirectory(directory))
     }
 
@@ -174,7 +178,7 @@ pub(crate) fn read_all(file: impl AsFd, limit: usize, what: &dyn fmt::Display) -
             Err(Errno::EINTR) => {}
             Err(errno) => {
                 return Err(
-                    Error::new(ErrorKind::System, format!("reading {what}")).with_source(errno)
+                    Error::new(ErrorKind::System, format!("cannot read {what}")).with_source(errno)
                 );
             }
         }

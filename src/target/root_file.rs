@@ -37,7 +37,7 @@ impl RegularFile {
     fn take(self, limit: usize) -> Result<Vec<u8>> {
         let Self { content, name } = self;
         let content = content.map_err(|errno| {
-            Error::new(ErrorKind::System, format!("reading {name}")).with_source(errno)
+            Error::new(ErrorKind::System, format!("cannot read {name}")).with_source(errno)
         })?;
         if content.len() > limit {
             let wrong = format!("{name} is longer than {limit} bytes");

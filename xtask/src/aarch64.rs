@@ -78,7 +78,7 @@ pub(crate) fn check() -> io::Result<Option<usize>> {
         shown.push_str(line);
         shown.push('\n');
     })?;
-    judge(&shown).map(Some)
+    count_checks(&shown).map(Some)
 }
 
 fn compile(source: &str, prefix: &Path, scratch: &Path) -> io::Result<PathBuf> {
@@ -95,7 +95,7 @@ fn compile(source: &str, prefix: &Path, scratch: &Path) -> io::Result<PathBuf> {
 }
 
 /// Each line of the guest is a check; the last line reports the end.
-fn judge(shown: &str) -> io::Result<usize> {
+fn count_checks(shown: &str) -> io::Result<usize> {
     let held = shown.lines().filter(|line| line.starts_with("ok ")).count();
     let failed = shown.lines().any(|line| line.starts_with("FAILED "));
     let ended = shown.lines().any(|line| line == "done");
@@ -115,7 +115,7 @@ mod tests {
 
     #[test]
     fn a_machine_that_fails_or_stops_early_is_no_success() {
-        assert_eq!(judge("ok a\nok b\ndone\n").ok(), Some(2));
+        assert_eq!(count_checks("ok a\nok b\ndone\n").ok(), Some(2));
         for wrong in [
             "",
             "done\n",
@@ -123,7 +123,7 @@ mod tests {
             "ok a\nFAILED b\ndone\n",
             "ok a\nnot done\n",
         ] {
-            assert!(judge(wrong).is_err(), "{wrong:?}");
+            assert!(count_checks(wrong).is_err(), "{wrong:?}");
         }
     }
 }

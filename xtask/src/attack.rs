@@ -1,4 +1,4 @@
-//! `cargo xtask attack`: attacks on nsexec, each with a control that is open.
+//! `cargo xtask attack`: attacks on nsexec, each with a control that must succeed.
 
 use std::ffi::{OsStr, OsString};
 use std::io;
@@ -18,38 +18,38 @@ struct Arguments {
 
 impl Arguments {
     fn read(arguments: &[OsString]) -> io::Result<Self> {
-        let mut asked = Self::default();
+        let mut options = Self::default();
         let mut rest = arguments.iter();
         while let Some(word) = rest.next() {
             if word == "--binary" {
                 let path = rest
                     .next()
                     .ok_or_else(|| io::Error::other("--binary requires a path"))?;
-                asked.binary = Some(std::path::absolute(path)?);
+                options.binary = Some(std::path::absolute(path)?);
             } else if word.as_encoded_bytes().starts_with(b"-") {
                 let wrong =
                     format!("unexpected argument {word:?}; usage: [--binary PATH] [NAME...]");
                 return Err(io::Error::other(wrong));
             } else {
-                asked.names.push(word.clone());
+                options.names.push(word.clone());
             }
         }
-        Ok(asked)
+        Ok(options)
     }
 }
 
 pub(crate) fn run(arguments: &[OsString]) -> io::Result<()> {
-    let asked = Arguments::read(arguments)?;
+    let options = Arguments::read(arguments)?;
     let every = OsStr::new("--all").to_owned();
-    let words = if asked.names.is_empty() {
+    let words = if options.names.is_empty() {
         vec![every]
     } else {
-        asked.names
+        options.names
     };
-    attack(&words, asked.binary)
+    attack(&words, options.binary)
 }
 
-/// Those that every run of the tests has too.
+/// The attacks that every run of the tests includes.
 pub(crate) fn bounded() -> io::Result<()> {
     attack(&[], None)
 }
@@ -88,10 +88,11 @@ mod tests {
 
     #[test]
     fn names_and_a_binary_are_read() {
-        let asked = read(&["tiocsti", "--binary", "/tmp/nsexec", "keys"]).expect("valid arguments");
-        assert_eq!(asked.names, ["tiocsti", "keys"]);
+        let options =
+            read(&["tiocsti", "--binary", "/tmp/nsexec", "keys"]).expect("valid arguments");
+        assert_eq!(options.names, ["tiocsti", "keys"]);
         assert_eq!(
-            asked.binary.as_deref(),
+            options.binary.as_deref(),
             Some(std::path::Path::new("/tmp/nsexec"))
         );
         assert!(read(&["--binary"]).is_err());

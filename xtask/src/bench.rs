@@ -1,4 +1,5 @@
-//! `cargo xtask bench`: sets up the peers and runs `benches/*.rs` and the auditor's.
+//! `cargo xtask bench`: installs the compared tools and runs `benches/*.rs` and the
+//! auditor's benchmark.
 
 use std::ffi::OsString;
 use std::io;

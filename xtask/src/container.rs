@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 /// The time limit for a runtime to start or stop a container.
-const PATIENCE: Duration = Duration::from_secs(10);
+const TIMEOUT: Duration = Duration::from_secs(10);
 const POLL: Duration = Duration::from_millis(20);
 
 #[derive(Debug)]
@@ -66,7 +66,7 @@ impl Container {
     }
 
     fn first_process(&mut self) -> io::Result<i32> {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + TIMEOUT;
         loop {
             if self.run.try_wait()?.is_some() || Instant::now() > deadline {
                 return Err(self.failure());
@@ -85,18 +85,18 @@ impl Container {
 
     fn failure(&mut self) -> io::Error {
         let _ = self.run.kill();
-        let mut said = String::new();
+        let mut printed = String::new();
         if let Some(mut errors) = self.run.stderr.take() {
-            let _ = errors.read_to_string(&mut said);
+            let _ = errors.read_to_string(&mut printed);
         }
         let runtime = Path::new(&self.runtime);
-        let last = said.lines().last().unwrap_or("it printed nothing");
+        let last = printed.lines().last().unwrap_or("it printed nothing");
         io::Error::other(format!("{}: {last}", runtime.display()))
     }
 
     /// Whether the runtime has removed the container and ended.
     fn has_ended(&mut self) -> bool {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + TIMEOUT;
         while Instant::now() < deadline {
             if !matches!(self.run.try_wait(), Ok(None)) {
                 return true;
@@ -130,9 +130,9 @@ fn write_config(runtime: &Path, bundle: &Path) -> io::Result<()> {
         .current_dir(bundle)
         .output()?;
     if !spec.status.success() {
-        let said = String::from_utf8_lossy(&spec.stderr);
+        let printed = String::from_utf8_lossy(&spec.stderr);
         return Err(io::Error::other(format!(
-            "{} spec: {said}",
+            "{} spec: {printed}",
             runtime.display()
         )));
     }

@@ -1,5 +1,5 @@
-//! Debian's packages, by an apt apart: its state, its sources and its cache lie in
-//! cargo's own home, and nothing of this machine changes.
+//! Debian's packages, through a separate apt: its state, its sources and its cache are in
+//! cargo's home, and nothing of this machine changes.
 
 use std::fs;
 use std::io;
@@ -50,8 +50,8 @@ pub(crate) struct Apt {
 }
 
 impl Apt {
-    /// Reads the archives' lists of packages; those of an earlier run do where there
-    /// is no network.
+    /// Reads the archives' lists of packages; without a network, the lists of an earlier
+    /// run are used.
     ///
     /// # Errors
     /// There are no lists.
@@ -104,7 +104,7 @@ impl Apt {
         let kernel = directory.join("vmlinuz");
         if !kernel.exists() {
             fs::create_dir_all(&directory)?;
-            // From Linux 7.3 on the package has the kernel beside its modules.
+            // From Linux 7.3 on, the package contains the kernel among its modules.
             let script = "apt-get -q download \"$0\" && dpkg-deb -x ./*.deb . && rm ./*.deb && \
                           ln -s \"$(ls boot/vmlinuz-* usr/lib/modules/*/vmlinuz 2>/dev/null | head -n 1)\" vmlinuz";
             progress::quietly(

@@ -13,8 +13,8 @@ pub(crate) fn run(arguments: &[OsString]) -> io::Result<()> {
     check()
 }
 
-/// Every advisory has an answer, every test that a document names exists, and every
-/// link between documents leads somewhere.
+/// Checks that every advisory has an answer, that every test named in a document exists,
+/// and that every link between documents is valid.
 pub(crate) fn check() -> io::Result<()> {
     let root = cargo::root();
     let mut wrong = Vec::new();
@@ -50,7 +50,7 @@ pub(crate) fn check() -> io::Result<()> {
         }
     }
 
-    wrong.extend(vm::seen::disagreements()?);
+    wrong.extend(vm::results::disagreements()?);
 
     if wrong.is_empty() {
         println!(
@@ -129,7 +129,7 @@ fn links(document: &str) -> impl Iterator<Item = Link<'_>> {
         .filter(|link| !link.0.contains("://") && !link.0.contains(char::is_whitespace))
 }
 
-/// The lines that are no block of code.
+/// The lines outside code blocks.
 fn prose(document: &str) -> impl Iterator<Item = &str> {
     let mut is_code = false;
     document.lines().filter(move |line| {
@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn tests_are_known_by_their_form() {
+    fn test_names_are_recognised_by_their_form() {
         let document = "`fn one` and `tests/a.rs::two`, `src/b.rs::tests::three`;\n\
             `fn(x)`, `a b.rs::c`, `tests/a.rs`, fn four and `fn five(x)`";
         let names: Vec<&str> = tests_named(document).map(|named| named.0).collect();
@@ -196,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_is_looked_up_whole() {
+    fn a_name_matches_as_a_whole() {
         let source = "#[test]\nfn joins_all() {}\nfn given<T>() {}";
         assert!(defines(source, "joins_all") && defines(source, "given"));
         assert!(!defines(source, "joins") && !defines(source, "all") && !defines(source, ""));
@@ -218,10 +218,10 @@ mod tests {
     }
 
     #[test]
-    fn a_file_of_that_name_is_asked_for_its_test() {
+    fn a_test_is_looked_up_in_the_file_of_its_name() {
         let root = crate::cargo::root();
         let here = |text| Named(text).exists(&root, &["fn elsewhere() {}".to_owned()]);
-        assert!(here("xtask/src/docs.rs::tests::a_name_is_looked_up_whole"));
+        assert!(here("xtask/src/docs.rs::tests::a_name_matches_as_a_whole"));
         assert!(here("fn elsewhere"));
         assert!(!here("xtask/src/docs.rs::tests::a_name_that_nobody_has"));
         assert!(!here("xtask/src/no_such_file.rs::check"));

@@ -20,7 +20,7 @@ pub(crate) fn is_static(path: &Path) -> io::Result<bool> {
     match has_interpreter(&bytes) {
         Some(found) => Ok(!found),
         None => Err(io::Error::other(format!(
-            "{} is no complete 64-bit little-endian ELF file",
+            "{} is not a complete 64-bit little-endian ELF file",
             path.display()
         ))),
     }

@@ -13,16 +13,16 @@ const SECONDS: u32 = 60;
 const MEMORY_MIB: u32 = 1024;
 
 pub(crate) fn run(arguments: &[OsString]) -> io::Result<()> {
-    let asked = Arguments::parse(arguments)?;
+    let options = Arguments::parse(arguments)?;
     setup::cargo_subcommand("fuzz")?;
     let toolchain = Toolchain::find();
     let all = targets(&toolchain)?;
-    let chosen: Vec<&String> = match &asked.target {
+    let chosen: Vec<&String> = match &options.target {
         None => all.iter().collect(),
         Some(name) => all.iter().filter(|target| *target == name).collect(),
     };
     if chosen.is_empty() {
-        return Err(io::Error::other(match &asked.target {
+        return Err(io::Error::other(match &options.target {
             Some(name) => format!("no target {name}; there are {}", all.join(", ")),
             None => "fuzz/Cargo.toml names no target".to_owned(),
         }));
@@ -30,13 +30,13 @@ pub(crate) fn run(arguments: &[OsString]) -> io::Result<()> {
     for target in chosen {
         println!(
             "{}",
-            text::bold(&format!("== {target}, {} s", asked.seconds))
+            text::bold(&format!("== {target}, {} s", options.seconds))
         );
         let status = toolchain
             .fuzz(&["run", target])
             .args(corpora(target)?)
             .arg("--")
-            .arg(format!("-max_total_time={}", asked.seconds))
+            .arg(format!("-max_total_time={}", options.seconds))
             .arg(format!("-rss_limit_mb={MEMORY_MIB}"))
             .status()?;
         if !status.success() {
@@ -67,7 +67,7 @@ struct Arguments {
 
 impl Arguments {
     fn parse(arguments: &[OsString]) -> io::Result<Self> {
-        let mut asked = Self {
+        let mut options = Self {
             target: None,
             seconds: SECONDS,
         };
@@ -75,18 +75,18 @@ impl Arguments {
         while let Some(argument) = arguments.next() {
             if argument == "--seconds" {
                 let number = arguments.next().unwrap_or_default();
-                asked.seconds = number.parse().map_err(|_| {
+                options.seconds = number.parse().map_err(|_| {
                     io::Error::other(format!("--seconds {number:?}; give a whole number"))
                 })?;
-            } else if argument.starts_with('-') || asked.target.is_some() {
+            } else if argument.starts_with('-') || options.target.is_some() {
                 return Err(io::Error::other(format!(
                     "unexpected argument {argument:?}; usage: [TARGET] [--seconds N]"
                 )));
             } else {
-                asked.target = Some(argument.into_owned());
+                options.target = Some(argument.into_owned());
             }
         }
-        Ok(asked)
+        Ok(options)
     }
 }
 
@@ -164,16 +164,16 @@ mod tests {
 
     #[test]
     fn target_and_seconds_accept_any_order() {
-        let asked = |target: Option<&str>, seconds| {
+        let options = |target: Option<&str>, seconds| {
             Some(Arguments {
                 target: target.map(str::to_owned),
                 seconds,
             })
         };
-        assert_eq!(parse(&[]), asked(None, SECONDS));
-        assert_eq!(parse(&["a"]), asked(Some("a"), SECONDS));
-        assert_eq!(parse(&["--seconds", "5", "a"]), asked(Some("a"), 5));
-        assert_eq!(parse(&["a", "--seconds", "5"]), asked(Some("a"), 5));
+        assert_eq!(parse(&[]), options(None, SECONDS));
+        assert_eq!(parse(&["a"]), options(Some("a"), SECONDS));
+        assert_eq!(parse(&["--seconds", "5", "a"]), options(Some("a"), 5));
+        assert_eq!(parse(&["a", "--seconds", "5"]), options(Some("a"), 5));
     }
 
     #[test]

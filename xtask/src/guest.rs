@@ -14,7 +14,7 @@ pub(crate) struct Machine {
     emulator: Tool,
     arguments: &'static [&'static str],
     console: &'static str,
-    /// After so many seconds it is killed.
+    /// The time limit in seconds; then it is killed.
     patience: u32,
 }
 
@@ -86,7 +86,7 @@ impl Machine {
     /// Fetches the programs that emulate it.
     ///
     /// # Errors
-    /// They cannot be had here.
+    /// They are not available here.
     pub(crate) fn emulator(self) -> io::Result<()> {
         match setup::tools(&[self.emulator, setup::CPIO])?.first() {
             Some(tool) => Err(io::Error::other(format!("there is no {}", tool.program))),
@@ -107,7 +107,7 @@ impl Machine {
 
 /// The kernel's file, kept in cargo's own home.
 fn kernel(meta: &str) -> io::Result<PathBuf> {
-    let package = said(Command::new("apt-cache").args(["depends", "--important", meta]))?;
+    let package = first_line(Command::new("apt-cache").args(["depends", "--important", meta]))?;
     let package = package
         .lines()
         .find_map(|line| line.trim().strip_prefix("Depends: "))
@@ -245,7 +245,7 @@ fn pack(base: Option<&Path>, root: &Path, image: &Path) -> io::Result<()> {
     }
 }
 
-fn said(command: &mut Command) -> io::Result<String> {
+fn first_line(command: &mut Command) -> io::Result<String> {
     let output = command.output()?;
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }

@@ -1,9 +1,9 @@
 //! `cargo xtask leftovers PROGRAM`: runs a test program, and fails when it leaves
 //! something behind: a process, a mount, a cgroup, a file.
 //!
-//! `cargo xtask test` has cargo start each test program through it. It is the
-//! reaper of all that the program starts, so that it finds every process that
-//! nobody waited for; the rest is found by its name, which has the program's pid.
+//! `cargo xtask test` makes cargo start each test program through it. It reaps all
+//! descendants of the program, so that it finds every process that was not waited for; it
+//! finds other objects by their names, which contain the program's pid.
 
 use std::ffi::OsString;
 use std::fs;
@@ -109,7 +109,7 @@ fn named(name: &str) -> io::Result<Vec<String>> {
         .map(|entry| entry.path())
         .chain([temporary, "/sys/fs/cgroup".into()]);
     for directory in directories {
-        // A file among the hierarchies, or one that is gone.
+        // A regular file among the hierarchies, or a removed one.
         for entry in fs::read_dir(&directory).into_iter().flatten().flatten() {
             if entry.file_name().to_string_lossy().starts_with(name) {
                 left.push(entry.path().display().to_string());

@@ -149,12 +149,12 @@ fn rustup() -> Vec<(String, PathBuf)> {
     let Some(rustup) = setup::find("rustup") else {
         return Vec::new();
     };
-    let list = said(Command::new(&rustup).args(["toolchain", "list"])).unwrap_or_default();
+    let list = first_line(Command::new(&rustup).args(["toolchain", "list"])).unwrap_or_default();
     list.lines()
         .filter_map(|line| line.split_whitespace().next())
         .filter_map(|name| {
             let which = ["which", "--toolchain", name, "rustc"];
-            let rustc = said(Command::new(&rustup).args(which))?;
+            let rustc = first_line(Command::new(&rustup).args(which))?;
             Some((name.to_owned(), PathBuf::from(rustc.trim_end())))
         })
         .collect()
@@ -165,9 +165,9 @@ impl Toolchain {
         if !rustc.exists() {
             return Err("not there".to_owned());
         }
-        let version = said(Command::new(rustc).arg("-vV")).ok_or("it does not run")?;
+        let version = first_line(Command::new(rustc).arg("-vV")).ok_or("it does not run")?;
         fits(&version)?;
-        let root = said(Command::new(rustc).args(["--print", "sysroot"]));
+        let root = first_line(Command::new(rustc).args(["--print", "sysroot"]));
         let root = PathBuf::from(root.ok_or("it has no sysroot")?.trim_end());
         let source = root.join("lib/rustlib/src/rust/library/Cargo.lock");
         if !source.exists() {
@@ -198,7 +198,7 @@ fn fits(version: &str) -> Result<(), String> {
         .next()
         .flatten()
         .zip(numbers.next().flatten())
-        .ok_or_else(|| format!("release {release} is no version"))?;
+        .ok_or_else(|| format!("release {release} is not a version"))?;
     if (major, minor) < OLDEST {
         let (major, minor) = OLDEST;
         return Err(format!(
@@ -251,7 +251,7 @@ fn there() -> Option<PathBuf> {
 }
 
 /// The output of a successful command.
-fn said(command: &mut Command) -> Option<String> {
+fn first_line(command: &mut Command) -> Option<String> {
     let output = command
         .env_remove("RUSTUP_TOOLCHAIN")
         .stdin(Stdio::null())
@@ -285,7 +285,7 @@ mod tests {
             "release 1.94.1; at least 1.95 is needed"
         );
         assert_eq!(wrong("1.99.0", "23.1.0"), "LLVM 23.1.0; bpf-linker has 22");
-        assert!(wrong("new", "22.1.0").contains("no version"));
+        assert!(wrong("new", "22.1.0").contains("not a version"));
         assert!(fits("release: 1.95.0\n").is_err());
     }
 }

@@ -10,7 +10,7 @@ use crate::cargo;
 const TICK: Duration = Duration::from_millis(100);
 /// The interval of progress lines without a terminal.
 const LINE_EVERY: Duration = Duration::from_secs(20);
-/// How much of the log of a failed command is shown.
+/// The length of the log of a failed command in the error.
 const SHOWN_LINES: usize = 40;
 
 /// Runs `command` with its output in a log, and shows the elapsed time. If it

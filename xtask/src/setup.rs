@@ -140,8 +140,8 @@ pub(crate) fn home() -> io::Result<PathBuf> {
         .ok_or_else(|| io::Error::other("neither CARGO_HOME nor HOME is set"))
 }
 
-/// A compiler for another architecture: `Some(None)` the default compiler,
-/// `Some(Some)` Debian's, `None` there is none, which was printed.
+/// A compiler for another architecture: `Some(None)` for the default compiler, `Some(Some)`
+/// for Debian's, `None` if there is none, which was printed.
 pub(crate) fn cross_compiler(triple: &str) -> io::Result<Option<Option<PathBuf>>> {
     if !tools(&[GCC_AARCH64])?.is_empty() {
         return Ok(None);

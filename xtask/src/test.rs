@@ -80,7 +80,7 @@ pub(crate) struct Tally {
     names: BTreeSet<String>,
     /// `name: reason`.
     left_out: Vec<String>,
-    /// Cargo built every test program, and each ended with success.
+    /// Cargo built every test program, and each program succeeded.
     all_ran: bool,
 }
 

@@ -12,9 +12,9 @@ fn leftovers(script: &str) -> Output {
 
 #[test]
 fn a_program_that_leaves_nothing_passes() {
-    let output = leftovers("sleep 0.1 & echo told; wait");
+    let output = leftovers("sleep 0.1 & echo done; wait");
     assert!(output.status.success(), "{output:?}");
-    assert_eq!(output.stdout, b"told\n");
+    assert_eq!(output.stdout, b"done\n");
     // A process that ends soon by itself is not a leftover.
     assert!(leftovers("sleep 0.3 & exit 0").status.success());
 }

@@ -6,7 +6,7 @@ package nsenter
 #cgo pkg-config: nsexec
 #include <nsexec.h>
 
-// Before Go's runtime starts its threads: namespaces are those of one.
+// Runs before Go's runtime starts its threads, because setns(2) affects one thread only.
 __attribute__((constructor)) void nsexec_nsenter_before_go(void)
 {
 	nsexec();
@@ -14,7 +14,7 @@ __attribute__((constructor)) void nsexec_nsenter_before_go(void)
 */
 import "C"
 
-// Never is false. Only gccgo does not know.
+// Never is false. gccgo does not know that, and keeps the call.
 var Never bool
 
 func init() {

@@ -13,7 +13,7 @@ import (
 	"testing"
 )
 
-// The test program itself is the runtime: where libnsexec returns, this runs.
+// The test program itself is the runtime: this code runs after libnsexec returns.
 func TestMain(m *testing.M) {
 	if os.Getenv("_LIBCONTAINER_INITPIPE") != "" {
 		os.Exit(7)

@@ -11,14 +11,14 @@ use super::options::{self, Option as Known, Value};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RawArguments {
     /// The options, in their order.
-    pub options: Vec<Given>,
+    pub options: Vec<OptionArgument>,
     /// The program and its arguments.
     pub program: Vec<OsString>,
 }
 
-/// An option that is there.
+/// An option of a command line, with its value.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Given {
+pub struct OptionArgument {
     /// Which one.
     pub option: &'static Known,
     /// Its value.
@@ -58,7 +58,7 @@ pub fn split(words: impl IntoIterator<Item = OsString>) -> Result<RawArguments, 
             Value::Attached(_) => parser.optional_value(),
             Value::Required(_) => Some(parser.value().map_err(|_| UsageFault::NoValue(option))?),
         };
-        written.options.push(Given { option, value });
+        written.options.push(OptionArgument { option, value });
     }
 }
 
@@ -81,7 +81,7 @@ impl RawArguments {
     #[must_use]
     pub fn to_words(&self) -> Vec<OsString> {
         let mut words = Vec::new();
-        for Given { option, value } in &self.options {
+        for OptionArgument { option, value } in &self.options {
             let mut word = OsString::from(format!("--{}", option.long));
             if let Some(value) = value {
                 word.push("=");

@@ -19,7 +19,7 @@ pub enum UsageFault {
     Surplus(&'static Known),
     /// The option is given twice.
     Twice(&'static Known),
-    /// The value is no such number.
+    /// The value is not a valid number.
     Number {
         /// The option.
         option: &'static Known,
@@ -28,33 +28,33 @@ pub enum UsageFault {
         /// Why it is invalid.
         fault: Fault<number::NumberErrorKind>,
     },
-    /// The value is empty, holds a NUL, or is no such name.
+    /// The value is empty, contains a NUL, or is not a valid name.
     Text {
         /// The option.
         option: &'static Known,
         /// The value in printable form.
         value: String,
     },
-    /// The two exclude each other.
+    /// The two options exclude each other.
     Both(&'static Known, &'static Known),
     /// A descriptor with two uses.
     Descriptor {
-        /// Which option names it.
+        /// The option that names the descriptor.
         option: &'static Known,
         /// Its number.
         number: u32,
         /// The option whose value it is.
         owner: &'static Known,
     },
-    /// The first is of no use without the second.
+    /// The first has no effect without the second.
     Alone(&'static Known, &'static str),
-    /// The first needs a target.
+    /// The option requires a target.
     NoTarget(&'static Known),
     /// There is nothing to join: neither a target nor a namespace.
     Nothing,
     /// `--env K=V`: the value is not attached.
     LooseVariable(String),
-    /// A word that cannot be one.
+    /// An argument that is neither an option nor a program.
     Word,
 }
 

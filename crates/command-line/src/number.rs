@@ -9,10 +9,10 @@ use std::num::NonZeroU64;
 use nsexec_request::{IdChoice, Pid, TargetId};
 use nsexec_text::Fault;
 
-/// Why a text is no such number.
+/// Why a text is not a valid number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NumberErrorKind {
-    /// Nothing is there.
+    /// The text is empty.
     Empty,
     /// A byte that is no decimal digit.
     Digit,

@@ -6,7 +6,7 @@ use std::os::fd::RawFd;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
 use super::Command;
-use super::arguments::{Given, RawArguments};
+use super::arguments::{OptionArgument, RawArguments};
 use super::fault::UsageFault;
 use super::number;
 use super::options::{Name, Option as Known};
@@ -24,7 +24,7 @@ const MAX_DESCRIPTOR: u64 = 0x7fff_ffff;
 /// # Errors
 /// The first error.
 pub fn command(written: RawArguments) -> Result<Command, UsageFault> {
-    let prints = |given: &Given| match given.option.name {
+    let prints = |given: &OptionArgument| match given.option.name {
         Name::Help => Some(Command::Help),
         Name::Version => Some(Command::Version),
         Name::Features => Some(Command::Features),
@@ -59,7 +59,7 @@ pub fn command(written: RawArguments) -> Result<Command, UsageFault> {
     })
 }
 
-struct Options(Vec<Given>);
+struct Options(Vec<OptionArgument>);
 
 /// The descriptors that a command line declares.
 #[derive(Debug, Default)]
@@ -71,7 +71,7 @@ struct Descriptors {
 }
 
 impl Options {
-    fn given(&self, name: Name) -> Option<&Given> {
+    fn given(&self, name: Name) -> Option<&OptionArgument> {
         self.0.iter().find(|given| given.option.name == name)
     }
 
@@ -80,7 +80,7 @@ impl Options {
     }
 
     fn refuse_repeats(&self) -> Result<(), UsageFault> {
-        let mut seen: Vec<&Given> = Vec::new();
+        let mut seen: Vec<&OptionArgument> = Vec::new();
         for given in &self.0 {
             // --env=K adds one variable each time, --seccomp-fd one filter.
             let repeatable = match given.option.name {
@@ -145,7 +145,7 @@ impl Options {
                 found.preserved.insert(take(number, given.option)?);
             }
         }
-        for Given { option, value } in &self.0 {
+        for OptionArgument { option, value } in &self.0 {
             let Some(value) = value else { continue };
             let numbers = match option.name {
                 Name::PreserveFd => {
@@ -194,7 +194,7 @@ impl Options {
     }
 
     fn target(&self) -> Result<Option<TargetId>, UsageFault> {
-        let Some(Given {
+        let Some(OptionArgument {
             option,
             value: Some(value),
         }) = self.given(Name::Target)
@@ -261,7 +261,7 @@ impl Options {
     }
 
     fn number(&self, name: Name, least: u64, most: u64) -> Result<Option<u32>, UsageFault> {
-        let Some(Given {
+        let Some(OptionArgument {
             option,
             value: Some(value),
         }) = self.given(name)
@@ -293,7 +293,7 @@ impl Options {
 }
 
 /// `FILE`, `:NSID`, or nothing: the target's.
-fn source(given: &Given) -> Result<NamespaceSource, UsageFault> {
+fn source(given: &OptionArgument) -> Result<NamespaceSource, UsageFault> {
     let Some(value) = &given.value else {
         return Ok(NamespaceSource::Target);
     };

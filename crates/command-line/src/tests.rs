@@ -412,7 +412,7 @@ fn each_error_has_a_hint() {
 }
 
 #[test]
-fn auditing_is_switched_on_where_the_option_has_that_value_alone() {
+fn auditing_is_switched_on_only_by_explain_audit() {
     for (line, explain) in [
         ("-t 7 true", Explain::No),
         ("-t 7 --explain true", Explain::AsAudited),

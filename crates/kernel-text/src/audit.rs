@@ -183,24 +183,24 @@ pub fn record(kind: u16, text: &[u8]) -> Result<Option<Record>, Fault<AuditError
         u64::from_str_radix(digits, radix).ok()
     };
     let wide = |key, radix| number(key, radix).ok_or_else(|| fault(AuditErrorKind::Field(key)));
-    let small = |key, radix| {
+    let narrow = |key, radix| {
         let value = wide(key, radix)?;
         u32::try_from(value).map_err(|_| fault(AuditErrorKind::Field(key)))
     };
     let fact = match kind {
         1300 => Fact::Syscall {
-            pid: small("pid", 10)?,
-            arch: small("arch", 16)?,
-            number: small("syscall", 10)?,
+            pid: narrow("pid", 10)?,
+            arch: narrow("arch", 16)?,
+            number: narrow("syscall", 10)?,
         },
         1326 => {
             let code = fields.get("code").and_then(|code| code.strip_prefix(b"0x"));
             let code = code.and_then(|code| std::str::from_utf8(code).ok());
             let code = code.and_then(|code| u32::from_str_radix(code, 16).ok());
             Fact::Seccomp {
-                pid: small("pid", 10)?,
-                arch: small("arch", 16)?,
-                number: small("syscall", 10)?,
+                pid: narrow("pid", 10)?,
+                arch: narrow("arch", 16)?,
+                number: narrow("syscall", 10)?,
                 action: code.ok_or_else(|| fault(AuditErrorKind::Field("code")))?,
             }
         }
@@ -216,7 +216,7 @@ pub fn record(kind: u16, text: &[u8]) -> Result<Option<Record>, Fault<AuditError
         1424 if fields.get("pid").is_none() => return Ok(None),
         1424 => Fact::Domain {
             domain: wide("domain", 16)?,
-            pid: small("pid", 10)?,
+            pid: narrow("pid", 10)?,
             exe: fields.get("exe").map(unescaped).unwrap_or_default(),
         },
         _ => Fact::End,

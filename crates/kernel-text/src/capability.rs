@@ -110,7 +110,7 @@ impl fmt::Display for Capability {
 pub struct CapabilitySet(u64);
 
 impl CapabilitySet {
-    /// No capability.
+    /// Not a capability.
     pub const EMPTY: Self = Self(0);
 
     /// The set with these bits.

@@ -9,8 +9,8 @@ use nsexec_request::Namespace;
 /// # Errors
 /// The other bits: clone(2) gives them another meaning, or none yet.
 pub fn parse(flags: u32) -> Result<BTreeSet<Namespace>, u32> {
-    let asked = |namespace: &Namespace| flags & namespace.clone_flag() != 0;
-    let namespaces: BTreeSet<Namespace> = Namespace::ALL.into_iter().filter(asked).collect();
+    let requested = |namespace: &Namespace| flags & namespace.clone_flag() != 0;
+    let namespaces: BTreeSet<Namespace> = Namespace::ALL.into_iter().filter(requested).collect();
     match flags & !print(&namespaces) {
         0 => Ok(namespaces),
         others => Err(others),

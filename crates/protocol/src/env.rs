@@ -80,7 +80,7 @@ pub enum EnvironmentErrorKind {
     Missing(Variable),
     /// It is set twice.
     Repeated(Variable),
-    /// No pid: 1 to 2^31 - 1, in plain decimal.
+    /// Not a pid: 1 to 2^31 - 1, in plain decimal.
     Pid,
     /// Not a decimal descriptor number from 3 to 2^31 - 1.
     Pipe,
@@ -88,7 +88,7 @@ pub enum EnvironmentErrorKind {
     Type,
     /// `standard`, with a pipe and without a pid: the first process of a container.
     Create,
-    /// No absolute path of at most [`MAX_CONSOLE_PATH`] bytes.
+    /// Not an absolute path of at most [`MAX_CONSOLE_PATH`] bytes.
     Console,
     /// A variable of protocol B.
     ProtocolB(&'static str),
@@ -231,11 +231,11 @@ impl fmt::Display for EnvironmentErrorKind {
             }
             Self::Pid => write!(
                 f,
-                "{pid} is no pid; a decimal number from 1 to 2147483647 is one"
+                "{pid} is not a pid; a decimal number from 1 to 2147483647 is one"
             ),
             Self::Pipe => write!(
                 f,
-                "{pipe} is no descriptor for the pipe; a decimal number from 3 to 2147483647 is one"
+                "{pipe} is not a descriptor for the pipe; a decimal number from 3 to 2147483647 is one"
             ),
             Self::Type => write!(
                 f,
@@ -250,7 +250,7 @@ impl fmt::Display for EnvironmentErrorKind {
             ),
             Self::Console => write!(
                 f,
-                "{} is no absolute path of at most {MAX_CONSOLE_PATH} bytes; leave it unset for no terminal",
+                "{} is not an absolute path of at most {MAX_CONSOLE_PATH} bytes; leave it unset for no terminal",
                 Variable::Console.name()
             ),
             Self::ProtocolB(name) => write!(

@@ -58,7 +58,7 @@ pub enum EnvironmentBErrorKind {
     Repeated(Variable),
     /// Not a decimal descriptor number from 3 to 2^31 - 1.
     Descriptor(Variable, String),
-    /// No level: 0 to 6.
+    /// Not a level: 0 to 6.
     Level(String),
 }
 

@@ -21,7 +21,7 @@ pub const SMALLEST_PAGE: usize = 4096;
 /// Why lines are not a valid map, and the correct form.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum IdMapLinesErrorKind {
-    /// No line.
+    /// The text has no line.
     Empty,
     /// Lines that the kernel would reject.
     Map(id_map::IdMapErrorKind),

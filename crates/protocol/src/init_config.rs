@@ -56,7 +56,7 @@ pub const MAX_LABEL: usize = 4096 - "exec ".len();
 pub const MAX_GROUPS: usize = 65_536;
 
 /// Most passed files: no process has more descriptors than fs.nr_open, 2^20
-/// where nobody raised it.
+/// by default.
 pub const MAX_PASSED_FILES: u32 = 1 << 20;
 
 /// The request to the child of protocol A. Only [`parse`] constructs it.

@@ -56,7 +56,7 @@ impl Header {
     }
 }
 
-/// The header that `bytes` are, [`HEADER`] of them. The sequence number is the
+/// Decodes a header of [`HEADER`] bytes. The sequence number is the
 /// runtime's own affair.
 ///
 /// # Errors

@@ -36,7 +36,7 @@ pub enum NsPathsErrorKind {
     Type,
     /// The list contains this type twice.
     Repeated(Namespace),
-    /// No absolute path of at most [`MAX_PATH`] bytes.
+    /// Not an absolute path of at most [`MAX_PATH`] bytes.
     Path,
 }
 

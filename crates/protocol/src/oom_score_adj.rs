@@ -8,7 +8,7 @@ use nsexec_text::Fault;
 /// Why a text is not a valid adjustment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OomScoreAdjErrorKind {
-    /// No decimal number from -1000 to 1000.
+    /// Not a decimal number from -1000 to 1000.
     Number,
 }
 

@@ -1,4 +1,4 @@
-//! Paths that a helper is handed.
+//! Paths that a helper receives.
 
 use std::ffi::CString;
 

@@ -39,7 +39,7 @@ pub struct TimeOffset {
 /// Why lines are not valid offsets, and the correct form.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TimeOffsetsErrorKind {
-    /// No line.
+    /// The text has no line.
     Empty,
     /// The last line has no newline.
     Unfinished,
@@ -49,9 +49,9 @@ pub enum TimeOffsetsErrorKind {
     Clock,
     /// A clock that has its offset from a line before.
     Repeated,
-    /// Further than [`MAX_SECONDS`], or no such number.
+    /// Further than [`MAX_SECONDS`], or not a decimal number.
     Seconds,
-    /// More than 999,999,999, or no such number.
+    /// More than 999,999,999, or not a decimal number.
     Nanoseconds,
 }
 
@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn clocks_come_in_any_order_and_alone() {
+    fn clocks_are_accepted_in_any_order_and_alone() {
         let read = |text: &str| {
             let offsets = parse(text.as_bytes()).expect("offsets");
             (offsets.monotonic, offsets.boottime)

@@ -120,7 +120,7 @@ fn constants_match_the_files() {
 }
 
 #[test]
-fn programs_answer_as_the_profiles_mean() {
+fn programs_implement_their_profiles() {
     for arch in Arch::ALL {
         for name in BUILTIN_NAMES {
             let policy = compiled(name, context(arch));
@@ -178,7 +178,7 @@ fn documented(opening: &'static str) -> impl Iterator<Item = &'static [u8]> {
 }
 
 #[test]
-fn the_examples_of_the_documentation_are_right() {
+fn the_documented_examples_are_valid() {
     let mut examples = documented("```toml\n");
     let manifest = examples.next().expect("a manifest");
     let context = context(Arch::X86_64);
@@ -485,7 +485,7 @@ proptest! {
     /// Damaged text is refused, or it is a policy like any other: its bytes
     /// decode to it, and its filters leave execve alone.
     #[test]
-    fn damaged_policies_are_refused_or_whole(
+    fn damaged_encodings_are_refused_or_decode_completely(
         name in prop::sample::select(BUILTIN_NAMES.to_vec()),
         manifest_too in any::<bool>(),
         damage in prop::collection::vec((any::<prop::sample::Index>(), 32..127_u8), 0..3),

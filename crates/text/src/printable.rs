@@ -72,7 +72,7 @@ mod tests {
     }
 
     #[test]
-    fn json_means_the_same() {
+    fn json_and_toml_give_the_same_rules() {
         let value = serde_json::json!({ "k\u{85}": "a\x1b\x7f\u{9b}é" });
         let text = json(&value);
         assert_eq!(text, "{\"k\\u0085\":\"a\\u001b\\u007f\\u009bé\"}");

@@ -66,7 +66,7 @@ pub fn read(text: &[u8], thread: Option<&str>) -> Result<Imported, Fault> {
     }
 }
 
-/// The map, with every key that it has: a `HashMap` would keep the last of two.
+/// The map with all its keys: a `HashMap` would keep only the last duplicate.
 struct Threads<'a>(Vec<(Text<'a>, Filter<'a>)>);
 
 impl<'de: 'a, 'a> Deserialize<'de> for Threads<'a> {
@@ -269,7 +269,7 @@ impl Filter<'_> {
 }
 
 impl Rule<'_> {
-    /// When each of the args holds.
+    /// The conditions of the args.
     fn args(&self, text: &str) -> Result<Vec<Alternatives>, Fault> {
         let name = &self.syscall;
         if !is_known_somewhere(&name.0) {
@@ -286,8 +286,8 @@ impl Rule<'_> {
 }
 
 impl Arg {
-    /// When it holds. A dword is compared by the lower 32 bits alone, as there:
-    /// programs leave anything above an int.
+    /// The condition. A dword is compared by its lower 32 bits, as in seccompiler: programs
+    /// may leave anything above an int.
     fn resolve(&self) -> Result<Alternatives, ImportErrorKind> {
         let argument = match u8::try_from(self.index) {
             Ok(index @ 0..=5) => index,

@@ -23,8 +23,8 @@ const EPERM: Action = Action::Errno(1);
 
 /// The policy of a kafel file.
 ///
-/// # Errors
-/// The first thing in it that has no meaning here, or more alternatives than
+/// The first part without an equivalent here, or more alternatives than the maximum number
+/// of entries.
 /// entries are made.
 pub fn read(text: &[u8]) -> Result<Imported, Fault> {
     let text = text_of(text)?;
@@ -67,7 +67,7 @@ fn native(written: RawAction, default: Action) -> Action {
     }
 }
 
-/// For each place of the order, when its rule is the one that decides.
+/// For each rule in order, the condition under which it decides.
 fn outcomes(
     program: &Program<'_>,
     default: Action,
@@ -107,7 +107,8 @@ fn outcomes(
     Ok(outcomes)
 }
 
-/// When a rule applies, and none before it that would lose against it here.
+/// The condition under which a rule applies and no earlier rule applies that would lose
+/// against it here.
 fn decides<'a>(
     rule: &Rule<'_>,
     earlier: impl Iterator<Item = &'a Rule<'a>>,
@@ -136,8 +137,8 @@ fn decides<'a>(
     Ok(when)
 }
 
-/// The entries in the order of the text; the calls of a block that are without
-/// conditions are one.
+/// The entries in the order of the text; calls of a block without conditions share one
+/// entry.
 fn entries(
     program: &Program<'_>,
     default: Action,
@@ -146,7 +147,7 @@ fn entries(
     logic: &mut Logic,
 ) -> Result<Vec<Entry>, Fault> {
     let mut entries: Vec<Entry> = Vec::new();
-    // Where the entry of a block's calls without conditions is.
+    // The entry of the block's calls without conditions.
     let mut whole: BTreeMap<usize, usize> = BTreeMap::new();
     for (index, outcome) in program.order.iter().zip(outcomes) {
         let Some(rule) = program.rules.get(*index) else {

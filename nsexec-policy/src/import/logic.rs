@@ -45,17 +45,17 @@ pub(super) fn compare(operand: Operand, relation: Relation, value: u64) -> Alter
         .collect()
 }
 
-/// Combines alternatives, and knows when it has become too much.
+/// Combines alternatives within limits.
 #[derive(Debug)]
 pub(super) struct Logic {
-    /// How many alternatives a condition may have.
+    /// The maximum number of alternatives of a condition.
     most: usize,
-    /// How many conjunctions may still be made.
+    /// The remaining number of conjunctions.
     left: usize,
 }
 
 impl Logic {
-    /// For one policy, with so many alternatives for each condition.
+    /// For one policy, with this many alternatives per condition.
     pub(super) fn new(most: usize) -> Self {
         Self {
             most,
@@ -63,7 +63,7 @@ impl Logic {
         }
     }
 
-    /// When one of all these holds.
+    /// The condition that one of these holds.
     pub(super) fn either<T>(
         &mut self,
         parts: impl IntoIterator<Item = T>,
@@ -88,7 +88,7 @@ impl Logic {
         Ok(all)
     }
 
-    /// When all of these hold.
+    /// The condition that all of these hold.
     pub(super) fn every<T>(
         &mut self,
         parts: impl IntoIterator<Item = T>,
@@ -105,7 +105,7 @@ impl Logic {
         Ok(all)
     }
 
-    /// When both hold.
+    /// The condition that both hold.
     pub(super) fn both(
         &mut self,
         a: &[Conjunction],
@@ -126,7 +126,7 @@ impl Logic {
         Ok(all)
     }
 
-    /// When both hold; `None`: never.
+    /// The condition that both hold; `None`: never.
     fn joined(&mut self, a: &Conjunction, b: &Conjunction) -> Result<Option<Conjunction>, TooMany> {
         self.spend(1)?;
         let mut all = a.clone();
@@ -149,8 +149,8 @@ impl Logic {
         Ok(Some(all))
     }
 
-    /// The native form: one of these holds, and each is all of its conditions,
-    /// none of them on the argument of another.
+    /// The native form: one of these holds, and each contains all of its conditions, at
+    /// most one per argument.
     pub(super) fn conditions(
         &mut self,
         alternatives: &[Conjunction],

@@ -28,7 +28,7 @@ const DENYLIST: &str = "@denylist inverts the policy; list the allowed calls";
 const OTHERWISE: &str = "only `return` may follow a condition: minijail0 reads nothing else, \
      and compile_seccomp_policy.py takes it for what satisfies the condition";
 
-/// The policy that `text` is.
+/// Parses a policy.
 ///
 /// # Errors
 /// The first invalid or unsupported part.

@@ -211,8 +211,8 @@ impl fmt::Display for ImportErrorKind {
             }
             Self::Undefined(name) => write!(f, "{name:?} is not defined before this"),
             Self::Repeated(name) => write!(f, "{name:?} was given before"),
-            Self::Number(text) => write!(f, "{text:?} is no number of 64 bits"),
-            Self::Argument(text) => write!(f, "{text:?} is no argument; they are 0 to 5"),
+            Self::Number(text) => write!(f, "{text:?} is not a number of 64 bits"),
+            Self::Argument(text) => write!(f, "{text:?} is not an argument; they are 0 to 5"),
             Self::Empty(what) => write!(f, "{what} is empty, which could mean all or none"),
             Self::Unsupported(what) => write!(f, "{what}"),
             Self::Json(message) => f.write_str(message),

@@ -4,7 +4,7 @@
 //! `SystemCallLog=` and `SystemCallArchitectures=` in the sections that run
 //! programs, and in lines before any section, so that a few lines are a valid
 //! input. It skips all other settings. Where systemd logs a warning and
-//! continues (an unknown name), the import fails: nobody would read such a
+//! continues (an unknown name), the import fails: users would not read such a
 //! warning here.
 
 use std::collections::BTreeMap;

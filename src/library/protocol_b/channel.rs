@@ -90,10 +90,12 @@ impl Channel {
     pub(super) fn pair() -> Result<(Self, Self)> {
         let kind = SockType::SeqPacket;
         let pair = socketpair(AddressFamily::Unix, kind, None, SockFlag::SOCK_CLOEXEC);
-        let (one, other) = pair
-            .map_err(|errno| Error::new(ErrorKind::System, "a socket pair").with_source(errno))?;
-        setsockopt(&one, PassCred, &true)
-            .map_err(|errno| Error::new(ErrorKind::System, "a socket pair").with_source(errno))?;
+        let (one, other) = pair.map_err(|errno| {
+            Error::new(ErrorKind::System, "cannot create a socket pair").with_source(errno)
+        })?;
+        setsockopt(&one, PassCred, &true).map_err(|errno| {
+            Error::new(ErrorKind::System, "cannot create a socket pair").with_source(errno)
+        })?;
         Ok((Self(ManuallyDrop::new(one)), Self(ManuallyDrop::new(other))))
     }
 
@@ -202,8 +204,9 @@ impl Channel {
     /// # Errors
     /// `System`: the other side has ended, or sends another message.
     pub(super) fn request(&self, message: Message, descriptor: Option<&OwnedFd>) -> Result<()> {
-        let failed =
-            |errno| Error::new(ErrorKind::System, "stage 0 is not there").with_source(errno);
+        let failed = |errno| {
+            Error::new(ErrorKind::System, "cannot communicate with stage 0").with_source(errno)
+        };
         self.send(message, descriptor).map_err(failed)?;
         match self.receive().map_err(failed)? {
             Some((Message::Done, None)) => Ok(()),
@@ -218,7 +221,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_said_is_heard_with_its_descriptor() {
+    fn a_message_is_received_with_its_descriptor() {
         let (one, other) = Channel::pair().unwrap();
         let pid = Pid::new(i32::MAX).unwrap();
         for message in [
@@ -243,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn stage_0_hears_the_stage_alone() {
+    fn stage_0_accepts_messages_only_of_the_stage() {
         let (stage0, other) = Channel::pair().unwrap();
         let own = Pid::new(std::process::id().try_into().unwrap()).unwrap();
         let (_, write) = nix::unistd::pipe().unwrap();
@@ -260,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn a_side_that_has_ended_is_known_at_once() {
+    fn the_end_of_the_other_side_is_detected_at_once() {
         let (one, other) = Channel::pair().unwrap();
         one.send(Message::MapIds, None).unwrap();
         other.close();

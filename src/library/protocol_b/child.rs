@@ -127,7 +127,7 @@ fn report(parent: &Channel, stage2: Pid, pidfd: &OwnedFd, log: &mut Log) -> Resu
         .and_then(|()| {
             log.debug("signal completion to stage-0");
             let sent = parent.send(Message::Finished, None);
-            sent.map_err(system("stage 0 is not there"))
+            sent.map_err(system("cannot communicate with stage 0"))
         });
     match reported {
         Ok(()) => {

@@ -84,7 +84,7 @@ fn write_map(
             let wrong = format!("failed to update /proc/{path} with {} bytes", lines.len());
             Err(Error::new(ErrorKind::System, wrong)
                 .with_source(Errno::EINVAL)
-                .with_hint("the kernel takes a map that is shorter than a page"))
+                .with_hint("the kernel accepts a map that is shorter than a page"))
         }
         (Err(errno), _) => Err(update_failed(&path, errno)),
     }

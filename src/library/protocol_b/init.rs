@@ -24,7 +24,7 @@ impl Init {
         let system = |wrong: &'static str| {
             move |errno: Errno| Error::new(ErrorKind::System, wrong).with_source(errno)
         };
-        let gone = system("stage 0 is not there");
+        let gone = system("cannot communicate with stage 0");
         match self.parent.receive().map_err(&gone)? {
             Some((Message::Done, None)) => {}
             Some(_) => return Err(gone(Errno::EPROTO)),
@@ -40,7 +40,7 @@ impl Init {
         // process, that process must not inspect this one. Runs before stage 0 ends, because no
         // process receives a later failure.
         let dumpable = (!self.bootstrap.join.is_empty()).then_some(0);
-        self.callers.put_back(dumpable)?;
+        self.callers.restore(dumpable)?;
         log.debug("signal completion to stage-0");
         self.parent.send(Message::Finished, None).map_err(gone)?;
         log.debug("<= nsexec container setup");

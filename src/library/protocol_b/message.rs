@@ -17,7 +17,7 @@ pub(super) fn take(number: i32) -> Result<OwnedFd> {
 /// Requests the message of runc 1.1 (initWaiter in libcontainer).
 pub(super) fn send_leading_nul(pipe: &OwnedFd) -> Result<()> {
     let failed = |errno| {
-        let wrong = "the runtime cannot be told that its message can come";
+        let wrong = "cannot send the leading NUL to the runtime";
         Error::new(ErrorKind::Protocol, wrong).with_source(errno)
     };
     match nix::unistd::write(pipe, &[0]).map_err(failed)? {

@@ -56,7 +56,10 @@ pub(super) fn enter(environment: &Environment<'_>, options: Options) {
         .map_err(|fault| protocol(&fault))
         .and_then(|pipe| match pipe {
             Some(pipe) => Prepared::new(pipe, options, &log),
-            None => Err(Error::new(ErrorKind::Protocol, "there is no init pipe")),
+            None => Err(Error::new(
+                ErrorKind::Protocol,
+                "_LIBCONTAINER_INITPIPE is not set: the message has no pipe",
+            )),
         });
     let run = prepared.and_then(|prepared| prepared.run(&mut log));
     if let Err(error) = run {
@@ -84,7 +87,7 @@ impl Prepared {
             // The same as the nsexec.c of runc 1.1, whose Go code does not do it (CVE-2019-5736).
             own_file::protect_runtime(&procfs)?;
         }
-        let callers = Callers::remember()?;
+        let callers = Callers::save()?;
         clean::assert_single_thread(&procfs)?;
         log.debug("=> nsexec container setup");
         log_affinity(log);
@@ -257,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn one_process_is_known_by_its_pid_and_its_types() {
+    fn a_single_target_process_is_recognised_by_its_paths() {
         assert_eq!(asking("ipc:/proc/7/ns/ipc"), Pid::new(7));
         assert_eq!(asking("ipc:/proc/7/ns/ipc,mnt:/proc/7/ns/mnt"), Pid::new(7));
         for other in [

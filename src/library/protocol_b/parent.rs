@@ -165,7 +165,7 @@ impl Parent {
 /// The messages of a stage cannot be read, or another process sends in its place.
 fn not_heard(stage: u8, errno: Errno) -> Error {
     if errno == Errno::EPERM {
-        let wrong = format!("failed to sync with stage-{stage}: another process speaks for it");
+        let wrong = format!("failed to sync with stage-{stage}: another process sent its message");
         return Error::new(ErrorKind::Safety, wrong);
     }
     lost(stage).with_source(errno)

@@ -60,9 +60,9 @@ fn bounding(
         .filter(|capability| !keep.contains(*capability))
         .any(|capability| credentials::is_in_bounding_set(capability) == Ok(true));
     if outside && !no_new_privs {
-        let wrong = "the capability bounding set cannot be reduced";
+        let wrong = "cannot reduce the capability bounding set";
         return Err(Error::new(ErrorKind::LockDown, wrong)
-            .with_hint("this takes CAP_SETPCAP, or a policy with no_new_privs"));
+            .with_hint("this requires CAP_SETPCAP, or a policy with no_new_privs"));
     }
     Ok(None)
 }
@@ -70,7 +70,7 @@ fn bounding(
 /// The groups to set; `None`: there are no groups to drop.
 pub(super) fn groups_to_set(drop_groups: bool) -> Result<Option<Vec<u32>>> {
     let count = credentials::group_count().map_err(|errno| {
-        Error::new(ErrorKind::System, "the groups of the helper cannot be read").with_source(errno)
+        Error::new(ErrorKind::System, "cannot read the groups of the helper").with_source(errno)
     })?;
     Ok((drop_groups && count != 0).then(Vec::new))
 }

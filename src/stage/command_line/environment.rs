@@ -68,8 +68,8 @@ fn account(passwd: RootFile, uid: u32) -> Account {
     let Ok(Some(entry)) = passwd::by_uid(&text, uid) else {
         return unknown;
     };
-    if let Some(doubt) = entry.doubt() {
-        warn(&doubt.to_string());
+    if let Some(warning) = entry.field_count_warning() {
+        warn(&warning.to_string());
     }
     let string = |bytes: &[u8], otherwise: CString| match CString::new(bytes) {
         Ok(string) if !string.is_empty() => string,

@@ -13,10 +13,10 @@ use crate::plan::layers::Ready;
 use crate::policy::layered::Layered;
 use crate::prepare::seccomp_fd::AddedFilters;
 use crate::seccomp::program::Program;
+use crate::stage::compat_program;
 use crate::stage::exec::{CapabilityPlan, Credentials, Image, Listening};
 use crate::stage::explain::Explainer;
 use crate::stage::joined::{Confined, Rest};
-use crate::stage::small_program;
 use crate::stage::verifier::Verifier;
 use crate::stage::verifier::expected::{Expected, Groups, Place};
 use crate::sys::signal::CallersSignals;
@@ -141,5 +141,5 @@ fn listening(
 /// Whether a filter of the program refuses 32-bit programs.
 fn refuses_32_bit(rest: &Rest) -> bool {
     let workload = rest.policy.workload.seccomp.enforced();
-    small_program::refused(workload.into_iter().chain(rest.added_filters.programs()))
+    compat_program::refused(workload.into_iter().chain(rest.added_filters.programs()))
 }

@@ -36,7 +36,8 @@ impl Plan {
         let signals = self.signals.take();
         let signals = signals.map_or_else(CallersSignals::take, Ok);
         let signals = signals.map_err(|errno| {
-            Error::new(ErrorKind::System, "the signals cannot be blocked").with_source(errno)
+            Error::new(ErrorKind::System, "cannot block the signals of the helper")
+                .with_source(errno)
         })?;
         let ended = self.run(&mut lines, signals);
         if let Err(error) = &ended {

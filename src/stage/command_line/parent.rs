@@ -52,7 +52,7 @@ impl Parent {
     ) -> Result<Ended> {
         let pair = || End::pair(SockType::Stream).context("a pair of sockets cannot be made");
         let (report, report_end) = pair()?;
-        let (leave, leave_end) = pair()?;
+        let (release, release_end) = pair()?;
         let filter = filters::supervisor()?;
         // The helper reads its signals from here on: the child must not outlive its parent.
         self.signals
@@ -62,17 +62,17 @@ impl Parent {
             Side::Child => {
                 let session = self.session;
                 // The child must keep none of the parent's descriptors.
-                drop((report, leave, self, lines.take()));
+                drop((report, release, self, lines.take()));
                 let line = Line {
                     report: report_end,
-                    release: Release::Parent(leave_end),
+                    release: Release::Parent(release_end),
                 };
                 become_program(&image, &line, session)
             }
             Side::Parent { child, pidfd } => (child, pidfd),
         };
         let last_filters = image.last_filters();
-        drop((leave_end, image));
+        drop((release_end, image));
         // An open copy in this process would keep the child's report from ending.
         nix::unistd::close(report_end).context("the child's end of its report cannot be closed")?;
         let sockets = (self.session, self.signals);
@@ -80,7 +80,7 @@ impl Parent {
         let explainer = self.explainer.take();
         let supervised = Supervised {
             child,
-            leave,
+            release,
             explainer: explainer.as_ref(),
             last_filters,
             program,
@@ -113,7 +113,7 @@ impl Parent {
     ) -> WaitResult<Ended> {
         let Supervised {
             child,
-            leave,
+            release,
             explainer,
             last_filters,
             program,
@@ -123,7 +123,7 @@ impl Parent {
         let filters = verifier.filters_before() + self.expected.filters + last_filters;
         supervisor.watch(verifier.open(child, supervisor.signals())?);
         verifier.move_to_cgroups(child, supervisor.signals())?;
-        let mut others = vec![leave.number(), verifier.number()];
+        let mut others = vec![release.number(), verifier.number()];
         others.extend(explainer.iter().flat_map(|e| e.numbers()));
         supervisor.lock_down(self.supervisor, filter, &others)?;
         match supervisor.wait_for_start(explainer.map(Explainer::end))? {
@@ -135,14 +135,14 @@ impl Parent {
         if let Some(explainer) = explainer {
             explainer.watch(child)?;
         }
-        leave
+        release
             .send(&[1])
             .context("the program's process cannot be reached")?;
         match supervisor.wait_for_start(explainer.map(Explainer::end))? {
             Start::Executed => {}
             other => return Ok(not_started(other)?),
         }
-        drop(leave);
+        drop(release);
         supervisor.verify_filters(filters)?;
         if let Some(layers) = &self.status {
             supervisor.report_start(layers);
@@ -155,7 +155,7 @@ impl Parent {
 struct Supervised<'a> {
     child: Pid,
     /// The child continues once a byte is sent here.
-    leave: End,
+    release: End,
     explainer: Option<&'a Explainer>,
     /// The number of filters that the child loads after the comparison.
     last_filters: u32,
@@ -169,7 +169,7 @@ fn not_started(start: Start, program: &str, directory: Option<&str>) -> Result<E
         Start::Failed(failure) => Err(failure.into_error_in(program, directory)),
         Start::Interrupted(signal) => Ok(Ended::Interrupted(signal)),
         Start::Ended | Start::Ready | Start::Executed => {
-            let wrong = format!("{program}: ended before it was started");
+            let wrong = format!("{program}: the process ended before it executed the program");
             Err(Error::new(ErrorKind::System, wrong))
         }
     }

@@ -13,7 +13,7 @@ use crate::stage::waits::Delivered;
 
 fn own_pid() -> Result<Pid> {
     let pid = i32::try_from(std::process::id()).ok().and_then(Pid::new);
-    pid.ok_or_else(|| Error::new(ErrorKind::System, "the helper's pid"))
+    pid.ok_or_else(|| Error::new(ErrorKind::System, "getpid returned an invalid pid"))
 }
 
 impl Prepared {
@@ -64,7 +64,7 @@ fn execute(
     let report = match pipe2(OFlag::O_CLOEXEC) {
         Ok((_, report)) => report,
         Err(errno) => {
-            return Error::new(ErrorKind::System, "a pipe cannot be made").with_source(errno);
+            return Error::new(ErrorKind::System, "cannot create a pipe").with_source(errno);
         }
     };
     let line = Line {

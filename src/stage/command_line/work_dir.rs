@@ -34,7 +34,7 @@ pub(super) fn work_dir(
         (request::WorkDir::After(path), _) => {
             let path = CString::new(path.as_os_str().as_bytes());
             let path = path.map_err(|error| {
-                Error::new(ErrorKind::Usage, "the working directory").with_source(error)
+                Error::new(ErrorKind::Usage, "cannot open the working directory").with_source(error)
             })?;
             Ok(WorkDir::Path(path))
         }
@@ -45,7 +45,7 @@ pub(super) fn work_dir(
             }
             ProgramRoot::Other(root) => {
                 let root = root.try_clone().map_err(|error| {
-                    Error::new(ErrorKind::System, "a descriptor cannot be copied")
+                    Error::new(ErrorKind::System, "cannot duplicate a descriptor")
                         .with_source(error)
                 })?;
                 Ok(WorkDir::Opened(root))

@@ -16,10 +16,11 @@ use nix::errno::Errno;
 use nix::fcntl::AtFlags;
 use nix::sys::stat::{SFlag, fstatat};
 
+use super::compat_program;
 use super::exec_label::ExecLabel;
 use super::explain::{self, Audited};
 use super::failure::{Failure, Step};
-use super::small_program;
+
 use crate::landlock::ruleset::Domain;
 use crate::plan::attributes::Attributes;
 use crate::policy::layered::Layered;
@@ -90,8 +91,8 @@ impl Image {
         self.set_capabilities()?;
         self.enter_directory_by_path()?;
         let program = self.look_up()?;
-        if self.refuses_32_bit && small_program::is_32_bit(program) {
-            return Err(Failure::new(Step::SmallProgram, Errno::ENOEXEC));
+        if self.refuses_32_bit && compat_program::is_32_bit(program) {
+            return Err(Failure::new(Step::CompatProgram, Errno::ENOEXEC));
         }
         self.label()?;
         if self.no_new_privs {
@@ -110,8 +111,8 @@ impl Image {
         let control = self.listening.as_ref().map(|last| last.control.as_raw_fd());
         self.close_descriptors(line.report.as_raw_fd(), control)?;
         // This descriptor was open until now.
-        if let Release::Parent(leave) = &line.release
-            && descriptor::is_open(leave.as_raw_fd())
+        if let Release::Parent(release) = &line.release
+            && descriptor::is_open(release.as_raw_fd())
         {
             return Err(Failure::new(Step::Descriptors, Errno::EBADE));
         }

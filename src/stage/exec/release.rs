@@ -55,7 +55,7 @@ impl Image {
         }
         process::set_killed_with_parent().map_err(|e| Failure::new(Step::DeathSignal, e))?;
         match &line.release {
-            Release::Parent(leave) if hung_up(leave.as_fd()) => {
+            Release::Parent(release) if hung_up(release.as_fd()) => {
                 Err(Failure::new(Step::Orphan, Errno::EPIPE))
             }
             _ => Ok(()),
@@ -66,16 +66,16 @@ impl Image {
     /// plan.
     pub(super) fn wait_for_release(&self, line: &Line) -> Result<(), Failure> {
         match &line.release {
-            Release::Parent(leave) => {
+            Release::Parent(release) => {
                 write_all(&line.report, &Failure::READY)
-                    .map_err(|e| Failure::new(Step::Leave, e))?;
+                    .map_err(|e| Failure::new(Step::Release, e))?;
                 let mut byte = [0];
                 loop {
-                    match nix::unistd::read(leave, &mut byte) {
+                    match nix::unistd::read(release, &mut byte) {
                         Ok(1) => return Ok(()),
                         Err(Errno::EINTR) => {}
                         // The parent ended: no process can receive a report.
-                        _ => return Err(Failure::new(Step::Leave, Errno::EPIPE)),
+                        _ => return Err(Failure::new(Step::Release, Errno::EPIPE)),
                     }
                 }
             }

@@ -146,7 +146,7 @@ impl Explainer {
     /// For the child: the socket on which it sends the listener's number.
     pub(crate) fn control(&self) -> Result<OwnedFd> {
         self.control.for_child().map_err(|error| {
-            Error::new(ErrorKind::System, "a descriptor cannot be copied").with_source(error)
+            Error::new(ErrorKind::System, "cannot duplicate a descriptor").with_source(error)
         })
     }
 
@@ -160,7 +160,7 @@ impl Explainer {
                 _ => {
                     return Err(Error::new(
                         ErrorKind::Unsupported,
-                        "--explain cannot work here",
+                        "--explain: the explainer ended before it was ready",
                     ));
                 }
             }
@@ -208,13 +208,13 @@ impl Notifying {
         let too_long = |fault| {
             Error::new(
                 ErrorKind::Policy,
-                "--explain: the policy's filters together",
+                "--explain: the policy's filters together exceed one filter",
             )
             .with_source(fault)
         };
         let both: Vec<&Program> = workload.into_iter().chain(ceiling).collect();
         let execve = u32::try_from(libc::SYS_execve)
-            .map_err(|_| Error::new(ErrorKind::System, "the number of execve"))?;
+            .map_err(|_| Error::new(ErrorKind::System, "the number of execve exceeds 32 bits"))?;
         let notifying = |program: Option<&Program>| {
             program.map(notify::notifying).transpose().map_err(too_long)
         };

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use crate::policy::why::Refusal;
+use crate::policy::explain::Refusal;
 
 /// How many different refusals are kept; further ones are counted only.
 const MAX_NOTES: usize = 1000;
@@ -63,18 +63,17 @@ impl Notes {
             let claim = if self.unknown.is_empty() {
                 format!("neither a filter nor Landlock of the policy {policy} refused anything")
             } else {
-                format!("no filter of the policy {policy} answered a call with an error")
+                format!("no filter of the policy {policy} returned an error for a call")
             };
             let _ = writeln!(
                 text,
                 "nsexec: {claim}; \
-                 what failed may lack a capability (to configure a network: --policy net), or \
+                 a call that failed may need a capability (to configure a network: --policy net), or \
                  permission by owner and mode"
             );
         } else {
             let _ = writeln!(text, "nsexec: refused under the policy {policy}:");
-            let mut rows =
-                vec![["layer", "rule", "refused", "what would allow it"].map(str::to_owned)];
+            let mut rows = vec![["layer", "rule", "refused", "to allow it"].map(str::to_owned)];
             for (refusal, count) in &self.noted {
                 let times = if *count > 1 {
                     format!(" ({count} times)")
@@ -106,7 +105,7 @@ impl Notes {
         }
         for (why, kinds) in &self.unknown {
             let kinds = kinds.join(", and ");
-            let _ = writeln!(text, "nsexec: not reported is {kinds}: {}", printable(why));
+            let _ = writeln!(text, "nsexec: the report lacks {kinds}: {}", printable(why));
         }
         for remark in &self.remarks {
             let _ = writeln!(text, "nsexec: {}", printable(remark));
@@ -145,7 +144,7 @@ mod tests {
         assert_eq!(
             notes.table("default"),
             "nsexec: refused under the policy default:\n  \
-               layer    rule                refused                    what would allow it\n  \
+               layer    rule                refused                    to allow it\n  \
                seccomp  a.json:2 (default)  mount() = EPERM (2 times)  CAP_SYS_ADMIN (a.json:9)\n  \
                seccomp  a.json:2 (default)  a?[2Jb                     CAP_SYS_ADMIN (a.json:9)\n\
              nsexec: once\n"
@@ -153,30 +152,33 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_claimed_of_a_kind_that_is_not_reported() {
+    fn the_table_makes_no_claim_about_kinds_that_it_lacks() {
         let mut notes = Notes::new();
         assert!(notes.table("p").contains("neither a filter nor Landlock"));
-        notes.unknown("what Landlock refused", "auditing is off");
-        notes.unknown("what a filter killed", "auditing is off");
-        notes.unknown("what Landlock refused", "auditing is off");
+        notes.unknown("refusals by Landlock", "auditing is off");
+        notes.unknown(
+            "calls for which a filter killed the process",
+            "auditing is off",
+        );
+        notes.unknown("refusals by Landlock", "auditing is off");
         assert_eq!(
             notes.table("p"),
-            "nsexec: no filter of the policy p answered a call with an error; what failed may \
-             lack a capability (to configure a network: --policy net), or permission by owner and \
-             mode\n\
-             nsexec: not reported is what Landlock refused, and what a filter killed: \
-             auditing is off\n"
+            "nsexec: no filter of the policy p returned an error for a call; a call that \
+             failed may need a capability (to configure a network: --policy net), or permission by \
+             owner and mode\n\
+             nsexec: the report lacks refusals by Landlock, and calls for which a filter killed the \
+             process: auditing is off\n"
         );
         notes.refused(refusal("mount() = EPERM"));
         let table = notes.table("p");
         assert!(
-            table.contains("mount()") && table.contains("not reported is"),
+            table.contains("mount()") && table.contains("the report lacks"),
             "{table}"
         );
     }
 
     #[test]
-    fn the_table_has_an_end() {
+    fn the_number_of_rows_is_bounded() {
         let mut notes = Notes::new();
         for at in 0..MAX_NOTES + 7 {
             notes.refused(refusal(&at.to_string()));

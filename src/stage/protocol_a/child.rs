@@ -22,7 +22,7 @@ use crate::wire::generic_error;
 /// The process that becomes the program.
 pub(super) struct Child {
     /// The socket on which it receives its own files in the caller's /proc.
-    pub(super) gift: OwnedFd,
+    pub(super) child_files: OwnedFd,
     pub(super) root: ProgramRoot,
     /// Opened before the join, like all other objects of the target.
     pub(super) accounts: Accounts,
@@ -53,7 +53,7 @@ impl Child {
         // A process that knows the pid can end the child while it waits.
         let _ = self.signals.obey();
         // The verifier compares this process before it sends the files.
-        let Ok(own_files) = own_files::receive(&self.gift) else {
+        let Ok(own_files) = own_files::receive(&self.child_files) else {
             exit_now(PROTOCOL_FAILED);
         };
         if !pipe.readable {

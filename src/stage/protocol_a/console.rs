@@ -16,10 +16,14 @@ pub(crate) fn open_console(path: &CString) -> Result<OwnedFd> {
     let name = path.to_string_lossy();
     let flags = OFlag::O_RDWR | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
     let console = open(path.as_c_str(), flags, Mode::empty()).map_err(|errno| {
-        Error::new(ErrorKind::Protocol, format!("the console {name}")).with_source(errno)
+        Error::new(
+            ErrorKind::Protocol,
+            format!("cannot open the console {name}"),
+        )
+        .with_source(errno)
     })?;
     if nix::unistd::isatty(&console) != Ok(true) {
-        let wrong = format!("the console {name} is no terminal");
+        let wrong = format!("the console {name} is not a terminal");
         return Err(Error::new(ErrorKind::Protocol, wrong).with_hint("give the path of a pty"));
     }
     Ok(console)

@@ -22,7 +22,6 @@ use crate::stage::exec::{CapabilityPlan, Credentials, Image, WorkDir};
 use crate::stage::exec_label::ExecLabel;
 use crate::stage::explain::Audited;
 use crate::stage::own_files::OwnFiles;
-use crate::stage::small_program;
 use crate::standard_error::warn;
 use crate::sys::credentials;
 use crate::sys::exec::StringArray;
@@ -127,8 +126,8 @@ impl Child {
         identity
             .add_groups(&config.additional_groups, &group)
             .map_err(|fault| Error::new(ErrorKind::Protocol, fault.reason.to_string()))?;
-        for doubt in &identity.doubts {
-            warn(&doubt.to_string());
+        for warning in &identity.warnings {
+            warn(&warning.to_string());
         }
         Ok(identity)
     }
@@ -186,7 +185,7 @@ fn own_filter(config: &libcontainer::Config) -> Result<Program> {
     let arch = filters::native()?;
     let resolved = libcontainer::resolve_libcontainer_2015(config, arch)
         .map_err(|reason| failed(reason.to_string()))?;
-    if let Some(warning) = passed_over(&resolved.skipped) {
+    if let Some(warning) = skipped_warning(&resolved.skipped) {
         warn(&warning);
     }
     if let Some(call) = needs::denied_to_workload(&resolved.profile, arch) {
@@ -200,7 +199,7 @@ fn own_filter(config: &libcontainer::Config) -> Result<Program> {
 /// One line for all names that no architecture has; none for those of other architectures, which
 /// cannot be called here. An engine's profile has a hundred of those, and standard error belongs to
 /// the program.
-fn passed_over(skipped: &[String]) -> Option<String> {
+fn skipped_warning(skipped: &[String]) -> Option<String> {
     /// How many names the line lists.
     const NAMED: usize = 3;
     let unknown = skipped.iter().filter(|name| !is_known_somewhere(name));
@@ -215,12 +214,12 @@ fn passed_over(skipped: &[String]) -> Option<String> {
     match count {
         0 => None,
         1 => Some(format!(
-            "seccomp: {named} is no system call, and is ignored"
+            "seccomp: {named} is not a system call, and is ignored"
         )),
         _ => {
             let more = if count > NAMED { ", ..." } else { "" };
             Some(format!(
-                "seccomp: {count} names are no system calls, and are ignored: {named}{more}"
+                "seccomp: {count} names are not system calls and are ignored: {named}{more}"
             ))
         }
     }
@@ -233,9 +232,10 @@ fn oom_score_adj(file: Option<OwnedFd>, now: &[u8], wanted: i16) -> Result<Optio
         return Ok(None);
     }
     let file = file.ok_or_else(|| {
-        let wrong = format!("oom_score_adj {wanted} cannot be set");
-        Error::new(ErrorKind::Unsupported, wrong)
-            .with_hint("its file belongs to root: run the runtime as root, or leave it as it is")
+        let wrong = format!("cannot set oom_score_adj to {wanted}");
+        Error::new(ErrorKind::Unsupported, wrong).with_hint(
+            "/proc/PID/oom_score_adj belongs to root: run the runtime as root, or leave it unset",
+        )
     })?;
     Ok(Some(OomScoreAdj { file, value }))
 }
@@ -243,9 +243,9 @@ fn oom_score_adj(file: Option<OwnedFd>, now: &[u8], wanted: i16) -> Result<Optio
 fn exec_label(directory: Option<OwnedFd>, config: &InitConfig) -> Result<Option<ExecLabel>> {
     let directory = || {
         directory.ok_or_else(|| {
-            let wrong = "the program cannot be given a security label";
+            let wrong = "cannot set the security label of the program";
             Error::new(ErrorKind::Unsupported, wrong)
-                .with_hint("this takes CAP_SYS_ADMIN: run the runtime as root, or set none")
+                .with_hint("this requires CAP_SYS_ADMIN: run the runtime as root, or set none")
         })
     };
     match (&config.apparmor_profile, &config.process_label) {

@@ -38,8 +38,7 @@ impl InitPipe {
             )
             .with_hint("give a socket of a pair, or the write end of a pipe")
         };
-        let before =
-            u32::try_from(number - 3).map_err(|_| wrong("it is standard input or output"))?;
+        let before = u32::try_from(number - 3).map_err(|_| wrong("it is a standard descriptor"))?;
         let file = descriptor::duplicate_number(number).map_err(|_| wrong("it is not open"))?;
         let stat =
             fstat(&file).map_err(|errno| wrong("its type cannot be read").with_source(errno))?;

@@ -47,8 +47,8 @@ pub(crate) fn run(
     let caller = plan.signals.take().map_or_else(CallersSignals::take, Ok);
     let caller = caller.context("the signals cannot be blocked")?;
     let oom_score_adj = own_oom_score_adj(&plan.procfs)?;
-    let (gift_end, gift) = own_files::pair()?;
-    let confined = plan.join(Some(gift_end))?.confine()?;
+    let (verifier_files, child_files) = own_files::pair()?;
+    let confined = plan.join(Some(verifier_files))?.confine()?;
     let verifier = confined.verifier;
     let process = confined.rest.policy.process;
     let expected = expected(
@@ -63,7 +63,7 @@ pub(crate) fn run(
         Side::Child => {
             drop((ready, verifier));
             let child = Child {
-                gift,
+                child_files,
                 root: confined.opened.root,
                 accounts: confined.opened.accounts,
                 process,
@@ -78,7 +78,7 @@ pub(crate) fn run(
         }
         Side::Parent { child, pidfd } => (child, pidfd),
     };
-    drop((ready_end, gift));
+    drop((ready_end, child_files));
     let report = || -> WaitResult<()> {
         let signals = Signals::open().context(PID)?;
         wait_until_ready(&ready, &signals)?;

@@ -23,7 +23,7 @@ pub(crate) fn wait_until_ready(ready: &End, waits: &dyn Waits) -> WaitResult<()>
             Err(Error::new(ErrorKind::Safety, wrong).into())
         }
         Err(errno) => {
-            let wrong = "the program's process cannot be reached";
+            let wrong = "cannot send to the program's process";
             Err(Error::new(ErrorKind::System, wrong)
                 .with_source(errno)
                 .into())

@@ -68,7 +68,7 @@ impl Supervisor {
         (session, caller): (Session, CallersSignals),
         lines: Option<StatusLines>,
     ) -> Result<Self> {
-        let signals = Signals::open().map_err(|errno| system("signalfd", errno))?;
+        let signals = Signals::open().map_err(|errno| system("cannot create a signalfd", errno))?;
         Ok(Self {
             child,
             pidfd,
@@ -171,7 +171,12 @@ impl Supervisor {
 
 /// Stops the helper.
 fn stop_by(number: i32) -> Result<()> {
-    signal::stop_by(number).map_err(|errno| system("stopping", errno))
+    signal::stop_by(number).map_err(|errno| {
+        system(
+            "cannot stop the helper by the signal that stopped the program",
+            errno,
+        )
+    })
 }
 
 fn system(what: &'static str, errno: Errno) -> Error {
@@ -179,5 +184,8 @@ fn system(what: &'static str, errno: Errno) -> Error {
 }
 
 fn not_open() -> Error {
-    Error::new(ErrorKind::System, "the state of the child is not open")
+    Error::new(
+        ErrorKind::System,
+        "/proc/CHILD/stat is not open in the helper",
+    )
 }

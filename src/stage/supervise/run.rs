@@ -78,7 +78,10 @@ impl Supervisor {
                 Ok(None)
             }
             Ok(None) | Err(Errno::EINTR) => Ok(None),
-            Err(errno) => Err(system("waiting for the program", errno)),
+            Err(errno) => Err(system(
+                "cannot read the status of the program: waitid",
+                errno,
+            )),
         }
     }
 
@@ -98,7 +101,7 @@ impl Supervisor {
     fn send(&self, number: i32) -> Result<()> {
         match pidfd::send_signal(self.pidfd.as_fd(), number) {
             Ok(()) | Err(Errno::ESRCH) => Ok(()),
-            Err(errno) => Err(system("passing a signal on", errno)),
+            Err(errno) => Err(system("cannot forward a signal to the program", errno)),
         }
     }
 

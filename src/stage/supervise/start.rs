@@ -49,7 +49,7 @@ impl Supervisor {
             return Ok(());
         }
         let wrong = format!(
-            "the program was killed: its Seccomp_filters is {}, where the plan says {expected}",
+            "the program was killed: its Seccomp_filters is {}; the plan requires {expected}",
             status.seccomp_filters
         );
         Err(Error::new(ErrorKind::Safety, wrong))
@@ -112,7 +112,7 @@ impl Supervisor {
                 let wrong = "another process took the report of the child";
                 Err(Error::new(ErrorKind::Safety, wrong))
             }
-            Err(errno) => Err(system("the report of the child", errno)),
+            Err(errno) => Err(system("cannot read the report of the child", errno)),
         }
     }
 
@@ -136,7 +136,7 @@ impl Supervisor {
         let mut buffer = [0; 4096];
         let stat = starting.stat.as_ref().ok_or_else(not_open)?;
         let read = nix::sys::uio::pread(stat, &mut buffer, 0)
-            .map_err(|errno| system("the state of the child", errno))?;
+            .map_err(|errno| system("cannot read the state of the child in /proc", errno))?;
         let text = buffer.get(..read).unwrap_or_default();
         let stat = stat::parse(text).map_err(|fault| {
             Error::new(

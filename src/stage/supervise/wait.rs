@@ -75,7 +75,7 @@ impl Supervisor {
                 ready.map(|(_, woken)| woken)
             }
             Err(Errno::EINTR) => None,
-            Err(errno) => return Err(system("poll", errno)),
+            Err(errno) => return Err(system("cannot wait for the program: poll", errno)),
         };
         if ready == Some(WakeReason::Lines) {
             self.lines.iter_mut().for_each(StatusLines::write_some);
@@ -85,7 +85,12 @@ impl Supervisor {
 
     pub(super) fn receive(&mut self) -> Result<Option<Received>> {
         let received = self.signals.next();
-        let received = received.map_err(|errno| system("reading signals", errno))?;
+        let received = received.map_err(|errno| {
+            system(
+                "cannot read the signals of the helper from its signalfd",
+                errno,
+            )
+        })?;
         self.end_requested |= received.is_some_and(Received::requests_end);
         Ok(received)
     }

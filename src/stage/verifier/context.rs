@@ -51,9 +51,10 @@ impl VerifierContext {
         cgroups: &cgroup::Decision,
     ) -> Result<Self> {
         let helper = i32::try_from(std::process::id()).ok().and_then(Pid::new);
-        let helper = helper.ok_or_else(|| Error::new(ErrorKind::System, "the helper's pid"))?;
+        let helper = helper
+            .ok_or_else(|| Error::new(ErrorKind::System, "getpid returned an invalid pid"))?;
         let status = procfs.open_file(c"self/status").map_err(|errno| {
-            Error::new(ErrorKind::System, "/proc/self/status").with_source(errno)
+            Error::new(ErrorKind::System, "cannot open /proc/self/status").with_source(errno)
         })?;
         let status = read_all(status, status::MAX_BYTES, &"/proc/self/status")?;
         let status = status::parse(&status).map_err(|fault| {

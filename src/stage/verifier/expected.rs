@@ -95,7 +95,7 @@ impl Place {
     /// The location of an open directory.
     pub(crate) fn of(directory: &impl AsFd) -> Result<Self> {
         let known = statx::identify(directory.as_fd()).map_err(|errno| {
-            Error::new(ErrorKind::System, "the root directory").with_source(errno)
+            Error::new(ErrorKind::System, "cannot identify the root directory").with_source(errno)
         })?;
         Ok(Self::from(known))
     }

@@ -80,8 +80,13 @@ pub(crate) enum NamespaceAccess {
 impl NamespaceAccess {
     /// That of a process with this one's capabilities.
     pub(crate) fn of_caller() -> Result<Self> {
-        let now = credentials::capabilities()
-            .map_err(|errno| Error::new(ErrorKind::System, "capget").with_source(errno))?;
+        let now = credentials::capabilities().map_err(|errno| {
+            Error::new(
+                ErrorKind::System,
+                "cannot read the capabilities of the helper: capget",
+            )
+            .with_source(errno)
+        })?;
         Ok(if now.effective.contains(Capability::SYS_PTRACE) {
             Self::Full
         } else {
@@ -98,7 +103,7 @@ pub(crate) struct Verifier {
     /// The number of seccomp filters that the helper had before it loaded any.
     filters_before: u32,
     /// The child waits for its own files.
-    gives: bool,
+    sends_files: bool,
 }
 
 /// The part of the plan that the verifier uses.
@@ -111,7 +116,7 @@ pub(crate) struct Outside<'a> {
     /// The program is this process, not its child.
     pub(crate) no_fork: bool,
     /// The socket on which the child receives its own files ([`super::own_files`]).
-    pub(crate) gift: Option<OwnedFd>,
+    pub(crate) child_files: Option<OwnedFd>,
 }
 
 /// Files of the child in the caller's /proc, for reading.
@@ -143,8 +148,9 @@ impl Verifier {
         setsockopt(&theirs, PassCred, &true).map_err(failed)?;
         let mask = signal::block_all().map_err(failed)?;
         let helper = std::process::id();
-        let side =
-            clone(Parentage::Own).map_err(clone_error("the process that verifies the program"))?;
+        let side = clone(Parentage::Own).map_err(clone_error(
+            "the verifier, the process that checks the program's state,",
+        ))?;
         match side {
             Side::Child => {
                 drop(socket);
@@ -158,7 +164,7 @@ impl Verifier {
                     pid: child,
                     socket,
                     filters_before: context.filters(),
-                    gives: outside.gift.is_some(),
+                    sends_files: outside.child_files.is_some(),
                 })
             }
         }
@@ -218,7 +224,7 @@ impl Verifier {
         waits: &dyn Waits,
     ) -> WaitResult<()> {
         self.ask(CHECK, child, &expected.encode(), waits)?;
-        if self.gives {
+        if self.sends_files {
             self.ask(HAND_OVER, child, &[], waits)?;
         }
         waits.until(Some(self.socket.hung_up()), None)?;
@@ -248,7 +254,7 @@ impl Verifier {
         let mut answer = vec![0; MAX_MESSAGE];
         let mut descriptors = Vec::new();
         match self.socket.take(&mut answer, &mut descriptors) {
-            Ok(length) => judge(answer.get(..length).unwrap_or_default())?,
+            Ok(length) => check_reply(answer.get(..length).unwrap_or_default())?,
             Err(Errno::EAGAIN) => return Err(taken().into()),
             Err(errno) => return Err(failed(errno).into()),
         }
@@ -261,7 +267,7 @@ impl Verifier {
     }
 }
 
-fn judge(answer: &[u8]) -> Result<()> {
+fn check_reply(answer: &[u8]) -> Result<()> {
     match answer.split_first() {
         Some((&YES, _)) => Ok(()),
         Some((&NO, why)) => Err(Refusal::decode(why).into_error()),
@@ -271,17 +277,21 @@ fn judge(answer: &[u8]) -> Result<()> {
 }
 
 fn failed(errno: Errno) -> Error {
-    Error::new(ErrorKind::System, "the process that verifies the program").with_source(errno)
+    Error::new(
+        ErrorKind::System,
+        "cannot communicate with the verifier, the process that checks the program's state",
+    )
+    .with_source(errno)
 }
 
 fn ended() -> Error {
     Error::new(
         ErrorKind::System,
-        "the process that verifies the program has ended",
+        "the verifier, the process that checks the program's state, has ended",
     )
 }
 
 fn taken() -> Error {
-    let wrong = "another process took an answer of the process that verifies the program";
+    let wrong = "another process took a reply of the verifier from the helper's socket";
     Error::new(ErrorKind::Safety, wrong)
 }

@@ -70,7 +70,7 @@ pub(super) fn run(
                     Err(refusal) => refuse(socket, &refusal),
                 };
                 // Closes its end itself: a helper that cannot close its side still sees the end.
-                if outside.gift.is_none() {
+                if outside.child_files.is_none() {
                     exit_now(u8::from(sent.is_err()))
                 }
                 sent
@@ -119,7 +119,7 @@ fn lock_down(outside: &Outside<'_>) -> Result<(), Errno> {
             .with(Capability::DAC_OVERRIDE)
             .with(Capability::SYS_NICE);
     }
-    if outside.gift.is_some() {
+    if outside.child_files.is_some() {
         // To clone a mount.
         kept = kept.with(Capability::SYS_ADMIN);
     }
@@ -155,8 +155,8 @@ fn answer_move(socket: &OwnedFd, cgroups: &cgroup::Decision, child: Pid) -> Resu
 }
 
 fn answer_hand_over(socket: &OwnedFd, outside: &Outside<'_>, child: Pid) -> Result<(), Errno> {
-    if let Some(gift) = &outside.gift {
-        own_files::give(gift, &outside.procfs, child)?;
+    if let Some(child_files) = &outside.child_files {
+        own_files::send_files(child_files, &outside.procfs, child)?;
     }
     send(socket, &[YES], &[])
 }

@@ -18,7 +18,7 @@ impl Refusal {
         found: &dyn fmt::Display,
     ) -> Self {
         Self(format!(
-            "its {field} is {found}, where the plan says {expected}"
+            "its {field} is {found}; the plan requires {expected}"
         ))
     }
 

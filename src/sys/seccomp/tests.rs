@@ -57,7 +57,7 @@ fn is_taken(tuples: &[Tuple]) -> bool {
 }
 
 #[test]
-fn the_kernel_refuses_what_is_no_program_and_takes_what_is_one() {
+fn the_kernel_accepts_exactly_the_valid_programs() {
     for (wrong, fault) in WRONG {
         assert!(!is_taken(wrong), "{fault}: {wrong:x?}");
     }
@@ -96,9 +96,9 @@ proptest! {
         arguments in prop::array::uniform6(prop_oneof![0_u64..3, any::<u64>()]),
     ) {
         let arch = Arch::native().expect("an architecture");
-        let asked = arch.number("getpgid").expect("a call");
-        let call = Call { number: asked, arch: arch.audit(), instruction_pointer: 0, arguments };
-        let (told, tell) = pipe2(OFlag::O_CLOEXEC).expect("a pipe");
+        let call_number = arch.number("getpgid").expect("a call");
+        let call = Call { number: call_number, arch: arch.audit(), instruction_pointer: 0, arguments };
+        let (sent, tell) = pipe2(OFlag::O_CLOEXEC).expect("a pipe");
         let ended = in_child(|| {
             let [a, b, c, d, e, f] = arguments;
             if load(&program).is_err() {
@@ -114,7 +114,7 @@ proptest! {
         });
         drop(tell);
         let mut bytes = [0; 4];
-        let read = nix::unistd::read(&told, &mut bytes).expect("the pipe");
+        let read = nix::unistd::read(&sent, &mut bytes).expect("the pipe");
         let meant = run(&program, &call).expect("a valid program");
         if meant == 0 {
             // A division by zero.

@@ -208,7 +208,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_error_comes_across_whole() {
+    fn an_error_is_transferred_completely() {
         for kind in ErrorKind::ALL {
             let error = Error::new(kind, "wrong")
                 .with_hint("right")

@@ -192,12 +192,16 @@ impl Drop for Finder {
 }
 
 fn failed(errno: Errno) -> Error {
-    Error::new(ErrorKind::System, "the process that looks files up").with_source(errno)
+    Error::new(
+        ErrorKind::System,
+        "cannot communicate with the finder, the process that looks up files",
+    )
+    .with_source(errno)
 }
 
 fn ended() -> Error {
     Error::new(
         ErrorKind::System,
-        "the process that looks files up has ended",
+        "the finder, the process that looks up files, has ended",
     )
 }

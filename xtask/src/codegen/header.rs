@@ -21,18 +21,18 @@ pub(super) const ARM64_WANTS: &[&str] = &[
 /// EABI calls, arch/arm/include/uapi/asm/unistd.h.
 pub(super) const ARM_WANTS: &[&str] = &["__NR_SYSCALL_BASE=0"];
 
-/// `__NR_*` that are no call: the number after the last, the first of those that are
-/// left to architectures, and the one that Arm's are counted from.
+/// `__NR_*` that are no calls: the number after the last call, the first number reserved
+/// for architectures, and the base of Arm's private calls.
 const NO_CALLS: [&str; 3] = ["syscalls", "arch_specific_syscall", "SYSCALL_BASE"];
 
 /// The maximum expansion depth: headers need two, and a macro that refers to
 /// itself would never end.
 const DEEPEST: u8 = 8;
 
-/// Names and numbers in `file`, as it reads with `wants` defined.
+/// Names and numbers in `file`, preprocessed with `wants` defined.
 pub(super) fn calls(file: &Path, wants: &[&str]) -> io::Result<BTreeMap<String, u32>> {
     let mut command = Command::new("gcc");
-    // Every macro that is defined in the end: the preprocessor decides the #ifs.
+    // Prints every macro: the preprocessor evaluates the #ifs.
     command.args(["-E", "-dM", "-x", "c"]);
     for want in wants {
         command.arg(format!("-D{want}"));

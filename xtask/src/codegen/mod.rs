@@ -39,8 +39,8 @@ const ARCHES: [Arch; 4] = [
         header: setup::UNISTD_I386,
         wants: &[],
     },
-    // Those that are private to Arm have no __NR_*: oracle/tests/agreement.rs holds
-    // them to libseccomp.
+    // The calls private to Arm have no __NR_*: oracle/tests/agreement.rs compares them with
+    // libseccomp.
     Arch {
         name: "arm",
         header: setup::UNISTD_ARM,
@@ -58,7 +58,7 @@ pub(crate) fn run(arguments: &[OsString]) -> io::Result<()> {
     }
 }
 
-/// That the tables have all that the headers have.
+/// Checks that the tables contain all calls of the headers.
 pub(crate) fn check() -> io::Result<()> {
     all(Missing::Wrong)
 }

@@ -23,7 +23,7 @@ const RING: &str = "64M";
 /// capability(7): CAP_PERFMON and CAP_BPF.
 const CAPABILITIES: u64 = 1 << 38 | 1 << 39;
 
-/// Why it cannot be started here, if it cannot.
+/// The reason why the auditor cannot start here; `None`: it can.
 pub(crate) fn hindrance() -> Option<String> {
     if !setup::is_root() {
         return Some("it loads programs into the kernel, as root".to_owned());
@@ -48,7 +48,7 @@ pub(crate) struct Auditor {
 }
 
 impl Auditor {
-    /// Starts it; it sees all that happens after this.
+    /// Starts the auditor, which observes everything that happens afterwards.
     pub(crate) fn start(fixture: &Fixture, program: &Path) -> io::Result<Self> {
         let (lines, stdout) = fresh(fixture, "audit")?;
         let mut child = Command::new(program)
@@ -66,10 +66,10 @@ impl Auditor {
             program: program.to_owned(),
             lines,
         };
-        let mut said = String::new();
-        while !said.ends_with(READY) {
-            if auditor.errors.read_line(&mut said)? == 0 {
-                return Err(io::Error::other(said.trim_end().to_owned()));
+        let mut printed = String::new();
+        while !printed.ends_with(READY) {
+            if auditor.errors.read_line(&mut printed)? == 0 {
+                return Err(io::Error::other(printed.trim_end().to_owned()));
             }
         }
         Ok(auditor)
@@ -102,9 +102,12 @@ impl Auditor {
         kill(Pid::from_raw(pid), Signal::SIGINT)?;
         let status = process::wait(&mut self.child)?;
         if !status.success() {
-            let mut said = String::new();
-            self.errors.read_to_string(&mut said)?;
-            return Err(io::Error::other(format!("{status}: {}", said.trim_end())));
+            let mut printed = String::new();
+            self.errors.read_to_string(&mut printed)?;
+            return Err(io::Error::other(format!(
+                "{status}: {}",
+                printed.trim_end()
+            )));
         }
         let text = fs::read_to_string(&self.lines)?;
         let lines: Result<_, _> = text.lines().map(serde_json::from_str).collect();
@@ -147,7 +150,8 @@ fn joins(checks: &mut Checks, exec: &Exec, target: i32, lines: &[Value]) {
     );
 }
 
-/// Of these types, those of which the target has another namespace than this
+/// Those of these types of which target and caller have different namespaces, by the slot
+/// that a join changes.
 /// process, by the slot that a join changes.
 fn apart(target: i32, namespaces: &[&str]) -> io::Result<BTreeMap<String, u64>> {
     let mut apart = BTreeMap::new();
@@ -162,7 +166,7 @@ fn apart(target: i32, namespaces: &[&str]) -> io::Result<BTreeMap<String, u64>> 
     Ok(apart)
 }
 
-/// A process stays in its own pid namespace: only its children are in the other.
+/// A process stays in its own pid namespace: only its children are in the joined one.
 fn slot(name: &str) -> &str {
     match name {
         "pid" => "pid_for_children",
@@ -179,13 +183,13 @@ fn joined(lines: &[&Value]) -> BTreeMap<String, u64> {
             let _ = joined.insert(name.to_owned(), inum);
         }
     }
-    // Of time, the join changes both slots.
+    // A join changes both slots of the time namespace.
     let _ = joined.remove("time_for_children");
     joined
 }
 
-/// Each place in which something is missing: a hook, a program or a ring, and how much;
-/// and each sum that is broken. `None`: the last line is not there.
+/// Each place with missing events (a hook, a program or a ring) and their number, and each
+/// broken sum. `None`: the last line is missing.
 fn lost(lines: &[Value]) -> Option<Vec<String>> {
     let health = lines.last().filter(|line| line["kind"] == "health")?;
     let mut lost = BTreeSet::new();

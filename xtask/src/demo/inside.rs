@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn one_descriptor_more_or_one_namespace_else_is_a_failure() {
+    fn an_extra_descriptor_or_a_changed_namespace_is_a_failure() {
         let own = i32::try_from(std::process::id()).unwrap();
         let link = fs::read_link("/proc/self/ns/uts").unwrap();
         let good = format!(

@@ -33,7 +33,7 @@ pub(crate) struct Fixture {
     auditor: Option<PathBuf>,
 }
 
-/// An exec that was done, for the auditor to have seen.
+/// An exec that the auditor must have observed.
 pub(crate) struct Exec {
     what: &'static str,
     /// The process that joined.
@@ -104,7 +104,7 @@ fn enter(fixture: &Fixture, checks: &mut Checks, pid: i32) {
     }
 }
 
-/// Why there is no container to enter on this machine or for this user.
+/// The reason why there is no container to enter on this machine or for this user.
 struct LeftOut(String);
 
 fn start_container(

@@ -13,7 +13,7 @@ use nix::unistd::Pid;
 use super::{Fixture, fresh};
 
 /// No step needs a tenth of this.
-const PATIENCE: Duration = Duration::from_secs(10);
+const TIMEOUT: Duration = Duration::from_secs(10);
 const POLL: Duration = Duration::from_millis(2);
 
 /// The output of a process, and its exit status.
@@ -52,7 +52,7 @@ pub(crate) fn run(fixture: &Fixture, command: &mut Command) -> io::Result<Ended>
 
 /// Waits for a child of this program's making.
 pub(crate) fn wait(child: &mut Child) -> io::Result<ExitStatus> {
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + TIMEOUT;
     while Instant::now() < deadline {
         if let Some(status) = child.try_wait()? {
             return Ok(status);
@@ -67,7 +67,7 @@ pub(crate) fn wait(child: &mut Child) -> io::Result<ExitStatus> {
 /// Waits for a child that nsexec made for this program (CLONE_PARENT).
 pub(crate) fn wait_for_pid(pid: i32) -> io::Result<WaitStatus> {
     let pid = Pid::from_raw(pid);
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + TIMEOUT;
     while Instant::now() < deadline {
         match waitpid(pid, Some(WaitPidFlag::WNOHANG))? {
             WaitStatus::StillAlive => std::thread::sleep(POLL),
@@ -99,6 +99,6 @@ pub(crate) fn inherited_file(
 fn too_long() -> io::Error {
     io::Error::other(format!(
         "still running after {} s: killed",
-        PATIENCE.as_secs()
+        TIMEOUT.as_secs()
     ))
 }

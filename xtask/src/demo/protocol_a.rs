@@ -18,7 +18,7 @@ use super::{Exec, Fixture, fresh, process};
 /// The namespaces that protocol A joins.
 const NAMESPACES: &[&str] = &["ipc", "mnt", "net", "pid", "user", "uts"];
 
-const PATIENCE: Duration = Duration::from_secs(10);
+const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The program runs in the target, as initConfig requests, under the ceiling.
 pub(crate) fn exec(fixture: &Fixture, checks: &mut Checks, pid: i32) -> Option<Exec> {
@@ -80,7 +80,7 @@ fn exited(talk: &Talk, status: i32) -> WaitStatus {
 /// All that passes between libcontainer and its helper, in its order.
 fn talk(fixture: &Fixture, target: i32, config: &Value) -> io::Result<Talk> {
     let (mut ours, theirs) = UnixStream::pair()?;
-    ours.set_read_timeout(Some(PATIENCE))?;
+    ours.set_read_timeout(Some(TIMEOUT))?;
     process::inherit(&theirs)?;
     let (output, stdout) = fresh(fixture, "stdout")?;
     let (errors, stderr) = fresh(fixture, "stderr")?;
@@ -98,10 +98,10 @@ fn talk(fixture: &Fixture, target: i32, config: &Value) -> io::Result<Talk> {
     drop(theirs);
     let status = process::wait(&mut helper)?;
     if !status.success() {
-        let said = std::fs::read_to_string(errors)?;
+        let printed = std::fs::read_to_string(errors)?;
         return Err(io::Error::other(format!(
             "the helper ended with {status}: {}",
-            said.trim_end()
+            printed.trim_end()
         )));
     }
 

@@ -1,16 +1,16 @@
-//! A shortest circle in a graph.
+//! A shortest cycle in a graph.
 
 use std::collections::{BTreeMap, VecDeque};
 
 use super::Graph;
 
-/// The arrows of a shortest circle, if there is one.
+/// The edges of a shortest cycle, if there is one.
 pub(super) fn find(graph: &Graph) -> Option<Vec<(String, String)>> {
     let circles = graph.keys().filter_map(|start| through(graph, start));
     circles.min_by_key(Vec::len)
 }
 
-/// A shortest circle through `start`.
+/// A shortest cycle through `start`.
 fn through(graph: &Graph, start: &str) -> Option<Vec<(String, String)>> {
     let mut before: BTreeMap<&str, &str> = BTreeMap::new();
     let mut left = VecDeque::from([start]);

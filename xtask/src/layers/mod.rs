@@ -37,7 +37,7 @@ pub(crate) fn run(arguments: &[OsString]) -> io::Result<()> {
 }
 
 /// # Errors
-/// One line for each arrow that points up, and one for each circle of modules.
+/// One line for each upward dependency, and one for each cycle of modules.
 pub(crate) fn check() -> io::Result<()> {
     let root = cargo::root();
     let mut wrong = manifest::upward_arrows(&root, CRATES)?;

@@ -14,7 +14,7 @@ use crate::cargo;
 /// A module by its path from the crate's root.
 type Module = Vec<String>;
 
-/// Of each module that has modules in it: the graph of these.
+/// For each module with submodules: the graph of its submodules.
 ///
 /// # Errors
 /// A file cannot be read or is not Rust.
@@ -129,7 +129,7 @@ fn names_of_the_root(files: &BTreeMap<Module, (String, Vec<Item>)>) -> BTreeMap<
     names
 }
 
-/// Every path of a tree, with the name that it has here.
+/// Every path of a `use` tree, with its name in this module.
 fn flatten(tree: &UseTree, before: &mut Module, paths: &mut Vec<(Module, String)>) {
     let mut add = |last: &syn::Ident, name: String| {
         let mut path = before.clone();

@@ -11,7 +11,7 @@ use std::time::Instant;
 use serde_json::Value;
 
 use super::kernels::{KERNELS, Kernel};
-use super::record::{Record, Seen};
+use super::record::{KernelResults, Record};
 use super::{Built, artifact};
 use crate::debian::Apt;
 use crate::guest::{self, X86_64_WITH_ROOT};
@@ -62,7 +62,7 @@ const LINKED: &[&str] = &["library", "pretended", "steps"];
 /// The results of the tests.
 #[derive(Debug)]
 pub(crate) struct Ran {
-    pub(crate) seen: Vec<Seen>,
+    pub(crate) seen: Vec<KernelResults>,
     /// Of each kernel.
     pub(crate) tallies: Vec<Tally>,
     /// Each failed test, and each difference from the declarations.
@@ -161,7 +161,7 @@ const FOR_CHANGE: &[&str] = &[
     "lock_down",
     "own_file",
 ];
-/// The kernel used for every change; one of the others is used in turn.
+/// The kernel that is used for every change; one of the others is used in turn.
 const ALWAYS: &str = "6.1";
 
 /// The kernels and the test programs for the commit that is checked out: the same ones
@@ -260,7 +260,7 @@ fn fill(root: &Path, built: &[Built]) -> io::Result<()> {
         strip.arg("--strip-all").arg(program);
         install::done(strip.arg(beneath(root, &built.program)?))?;
     }
-    // Both are where the tests write.
+    // The tests write in both.
     for directory in ["target/tmp", "target/debug"] {
         fs::create_dir_all(beneath(root, &tree.join(directory).join("x"))?.with_file_name(""))?;
     }
@@ -342,7 +342,7 @@ fn copy_tree(root: &Path, directory: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// The same path there, with its directories.
+/// Creates the same path there, with its directories.
 fn beneath(root: &Path, path: &Path) -> io::Result<PathBuf> {
     let place = root.join(path.strip_prefix("/").unwrap_or(path));
     if let Some(parent) = place.parent() {

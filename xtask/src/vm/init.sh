@@ -1,6 +1,6 @@
 #!/bin/busybox sh
 # The first process of the machine. Each line of /tests is a backend and a test
-# program; the lines that begin with "vm: " are for who reads the console.
+# program; the lines that begin with "vm: " are for the reader of the console.
 
 say() { echo "vm: $*"; }
 mount() { busybox mount "$@" || say "mount $* failed"; }
@@ -13,7 +13,7 @@ mount -t devpts devpts /dev/pts
 mount -t cgroup2 cgroup2 /sys/fs/cgroup
 busybox ip link set lo up
 
-# Of what tests do many times over, as much as is done in seconds here.
+# Reduces repetitions to a few seconds here.
 export PATH=/usr/bin:/bin NSEXEC_LEFT_OUT=/tmp/left-out NSEXEC_AUDIT_CALLS=300
 if [ -x /driver ]; then export NSEXEC_AUDIT_DRIVER=/driver; fi
 
@@ -26,7 +26,7 @@ while read -r backend program; do
     while read -r line; do say "left out $line"; done <"$NSEXEC_LEFT_OUT"
     say "ended with $status"
 done </tests
-# What a call that nobody asks for takes with the probes, and without.
+# The cost of a call without a probe, with and without attached probes.
 while read -r backend auditor; do
     "$auditor" selftest --events=40 --backend="$backend" </dev/null 2>&1 | while read -r line; do
         case $line in

@@ -1,7 +1,7 @@
-//! `cargo xtask vm`: runs the auditor's tests in an emulated machine, on a
-//! kernel of Debian other than this machine's. It is the oldest supported by the
-//! probes, and supports those that need a trampoline, which not every kernel
-//! does. So each test runs with each backend.
+//! `cargo xtask vm`: runs the auditor's tests in an emulated machine, on a Debian kernel
+//! other than this machine's. It is the oldest kernel that the probes support, and also
+//! loads the probes that need a trampoline, which some kernels do not. So each test runs
+//! with each backend.
 
 use std::ffi::OsString;
 use std::io;
@@ -20,8 +20,8 @@ pub(crate) mod helper;
 pub(crate) mod kernels;
 pub(crate) mod record;
 mod report;
+pub(crate) mod results;
 mod root;
-pub(crate) mod seen;
 
 use report::Report;
 
@@ -31,7 +31,7 @@ const BACKENDS: &[&str] = &["fentry", "tracepoint"];
 /// The test files that depend on the kernel: the default.
 const TESTS: &[&str] = &["begin", "churn", "compat", "loss", "matrix", "races"];
 
-/// The kernel that the auditor's tests are run on.
+/// The kernel on which the auditor's tests run.
 const KERNEL: &str = "linux-image-6.1.0-";
 
 pub(crate) fn run(arguments: &[OsString]) -> io::Result<()> {
@@ -50,7 +50,7 @@ pub(crate) fn run(arguments: &[OsString]) -> io::Result<()> {
         return Err(io::Error::other("the machine cannot be had here"));
     };
     if is_saved {
-        seen::save(&ran.seen)?;
+        results::save(&ran.seen)?;
     }
     ran.verdict()
 }

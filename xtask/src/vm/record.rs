@@ -16,7 +16,7 @@ pub(crate) struct Feature {
 
 /// The results on a kernel.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Seen {
+pub(crate) struct KernelResults {
     pub(crate) name: String,
     pub(crate) release: String,
     /// The security modules, as the kernel lists them.
@@ -39,9 +39,9 @@ pub(crate) struct Program {
 pub(super) struct Record {
     kernel: &'static Kernel,
     programs: Vec<String>,
-    seen: Seen,
+    seen: KernelResults,
     rows: Vec<Row>,
-    /// Not as it should be.
+    /// The console output is not as expected.
     faults: Vec<String>,
     is_done: bool,
 }
@@ -64,9 +64,9 @@ impl Record {
         Self {
             kernel,
             programs: programs.to_vec(),
-            seen: Seen {
+            seen: KernelResults {
                 name: kernel.name.to_owned(),
-                ..Seen::default()
+                ..KernelResults::default()
             },
             rows: Vec::new(),
             faults: Vec::new(),
@@ -76,10 +76,10 @@ impl Record {
 
     /// Reads a console line, `now` after power-on; returns the text to print.
     pub(super) fn read(&mut self, line: &str, now: Duration) -> Option<String> {
-        let Some(said) = line.strip_prefix("vm: ") else {
+        let Some(printed) = line.strip_prefix("vm: ") else {
             return Some(line.to_owned());
         };
-        let (word, rest) = said.split_once(' ').unwrap_or((said, ""));
+        let (word, rest) = printed.split_once(' ').unwrap_or((printed, ""));
         match (word, self.rows.last_mut()) {
             ("release", _) => self.seen.release = rest.to_owned(),
             ("modules", _) => self.seen.modules = rest.to_owned(),
@@ -132,7 +132,7 @@ impl Record {
             }
             _ => {}
         }
-        Some(said.to_owned())
+        Some(printed.to_owned())
     }
 
     pub(super) fn table(&self) -> Vec<[String; 5]> {
@@ -153,7 +153,7 @@ impl Record {
     }
 
     /// The results, their sum, and each error.
-    pub(super) fn end(mut self) -> (Seen, Tally, Vec<String>) {
+    pub(super) fn end(mut self) -> (KernelResults, Tally, Vec<String>) {
         let ended = self.rows.iter().filter(|row| row.lasted.is_some()).count();
         if !self.is_done || ended != self.programs.len() {
             self.faults.push(format!(
@@ -236,7 +236,7 @@ impl Record {
 }
 
 impl Row {
-    /// Into the tally, which subtracts the tests that left themselves out.
+    /// Adds to the tally, and subtracts the tests that left themselves out.
     fn count(&mut self) {
         let passed = self.tests - self.failed;
         let line = format!("test result: . {passed} passed; {} failed", self.failed);
@@ -254,8 +254,8 @@ impl Row {
     }
 }
 
-/// `NAME  SINCE  yes  WITHOUT`, with two blanks at least between the columns; the
-/// shell of the machine has made one of them: they are found from the end of NAME.
+/// `NAME  SINCE  yes  WITHOUT`, with at least two blanks between the columns. The shell of
+/// the machine has merged blanks, so the columns are found from the end of NAME.
 fn feature(row: &str) -> Option<Feature> {
     let words: Vec<&str> = row.split_whitespace().collect();
     let is_version = |word: &&str| word.starts_with(|c: char| c.is_ascii_digit());
@@ -299,7 +299,7 @@ mod tests {
         "vm: done",
     ];
 
-    fn record(lines: &[&str]) -> (Seen, Tally, Vec<String>) {
+    fn record(lines: &[&str]) -> (KernelResults, Tally, Vec<String>) {
         let mut record = Record::new(&KERNEL, &["bad_input".to_owned()]);
         for (second, line) in (0..).zip(lines) {
             record.read(line, Duration::from_secs(second));

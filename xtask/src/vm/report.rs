@@ -15,7 +15,7 @@ const CELLS: u32 = 120;
 #[derive(Debug)]
 pub(super) struct Report {
     runs: Vec<Run>,
-    /// One each, of those that ended.
+    /// Finished tests, one each.
     rows: Vec<Row>,
     current: Option<Current>,
     /// The other counts, with their backend.
@@ -54,7 +54,7 @@ impl Report {
 
     /// Reads a console line, `now` after power-on; returns the text to print.
     pub(super) fn read(&mut self, line: &str, now: Duration) -> Option<String> {
-        let Some(said) = line.strip_prefix("vm: ") else {
+        let Some(printed) = line.strip_prefix("vm: ") else {
             if let (Some(current), Some(run)) = (&mut self.current, self.runs.get(self.rows.len()))
             {
                 current.tally.read(line);
@@ -66,7 +66,7 @@ impl Report {
             }
             return Some(line.to_owned());
         };
-        if said == "begins" {
+        if printed == "begins" {
             let run = self.runs.get(self.rows.len())?;
             self.current = Some(Current {
                 tally: Tally::default(),
@@ -76,7 +76,7 @@ impl Report {
             });
             return Some(format!("== {}, {}", run.name, run.backend));
         }
-        if let Some(status) = said.strip_prefix("ended with ") {
+        if let Some(status) = printed.strip_prefix("ended with ") {
             let ran = self.current.take()?;
             let is_good = status == "0" && ran.has_result && ran.is_complete;
             self.rows.push(Row {
@@ -85,19 +85,20 @@ impl Report {
             });
             return None;
         }
-        if let (Some(left_out), Some(current)) = (said.strip_prefix("left out "), &mut self.current)
+        if let (Some(left_out), Some(current)) =
+            (printed.strip_prefix("left out "), &mut self.current)
         {
             current.tally.leave_out(left_out);
             return Some(format!("left out: {left_out}"));
         }
-        if let Some(cost) = said.strip_prefix("cost ") {
+        if let Some(cost) = printed.strip_prefix("cost ") {
             self.counts.push(cost.to_owned());
         }
-        self.done |= said == "done";
-        Some(said.to_owned())
+        self.done |= printed == "done";
+        Some(printed.to_owned())
     }
 
-    /// Each line that has a number of something.
+    /// Each line with a count.
     pub(super) fn counts(&self) -> &[String] {
         &self.counts
     }
@@ -235,8 +236,8 @@ mod tests {
         for missing in GOOD {
             // Lines that are not results: the kernel, a skip without a name, and
             // names.
-            let said = ["vm: Linux", "test a", "test b", "vm: left out", "vm: cost"];
-            if said.iter().any(|said| missing.starts_with(said)) {
+            let printed = ["vm: Linux", "test a", "test b", "vm: left out", "vm: cost"];
+            if printed.iter().any(|printed| missing.starts_with(printed)) {
                 continue;
             }
             let lines: Vec<&str> = GOOD

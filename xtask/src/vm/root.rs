@@ -105,7 +105,7 @@ fn library(line: &str) -> Option<PathBuf> {
     Some(PathBuf::from(path))
 }
 
-/// The same path there, with its directories.
+/// Creates the same path there, with its directories.
 fn beneath(root: &Path, path: &Path) -> io::Result<PathBuf> {
     let place = root.join(path.strip_prefix("/").unwrap_or(path));
     if let Some(parent) = place.parent() {

@@ -6,7 +6,7 @@ package ceiling
 #cgo pkg-config: nsexec
 #include <nsexec.h>
 
-// Constructors without a number come after those with one, nsenter's among them.
+// Runs before the constructor of nsenter, which has no priority.
 __attribute__((constructor(101))) void nsexec_ceiling_before_nsenter(void)
 {
 	nsexec_set_ceiling();
@@ -15,11 +15,11 @@ __attribute__((constructor(101))) void nsexec_ceiling_before_nsenter(void)
 import "C"
 
 import (
-	// What it is for.
+	// The ceiling applies to this package.
 	_ "github.com/nsexec/nsexec/capi/go/nsenter"
 )
 
-// Never is false. Only gccgo does not know.
+// Never is false. gccgo does not know that, and keeps the call.
 var Never bool
 
 func init() {

@@ -15,14 +15,14 @@ use nsexec_text::Fault;
 /// more hierarchies, each with a path of at most PATH_MAX (4096).
 pub const MAX_BYTES: usize = 128 * 1024;
 
-/// Most hierarchies: named ones (`name=`) have no limit of the kernel's; systemd
-/// has one.
+/// Most hierarchies: the kernel does not limit named ones (`name=`); systemd has
+/// one.
 pub const MAX_HIERARCHIES: usize = 64;
 
 /// A cgroup that a process is in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Membership {
-    /// Of which hierarchy it is.
+    /// The hierarchy of the cgroup.
     pub hierarchy: Hierarchy,
     /// Its path from the root of the reader's cgroup namespace: absolute, and
     /// inside of it.
@@ -44,18 +44,18 @@ pub enum Hierarchy {
     },
 }
 
-/// Why a text is no such list.
+/// Why a text is not a valid list of cgroups.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CgroupErrorKind {
     /// More than [`MAX_BYTES`].
     TooLong(usize),
     /// More than [`MAX_HIERARCHIES`].
     TooMany,
-    /// No newline at the end: it was not read whole.
+    /// No newline at the end: the text is incomplete.
     Unfinished,
     /// Not three fields.
     Fields,
-    /// No hierarchy's number: 0 to 2^32 - 1 in plain decimal.
+    /// Not the number of a hierarchy: 0 to 2^32 - 1 in plain decimal.
     Id,
     /// A list of controllers that is empty, has an empty name, or is in the line
     /// of version 2.
@@ -191,15 +191,13 @@ impl fmt::Display for CgroupErrorKind {
             Self::TooLong(length) => {
                 write!(
                     f,
-                    "a list of cgroups of {length} bytes; {MAX_BYTES} are the most"
+                    "a list of cgroups of {length} bytes; the limit is {MAX_BYTES}"
                 )
             }
             Self::TooMany => write!(f, "more than {MAX_HIERARCHIES} hierarchies of cgroups"),
-            Self::Unfinished => {
-                f.write_str("no newline at the end; it is read whole or not at all")
-            }
+            Self::Unfinished => f.write_str("no newline at the end: the text is incomplete"),
             Self::Fields => f.write_str("not the three fields hierarchy:controllers:path"),
-            Self::Id => f.write_str("no decimal number of a hierarchy"),
+            Self::Id => f.write_str("the hierarchy number is not a decimal number"),
             Self::Controllers => f.write_str(
                 "a list of controllers that is empty, has an empty or repeated name, or belongs to \
                  hierarchy 0, which has none",
@@ -293,7 +291,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_that_is_not_right_is_refused() {
+    fn an_invalid_line_is_refused() {
         for (text, reason, place) in [
             ("0::/", CgroupErrorKind::Unfinished, ""),
             ("0::/\n\n", CgroupErrorKind::Fields, ""),

@@ -82,7 +82,7 @@ impl fmt::Display for EnvironErrorKind {
             Self::TooLong(length) => {
                 write!(
                     f,
-                    "an environment of {length} bytes; {MAX_BYTES} are the most"
+                    "an environment of {length} bytes; the limit is {MAX_BYTES}"
                 )
             }
             Self::TooMany => write!(f, "more than {MAX_VARIABLES} variables"),

@@ -70,7 +70,7 @@ pub enum IdMapErrorKind {
     TooLong(usize),
     /// More than [`MAX_RANGES`].
     TooMany,
-    /// No newline at the end: it was not read whole.
+    /// No newline at the end: the text is incomplete.
     Unfinished,
     /// Not three numbers from 0 to 2^32 - 1 in plain decimal.
     Numbers,
@@ -81,7 +81,7 @@ pub enum IdMapErrorKind {
     Overlap,
 }
 
-/// The map that `text` is; it maps nothing while it has not been written.
+/// Parses a map; it maps nothing while it has not been written.
 ///
 /// # Errors
 /// The first line that the kernel could not have printed.
@@ -164,12 +164,10 @@ impl fmt::Display for IdMapErrorKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::TooLong(length) => {
-                write!(f, "an id map of {length} bytes; {MAX_BYTES} are the most")
+                write!(f, "an id map of {length} bytes; the limit is {MAX_BYTES}")
             }
             Self::TooMany => write!(f, "more than {MAX_RANGES} ranges of ids"),
-            Self::Unfinished => {
-                f.write_str("no newline at the end; it is read whole or not at all")
-            }
+            Self::Unfinished => f.write_str("no newline at the end: the text is incomplete"),
             Self::Numbers => f.write_str("not three decimal numbers: inside, outside, length"),
             Self::Range => f.write_str("an empty range of ids, or one that ends above 4294967294"),
             Self::Overlap => f.write_str("a range of ids that overlaps one before it"),

@@ -49,7 +49,7 @@ pub enum MountinfoErrorKind {
     TooLong(usize),
     /// More than [`MAX_MOUNTS`].
     TooMany,
-    /// No newline at the end: it was not read whole.
+    /// No newline at the end: the text is incomplete.
     Unfinished,
     /// Not six fields, optional ones, `-`, and three more.
     Fields,
@@ -158,19 +158,17 @@ impl fmt::Display for MountinfoErrorKind {
             Self::TooLong(length) => {
                 write!(
                     f,
-                    "a list of mounts of {length} bytes; {MAX_BYTES} are the most"
+                    "a list of mounts of {length} bytes; the limit is {MAX_BYTES}"
                 )
             }
             Self::TooMany => write!(f, "more than {MAX_MOUNTS} mounts"),
-            Self::Unfinished => {
-                f.write_str("no newline at the end; it is read whole or not at all")
-            }
+            Self::Unfinished => f.write_str("no newline at the end: the text is incomplete"),
             Self::Fields => {
                 f.write_str("not the fields of a mount: six, optional ones, \"-\", three")
             }
             Self::Id => f.write_str("no decimal number of a mount"),
             Self::Escape => f.write_str("a backslash without the three octal digits of a byte"),
-            Self::MountPoint => f.write_str("a mount point that is no absolute path"),
+            Self::MountPoint => f.write_str("a mount point that is not an absolute path"),
             Self::Type => f.write_str("a mount without a type"),
         }
     }
@@ -254,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn optional_fields_and_odd_options_are_passed_over() {
+    fn optional_fields_and_unknown_options_are_ignored() {
         for optional in [
             "",
             "shared:1 ",
@@ -279,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_that_is_not_right_is_refused() {
+    fn an_invalid_line_is_refused() {
         for (text, reason) in [
             (
                 "1 2 0:1 / /p rw - proc proc rw",

@@ -94,14 +94,14 @@ impl State {
     }
 }
 
-/// Why a text is no such line.
+/// Why a text is not a valid stat line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StatErrorKind {
     /// More than [`MAX_BYTES`].
     TooLong(usize),
     /// No name in parentheses behind the pid.
     Name,
-    /// No newline at the end: it was not read whole.
+    /// No newline at the end: the text is incomplete.
     Unfinished,
     /// The field of this number is not there.
     Missing(usize),
@@ -186,12 +186,10 @@ impl fmt::Display for StatErrorKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::TooLong(length) => {
-                write!(f, "a stat line of {length} bytes; {MAX_BYTES} are the most")
+                write!(f, "a stat line of {length} bytes; the limit is {MAX_BYTES}")
             }
             Self::Name => f.write_str("no name in parentheses behind the pid"),
-            Self::Unfinished => {
-                f.write_str("no newline at the end; it is read whole or not at all")
-            }
+            Self::Unfinished => f.write_str("no newline at the end: the text is incomplete"),
             Self::Missing(field) => write!(f, "field {field} of stat is missing"),
             Self::Field(field) => write!(f, "field {field} of stat is invalid"),
         }
@@ -376,7 +374,7 @@ mod tests {
         }
 
         #[test]
-        fn no_text_is_too_strange(text in proptest::collection::vec(any::<u8>(), 0..80)) {
+        fn arbitrary_text_does_not_panic(text in proptest::collection::vec(any::<u8>(), 0..80)) {
             if let Err(fault) = parse(&text) {
                 prop_assert!(fault.span.end <= text.len());
             }

@@ -130,12 +130,12 @@ impl Key {
     }
 }
 
-/// Why a text is no such file.
+/// Why a text is not a valid status file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StatusErrorKind {
     /// More than [`MAX_BYTES`].
     TooLong(usize),
-    /// No newline at the end: it was not read whole.
+    /// No newline at the end: the text is incomplete.
     Unfinished,
     /// The line is not there.
     Missing(Key),
@@ -261,7 +261,7 @@ fn groups(value: &[u8]) -> Option<Vec<u32>> {
     value.split(|byte| *byte == b' ').map(decimal).collect()
 }
 
-/// Sixteen hexadecimal digits, the letters small.
+/// Sixteen hexadecimal digits, the letters in lower case.
 fn capabilities(value: &[u8]) -> Option<CapabilitySet> {
     let digits = value.len() == 16
         && value
@@ -278,12 +278,10 @@ impl fmt::Display for StatusErrorKind {
             Self::TooLong(length) => {
                 write!(
                     f,
-                    "a status file of {length} bytes; {MAX_BYTES} are the most"
+                    "a status file of {length} bytes; the limit is {MAX_BYTES}"
                 )
             }
-            Self::Unfinished => {
-                f.write_str("no newline at the end; it is read whole or not at all")
-            }
+            Self::Unfinished => f.write_str("no newline at the end: the text is incomplete"),
             Self::Missing(key) => write!(
                 f,
                 "{} is missing in status; Linux 5.10 with seccomp has it",

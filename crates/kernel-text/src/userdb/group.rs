@@ -3,7 +3,7 @@
 use std::fmt;
 use std::ops::Range;
 
-use crate::userdb::lines::{Doubt, MAX_FILE, id, is_name, lines};
+use crate::userdb::lines::{FieldCountWarning, MAX_FILE, id, is_name, lines};
 use nsexec_text::Fault;
 
 /// The expected number of fields in a line. Name, password and id are required;
@@ -11,7 +11,7 @@ use nsexec_text::Fault;
 /// of them reads members from text after the list.
 pub const FIELDS: usize = 4;
 
-/// A group. Passwords are of no use here.
+/// A group, without its password.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Entry<'a> {
     /// Not empty.
@@ -19,15 +19,15 @@ pub struct Entry<'a> {
     /// 0 to 2^32 - 2.
     pub gid: u32,
     members: &'a [u8],
-    /// The number of fields in the line: other than [`FIELDS`] is doubtful.
+    /// The number of fields in the line: a number other than [`FIELDS`] causes a warning.
     pub fields: usize,
 }
 
 impl<'a> Entry<'a> {
-    /// Whether others may read the line differently.
+    /// A warning if glibc, musl or libcontainer may parse the line differently.
     #[must_use]
-    pub fn doubt(&self) -> Option<Doubt> {
-        Doubt::of("group", self.name, self.fields, FIELDS)
+    pub fn field_count_warning(&self) -> Option<FieldCountWarning> {
+        FieldCountWarning::of("group", self.name, self.fields, FIELDS)
     }
 
     /// The users in the list; not the users with this primary group.
@@ -51,9 +51,9 @@ pub struct Record<'a> {
 pub enum GroupErrorKind {
     /// The file has more than [`MAX_FILE`] bytes.
     TooLong(usize),
-    /// Not even three fields.
+    /// Fewer than three fields.
     Fields,
-    /// The name is empty, or NIS's.
+    /// The name is empty, or begins with `+` or `-` (NIS).
     Name,
     /// The group id is not a decimal number from 0 to 2^32 - 2.
     Gid,
@@ -86,7 +86,7 @@ pub fn of_member<'a>(
     Ok(listing.map(|(span, line)| entry(span, line)))
 }
 
-/// Every group, without the lines that are of no use.
+/// Every group with a valid line.
 ///
 /// # Errors
 /// The file is too long.
@@ -149,11 +149,11 @@ impl fmt::Display for GroupErrorKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::TooLong(length) => {
-                write!(f, "a group file of {length} bytes; {MAX_FILE} are the most")
+                write!(f, "a group file of {length} bytes; the limit is {MAX_FILE}")
             }
             Self::Fields => f.write_str("not the fields name:password:gid:members"),
             Self::Name => f.write_str("a name that is empty or begins with + or -"),
-            Self::Gid => f.write_str("a gid that is no decimal number from 0 to 4294967294"),
+            Self::Gid => f.write_str("a gid that is not a decimal number from 0 to 4294967294"),
         }
     }
 }
@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_that_is_asked_for_has_to_be_right() {
+    fn an_invalid_line_of_the_requested_name_is_an_error() {
         for (line, reason) in [
             ("g:x", GroupErrorKind::Fields),
             ("g:x:abc:u", GroupErrorKind::Gid),
@@ -243,8 +243,10 @@ mod tests {
                 .expect("there");
             assert_eq!(entry.gid, 1, "{line}");
             assert_eq!(entry.members().count(), members, "{line}");
-            let doubt = entry.doubt().map(|doubt| (doubt.fields, doubt.expected));
-            assert_eq!(doubt, (fields != 4).then_some((fields, 4)), "{line}");
+            let warning = entry
+                .field_count_warning()
+                .map(|warning| (warning.fields, warning.expected));
+            assert_eq!(warning, (fields != 4).then_some((fields, 4)), "{line}");
         }
         assert_eq!(gids(b"g:x:1:v,w:u", "u"), Ok(vec![]));
         assert_eq!(gids(b"g:x:1:v,w:u", "w"), Ok(vec![1]));

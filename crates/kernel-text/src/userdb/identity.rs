@@ -5,7 +5,7 @@ use std::ffi::CString;
 use std::fmt;
 
 use crate::userdb::spec::{Account, Name, UserSpec};
-use crate::userdb::{Doubt, group, passwd};
+use crate::userdb::{FieldCountWarning, group, passwd};
 use nsexec_text::Fault;
 
 /// Most supplementary groups: NGROUPS_MAX, limits.h.
@@ -29,7 +29,7 @@ pub struct Identity {
     pub shell: Option<CString>,
     /// Lines that were used and that others may read differently: at most the
     /// user's, and the first of each list of groups.
-    pub doubts: Vec<Doubt>,
+    pub warnings: Vec<FieldCountWarning>,
 }
 
 /// Why a specification cannot be resolved. Spans count the bytes of the file
@@ -100,20 +100,23 @@ pub fn resolve(
     };
     let name = entry.map(|entry| entry.name);
     let mut groups = Vec::new();
-    let mut doubts: Vec<Doubt> = entry.and_then(|entry| entry.doubt()).into_iter().collect();
+    let mut warnings: Vec<FieldCountWarning> = entry
+        .and_then(|entry| entry.field_count_warning())
+        .into_iter()
+        .collect();
     let gid = match explicit_group {
         Some(explicit) => gid_of(explicit, group)?,
         None => {
             if let Some(name) = name {
-                let mut doubt = None;
+                let mut warning = None;
                 let listing = group::of_member(group, name).map_err(in_group)?;
                 let gids = listing.map(|entry| {
                     let entry = entry.map_err(in_group)?;
-                    doubt = doubt.take().or_else(|| entry.doubt());
+                    warning = warning.take().or_else(|| entry.field_count_warning());
                     Ok(entry.gid)
                 });
                 add_each_once(&mut groups, gids, group)?;
-                doubts.extend(doubt);
+                warnings.extend(warning);
             }
             entry.map_or(default_gid, |entry| entry.gid)
         }
@@ -129,7 +132,7 @@ pub fn resolve(
         home: text(|entry| entry.home).unwrap_or_else(|| c"/".to_owned()),
         name: text(|entry| entry.name),
         shell: text(|entry| entry.shell),
-        doubts,
+        warnings,
     })
 }
 
@@ -138,16 +141,16 @@ impl Identity {
     /// /etc/group. The file is read through once, however many groups there are.
     ///
     /// # Errors
-    /// A name that is not there, or its line is of no use; more than
+    /// A name without a line, or with an invalid line; more than
     /// [`MAX_GROUPS`] in all.
     pub fn add_groups(
         &mut self,
         wanted: &[Account],
         group: &[u8],
     ) -> Result<(), Fault<IdentityErrorKind>> {
-        let (gids, doubt) = gids_of(wanted, group)?;
+        let (gids, warning) = gids_of(wanted, group)?;
         add_each_once(&mut self.groups, gids.into_iter().map(Ok), group)?;
-        self.doubts.extend(doubt);
+        self.warnings.extend(warning);
         Ok(())
     }
 }
@@ -156,8 +159,8 @@ impl Identity {
 fn gids_of(
     wanted: &[Account],
     group: &[u8],
-) -> Result<(Vec<u32>, Option<Doubt>), Fault<IdentityErrorKind>> {
-    let mut doubt = None;
+) -> Result<(Vec<u32>, Option<FieldCountWarning>), Fault<IdentityErrorKind>> {
+    let mut warning = None;
     let names = wanted.iter().filter_map(|account| match account {
         Account::Id(_) => None,
         Account::Name(name) => Some((name.as_str().as_bytes(), None)),
@@ -166,7 +169,7 @@ fn gids_of(
     for record in group::records(group).map_err(in_group)? {
         if let Some(gid @ None) = found.get_mut(record.name) {
             let entry = record.entry.map_err(in_group)?;
-            doubt = doubt.take().or_else(|| entry.doubt());
+            warning = warning.take().or_else(|| entry.field_count_warning());
             *gid = Some(entry.gid);
         }
     }
@@ -177,7 +180,7 @@ fn gids_of(
             gid.ok_or_else(|| Fault::new(0..group.len(), IdentityErrorKind::NoGroup(name.clone())))
         }
     });
-    Ok((gids.collect::<Result<_, _>>()?, doubt))
+    Ok((gids.collect::<Result<_, _>>()?, warning))
 }
 
 fn gid_of(account: &Account, group: &[u8]) -> Result<u32, Fault<IdentityErrorKind>> {

@@ -14,7 +14,7 @@ pub const MAX_FILE: usize = 16 << 20;
 /// A line that is used though it has more or fewer fields than it should: others
 /// may read it differently.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Doubt {
+pub struct FieldCountWarning {
     /// `passwd` or `group`.
     pub file: &'static str,
     /// Whom the line is about, printable.
@@ -25,7 +25,7 @@ pub struct Doubt {
     pub expected: usize,
 }
 
-impl Doubt {
+impl FieldCountWarning {
     pub(super) fn of(
         file: &'static str,
         name: &[u8],
@@ -41,7 +41,7 @@ impl Doubt {
     }
 }
 
-impl fmt::Display for Doubt {
+impl fmt::Display for FieldCountWarning {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {
             file,
@@ -100,7 +100,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn blank_lines_and_comments_are_passed_over() {
+    fn blank_lines_and_comments_are_ignored() {
         let file = b"\n a:b \r\n#c\n \t\n  # d\ne";
         let found: Vec<_> = lines(file).collect();
         assert_eq!(found, [(2..5, &b"a:b"[..]), (20..21, &b"e"[..])]);
@@ -111,16 +111,17 @@ mod tests {
 
     #[test]
     fn a_line_of_the_wrong_length_is_a_doubt() {
-        assert_eq!(Doubt::of("passwd", b"u", 7, 7), None);
-        let said = |fields| Doubt::of("group", b"u\x1b", fields, 4).map(|d| d.to_string());
+        assert_eq!(FieldCountWarning::of("passwd", b"u", 7, 7), None);
+        let printed =
+            |fields| FieldCountWarning::of("group", b"u\x1b", fields, 4).map(|d| d.to_string());
         assert_eq!(
-            said(3).as_deref(),
+            printed(3).as_deref(),
             Some(
                 "/etc/group of the program's root: the line of u\\u{1b} has 3 fields instead of 4: \
                  the missing ones count as empty"
             )
         );
-        assert!(said(5).is_some_and(|said| said.ends_with("those behind are ignored")));
+        assert!(printed(5).is_some_and(|printed| printed.ends_with("those behind are ignored")));
     }
 
     #[test]

@@ -13,5 +13,5 @@ pub mod passwd;
 pub mod spec;
 
 pub use identity::{Identity, needs, resolve};
-pub use lines::{Doubt, MAX_FILE};
+pub use lines::{FieldCountWarning, MAX_FILE};
 pub use spec::{Account, UserSpec};

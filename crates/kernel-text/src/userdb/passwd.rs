@@ -3,7 +3,7 @@
 use std::fmt;
 use std::ops::Range;
 
-use crate::userdb::lines::{Doubt, MAX_FILE, id, is_name, lines};
+use crate::userdb::lines::{FieldCountWarning, MAX_FILE, id, is_name, lines};
 use nsexec_text::Fault;
 
 /// Longest home directory and shell: PATH_MAX without its NUL, limits.h.
@@ -15,7 +15,7 @@ pub const MAX_PATH: usize = 4095;
 /// as part of the shell.
 pub const FIELDS: usize = 7;
 
-/// A user. Passwords and comments are of no use here.
+/// A user, without password and comment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Entry<'a> {
     /// Not empty.
@@ -28,15 +28,15 @@ pub struct Entry<'a> {
     pub home: &'a [u8],
     /// At most [`MAX_PATH`] bytes without NUL; may be empty.
     pub shell: &'a [u8],
-    /// The number of fields in the line: other than [`FIELDS`] is doubtful.
+    /// The number of fields in the line: a number other than [`FIELDS`] causes a warning.
     pub fields: usize,
 }
 
 impl Entry<'_> {
-    /// Whether others may read the line differently.
+    /// A warning if glibc, musl or libcontainer may parse the line differently.
     #[must_use]
-    pub fn doubt(&self) -> Option<Doubt> {
-        Doubt::of("passwd", self.name, self.fields, FIELDS)
+    pub fn field_count_warning(&self) -> Option<FieldCountWarning> {
+        FieldCountWarning::of("passwd", self.name, self.fields, FIELDS)
     }
 }
 
@@ -54,9 +54,9 @@ pub struct Record<'a> {
 pub enum PasswdErrorKind {
     /// The file has more than [`MAX_FILE`] bytes.
     TooLong(usize),
-    /// Not even four fields.
+    /// Fewer than four fields.
     Fields,
-    /// The name is empty, or NIS's.
+    /// The name is empty, or begins with `+` or `-` (NIS).
     Name,
     /// The user id is not a decimal number from 0 to 2^32 - 2.
     Uid,
@@ -86,7 +86,7 @@ pub fn by_uid(file: &[u8], uid: u32) -> Result<Option<Entry<'_>>, Fault<PasswdEr
     Ok(entries(file)?.find(|entry| entry.uid == uid))
 }
 
-/// Every user, without the lines that are of no use.
+/// Every user with a valid line.
 ///
 /// # Errors
 /// The file is too long.
@@ -152,13 +152,13 @@ impl fmt::Display for PasswdErrorKind {
             Self::TooLong(length) => {
                 write!(
                     f,
-                    "a passwd file of {length} bytes; {MAX_FILE} are the most"
+                    "a passwd file of {length} bytes; the limit is {MAX_FILE}"
                 )
             }
             Self::Fields => f.write_str("not the fields name:password:uid:gid:comment:home:shell"),
             Self::Name => f.write_str("a name that is empty or begins with + or -"),
-            Self::Uid => f.write_str("a uid that is no decimal number from 0 to 4294967294"),
-            Self::Gid => f.write_str("a gid that is no decimal number from 0 to 4294967294"),
+            Self::Uid => f.write_str("a uid that is not a decimal number from 0 to 4294967294"),
+            Self::Gid => f.write_str("a gid that is not a decimal number from 0 to 4294967294"),
             Self::Path => write!(
                 f,
                 "a home or shell with a NUL or of more than {MAX_PATH} bytes"
@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_that_is_asked_for_has_to_be_right() {
+    fn an_invalid_line_of_the_requested_name_is_an_error() {
         for (line, reason) in [
             ("u", PasswdErrorKind::Fields),
             ("u:x:1", PasswdErrorKind::Fields),
@@ -238,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn fields_that_are_missing_are_empty_and_those_behind_are_ignored() {
+    fn missing_fields_are_empty_and_extra_ones_are_ignored() {
         for (line, home, shell, fields) in [
             ("u:x:00:01", "", "", 4),
             ("u:x:00:01:c", "", "", 5),
@@ -252,8 +252,10 @@ mod tests {
             assert_eq!((entry.uid, entry.gid), (0, 1), "{line}");
             assert_eq!(entry.home, home.as_bytes(), "{line}");
             assert_eq!(entry.shell, shell.as_bytes(), "{line}");
-            let doubt = entry.doubt().map(|doubt| (doubt.fields, doubt.expected));
-            assert_eq!(doubt, (fields != 7).then_some((fields, 7)), "{line}");
+            let warning = entry
+                .field_count_warning()
+                .map(|warning| (warning.fields, warning.expected));
+            assert_eq!(warning, (fields != 7).then_some((fields, 7)), "{line}");
         }
     }
 

@@ -83,14 +83,14 @@ pub enum UserSpecErrorKind {
     LeadingZero,
     /// A number above [`MAX_ID`].
     Range,
-    /// No number, and nothing that can be a name.
+    /// Neither a number nor a possible name.
     Name,
     /// A name of more than [`MAX_NAME`] bytes.
     TooLong,
 }
 
 impl UserSpec {
-    /// The specification that `text` is.
+    /// Parses a specification.
     ///
     /// # Errors
     /// The first part of it that is neither a number nor a name.

@@ -75,7 +75,7 @@ pub fn encode(policy: &ResolvedPolicy) -> Result<Vec<u8>, DecodeFault> {
     Ok(bytes)
 }
 
-/// The policy that `bytes` are.
+/// Decodes a policy.
 ///
 /// # Errors
 /// They are not in the format of [`encode`], or the policy breaks an invariant.
@@ -125,13 +125,13 @@ fn check_landlock(rules: &LandlockRules) -> Result<(), Invariant> {
     if handled.is_empty() {
         return Err(Invariant::Handled);
     }
-    let mut asked = Vec::new();
+    let mut flags = Vec::new();
     for known in &rules.log {
         check_require(&known.require)?;
-        if asked.contains(&known.flag) {
+        if flags.contains(&known.flag) {
             return Err(Invariant::Log);
         }
-        asked.push(known.flag);
+        flags.push(known.flag);
     }
     if rules.beneath.len() > MAX_PLACES || rules.ports.len() > MAX_PLACES {
         return Err(Invariant::Place);
@@ -272,8 +272,8 @@ impl fmt::Display for Invariant {
             Self::Place => write!(f, "a path is absolute and plain, and has one rule"),
             Self::Capability(number) => write!(f, "no capability has number {number}"),
             Self::Rlimit(resource) => write!(f, "the limit of resource {resource} is none"),
-            Self::Umask(umask) => write!(f, "{umask:#o} is no umask"),
-            Self::OomScoreAdj(score) => write!(f, "{score} is no OOM score adjustment"),
+            Self::Umask(umask) => write!(f, "{umask:#o} is not a umask"),
+            Self::OomScoreAdj(score) => write!(f, "{score} is not an OOM score adjustment"),
             Self::Pass => write!(f, "a passed name is the name of a variable"),
         }
     }

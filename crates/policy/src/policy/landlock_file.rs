@@ -85,7 +85,7 @@ pub enum LandlockFileErrorKind {
     TooLong(usize),
     /// Not UTF-8.
     Utf8,
-    /// No TOML, or not of this shape: an unknown, repeated or missing key, a
+    /// Not TOML, or not of this shape: an unknown, repeated or missing key, a
     /// value of another type.
     Toml(String),
     /// The same of JSON.
@@ -122,7 +122,7 @@ pub enum LandlockFileErrorKind {
     RepeatedRight(Right),
     /// The rules grant a right that no ruleset handles.
     NotHandled(Right),
-    /// No name of a variable.
+    /// Not the name of a variable.
     VariableName(String),
     /// The variable is defined already.
     RepeatedVariable(String),
@@ -146,7 +146,7 @@ pub enum LandlockFileErrorKind {
     Path(String),
     /// The path has rules already.
     RepeatedPath(String),
-    /// No TCP port.
+    /// Not a TCP port.
     Port(i64),
     /// The port has rules already.
     RepeatedPort(u16),
@@ -166,10 +166,10 @@ pub fn is_plain_absolute(path: &str) -> bool {
     plain && bare && rebuilt && path.len() <= MAX_PATH && !path.contains('\0')
 }
 
-/// The rules that `text` is.
+/// Parses rules.
 ///
 /// # Errors
-/// The first thing in it that has no meaning.
+/// The first error in the text.
 pub fn parse(text: &[u8], form: Form) -> Result<Landlock, Fault<LandlockFileErrorKind>> {
     parse_with_places(text, form).map(|(rules, _)| rules)
 }
@@ -265,7 +265,7 @@ impl fmt::Display for LandlockFileErrorKind {
             ),
             Self::VariableName(name) => write!(
                 f,
-                "{name:?} is no name of a variable; a letter, then letters, digits and _"
+                "{name:?} is not the name of a variable; a name has a letter, then letters, digits and _"
             ),
             Self::RepeatedVariable(name) => {
                 write!(
@@ -308,7 +308,7 @@ impl fmt::Display for LandlockFileErrorKind {
             ),
             Self::Path(path) => write!(
                 f,
-                "{path:?} is no plain absolute path; it starts with / and has no \
+                "{path:?} is not a plain absolute path; it starts with / and has no \
                  \"..\", \".\", \"//\" or slash at its end"
             ),
             Self::RepeatedPath(path) => {

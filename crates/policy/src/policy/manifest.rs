@@ -114,7 +114,7 @@ pub enum Part {
     Right(Right),
     /// A log flag that it requests.
     Log(LogFlag),
-    /// No part of a Landlock layer: the target's cgroups.
+    /// Not a part of a Landlock layer: the target's cgroups.
     Cgroup,
 }
 
@@ -125,7 +125,7 @@ pub enum ManifestErrorKind {
     TooLong(usize),
     /// Not UTF-8.
     Utf8,
-    /// No TOML, or not of this shape: an unknown, repeated or missing key, a
+    /// Not TOML, or not of this shape: an unknown, repeated or missing key, a
     /// value of another type.
     Toml(String),
     /// A list that must not be empty.
@@ -136,13 +136,13 @@ pub enum ManifestErrorKind {
     NothingToExplain(&'static str),
     /// A reason that is blank or longer than [`MAX_REASON`].
     Explanation(&'static str),
-    /// No [`FileName`].
+    /// Not a [`FileName`].
     FileName(String),
     /// No capability has this name.
     UnknownCapability(String),
     /// The list contains the capability twice.
     RepeatedCapability(String),
-    /// No word for capabilities.
+    /// Not a keyword for capabilities.
     CapabilityWord(String),
     /// No resource has this name.
     UnknownResource(String),
@@ -152,13 +152,13 @@ pub enum ManifestErrorKind {
     Limit(i64),
     /// A soft limit above the hard one.
     SoftAboveHard,
-    /// No umask.
+    /// Not a umask.
     Umask(i64),
-    /// No OOM score adjustment.
+    /// Not an OOM score adjustment.
     OomScoreAdj(i64),
     /// `pass` without `mode = "login"`.
     PassUnused,
-    /// No name of a variable, nor the beginning of one.
+    /// Neither the name of a variable nor the beginning of one.
     PassName(String),
     /// The list contains the name twice.
     RepeatedPass(String),
@@ -186,10 +186,10 @@ pub enum ManifestErrorKind {
     RepeatedBestEffort,
 }
 
-/// The manifest that `text` is.
+/// Parses a manifest.
 ///
 /// # Errors
-/// The first thing in it that has no meaning.
+/// The first error in the text.
 pub fn parse(text: &[u8]) -> Result<Manifest, Fault<ManifestErrorKind>> {
     if text.len() > MAX_BYTES {
         return Err(Fault::new(
@@ -277,7 +277,7 @@ impl fmt::Display for ManifestErrorKind {
             }
             Self::FileName(name) => write!(
                 f,
-                "{name:?} is no file beside the manifest; it is a relative path without \
+                "{name:?} is not a file beside the manifest; it is a relative path without \
                  \"..\" of at most {MAX_FILE_NAME} bytes, or \"none\""
             ),
             Self::UnknownCapability(name) => {
@@ -289,7 +289,7 @@ impl fmt::Display for ManifestErrorKind {
             Self::RepeatedCapability(name) => write!(f, "{name:?} is listed twice"),
             Self::CapabilityWord(word) => write!(
                 f,
-                "{word:?} is no capability setting; use \"none\", \"inherit\", \
+                "{word:?} is not a capability setting; use \"none\", \"inherit\", \
                  \"initconfig\" or a list of names"
             ),
             Self::UnknownResource(name) => write!(
@@ -298,21 +298,27 @@ impl fmt::Display for ManifestErrorKind {
             ),
             Self::RepeatedResource(name) => write!(f, "{name:?} has a limit already; write one"),
             Self::Limit(number) => {
-                write!(f, "{number} is no limit; give 0 or more, or \"unlimited\"")
+                write!(
+                    f,
+                    "{number} is not a limit; give 0 or more, or \"unlimited\""
+                )
             }
             Self::SoftAboveHard => write!(
                 f,
                 "the soft limit is above the hard limit; give at most the hard limit"
             ),
-            Self::Umask(umask) => write!(f, "{umask:#o} is no umask; give 0o000 to 0o777"),
+            Self::Umask(umask) => write!(f, "{umask:#o} is not a umask; give 0o000 to 0o777"),
             Self::OomScoreAdj(score) => {
-                write!(f, "{score} is no OOM score adjustment; give -1000 to 1000")
+                write!(
+                    f,
+                    "{score} is not an OOM score adjustment; give -1000 to 1000"
+                )
             }
             Self::PassUnused => write!(f, "\"pass\" belongs to mode = \"login\""),
             Self::PassName(name) => write!(
                 f,
-                "{name:?} is no name of a variable; letters, digits and _, \
-                 and a * at the end for all that begin so"
+                "{name:?} is not the name of a variable; a name has letters, digits and _; \
+                 a * at its end matches all names with this prefix"
             ),
             Self::RepeatedPass(name) => write!(f, "{name:?} is listed twice"),
             Self::TooManyPassed => write!(
@@ -326,7 +332,7 @@ impl fmt::Display for ManifestErrorKind {
             ),
             Self::UnknownLayer(name) => write!(
                 f,
-                "{name:?} is no optional layer; use \"landlock\", \"ceiling.landlock\" \
+                "{name:?} is not an optional layer; use \"landlock\", \"ceiling.landlock\" \
                  or \"cgroup\""
             ),
             Self::NoParts(layer) => write!(

@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 pub mod encode;
+pub mod explain;
 pub mod landlock_file;
 pub mod layered;
 pub mod manifest;
@@ -13,6 +14,5 @@ pub mod resolve;
 pub mod resolved;
 pub mod right;
 pub mod text;
-pub mod why;
 
 pub use nsexec_kernel_text::capability;

@@ -190,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn each_call_that_an_added_filter_must_leave_alone_is_missed() {
+    fn an_added_filter_may_not_deny_a_call_of_the_start() {
         for Need(name, _) in ADDED {
             // ERRNO, ERRNO of 0 (which looks like success), TRAP, both kills,
             // and an answer without a listener.
@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn a_condition_that_a_needed_call_may_meet_counts() {
+    fn a_condition_that_a_needed_call_may_match_is_an_error() {
         let deny = (0x06, 0, 0, 0x0005_0001);
         let on = |name, offset, value| {
             added(&[

@@ -262,14 +262,14 @@ impl Compiler<'_> {
             right: *right,
             require: require(Part::Right(*right)),
         };
-        let asked = |flag: &LogFlag| RequestedLogFlag {
+        let flags = |flag: &LogFlag| RequestedLogFlag {
             flag: *flag,
             require: require(Part::Log(*flag)),
         };
         let layer = Layer::Enforce(LandlockRules {
             require: require(Part::Layer),
             handled: rules.handled.iter().map(handled).collect(),
-            log: rules.log.iter().map(asked).collect(),
+            log: rules.log.iter().map(flags).collect(),
             beneath: rules.beneath.clone(),
             ports: rules.ports.clone(),
         });

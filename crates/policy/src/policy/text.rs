@@ -25,15 +25,15 @@ impl PolicyText {
         compile_with_parts(
             &self.name,
             &self.manifest,
-            &mut Beside(&self.files),
+            &mut TextFiles(&self.files),
             context,
         )
     }
 }
 
-struct Beside<'a>(&'a [(String, Vec<u8>)]);
+struct TextFiles<'a>(&'a [(String, Vec<u8>)]);
 
-impl Files for Beside<'_> {
+impl Files for TextFiles<'_> {
     fn read(&mut self, name: &FileName) -> Result<Vec<u8>, FileFault> {
         let found = self.0.iter().find(|(known, _)| known == name.as_str());
         found

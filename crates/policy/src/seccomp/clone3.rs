@@ -71,7 +71,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_in_an_entry_that_does_not_hold_was_known_to_its_author() {
+    fn names_in_inactive_entries_count_as_listed() {
         let profile = resolved(
             r#"{ "defaultAction": "SCMP_ACT_KILL_PROCESS", "syscalls": [
                  { "names": ["read"], "action": "SCMP_ACT_ALLOW" },
@@ -94,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn clone3_is_not_a_way_around_conditions_on_clone() {
+    fn clone3_does_not_bypass_conditions_on_clone() {
         let with = |rest: &str| {
             resolved(&format!(
                 r#"{{ "defaultAction": "SCMP_ACT_ALLOW", "syscalls": [

@@ -74,7 +74,7 @@ pub fn compile(profile: &Profile, arch: Arch) -> Result<Program, CompileFault> {
     compile_with_32_bit(profile, arch, None)
 }
 
-/// The same, and for the 32-bit programs of `arch` as `small` does; `None`: their
+/// The same, and for the 32-bit programs of `arch` as `profile_32_bit` decides; `None`: their
 /// calls answer [`FOREIGN_ARCH`].
 ///
 /// # Errors
@@ -82,13 +82,13 @@ pub fn compile(profile: &Profile, arch: Arch) -> Result<Program, CompileFault> {
 pub fn compile_with_32_bit(
     profile: &Profile,
     arch: Arch,
-    small: Option<&Profile>,
+    profile_32_bit: Option<&Profile>,
 ) -> Result<Program, CompileFault> {
     let mut code = Assembler::default();
-    let (native, other) = match small.zip(arch.of_32_bit()) {
-        Some((small, small_arch)) => {
-            let (calls, foreign) = dispatch(small, small_arch, &mut code)?;
-            let other = code.branch(Test::Equal, small_arch.audit(), calls, foreign);
+    let (native, other) = match profile_32_bit.zip(arch.of_32_bit()) {
+        Some((profile_32_bit, compat_arch)) => {
+            let (calls, foreign) = dispatch(profile_32_bit, compat_arch, &mut code)?;
+            let other = code.branch(Test::Equal, compat_arch.audit(), calls, foreign);
             (dispatch(profile, arch, &mut code)?.0, other)
         }
         None => dispatch(profile, arch, &mut code)?,

@@ -230,7 +230,7 @@ mod tests {
         );
         let profile = oci::parse(text.as_bytes()).expect("a profile");
         let resolved = profile.resolve_32_bit(&context(arch));
-        resolved.expect("32-bit programs are let in")
+        resolved.expect("32-bit programs are allowed")
     }
 
     fn answer(profile: &Profile, arch: Arch, name: &str, first: u64) -> Action {
@@ -239,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn a_multiplexer_is_held_to_the_calls_that_it_makes() {
+    fn a_multiplexer_is_denied_if_one_of_its_calls_is() {
         let entries = r#"
             { "names": ["socketcall", "ipc", "connect", "semop", "shmat"], "action": "SCMP_ACT_ALLOW" },
             { "names": ["socket"], "action": "SCMP_ACT_ALLOW",
@@ -255,7 +255,7 @@ mod tests {
         assert_eq!(socketcall(1 << 32 | 3), EPERM);
         let ipc = |call| answer(&i386, Arch::I386, "ipc", call);
         assert_eq!(ipc(1), ALLOW);
-        assert_eq!(ipc(0x0001_0001), ALLOW, "the version is no part of it");
+        assert_eq!(ipc(0x0001_0001), ALLOW, "the version is not a part of it");
         assert_eq!(ipc(21), Action::Errno(5), "denied for some arguments");
         assert_eq!(ipc(2), EPERM);
         let open = profile(
@@ -289,7 +289,7 @@ mod tests {
             { "names": ["mmap"], "action": "SCMP_ACT_ERRNO",
               "args": [{ "index": 2, "value": 4, "valueTwo": 4, "op": "SCMP_CMP_MASKED_EQ" }] }"#;
         for arch in Arch::ALL {
-            let small = arch.of_32_bit().expect("one");
+            let arch_32_bit = arch.of_32_bit().expect("one");
             let profile = profile("SCMP_ACT_ALLOW", entries, arch);
             for name in [
                 "umount2",
@@ -299,16 +299,26 @@ mod tests {
                 "clock_settime64",
                 "sendto",
             ] {
-                if small.number(name).is_some() {
-                    assert_eq!(answer(&profile, small, name, 0), EPERM, "{name} on {small}");
+                if arch_32_bit.number(name).is_some() {
+                    assert_eq!(
+                        answer(&profile, arch_32_bit, name, 0),
+                        EPERM,
+                        "{name} on {arch_32_bit}"
+                    );
                 }
             }
-            assert_eq!(answer(&profile, small, "fcntl64", 9), EPERM);
-            assert_eq!(answer(&profile, small, "fcntl64", 1 << 32 | 9), EPERM);
-            assert_eq!(answer(&profile, small, "fcntl64", 8), ALLOW);
-            let mmap2 = small.number("mmap2").expect("a call");
-            assert_eq!(profile.evaluate(small, mmap2, [0, 0, 4, 0, 0, 0]), EPERM);
-            assert_eq!(profile.evaluate(small, mmap2, [0, 0, 3, 0, 0, 0]), ALLOW);
+            assert_eq!(answer(&profile, arch_32_bit, "fcntl64", 9), EPERM);
+            assert_eq!(answer(&profile, arch_32_bit, "fcntl64", 1 << 32 | 9), EPERM);
+            assert_eq!(answer(&profile, arch_32_bit, "fcntl64", 8), ALLOW);
+            let mmap2 = arch_32_bit.number("mmap2").expect("a call");
+            assert_eq!(
+                profile.evaluate(arch_32_bit, mmap2, [0, 0, 4, 0, 0, 0]),
+                EPERM
+            );
+            assert_eq!(
+                profile.evaluate(arch_32_bit, mmap2, [0, 0, 3, 0, 0, 0]),
+                ALLOW
+            );
         }
         let i386 = profile("SCMP_ACT_ALLOW", entries, Arch::X86_64);
         assert_eq!(answer(&i386, Arch::I386, "mmap", 0), UNKNOWN_CALL);
@@ -316,21 +326,21 @@ mod tests {
     }
 
     #[test]
-    fn clone3_is_no_way_around_conditions_on_clone_here_either() {
+    fn clone3_does_not_bypass_conditions_on_clone_for_foreign_architectures() {
         let entries = r#"{ "names": ["clone"], "action": "SCMP_ACT_ERRNO", "args": [
             { "index": 0, "value": 268435456, "valueTwo": 268435456, "op": "SCMP_CMP_MASKED_EQ" } ] }"#;
         for arch in Arch::ALL {
-            let small = arch.of_32_bit().expect("one");
+            let arch_32_bit = arch.of_32_bit().expect("one");
             let profile = profile("SCMP_ACT_ALLOW", entries, arch);
-            assert_eq!(answer(&profile, small, "clone3", 0), UNKNOWN_CALL);
-            assert_eq!(answer(&profile, small, "clone", 0x1000_0000), EPERM);
+            assert_eq!(answer(&profile, arch_32_bit, "clone3", 0), UNKNOWN_CALL);
+            assert_eq!(answer(&profile, arch_32_bit, "clone", 0x1000_0000), EPERM);
         }
     }
 
     /// Docker's profile for both: the program answers as the profiles mean, each
     /// call of its own architecture only.
     #[test]
-    fn one_program_answers_for_both_as_the_profiles_mean() {
+    fn one_program_implements_both_profiles() {
         let text = std::fs::read_to_string(concat!(
             env!("CARGO_MANIFEST_DIR"),
             "/../../policies/seccomp/docker-default.json"
@@ -341,21 +351,21 @@ mod tests {
             "\"SCMP_ARCH_X86\", \"SCMP_ARCH_ARM\", \"SCMP_ARCH_X86_64\"",
         );
         for arch in Arch::ALL {
-            let small = arch.of_32_bit().expect("one");
+            let arch_32_bit = arch.of_32_bit().expect("one");
             let context = context(arch);
             let conditional = oci::parse(listed.as_bytes()).expect("a profile");
             let large = conditional.resolve(&context).expect("native");
             let profile = conditional.resolve_32_bit(&context).expect("listed");
             let program = compile_with_32_bit(&large, arch, Some(&profile)).expect("a program");
             assert_eq!(disagreement(&large, &program, arch), None);
-            assert_eq!(disagreement(&profile, &program, small), None);
+            assert_eq!(disagreement(&profile, &program, arch_32_bit), None);
             let other = if arch == Arch::X86_64 {
                 Arch::Arm
             } else {
                 Arch::I386
             };
             let alone = compile(&large, arch).expect("a program");
-            for (program, audit) in [(&program, other.audit()), (&alone, small.audit())] {
+            for (program, audit) in [(&program, other.audit()), (&alone, arch_32_bit.audit())] {
                 let call = Call {
                     number: 4,
                     arch: audit,

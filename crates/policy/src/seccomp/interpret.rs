@@ -114,7 +114,7 @@ mod tests {
     };
 
     #[test]
-    fn words_are_those_of_struct_seccomp_data() {
+    fn offsets_match_struct_seccomp_data() {
         let words = [
             (0, 7),
             (4, 0xc000_003e),

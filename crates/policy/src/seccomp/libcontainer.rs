@@ -66,7 +66,7 @@ pub struct Resolved {
     pub skipped: Vec<String>,
 }
 
-/// Why a configuration has no meaning.
+/// Why a configuration is invalid.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LibcontainerErrorKind {
     /// No action has this number.
@@ -95,7 +95,7 @@ pub enum LibcontainerErrorKind {
 /// Only the native one of its architectures is allowed.
 ///
 /// # Errors
-/// The first thing that has no meaning.
+/// The first error in the configuration.
 pub fn resolve_libcontainer_2015(
     config: &Config,
     arch: Arch,

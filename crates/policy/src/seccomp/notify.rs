@@ -1,7 +1,7 @@
 //! Filters for a run with --explain.
 //!
 //! An errno from a filter becomes a notification, and the listener answers with
-//! that errno. Among filters that notify, the kernel asks the listener of the
+//! that errno. Among filters that notify, the kernel notifies the listener of the
 //! filter loaded last; a notification of a filter without a listener fails with
 //! ENOSYS (kernel/seccomp.c). So the last filter must notify for all of them.
 //! Kills and traps are unchanged.
@@ -140,13 +140,13 @@ mod tests {
 
             let before = run_stacked(&[below, above], &call).expect("valid");
             let after = run_stacked(&[&changed[0], &changed[1], &last], &call).expect("valid");
-            let asked = run(&last, &call).expect("valid") == NOTIFY;
+            let notified = run(&last, &call).expect("valid") == NOTIFY;
             if is_errno(before) {
                 prop_assert_eq!(after, NOTIFY);
-                prop_assert!(asked);
+                prop_assert!(notified);
             } else if number == EXECVE && (before == ALLOW || before == 0x7ffc_0000) {
                 prop_assert_eq!(after, NOTIFY);
-                prop_assert!(asked);
+                prop_assert!(notified);
             } else {
                 prop_assert_eq!(after, before);
             }

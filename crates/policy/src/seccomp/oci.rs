@@ -52,10 +52,10 @@ pub struct Conditional {
     entries: Vec<Entry>,
 }
 
-/// The profile that `text` is.
+/// Parses a profile.
 ///
 /// # Errors
-/// The first thing in it that has no meaning.
+/// The first error in the text.
 pub fn parse(text: &[u8]) -> Result<Conditional, Fault<ProfileErrorKind>> {
     if text.len() > MAX_BYTES {
         return Err(Fault::new(
@@ -99,7 +99,7 @@ impl Conditional {
     }
 
     /// The profile for the 32-bit programs of the context's architecture; `None`:
-    /// the text does not list theirs, and they are not let in.
+    /// the profile does not list their architecture, so they cannot run.
     ///
     /// Conditions are decided for the 64-bit architecture, as moby does.
     #[must_use]
@@ -201,7 +201,7 @@ impl Conditional {
                 .map(|(_, when, at)| Grant {
                     at: at.clone(),
                     when,
-                    wants: entry.wants(context),
+                    unmet: entry.unmet_conditions(context),
                     excluded: entry.excludes.excludes(context),
                 })
         })
@@ -216,14 +216,14 @@ pub struct Grant<'a> {
     /// With which arguments.
     pub when: &'a When,
     /// The conditions in includes that do not hold.
-    pub wants: Vec<Want>,
+    pub unmet: Vec<UnmetCondition>,
     /// Whether excludes applies.
     pub excluded: bool,
 }
 
 /// A condition of an entry that does not hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Want {
+pub enum UnmetCondition {
     /// A capability in the bounding set.
     Capability(Capability),
     /// Another architecture.
@@ -260,27 +260,27 @@ struct Name {
 impl Entry {
     /// moby's order: excludes comes first.
     fn holds(&self, context: &Context) -> bool {
-        !self.excludes.excludes(context) && self.wants(context).is_empty()
+        !self.excludes.excludes(context) && self.unmet_conditions(context).is_empty()
     }
 
     /// The conditions in `includes` that do not hold.
-    fn wants(&self, context: &Context) -> Vec<Want> {
+    fn unmet_conditions(&self, context: &Context) -> Vec<UnmetCondition> {
         let includes = &self.includes;
         let caps = includes.caps.iter().copied();
-        let mut wants: Vec<Want> = caps
+        let mut unmet: Vec<UnmetCondition> = caps
             .filter(|capability| !context.bounding.contains(*capability))
-            .map(Want::Capability)
+            .map(UnmetCondition::Capability)
             .collect();
         if !includes.arches.is_empty() && !includes.names(context.arch) {
-            wants.push(Want::Architecture);
+            unmet.push(UnmetCondition::Architecture);
         }
         if let Some(kernel) = includes
             .min_kernel
             .filter(|kernel| context.kernel < *kernel)
         {
-            wants.push(Want::Kernel(kernel));
+            unmet.push(UnmetCondition::Kernel(kernel));
         }
-        wants
+        unmet
     }
 
     /// The rules that the entry makes where it holds: a number, with which
@@ -303,7 +303,7 @@ struct Filter {
 }
 
 impl Filter {
-    const ASKS_NOTHING: Self = Self {
+    const EMPTY: Self = Self {
         caps: Vec::new(),
         arches: Vec::new(),
         min_kernel: None,

@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn where_paths_meet_agreed_values_are_known() {
+    fn values_on_joining_paths_are_known_if_equal() {
         // A cell and the index are 3 on one path, and as given on the other.
         let meet = |other: u32| {
             of(

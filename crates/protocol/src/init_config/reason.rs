@@ -21,7 +21,7 @@ pub enum InitConfigErrorKind {
     Truncated,
     /// Something follows the value.
     Trailing,
-    /// No JSON; the parser's words.
+    /// Not JSON; the parser's message.
     Syntax(String),
     /// JSON of another shape: a key that is unknown, repeated or missing, a
     /// value of another type; the decoder's words.
@@ -74,7 +74,7 @@ impl fmt::Display for InitConfigErrorKind {
             ),
             Self::TooLong(length) => write!(
                 f,
-                "an initConfig of {length} bytes; {MAX_INIT_CONFIG} are the most"
+                "an initConfig of {length} bytes; the limit is {MAX_INIT_CONFIG}"
             ),
             Self::Utf8 => f.write_str("bytes that are not UTF-8; JSON is"),
             Self::TooDeep => write!(
@@ -93,7 +93,7 @@ impl fmt::Display for InitConfigErrorKind {
             Self::NoProgram => f.write_str("no program to execute; the first of args names it"),
             Self::Nul => f.write_str("a NUL, which no argument, variable or path can hold"),
             Self::TooMany { count, limit } => {
-                write!(f, "{count} elements; {limit} are the most")
+                write!(f, "{count} elements; the limit is {limit}")
             }
             Self::Environment(entry) => {
                 write!(f, "invalid environment '{entry}'; KEY=VALUE is valid")
@@ -103,7 +103,7 @@ impl fmt::Display for InitConfigErrorKind {
             }
             Self::Directory => write!(
                 f,
-                "the working directory is no absolute path of at most {MAX_PATH} bytes"
+                "the working directory is not an absolute path of at most {MAX_PATH} bytes"
             ),
             Self::UnknownCapability(name) => write!(f, "unknown capability \"{name}\""),
             Self::User(reason) => write!(f, "the user is none: {reason}"),

@@ -191,7 +191,7 @@ fn invalid_json_is_an_error() {
 }
 
 #[test]
-fn the_top_level_is_held_to_its_keys() {
+fn unknown_top_level_keys_are_refused() {
     for (key, value) in [
         ("console", json!("/dev/pts/1")),
         ("network", json!([{"type": "loopback"}])),
@@ -253,7 +253,7 @@ fn an_array_is_no_object() {
 }
 
 #[test]
-fn the_container_s_other_settings_are_passed_over() {
+fn other_settings_of_the_container_are_ignored() {
     accepted(&with_config("no_such_key", json!({"a": [1, {"b": null}]})));
     accepted("{\"args\":[\"a\"],\"config\":{\"x\":1,\"x\":2}}");
 }
@@ -465,7 +465,7 @@ fn additional_groups_are_parsed_and_bounded() {
 }
 
 #[test]
-fn limits_are_of_known_resources_in_order_and_unique() {
+fn limits_are_sorted_by_resource_and_unique() {
     let limits = |limits: Value| with_config("rlimits", limits);
     let limit = |kind: i64, hard: u64, soft: u64| json!({"type": kind, "hard": hard, "soft": soft});
     let config = accepted(&limits(json!([limit(15, u64::MAX, 0), limit(0, 1, 1)])));

@@ -159,7 +159,7 @@ impl fmt::Display for BootstrapErrorKind {
             }
             Self::Tool(attribute) => write!(
                 f,
-                "{} is no absolute path of at most {MAX_PATH} bytes",
+                "{} is not an absolute path of at most {MAX_PATH} bytes",
                 attribute.name()
             ),
             Self::JoinedAndCreated(namespace) => write!(

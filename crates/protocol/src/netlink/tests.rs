@@ -75,7 +75,7 @@ fn after_flags(value: u32, attributes: &[Vec<u8>]) -> Vec<u8> {
 }
 
 #[test]
-fn the_captured_message_asks_for_five_namespaces() {
+fn the_captured_message_requests_five_namespaces() {
     let bootstrap = decode(SAMPLE).expect("a message of runc's");
     let join: Vec<(Namespace, &str)> = bootstrap
         .join
@@ -103,7 +103,7 @@ fn the_captured_message_asks_for_five_namespaces() {
 /// A rootless `runc run`, by the table of the protocol, in the order in which
 /// libcontainer writes it.
 #[test]
-fn a_new_container_asks_for_everything() {
+fn a_message_can_create_all_namespaces() {
     let whole = framed(&[
         flags(0x7e02_0080 & !NEW_NET),
         text(A::NsPaths, "net:/run/netns/blue"),
@@ -139,7 +139,7 @@ fn a_new_container_asks_for_everything() {
 
 /// libcontainer's own tests of nsexec.c send no more than these two.
 #[test]
-fn flags_alone_are_a_message() {
+fn a_message_needs_only_flags() {
     let read = decode(&after_flags(NEW_NET, &[])).expect("a message");
     assert_eq!(read.create, BTreeSet::from([Namespace::Net]));
     assert!(!read.rootless_euid && !read.setgroups);

@@ -105,9 +105,9 @@ fn a_complaint_is_placed_where_the_wrong_thing_begins() {
         (r#"{"n":[1}"#, "}", "expected `,` or `]`"),
         (r#"{"n":[1]"#, "]", "EOF while parsing an object"),
     ] {
-        let (place, said) = complaint(text);
-        assert_eq!(place, at, "{text}: {said}");
-        assert!(said.ends_with(words), "{text}: {said}");
+        let (place, printed) = complaint(text);
+        assert_eq!(place, at, "{text}: {printed}");
+        assert!(printed.ends_with(words), "{text}: {printed}");
     }
 }
 
@@ -175,7 +175,7 @@ proptest! {
     }
 
     #[test]
-    fn no_text_is_too_strange(text in any::<String>(), json in "[\\[\\]{}\",:\\\\ a1]{0,40}") {
+    fn arbitrary_text_does_not_panic(text in any::<String>(), json in "[\\[\\]{}\",:\\\\ a1]{0,40}") {
         for text in [text, json] {
             let at = place(&text, &[Step::Key("a"), Step::Index(1)]);
             prop_assert!(at.end <= text.len() + 1);

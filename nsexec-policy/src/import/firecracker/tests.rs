@@ -137,8 +137,8 @@ fn each_operator_holds_where_seccompiler_has_it() {
                 for high in [0, 1 << 32, 0xffff_ffff << 32] {
                     for low in (0..10).chain([0x7fff_ffff, 0xffff_ffff]) {
                         let x: u64 = high | low;
-                        let said = holds(&imported, x);
-                        assert_eq!(said, expected(x & mask), "{width} {op} {x:#x}");
+                        let found = holds(&imported, x);
+                        assert_eq!(found, expected(x & mask), "{width} {op} {x:#x}");
                     }
                 }
             }
@@ -160,7 +160,7 @@ fn an_argument_that_is_named_twice_has_to_satisfy_both() {
 }
 
 #[test]
-fn rules_with_and_without_args_are_read_the_strict_way() {
+fn rules_with_and_without_args_combine_to_the_stricter() {
     let arg = r#"{"index": 0, "type": "qword", "op": "eq", "val": 3}"#;
     let rules = format!(r#"{{"syscall": "dup"}}, {{"syscall": "dup", "args": [{arg}]}}"#);
     let allowing = imported("\"trap\"", "\"allow\"", &rules);
@@ -247,7 +247,7 @@ fn an_invalid_rule_is_an_error_with_its_span() {
 }
 
 #[test]
-fn a_thread_is_found_or_asked_for() {
+fn a_thread_is_found_or_must_be_named() {
     let second = SAMPLE.replace("\"api\"", "\"⟨api⟩\"");
     let what = "name one of the threads with --thread";
     refused(&second, None, ImportErrorKind::Unsupported(what));

@@ -1,5 +1,5 @@
-//! The names that kafel knows arguments by without a declaration: those of the
-//! kernel's own definitions, for the calls that policies look into.
+//! The argument names that kafel knows without a declaration: those of the kernel's
+//! definitions, for calls that policies restrict by argument.
 
 /// A call and its arguments in their order; `*` marks those of eight bytes, of
 /// all others kafel compares the lower four.

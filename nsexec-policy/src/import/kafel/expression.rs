@@ -1,8 +1,8 @@
-//! When a rule of kafel applies.
+//! The condition of a kafel rule.
 
 use super::super::logic::{Alternatives, Logic, Operand, Relation, TooMany, compare};
 
-/// The lower half of an argument: kafel loads only this of a shorter one.
+/// The lower half of an argument: kafel loads only this half of a shorter one.
 const LOW: u64 = 0xffff_ffff;
 
 /// A parsed condition; its depth is bounded by the parser.
@@ -15,7 +15,7 @@ pub(super) enum Expression {
 }
 
 impl Expression {
-    /// When it holds, or with `negated` when it does not.
+    /// The condition under which it holds, or with `negated`, does not hold.
     pub(super) fn alternatives(
         &self,
         negated: bool,
@@ -43,7 +43,7 @@ impl Expression {
 /// `(argument & and) | or`, or without an argument the number `or`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Bits {
-    /// Which, and whether it has eight bytes.
+    /// The index of the argument, and whether it has eight bytes.
     argument: Option<(u8, bool)>,
     and: u64,
     or: u64,

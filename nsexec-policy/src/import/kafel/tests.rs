@@ -238,7 +238,7 @@ fn the_first_rule_wins() {
 }
 
 #[test]
-fn policies_are_used_as_if_they_stood_there() {
+fn used_policies_are_expanded_in_place() {
     let policy = import(
         "POLICY a { ALLOW { read } } POLICY b { ERRNO(1) { read, write } }\
          POLICY c { } POLICY d { USE b, USE a } USE a, b, USE c, ALLOW { } USE d",
@@ -417,7 +417,7 @@ fn depth_and_size_are_bounded() {
         format!("ALLOW {{ read {{ {open}fd{close} == 1 }} }}")
     };
     answers(&import(&nested(64)), "read", &[1], Action::Allow);
-    let deep = "expressions are 64 levels deep at the most";
+    let deep = "expressions are 64 levels deep at most";
     fault(&nested(65), "(", ImportErrorKind::Unsupported(deep));
     let many = format!("ALLOW {{ read {{ {}fd == 1 }} }}", "!".repeat(100_000));
     fault(&many, "!", ImportErrorKind::Unsupported(deep));

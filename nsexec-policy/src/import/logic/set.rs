@@ -1,4 +1,4 @@
-//! Which values of an argument satisfy a comparison.
+//! The values of an argument that satisfy a comparison.
 
 use std::cmp::Ordering;
 
@@ -62,7 +62,7 @@ impl Relation {
 /// A mask and the value of the masked bits: `argument & mask == value`.
 type Cube = (u64, u64);
 
-/// From and to, both included.
+/// The first and last value.
 type Range = (u64, u64);
 
 const ALL: Range = (0, u64::MAX);
@@ -77,8 +77,7 @@ pub(super) struct Set {
 }
 
 impl Set {
-    /// When `operand relation value` holds: in one of these, which have no
-    /// value in common.
+    /// The values for which `operand relation value` holds, as disjoint sets.
     pub(super) fn compare(operand: Operand, relation: Relation, value: u64) -> Vec<Self> {
         let cubes = split(operand, relation, value);
         // A mask of leading bits alone is a range, and such ranges join.
@@ -157,7 +156,7 @@ impl Set {
         })
     }
 
-    /// Comparisons one of which holds for exactly these values, which are not all.
+    /// Comparisons of which exactly one holds for these values, which are not all values.
     pub(super) fn comparisons(&self) -> Vec<Comparison> {
         let bits = (self.mask, self.value);
         match *self.ranges.as_slice() {

@@ -57,8 +57,8 @@ fn holds_where(all: &[Conjunction], what: &str, expected: impl Fn(u64) -> bool) 
     let entries = Logic::new(MAX_ENTRIES).conditions(all).expect(what);
     assert!(entries.iter().all(|entry| entry.len() < 2), "{what}");
     for x in VALUES {
-        let said = entries.iter().any(|entry| all_hold(entry, &[x; 6]));
-        assert_eq!(said, expected(x), "{what} of {x:#x}");
+        let found = entries.iter().any(|entry| all_hold(entry, &[x; 6]));
+        assert_eq!(found, expected(x), "{what} of {x:#x}");
     }
 }
 
@@ -95,7 +95,7 @@ fn every_comparison_and_its_negation_is_exact() {
 }
 
 #[test]
-fn two_comparisons_of_an_argument_are_both_asked() {
+fn two_comparisons_of_an_argument_both_apply() {
     let mut all = Vec::new();
     for and in [u64::MAX, 0xffff_ffff, 1, 6, !0xf] {
         for relation in RELATIONS {
@@ -121,7 +121,7 @@ fn two_comparisons_of_an_argument_are_both_asked() {
 #[test]
 fn a_set_with_a_short_form_gets_it() {
     use Comparison::{Equal, GreaterOrEqual, LessOrEqual, Masked, NotEqual};
-    let said = |parts: &[(u64, Relation, u64)]| {
+    let found = |parts: &[(u64, Relation, u64)]| {
         let mut logic = Logic::new(MOST);
         let when = logic.every(parts, |(and, relation, value), _| {
             Ok(compare(masked(*and, 0), *relation, *value))
@@ -136,35 +136,38 @@ fn a_set_with_a_short_form_gets_it() {
     let (at_least, at_most) = (Relation::GreaterOrEqual, Relation::LessOrEqual);
     let not = Relation::NotEqual;
 
-    assert_eq!(said(&[is(at_least, 5), is(at_most, 5)]), [Equal(5)]);
-    assert_eq!(said(&[is(at_least, 5), is(Relation::Less, 5)]), []);
+    assert_eq!(found(&[is(at_least, 5), is(at_most, 5)]), [Equal(5)]);
+    assert_eq!(found(&[is(at_least, 5), is(Relation::Less, 5)]), []);
     assert_eq!(
-        said(&[is(at_least, 5), is(at_least, 5)]),
+        found(&[is(at_least, 5), is(at_least, 5)]),
         [GreaterOrEqual(5)]
     );
-    assert_eq!(said(&[is(Relation::Equal, 3), is(Relation::Equal, 4)]), []);
-    assert_eq!(said(&[is(Relation::Equal, 8), is(at_least, 5)]), [Equal(8)]);
-    assert_eq!(said(&[is(not, 3), is(not, 3)]), [NotEqual(3)]);
-    assert_eq!(said(&[is(not, 0)]), [NotEqual(0)]);
-    assert_eq!(said(&[is(not, u64::MAX)]), [NotEqual(u64::MAX)]);
+    assert_eq!(found(&[is(Relation::Equal, 3), is(Relation::Equal, 4)]), []);
+    assert_eq!(
+        found(&[is(Relation::Equal, 8), is(at_least, 5)]),
+        [Equal(8)]
+    );
+    assert_eq!(found(&[is(not, 3), is(not, 3)]), [NotEqual(3)]);
+    assert_eq!(found(&[is(not, 0)]), [NotEqual(0)]);
+    assert_eq!(found(&[is(not, u64::MAX)]), [NotEqual(u64::MAX)]);
     let holes = [Equal(0), Equal(2), GreaterOrEqual(4)];
-    assert_eq!(said(&[is(not, 1), is(not, 3)]), holes);
+    assert_eq!(found(&[is(not, 1), is(not, 3)]), holes);
 
-    assert_eq!(said(&[bits(1, 1), bits(6, 2)]), [bit(7, 3)]);
-    assert_eq!(said(&[bits(1, 1), bits(3, 0)]), []);
-    assert_eq!(said(&[bits(8, 8), is(at_least, 5)]), [bit(8, 8)]);
-    assert_eq!(said(&[bits(8, 8), is(at_most, 5)]), []);
-    assert_eq!(said(&[(4, not, 0)]), [bit(4, 4)]);
-    assert_eq!(said(&[(!3, not, 0)]), [GreaterOrEqual(4)]);
-    assert_eq!(said(&[(!3, Relation::Less, 8)]), [LessOrEqual(7)]);
-    assert_eq!(said(&[bits(!3, 0)]), [bit(!3, 0)]);
+    assert_eq!(found(&[bits(1, 1), bits(6, 2)]), [bit(7, 3)]);
+    assert_eq!(found(&[bits(1, 1), bits(3, 0)]), []);
+    assert_eq!(found(&[bits(8, 8), is(at_least, 5)]), [bit(8, 8)]);
+    assert_eq!(found(&[bits(8, 8), is(at_most, 5)]), []);
+    assert_eq!(found(&[(4, not, 0)]), [bit(4, 4)]);
+    assert_eq!(found(&[(!3, not, 0)]), [GreaterOrEqual(4)]);
+    assert_eq!(found(&[(!3, Relation::Less, 8)]), [LessOrEqual(7)]);
+    assert_eq!(found(&[bits(!3, 0)]), [bit(!3, 0)]);
     // The lower half, and conditions that never or always hold for it.
     let low = 0xffff_ffff;
-    assert_eq!(said(&[(low, at_most, 15)]), [bit(low - 15, 0)]);
-    assert_eq!(said(&[(low, at_least, 1 << 31)]), [bit(1 << 31, 1 << 31)]);
+    assert_eq!(found(&[(low, at_most, 15)]), [bit(low - 15, 0)]);
+    assert_eq!(found(&[(low, at_least, 1 << 31)]), [bit(1 << 31, 1 << 31)]);
     let below = [bit(low - 7, 0), bit(low - 1, 8)];
-    assert_eq!(said(&[(low, at_most, 9)]), below);
-    assert_eq!(said(&[(low, Relation::Greater, low)]), []);
+    assert_eq!(found(&[(low, at_most, 9)]), below);
+    assert_eq!(found(&[(low, Relation::Greater, low)]), []);
     assert_eq!(compare(masked(low, 0), at_most, low), always());
     assert_eq!(compare(masked(low, 0), not, 1 << 32), always());
 }
@@ -264,8 +267,8 @@ fn work_ends() {
     let holes = holes.expect("few");
     let merged = rounds(&|logic| logic.both(&holes, &holes).map(drop));
     assert_eq!(merged, Some(LEFT / 34));
-    let said = rounds(&|logic| logic.conditions(&holes).map(drop));
-    assert_eq!(said, Some(LEFT / 33));
+    let found = rounds(&|logic| logic.conditions(&holes).map(drop));
+    assert_eq!(found, Some(LEFT / 33));
 }
 
 #[test]

@@ -24,13 +24,15 @@ pub(super) fn take_listener(control: &OwnedFd, done: &OwnedFd) -> Result<Option<
     let system = |what: &'static str| {
         move |errno: Errno| Error::new(ErrorKind::System, what).with_source(errno)
     };
-    let now = credentials::capabilities().map_err(system("capget"))?;
+    let now = credentials::capabilities().map_err(system(
+        "cannot read the capabilities of the explainer: capget",
+    ))?;
     if !now.effective.contains(Capability::SYS_PTRACE) {
-        let wrong = "the program's filter cannot be listened to";
+        let wrong = "the explainer cannot take the listener of the program's filter";
         return Err(Error::new(ErrorKind::Unsupported, wrong)
-            .with_hint("this takes CAP_SYS_PTRACE: run it as root"));
+            .with_hint("pidfd_getfd requires CAP_SYS_PTRACE: run nsexec as root"));
     }
-    nix::unistd::write(done, &[1]).map_err(system("the helper"))?;
+    nix::unistd::write(done, &[1]).map_err(system("cannot report to the helper"))?;
     let helper = nix::unistd::getppid().as_raw();
     let mut child: Option<(Pid, OwnedFd)> = None;
     loop {
@@ -40,18 +42,20 @@ pub(super) fn take_listener(control: &OwnedFd, done: &OwnedFd) -> Result<Option<
         match (word, &child) {
             (ControlMessage::End, _) if sender == helper => return Ok(None),
             (ControlMessage::Child(pid), None) if sender == helper => {
-                let pid =
-                    Pid::new(pid).ok_or_else(|| system("the program's process")(Errno::ESRCH))?;
+                let pid = Pid::new(pid)
+                    .ok_or_else(|| system("cannot open a pidfd of the program")(Errno::ESRCH))?;
                 child = Some((
                     pid,
-                    pidfd::open(pid).map_err(system("the program's process"))?,
+                    pidfd::open(pid).map_err(system("cannot open a pidfd of the program"))?,
                 ));
             }
             (ControlMessage::Listener(fd), Some((pid, pidfd))) if sender == pid.get() => {
-                let listener = pidfd::duplicate(pidfd.as_fd(), fd)
-                    .map_err(system("the listener of the program's filter"))?;
-                keep(CapabilitySet::EMPTY.with(Capability::AUDIT_CONTROL))
-                    .map_err(system("capset"))?;
+                let listener = pidfd::duplicate(pidfd.as_fd(), fd).map_err(system(
+                    "cannot duplicate the listener of the program's filter: pidfd_getfd",
+                ))?;
+                keep(CapabilitySet::EMPTY.with(Capability::AUDIT_CONTROL)).map_err(system(
+                    "cannot drop the capabilities of the explainer: capset",
+                ))?;
                 return Ok(Some(ExplainedChild {
                     listener,
                     child: pid.get().unsigned_abs(),
@@ -59,7 +63,7 @@ pub(super) fn take_listener(control: &OwnedFd, done: &OwnedFd) -> Result<Option<
                 }));
             }
             _ => {
-                let wrong = "another process than the helper and the program's spoke to it";
+                let wrong = "the explainer received a message from a process other than the helper and the child";
                 return Err(Error::new(ErrorKind::Safety, wrong));
             }
         }

@@ -24,8 +24,8 @@ use print::print;
 use run::Run;
 
 /// Kinds of refusals that only audit records report.
-const LANDLOCK: &str = "what Landlock refused";
-const KILLED: &str = "what a filter killed";
+const LANDLOCK: &str = "refusals by Landlock";
+const KILLED: &str = "calls for which a filter killed the process";
 
 /// Explains until the helper reports that the child has ended, or the helper itself has ended.
 pub(super) fn explain(
@@ -35,8 +35,8 @@ pub(super) fn explain(
     policy: &ResolvedPolicy,
     origin: &Origin,
 ) -> ! {
-    let told = serve(explain, &control, &done, policy, origin);
-    let text = match told {
+    let report = serve(explain, &control, &done, policy, origin);
+    let text = match report {
         Ok(text) => text,
         Err(error) => format!("nsexec: --explain: {error}\n"),
     };
@@ -69,7 +69,7 @@ fn serve(
         }
     };
     // This process has no rights left to misuse: it parses the policy's text now.
-    let mut run = Run::new(policy, origin.explains(policy)?, &watched, notes);
+    let mut run = Run::new(policy, origin.explainer(policy)?, &watched, notes);
     let ended = run.until_end(control, &watched.listener, audit.as_ref());
     restore(audit.as_mut(), &mut run.notes);
     ended?;
@@ -80,9 +80,10 @@ fn serve(
 fn refuse_without_tracing() -> Result<()> {
     let scope = std::fs::read("/proc/sys/kernel/yama/ptrace_scope").unwrap_or_default();
     if lets_nobody_trace(&scope) {
-        let wrong = "the program's filter cannot be listened to: kernel.yama.ptrace_scope is 3";
-        return Err(Error::new(ErrorKind::Unsupported, wrong)
-            .with_hint("restart the machine with a lower one; it is not lowered while it runs"));
+        let wrong = "the explainer cannot take the listener of the program's filter: kernel.yama.ptrace_scope is 3";
+        return Err(Error::new(ErrorKind::Unsupported, wrong).with_hint(
+            "restart the machine with a lower value: the kernel does not lower it at run time",
+        ));
     }
     Ok(())
 }
@@ -103,7 +104,7 @@ fn has_domain(policy: &ResolvedPolicy) -> bool {
 /// # Errors
 /// `Unsupported`: switching auditing on was requested and refused.
 fn listen(explain: Explain, has_domain: bool, notes: &mut Notes) -> Result<Option<AuditSocket>> {
-    let takes = "this takes CAP_AUDIT_CONTROL and CAP_AUDIT_READ on the host";
+    let takes = "this requires CAP_AUDIT_CONTROL and CAP_AUDIT_READ on the host";
     let switch_on = explain == Explain::SwitchAuditingOn;
     let why = match AuditSocket::open(switch_on) {
         Ok(Opened::Listening(audit)) => {
@@ -119,7 +120,7 @@ fn listen(explain: Explain, has_domain: bool, notes: &mut Notes) -> Result<Optio
                             for the whole machine, while the program runs"
             .to_owned(),
         Err(errno) if switch_on => {
-            let wrong = "auditing cannot be switched on";
+            let wrong = "cannot switch kernel auditing on";
             return Err(Error::new(ErrorKind::Unsupported, wrong)
                 .with_source(errno)
                 .with_hint(takes));
@@ -138,8 +139,8 @@ fn restore(audit: Option<&mut AuditSocket>, notes: &mut Notes) {
         None | Some(Ok(true)) => {}
         Some(Ok(false)) => {
             let why = "auditing was switched off while the program ran";
-            notes.unknown("some of what Landlock refused", why);
-            notes.unknown("some of what a filter killed", why);
+            notes.unknown("some refusals by Landlock", why);
+            notes.unknown("some calls for which a filter killed the process", why);
         }
         Some(Err(errno)) => notes.remark(&format!(
             "auditing was off and could not be switched off again: {}; auditctl -e 0 does that",
@@ -151,8 +152,9 @@ fn restore(audit: Option<&mut AuditSocket>, notes: &mut Notes) {
 /// Gives up every capability except those to take the listener and to switch auditing off, every
 /// descriptor except its own, and most system calls.
 fn give_up_power(control: &OwnedFd, done: &OwnedFd, audit: Option<&AuditSocket>) -> Result<()> {
-    let failed =
-        |errno: Errno| Error::new(ErrorKind::LockDown, "its own lock-down").with_source(errno);
+    let failed = |errno: Errno| {
+        Error::new(ErrorKind::LockDown, "the explainer cannot restrict itself").with_source(errno)
+    };
     let filter = filters::explainer()?;
     let mut kept = vec![control.as_raw_fd(), done.as_raw_fd(), 2];
     kept.extend(audit.map(|audit| audit.as_fd().as_raw_fd()));

@@ -8,9 +8,9 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::listener::{ExplainedChild, reports_end};
 use crate::error::{Error, ErrorKind, Result};
+use crate::policy::explain::{Arguments, RefusalExplainer};
 use crate::policy::manifest::LayerSet;
 use crate::policy::resolved::{Layer, ResolvedPolicy};
-use crate::policy::why::{Arguments, Why};
 use crate::seccomp::interpret::{Call, run_stacked};
 use crate::seccomp::notify;
 use crate::seccomp::program::Program;
@@ -36,7 +36,7 @@ enum Source {
 
 /// A run of the program.
 pub(super) struct Run {
-    why: Why,
+    explainer: RefusalExplainer,
     /// In the policy's order, oldest first.
     filters: Vec<Program>,
     /// The helper; the report leaves its own refusals out.
@@ -54,12 +54,12 @@ pub(super) struct Run {
 impl Run {
     pub(super) fn new(
         policy: &ResolvedPolicy,
-        why: Why,
+        explainer: RefusalExplainer,
         watched: &ExplainedChild,
         notes: Notes,
     ) -> Self {
         Self {
-            why,
+            explainer,
             filters: programs(policy),
             own: watched.helper,
             known: BTreeSet::from([watched.child]),
@@ -160,13 +160,13 @@ impl Run {
     }
 
     /// The result of the policy's own filters alone.
-    fn decide(&mut self, told: &Notification) -> Answer {
-        self.known.insert(told.pid);
+    fn decide(&mut self, report: &Notification) -> Answer {
+        self.known.insert(report.pid);
         let filters: Vec<&Program> = self.filters.iter().collect();
-        let arguments = told.call.arguments.map(Some);
-        match run_stacked(&filters, &told.call) {
+        let arguments = report.call.arguments.map(Some);
+        match run_stacked(&filters, &report.call) {
             Some(value) if notify::is_errno(value) => {
-                self.refused(&told.call, &arguments);
+                self.refused(&report.call, &arguments);
                 let errno = u16::try_from(value & 0xffff).unwrap_or(1);
                 Answer::Errno(errno)
             }
@@ -178,10 +178,10 @@ impl Run {
     }
 
     fn refused(&mut self, call: &Call, arguments: &Arguments) {
-        match self.why.call(call, arguments) {
+        match self.explainer.call(call, arguments) {
             Some(refusal) => self.notes.refused(refusal),
             None => self.notes.remark(&format!(
-                "call {} was refused, and no rule of the policy's text tells why",
+                "call {} was refused, and no rule of the policy explains it",
                 call.number
             )),
         }
@@ -193,14 +193,15 @@ impl Run {
             Ok(None) => return,
             Err(errno) => {
                 let why = format!("audit records were lost: {}", errno.desc());
-                self.notes.unknown("some of what Landlock refused", &why);
-                self.notes.unknown("some of what a filter killed", &why);
+                self.notes.unknown("some refusals by Landlock", &why);
+                self.notes
+                    .unknown("some calls for which a filter killed the process", &why);
                 return;
             }
         };
         let Ok(messages) = audit::messages(&datagram) else {
             self.notes
-                .remark("a message of the kernel's audit was not understood");
+                .remark("a message of the kernel's audit system could not be parsed");
             return;
         };
         for message in messages {
@@ -223,7 +224,7 @@ impl Run {
                 Ok(None) => {}
                 Err(fault) => self
                     .notes
-                    .remark(&format!("an audit record was not understood: {fault}")),
+                    .remark(&format!("an audit record could not be parsed: {fault}")),
             }
         }
     }
@@ -264,7 +265,7 @@ impl Run {
                     let object = String::from_utf8_lossy(object);
                     for blocker in blockers {
                         let number = called.map(|(_, number)| number);
-                        let refusal = self.why.access(layer_set, blocker, &object, number);
+                        let refusal = self.explainer.access(layer_set, blocker, &object, number);
                         self.notes.refused(refusal);
                     }
                 }
@@ -308,7 +309,7 @@ mod tests {
     use crate::prepare::policy_origin::Origin;
 
     #[test]
-    fn a_refusal_is_told_though_its_domain_is_named_after_it() {
+    fn a_refusal_before_the_record_of_its_domain_is_reported() {
         let policy = nsexec_shipped_policies::builtin("strict").unwrap().unwrap();
         let origin = Origin::Ships("strict".to_owned());
         let refused = Fact::Denied {
@@ -322,7 +323,7 @@ mod tests {
             exe: b"/usr/bin/nsexec".to_vec(),
         };
         let mut run = Run {
-            why: origin.explains(&policy).unwrap(),
+            explainer: origin.explainer(&policy).unwrap(),
             filters: Vec::new(),
             own: 21,
             child: 22,
@@ -332,7 +333,7 @@ mod tests {
             notes: Notes::new(),
         };
         run.unfinished();
-        let told = run.notes.table("strict");
-        assert!(told.contains("fs.make_reg /etc"), "{told}");
+        let report = run.notes.table("strict");
+        assert!(report.contains("fs.make_reg /etc"), "{report}");
     }
 }

@@ -81,7 +81,7 @@ fn a_file_of_the_kernel_is_understood() {
 }
 
 #[test]
-fn every_line_that_is_read_is_there_once() {
+fn every_required_line_must_occur_once() {
     for key in Key::ALL {
         let line = |line: &&str| line.starts_with(&format!("{}:", key.name()));
         let lines = || SHELL.split_inclusive('\n');
@@ -138,7 +138,7 @@ fn every_invalid_value_is_an_error() {
 }
 
 #[test]
-fn the_file_is_whole_and_bounded() {
+fn the_file_must_be_complete_and_bounded() {
     assert_eq!(refused(""), (StatusErrorKind::Unfinished, String::new()));
     assert_eq!(refused(SHELL.trim_end()).0, StatusErrorKind::Unfinished);
     let groups = "4 ".repeat((MAX_BYTES - SHELL.len()) / 2);

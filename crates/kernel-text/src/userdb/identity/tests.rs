@@ -143,7 +143,7 @@ fn home_name_and_shell_come_with_the_user() {
 }
 
 #[test]
-fn without_files_numbers_alone_are_known() {
+fn without_files_only_numbers_are_valid() {
     let read = |spec: &str| {
         let spec = UserSpec::parse(spec).expect("a specification");
         resolve(&spec, b"", b"", 1, 2).map(|identity| (identity.uid, identity.gid))
@@ -229,25 +229,27 @@ fn files_are_needed_for_names_and_missing_attributes() {
 }
 
 #[test]
-fn lines_that_others_read_differently_are_doubts() {
+fn ambiguous_lines_are_reported_as_doubts() {
     let spec = |text: &str| UserSpec::parse(text).expect("a specification");
-    let doubts = |identity: &Identity| -> Vec<(&str, usize)> {
-        let doubts = identity.doubts.iter();
-        doubts.map(|doubt| (doubt.file, doubt.fields)).collect()
+    let warnings = |identity: &Identity| -> Vec<(&str, usize)> {
+        let warnings = identity.warnings.iter();
+        warnings
+            .map(|warning| (warning.file, warning.fields))
+            .collect()
     };
     let (passwd, group) = (b"u:x:5:6:c:/h", b"g:x:7:u:x\nh:x:8:u:y:z\ni:x:9\nj:x:10:u");
     let mut identity = resolve(&spec("u"), passwd, group, 0, 0).expect("there");
     assert_eq!((identity.uid, identity.gid), (5, 6));
     assert_eq!(identity.groups, [7, 8, 10]);
-    assert_eq!(doubts(&identity), [("passwd", 6), ("group", 5)]);
+    assert_eq!(warnings(&identity), [("passwd", 6), ("group", 5)]);
     identity.add_groups(&[account("i")], group).expect("there");
     assert_eq!(identity.groups, [7, 8, 10, 9]);
     assert_eq!(
-        doubts(&identity),
+        warnings(&identity),
         [("passwd", 6), ("group", 5), ("group", 3)]
     );
     let identity = resolve(&spec("bob"), PASSWD, GROUP, 0, 0).expect("there");
-    assert_eq!(doubts(&identity), []);
+    assert_eq!(warnings(&identity), []);
 }
 
 proptest! {

@@ -368,12 +368,12 @@ fn a_landlock_layer() -> impl Strategy<Value = Layer<LandlockRules>> {
                 rights: net.clone(),
             })
             .collect();
-        let asked = |flag| RequestedLogFlag {
+        let requested = |flag| RequestedLogFlag {
             flag,
             require: require.clone(),
         };
         Layer::Enforce(LandlockRules {
-            log: flags.into_iter().map(asked).collect(),
+            log: flags.into_iter().map(requested).collect(),
             require,
             handled,
             beneath,

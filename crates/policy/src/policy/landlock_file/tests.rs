@@ -63,7 +63,7 @@ fn fault(form: Form, text: &str) -> (LandlockFileErrorKind, &str) {
 
 /// The rules of both forms after a replacement; both must be the same.
 #[track_caller]
-fn said(from: &str, to: &str) -> Result<Landlock, LandlockFileErrorKind> {
+fn changed(from: &str, to: &str) -> Result<Landlock, LandlockFileErrorKind> {
     let [toml, json] = FORMS.map(|(form, text)| {
         parse(replaced(text, from, to).as_bytes(), form).map_err(|fault| fault.reason)
     });
@@ -641,7 +641,7 @@ fn texts_and_lists_are_accepted_up_to_the_limit() {
     }
     let paths = |count: usize| {
         let paths: Vec<String> = (0..count).map(|n| format!("\"/p{n}\"")).collect();
-        said("\"/\", \"/usr/bin\"", &paths.join(", ")).map(|rules| rules.beneath.len())
+        changed("\"/\", \"/usr/bin\"", &paths.join(", ")).map(|rules| rules.beneath.len())
     };
     // The variable makes two more.
     assert_eq!(paths(MAX_PLACES - 2), Ok(MAX_PLACES));
@@ -651,7 +651,7 @@ fn texts_and_lists_are_accepted_up_to_the_limit() {
     );
     let values = |count: usize| {
         let values: Vec<String> = (0..count).map(|n| format!("\"/v{n}\"")).collect();
-        said("\"/bin\", \"/sbin\"", &values.join(", ")).map(|rules| rules.beneath.len())
+        changed("\"/bin\", \"/sbin\"", &values.join(", ")).map(|rules| rules.beneath.len())
     };
     assert_eq!(values(MAX_PLACES - 2), Ok(MAX_PLACES));
     assert_eq!(
@@ -664,7 +664,7 @@ fn texts_and_lists_are_accepted_up_to_the_limit() {
     );
     let ports = |count: usize| {
         let ports: Vec<String> = (0..count).map(|n| n.to_string()).collect();
-        said("80", &ports.join(", ")).map(|rules| rules.ports.len())
+        changed("80", &ports.join(", ")).map(|rules| rules.ports.len())
     };
     assert_eq!(ports(MAX_PLACES), Ok(MAX_PLACES));
     assert_eq!(

@@ -336,7 +336,7 @@ fn each_manifest_error_has_its_kind() {
 }
 
 /// The second of three ways in which filters turned out weaker than their text:
-/// a key that nobody reads, and a key that is there twice.
+/// an unknown key, and a duplicate key.
 #[test]
 fn keys_that_are_unknown_repeated_or_missing_are_refused_everywhere() {
     for (from, to) in [

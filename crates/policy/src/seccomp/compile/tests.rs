@@ -40,7 +40,7 @@ fn answer(program: &Program, arch: u32, number: u32, arguments: [u64; 6]) -> Opt
 }
 
 #[test]
-fn foreign_architectures_are_denied_whatever_the_number() {
+fn foreign_architectures_are_denied_for_every_number() {
     let allow = profile(
         Action::Allow,
         vec![("ptrace", When::Always, Action::Errno(1))],
@@ -344,7 +344,7 @@ fn an_arch_and_profile() -> impl Strategy<Value = (Arch, Profile)> {
 
 proptest! {
     #[test]
-    fn programs_answer_as_their_profiles_mean((arch, profile) in an_arch_and_profile()) {
+    fn compiled_programs_implement_their_profiles((arch, profile) in an_arch_and_profile()) {
         let program = compile(&profile, arch).expect("compiles");
         assert_eq!(disagreement(&profile, &program, arch), None);
     }
@@ -376,7 +376,7 @@ proptest! {
     /// Compiled filters together give the answers of the composition of their
     /// profiles.
     #[test]
-    fn stacked_programs_answer_as_the_composition_means(
+    fn stacked_programs_implement_their_composition(
         oldest_first in prop::array::uniform3(a_profile(Arch::X86_64)),
         arguments in prop::array::uniform6(a_value()),
     ) {

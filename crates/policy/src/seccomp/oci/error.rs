@@ -13,7 +13,7 @@ pub enum ProfileErrorKind {
     TooLong(usize),
     /// The entries make more than [`MAX_RULES`] rules.
     TooManyRules(usize),
-    /// No JSON, or bytes behind it.
+    /// Not JSON, or JSON with bytes after it.
     Syntax(String),
     /// JSON, but not of this shape: an unknown, repeated or missing key, a
     /// value of another type.
@@ -26,13 +26,13 @@ pub enum ProfileErrorKind {
     UnknownCall(String),
     /// The same name twice in one entry.
     RepeatedCall(String),
-    /// No architecture has this name; one that is written as it should be.
+    /// No architecture has this name; the second string is the correct spelling of a similar name.
     UnknownArchitecture(String, &'static str),
     /// The profile lists architectures, and not this one.
     OtherArchitecture(Arch),
     /// No capability has this name.
     UnknownCapability(String),
-    /// No version of the form MAJOR.MINOR.
+    /// Not a version of the form MAJOR.MINOR.
     Kernel(String),
     /// SCMP_ACT_NOTIFY or SCMP_ACT_TRACE.
     NeedsSupervisor(&'static str),
@@ -104,7 +104,7 @@ impl fmt::Display for ProfileErrorKind {
                 "no capability is named {name:?}; they are written CAP_CHOWN"
             ),
             Self::Kernel(version) => {
-                write!(f, "{version:?} is no kernel version; it is written 4.8")
+                write!(f, "{version:?} is not a kernel version; it is written 4.8")
             }
             Self::NeedsSupervisor(action) => write!(
                 f,

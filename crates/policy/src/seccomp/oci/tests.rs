@@ -192,7 +192,7 @@ fn kernel_versions_are_two_plain_numbers() {
 }
 
 #[test]
-fn names_of_other_architectures_are_passed_over() {
+fn names_of_other_architectures_are_ignored() {
     let text = r#"{ "defaultAction": "SCMP_ACT_ERRNO",
         "archMap": [
           { "architecture": "SCMP_ARCH_X86_64", "subArchitectures": ["SCMP_ARCH_X86"] },
@@ -337,21 +337,24 @@ fn each_rule_knows_the_line_of_its_name() {
 fn the_conditions_that_would_grant_a_call_are_listed() {
     let conditional = parse(PLACES.as_bytes()).expect("parses");
     let context = context();
-    let grants = |name: &str| -> Vec<(usize, Vec<Want>, bool)> {
+    let grants = |name: &str| -> Vec<(usize, Vec<UnmetCondition>, bool)> {
         let number = Arch::X86_64.number(name).expect("a known call");
         conditional
             .grants(&context, number)
-            .map(|grant| (line(&grant.at), grant.wants, grant.excluded))
+            .map(|grant| (line(&grant.at), grant.unmet, grant.excluded))
             .collect()
     };
     let boot = Capability::from_name("CAP_SYS_BOOT").expect("a capability");
-    let wants = vec![Want::Capability(boot), Want::Kernel((9, 1))];
+    let unmet = vec![
+        UnmetCondition::Capability(boot),
+        UnmetCondition::Kernel((9, 1)),
+    ];
     assert_eq!(
         grants("mount"),
         [
             (6, Vec::new(), false),
             (6, Vec::new(), false),
-            (9, wants, false),
+            (9, unmet, false),
             (11, Vec::new(), true)
         ]
     );
@@ -377,7 +380,7 @@ fn an_errno_has_a_name_a_number_or_both() {
     assert_eq!(errno(r#", "errnoRet": 0"#), Ok(Action::Errno(0)));
     assert_eq!(errno(""), Ok(Action::Errno(1)));
 
-    let refused = |keys: &str| errno(keys).expect_err("it has no meaning").reason;
+    let refused = |keys: &str| errno(keys).expect_err("it is invalid").reason;
     assert_eq!(
         refused(r#", "errno": "EPERM", "errnoRet": 38"#),
         ProfileErrorKind::TwoErrnos {

@@ -185,10 +185,10 @@ fn computation() -> impl Strategy<Value = Tuple> {
 /// A program that allows all calls but this one, to which it answers with an errno
 /// that it computes; 0 after a division by zero.
 pub fn answering(arch: Arch, call: &str) -> impl Strategy<Value = Program> {
-    let asked = arch.number(call).expect("a call");
+    let number = arch.number(call).expect("a call");
     let body = prop::collection::vec(computation(), 1..24);
     (body, 0_u32..21).prop_map(move |(body, shift)| {
-        let mut all = vec![(0x20, 0, 0, 0), (0x15, 1, 0, asked), ALLOW];
+        let mut all = vec![(0x20, 0, 0, 0), (0x15, 1, 0, number), ALLOW];
         all.extend((0..4).map(|cell| (0x02, 0, 0, cell)));
         all.extend(body);
         // No jump of the body reaches farther.

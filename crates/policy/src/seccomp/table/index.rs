@@ -91,7 +91,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_table_finds_its_calls_and_no_others() {
+    fn a_table_contains_exactly_its_calls() {
         let names: Vec<String> = (0..400_u32).map(|number| format!("call{number}")).collect();
         let table: Vec<(&str, u32)> = names
             .iter()

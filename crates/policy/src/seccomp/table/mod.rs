@@ -260,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn each_architecture_is_known_by_each_of_its_names() {
+    fn each_architecture_has_all_its_names() {
         for arch in Arch::ALL {
             assert!(is_oci_architecture(arch.oci_name()));
             assert!(is_go_architecture(arch.go_name()));

@@ -190,7 +190,7 @@ impl<'a> Parser<'_, 'a> {
             Ok(())
         } else {
             self.fault(ImportErrorKind::Unsupported(
-                "expressions are 64 levels deep at the most",
+                "expressions are 64 levels deep at most",
             ))
         }
     }

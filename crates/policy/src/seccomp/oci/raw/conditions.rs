@@ -31,7 +31,7 @@ pub(super) fn filter(
     within: Within<'_>,
 ) -> Result<Filter, Fault<ProfileErrorKind>> {
     let Some(written) = written else {
-        return Ok(Filter::ASKS_NOTHING);
+        return Ok(Filter::EMPTY);
     };
     let path = [within.path, &[Step::Key(key)]].concat();
     let within = Within {
@@ -39,7 +39,7 @@ pub(super) fn filter(
         ..within
     };
     let text = within.text;
-    let mut filter = Filter::ASKS_NOTHING;
+    let mut filter = Filter::EMPTY;
     for (key, list) in [("caps", &written.caps), ("arches", &written.arches)] {
         if list.as_ref().is_some_and(Vec::is_empty) {
             return Err(within.fault(key, ProfileErrorKind::Empty(key)));

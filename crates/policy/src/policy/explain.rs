@@ -10,7 +10,7 @@ use crate::policy::resolved::Right;
 use crate::seccomp::errno;
 use crate::seccomp::evaluate::Decider;
 use crate::seccomp::interpret::Call;
-use crate::seccomp::oci::{Grant, Want};
+use crate::seccomp::oci::{Grant, UnmetCondition};
 use crate::seccomp::profile::{Action, When};
 
 /// A refusal in words.
@@ -31,13 +31,13 @@ pub type Arguments = [Option<u64>; 6];
 
 /// Explains the refusals of one policy.
 #[derive(Debug)]
-pub struct Why {
+pub struct RefusalExplainer {
     parts: Parts,
     /// The manifest's directory, the prefix of each file name.
     directory: String,
 }
 
-impl Why {
+impl RefusalExplainer {
     /// For the policy that is made of `parts`; its files lie in `directory`,
     /// which is empty for a policy that ships.
     #[must_use]
@@ -83,10 +83,14 @@ impl Why {
 
     fn verdict(&self, part: &ProfilePart, call: &Call, arguments: &Arguments) -> (Action, Decider) {
         let arch = self.parts.context.arch;
-        let small = arch.of_32_bit().filter(|small| call.arch == small.audit());
-        match (small, &part.profile_32_bit) {
+        let arch_32_bit = arch
+            .of_32_bit()
+            .filter(|arch_32_bit| call.arch == arch_32_bit.audit());
+        match (arch_32_bit, &part.profile_32_bit) {
             _ if call.arch == arch.audit() => part.profile.decide(arch, call.number, arguments),
-            (Some(small), Some(profile)) => profile.decide(small, call.number, arguments),
+            (Some(arch_32_bit), Some(profile)) => {
+                profile.decide(arch_32_bit, call.number, arguments)
+            }
             _ => (crate::seccomp::evaluate::FOREIGN_ARCH, Decider::UnknownCall),
         }
     }
@@ -129,10 +133,12 @@ impl Why {
         action: Action,
     ) -> String {
         let arch = self.parts.context.arch;
-        let small = arch.of_32_bit().filter(|small| call.arch == small.audit());
+        let arch_32_bit = arch
+            .of_32_bit()
+            .filter(|arch_32_bit| call.arch == arch_32_bit.audit());
         let mut text = match arch.name(call.number) {
-            _ if call.arch != arch.audit() && small.is_some() => {
-                let name = small.and_then(|small| small.name(call.number));
+            _ if call.arch != arch.audit() && arch_32_bit.is_some() => {
+                let name = arch_32_bit.and_then(|arch_32_bit| arch_32_bit.name(call.number));
                 format!("32-bit {}", name.unwrap_or("call"))
             }
             _ if call.arch != arch.audit() => {
@@ -172,15 +178,18 @@ impl Why {
         let context = &self.parts.context;
         let file = format!("{}{}", self.directory, part.file);
         if call.arch != context.arch.audit() {
-            let small = context.arch.of_32_bit();
-            let small = small.filter(|small| call.arch == small.audit());
-            return match (small, &part.profile_32_bit) {
+            let arch_32_bit = context.arch.of_32_bit();
+            let arch_32_bit = arch_32_bit.filter(|arch_32_bit| call.arch == arch_32_bit.audit());
+            return match (arch_32_bit, &part.profile_32_bit) {
                 (Some(_), Some(_)) => format!("an entry in {file} that allows it"),
-                (Some(small), None) => {
-                    format!("{} among the architectures of {file}", small.oci_name())
+                (Some(arch_32_bit), None) => {
+                    format!(
+                        "{} among the architectures of {file}",
+                        arch_32_bit.oci_name()
+                    )
                 }
                 (None, _) => format!(
-                    "nothing: only calls of {} are let in",
+                    "nothing: only calls of {} are allowed",
                     context.arch.rust_name()
                 ),
             };
@@ -209,14 +218,14 @@ impl Why {
         let grants: Vec<Grant<'_>> = part.conditional.grants(context, call.number).collect();
         let wanting = grants
             .iter()
-            .find(|grant| !grant.excluded && !grant.wants.is_empty());
+            .find(|grant| !grant.excluded && !grant.unmet.is_empty());
         let conditional = grants
             .iter()
-            .find(|grant| !grant.excluded && grant.wants.is_empty());
+            .find(|grant| !grant.excluded && grant.unmet.is_empty());
         match (wanting, conditional) {
             (Some(grant), _) => {
-                let wants: Vec<String> = grant.wants.iter().map(want).collect();
-                format!("{} ({})", wants.join(" and "), line(grant))
+                let unmet: Vec<String> = grant.unmet.iter().map(unmet).collect();
+                format!("{} ({})", unmet.join(" and "), line(grant))
             }
             (None, Some(grant)) => format!("the arguments that {} allows", line(grant)),
             (None, None) => format!("an entry in {file} that allows {name}"),
@@ -300,11 +309,11 @@ fn layer(layer_set: LayerSet, kind: &str) -> String {
     }
 }
 
-fn want(want: &Want) -> String {
-    match want {
-        Want::Capability(capability) => capability.to_string(),
-        Want::Architecture => "another architecture".to_owned(),
-        Want::Kernel((major, minor)) => format!("Linux {major}.{minor} or later"),
+fn unmet(unmet: &UnmetCondition) -> String {
+    match unmet {
+        UnmetCondition::Capability(capability) => capability.to_string(),
+        UnmetCondition::Architecture => "another architecture".to_owned(),
+        UnmetCondition::Kernel((major, minor)) => format!("Linux {major}.{minor} or later"),
     }
 }
 

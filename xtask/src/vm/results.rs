@@ -9,7 +9,7 @@ use std::io;
 use serde_json::{Value, json};
 
 use super::kernels::KERNELS;
-use super::record::{Feature, Program, Seen};
+use super::record::{Feature, KernelResults, Program};
 use crate::cargo;
 
 const RESULTS: &str = "docs/kernels.json";
@@ -20,14 +20,14 @@ const DOCUMENT: &str = "docs/kernels.md";
 ///
 /// # Errors
 /// The results cannot be read, or a file cannot be written.
-pub(super) fn save(seen: &[Seen]) -> io::Result<()> {
+pub(super) fn save(seen: &[KernelResults]) -> io::Result<()> {
     let mut known = load()?;
     for one in seen {
         match known.iter_mut().find(|known| known.name == one.name) {
             Some(known) => {
                 let mut programs = std::mem::take(&mut known.programs);
                 programs.extend(one.programs.clone());
-                *known = Seen {
+                *known = KernelResults {
                     programs,
                     ..one.clone()
                 };
@@ -35,7 +35,7 @@ pub(super) fn save(seen: &[Seen]) -> io::Result<()> {
             None => known.push(one.clone()),
         }
     }
-    let place = |seen: &Seen| KERNELS.iter().position(|kernel| kernel.name == seen.name);
+    let place = |seen: &KernelResults| KERNELS.iter().position(|kernel| kernel.name == seen.name);
     known.sort_by_key(place);
     let tests = cargo::root().join("tests");
     for one in &mut known {
@@ -87,7 +87,7 @@ pub(crate) fn disagreements() -> io::Result<Vec<String>> {
 
 /// Checks that each feature is present from the kernel in the table on, and that
 /// the declaration matches the results.
-fn contradictions(seen: &Seen, lacks: &[&str]) -> Vec<String> {
+fn contradictions(seen: &KernelResults, lacks: &[&str]) -> Vec<String> {
     let release = version(&seen.release);
     let mut wrong = Vec::new();
     for feature in &seen.features {
@@ -130,7 +130,7 @@ fn rows_of(readme: &str) -> impl Iterator<Item = (String, String)> {
         })
 }
 
-fn document(known: &[Seen]) -> String {
+fn document(known: &[KernelResults]) -> String {
     let mut text = "# Kernels\n\n\
         Results of the helper's tests on Debian's kernels, in an emulated machine. `cargo xtask vm --all --save`\n\
         writes this page, and `cargo xtask docs` compares it with docs/kernels.json. `xtask/src/vm/kernels.rs`\n\
@@ -193,7 +193,7 @@ fn document(known: &[Seen]) -> String {
     text
 }
 
-fn load() -> io::Result<Vec<Seen>> {
+fn load() -> io::Result<Vec<KernelResults>> {
     let text = match fs::read_to_string(cargo::root().join(RESULTS)) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         text => text?,
@@ -206,7 +206,7 @@ fn load() -> io::Result<Vec<Seen>> {
         .collect()
 }
 
-fn to_json(seen: &Seen) -> Value {
+fn to_json(seen: &KernelResults) -> Value {
     let features = seen
         .features
         .iter()
@@ -224,7 +224,7 @@ fn to_json(seen: &Seen) -> Value {
     })
 }
 
-fn from_json(value: &Value) -> Option<Seen> {
+fn from_json(value: &Value) -> Option<KernelResults> {
     let text = |name: &str| Some(value.get(name)?.as_str()?.to_owned());
     let feature = |row: &Value| {
         Some(Feature {
@@ -245,7 +245,7 @@ fn from_json(value: &Value) -> Option<Seen> {
     };
     let features = value.get("features")?.as_array()?.iter();
     let programs = value.get("programs")?.as_object()?.iter();
-    Some(Seen {
+    Some(KernelResults {
         name: text("name")?,
         release: text("release")?,
         modules: text("modules")?,
@@ -258,7 +258,7 @@ fn from_json(value: &Value) -> Option<Seen> {
 mod tests {
     use super::*;
 
-    fn seen() -> Seen {
+    fn seen() -> KernelResults {
         let feature = |name: &str, since: &str, is_there| Feature {
             name: name.to_owned(),
             since: since.to_owned(),
@@ -268,7 +268,7 @@ mod tests {
             passed: 7,
             left_out: BTreeMap::from([("a_test".to_owned(), "b".to_owned())]),
         };
-        Seen {
+        KernelResults {
             name: "6.1".to_owned(),
             release: "6.1.0-57-cloud-amd64".to_owned(),
             modules: "capability,landlock".to_owned(),
@@ -298,7 +298,7 @@ mod tests {
     }
 
     #[test]
-    fn the_rows_are_those_of_the_readmes_section() {
+    fn the_rows_come_from_the_readmes_section() {
         let readme = "# x\n| a | 1 |\n\n## Kernels\n\n| f | since | w |\n|---|---|---|\n\
             | `b` c | 6.1 | d |\n\n| e | 2 |\n";
         let rows: Vec<_> = rows_of(readme).collect();
