@@ -1,21 +1,21 @@
-//! Takes the probes into the library, where they have been built.
+//! Embeds the probes into the library, if they are built.
 //!
-//! `cargo xtask probes` builds them, with a toolchain of their own. Without them
-//! everything else is still compiled, and the auditor asks for `--probes FILE`.
+//! `cargo xtask probes` builds them, with its own toolchain. Without them everything else
+//! is still compiled, and the auditor requires `--probes FILE`.
 
 use std::io::Write as _;
 use std::path::Path;
 use std::process::ExitCode;
 use std::{env, fs, io};
 
-/// Where `cargo xtask probes` leaves them, from here.
+/// The output of `cargo xtask probes`, relative to this file.
 const BUILT: &str = "../../target/probes/nsexec-probes.o";
 
 fn main() -> ExitCode {
     match embed() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            // Standard error is what cargo shows.
+            // cargo prints standard error.
             let _ = writeln!(io::stderr(), "{error}");
             ExitCode::FAILURE
         }

@@ -1,5 +1,5 @@
-//! Codes of one byte. Zero is only used for the absence of something, so that unwritten
-//! memory is not taken for an event.
+//! Codes of one byte. Zero means that something is absent, so that unwritten memory is not
+//! taken for an event.
 
 use crate::field::{Fault, Field, Reader, Reason, Writer};
 
@@ -71,7 +71,7 @@ codes! {
 }
 
 codes! {
-    /// A program of the probes. Its number less one is its place in the map of
+    /// A BPF program of the probes. Its number minus one is its index in the map of
     /// [`Counters`](crate::counters::Counters).
     pub enum Hook {
         /// tracepoint syscalls:sys_enter_setns
@@ -90,9 +90,9 @@ codes! {
         Clone3Enter = 7 => "sys_enter_clone3",
         /// tracepoint syscalls:sys_exit_clone3
         Clone3Exit = 8 => "sys_exit_clone3",
-        /// tp_btf/task_newtask, of a task that has namespaces of its own
+        /// tp_btf/task_newtask, for a task with namespaces of its own
         TaskNewtask = 9 => "task_newtask",
-        /// tp_btf/task_newtask, of any task
+        /// tp_btf/task_newtask, for any task
         Fork = 10 => "task_newtask_any",
         /// tp_btf/sched_process_exec
         SchedProcessExec = 11 => "sched_process_exec",
@@ -107,7 +107,8 @@ impl Hook {
     /// How many there are.
     pub const COUNT: u32 = 13;
 
-    /// The kind that it writes; none for hooks that only keep the beginning of a call.
+    /// The kind of record that the hook writes; `None` for hooks that only store the
+    /// beginning of a call.
     #[must_use]
     pub const fn writes(self) -> Option<Kind> {
         match self {
@@ -126,11 +127,11 @@ impl Hook {
 }
 
 codes! {
-    /// The system call that an event is of.
+    /// The system call of an event.
     pub enum Syscall {
-        /// A task was made by a call that no probe saw beginning: fork(2),
-        /// vfork(2), a call of the other ABI, one that was under way when the
-        /// probes were attached.
+        /// A task was created by a call of which no probe saw the beginning: fork(2),
+        /// vfork(2), a call of the other ABI, or a call in progress when the probes were
+        /// attached.
         Unseen = 0 => "unseen",
         /// setns(2)
         Setns = 1 => "setns",
@@ -144,7 +145,7 @@ codes! {
 }
 
 codes! {
-    /// By which table of system calls the kernel was entered.
+    /// The table of system calls through which the kernel was entered.
     pub enum Abi {
         /// The machine's own.
         Native = 1 => "native",
@@ -154,15 +155,15 @@ codes! {
 }
 
 codes! {
-    /// The kind of the descriptor of setns(2), when the call began.
+    /// The kind of setns(2)'s descriptor at the beginning of the call.
     pub enum Source {
-        /// It takes none, or it was not looked at.
+        /// The call takes no descriptor, or it was not inspected.
         None = 0 => "none",
         /// Not an open descriptor.
         Closed = 1 => "closed",
         /// A namespace: /proc/PID/ns/NAME, or a mount of one.
         Nsfs = 2 => "nsfs",
-        /// A pidfd. Known as such from Linux 6.9 on; before, it is `Other`.
+        /// A pidfd. Recognised from Linux 6.9 on; before, it is `Other`.
         Pidfd = 3 => "pidfd",
         /// Another file.
         Other = 4 => "other",
@@ -170,8 +171,8 @@ codes! {
 }
 
 codes! {
-    /// A place in a [`NamespaceSet`](crate::parts::NamespaceSet): a namespace that a task
-    /// is in, or that its children will be in. The names are those of /proc/PID/ns.
+    /// An index in a [`NamespaceSet`](crate::parts::NamespaceSet): a namespace of a task,
+    /// or of its future children. The names are those of /proc/PID/ns.
     pub enum Slot {
         /// cgroup_namespaces(7)
         Cgroup = 0 => "cgroup",
@@ -197,7 +198,7 @@ codes! {
 }
 
 impl Slot {
-    /// Its place in the arrays of a [`NamespaceSet`](crate::parts::NamespaceSet).
+    /// Its index in the arrays of a [`NamespaceSet`](crate::parts::NamespaceSet).
     #[inline(always)]
     #[must_use]
     pub const fn index(self) -> usize {
@@ -216,18 +217,18 @@ impl Slot {
     }
 }
 
-/// Remarks that an event has to be read with: a set of bits.
+/// Remarks that qualify an event: a set of bits.
 #[repr(transparent)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EventFlags(u32);
 
 impl EventFlags {
-    /// Nothing is to be noted.
+    /// No remark.
     pub const NONE: Self = Self(0);
-    /// How the call began was not seen: its arguments and the namespaces before
-    /// it are unknown, and zero.
+    /// The beginning of the call was not seen: its arguments and the namespaces before it
+    /// are unknown, and zero.
     pub const BEGINNING_UNSEEN: Self = Self(1);
-    /// The flags were read from memory that the caller can change meanwhile.
+    /// The flags were read from memory that the caller can still change.
     pub const FLAGS_RACY: Self = Self(2);
     /// The flags could not be read, and are zero.
     pub const FLAGS_UNREAD: Self = Self(4);

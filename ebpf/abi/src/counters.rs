@@ -1,40 +1,40 @@
-//! The counters beside the rings, by processor. Sums over the processors
-//! have to agree with what was received.
+//! The counters beside the rings, per processor. Their sums over the processors must agree
+//! with the received events.
 
 use crate::field::{Field as _, record};
 
 record! {
-    /// The life of the events of one hook on one processor. A hook that writes
-    /// records: `seen = filtered + written + ring_full`. A hook that remembers how
-    /// a call began: `seen = filtered + written + pending_full`.
+    /// The events of one hook on one processor. A hook that writes records: `seen =
+    /// filtered + written + ring_full`. A hook that stores the beginning of a call: `seen =
+    /// filtered + written + pending_full`.
     pub struct Counters {
         /// How often the program ran.
         pub seen: u64,
-        /// Not of interest: clone(2) without a namespace, say.
+        /// Not of interest, such as clone(2) without a namespace.
         pub filtered: u64,
-        /// In the ring, or remembered.
+        /// Written to the ring, or stored.
         pub written: u64,
-        /// Lost, since the ring was full.
+        /// Lost because the ring was full.
         pub ring_full: u64,
-        /// Not remembered, since the kernel had no memory for it.
+        /// Not stored because the kernel had no memory for it.
         pub pending_full: u64,
-        /// The end of a call of which nothing was remembered. It was written, or
-        /// lost, all the same.
+        /// The end of a call without a stored beginning. The record was written or lost all
+        /// the same.
         pub beginning_unseen: u64,
     }
 }
 
 record! {
-    /// Where one ring is on one processor; see [`Header`](crate::parts::Header).
+    /// The position of one ring on one processor; see [`Header`](crate::parts::Header).
     pub struct Position {
-        /// The next record's.
+        /// The number of the next record.
         pub sequence: u64,
         /// Events that did not fit.
         pub lost: u64,
     }
 }
 
-/// A map of arrays of integers is what the loader reads.
+/// The loader reads a map of arrays of integers.
 impl From<[u64; 6]> for Counters {
     fn from(
         [
@@ -67,7 +67,7 @@ const _: () = assert!(Counters::SIZE == 6 * 8 && Position::SIZE == 2 * 8);
 
 /// Which of the two rings: the index of a [`Position`].
 pub const NAMESPACE_RING: u32 = 0;
-/// Forks, execs and exits: chatter that must not push namespaces out.
+/// Forks, execs and exits: frequent events that must not displace namespace events.
 pub const LINEAGE_RING: u32 = 1;
 /// How many rings there are.
 pub const RINGS: u32 = 2;

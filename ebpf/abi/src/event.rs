@@ -1,4 +1,4 @@
-//! One record, whatever it is.
+//! One record of any kind.
 
 use crate::code::Kind;
 use crate::field::{Fault, Field, Reader, Reason, Writer};
@@ -12,23 +12,23 @@ use crate::record::{Exec, Exit, Fork, Namespace, Snapshot};
     reason = "there is no heap here, and a reader has one at a time"
 )]
 pub enum Event {
-    /// Namespaces were changed, or should have been.
+    /// Namespaces were changed, or an attempt failed.
     Namespace(Namespace),
-    /// A task was made.
+    /// A task was created.
     Fork(Fork),
     /// A program was executed.
     Exec(Exec),
     /// A thread ended.
     Exit(Exit),
-    /// A task was there.
+    /// An existing task.
     Snapshot(Snapshot),
 }
 
 impl Event {
-    /// Reads one record, of which `bytes` has neither less nor more.
+    /// Reads one record from exactly `bytes`.
     ///
     /// # Errors
-    /// Where it is not a record, byte by byte: see [`Reason`].
+    /// The first byte at which it is not a record: see [`Reason`].
     pub fn decode(bytes: &[u8]) -> Result<Self, Fault> {
         let header = Header::read(&mut Reader::new(bytes))?;
         // Version, then kind, then hook, then length: see Header.
@@ -57,8 +57,8 @@ impl Event {
         Ok(event)
     }
 
-    /// Writes it to the front of `bytes`, as the probes would; none when there is
-    /// no room. Returns how many bytes it took, at most
+    /// Writes the record to the front of `bytes`, as the probes do; `None`: there is no
+    /// room. Returns the number of written bytes, at most
     /// [`LONGEST`](crate::record::LONGEST).
     pub fn encode(&self, bytes: &mut [u8]) -> Option<usize> {
         match self {
@@ -70,7 +70,7 @@ impl Event {
         }
     }
 
-    /// How it begins.
+    /// Its header.
     #[must_use]
     pub fn header(&self) -> &Header {
         match self {
@@ -88,7 +88,7 @@ fn put<T: Field>(record: &T, bytes: &mut [u8]) -> Option<usize> {
     Some(T::SIZE)
 }
 
-/// The one length of a kind of record, in bytes.
+/// The length of a kind of record, in bytes.
 const fn record_length(kind: Kind) -> usize {
     match kind {
         Kind::Namespace => Namespace::SIZE,

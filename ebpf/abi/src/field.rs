@@ -1,4 +1,4 @@
-//! Reading and writing records, one field after the other.
+//! Reads and writes records, field by field.
 
 use core::fmt;
 use core::ops::Range;
@@ -6,7 +6,7 @@ use core::ops::Range;
 /// The bytes that are not a record, and the reason.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault {
-    /// The bytes at fault; empty at the end of an input that is too short.
+    /// The invalid bytes; empty at the end of an input that is too short.
     pub span: Range<usize>,
     /// The reason.
     pub reason: Reason,
@@ -20,7 +20,7 @@ pub enum Reason {
     Short,
     /// Bytes follow the record.
     Trailing,
-    /// The header names another length than the record of this kind has.
+    /// The length in the header is not that of this kind of record.
     Length,
     /// Another version of the layout.
     Version,
@@ -30,9 +30,9 @@ pub enum Reason {
     Bit,
     /// A boolean is neither 0 nor 1.
     Bool,
-    /// Bytes that have to be zero are not.
+    /// Bytes that must be zero are not.
     Reserved,
-    /// A text is longer than its place.
+    /// A text is longer than its field.
     Text,
     /// This hook writes no record of this kind.
     Hook,
@@ -116,7 +116,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// Where a record is written to, from the front.
+/// The destination of a record, from the front.
 #[derive(Debug)]
 pub struct Writer<'a> {
     rest: &'a mut [u8],
@@ -137,16 +137,16 @@ impl<'a> Writer<'a> {
     }
 }
 
-/// A part of a record: it has one size and one order of bytes.
+/// A part of a record: it has a fixed size and byte order.
 pub trait Field: Sized {
     /// In bytes, in memory and in a record.
     const SIZE: usize;
     /// Reads it.
     ///
     /// # Errors
-    /// The input ends, or its bytes mean nothing.
+    /// The input ends, or the bytes are invalid.
     fn read(reader: &mut Reader<'_>) -> Result<Self, Fault>;
-    /// Writes it, as the probes would.
+    /// Writes it, as the probes do.
     fn write(&self, writer: &mut Writer<'_>);
 }
 
@@ -184,7 +184,7 @@ impl<T: Field + Copy + Default, const N: usize> Field for [T; N] {
     }
 }
 
-/// Bytes that have no meaning yet, and are zero.
+/// Reserved bytes, which are zero.
 #[repr(transparent)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Reserved<const N: usize>([u8; N]);
@@ -247,8 +247,8 @@ impl Field for Bool {
     }
 }
 
-/// Defines a structure that is read, written and laid out field by field, and
-/// asserts that memory and record agree: its size, every offset, no padding.
+/// Defines a structure that is read, written and laid out field by field. Asserts that the
+/// layouts in memory and in a record agree: the size, every offset, no padding.
 macro_rules! record {
     ($(#[$about:meta])* pub struct $name:ident {
         $($(#[$what:meta])* pub $field:ident: $type:ty,)+

@@ -6,9 +6,8 @@
 //! offset is asserted when this crate is compiled, for the probes and for the
 //! loader alike.
 //!
-//! One place for each decision: [`record`] has the records, [`parts`] their parts,
-//! [`code`] the codes, [`counters`] the counters beside the rings, [`offsets`] the
-//! parameters that the loader sets.
+//! [`record`] contains the records, [`parts`] their parts, [`code`] the codes, [`counters`]
+//! the counters beside the rings, and [`offsets`] the parameters that the loader sets.
 #![no_std]
 #![forbid(unsafe_code)]
 

@@ -1,33 +1,33 @@
-//! Where the running kernel keeps what the probes read. The loader looks it up
-//! in the kernel's BTF and sets one global of the probes for each; the verifier
-//! then knows it as a constant, and checks it against the types of the kernel:
-//! it refuses what is not all of one member, and a pointer to something else. It
-//! cannot tell members of one size and kind from each other, nor check what is
+//! The offsets of the kernel fields that the probes read. The loader finds each in the
+//! kernel's BTF and sets a global of the probes. The BPF verifier then knows it as a
+//! constant and checks it against the kernel's types: it refuses an offset that is not that
+//! of a whole member, and a pointer to another type. It can neither distinguish members of
+//! the same size and kind, nor check fields reached through an array or a void pointer.
 //! reached through an array or a void pointer.
 
-/// One place in the kernel's memory.
+/// One field in the kernel's memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Offset {
-    /// The global of the probes that it is set in.
+    /// The global of the probes for the offset.
     pub global: &'static str,
-    /// The structure that it is counted from.
+    /// The structure that contains it.
     pub structure: &'static str,
-    /// The member, and members of that. Empty: the size of the structure.
+    /// The member, or a path of members. Empty: the size of the structure.
     pub path: &'static str,
-    /// The probes can do without: the global is set to [`ABSENT`].
+    /// The field is optional: without it the global is [`ABSENT`].
     pub optional: bool,
 }
 
 /// This kernel has no such member.
 pub const ABSENT: u32 = u32::MAX;
 
-/// The word with the table of system calls by which a task entered the kernel.
+/// The word that contains the table of system calls by which a task entered the kernel.
 #[cfg(not(target_arch = "aarch64"))]
 const ENTRY: &str = "thread_info.status";
 #[cfg(target_arch = "aarch64")]
 const ENTRY: &str = "thread_info.flags";
 
-/// The global with the bit of that word which means [`Compat`](crate::code::Abi::Compat).
+/// The global with the bit of that word that means [`Compat`](crate::code::Abi::Compat).
 pub const COMPAT_MASK: &str = "COMPAT_MASK";
 /// TS_COMPAT of arch/x86, TIF_32BIT of arch/arm64.
 pub const COMPAT_MASK_VALUE: u32 = if cfg!(target_arch = "aarch64") {
@@ -36,12 +36,12 @@ pub const COMPAT_MASK_VALUE: u32 = if cfg!(target_arch = "aarch64") {
     1 << 1
 };
 
-/// The global with where a `css_set` has its cgroup of the version-1 controller
-/// that identifies containers, counted to the pointer of that controller in `subsys`;
-/// [`ABSENT`]: that of version 2.
+/// The global with the position of the version-1 cgroup that identifies containers in a
+/// `css_set`, as an offset to the pointer in `subsys`; [`ABSENT`]: the cgroup of version 2
+/// is used.
 pub const CSS_SET_STATE: &str = "CSS_SET_STATE";
 
-/// Calls the given macro with the name of every global, in order.
+/// Calls the given macro with the names of all globals, in order.
 #[macro_export]
 macro_rules! for_each_offset {
     ($then:ident) => {

@@ -1,11 +1,12 @@
-//! The parts of records. Pids are those of the initial pid namespace, user and group ids
-//! those of the initial user namespace, unless noted; times are nanoseconds of
-//! CLOCK_BOOTTIME. A field that the kernel does not have is zero.
+//! The parts of records. Unless noted, pids are in the initial pid namespace, and user and
+//! group ids in the initial user namespace. Times are in nanoseconds of CLOCK_BOOTTIME. A
+//! field that the kernel lacks is zero.
 
 use crate::code::{Abi, EventFlags, Hook, Kind, Slot, Source, Syscall};
 use crate::field::{Bool, Fault, Field, Reader, Reason, Reserved, Writer, record};
 
-/// The layout that this crate describes. It changes whenever a record does.
+/// The version of the layout that this crate describes. Every change of a record increases
+/// it.
 pub const VERSION: u16 = 2;
 
 /// The version of the layout, in every record.
@@ -14,7 +15,7 @@ pub const VERSION: u16 = 2;
 pub struct Version(u16);
 
 impl Version {
-    /// The only one that can be read.
+    /// The only version that can be read.
     pub const THIS: Self = Self(VERSION);
 }
 
@@ -34,73 +35,72 @@ impl Field for Version {
 }
 
 record! {
-    /// How every record begins.
+    /// The beginning of every record.
     pub struct Header {
         /// [`VERSION`]
         pub version: Version,
         /// The kind of the record.
         pub kind: Kind,
-        /// The program that wrote it.
+        /// The BPF program that wrote it.
         pub hook: Hook,
-        /// Of the whole record, in bytes.
+        /// The length of the whole record, in bytes.
         pub length: u32,
-        /// The processor that it was written on.
+        /// The processor on which it was written.
         pub cpu: u32,
         pub reserved: Reserved<4>,
-        /// Counts, from 0, what this processor had for this ring, written or not:
-        /// a number that is missing is an event that is missing. A task that was
-        /// preempted while it wrote may have its record after the next one.
-        /// Always 0 in a snapshot.
+        /// Counts this processor's events for this ring from 0, whether written or not: a
+        /// missing number is a missing event. If a task is preempted while it writes, its
+        /// record may come after the next one. Always 0 in a snapshot.
         pub sequence: u64,
-        /// How many events of this processor did not fit into this ring until now.
+        /// The number of this processor's events that did not fit into this ring so far.
         pub lost: u64,
-        /// When the program ran.
+        /// The time at which the program ran.
         pub boot_ns: u64,
     }
 }
 
 record! {
-    /// A task, in full.
+    /// A task, completely.
     pub struct Task {
-        /// When the thread was made.
+        /// The start time of the thread.
         pub start_ns: u64,
-        /// When its process was made: together with `tgid`, and within one boot,
-        /// that names the process for good.
+        /// The start time of the process: together with `tgid` it identifies the process
+        /// within one boot.
         pub leader_start_ns: u64,
-        /// The inode of its cgroup's directory, never given again; 1: the root. Of
-        /// version 2, unless the loader chose a controller of version 1: then of that.
+        /// The inode of its cgroup's directory, which is never reused; 1: the root. The
+        /// cgroup is of version 2, unless the loader selected a controller of version 1.
         pub cgroup_id: u64,
         /// The inode of the executable; 0 for a kernel thread and after exit.
         pub exe_inode: u64,
-        /// CAP_* that are in effect, a bit each.
+        /// The effective capabilities, as bits.
         pub capabilities: u64,
         pub tgid: u32,
         pub tid: u32,
-        /// As the task's own pid namespace has them.
+        /// The pid in the task's own pid namespace.
         pub ns_tgid: u32,
         pub ns_tid: u32,
         pub uid: u32,
         pub gid: u32,
         pub euid: u32,
         pub egid: u32,
-        /// The user that logged in, [`UNSET`] when none did.
+        /// The login uid, [`UNSET`] if there is none.
         pub login_uid: u32,
-        /// The audit session, [`UNSET`] when there is none.
+        /// The audit session, [`UNSET`] if there is none.
         pub session: u32,
-        /// The device of the executable, as the kernel has it: the minor in 20 bits,
-        /// the major above.
+        /// The device of the executable, in the kernel's format: 20 bits for the minor
+        /// number, and the major above.
         pub exe_device: u32,
         /// 0 off, 1 strict, 2 filters.
         pub seccomp: u8,
         pub no_new_privs: Bool,
         pub reserved: Reserved<2>,
-        /// Its own to choose; ends at the first zero.
+        /// The process chooses it; ends at the first zero.
         pub comm: [u8; 16],
     }
 }
 
 impl Task {
-    /// Zero in every field.
+    /// All fields are zero.
     pub const ZERO: Self = Self {
         start_ns: 0,
         leader_start_ns: 0,
@@ -129,7 +129,7 @@ impl Task {
 pub const UNSET: u32 = u32::MAX;
 
 record! {
-    /// The identity of a task: a parent, a child.
+    /// The identity of a task: a parent or a child.
     pub struct TaskId {
         pub start_ns: u64,
         pub leader_start_ns: u64,
@@ -139,7 +139,7 @@ record! {
 }
 
 impl TaskId {
-    /// There is none.
+    /// No task.
     pub const NONE: Self = Self {
         start_ns: 0,
         leader_start_ns: 0,
@@ -148,7 +148,7 @@ impl TaskId {
     };
 }
 
-/// How many namespaces a task is in, or will put its children in.
+/// The number of namespaces of a task, including those for its children.
 pub const SLOTS: usize = 10;
 
 /// The names of all [`Slot`]s, in their order.
@@ -166,10 +166,10 @@ pub const SLOT_NAMES: [&str; SLOTS] = {
 record! {
     /// The namespaces of a task, in the order of [`Slot`].
     pub struct NamespaceSet {
-        /// The id of ioctl NS_GET_ID, unique within one boot. 0 where
-        /// the kernel has none (before Linux 6.18).
+        /// The id of ioctl NS_GET_ID, unique within one boot. 0: the kernel has none
+        /// (before Linux 6.18).
         pub id: [u64; SLOTS],
-        /// The inode of /proc/PID/ns/NAME, which is used again at once. 0 when the
+        /// The inode number of /proc/PID/ns/NAME, which the kernel reuses at once. 0: the
         /// task has no such namespace any more.
         pub inum: [u32; SLOTS],
     }
@@ -207,29 +207,29 @@ impl NamespaceSet {
 record! {
     /// Other properties of a user namespace.
     pub struct UserNamespace {
-        /// The ns_id of the one that it was made in; 0 when there is none.
+        /// The ns_id of the namespace in which it was created; 0: there is none.
         pub parent_id: u64,
         pub parent_inum: u32,
-        /// The user who made it.
+        /// The user that created it.
         pub owner: u32,
-        /// How many there are above it.
+        /// The number of its ancestors.
         pub level: u32,
         pub reserved: Reserved<4>,
     }
 }
 
 record! {
-    /// The descriptor of setns(2) when the call began. Another thread may have put
-    /// another file in its place before the kernel took it: when the call has
-    /// succeeded, what is so is in the namespaces after it.
+    /// The descriptor of setns(2) at the beginning of the call. Another thread may have
+    /// replaced it before the kernel used it: after a successful call, the namespaces after
+    /// the call are authoritative.
     pub struct Target {
-        /// The ns_id, where the kernel has one.
+        /// The ns_id, if the kernel has one.
         pub id: u64,
         /// The inode of a namespace, or of a pidfd.
         pub inum: u32,
-        /// Of a pidfd: the process.
+        /// For a pidfd: the process.
         pub pid: u32,
-        /// Of a namespace: its CLONE_NEW* flag.
+        /// For a namespace: its CLONE_NEW* flag.
         pub flag: u32,
         pub source: Source,
         pub reserved: Reserved<3>,
@@ -237,7 +237,7 @@ record! {
 }
 
 impl Target {
-    /// There is none.
+    /// No descriptor.
     pub const NONE: Self = Self {
         id: 0,
         inum: 0,
@@ -249,15 +249,15 @@ impl Target {
 }
 
 record! {
-    /// A system call that changes namespaces: what was asked, what came of it.
+    /// A system call that changes namespaces: its arguments and its result.
     pub struct Call {
-        /// setns(2): nstype. Else: CLONE_* as given; for a task that was made, as the
-        /// kernel took them.
+        /// setns(2): nstype. Other calls: the CLONE_* flags as given; for a created task,
+        /// the flags that the kernel used.
         pub flags: u64,
-        /// The result: at least 0, or -errno. For a task that was made: its pid.
+        /// The result: at least 0, or -errno. For a created task: its pid.
         pub ret: i64,
         pub target: Target,
-        /// setns(2): the descriptor. Else -1.
+        /// setns(2): the descriptor. Other calls: -1.
         pub fd: i32,
         pub notes: EventFlags,
         pub syscall: Syscall,
@@ -270,12 +270,12 @@ record! {
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Text<const N: usize> {
-    /// How many of `bytes` there are.
+    /// The number of valid bytes in `bytes`.
     pub length: u16,
     /// There were more, or they could not be read.
     pub cut: Bool,
     pub reserved: Reserved<1>,
-    /// Those after `length` mean nothing, and are read as zero.
+    /// Bytes after `length` are undefined, and are read as zero.
     pub bytes: [u8; N],
 }
 

@@ -4,56 +4,56 @@ use crate::field::{Field as _, Reserved, record};
 use crate::parts::{Call, Header, NamespaceSet, Task, TaskId, Text, UserNamespace};
 
 record! {
-    /// A call that changes namespaces has ended, or has made a task.
+    /// A call that changes namespaces has ended, or has created a task.
     pub struct Namespace {
         pub header: Header,
         /// The caller.
         pub actor: Task,
         pub parent: TaskId,
-        /// The task that was made, else [`TaskId::NONE`].
+        /// The created task, or [`TaskId::NONE`].
         pub child: TaskId,
         pub call: Call,
-        /// The caller's namespaces when the call began; those of a task that makes
-        /// another.
+        /// The caller's namespaces at the beginning of the call; for a created task, those
+        /// of its parent.
         pub before: NamespaceSet,
-        /// The caller's namespaces when the call ended; those of the task that was
-        /// made.
+        /// The caller's namespaces at the end of the call, or those of the created task.
         pub after: NamespaceSet,
-        /// Of the user namespace in `after`.
+        /// The properties of the user namespace in `after`.
         pub user: UserNamespace,
     }
 }
 
-/// As much of the path as a record has.
+/// The part of the path that fits into a record.
 pub const PATH_BYTES: usize = 256;
-/// As much of the arguments as a record has.
+/// The part of the arguments that fits into a record.
 pub const ARGUMENT_BYTES: usize = 512;
 
 record! {
-    /// A task was made, and has not run yet.
+    /// A task was created, and has not run yet.
     pub struct Fork {
         pub header: Header,
-        /// The task that made it.
+        /// The task that created it.
         pub actor: Task,
         pub child: TaskId,
-        /// The namespaces of the task that was made.
+        /// The namespaces of the created task.
         pub namespaces: NamespaceSet,
     }
 }
 
 record! {
-    /// A process executes another program from now on.
+    /// A process starts to execute another program.
     pub struct Exec {
         pub header: Header,
-        /// As it is after execve(2).
+        /// Its state after execve(2).
         pub actor: Task,
         pub parent: TaskId,
         pub namespaces: NamespaceSet,
-        /// The thread that called execve(2); from now on it has its leader's pid.
+        /// The thread that called execve(2); it now has its leader's pid.
         pub old_tid: u32,
-        /// As the caller named it: relative, through links, of its own root.
+        /// The path as passed by the caller: it may be relative, contain symbolic links,
+        /// and refer to the caller's root.
         pub path: Text<PATH_BYTES>,
-        /// Each ends with a zero. The process can change them from now on.
+        /// Each argument ends with a zero. The process can change them later.
         pub arguments: Text<ARGUMENT_BYTES>,
         pub reserved: Reserved<4>,
     }
@@ -64,17 +64,18 @@ record! {
     pub struct Exit {
         pub header: Header,
         pub actor: Task,
-        /// The namespaces that it ends with.
+        /// The namespaces of the thread at its end.
         pub namespaces: NamespaceSet,
-        /// As wait(2) has it: a status in the second byte, or a signal in the first.
+        /// The status as wait(2) reports it: a status in the second byte, or a signal in
+        /// the first.
         pub status: i32,
-        /// Threads of the process that have not ended: 0 when the process ends.
+        /// The number of remaining threads of the process; 0: the process ends.
         pub live: u32,
     }
 }
 
 record! {
-    /// A task that was there before the probes were.
+    /// A task that existed before the probes were attached.
     pub struct Snapshot {
         pub header: Header,
         pub task: Task,

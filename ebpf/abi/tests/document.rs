@@ -1,4 +1,4 @@
-//! docs/event-abi.md, held to the code: every offset, size, number and name.
+//! Compares docs/event-abi.md with the code: every offset, size, number and name.
 #![allow(clippy::unwrap_used, reason = "in a test, a panic is how it fails")]
 
 use std::fmt::Write as _;
@@ -13,8 +13,8 @@ use nsexec_audit_abi::record::{ARGUMENT_BYTES, Exec, Exit, Fork, Namespace, PATH
 
 const DOCUMENT: &str = include_str!("../../../docs/event-abi.md");
 
-/// The first `columns` cells of each row of the first table beneath a heading, a line
-/// a row, without the table's head.
+/// The first `columns` cells of each row of the first table below a heading, one line per
+/// row, without the table's header.
 fn table(heading: &str, columns: usize) -> String {
     let start = format!("\n### {heading}\n");
     let (_, rest) = DOCUMENT
@@ -31,8 +31,8 @@ fn table(heading: &str, columns: usize) -> String {
     rows.map(|row| cells(row).join(" ") + "\n").collect()
 }
 
-/// Compares the table of a structure with its fields, whose sizes the structure asserts to
-/// add up to its own.
+/// Compares the table of a structure with its fields. The structure asserts that the sizes
+/// of its fields add up to its own.
 macro_rules! laid_out {
     ($($name:ident)+) => {$({
         let mut layout = String::new();
@@ -64,9 +64,9 @@ fn every_structure_matches_the_document() {
 }
 
 #[test]
-fn every_structure_of_the_document_is_held_to_the_code() {
+fn every_documented_structure_is_compared_with_the_code() {
     let structures = DOCUMENT.matches("\n| offset | size | field |").count();
-    // Fourteen by their fields, and the text.
+    // Fourteen structures with fields, and the text.
     assert_eq!(structures, 15);
 }
 

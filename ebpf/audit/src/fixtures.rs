@@ -52,20 +52,20 @@ pub(crate) fn task_id(task: &Task) -> TaskId {
     }
 }
 
-/// Slots with ids from here on.
+/// Slots with ids from this one on.
 pub(crate) fn vector(first: u32) -> NamespaceSet {
     let mut vector = NamespaceSet::NONE;
     for (number, (id, inum)) in (first..).zip(vector.id.iter_mut().zip(&mut vector.inum)) {
         *id = u64::from(number) << 8;
         *inum = number;
     }
-    // Its children are where it is itself.
+    // Its children are in its own namespaces.
     vector
         .with(Slot::PidForChildren, vector.get(Slot::Pid))
         .with(Slot::TimeForChildren, vector.get(Slot::Time))
 }
 
-/// One with another namespace in this slot.
+/// The same with another namespace in this slot.
 pub(crate) fn with(vector: NamespaceSet, slot: &str, number: u32) -> NamespaceSet {
     let slot = Slot::from_name(slot).unwrap();
     vector.with(slot, (number, u64::from(number) << 8))

@@ -71,7 +71,7 @@ pub struct Ended {
     pub running: Option<Child>,
 }
 
-/// Reports what the probes observe until a signal comes, the time is over or the program
+/// Reports what the probes observe until a signal arrives, the time is over or the program
 /// has ended; then detaches the probes, and reports the rest and the counters.
 ///
 /// # Errors
@@ -117,7 +117,7 @@ impl Monitor<'_> {
     ) -> Result<Ended, Box<dyn Error>> {
         let (mut failed, mut rotate) = (false, false);
         let mut progress = Progress::Idle;
-        // How many events the last reading brought.
+        // The number of events that the last read returned.
         let mut last = 0;
         loop {
             self.wait(signals, progress, last)?;
@@ -184,9 +184,9 @@ impl Monitor<'_> {
             self.dispatcher.losses_until(before)?;
         }
         let mismatches = self.reader.check(sample.clone());
-        let news = self.report_mismatches(&mismatches);
+        let found_new = self.report_mismatches(&mismatches);
         let now = Instant::now();
-        if news || now >= self.health_at {
+        if found_new || now >= self.health_at {
             self.health_at = now + self.options.health;
             self.dispatcher.health(&sample, &mismatches, false)?;
         }
@@ -223,16 +223,16 @@ impl Monitor<'_> {
 
     /// Whether there was a new one.
     fn report_mismatches(&mut self, mismatches: &[Mismatch]) -> bool {
-        let mut news = false;
+        let mut found_new = false;
         for one in mismatches {
             if !self.reported.contains(&one.identity) {
                 self.reported.push(one.identity);
                 self.dispatcher.counts.mismatches += 1;
                 log_stderr(&format!("events are missing, or counted wrong: {one}"));
-                news = true;
+                found_new = true;
             }
         }
-        news
+        found_new
     }
 
     /// Whether there were new losses, which raise an alert if `--on-loss` requests that.

@@ -1,4 +1,4 @@
-//! Probes that begin and end in the middle of calls.
+//! Probes that are attached and detached in the middle of calls.
 #![allow(
     clippy::unwrap_used,
     clippy::print_stdout,
@@ -16,13 +16,13 @@ use support::Watched;
 use support::driver::Driver;
 use support::gaps::gaps;
 
-/// Room for all that is done before it is read.
+/// Room for all events until they are read.
 const LARGE: Sizes = Sizes {
     namespaces: 16 << 20,
     lineage: 16 << 20,
 };
 
-/// Whom a task made.
+/// The task that a task created.
 fn child(event: &Event, of: u32) -> Option<u32> {
     match event {
         Event::Fork(record) if record.actor.tid == of => Some(record.child.tid),
@@ -30,16 +30,16 @@ fn child(event: &Event, of: u32) -> Option<u32> {
     }
 }
 
-/// What a task did between the attaching of the probes and the list of tasks is older
-/// than the list; and while they are taken out, not all of them see it.
+/// Events between the attaching of the probes and the list of tasks are older than the
+/// list; and while the probes are detached, only some of them run.
 #[test]
-fn calls_in_progress_at_start_and_end_are_no_gaps() {
-    let test = "calls_in_progress_at_start_and_end_are_no_gaps";
+fn calls_during_attach_and_detach_are_no_gaps() {
+    let test = "calls_during_attach_and_detach_are_no_gaps";
     let Some(driver) = Driver::build(test) else {
         return;
     };
     let kinds = ["load", "10000000", "0", "unshare", "fork", "clone3", "exec"];
-    // On a busy machine the task may be made to wait for as long as the list takes.
+    // On a busy machine the task may wait as long as the list takes.
     for round in 1..=20 {
         let mut at_work = driver.start(&kinds);
         let Some(mut watched) = Watched::with(test, LARGE) else {
@@ -47,7 +47,7 @@ fn calls_in_progress_at_start_and_end_are_no_gaps() {
         };
         let tid = at_work.pid();
         let tasks = watched.probes.snapshot().unwrap();
-        // For something to happen after it.
+        // An event that follows.
         watched.probes.snapshot().unwrap();
         assert!(at_work.runs());
         watched.probes.stop();
@@ -65,7 +65,7 @@ fn calls_in_progress_at_start_and_end_are_no_gaps() {
         tids.insert(tid);
         let own = gaps.iter().filter(|gap| tids.contains(&gap.tid)).count();
         assert!(lost || own == 0, "{own} gaps of {}", records.len());
-        // Some before and some after, or there was no race.
+        // Some before and some after, otherwise there was no race.
         if older > 0 && older < records.len() && !lost {
             println!(
                 "begin: {older} calls before the list of tasks, {} after, in round {round}",

@@ -1,4 +1,4 @@
-//! Namespaces that come and go, one after the other: none is taken for another.
+//! Namespaces that are created and removed in succession: none is mistaken for another.
 #![allow(
     clippy::unwrap_used,
     clippy::print_stdout,
@@ -16,12 +16,12 @@ use support::driver::{Driver, count};
 use support::gaps::gaps;
 use support::{Watched, changed, slot};
 
-/// How many there are.
+/// The number of namespaces.
 const NAMESPACES: &str = "NSEXEC_AUDIT_CHURN";
 const DEFAULT: usize = 10_000;
 const NEWUTS: &str = "0x04000000";
 
-/// Room for all that is done before it is read.
+/// Room for all events until they are read.
 const LARGE: Sizes = Sizes {
     namespaces: 16 << 20,
     lineage: 4 << 20,
@@ -38,18 +38,18 @@ fn each_namespace_has_an_id_of_its_own() {
     };
     let tasks = watched.probes.snapshot().unwrap();
     let calls = count(NAMESPACES, DEFAULT);
-    let said = driver.run(&mut watched, &["churn", &calls.to_string(), NEWUTS]);
+    let output = driver.run(&mut watched, &["churn", &calls.to_string(), NEWUTS]);
     watched.drain();
-    let records = watched.calls_of(said.tid);
-    assert_eq!((records.len(), said.calls.len()), (calls, calls));
+    let records = watched.calls_of(output.tid);
+    assert_eq!((records.len(), output.calls.len()), (calls, calls));
     let uts = slot("uts");
     let (mut ids, mut inums, mut equal) = (HashSet::new(), HashSet::new(), 0);
-    let mut before = said.before;
-    for (record, (result, after)) in records.iter().zip(&said.calls) {
+    let mut before = output.before;
+    for (record, (result, after)) in records.iter().zip(&output.calls) {
         assert_eq!(record.header.hook, Hook::UnshareExit);
         assert_eq!((record.call.ret, *result), (0, 0));
         assert_eq!((record.before, record.after), (before, *after));
-        // Two in a row are both there for a moment, and so have two numbers.
+        // Two successive ones exist at the same time for a moment, and so have two numbers.
         assert_eq!(changed(record), ["uts"]);
         before = *after;
         equal += usize::from(record.after.id[uts] == after.id[uts]);
@@ -57,7 +57,7 @@ fn each_namespace_has_an_id_of_its_own() {
         inums.insert(record.after.inum[uts]);
     }
     if ids.contains(&0) {
-        // Before Linux 6.18 a namespace has nothing but its inode number.
+        // Before Linux 6.18 a namespace has only its inode number.
         assert_eq!(ids.len(), 1);
         println!(
             "churn: {calls} namespaces, {} inode numbers; this kernel has no ids",
@@ -66,20 +66,20 @@ fn each_namespace_has_an_id_of_its_own() {
     } else {
         assert_eq!(ids.len(), calls);
         println!(
-            "churn: {calls} namespaces, {} ids, {equal} as NS_GET_ID has them, {} inode numbers",
+            "churn: {calls} namespaces, {} ids, {equal} equal to NS_GET_ID, {} inode numbers",
             ids.len(),
             inums.len()
         );
     }
-    // As they were written, they are in order.
+    // In the order of their creation the ids increase.
     let mut written = watched.seen.iter().filter_map(|event| match event {
-        nsexec_audit_abi::Event::Namespace(record) if record.actor.tid == said.tid => {
+        nsexec_audit_abi::Event::Namespace(record) if record.actor.tid == output.tid => {
             Some(record.header.boot_ns)
         }
         _ => None,
     });
     assert!(written.by_ref().is_sorted());
     let gaps = gaps(&tasks, &watched.seen);
-    let own = gaps.iter().find(|gap| gap.tid == said.tid);
+    let own = gaps.iter().find(|gap| gap.tid == output.tid);
     assert!(own.is_none(), "{own:?}");
 }

@@ -1,4 +1,4 @@
-//! The program itself.
+//! The program nsexec-audit itself.
 #![allow(clippy::unwrap_used, reason = "in a test, a panic is how it fails")]
 
 mod support;
@@ -69,7 +69,7 @@ fn it_prints_a_join_and_then_the_sums() {
     assert!(setns["written"].as_u64().unwrap() >= 1);
 }
 
-/// Asked of a thread that ends with it.
+/// A request of a thread that ends with the test.
 #[expect(
     clippy::disallowed_methods,
     reason = "the priority of the other tests is not to change"
@@ -83,7 +83,7 @@ fn may_raise() -> bool {
     thread.join().unwrap() < before
 }
 
-/// As strace(1) has it: what comes from the program, and its exit status.
+/// Like strace(1): the output of the program, and its exit status.
 #[test]
 fn a_program_is_followed_to_its_end_and_its_status_passed_on() {
     if object("a_program_is_followed_to_its_end_and_its_status_passed_on").is_none() {
@@ -103,12 +103,15 @@ fn a_program_is_followed_to_its_end_and_its_status_passed_on() {
         .lines()
         .map(|line| serde_json::from_str(line).unwrap())
         .collect();
-    // The auditor goes before it, where it may; the program is as it would be alone.
-    let said = String::from_utf8(output.stderr).unwrap();
+    // The auditor has a higher priority, if it may; the program's priority is unchanged.
+    let output = String::from_utf8(output.stderr).unwrap();
     let (own, raised) = (priority::own(), may_raise());
     let nice = own - if raised { 4 } else { 0 };
     assert_eq!(lines.last().unwrap()["nice"], nice);
-    assert!(said.lines().any(|line| line == own.to_string()), "{said}");
+    assert!(
+        output.lines().any(|line| line == own.to_string()),
+        "{output}"
+    );
     let made: Vec<Value> = lines
         .into_iter()
         .filter(|line| line["kind"] == "ns_create")
@@ -163,15 +166,15 @@ fn printed_lines_are_verified_and_a_change_is_found() {
             .arg(&file)
             .output()
             .unwrap();
-        let said = String::from_utf8(verified.stdout).unwrap();
-        (verified.status.code(), said)
+        let text = String::from_utf8(verified.stdout).unwrap();
+        (verified.status.code(), text)
     };
-    let (status, said) = verify(&output.stdout);
-    assert_eq!(status, Some(0), "{said}");
+    let (status, text) = verify(&output.stdout);
+    assert_eq!(status, Some(0), "{text}");
     let count = output.stdout.split(|byte| *byte == b'\n').count() - 1;
     assert!(
-        said.contains(&format!("{count} lines, whole; chain ")),
-        "{said}"
+        text.contains(&format!("{count} lines, whole; chain ")),
+        "{text}"
     );
     let changed = String::from_utf8(output.stdout).unwrap();
     let changed = changed.replacen("\"kind\":\"exec\"", "\"kind\":\"exit\"", 1);
@@ -180,9 +183,12 @@ fn printed_lines_are_verified_and_a_change_is_found() {
         .position(|line| line.contains("\"argv\""))
         .unwrap()
         + 1;
-    let (status, said) = verify(changed.as_bytes());
-    assert_eq!(status, Some(1), "{said}");
-    assert!(said.contains(&format!(":{line}: it was changed")), "{said}");
+    let (status, output) = verify(changed.as_bytes());
+    assert_eq!(status, Some(1), "{output}");
+    assert!(
+        output.contains(&format!(":{line}: it was changed")),
+        "{output}"
+    );
     std::fs::remove_file(&file).unwrap();
     let missing = Command::new(PROGRAM)
         .args(["verify", "/nowhere"])
@@ -202,7 +208,7 @@ fn a_file_that_is_no_object_is_refused() {
     assert!(refused.stderr.starts_with(b"nsexec-audit: "));
 }
 
-/// Nothing else is taken in its place.
+/// No other backend replaces the requested one.
 #[test]
 fn the_requested_backend_observes_the_calls() {
     let test = "the_requested_backend_observes_the_calls";

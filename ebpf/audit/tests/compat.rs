@@ -1,6 +1,5 @@
-//! Calls by the 32-bit table. Where functions are hooked they are seen as any other; no
-//! tracepoint sees them, but the next thing that the task does shows which namespaces
-//! it is in.
+//! Calls through the 32-bit table. Function hooks report them like other calls. Tracepoints
+//! do not, but the next event of the task shows its namespaces.
 #![cfg(target_arch = "x86_64")]
 #![allow(
     clippy::unwrap_used,
@@ -17,16 +16,16 @@ use nsexec_audit::config::Backend;
 use nsexec_audit_abi::Event;
 use nsexec_audit_abi::code::Abi;
 
-use support::driver::{Driver, Said};
+use support::driver::{Driver, DriverOutput};
 use support::gaps::gaps;
 use support::{Watched, differing, leave_out};
 
-/// How many tasks do it.
+/// The number of tasks.
 const TIMES: usize = 100;
 
-/// A call, and how its task went on.
+/// A call, and the event of its task after it.
 struct Done {
-    said: Said,
+    output: DriverOutput,
     call: &'static str,
     flag: &'static str,
     name: &'static str,
@@ -66,42 +65,42 @@ fn a_32_bit_call_is_seen_or_is_a_gap_of_exactly_its_slots() {
     }
     let mut done = Vec::new();
     for (call, name, flag, how) in cases.into_iter().cycle().take(TIMES) {
-        let said = driver.run(&mut watched, &["compat", call, flag, name, how]);
-        let (result, after) = said.call();
+        let output = driver.run(&mut watched, &["compat", call, flag, name, how]);
+        let (result, after) = output.call();
         assert_eq!(result, 0, "{call} {name}");
-        assert_eq!(differing(&said.before, &after), [name]);
+        assert_eq!(differing(&output.before, &after), [name]);
         done.push(Done {
-            said,
+            output,
             call,
             flag,
             name,
             how,
         });
     }
-    let last = &done.last().unwrap().said;
+    let last = &done.last().unwrap().output;
     watched.find("exit", |event| match event {
         Event::Exit(record) if record.actor.tid == last.tid => Some(()),
         _ => None,
     });
     let gaps = gaps(&tasks, &watched.seen);
     for Done {
-        said,
+        output,
         call,
         flag,
         name,
         how,
     } in &done
     {
-        let own: Vec<_> = gaps.iter().filter(|gap| gap.tid == said.tid).collect();
-        let seen = watched.calls_of(said.tid);
+        let own: Vec<_> = gaps.iter().filter(|gap| gap.tid == output.tid).collect();
+        let seen = watched.calls_of(output.tid);
         match (watched.probes.backend(), &own[..], &seen[..]) {
             (Backend::Fentry, [], [record]) => {
                 assert_eq!(record.call.abi, Abi::Compat, "{call} {name}");
                 assert_eq!(record.call.syscall.name(), *call);
                 assert_eq!(format!("{:#010x}", record.call.flags), *flag);
                 assert_eq!(record.call.fd >= 0, *call == "setns");
-                assert_eq!((record.call.ret, record.after), said.call());
-                assert_eq!(record.before, said.before, "{call} {name}");
+                assert_eq!((record.call.ret, record.after), output.call());
+                assert_eq!(record.before, output.before, "{call} {name}");
             }
             (Backend::Tracepoint, [gap], []) => {
                 assert_eq!(gap.ns.changed.names().collect::<Vec<_>>(), [*name], "{how}");

@@ -1,5 +1,4 @@
-//! In which container it happened, and which border was crossed, of processes and
-//! cgroups that are really there.
+//! The container of an event, and the crossed boundary, with real processes and cgroups.
 #![allow(clippy::unwrap_used, reason = "in a test, a panic is how it fails")]
 
 mod support;
@@ -15,8 +14,8 @@ use support::{Sleeper, inum, leave_out, object};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_nsexec-audit");
 
-/// What is told of a shell that runs `script`, whose arguments are `$0` and so on.
-fn told(options: &[&str], script: &str, arguments: &[&str]) -> Vec<Value> {
+/// The lines about a shell that runs `script` with the arguments `$0` and so on.
+fn reported(options: &[&str], script: &str, arguments: &[&str]) -> Vec<Value> {
     let output = Command::new(PROGRAM)
         .args(support::backend_option())
         .args(["--format", "json"])
@@ -40,9 +39,9 @@ fn text(path: PathBuf) -> String {
     path.into_os_string().into_string().unwrap()
 }
 
-/// A process in a cgroup that is named like a container's, in namespaces of its own.
+/// A process in a cgroup with the name of a container's, in new namespaces.
 struct Container {
-    /// It ends before its cgroup is removed.
+    /// The process ends before its cgroup is removed.
     sleeper: Sleeper,
     cgroup: Cgroup,
     name: String,
@@ -73,7 +72,7 @@ fn a_join_from_the_host_has_the_entered_container() {
     let Some(container) = Container::new(test, "into") else {
         return;
     };
-    let lines = told(&[], "nsenter -t $0 -u -n true", &[&container.pid()]);
+    let lines = reported(&[], "nsenter -t $0 -u -n true", &[&container.pid()]);
     let joins = of_kind(&lines, "ns_join");
     let changed: Vec<&Value> = joins.iter().map(|line| &line["ns"]["changed"]).collect();
     assert_eq!(changed, [&json!(["uts"]), &json!(["net"])]);
@@ -86,12 +85,13 @@ fn a_join_from_the_host_has_the_entered_container() {
     assert_eq!(of_kind(&lines, "alert"), [&Value::Null; 0]);
 }
 
-/// A script that becomes the words after the file of processes of a cgroup, in it.
+/// A script that enters a cgroup, given by its file of processes, and executes the
+/// following words.
 const INSIDE: &str = "inside() { exec sh -e -c 'echo $$ >\"$0\"; exec \"$@\"' \"$@\"; }; ";
 
 #[test]
-fn a_container_that_comes_while_it_is_watched_is_known_as_well() {
-    let test = "a_container_that_comes_while_it_is_watched_is_known_as_well";
+fn a_container_that_starts_later_is_recognised() {
+    let test = "a_container_that_starts_later_is_recognised";
     if object(test).is_none() {
         return;
     }
@@ -101,9 +101,9 @@ fn a_container_that_comes_while_it_is_watched_is_known_as_well() {
     };
     let id = cgroup.id();
     let procs = text(cgroup.procs());
-    // A name that was there before has another number then.
+    // A name that existed before has another number then.
     cgroup.remove();
-    let made = told(
+    let made = reported(
         &[],
         &format!(
             "{INSIDE} mkdir \"${{0%/*}}\"
@@ -129,8 +129,8 @@ fn a_container_that_comes_while_it_is_watched_is_known_as_well() {
 }
 
 #[test]
-fn of_a_hundred_processes_that_end_at_once_each_has_its_container() {
-    let test = "of_a_hundred_processes_that_end_at_once_each_has_its_container";
+fn a_hundred_short_processes_have_their_containers() {
+    let test = "a_hundred_short_processes_have_their_containers";
     if object(test).is_none() {
         return;
     }
@@ -142,7 +142,7 @@ fn of_a_hundred_processes_that_end_at_once_each_has_its_container() {
         "{INSIDE} for i in $(seq 100); do (inside \"$0\" unshare --uts true); done; \
          unshare --ipc true"
     );
-    let lines = told(&["--lineage"], &script, &[&text(cgroup.procs())]);
+    let lines = reported(&["--lineage"], &script, &[&text(cgroup.procs())]);
     let name = json!(format!("runc/{name}"));
     let created = of_kind(&lines, "ns_create");
     let (host, inside): (Vec<&Value>, Vec<&Value>) = created
@@ -164,10 +164,10 @@ fn of_a_hundred_processes_that_end_at_once_each_has_its_container() {
     assert_eq!(execs.iter().filter(inside).count(), 100);
 }
 
-/// The cgroup is gone as soon as the process is.
+/// The cgroup is removed as soon as the process has ended.
 #[test]
-fn a_cgroup_that_is_gone_is_unknown_and_never_the_host_s() {
-    let test = "a_cgroup_that_is_gone_is_unknown_and_never_the_host_s";
+fn a_removed_cgroup_is_unknown_and_never_the_hosts() {
+    let test = "a_removed_cgroup_is_unknown_and_never_the_hosts";
     if object(test).is_none() {
         return;
     }
@@ -177,7 +177,7 @@ fn a_cgroup_that_is_gone_is_unknown_and_never_the_host_s() {
     };
     let procs = text(cgroup.procs());
     cgroup.remove();
-    let lines = told(
+    let lines = reported(
         &[],
         &format!(
             "{INSIDE} for i in $(seq 50); do mkdir \"${{0%/*}}\"; (inside \"$0\" unshare --uts true)
@@ -198,8 +198,8 @@ fn a_cgroup_that_is_gone_is_unknown_and_never_the_host_s() {
 }
 
 #[test]
-fn a_process_of_a_container_that_comes_out_crosses_to_the_host() {
-    let test = "a_process_of_a_container_that_comes_out_crosses_to_the_host";
+fn a_container_process_that_joins_the_host_crosses_to_the_host() {
+    let test = "a_container_process_that_joins_the_host_crosses_to_the_host";
     let kernel = fs::read_to_string("/proc/2/comm").unwrap_or_default();
     if kernel != "kthreadd\n" || inum("self", "uts") != inum("2", "uts") {
         leave_out(test, "it is not run in the host's namespaces");
@@ -211,7 +211,7 @@ fn a_process_of_a_container_that_comes_out_crosses_to_the_host() {
     let script = format!("{INSIDE} inside \"$0\" nsenter -t $1 -m -u nsenter -t $2 -u true");
     let own = std::process::id().to_string();
     let procs = text(container.cgroup.procs());
-    let lines = told(&[], &script, &[&procs, &container.pid(), &own]);
+    let lines = reported(&[], &script, &[&procs, &container.pid(), &own]);
     let joins = of_kind(&lines, "ns_join");
     let last = joins.last().unwrap();
     assert_eq!(last["class"], "join_host", "{last}");
@@ -236,7 +236,7 @@ fn a_process_of_a_container_that_enters_another_one_is_an_alert() {
     };
     let script = format!("{INSIDE} inside \"$0\" nsenter -t $1 -m -u nsenter -t $2 -u true");
     let procs = text(from.cgroup.procs());
-    let lines = told(&[], &script, &[&procs, &from.pid(), &to.pid()]);
+    let lines = reported(&[], &script, &[&procs, &from.pid(), &to.pid()]);
     let joins = of_kind(&lines, "ns_join");
     let crossed: Vec<&Value> = joins.iter().map(|line| &line["crossed"]).collect();
     // nsenter(1) joins the mount namespace last.
@@ -259,7 +259,8 @@ fn events_are_selected_by_container_and_cgroup() {
     let Some(other) = Container::new(test, "other") else {
         return;
     };
-    // Each enters one of them, and makes a namespace in it; and one does so outside.
+    // Each process enters one of the cgroups and creates a namespace there; one more does
+    // so outside.
     let script = format!(
         "{INSIDE} unshare --ipc true
          nsenter -t $1 -u true; (inside \"$0\" unshare --uts true)
@@ -280,7 +281,7 @@ fn events_are_selected_by_container_and_cgroup() {
         ("--cgroup", &format!("/{id}"), vec![&made]),
         ("--cgroup", "/", vec![&made, &join, &made, &join, &made]),
     ] {
-        let lines = told(&[option, value], &script, &arguments);
+        let lines = reported(&[option, value], &script, &arguments);
         let ours = lines.iter().map(|line| &line["kind"]);
         let ours: Vec<&Value> = ours.filter(|kind| [&join, &made].contains(kind)).collect();
         assert_eq!(ours, kinds, "{option} {value}");
@@ -300,7 +301,7 @@ struct Runc {
 }
 
 impl Runc {
-    /// None: there is no runc that can run one here, and `test` is left out.
+    /// `None`: no runc can run a container here, and `test` is left out.
     fn new(test: &str) -> Option<Self> {
         object(test)?;
         let found = ["/usr/sbin/runc", "/usr/bin/runc"];
@@ -368,7 +369,7 @@ fn processes_of_runc_are_in_its_container() {
         bundle.to_str().unwrap(),
         &runc.id,
     ];
-    let lines = told(&["--lineage"], script, &arguments);
+    let lines = reported(&["--lineage"], script, &arguments);
     let name = json!(format!("runc/{}", runc.id));
     let inside = |path: &str| {
         let of = |line: &&Value| line["kind"] == "exec" && line["path"] == path;

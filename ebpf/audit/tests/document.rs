@@ -1,4 +1,4 @@
-//! docs/audit.md, held to the code: rules, classes and options.
+//! Compares docs/audit.md with the code: rules, classes and options.
 #![allow(clippy::unwrap_used, reason = "in a test, a panic is how it fails")]
 
 use nsexec_audit::cli;
@@ -7,7 +7,7 @@ use nsexec_audit::rules::RULES;
 
 const DOCUMENT: &str = include_str!("../../../docs/audit.md");
 
-/// The first `columns` cells of each row of the table with this head.
+/// The first `columns` cells of each row of the table with this header.
 fn table(head: &str, columns: usize) -> Vec<Vec<String>> {
     let (_, rest) = DOCUMENT
         .split_once(&format!("\n{head}\n"))
@@ -42,7 +42,7 @@ fn the_classes_are_those_of_the_document() {
 }
 
 #[test]
-fn every_option_stands_in_the_document() {
+fn every_option_is_documented() {
     let mut command = cli::command();
     command.build();
     for arg in command.get_arguments().filter(|arg| !arg.is_positional()) {

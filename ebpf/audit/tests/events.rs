@@ -1,4 +1,4 @@
-//! What the probes write of real calls, held to what /proc says.
+//! The records of real calls, compared with /proc.
 #![allow(clippy::unwrap_used, reason = "in a test, a panic is how it fails")]
 
 mod support;
@@ -16,7 +16,7 @@ use support::{Sleeper, Watched, changed, has, inum, kernel, own_tid, slot};
 
 const NEWUTS: u64 = 0x0400_0000;
 
-/// Every slot, as the links of /proc/PID/ns have it.
+/// Every slot, from the links of /proc/PID/ns.
 #[track_caller]
 fn is_in(vector: &NamespaceSet, of: &str) {
     for (name, found) in SLOT_NAMES.iter().zip(vector.inum) {
@@ -53,7 +53,7 @@ fn a_join_has_its_target_and_both_vectors() {
     assert_eq!(event.after.inum[slot("uts")], joined.inum);
     assert_eq!(event.after.id[slot("uts")], joined.id);
     assert_eq!(event.child, TaskId::NONE);
-    // Who it was.
+    // The fields of the actor.
     let actor = event.actor;
     assert_eq!((actor.tgid, actor.ns_tgid), (nsenter.id(), nsenter.id()));
     assert_eq!(&actor.comm[..8], b"nsenter\0");
@@ -70,7 +70,7 @@ fn a_call_that_fails_is_seen_with_its_target() {
     let Some(mut watched) = Watched::start("a_call_that_fails_is_seen_with_its_target") else {
         return;
     };
-    // A uts namespace is no net namespace.
+    // A uts namespace is not a net namespace.
     let uts = File::open("/proc/self/ns/uts").unwrap();
     assert_eq!(setns(&uts, CloneFlags::CLONE_NEWNET), Err(Errno::EINVAL));
     let event = watched.namespace(own_tid());
@@ -103,7 +103,7 @@ fn descriptors_are_distinguished() {
         .collect();
     let bad = -i64::from(nix::libc::EBADF);
     let wrong = -i64::from(nix::libc::EINVAL);
-    // Without a file system of their own, a pidfd is one anonymous file of many.
+    // Without its own file system, a pidfd is one of many anonymous files.
     let pidfd = if kernel() >= (6, 9) {
         (Source::Pidfd, perl)
     } else {
@@ -133,7 +133,7 @@ fn unshare_has_the_namespaces_before_and_after() {
     assert_eq!(event.before.inum[slot("uts")], before);
     assert_eq!(event.after.inum[slot("uts")], after);
     assert_eq!(changed(&event), ["uts"]);
-    // The process has others: the leader's are not the thread's.
+    // The main thread and this thread have different namespaces.
     is_in(&event.after, "thread-self");
 }
 
@@ -156,16 +156,16 @@ fn a_user_namespace_has_its_owner_and_parent() {
 }
 
 #[test]
-fn clones_are_seen_whether_they_succeed_or_not() {
-    let test = "clones_are_seen_whether_they_succeed_or_not";
+fn successful_and_failed_clones_are_reported() {
+    let test = "successful_and_failed_clones_are_reported";
     if !has(test, "perl") {
         return;
     }
     let Some(mut watched) = Watched::start(test) else {
         return;
     };
-    // clone3 with CLONE_NEWUTS; with CLONE_NEWNS and CLONE_FS, which is EINVAL;
-    // with arguments that cannot be read; and clone, with CLONE_NEWUTS, and SIGCHLD.
+    // clone3 with CLONE_NEWUTS; with CLONE_NEWNS and CLONE_FS, which is EINVAL; with
+    // unreadable arguments; and clone, with CLONE_NEWUTS and SIGCHLD.
     let script = "
         sub clone3 { my $args = pack('Q8', $_[0], 0, 0, 0, 17, 0, 0, 0); syscall(435, $args, 64) }
         my $child = clone3(0x04000000); if ($child == 0) { exit 0 } waitpid($child, 0);
@@ -214,16 +214,16 @@ fn clones_are_seen_whether_they_succeed_or_not() {
 }
 
 #[test]
-fn a_clone_without_namespaces_is_nobodys_end() {
-    let test = "a_clone_without_namespaces_is_nobodys_end";
+fn a_clone_without_namespaces_ends_no_recorded_call() {
+    let test = "a_clone_without_namespaces_ends_no_recorded_call";
     if !has(test, "perl") {
         return;
     }
     let Some(mut watched) = Watched::start(test) else {
         return;
     };
-    // CLONE_THREAD alone is EINVAL. It follows a call that was written, a clone3
-    // that made a task, and has a signal that looks like CLONE_NEWTIME.
+    // CLONE_THREAD alone is EINVAL. It follows a recorded call, a clone3 that created a
+    // task, and has a signal with the value of CLONE_NEWTIME.
     let script = "
         syscall($ARGV[0], 0x04000000);
         syscall($ARGV[1], 0x00010080, 0, 0, 0, 0);
@@ -336,7 +336,7 @@ fn a_snapshot_has_every_thread_and_its_namespaces() {
     let sleeping = find(target.pid());
     is_in(&sleeping.namespaces, &target.pid().to_string());
     assert_eq!(sleeping.parent.tgid, std::process::id());
-    // kthreadd, the first of the kernel's own.
+    // kthreadd, the first kernel thread.
     let kernel = find(2);
     assert_eq!((kernel.task.tgid, kernel.parent.tgid), (2, 0));
     assert_eq!(kernel.task.exe_inode, 0);
@@ -355,7 +355,7 @@ fn perl(script: &str, arguments: &[i64]) -> u32 {
 }
 
 impl Watched {
-    /// The calls of a thread, once there are so many.
+    /// The calls of a thread, once there are this many.
     #[track_caller]
     fn calls(&mut self, tid: u32, count: usize) -> Vec<nsexec_audit_abi::parts::Call> {
         let deadline = std::time::Instant::now() + std::time::Duration::from_secs(20);

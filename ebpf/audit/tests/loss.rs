@@ -1,4 +1,4 @@
-//! What does not fit is told, to the last event, and can end the auditor.
+//! Events that do not fit are reported, up to the last one, and can end the auditor.
 #![allow(clippy::unwrap_used, reason = "in a test, a panic is how it fails")]
 
 mod support;
@@ -21,8 +21,8 @@ use support::{Sleeper, Watched, object};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_nsexec-audit");
 
-/// Meanwhile nobody reads: more joins than fit into the smallest ring, and then this.
-fn deaf(then: &str) -> String {
+/// Without a reader: more joins than fit into the smallest ring, and then this command.
+fn without_reader(then: &str) -> String {
     format!(
         "kill -STOP $PPID; for i in $(seq 20); do nsenter --uts=/proc/self/ns/uts true; done; \
          kill -CONT $PPID; {then}"
@@ -47,7 +47,7 @@ fn lines(output: &Output) -> Vec<Value> {
         .collect()
 }
 
-/// What a `health` says that a ring lost.
+/// The number of lost events of a ring in a `health` line.
 fn counted(health: &Value, ring: &str) -> u64 {
     let positions = health["rings"][ring].as_array().unwrap();
     positions
@@ -56,22 +56,23 @@ fn counted(health: &Value, ring: &str) -> u64 {
         .sum()
 }
 
-fn told(lines: &[Value], ring: &str) -> u64 {
+fn reported(lines: &[Value], ring: &str) -> u64 {
     let lost = lines.iter().filter(|line| line["kind"] == "lost");
     lost.filter(|line| line["ring"] == ring)
         .map(|line| line["count"].as_u64().unwrap())
         .sum()
 }
 
-/// Nothing comes after those that were lost, and they are told all the same.
+/// No event follows the lost ones, and they are reported all the same.
 #[test]
 fn a_loss_at_the_end_is_reported() {
     if object("a_loss_at_the_end_is_reported").is_none() {
         return;
     }
-    // Where others on this machine do something after it, that tells of the loss.
+    // If other processes of this machine cause an event afterwards, that event reports the
+    // loss.
     for round in 1..=10 {
-        let output = run(&[], &deaf("exit 7"));
+        let output = run(&[], &without_reader("exit 7"));
         assert_eq!(output.status.code(), Some(7), "{output:?}");
         let lines = lines(&output);
         let health = lines.last().unwrap();
@@ -82,17 +83,17 @@ fn a_loss_at_the_end_is_reported() {
         assert_eq!(health["broken"], serde_json::json!([]));
         for ring in ["namespaces", "lineage"] {
             assert!(counted(health, ring) > 0, "{ring}");
-            assert_eq!(told(&lines, ring), counted(health, ring), "{ring}");
+            assert_eq!(reported(&lines, ring), counted(health, ring), "{ring}");
         }
-        // By default it is told, and that is all.
+        // By default the loss is only reported.
         assert!(lines.iter().all(|line| line["rule"] != "events-lost"));
         let at_end = |line: &Value| line["kind"] == "lost" && line["backend"] == "positions";
         if lines.iter().any(at_end) {
-            println!("end: what was lost is told, in round {round}");
+            println!("end: the loss is reported, in round {round}");
             return;
         }
     }
-    panic!("in no round was something lost after the last event");
+    panic!("no round lost an event after the last reported one");
 }
 
 #[test]
@@ -100,8 +101,8 @@ fn a_loss_can_raise_an_alert() {
     if object("a_loss_can_raise_an_alert").is_none() {
         return;
     }
-    let output = run(&["--on-loss=alert"], &deaf("exit 7"));
-    // The program's status is its own.
+    let output = run(&["--on-loss=alert"], &without_reader("exit 7"));
+    // The exit status is the program's own.
     assert_eq!(output.status.code(), Some(7), "{output:?}");
     let lines = lines(&output);
     let alert = lines.iter().find(|line| line["rule"] == "events-lost");
@@ -118,10 +119,14 @@ fn a_loss_can_end_the_auditor_and_leaves_the_program_alone() {
         return;
     }
     let done = std::env::temp_dir().join(format!("nsexec-{}-done", std::process::id()));
-    // It waits until nobody watches it, and not for ever.
+    // It waits until no tracer watches it, with a time limit.
     let then = "for i in $(seq 400); do kill -0 $auditor 2>/dev/null || break; sleep 0.05; done; \
                 : >$done; exit 7";
-    let script = format!("auditor=$PPID done={}; {}", done.display(), deaf(then));
+    let script = format!(
+        "auditor=$PPID done={}; {}",
+        done.display(),
+        without_reader(then)
+    );
     let mut auditor = Command::new(PROGRAM)
         .args(support::backend_option())
         .args(["--on-loss=fail", "--ring=4K", "--", "sh", "-c", &script])
@@ -129,16 +134,16 @@ fn a_loss_can_end_the_auditor_and_leaves_the_program_alone() {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    let mut said = String::new();
+    let mut output = String::new();
     for line in BufReader::new(auditor.stderr.take().unwrap()).lines() {
-        said.push_str(&line.unwrap());
-        if said.contains("keeps running") {
+        output.push_str(&line.unwrap());
+        if output.contains("keeps running") {
             break;
         }
     }
     assert!(
-        said.contains("keeps running without being monitored"),
-        "{said}"
+        output.contains("keeps running without being monitored"),
+        "{output}"
     );
     assert_eq!(auditor.wait().unwrap().code(), Some(4));
     let deadline = Instant::now() + Duration::from_secs(20);
@@ -149,7 +154,7 @@ fn a_loss_can_end_the_auditor_and_leaves_the_program_alone() {
     std::fs::remove_file(done).unwrap();
 }
 
-/// An auditor of this process, until it is told to end.
+/// An auditor of this process, which runs until [`status`] ends it.
 fn auditor(options: &[&str]) -> Child {
     let mut auditor = Command::new(PROGRAM)
         .args(support::backend_option())
@@ -176,7 +181,7 @@ fn status(mut auditor: Child) -> Option<i32> {
     auditor.wait().unwrap().code()
 }
 
-/// So many joins of the namespace that this thread is in.
+/// Makes this many joins of the thread's own namespace.
 fn rejoin(times: usize) {
     let own = std::fs::File::open("/proc/thread-self/ns/uts").unwrap();
     for _ in 0..times {
@@ -209,14 +214,14 @@ fn without_a_program_an_alert_and_a_loss_are_a_status() {
     }
 }
 
-/// How a task shows where it is, after the change that was lost.
+/// The way in which a task shows its namespaces after the lost change.
 #[derive(Clone, Copy, Debug)]
 enum Next {
     Exit,
     Exec,
 }
 
-/// One change that does not fit into the ring; the task that made it.
+/// Makes one change that does not fit into the ring; returns the task.
 #[expect(clippy::disallowed_methods, reason = "a thread is what ends")]
 fn lose(next: Next) -> u32 {
     match next {
@@ -238,10 +243,11 @@ fn lose(next: Next) -> u32 {
     }
 }
 
-/// The line of loss says that something is missing; the gap, whose change it was.
+/// The line of the loss reports that an event is missing; the gap reports the task of the
+/// change.
 #[test]
-fn a_change_that_was_lost_is_found_at_the_next_sign_of_its_task() {
-    let test = "a_change_that_was_lost_is_found_at_the_next_sign_of_its_task";
+fn a_lost_change_is_detected_at_the_next_event_of_its_task() {
+    let test = "a_lost_change_is_detected_at_the_next_event_of_its_task";
     let sizes = Sizes {
         namespaces: 4096,
         ..Sizes::DEFAULT
@@ -260,8 +266,8 @@ fn a_change_that_was_lost_is_found_at_the_next_sign_of_its_task() {
         };
         rejoin(20);
         let tid = lose(next);
-        let mut told = Vec::new();
-        // Whoever waits for a thread is woken before that is seen to end.
+        let mut reported = Vec::new();
+        // A process that waits for a thread runs before the auditor sees the thread's end.
         watched.find("end of the task", |event| match event {
             Event::Exit(record) if record.actor.tid == tid => Some(()),
             _ => None,
@@ -273,20 +279,20 @@ fn a_change_that_was_lost_is_found_at_the_next_sign_of_its_task() {
             enricher.push(event);
         }
         let positions = watched.probes.positions().unwrap();
-        while enricher.emit_next(None, |one| told.push(one)) {}
-        told.extend(enricher.losses_until(&positions));
-        let lost: u64 = told
+        while enricher.emit_next(None, |one| reported.push(one)) {}
+        reported.extend(enricher.losses_until(&positions));
+        let lost: u64 = reported
             .iter()
-            .map(|told| match told {
+            .map(|reported| match reported {
                 OutputEvent::Lost(line) if line.ring == Ring::Namespaces => line.count,
                 _ => 0,
             })
             .sum();
-        // Of twenty-one events, seven fit at most.
+        // At most seven of twenty-one events fit.
         assert!(lost >= 14, "round {round}: {lost}");
-        let gaps: Vec<_> = told
+        let gaps: Vec<_> = reported
             .iter()
-            .filter_map(|told| match told {
+            .filter_map(|reported| match reported {
                 OutputEvent::Gap(line) if line.tid == tid => {
                     Some((line.found_at.name(), line.ns.changed.names().collect()))
                 }

@@ -1,5 +1,5 @@
-//! Every call that changes namespaces, with every type, as it succeeds and as the
-//! kernel refuses it: each event is held to what the kernel says of the task itself.
+//! Every call that changes namespaces, with every type, with success and with each refusal
+//! of the kernel: each event is compared with the kernel's own data about the task.
 #![allow(
     clippy::unwrap_used,
     clippy::print_stdout,
@@ -20,7 +20,7 @@ use nsexec_audit_abi::code::{Abi, EventFlags, Hook, Source, Syscall};
 use nsexec_audit_abi::parts::{Target, TaskId};
 use nsexec_audit_abi::record::Namespace;
 
-use support::driver::{Driver, Said, errno};
+use support::driver::{Driver, DriverOutput, errno};
 use support::gaps::gaps;
 use support::{Watched, changed};
 
@@ -69,7 +69,7 @@ impl Call {
         match self {
             Self::SetnsFd | Self::SetnsPidfd => Hook::SetnsExit,
             Self::Unshare => Hook::UnshareExit,
-            // What made a task is written when it did.
+            // A task that was created is recorded at its creation.
             Self::Clone | Self::Clone3 if outcome == Outcome::Success => Hook::TaskNewtask,
             Self::Clone => Hook::CloneExit,
             Self::Clone3 => Hook::Clone3Exit,
@@ -90,7 +90,7 @@ const TYPES: [(&str, u64); 8] = [
 ];
 const NEWUTS: u64 = 0x0400_0000;
 const NEWIPC: u64 = 0x0800_0000;
-/// Others of that file.
+/// Other flags of that file.
 const VM: u64 = 0x0000_0100;
 const FS: u64 = 0x0000_0200;
 const SIGHAND: u64 = 0x0000_0800;
@@ -107,7 +107,7 @@ enum Outcome {
 
 const OUTCOMES: [Outcome; 3] = [Outcome::Success, Outcome::Eperm, Outcome::Einval];
 
-/// One call with one type and what comes of it.
+/// One call with one type, and its result.
 #[derive(Clone, Copy)]
 struct Cell {
     call: Call,
@@ -122,7 +122,7 @@ impl fmt::Display for Cell {
     }
 }
 
-/// What no kernel does, and why.
+/// A combination that no kernel supports, and the reason.
 const CANNOT_EXIST: [(Call, &str, &str); 1] = [(
     Call::Clone,
     "time",
@@ -130,7 +130,7 @@ const CANNOT_EXIST: [(Call, &str, &str); 1] = [(
 )];
 
 impl Cell {
-    /// Why there is no such thing.
+    /// The reason.
     fn cannot_exist(&self) -> Option<&'static str> {
         CANNOT_EXIST
             .iter()
@@ -138,7 +138,7 @@ impl Cell {
             .map(|(_, _, reason)| *reason)
     }
 
-    /// Another type, that goes along with this one where a call takes several.
+    /// Another type, combined with this one in calls that accept several.
     fn other(&self) -> (&'static str, u64) {
         if self.flag == NEWUTS {
             ("ipc", NEWIPC)
@@ -147,35 +147,35 @@ impl Cell {
         }
     }
 
-    /// What the call is given.
+    /// The argument of the call.
     fn flags(&self) -> u64 {
         let wrong = self.outcome == Outcome::Einval;
         match self.call {
-            // A namespace of another type than is asked for.
+            // A namespace of another type than requested.
             Call::SetnsFd if wrong => self.other().1,
             Call::SetnsFd => self.flag,
-            // No namespace is made by that.
+            // This flag creates no namespace.
             Call::SetnsPidfd if wrong => self.flag | self.other().1 | FS,
             Call::SetnsPidfd => self.flag | self.other().1,
-            // That is nothing that could be left.
+            // This flag cannot be unshared.
             Call::Unshare if wrong => self.flag | PTRACE,
             Call::Clone | Call::Clone3 if wrong => self.flag | self.contradiction(),
             _ => self.flag,
         }
     }
 
-    /// What a task cannot share that is made in such a namespace.
+    /// A resource that a task in such a new namespace cannot share.
     fn contradiction(&self) -> u64 {
         match self.name {
             "mnt" | "user" => FS,
             "pid" => THREAD | SIGHAND | VM,
             "ipc" => SYSVSEM,
-            // Nothing of the kind: handlers without memory.
+            // No such resource: signal handlers without memory.
             _ => SIGHAND,
         }
     }
 
-    /// What the target of a join is in.
+    /// The namespace of a join's target.
     fn resident(&self) -> u64 {
         match self.call {
             Call::SetnsFd => self.flag,
@@ -184,7 +184,7 @@ impl Cell {
         }
     }
 
-    /// An ordinary user may make a user namespace, but not in a chroot(2).
+    /// An ordinary user may create a user namespace, but not after chroot(2).
     fn who(&self) -> &'static str {
         let makes = !matches!(self.call, Call::SetnsFd | Call::SetnsPidfd);
         match self.outcome {
@@ -209,7 +209,7 @@ impl Cell {
             (Outcome::Eperm | Outcome::Einval, _) => return Vec::new(),
             (_, "pid") if of_own => vec!["pid", "pid_for_children"],
             (_, "pid") => vec!["pid_for_children"],
-            // unshare(2) leaves the task where it is; whoever joins is in it.
+            // unshare(2) does not move the task; a join does.
             (_, "time") if self.call == Call::Unshare => vec!["time_for_children"],
             (_, "time") => vec!["time", "time_for_children"],
             (_, name) => vec![name],
@@ -237,8 +237,8 @@ impl Cell {
         }
     }
 
-    /// Has the driver do it.
-    fn drive(&self, driver: &Driver, watched: &mut Watched) -> Said {
+    /// Lets the driver make the call.
+    fn drive(&self, driver: &Driver, watched: &mut Watched) -> DriverOutput {
         let (flags, resident) = (self.flags().to_string(), self.resident().to_string());
         driver.run(
             watched,
@@ -253,42 +253,42 @@ impl Cell {
         )
     }
 
-    /// Holds the event to what the driver found.
-    fn check(&self, record: &Namespace, said: &Said, host: &HostNamespaces) {
-        let (result, after) = said.call();
+    /// Compares the event with the driver's output.
+    fn check(&self, record: &Namespace, output: &DriverOutput, host: &HostNamespaces) {
+        let (result, after) = output.call();
         assert_eq!(errno(result), self.error(), "{self}");
         assert_eq!(record.header.hook, self.call.hook(self.outcome), "{self}");
         let call = &record.call;
         assert_eq!(call.syscall, self.call.syscall(), "{self}");
         assert_eq!(call.abi, Abi::Native, "{self}");
-        // What clone(2) has of the signal is no flag.
+        // The signal bits of clone(2) are no flags.
         assert_eq!(call.flags, self.flags(), "{self}");
         assert_eq!(call.ret, result, "{self}");
         assert_eq!(call.notes, self.notes(), "{self}");
         let joins = self.call.syscall() == Syscall::Setns;
         assert_eq!(call.fd >= 0, joins, "{self}");
-        let target = match said.target.source {
+        let target = match output.target.source {
             Source::Pidfd => Target {
-                pid: said.pid,
-                ..said.target
+                pid: output.pid,
+                ..output.target
             },
-            // Linux does not tell a pidfd from others before 6.9.
+            // Linux before 6.9 does not distinguish a pidfd from other anonymous files.
             Source::Other => Target {
                 inum: 0,
-                ..said.target
+                ..output.target
             },
-            _ => said.target,
+            _ => output.target,
         };
         assert_eq!(call.target, target, "{self}");
         if self.call == Call::SetnsFd {
             assert_eq!(u64::from(call.target.flag), self.flag, "{self}");
         }
-        assert_eq!(record.before, said.before, "{self}");
+        assert_eq!(record.before, output.before, "{self}");
         assert_eq!(record.after, after, "{self}");
         assert_eq!(changed(record), self.changes(), "{self}");
         assert_eq!(classify(record, host), self.class(), "{self}");
         let actor = record.actor;
-        assert_eq!((actor.tid, actor.tgid), (said.tid, said.tid), "{self}");
+        assert_eq!((actor.tid, actor.tgid), (output.tid, output.tid), "{self}");
         let uid = if self.who() == "root" { 0 } else { 65534 };
         assert_eq!(actor.euid, uid, "{self}");
         if self.call.makes_a_task() && self.outcome == Outcome::Success {
@@ -328,16 +328,16 @@ fn every_call_is_reported_as_the_kernel_used_it() {
                     cannot += 1;
                     continue;
                 }
-                let said = cell.drive(&driver, &mut watched);
-                let record = watched.namespace(said.tid);
-                cell.check(&record, &said, &host);
-                drivers.push(said.tid);
+                let output = cell.drive(&driver, &mut watched);
+                let record = watched.namespace(output.tid);
+                cell.check(&record, &output, &host);
+                drivers.push(output.tid);
                 seen += 1;
             }
         }
     }
     assert_eq!(seen + cannot, CALLS.len() * TYPES.len() * OUTCOMES.len());
-    // Each said its call once, and nothing happened to it unseen.
+    // Each task reported its call once, and nothing else happened to it.
     for tid in &drivers {
         let mut own = watched
             .seen
@@ -354,7 +354,7 @@ fn every_call_is_reported_as_the_kernel_used_it() {
     }
 }
 
-/// Not told, and not taken for a time namespace.
+/// The flag is not reported, and not taken for a time namespace.
 #[test]
 fn clone_takes_the_flag_of_a_time_namespace_for_a_signal() {
     let test = "clone_takes_the_flag_of_a_time_namespace_for_a_signal";
@@ -364,18 +364,18 @@ fn clone_takes_the_flag_of_a_time_namespace_for_a_signal() {
     let Some(mut watched) = Watched::start(test) else {
         return;
     };
-    let said = driver.run(&mut watched, &["one", "clone", "0x80", "0", "time", "root"]);
-    let (result, after) = said.call();
+    let output = driver.run(&mut watched, &["one", "clone", "0x80", "0", "time", "root"]);
+    let (result, after) = output.call();
     assert!(result > 0);
-    assert_eq!(after, said.before);
-    // Whoever ends was not seen to do anything before.
+    assert_eq!(after, output.before);
+    // The task ends without an earlier event.
     watched.find("exit", |event| match event {
-        Event::Exit(record) if record.actor.tid == said.tid => Some(()),
+        Event::Exit(record) if record.actor.tid == output.tid => Some(()),
         _ => None,
     });
-    let told = watched
+    let reported = watched
         .seen
         .iter()
-        .any(|event| matches!(event, Event::Namespace(record) if record.actor.tid == said.tid));
-    assert!(!told);
+        .any(|event| matches!(event, Event::Namespace(record) if record.actor.tid == output.tid));
+    assert!(!reported);
 }

@@ -1,4 +1,4 @@
-//! Lines that go to a file.
+//! Output to files.
 #![allow(clippy::unwrap_used, reason = "in a test, a panic is how it fails")]
 
 mod support;
@@ -18,7 +18,7 @@ use support::object;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_nsexec-audit");
 
-/// A directory that is gone when the test ends, and what was mounted on it.
+/// A directory that is removed when the test ends, with the file system mounted on it.
 struct Directory {
     path: PathBuf,
     mounted: bool,
@@ -34,7 +34,7 @@ impl Directory {
         }
     }
 
-    /// With so little room.
+    /// A file system of this size.
     fn small(name: &str, size: &str) -> Self {
         let mut directory = Self::new(name);
         let options = format!("size={size}");
@@ -55,7 +55,7 @@ impl Directory {
         self.path.join(name).into_os_string().into_string().unwrap()
     }
 
-    /// The files, the oldest first.
+    /// The files, oldest first.
     fn files(&self) -> Vec<String> {
         let aside = (1..1000).map(|number| self.file(&format!("f.{number}")));
         let mut files: Vec<String> = aside.take_while(|file| Path::new(file).exists()).collect();
@@ -80,8 +80,8 @@ fn verify(words: &[&str]) -> (Option<i32>, String) {
         .args(words)
         .output()
         .unwrap();
-    let said = String::from_utf8(output.stdout).unwrap();
-    (output.status.code(), said)
+    let text = String::from_utf8(output.stdout).unwrap();
+    (output.status.code(), text)
 }
 
 fn lines(file: &str) -> Vec<Value> {
@@ -101,14 +101,14 @@ fn run(options: &[&str], script: &str) -> Output {
         .unwrap()
 }
 
-/// So many joins, each of which is told.
+/// Makes this many joins, each of which is reported.
 fn joins(count: u32) -> String {
     format!("for i in $(seq {count}); do nsenter --uts=/proc/self/ns/uts true; done")
 }
 
 #[test]
-fn full_files_make_way_and_no_line_is_lost_between_them() {
-    if object("full_files_make_way_and_no_line_is_lost_between_them").is_none() {
+fn rotation_loses_no_line() {
+    if object("rotation_loses_no_line").is_none() {
         return;
     }
     let directory = Directory::new("rotated");
@@ -123,7 +123,7 @@ fn full_files_make_way_and_no_line_is_lost_between_them() {
     let script = format!("echo mine; {}; exit 7", joins(60));
     let output = run(&options, &script);
     assert_eq!(output.status.code(), Some(7), "{output:?}");
-    // Standard output is the program's own.
+    // Standard output belongs to the program.
     assert_eq!(output.stdout, b"mine\n");
     let files = directory.files();
     assert!(files.len() >= 5, "{files:?}");
@@ -139,13 +139,13 @@ fn full_files_make_way_and_no_line_is_lost_between_them() {
     assert_eq!(joins, 60);
     assert_eq!(lines(&file).last().unwrap()["kind"], "health");
     let words: Vec<&str> = files.iter().map(String::as_str).collect();
-    let (status, said) = verify(&words);
-    assert_eq!(status, Some(0), "{said}");
-    // One alone, in a wrong order, without one between: each is told.
-    let (status, said) = verify(&words[1..2]);
-    assert_eq!(status, Some(1), "{said}");
+    let (status, output) = verify(&words);
+    assert_eq!(status, Some(0), "{output}");
+    // A single file, a wrong order, a missing file: each is reported.
+    let (status, output) = verify(&words[1..2]);
+    assert_eq!(status, Some(1), "{output}");
     let value = lines(words[1])[0]["continues"].as_str().unwrap().to_owned();
-    assert!(said.contains(&format!("--after {value}")), "{said}");
+    assert!(output.contains(&format!("--after {value}")), "{output}");
     assert_eq!(verify(&["--after", &value, words[1]]).0, Some(0));
     assert_eq!(verify(&[words[0], words[2]]).0, Some(1));
     assert_eq!(verify(&[words[1], words[0]]).0, Some(1));
@@ -172,10 +172,10 @@ fn the_oldest_files_go_and_another_run_begins_a_chain_of_its_own() {
     assert_eq!(run(&options, "true").status.code(), Some(0));
     assert_eq!(fs::read(directory.file("f.1")).unwrap(), last);
     assert_eq!(verify(&[&file]).0, Some(0));
-    let (status, said) = verify(&[&file, &file]);
+    let (status, output) = verify(&[&file, &file]);
     assert_eq!(status, Some(1));
-    assert!(said.contains("starts a chain of its own"), "{said}");
-    // Text has its columns named in each file, and no colours.
+    assert!(output.contains("starts a chain of its own"), "{output}");
+    // Text has its column headings in each file, and no colours.
     let options = ["--rotate=4K", "--output", &file];
     let output = run(&options, &joins(80));
     assert_eq!((output.status.code(), output.stdout.len()), (Some(0), 0));
@@ -190,7 +190,7 @@ fn the_oldest_files_go_and_another_run_begins_a_chain_of_its_own() {
     }
 }
 
-/// An auditor of nothing but itself, and its errors.
+/// An auditor of its own process, and its errors.
 fn auditor(options: &[&str]) -> (Child, BufReader<ChildStderr>) {
     let mut auditor = Command::new(PROGRAM)
         .args(support::backend_option())
@@ -233,20 +233,20 @@ fn a_hangup_begins_another_file() {
     send(&auditor, Signal::SIGHUP);
     let aside = directory.file("f.1");
     wait_for("a second file", || has_begun(&aside) && has_begun(&file));
-    // As logrotate(8) does it.
+    // Like logrotate(8).
     let moved = directory.file("moved");
     fs::rename(&file, &moved).unwrap();
     send(&auditor, Signal::SIGHUP);
     wait_for("a third file", || has_begun(&file));
     send(&auditor, Signal::SIGTERM);
     assert_eq!(auditor.wait().unwrap().code(), Some(0));
-    let (status, said) = verify(&[&aside, &moved, &file]);
-    assert_eq!(status, Some(0), "{said}");
+    let (status, output) = verify(&[&aside, &moved, &file]);
+    assert_eq!(status, Some(0), "{output}");
 }
 
 #[test]
-fn a_full_disk_ends_it_and_every_line_is_whole() {
-    if object("a_full_disk_ends_it_and_every_line_is_whole").is_none() {
+fn a_full_disk_ends_the_auditor_after_a_complete_line() {
+    if object("a_full_disk_ends_the_auditor_after_a_complete_line").is_none() {
         return;
     }
     let directory = Directory::small("full", "64k");
@@ -254,11 +254,11 @@ fn a_full_disk_ends_it_and_every_line_is_whole() {
     let script = format!("{}; exit 7", joins(500));
     let output = run(&["--format=json", "--lineage", "--output", &file], &script);
     assert_eq!(output.status.code(), Some(125), "{output:?}");
-    let said = String::from_utf8(output.stderr).unwrap();
-    assert!(said.contains("f: No space left on device"), "{said}");
-    assert!(said.contains("lines could not be written"), "{said}");
-    assert!(said.contains(" events, "), "{said}");
-    let (status, said) = verify(&[&file]);
-    assert_eq!(status, Some(0), "{said}");
+    let output = String::from_utf8(output.stderr).unwrap();
+    assert!(output.contains("f: No space left on device"), "{output}");
+    assert!(output.contains("lines could not be written"), "{output}");
+    assert!(output.contains(" events, "), "{output}");
+    let (status, output) = verify(&[&file]);
+    assert_eq!(status, Some(0), "{output}");
     assert!(!lines(&file).is_empty());
 }

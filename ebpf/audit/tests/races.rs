@@ -1,5 +1,5 @@
-//! Calls whose arguments another thread changes while they are made: the
-//! events say what the kernel did.
+//! Calls with arguments that another thread changes meanwhile: the events contain the
+//! arguments that the kernel used.
 #![allow(
     clippy::unwrap_used,
     clippy::print_stdout,
@@ -19,11 +19,11 @@ use support::driver::{Driver, count};
 use support::gaps::gaps;
 use support::{Watched, changed, differing};
 
-/// How many calls each race has.
+/// The number of calls of each race.
 const CALLS: &str = "NSEXEC_AUDIT_CALLS";
 const DEFAULT: usize = 20_000;
 
-/// Room for all that is done before it is read.
+/// Room for all events until they are read.
 const LARGE: Sizes = Sizes {
     namespaces: 16 << 20,
     lineage: 16 << 20,
@@ -34,8 +34,7 @@ const NEWCGROUP: u64 = 0x0200_0000;
 const NEWUTS: u64 = 0x0400_0000;
 const NEWPID: u64 = 0x2000_0000;
 
-/// The slots of a task that is made with these flags which are others than its
-/// parent's.
+/// The slots of a task created with these flags that differ from its parent's.
 fn slots_of(flags: u64) -> Vec<&'static str> {
     let of = |name: &str| match name {
         "cgroup" => NEWCGROUP,
@@ -49,7 +48,7 @@ fn slots_of(flags: u64) -> Vec<&'static str> {
     slots
 }
 
-/// clone3(2) in a loop while another thread writes one set of flags and the other.
+/// clone3(2) in a loop while another thread alternates between two sets of flags.
 fn flags_that_change(test: &str, one: u64, other: u64) {
     let Some(driver) = Driver::build(test) else {
         return;
@@ -60,17 +59,17 @@ fn flags_that_change(test: &str, one: u64, other: u64) {
     let tasks = watched.probes.snapshot().unwrap();
     let calls = count(CALLS, DEFAULT);
     let words = [calls.to_string(), one.to_string(), other.to_string()];
-    let said = driver.run(&mut watched, &["flip", &words[0], &words[1], &words[2]]);
+    let output = driver.run(&mut watched, &["flip", &words[0], &words[1], &words[2]]);
     watched.drain();
-    assert_eq!(said.calls.len(), calls);
-    let records = watched.calls_of(said.tid);
+    assert_eq!(output.calls.len(), calls);
+    let records = watched.calls_of(output.tid);
     let mut records = records.iter().peekable();
     let mut took: [usize; 2] = [0; 2];
     let mut unseen = 0;
-    for (child, after) in said.calls {
-        let real = differing(&said.before, &after);
+    for (child, after) in output.calls {
+        let real = differing(&output.before, &after);
         if real.is_empty() {
-            // It asked for nothing when the kernel looked: no event.
+            // The kernel read no namespace flag: no event.
             assert_eq!(other, 0);
             took[1] += 1;
             continue;
@@ -79,28 +78,28 @@ fn flags_that_change(test: &str, one: u64, other: u64) {
         assert_eq!(record.header.hook, Hook::TaskNewtask);
         assert_eq!(record.call.ret, child);
         assert_eq!(i64::from(record.child.tid), child);
-        // The flags are those that the kernel took, all of them and no other.
+        // The flags are exactly those that the kernel used.
         assert_eq!(slots_of(record.call.flags), real);
         assert_eq!(changed(record), real);
-        assert_eq!((record.before, record.after), (said.before, after));
+        assert_eq!((record.before, record.after), (output.before, after));
         assert_eq!(record.call.abi, Abi::Native);
         took[usize::from(record.call.flags == other)] += 1;
         match record.call.syscall {
             Syscall::Clone3 => {}
-            // What it seemed to ask for when it began was nothing.
+            // At its beginning the call had no namespace flag.
             Syscall::Unseen if other == 0 => unseen += 1,
             syscall => panic!("{syscall:?}"),
         }
     }
     assert_eq!(records.next(), None);
-    // Else nothing was raced for.
+    // Otherwise there was no race.
     assert!(took.iter().all(|took| *took > 0), "{took:?}");
     let gaps = gaps(&tasks, &watched.seen);
-    let own = gaps.iter().find(|gap| gap.tid == said.tid);
+    let own = gaps.iter().find(|gap| gap.tid == output.tid);
     assert!(own.is_none(), "{own:?}");
     println!(
         "flip {one:#x} {other:#x}: {calls} calls, {} and {} of each, {unseen} whose beginning \
-         asked for nothing",
+         set no flag",
         took[0], took[1]
     );
 }
@@ -129,19 +128,19 @@ fn a_join_has_the_joined_namespaces() {
     let tasks = watched.probes.snapshot().unwrap();
     let calls = count(CALLS, DEFAULT);
     let (times, flag) = (calls.to_string(), NEWUTS.to_string());
-    let said = driver.run(&mut watched, &["swap", &times, &flag, "uts"]);
+    let output = driver.run(&mut watched, &["swap", &times, &flag, "uts"]);
     watched.drain();
-    let records = watched.calls_of(said.tid);
+    let records = watched.calls_of(output.tid);
     assert_eq!(records.len(), calls);
     let uts = support::slot("uts");
-    let (mut before, mut joined, mut wrong) = (said.before, HashSet::new(), 0);
-    for (record, (result, after)) in records.iter().zip(&said.calls) {
+    let (mut before, mut joined, mut wrong) = (output.before, HashSet::new(), 0);
+    for (record, (result, after)) in records.iter().zip(&output.calls) {
         assert_eq!((record.call.ret, *result), (0, 0));
         assert_eq!((record.before, record.after), (before, *after));
         before = *after;
         let real = (after.inum[uts], after.id[uts]);
         joined.insert(real);
-        // What the descriptor was is a hint, and said to be no more.
+        // The descriptor's target is a hint, and marked as such.
         let target = record.call.target;
         assert_eq!(target.source, Source::Nsfs);
         assert_ne!(target, Target::NONE);
@@ -150,7 +149,7 @@ fn a_join_has_the_joined_namespaces() {
     }
     assert_eq!(joined.len(), 2);
     let gaps = gaps(&tasks, &watched.seen);
-    let own = gaps.iter().find(|gap| gap.tid == said.tid);
+    let own = gaps.iter().find(|gap| gap.tid == output.tid);
     assert!(own.is_none(), "{own:?}");
     println!("swap: {calls} calls, {wrong} targets were not what was joined");
 }

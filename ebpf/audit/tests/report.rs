@@ -1,4 +1,4 @@
-//! Pages of real runs, in a real browser where there is one.
+//! Pages of real runs, in a real browser if there is one.
 #![allow(clippy::unwrap_used, reason = "in a test, a panic is how it fails")]
 
 mod support;
@@ -18,8 +18,9 @@ const NAME: &str = "<img onerror=x>";
 const ARGUMENT: &str =
     "</script><img src=x onerror=\"document.documentElement.dataset.hurt='yes'\">";
 
-/// A sleeper whose namespaces are joined, as the one whose namespaces they were comes
-/// back; who may not; who hands over a file; and who has such a name.
+/// A process's namespaces are joined and left again; a join is refused for lack of
+/// privilege; a join of a file that is no namespace is refused; a process has a name that
+/// contains HTML.
 const SCENARIO: &str = r#"
 exec 9</proc/self/ns/net
 unshare --uts --net sh -c 'echo; exec sleep 1000' >"$1/up" & sleeper=$!
@@ -38,7 +39,7 @@ cp "$(command -v unshare)" "$1/$2"
 "$1/$2" --uts true "$3"
 "#;
 
-/// A directory that is gone when the test ends.
+/// A directory that is removed when the test ends.
 struct Directory(PathBuf);
 
 impl Directory {
@@ -159,7 +160,7 @@ fn a_page_shows_a_run() {
 fn an_invalid_line_is_reported_with_its_place() {
     let directory = Directory::new("refused");
     let events = directory.file("events");
-    for (text, said) in [
+    for (text, output) in [
         ("{\"kind\":\"more\"}\n", "events:1: unknown kind more"),
         ("\n", "events:1: not a line of --format json"),
         ("", "events: there is no line"),
@@ -168,21 +169,21 @@ fn an_invalid_line_is_reported_with_its_place() {
         let to = directory.file("page.html");
         let (code, page, error) = report(&[&events, "--output", &to]);
         assert_eq!((code, page.as_str()), (Some(125), ""));
-        assert!(error.contains(said), "{error}");
+        assert!(error.contains(output), "{error}");
         assert!(!Path::new(&to).exists());
     }
     let none = directory.file("none");
     assert!(report(&[&none]).2.contains("none: No such file"));
 }
 
-/// What a browser makes of a page: its document, and what it complains of.
+/// The browser's result for a page: its document, and its console messages.
 struct Shown {
     document: String,
     complaints: Vec<String>,
 }
 
 impl Shown {
-    /// Of the root.
+    /// An attribute of the root element.
     fn attribute(&self, name: &str) -> Option<&str> {
         let (_, root) = self.document.split_once("<html ").unwrap();
         let (root, _) = root.split_once('>').unwrap();
@@ -269,8 +270,8 @@ fn a_browser_runs_the_script_of_the_page_and_no_other() {
         assert!(!page.document.contains("<img"));
     }
 
-    // Were a text to come out of its place, and were the script another, the policy
-    // would still stand before it.
+    // If a text left its place or another script were inserted, the content security policy
+    // would still prevent its execution.
     let text = fs::read_to_string(&to).unwrap();
     let out = text.replacen("<main>", &format!("<main>{ARGUMENT}"), 1);
     fs::write(directory.file("out.html"), out).unwrap();

@@ -1,4 +1,4 @@
-//! What is printed is what docs/audit-event.schema.json says.
+//! The output conforms to docs/audit-event.schema.json.
 #![allow(clippy::unwrap_used, reason = "in a test, a panic is how it fails")]
 
 #[path = "../../../tests/support/json_schema.rs"]
@@ -18,7 +18,7 @@ use support::{Sleeper, object};
 
 const SCHEMA: &str = include_str!("../../../docs/audit-event.schema.json");
 
-/// The lines that are told of a script, each of which is what the schema says.
+/// The lines about a script, each checked against the schema.
 fn held(script: &str, arguments: &[&str]) -> Vec<(String, Value)> {
     let schema: Value = serde_json::from_str(SCHEMA).unwrap();
     let output = Command::new(env!("CARGO_BIN_EXE_nsexec-audit"))
@@ -87,7 +87,7 @@ fn lines_with_a_container_conform_to_the_schema() {
     let Some(cgroup) = Cgroup::new(test, &name) else {
         return;
     };
-    // It ends before its cgroup is removed.
+    // The process ends before its cgroup is removed.
     let sleeper = Sleeper::new(&["--uts"]);
     cgroup.put(sleeper.pid());
     let procs = cgroup.procs();
@@ -106,7 +106,7 @@ fn lines_with_a_container_conform_to_the_schema() {
     assert_eq!(of_kind("ns_create")["actor"]["container"], container);
 }
 
-/// The schema that is shipped is the one of the types that are written and read.
+/// The shipped schema is generated from the types that are written and read.
 #[test]
 fn the_schema_is_generated_from_the_types() {
     let generated = serde_json::to_string_pretty(&event_json::schema()).unwrap();
@@ -116,7 +116,7 @@ fn the_schema_is_generated_from_the_types() {
     );
 }
 
-/// The checker knows every word that the schema uses: it would take others for nothing.
+/// The checker knows every keyword of the schema: it would ignore unknown ones.
 #[test]
 fn the_schema_only_uses_checked_words() {
     fn words(schema: &Value, are_names: bool, all: &mut BTreeSet<String>) {
@@ -136,7 +136,7 @@ fn the_schema_only_uses_checked_words() {
     }
     let mut all = BTreeSet::new();
     words(&serde_json::from_str(SCHEMA).unwrap(), false, &mut all);
-    // Notes for readers, and bounds that the types have.
+    // Annotations for readers, and bounds that the types have.
     let unchecked = [
         "$schema",
         "title",
@@ -170,7 +170,7 @@ fn the_schema_only_uses_checked_words() {
     }
 }
 
-/// The checker itself refuses.
+/// The checker itself finds errors.
 #[test]
 fn nonconforming_lines_are_found() {
     let schema: Value = serde_json::from_str(SCHEMA).unwrap();

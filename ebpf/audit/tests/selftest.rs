@@ -28,8 +28,8 @@ fn sum(report: &Value, of: &str) -> u64 {
 }
 
 #[test]
-fn every_call_is_found_where_there_is_room() {
-    if object("every_call_is_found_where_there_is_room").is_none() {
+fn the_selftest_finds_every_call_if_the_ring_has_room() {
+    if object("the_selftest_finds_every_call_if_the_ring_has_room").is_none() {
         return;
     }
     let report = selftest(&["--ring=16M", "--events=2000"]);
@@ -45,7 +45,7 @@ fn every_call_is_found_where_there_is_room() {
     );
 }
 
-/// More than the smallest sensible ring takes: what is gone is counted, exactly.
+/// More events than the smallest sensible ring holds: lost ones are counted exactly.
 #[test]
 fn every_lost_event_is_counted() {
     if object("every_lost_event_is_counted").is_none() {
@@ -75,7 +75,8 @@ fn every_lost_event_is_counted() {
     assert_eq!(made, Some("400"), "{text}");
 }
 
-/// What it tests is not what runs: that is an error, and no verdict.
+/// If the tested object is not the one that runs, that is an error, and the selftest gives
+/// no verdict.
 #[test]
 fn without_probes_there_is_no_verdict() {
     let refused = Command::new(PROGRAM)

@@ -1,5 +1,5 @@
-//! An auditor that is stopped, killed or too slow: nothing is lost unsaid, and nothing
-//! of it stays in the kernel.
+//! An auditor that is stopped, killed or too slow: every loss is reported, and nothing of
+//! the auditor stays in the kernel.
 #![allow(
     clippy::unwrap_used,
     clippy::print_stdout,
@@ -25,10 +25,10 @@ use support::driver::{Driver, count};
 use support::sums::sums_agree;
 use support::{Watched, leave_out, object};
 
-/// The auditor, on machines where it is not where it was built.
+/// The path of the auditor on machines on which it was not built.
 const PROGRAM: &str = "NSEXEC_AUDIT";
 
-/// An auditor of its own process, whose lines go to a file.
+/// An auditor of its own process, which writes to a file.
 struct Auditor {
     child: Child,
     lines: PathBuf,
@@ -54,10 +54,10 @@ impl Auditor {
             return None;
         };
         let mut auditor = Self { child, lines };
-        let mut said = String::new();
+        let mut output = String::new();
         let errors = auditor.child.stderr.take().unwrap();
-        BufReader::new(errors).read_line(&mut said).unwrap();
-        assert_eq!(said, "nsexec-audit: the probes are attached\n");
+        BufReader::new(errors).read_line(&mut output).unwrap();
+        assert_eq!(output, "nsexec-audit: the probes are attached\n");
         Some(auditor)
     }
 
@@ -66,7 +66,7 @@ impl Auditor {
         kill(Pid::from_raw(pid), signal).unwrap();
     }
 
-    /// The programs that it holds, by their ids.
+    /// The ids of its BPF programs.
     fn programs(&self) -> HashSet<u32> {
         let mut ids = HashSet::new();
         for entry in fs::read_dir(format!("/proc/{}/fdinfo", self.child.id())).unwrap() {
@@ -86,9 +86,9 @@ impl Drop for Auditor {
     }
 }
 
-/// The programs in the kernel, by their ids.
+/// The ids of the BPF programs in the kernel.
 fn loaded() -> HashSet<u32> {
-    // One may go while it is looked at.
+    // A program may disappear while the test inspects it.
     loaded_programs().flatten().map(|info| info.id()).collect()
 }
 
@@ -104,7 +104,7 @@ fn an_auditor_that_is_killed_leaves_nothing_and_the_next_begins_anew() {
     let at_work = ["0", "1"]
         .map(|cpu| driver.start(&["load", "10000000", cpu, "unshare", "fork", "refused"]));
     let deadline = Instant::now() + Duration::from_secs(20);
-    // The first line is there before the first event.
+    // The first line is written before the first event.
     while fs::read_to_string(&auditor.lines).unwrap().lines().count() < 100 {
         assert!(Instant::now() < deadline, "it tells nothing");
         std::thread::sleep(Duration::from_millis(5));
@@ -124,7 +124,7 @@ fn an_auditor_that_is_killed_leaves_nothing_and_the_next_begins_anew() {
     watched.namespace(tid);
     drop(at_work);
     let (read, lost) = sums_agree(&mut watched);
-    // It counts from the beginning, whatever the other one did.
+    // Its counts start at zero, regardless of the killed auditor.
     for ring in watched.probes.positions().unwrap() {
         let taken: u64 = ring.iter().map(|position| position.sequence).sum();
         assert!(taken > 0);
@@ -140,16 +140,16 @@ fn an_auditor_that_is_killed_leaves_nothing_and_the_next_begins_anew() {
     );
 }
 
-/// What one processor had for one ring, as it was told.
+/// The counts of one processor for one ring, as reported.
 #[derive(Debug, Default)]
 struct OutputEvent {
     sequences: HashSet<u64>,
-    /// By lines that said so.
-    said: u64,
+    /// According to lines of loss.
+    output: u64,
 }
 
-/// An auditor that follows a program has to know who its children are before it is shown
-/// what they do, however much of that waits to be told.
+/// An auditor that follows a program must know the program's children before it prints
+/// their events, regardless of the number of queued events.
 #[test]
 fn calls_of_children_in_a_flood_are_reported_or_counted_as_lost() {
     let test = "calls_of_children_in_a_flood_are_reported_or_counted_as_lost";
@@ -165,7 +165,7 @@ fn calls_of_children_in_a_flood_are_reported_or_counted_as_lost() {
     );
     let output = Command::new(program)
         .args(support::backend_option())
-        // All of it is read, and waits.
+        // All events are read and queued.
         .args(["--ring", "64M", "--format", "json"])
         .args(["--", "sh", "-c", &script])
         .arg(driver.program())
@@ -176,18 +176,24 @@ fn calls_of_children_in_a_flood_are_reported_or_counted_as_lost() {
     };
     assert!(output.status.success(), "{output:?}");
     let text = String::from_utf8(output.stdout).unwrap();
-    let (mut told, mut lost) = (0, 0);
+    let (mut reported, mut lost) = (0, 0);
     for line in text.lines() {
         let line: Value = serde_json::from_str(line).unwrap();
         match line["kind"].as_str().unwrap() {
-            "ns_noop" if line["actor"]["comm"] == "namespaces" => told += 1,
+            "ns_noop" if line["actor"]["comm"] == "namespaces" => reported += 1,
             "lost" if line["ring"] == "namespaces" => lost += line["count"].as_u64().unwrap(),
             _ => {}
         }
     }
-    println!("followed: {told} told, {lost} lost, of {}", 2 * EACH);
-    // Others on this machine may have lost some as well.
-    assert!(told <= 2 * EACH && told + lost >= 2 * EACH, "{told} {lost}");
+    println!(
+        "followed: {reported} reported, {lost} lost, of {}",
+        2 * EACH
+    );
+    // Other processes of this machine may have lost events as well.
+    assert!(
+        reported <= 2 * EACH && reported + lost >= 2 * EACH,
+        "{reported} {lost}"
+    );
 }
 
 #[test]
@@ -217,7 +223,7 @@ fn a_stopped_auditor_reports_its_losses() {
         .map(|line| serde_json::from_str(line).unwrap())
         .collect();
     let number = |value: &Value| value.as_u64().unwrap();
-    let mut told: BTreeMap<(&str, usize), OutputEvent> = BTreeMap::new();
+    let mut reported: BTreeMap<(&str, usize), OutputEvent> = BTreeMap::new();
     let mut written: BTreeMap<&str, u64> = BTreeMap::new();
     for line in &lines {
         let (kind, hook) = (line["kind"].as_str().unwrap(), line["backend"].as_str());
@@ -233,13 +239,13 @@ fn a_stopped_auditor_reports_its_losses() {
         let place = |line: &Value| (ring, usize::try_from(number(&line["cpu"])).unwrap());
         match kind {
             "ns_join" | "ns_create" | "ns_denied" | "ns_noop" | "fork" | "exec" | "exit" => {
-                let told = told.entry(place(line)).or_default();
+                let reported = reported.entry(place(line)).or_default();
                 let sequence = number(&line["cpu_seq"]);
-                assert!(told.sequences.insert(sequence), "{line}");
+                assert!(reported.sequences.insert(sequence), "{line}");
                 *written.entry(hook.unwrap()).or_default() += 1;
             }
             "lost" => {
-                told.entry(place(line)).or_default().said += number(&line["count"]);
+                reported.entry(place(line)).or_default().output += number(&line["count"]);
             }
             "start" | "ns_gap" | "alert" | "health" => {}
             _ => panic!("{line}"),
@@ -247,15 +253,15 @@ fn a_stopped_auditor_reports_its_losses() {
     }
     let health = lines.last().unwrap();
     assert_eq!(health["kind"], "health");
-    // What the auditor does is told to nobody: it made the thread that writes, and the
-    // one that put the probes in may have ended after that.
+    // The auditor's own threads are not reported: its writer thread and the thread that
+    // attached the probes may have ended after the attachment.
     let mut own = 0;
     let mut lost = 0;
     for ring in ["namespaces", "lineage"] {
         let positions = health["rings"][ring].as_array().unwrap();
         for (cpu, position) in positions.iter().enumerate() {
-            let told = told.remove(&(ring, cpu)).unwrap_or_default();
-            let read = u64::try_from(told.sequences.len()).unwrap();
+            let reported = reported.remove(&(ring, cpu)).unwrap_or_default();
+            let read = u64::try_from(reported.sequences.len()).unwrap();
             let sequence = number(&position["sequence"]);
             let known = read + number(&position["lost"]);
             if ring == "lineage" {
@@ -263,13 +269,13 @@ fn a_stopped_auditor_reports_its_losses() {
             } else {
                 assert_eq!(sequence, known, "{ring} {cpu}");
             }
-            assert!(told.sequences.iter().all(|one| *one < sequence));
-            // Where they are missing, and how many.
-            assert_eq!(told.said, number(&position["lost"]), "{ring} {cpu}");
-            lost += told.said;
+            assert!(reported.sequences.iter().all(|one| *one < sequence));
+            // The positions and the numbers of the missing events.
+            assert_eq!(reported.output, number(&position["lost"]), "{ring} {cpu}");
+            lost += reported.output;
         }
     }
-    assert!(told.is_empty(), "{told:?}");
+    assert!(reported.is_empty(), "{reported:?}");
     assert!((1..=2).contains(&own), "{own}");
     for (hook, written) in &written {
         let own = match *hook {
@@ -281,7 +287,7 @@ fn a_stopped_auditor_reports_its_losses() {
     }
     assert!(lost > 0, "the rings hold more than this test does");
     let read: u64 = written.values().sum();
-    println!("stopped: {read} told, {lost} lost, each processor's sums agree");
+    println!("stopped: {read} reported, {lost} lost, each processor's sums agree");
 }
 
 #[test]
@@ -315,7 +321,7 @@ fn a_small_ring_is_exact_under_load_from_two_processors() {
     println!("small: {read} read, {lost} lost, each processor's sums agree");
 }
 
-/// Numbers that look random, and are the same for the same seed: xorshift64.
+/// Pseudo-random numbers from a seed: xorshift64.
 struct Random(u64);
 
 impl Random {
@@ -327,7 +333,7 @@ impl Random {
     }
 }
 
-/// How many runs, and with which seed.
+/// The number of runs, and the seed.
 const RUNS: &str = "NSEXEC_AUDIT_RUNS";
 const SEED: &str = "NSEXEC_AUDIT_SEED";
 const DEFAULT_RUNS: usize = 50;
@@ -337,8 +343,8 @@ const KINDS: [&str; 7] = [
 ];
 
 #[test]
-fn the_sums_agree_whatever_the_rings_the_load_and_the_end() {
-    let test = "the_sums_agree_whatever_the_rings_the_load_and_the_end";
+fn the_sums_agree_for_random_rings_loads_and_ends() {
+    let test = "the_sums_agree_for_random_rings_loads_and_ends";
     let Some(driver) = Driver::build(test) else {
         return;
     };
@@ -372,7 +378,7 @@ fn the_sums_agree_whatever_the_rings_the_load_and_the_end() {
             .iter()
             .map(|words| driver.start(&words.iter().map(String::as_str).collect::<Vec<_>>()))
             .collect();
-        // Looks now and then, and stops in the middle or after the end.
+        // Reads now and then, and stops in the middle or after the end.
         let pause = random.below(4);
         let mut looks = random.below(60);
         while looks > 0 && loads.iter_mut().any(|one| one.runs()) {

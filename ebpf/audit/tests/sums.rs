@@ -1,4 +1,4 @@
-//! What is counted agrees with what is read, and nothing is lost unsaid.
+//! The counters agree with the events that were read, and every loss is reported.
 #![allow(clippy::unwrap_used, reason = "in a test, a panic is how it fails")]
 
 mod support;
@@ -11,13 +11,13 @@ use nsexec_audit_abi::code::{Hook, Kind};
 use support::sums::sums_agree;
 use support::{Watched, own_tid};
 
-/// A page, and eight of them: some records, and no more.
+/// One page, and eight pages: room for some records only.
 const SMALL: Sizes = Sizes {
     namespaces: 4096,
     lineage: 4096,
 };
 
-/// Calls setns(2) with the namespace that the thread is in, so often.
+/// Calls setns(2) with the thread's own namespace, this many times.
 fn rejoin(times: usize) {
     let own = std::fs::File::open("/proc/thread-self/ns/uts").unwrap();
     for _ in 0..times {
@@ -25,7 +25,7 @@ fn rejoin(times: usize) {
     }
 }
 
-/// Keeps this thread on its processor: what was lost on one is said by the next event
+/// Keeps this thread on its processor: the next event on a processor reports the loss
 /// there.
 fn stay() {
     let mut only = CpuSet::new();
@@ -65,8 +65,8 @@ fn events_that_do_not_fit_are_counted_in_place() {
         .map(|one| one.lost)
         .sum();
     assert!(lost >= 90, "{lost}");
-    // By processor, each number that is missing was counted before the record
-    // that follows it.
+    // For each processor, each missing number was counted before the record that follows
+    // it.
     let mut gaps = 0;
     for cpu in 0..8192 {
         let mut headers: Vec<_> = watched
@@ -94,7 +94,7 @@ fn the_kernel_refuses_a_wrong_offset() {
         return;
     };
     let right = nsexec_audit::loader::probes::running_kernel().unwrap();
-    // Half of a member and of the next; pointers to something else.
+    // Half of a member and half of the next; pointers to other objects.
     for (global, more) in [
         ("NS_INUM", 2),
         ("TASK_NSPROXY", 8),
@@ -114,13 +114,13 @@ fn the_kernel_refuses_a_wrong_offset() {
 }
 
 #[test]
-fn an_offset_that_the_kernel_takes_is_found_out() {
-    let test = "an_offset_that_the_kernel_takes_is_found_out";
+fn a_wrong_offset_that_the_kernel_accepts_is_detected() {
+    let test = "a_wrong_offset_that_the_kernel_accepts_is_detected";
     let Some(object) = support::object(test) else {
         return;
     };
     let right = nsexec_audit::loader::probes::running_kernel().unwrap();
-    // Neighbours of the same size, and what is reached without types.
+    // Neighbours of the same size, and fields that are read without types.
     for (global, more, found) in [
         ("TASK_TGID", 4, "tgid"),
         ("TASK_PID", 4, "tid"),
@@ -134,10 +134,10 @@ fn an_offset_that_the_kernel_takes_is_found_out() {
         let wrong = right.get(global).unwrap() + more;
         let wrong = right.clone().with(global, wrong);
         let error = match Probes::start(object, &wrong, SMALL) {
-            Ok(_) => panic!("{global} is wrong, and nothing says so"),
+            Ok(_) => panic!("{global} is wrong, and the auditor does not detect it"),
             Err(error) => error.to_string(),
         };
-        let told = error.contains("do not read this process as it is") && error.contains(found);
-        assert!(told, "{global}: {error}");
+        let reported = error.contains("do not read this process as it is") && error.contains(found);
+        assert!(reported, "{global}: {error}");
     }
 }

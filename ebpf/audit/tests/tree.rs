@@ -1,4 +1,4 @@
-//! `nsexec-audit tree`, of processes that are really there.
+//! `nsexec-audit tree`, with real processes.
 #![allow(clippy::unwrap_used, reason = "in a test, a panic is how it fails")]
 
 mod support;
@@ -22,7 +22,7 @@ fn tree(format: &str) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// The set that a process is in, and the process.
+/// The namespace set of a process, and the process.
 #[track_caller]
 fn find(tree: &Value, pid: u32) -> (usize, &Value) {
     let sets = tree["sets"].as_array().unwrap().iter().enumerate();
@@ -33,7 +33,7 @@ fn find(tree: &Value, pid: u32) -> (usize, &Value) {
             .map(move |process| (number, process))
     });
     let one = found.next().unwrap();
-    assert!(found.next().is_none(), "{pid} stands twice");
+    assert!(found.next().is_none(), "{pid} occurs twice");
     one
 }
 
@@ -58,7 +58,7 @@ fn a_process_in_new_namespaces_is_in_a_set_of_its_own() {
         let right = inum("self", name);
         assert_eq!(sets[own_set]["ns"][name]["inum"], right, "{name}");
     }
-    // It stays where its parent is, in whatever that runs.
+    // It stays in its parent's namespaces, regardless of this process's.
     assert_eq!(set["container"], sets[own_set]["container"]);
     assert_eq!(process["parent"], own["tgid"]);
     assert_eq!(
@@ -100,7 +100,7 @@ fn a_process_in_new_namespaces_is_in_a_set_of_its_own() {
     assert!(line.ends_with(&parent), "{line}");
 }
 
-/// A process names itself, and a terminal obeys U+009B.
+/// A process chooses its name, and a terminal interprets U+009B.
 #[test]
 fn a_name_that_a_terminal_obeys_is_escaped() {
     if object("a_name_that_a_terminal_obeys_is_escaped").is_none() {
@@ -139,7 +139,7 @@ fn a_process_in_a_container_s_cgroup_is_in_that_container() {
     let Some(cgroup) = Cgroup::new(test, &name) else {
         return;
     };
-    // It ends before its cgroup is removed.
+    // The process ends before its cgroup is removed.
     let sleeper = Sleeper::new(&["--uts"]);
     cgroup.put(sleeper.pid());
     let drawn: Value = serde_json::from_str(&tree("json")).unwrap();

@@ -1,4 +1,4 @@
-//! Reading the kernel's memory.
+//! Reads the kernel's memory.
 
 use core::mem::MaybeUninit;
 
@@ -6,31 +6,31 @@ use aya_ebpf::Global;
 use aya_ebpf::helpers::generated::bpf_probe_read_kernel;
 use nsexec_audit_abi::offsets::ABSENT;
 
-/// Something of the kernel's, of a type that the verifier may know.
+/// A kernel object, of a type that the verifier may know.
 pub(crate) type Object = *const u8;
 
-/// A place in an object.
+/// An offset in an object.
 #[inline(always)]
 pub(crate) fn at(object: Object, offset: &Global<u32>) -> Object {
     object.wrapping_add(offset.load() as usize)
 }
 
-/// Whether this kernel has the member. Code that it guards is not even checked
-/// where it has not: the verifier knows the answer.
+/// Whether this kernel has the member. The verifier knows the value, and does not check
+/// code that this condition excludes.
 #[inline(always)]
 pub(crate) fn has(offset: &Global<u32>) -> bool {
     offset.load() != ABSENT
 }
 
-/// Loads a member of an object whose type the verifier knows: it takes no
-/// program that loads parts of two members, and it knows the type of what a
-/// pointer points to. A load that faults gives 0.
+/// Loads a member of an object with a type that the verifier knows: the verifier refuses
+/// loads across two members, and knows the type of a loaded pointer. A faulting load gives
+/// 0.
 #[inline(always)]
 pub(crate) fn load<T: Copy>(object: Object, offset: &Global<u32>) -> T {
     load_at(at(object, offset))
 }
 
-/// The same, of a member of a member.
+/// The same for a member of a member.
 #[inline(always)]
 pub(crate) fn load_in<T: Copy>(object: Object, outer: &Global<u32>, inner: &Global<u32>) -> T {
     load_at(at(at(object, outer), inner))
@@ -38,19 +38,19 @@ pub(crate) fn load_in<T: Copy>(object: Object, outer: &Global<u32>, inner: &Glob
 
 #[inline(always)]
 pub(crate) fn load_at<T: Copy>(place: Object) -> T {
-    // SAFETY: the verifier takes a load from a typed pointer only, within a member
-    // of its type, and makes one that faults give 0.
+    // SAFETY: the verifier accepts only a load from a typed pointer, within a member of its
+    // type, and makes a faulting load give 0.
     unsafe { core::ptr::read_volatile(place.cast()) }
 }
 
-/// Copies what a pointer points to whose type the verifier does not know: one out
-/// of an array, or a void pointer. 0 where that faults: the helper writes it, and
-/// nothing is decided here, as the verifier would go on twice.
+/// Copies an object behind a pointer without a type: one from an array, or a void pointer.
+/// A faulting copy gives 0, written by the helper. There is no branch here, because the
+/// verifier would check the rest twice.
 #[inline(always)]
 pub(crate) fn copy<T: Copy>(place: Object) -> T {
     let mut value = MaybeUninit::<T>::uninit();
-    // SAFETY: the helper writes all of it, whether or not the address can be read;
-    // every use is a number, or an address that is copied from in the same way.
+    // SAFETY: the helper writes all of it, whether or not the address can be read; every
+    // use is a number, or an address that is copied from in the same way.
     unsafe {
         bpf_probe_read_kernel(
             value.as_mut_ptr().cast(),
@@ -67,8 +67,8 @@ pub(crate) fn copy_pointer(object: Object, offset: &Global<u32>) -> Object {
     copy::<u64>(at(object, offset)) as Object
 }
 
-/// The beginning of such an object, which is copied at once: to copy takes as long for
-/// these as for one member.
+/// The beginning of such an object, copied at once: a copy of all these words takes as long
+/// as a copy of one member.
 pub(crate) struct Beginning {
     object: Object,
     words: [u64; 5],
@@ -76,8 +76,8 @@ pub(crate) struct Beginning {
 }
 
 impl Beginning {
-    /// The object has at least as many bytes: beyond it nothing may be there, and what
-    /// faults is all zero.
+    /// The object has at least this many bytes: memory beyond it may be unmapped, and a
+    /// fault makes all of them zero.
     #[inline(always)]
     pub(crate) fn of(object: Object, bytes: usize) -> Self {
         let mut words = [0_u64; 5];
@@ -93,15 +93,15 @@ impl Beginning {
         }
     }
 
-    /// A member, wherever it is.
+    /// A member, whichever way the object is read.
     #[inline(always)]
     pub(crate) fn member<T: Copy>(&self, offset: &Global<u32>) -> T {
         let place = offset.load() as usize;
         if place + size_of::<T>() > self.bytes {
             return copy(at(self.object, offset));
         }
-        // SAFETY: it is within the words, which are numbers, as T is; the verifier
-        // knows the place.
+        // SAFETY: the offset is within the words, which are integers, as T is; the verifier
+        // knows the offset.
         unsafe {
             self.words
                 .as_ptr()
@@ -112,12 +112,13 @@ impl Beginning {
     }
 }
 
-/// How an object is read.
+/// The way of reading an object.
 #[derive(Clone, Copy)]
 pub(crate) enum Access {
     /// The verifier knows its type.
     Typed,
-    /// It does not, or would take long for it: see [`current`](crate::task::current).
+    /// The verifier does not know its type, or would take long for it: see
+    /// [`current`](crate::task::current).
     ProbeRead,
 }
 

@@ -1,9 +1,9 @@
-//! The eBPF programs of nsexec-audit: one file a hook, below [`hooks`].
+//! The eBPF programs of nsexec-audit: one file per hook, below [`hooks`].
 //!
-//! Each remembers how a call began, or writes one record of
-//! [`nsexec_audit_abi`] into a ring. What it reads of the kernel it reads at
-//! offsets that the loader found ([`offsets`]), by loads that the verifier
-//! checks against the types of the running kernel ([`kernel`]).
+//! Each program stores the beginning of a call, or writes one record of
+//! [`nsexec_audit_abi`] to a ring. It reads kernel fields at offsets that the loader has
+//! found ([`offsets`]), with loads that the verifier checks against the types of the
+//! running kernel ([`kernel`]).
 #![no_std]
 #![no_main]
 #![feature(asm_experimental_arch)]
@@ -18,13 +18,13 @@ mod target;
 mod task;
 mod words;
 
-/// The helpers that read the kernel are for programs under the GPL. The kernel
-/// asks for no more than one of the licences: this code is under MIT as well.
+/// The helpers that read kernel memory require a GPL-compatible licence, and the kernel
+/// accepts a dual licence: this code is under MIT as well.
 #[unsafe(link_section = "license")]
 #[unsafe(no_mangle)]
 static LICENSE: [u8; 13] = *b"Dual MIT/GPL\0";
 
-/// Nothing here panics, and the verifier takes no program that could.
+/// No code here panics, and the verifier accepts no program that could.
 #[panic_handler]
 fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
     loop {}

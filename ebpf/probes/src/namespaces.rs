@@ -8,7 +8,7 @@ use nsexec_audit_abi::parts::{NamespaceSet, UserNamespace};
 use crate::kernel::{Access, Object, at, copy, copy_pointer, has, load_in};
 use crate::offsets::*;
 
-/// The pointers that a task's namespaces are read through.
+/// The pointers through which a task's namespaces are read.
 #[derive(Clone, Copy)]
 pub(crate) struct NamespacePtrs {
     pub(crate) cred: Object,
@@ -38,7 +38,7 @@ pub(crate) unsafe fn read(task: &NamespacePtrs, out: *mut NamespaceSet) {
     let access = task.access;
     let of = |member| access.pointer(task.nsproxy, member);
     let user = access.pointer(task.cred, &CRED_USER_NS);
-    // SAFETY: the caller's.
+    // SAFETY: guaranteed by the caller.
     unsafe {
         put(
             access,
@@ -88,22 +88,22 @@ unsafe fn put(
         0
     };
     let inum = access.value(common, &NS_INUM);
-    // SAFETY: the caller's.
+    // SAFETY: guaranteed by the caller.
     unsafe {
         (&raw mut (*out).id[slot.index()]).write(id);
         (&raw mut (*out).inum[slot.index()]).write(inum);
     }
 }
 
-/// The pid namespace that a task is in is that of its innermost pid, which is in
-/// an array: the verifier knows no type there, but for the first one.
+/// The pid namespace of a task is that of its innermost pid, which is in an array: the
+/// verifier knows no type there, except for the first element.
 ///
 /// # Safety
 /// As [`put`].
 #[inline(always)]
 unsafe fn put_pid(access: Access, out: *mut NamespaceSet, slot: Slot, pid: Object) {
     let level: u32 = access.value(pid, &PID_LEVEL);
-    // SAFETY: the caller's.
+    // SAFETY: guaranteed by the caller.
     unsafe {
         if let (Access::Typed, 0) = (access, level) {
             let namespace = load_in(pid, &PID_NUMBERS, &UPID_NS);
@@ -115,8 +115,8 @@ unsafe fn put_pid(access: Access, out: *mut NamespaceSet, slot: Slot, pid: Objec
     }
 }
 
-/// Beyond any pid: there are at most 32 namespaces in each other, of 16 bytes
-/// each. The verifier of Linux 6.1 wants a bound for what is added to a pointer.
+/// Beyond any pid: at most 32 namespaces are nested, with 16 bytes each. The verifier of
+/// Linux 6.1 requires a bound for an offset that is added to a pointer.
 const NUMBERS_BYTES: u64 = 1024;
 
 /// The `struct upid` of a task's `struct pid` in its own pid namespace.
@@ -137,7 +137,7 @@ pub(crate) fn number(access: Access, pid: Object) -> u32 {
     }
 }
 
-/// Fills in what there is to know of the user namespace of a task.
+/// Fills in the properties of the task's user namespace.
 ///
 /// # Safety
 /// `out` can be written.
@@ -152,7 +152,7 @@ pub(crate) unsafe fn read_user(task: &NamespacePtrs, out: *mut UserNamespace) {
     } else {
         0
     };
-    // SAFETY: the caller's.
+    // SAFETY: guaranteed by the caller.
     unsafe {
         (&raw mut (*out).parent_id).write(parent_id);
         (&raw mut (*out).parent_inum).write(access.value(common, &NS_INUM));

@@ -1,5 +1,5 @@
-//! What the loader tells the probes: a frozen global for each offset, whose
-//! value the verifier knows.
+//! The parameters that the loader sets: a frozen global for each offset, with a value that
+//! the verifier knows.
 
 use aya_ebpf::Global;
 use nsexec_audit_abi::offsets::ABSENT;
@@ -13,10 +13,10 @@ macro_rules! globals {
 
 nsexec_audit_abi::for_each_offset!(globals);
 
-/// Where a css_set has its cgroup of the version-1 controller that decides.
+/// The offset of the cgroup of the selected version-1 controller in a css_set.
 #[unsafe(no_mangle)]
 pub(crate) static CSS_SET_STATE: Global<u32> = Global::new(ABSENT);
 
-/// Which bit of the word at TASK_ENTRY means the 32-bit table of system calls.
+/// The bit of the word at TASK_ENTRY that means the 32-bit table of system calls.
 #[unsafe(no_mangle)]
 pub(crate) static COMPAT_MASK: Global<u32> = Global::new(0);

@@ -1,4 +1,4 @@
-//! Calls that have begun, until they end.
+//! Calls in progress.
 
 use core::ptr::{self, NonNull};
 
@@ -14,7 +14,7 @@ use crate::namespaces::NamespacePtrs;
 use crate::task::TaskPtrs;
 use crate::{namespaces, ring, target, task, words};
 
-/// How a call began.
+/// The beginning of a call.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub(crate) struct Pending {
@@ -28,10 +28,10 @@ pub(crate) struct Pending {
     reserved: Reserved<6>,
 }
 
-/// A map of a value for each task, which goes with the task: no more than there are
-/// tasks, and none that is someone else's later. aya-ebpf has those of sockets and
-/// inodes, but not this one; as there, the fields are not data, but what the loader
-/// reads of their types.
+/// A map with one value per task, which is freed with the task: it has at most as many
+/// values as there are tasks, and a value never passes to another task. aya-ebpf has such
+/// maps for sockets and inodes, but not this one. As there, the fields contain no data: the
+/// loader reads their types.
 #[repr(C)]
 struct OfTasks {
     r#type: *const [i32; bpf_map_type::BPF_MAP_TYPE_TASK_STORAGE as usize],
@@ -41,8 +41,8 @@ struct OfTasks {
     map_flags: *const [i32; BPF_F_NO_PREALLOC as usize],
 }
 
-// SAFETY: the program sees none of the pointers, but the address of them all, which
-// stands for the map.
+// SAFETY: the program uses none of the pointers, only the address of the structure, which
+// identifies the map.
 unsafe impl Sync for OfTasks {}
 
 #[unsafe(no_mangle)]
@@ -55,12 +55,12 @@ static PENDING: OfTasks = OfTasks {
     map_flags: ptr::null(),
 };
 
-/// What the map has for the task that runs; with [`BPF_LOCAL_STORAGE_GET_F_CREATE`], zeros where
-/// it had nothing.
+/// The map's value for the current task; with [`BPF_LOCAL_STORAGE_GET_F_CREATE`], zeros if
+/// there was none.
 #[inline(always)]
 fn own(flags: u32) -> Option<NonNull<Pending>> {
     let map = (&raw const PENDING).cast_mut().cast();
-    // SAFETY: the map is one of tasks, and the task is one that the verifier trusts.
+    // SAFETY: the map has values per task, and the verifier trusts the task pointer.
     let value = unsafe {
         let task = bpf_get_current_task_btf();
         bpf_task_storage_get(map, task, ptr::null_mut(), flags.into())
@@ -68,14 +68,14 @@ fn own(flags: u32) -> Option<NonNull<Pending>> {
     NonNull::new(value.cast())
 }
 
-/// The call that the task that runs has under way.
+/// The current task's call in progress.
 #[inline(always)]
 pub(crate) fn find() -> Option<NonNull<Pending>> {
     // SAFETY: a value of the map.
     own(0).filter(|pending| unsafe { (*pending.as_ptr()).under_way })
 }
 
-/// It is not under way any more.
+/// The call is no longer in progress.
 #[inline(always)]
 pub(crate) fn forget(pending: NonNull<Pending>) {
     // SAFETY: a value of the map.
@@ -96,8 +96,8 @@ pub(crate) fn write(
         ring::count(hook, ring::beginning_unseen);
     }
     if let Some(mut entry) = ring::begin::<Namespace>(hook) {
-        // SAFETY: the entry is a record, of which every field is written here, and
-        // the beginning is a value of the map.
+        // SAFETY: the entry is a record, and every field is written here; the beginning is
+        // a value of the map.
         unsafe { fill(entry.as_mut_ptr(), current, parent, pending, syscall, ret) };
         ring::submit(hook, entry);
     }
@@ -114,8 +114,8 @@ unsafe fn fill(
     syscall: Syscall,
     ret: i64,
 ) {
-    // SAFETY: the caller's; zeros are a call, a task that there is none of, and
-    // namespaces that are not known.
+    // SAFETY: guaranteed by the caller; zeros are a valid call, no task, and unknown
+    // namespaces.
     unsafe {
         task::read(current, &raw mut (*out).actor);
         task::read_id(Access::Typed, parent, &raw mut (*out).parent);
@@ -145,7 +145,7 @@ unsafe fn fill(
     }
 }
 
-/// Remembers the beginning of a call of the current task with these arguments.
+/// Stores the beginning of a call of the current task with these arguments.
 #[inline(always)]
 pub(crate) fn start(
     hook: Hook,
@@ -160,8 +160,8 @@ pub(crate) fn start(
         return;
     };
     let out = pending.as_ptr();
-    // SAFETY: a value of the map; zeros are a descriptor that there is none of, and
-    // the rest is written.
+    // SAFETY: a value of the map; zeros are a valid absent descriptor, and the other fields
+    // are written.
     unsafe {
         words::zero(out);
         (&raw mut (*out).flags).write(flags);

@@ -1,4 +1,4 @@
-//! The two rings, and what is counted beside them.
+//! The two rings, and their counters.
 
 use core::arch::asm;
 
@@ -16,10 +16,10 @@ use nsexec_audit_abi::record::{Exec, Exit, Fork, Namespace};
 const NO_WAKEUP: u64 = 1;
 const FORCE_WAKEUP: u64 = 2;
 const AVAILABLE_DATA: u64 = 0;
-/// How much may wait until the loader looks by itself.
+/// The number of queued bytes up to which the loader reads by itself.
 const PATIENCE_BYTES: u64 = 128 << 10;
-/// Beyond that, by how much the loader is woken: a few records, since processors
-/// that write at once pass the mark at once.
+/// Beyond that, the interval of bytes at which the loader is woken: a few records, because
+/// processors that write concurrently pass the mark concurrently.
 const WAKING_BYTES: u64 = 8 << 10;
 
 // The loader sets the sizes.
@@ -32,7 +32,7 @@ static POSITIONS: PerCpuArray<Position> = PerCpuArray::with_max_entries(RINGS, 0
 #[map]
 static COUNTERS: PerCpuArray<Counters> = PerCpuArray::with_max_entries(Hook::COUNT, 0);
 
-/// A record that goes into a ring. It begins with its [`Header`].
+/// A record for a ring. It begins with its [`Header`].
 pub(crate) trait Record: Sized + 'static {
     const KIND: Kind;
     const RING: u32;
@@ -58,8 +58,8 @@ impl Record for Exit {
     const RING: u32 = LINEAGE_RING;
 }
 
-/// Counts one more. A program can be preempted, and another take its processor:
-/// hence atomically, although each processor has its own.
+/// Increments a counter. A program can be preempted, and another one can run on its
+/// processor: so the increment is atomic, although each processor has its own counter.
 #[inline(always)]
 pub(crate) fn count(hook: Hook, counter: fn(*mut Counters) -> *mut u64) {
     if let Some(counters) = COUNTERS.get_ptr_mut(u32::from(hook.code()) - 1) {
@@ -67,12 +67,12 @@ pub(crate) fn count(hook: Hook, counter: fn(*mut Counters) -> *mut u64) {
     }
 }
 
-/// The same hook, which the verifier does not know any more: it goes over what
-/// follows once, and not once for every hook that it could be.
+/// The same hook, as a value that the verifier does not know: it then checks the following
+/// code once, and not once per hook.
 #[inline(always)]
 pub(crate) fn hidden(hook: Hook) -> Hook {
     let mut code = u64::from(hook.code());
-    // SAFETY: what is added is taken away again; no memory is used.
+    // SAFETY: the code undoes its own addition; it accesses no memory.
     unsafe {
         asm!(
             "{code} += {unknown}",
@@ -82,7 +82,7 @@ pub(crate) fn hidden(hook: Hook) -> Hook {
             code = inout(reg) code,
         );
     }
-    // SAFETY: it is the code of a hook, as it was; they are below 16.
+    // SAFETY: the value is the unchanged code of a hook; they are below 16.
     unsafe { core::mem::transmute::<u8, Hook>(code as u8) }
 }
 
@@ -112,9 +112,9 @@ fn add(number: *mut u64) -> u64 {
     before
 }
 
-/// Takes the next number of the ring, then room for a record in it, and writes
-/// the record's header. Without room the number stays missing, and that is
-/// counted. What comes of it has to be given to [`submit`].
+/// Takes the next number of the ring, reserves room for a record, and writes the record's
+/// header. Without room the number stays missing, and the loss is counted. The returned
+/// entry must be passed to [`submit`].
 #[inline(always)]
 pub(crate) fn begin<T: Record>(hook: Hook) -> Option<RingBufEntry<T>> {
     let position = POSITIONS.get_ptr_mut(T::RING)?;
@@ -143,9 +143,9 @@ pub(crate) fn begin<T: Record>(hook: Hook) -> Option<RingBufEntry<T>> {
     Some(entry)
 }
 
-/// Hands a record to the loader. It looks by itself every few milliseconds, and is
-/// woken when so much waits that the ring could be full before: once, since to wake
-/// someone takes as long as all else that is done here.
+/// Submits a record. The loader reads every few milliseconds by itself. It is woken once if
+/// so many bytes are queued that the ring could fill up earlier; waking takes as long as
+/// everything else here.
 #[inline(always)]
 pub(crate) fn submit<T: Record>(hook: Hook, entry: RingBufEntry<T>) {
     let waiting = ring::<T>().query(AVAILABLE_DATA);
@@ -169,12 +169,12 @@ fn ring<T: Record>() -> &'static RingBuf {
 
 #[inline(always)]
 pub(crate) fn cpu() -> u32 {
-    // SAFETY: it takes nothing.
+    // SAFETY: the helper takes no argument.
     unsafe { bpf_get_smp_processor_id() as u32 }
 }
 
 #[inline(always)]
 pub(crate) fn now() -> u64 {
-    // SAFETY: it takes nothing.
+    // SAFETY: the helper takes no argument.
     unsafe { bpf_ktime_get_boot_ns() }
 }

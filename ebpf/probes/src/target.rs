@@ -1,8 +1,7 @@
 //! The descriptor of setns(2).
 //!
-//! A descriptor is found through an array of pointers, so the verifier knows no
-//! type from there on: all of it is copied. What was found is held to what the
-//! kernel says of it by the tests.
+//! A descriptor is found through an array of pointers, so the verifier knows no type from
+//! there on, and everything is copied. The tests compare the results with the kernel's.
 
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::Array;
@@ -16,7 +15,7 @@ use crate::offsets::*;
 const NSFS: u64 = 0x6e73_6673;
 const PIDFS: u64 = 0x5049_4446;
 
-/// The superblock of nsfs, once one was seen: there is one, which stays for as long as
+/// The superblock of nsfs, once it was found: there is only one, and it exists as long as
 /// the kernel runs.
 #[map]
 static NSFS_SUPERBLOCK: Array<u64> = Array::with_max_entries(1, 0);
@@ -27,7 +26,7 @@ fn file_system(superblock: Object) -> u64 {
     let known = NSFS_SUPERBLOCK.get_ptr_mut(0);
     // SAFETY: a value of the map.
     let is_known = known.is_some_and(|known| unsafe { known.read_volatile() } == superblock as u64);
-    // Null where it could not be read, which is what the map begins with.
+    // Null if it could not be read, which is the map's initial value.
     if is_known && !superblock.is_null() {
         return NSFS;
     }
@@ -39,8 +38,8 @@ fn file_system(superblock: Object) -> u64 {
     magic
 }
 
-/// Fills in what the descriptor of `task` is now; another thread may change it
-/// before the kernel looks.
+/// Fills in the current object of the descriptor of `task`; another thread may replace it
+/// before the kernel uses it.
 #[inline(always)]
 pub(crate) fn read(task: Object, fd: i32, out: &mut Target) {
     let files: Object = load(task, &TASK_FILES);
@@ -60,7 +59,8 @@ pub(crate) fn read(task: Object, fd: i32, out: &mut Target) {
     let inode = copy_pointer(file, &FILE_INODE);
     match file_system(copy_pointer(inode, &INODE_SB)) {
         NSFS => {
-            // Before Linux 6.18 the structure is smaller, and can end its namespace.
+            // Before Linux 6.18 the structure is smaller, and may be at the end of its
+            // namespace structure.
             let bytes = if has(&NS_ID) { 40 } else { 24 };
             let namespace = Beginning::of(copy_pointer(inode, &INODE_PRIVATE), bytes);
             out.source = Source::Nsfs;

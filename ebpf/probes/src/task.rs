@@ -9,16 +9,16 @@ use crate::kernel::{Access, Object, at, copy, copy_pointer, has, load, load_at};
 use crate::namespaces::{NamespacePtrs, number};
 use crate::offsets::*;
 
-/// The task that runs, as its processor's run queue has it.
+/// The current task, from its processor's run queue.
 ///
-/// The helper's own pointer is one that the verifier trusts, and whatever is loaded
-/// through such a one, Linux 6.18 goes over all types of the kernel four times to
-/// find out whether that can be trusted as well. Nothing here asks for trust: a
-/// pointer that has been loaded is not trusted, and is taken at once. A program is
-/// not moved to another processor while it runs, so `curr` is the task itself.
+/// The helper's own pointer is trusted by the verifier. For each pointer loaded through a
+/// trusted one, the verifier of Linux 6.18 searches all types of the kernel four times, to
+/// find out whether that is trusted as well. This code needs no trust: an untrusted loaded
+/// pointer is accepted at once. A program does not move to another processor while it runs,
+/// so `curr` is the task itself.
 #[inline(always)]
 pub(crate) fn current() -> Object {
-    // SAFETY: it takes nothing.
+    // SAFETY: the helper takes no argument.
     let task = unsafe { bpf_get_current_task_btf() as Object };
     if has(&TASK_CFS_RQ) && has(&CFS_RQ_RQ) && has(&RQ_CURR) {
         let queue: Object = load(task, &TASK_CFS_RQ);
@@ -28,7 +28,7 @@ pub(crate) fn current() -> Object {
     }
 }
 
-/// The pointers that a task is described by.
+/// The pointers from which a task is described.
 #[derive(Clone, Copy)]
 pub(crate) struct TaskPtrs {
     pub(crate) task: Object,
@@ -42,7 +42,7 @@ impl TaskPtrs {
         Self::new(current(), Access::Typed)
     }
 
-    /// A task that the verifier trusts: what it points to is copied.
+    /// A task that the verifier trusts: the structures that it points to are copied.
     #[inline(always)]
     pub(crate) fn trusted(task: Object) -> Self {
         Self::new(task, Access::ProbeRead)
@@ -58,7 +58,7 @@ impl TaskPtrs {
     }
 }
 
-/// When the process of a task was made.
+/// The start time of a task's process.
 #[inline(always)]
 fn leader_start(access: Access, task: Object) -> u64 {
     if access.value::<u32>(task, &TASK_PID) == access.value(task, &TASK_TGID) {
@@ -69,13 +69,13 @@ fn leader_start(access: Access, task: Object) -> u64 {
     }
 }
 
-/// A parent.
+/// The identity of a parent.
 #[inline(always)]
 pub(crate) fn parent(ptrs: &TaskPtrs) -> Object {
     ptrs.namespaces.access.pointer(ptrs.task, &TASK_REAL_PARENT)
 }
 
-/// Access which table of system calls it entered the kernel.
+/// The table of system calls through which the task entered the kernel.
 #[inline(always)]
 pub(crate) fn abi(task: Object) -> Abi {
     if load::<u32>(task, &TASK_ENTRY) & COMPAT_MASK.load() == 0 {
@@ -143,7 +143,7 @@ pub(crate) unsafe fn read(ptrs: &TaskPtrs, out: *mut Task) {
     let no_new_privs = load::<u64>(task, &TASK_ATOMIC_FLAGS) & 1 == 1;
     let comm = at(task, &TASK_COMM);
     let comm: [u64; 2] = [load_at(comm), load_at(comm.wrapping_add(8))];
-    // SAFETY: the caller's; comm is 16 bytes, at a multiple of 8.
+    // SAFETY: guaranteed by the caller; comm is 16 bytes, at a multiple of 8.
     unsafe {
         (&raw mut (*out).start_ns).write(load(task, &TASK_START_BOOTTIME));
         (&raw mut (*out).leader_start_ns).write(leader_start(Access::Typed, task));
@@ -172,7 +172,7 @@ pub(crate) unsafe fn read(ptrs: &TaskPtrs, out: *mut Task) {
 /// `out` can be written.
 #[inline(always)]
 pub(crate) unsafe fn read_id(access: Access, task: Object, out: *mut TaskId) {
-    // SAFETY: the caller's.
+    // SAFETY: guaranteed by the caller.
     unsafe {
         (&raw mut (*out).start_ns).write(access.value(task, &TASK_START_BOOTTIME));
         (&raw mut (*out).leader_start_ns).write(leader_start(access, task));

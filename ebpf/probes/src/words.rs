@@ -1,9 +1,9 @@
-//! Setting and copying memory a word at a time: the linker makes a loop over bytes of
-//! what the compiler leaves to memset and memcpy, and neither of a volatile access.
+//! Sets and copies memory one word at a time: for memset and memcpy the linker generates
+//! loops over bytes, and volatile accesses avoid both.
 
 use core::ptr;
 
-/// Words of a value that can be written so.
+/// The number of words of a value that can be written this way.
 const fn words<T>() -> usize {
     assert!(size_of::<T>() % 8 == 0 && align_of::<T>() == 8);
     size_of::<T>() / 8
@@ -16,7 +16,8 @@ const fn words<T>() -> usize {
 #[inline(always)]
 pub(crate) unsafe fn zero<T>(out: *mut T) {
     for index in 0..const { words::<T>() } {
-        // SAFETY: the caller's; it is within the value, and aligned as it is.
+        // SAFETY: guaranteed by the caller; the access is within the value, and aligned
+        // like it.
         unsafe { ptr::write_volatile(out.cast::<u64>().add(index), 0) };
     }
 }
@@ -28,7 +29,8 @@ pub(crate) unsafe fn zero<T>(out: *mut T) {
 #[inline(always)]
 pub(crate) unsafe fn copy<T>(from: *const T, to: *mut T) {
     for index in 0..const { words::<T>() } {
-        // SAFETY: the caller's; it is within both values, and aligned as they are.
+        // SAFETY: guaranteed by the caller; the accesses are within both values, and
+        // aligned like them.
         unsafe {
             let word = ptr::read_volatile(from.cast::<u64>().add(index));
             ptr::write_volatile(to.cast::<u64>().add(index), word);

@@ -152,7 +152,8 @@ fn encoded(event: &Event) -> Vec<u8> {
     bytes[..length].to_vec()
 }
 
-/// Of what, with these bytes at that place, decoding complains.
+/// The error of decoding this event with these bytes at this offset, and the span of the
+/// error.
 #[track_caller]
 fn wrong(event: &Event, at: usize, bytes: &[u8]) -> (core::ops::Range<usize>, Reason) {
     let mut record = encoded(event);
@@ -175,7 +176,7 @@ fn written_records_are_read() {
 }
 
 #[test]
-fn places_are_those_of_the_layout() {
+fn offsets_match_the_layout() {
     let [namespace, _, exec, exit, _] = events().map(|event| encoded(&event));
     let word = |bytes: &[u8], at: usize| u32::from_ne_bytes(bytes[at..at + 4].try_into().unwrap());
     assert_eq!(namespace[2..4], [1, 2], "kind and hook");
@@ -237,7 +238,7 @@ fn unknown_numbers_are_errors() {
 #[test]
 fn a_hook_writes_its_own_kind() {
     let [namespace, fork, ..] = events();
-    // The beginning of a call is not written, and a fork is not an exec.
+    // The beginning of a call is not written, and a fork is no exec.
     let enter = Hook::SetnsEnter.code();
     assert_eq!(wrong(&namespace, 3, &[enter]), (3..4, Reason::Hook));
     let exec = Hook::SchedProcessExec.code();

@@ -1,4 +1,4 @@
-//! The auditor at work, and all that it says.
+//! The running auditor and its output.
 
 use std::fs;
 use std::io::{self, BufRead as _, BufReader, Read as _};
@@ -13,47 +13,47 @@ use serde_json::Value;
 const PROGRAM: &str = env!("CARGO_BIN_EXE_nsexec-audit");
 const ARMED: &str = "nsexec-audit: the probes are attached\n";
 
-/// At work.
+/// A running auditor.
 #[derive(Debug)]
 pub(crate) struct Auditor {
     child: Child,
     errors: BufReader<ChildStderr>,
-    reader: Option<JoinHandle<io::Result<Heard>>>,
-    /// From the spawn until it said that the probes are at work.
+    reader: Option<JoinHandle<io::Result<AuditorOutput>>>,
+    /// From the spawn until the auditor reported that the probes are attached.
     pub(crate) armed: Duration,
-    /// At that time.
+    /// Its memory at that time.
     pub(crate) memory: Memory,
 }
 
-/// Of a process, in KiB.
+/// The memory of a process, in KiB.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Memory {
     pub(crate) resident: u64,
-    /// The most that it ever was.
+    /// The peak.
     pub(crate) peak: u64,
 }
 
 /// The lines of JSON.
 #[derive(Debug, Default)]
-struct Heard {
+struct AuditorOutput {
     /// The length of each line about a call that changes namespaces, in bytes.
     sizes: Vec<usize>,
     last: Vec<u8>,
 }
 
-/// What came of it.
+/// The result of a run.
 #[derive(Debug)]
 pub(crate) struct Done {
     /// The length of each line about a call that changes namespaces, in bytes.
     pub(crate) sizes: Vec<usize>,
-    /// Calls of anybody's that the probes saw, and that did not fit into the ring.
+    /// Calls of all processes that the probes saw and that did not fit into the ring.
     pub(crate) seen: u64,
     pub(crate) lost: u64,
     pub(crate) memory: Memory,
 }
 
 impl Auditor {
-    /// With what the process does that is to be watched.
+    /// With the options that select the watched process.
     pub(crate) fn start(pid: u32, options: &[&str]) -> io::Result<Self> {
         let start = Instant::now();
         let mut child = Command::new(PROGRAM)
@@ -67,18 +67,18 @@ impl Auditor {
             return Err(io::Error::other("no pipes"));
         };
         let mut errors = BufReader::new(errors);
-        let mut said = String::new();
-        errors.read_line(&mut said)?;
+        let mut first_line = String::new();
+        errors.read_line(&mut first_line)?;
         let armed = start.elapsed();
-        if said != ARMED {
+        if first_line != ARMED {
             let status = child.wait()?;
-            return Err(io::Error::other(format!("{status}: {said}")));
+            return Err(io::Error::other(format!("{status}: {first_line}")));
         }
         #[expect(
             clippy::disallowed_methods,
             reason = "this process joins nothing, and its pipe must not fill"
         )]
-        let reader = std::thread::spawn(|| listen(output));
+        let reader = std::thread::spawn(|| read_lines(output));
         Ok(Self {
             memory: memory(child.id())?,
             reader: Some(reader),
@@ -88,7 +88,7 @@ impl Auditor {
         })
     }
 
-    /// Ends it, and sums up what `call` came to.
+    /// Ends the auditor, and summarises its output about `call`.
     pub(crate) fn stop(mut self, call: &str) -> io::Result<Done> {
         let memory = memory(self.child.id())?;
         kill(
@@ -96,23 +96,23 @@ impl Auditor {
             Signal::SIGTERM,
         )?;
         let reader = self.reader.take().ok_or(io::ErrorKind::InvalidInput)?;
-        let heard = reader
+        let output = reader
             .join()
             .map_err(|_| io::Error::other("the reader of its lines"))??;
-        let mut said = String::new();
-        self.errors.read_to_string(&mut said)?;
+        let mut errors = String::new();
+        self.errors.read_to_string(&mut errors)?;
         let status = self.child.wait()?;
         if !status.success() {
-            return Err(io::Error::other(format!("{status}: {said}")));
+            return Err(io::Error::other(format!("{status}: {errors}")));
         }
-        let health: Value = serde_json::from_slice(&heard.last)?;
+        let health: Value = serde_json::from_slice(&output.last)?;
         let counted = |counter: &str| {
             let place = format!("/hooks/sys_exit_{call}/{counter}");
             let number = health.pointer(&place).and_then(Value::as_u64);
             number.ok_or_else(|| io::Error::other(format!("no {place} in the last line")))
         };
         Ok(Done {
-            sizes: heard.sizes,
+            sizes: output.sizes,
             seen: counted("seen")?,
             lost: counted("ring_full")?,
             memory,
@@ -122,26 +122,26 @@ impl Auditor {
 
 impl Drop for Auditor {
     fn drop(&mut self) {
-        // Where something failed before it was stopped.
+        // In case an error occurred before it was stopped.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// Until the auditor has ended. No line is parsed: the auditor has to find the
-/// processors free.
-fn listen(output: ChildStdout) -> io::Result<Heard> {
-    let mut output = BufReader::with_capacity(1 << 16, output);
-    let mut heard = Heard::default();
+/// Reads until the auditor has ended. No line is parsed meanwhile, so that the auditor has
+/// the processors for itself.
+fn read_lines(stdout: ChildStdout) -> io::Result<AuditorOutput> {
+    let mut stdout = BufReader::with_capacity(1 << 16, stdout);
+    let mut output = AuditorOutput::default();
     let mut line = Vec::new();
-    while output.read_until(b'\n', &mut line)? > 0 {
+    while stdout.read_until(b'\n', &mut line)? > 0 {
         if line.starts_with(b"{\"kind\":\"ns_") && !line.starts_with(b"{\"kind\":\"ns_gap") {
-            heard.sizes.push(line.len());
+            output.sizes.push(line.len());
         }
-        std::mem::swap(&mut heard.last, &mut line);
+        std::mem::swap(&mut output.last, &mut line);
         line.clear();
     }
-    Ok(heard)
+    Ok(output)
 }
 
 fn memory(pid: u32) -> io::Result<Memory> {

@@ -1,8 +1,8 @@
 /*
- * What the auditor is measured with: on each PROCESSOR a process that makes one
- * system call COUNT times; with a RATE, so many a second and processor. Says on
- * standard output when it is ready, waits for the end of standard input, and
- * prints a line a process: when its calls began and ended, in nanoseconds of
+ * The load of the auditor's benchmark: on each PROCESSOR a process makes one system
+ * call COUNT times; with a RATE, this many per second and processor. Prints a line
+ * when it is ready, waits for the end of standard input, and prints one line per
+ * process: the times at which its calls began and ended, in nanoseconds of
  * CLOCK_MONOTONIC.
  */
 #define _GNU_SOURCE
@@ -16,7 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 
-/* With a rate: so many at once, and then a pause. */
+/* With a rate: this many calls in a row, and then a pause. */
 #define BATCH 64
 
 _Noreturn static void die(const char *what)

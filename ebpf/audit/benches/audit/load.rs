@@ -1,4 +1,4 @@
-//! The calls that are made: load.c, alone or beneath a tracer.
+//! The load: load.c, alone or under a tracer.
 
 use std::ffi::OsStr;
 use std::io::{self, BufRead as _, BufReader};
@@ -6,10 +6,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
-/// Which call, how often on each of the processors, and how many a second (0: as
-/// many as there can be).
+/// The call, the number of calls per processor, and the rate per second (0: unlimited).
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Asked<'a> {
+pub(crate) struct Options<'a> {
     pub(crate) call: &'static str,
     pub(crate) count: u32,
     pub(crate) rate: u32,
@@ -39,19 +38,20 @@ impl Load {
         }
     }
 
-    /// Starts it, beneath `tracer` if there is one; it waits to be let go.
-    pub(crate) fn ready(&self, tracer: &[&str], asked: Asked<'_>) -> io::Result<Ready> {
+    /// Starts the load, under `tracer` if there is one; the load waits until it is
+    /// released.
+    pub(crate) fn ready(&self, tracer: &[&str], options: Options<'_>) -> io::Result<Ready> {
         let mut words: Vec<&OsStr> = tracer.iter().map(OsStr::new).collect();
         words.push(self.0.as_os_str());
         let (program, before) = words.split_first().ok_or(io::ErrorKind::InvalidInput)?;
         let mut child = Command::new(program)
             .args(before)
             .args([
-                asked.call,
-                &asked.count.to_string(),
-                &asked.rate.to_string(),
+                options.call,
+                &options.count.to_string(),
+                &options.rate.to_string(),
             ])
-            .args(asked.processors.iter().map(usize::to_string))
+            .args(options.processors.iter().map(usize::to_string))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
@@ -61,7 +61,7 @@ impl Load {
         let mut ready = Ready {
             child,
             output: BufReader::new(output),
-            count: asked.count,
+            count: options.count,
         };
         let mut line = String::new();
         ready.output.read_line(&mut line)?;
@@ -74,7 +74,7 @@ impl Load {
     }
 }
 
-/// Waits to be let go.
+/// Waits until it is released.
 #[derive(Debug)]
 pub(crate) struct Ready {
     child: Child,
@@ -87,7 +87,7 @@ impl Ready {
         self.child.id()
     }
 
-    /// From the first call to the last of all processors, and how many there were.
+    /// The time from the first to the last call of all processors, and the number of calls.
     pub(crate) fn go(mut self) -> io::Result<(Duration, u64)> {
         drop(self.child.stdin.take());
         let (mut first, mut last, mut calls) = (u64::MAX, 0, 0);
@@ -97,7 +97,9 @@ impl Ready {
                 Some((begin.parse::<u64>().ok()?, end.parse::<u64>().ok()?))
             });
             let Some((begin, end)) = times else {
-                return Err(io::Error::other(format!("load said {line:?}")));
+                return Err(io::Error::other(format!(
+                    "unexpected output of load.c: {line:?}"
+                )));
             };
             first = first.min(begin);
             last = last.max(end);
@@ -114,7 +116,7 @@ impl Ready {
 
 impl Drop for Ready {
     fn drop(&mut self) {
-        // It ends by itself once it is let go; a tracer goes with it.
+        // The load ends by itself after its release; a tracer ends with it.
         drop(self.child.stdin.take());
         let _ = self.child.wait();
     }

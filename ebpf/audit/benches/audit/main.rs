@@ -1,10 +1,10 @@
-//! What the auditor costs: those who make system calls, beside nobody who watches,
-//! strace(1) and perf-trace(1); what it takes of a flood of them; how soon and in how
-//! much memory it is at work. In interleaved rounds.
+//! The cost of the auditor: for processes that make system calls, compared with no
+//! observer, strace(1) and perf-trace(1); the calls that it reads in a flood; and its
+//! start-up time and memory. In interleaved rounds.
 //!
-//! `cargo bench --package nsexec-audit --bench audit -- [--rounds N] [--save]`, as
-//! root, on a machine that nobody else uses. Nothing is asserted of the times: they
-//! are printed beside their bounds, and `--save` keeps the samples.
+//! `cargo bench --package nsexec-audit --bench audit -- [--rounds N] [--save]`, as root, on
+//! an otherwise idle machine. The benchmark asserts no times: it prints them beside their
+//! limits, and `--save` stores the samples.
 
 #![expect(clippy::print_stdout, reason = "a benchmark is for people to read")]
 
@@ -23,20 +23,19 @@ mod samples;
 mod table;
 
 use auditor::{Auditor, Memory};
-use load::{Asked, Load};
+use load::{Load, Options};
 use samples::WARM_UP;
 
 const ROUNDS: usize = 30;
-/// Calls on each processor in a flood: together more than a ring has room for, 400
-/// times.
+/// Calls per processor in a flood: together more than 400 times the capacity of a ring.
 const FLOOD: u32 = 800_000;
-/// A second, of both processors: what is to be read without a loss.
+/// Calls per second on both processors: the rate that must be read without loss.
 const FLOOD_RATE: u32 = 250_000;
-/// Floods are long, and a few of them tell enough.
+/// Floods take long, and a few of them suffice.
 const FLOODS: usize = 5;
 
-/// A system call, and how often it is made for one sample: unwatched and watched by
-/// the auditor, and by what takes ten times as long and more.
+/// A system call, and the number of calls per sample: without an observer or with the
+/// auditor, and with observers that take ten times as long or more.
 struct Call {
     name: &'static str,
     often: u32,
@@ -61,7 +60,7 @@ const CALLS: [Call; 3] = [
     },
 ];
 
-/// Who watches.
+/// The observer.
 struct Watcher {
     name: &'static str,
     by: By,
@@ -70,23 +69,23 @@ struct Watcher {
 enum By {
     Nobody,
     Auditor,
-    /// Beneath this command.
+    /// Runs under this command.
     Tracer(&'static [&'static str]),
-    /// Beneath this one, which only counts.
+    /// Runs under this command, which only counts.
     Counter(&'static [&'static str]),
 }
 
 const WATCHERS: [Watcher; 6] = [
     Watcher {
-        name: "nobody watches",
+        name: "no observer",
         by: By::Nobody,
     },
     Watcher {
         name: "nsexec-audit",
         by: By::Auditor,
     },
-    // What the kernel takes of every call once the beginning and the end of any of them
-    // have a tracepoint.
+    // The overhead of the kernel for every call once any call has a tracepoint at its entry
+    // and exit.
     Watcher {
         name: "two tracepoints, counted by perf",
         by: By::Counter(&[
@@ -124,15 +123,15 @@ const WATCHERS: [Watcher; 6] = [
     },
 ];
 
-/// What one watcher made of one call.
+/// The result of one observer for one call.
 struct Samples {
     watcher: &'static str,
     call: &'static str,
-    /// Of a thousand calls.
+    /// The time of a thousand calls.
     times: Vec<Duration>,
 }
 
-/// What the auditor showed of itself, on one processor.
+/// The auditor's own figures, on one processor.
 #[derive(Default)]
 struct Auditing {
     armed: Vec<Duration>,
@@ -142,23 +141,23 @@ struct Auditing {
     books: Books,
 }
 
-/// Whether every call was told or counted as lost.
+/// Whether every call was reported or counted as lost.
 #[derive(Clone, Copy, Debug, Default)]
 struct Books {
     made: u64,
-    told: u64,
+    reported: u64,
     lost: u64,
 }
 
 impl Books {
-    fn add(&mut self, made: u64, told: usize, lost: u64) {
+    fn add(&mut self, made: u64, reported: usize, lost: u64) {
         self.made += made;
-        self.told += u64::try_from(told).unwrap_or(u64::MAX);
+        self.reported += u64::try_from(reported).unwrap_or(u64::MAX);
         self.lost += lost;
     }
 }
 
-/// A flood, and what came of it.
+/// A flood, and its result.
 struct Flood {
     name: &'static str,
     rate: u32,
@@ -172,7 +171,7 @@ struct Flood {
 }
 
 fn main() -> io::Result<()> {
-    let asked = samples::Asked::parse(ROUNDS)?;
+    let options = samples::Options::parse(ROUNDS)?;
     let anywhere = sched_getaffinity(Pid::from_raw(0))?;
     let processors: Vec<usize> = (0..CpuSet::count())
         .filter(|number| anywhere.is_set(*number).unwrap_or(false))
@@ -183,17 +182,17 @@ fn main() -> io::Result<()> {
     };
     let load = Load::compile(Path::new(env!("CARGO_TARGET_TMPDIR")))?;
 
-    // The load has the first processor to itself.
+    // The load runs alone on the first processor.
     let mut other = CpuSet::new();
     other.set(second)?;
     sched_setaffinity(Pid::from_raw(0), &other)?;
     let (ready, left_out) = watchers(&load, first);
     let mut auditing = Auditing::default();
-    let samples = rounds(&load, first, &ready, asked.rounds, &mut auditing)?;
+    let samples = rounds(&load, first, &ready, options.rounds, &mut auditing)?;
 
     sched_setaffinity(Pid::from_raw(0), &anywhere)?;
     let mut floods = floods();
-    for _ in 0..FLOODS.min(asked.rounds) {
+    for _ in 0..FLOODS.min(options.rounds) {
         for flood in &mut floods {
             flood.run(&load, [first, second])?;
         }
@@ -205,14 +204,14 @@ fn main() -> io::Result<()> {
     for (name, reason) in &left_out {
         let _ = writeln!(report, "left out: {name}: {reason}");
     }
-    let rounds = asked.rounds;
+    let rounds = options.rounds;
     let _ = writeln!(
         report,
         "{rounds} rounds after {WARM_UP} to warm up, interleaved; the calls on a processor of \
          their own, floods on two that the auditor shares"
     );
     print!("{report}");
-    if asked.save {
+    if options.save {
         let named: Vec<(String, &[Duration])> = samples
             .iter()
             .map(|one| {
@@ -230,7 +229,7 @@ fn main() -> io::Result<()> {
     Ok(())
 }
 
-/// Those that work here, and what is wrong with the others.
+/// The observers that work here, and the errors of the others.
 fn watchers(load: &Load, processor: usize) -> (Vec<&'static Watcher>, Vec<(&'static str, String)>) {
     let (mut ready, mut left_out) = (Vec::new(), Vec::new());
     for watcher in &WATCHERS {
@@ -239,7 +238,7 @@ fn watchers(load: &Load, processor: usize) -> (Vec<&'static Watcher>, Vec<(&'sta
             By::Tracer(command) | By::Counter(command) => load
                 .ready(
                     command,
-                    Asked {
+                    Options {
                         call: "setns",
                         count: 1,
                         rate: 0,
@@ -257,7 +256,7 @@ fn watchers(load: &Load, processor: usize) -> (Vec<&'static Watcher>, Vec<(&'sta
     (ready, left_out)
 }
 
-/// Each round has each watcher watch each call once, and begins with another one.
+/// Each round runs each observer with each call once, and begins with a different one.
 fn rounds(
     load: &Load,
     processor: usize,
@@ -309,22 +308,22 @@ fn once(
     auditing: Option<&mut Auditing>,
 ) -> io::Result<Duration> {
     let processors = [processor];
-    let asked = |count| Asked {
+    let options = |count| Options {
         call: call.name,
         count,
         rate: 0,
         processors: &processors,
     };
     let (taken, count) = match watcher.by {
-        By::Nobody => load.ready(&[], asked(call.often))?.go()?,
-        By::Tracer(command) => load.ready(command, asked(call.seldom))?.go()?,
-        By::Counter(command) => load.ready(command, asked(call.often))?.go()?,
+        By::Nobody => load.ready(&[], options(call.often))?.go()?,
+        By::Tracer(command) => load.ready(command, options(call.seldom))?.go()?,
+        By::Counter(command) => load.ready(command, options(call.often))?.go()?,
         By::Auditor => {
-            let ready = load.ready(&[], asked(call.often))?;
+            let ready = load.ready(&[], options(call.often))?;
             let auditor = Auditor::start(ready.pid(), &[])?;
             let (armed, memory) = (auditor.armed, auditor.memory);
             let (taken, count) = ready.go()?;
-            // Of getppid there is nothing to be told: it has no probe.
+            // getppid has no probe and produces no event.
             let changes = call.name != "getppid";
             let done = auditor.stop(if changes { call.name } else { "setns" })?;
             if let Some(auditing) = auditing {
@@ -344,13 +343,21 @@ fn once(
 }
 
 fn floods() -> [Flood; 4] {
-    // What is asked for is nothing that happens.
+    // No event matches the filter.
     let nothing: &[&str] = &["--class", "denied"];
     [
-        ("flood at the bound's rate, all told", FLOOD_RATE, &[][..]),
-        ("flood at the bound's rate, none told", FLOOD_RATE, nothing),
-        ("flood, all told", 0, &[]),
-        ("flood, none told", 0, nothing),
+        (
+            "flood at the limit's rate, all reported",
+            FLOOD_RATE,
+            &[][..],
+        ),
+        (
+            "flood at the limit's rate, none reported",
+            FLOOD_RATE,
+            nothing,
+        ),
+        ("flood, all reported", 0, &[]),
+        ("flood, none reported", 0, nothing),
     ]
     .map(|(name, rate, options)| Flood {
         name,
@@ -367,7 +374,7 @@ impl Flood {
     fn run(&mut self, load: &Load, processors: [usize; 2]) -> io::Result<()> {
         let ready = load.ready(
             &[],
-            Asked {
+            Options {
                 call: "setns",
                 count: FLOOD,
                 rate: self.rate / 2,
@@ -381,14 +388,14 @@ impl Flood {
         let Memory { peak, .. } = done.memory;
         self.peak = self.peak.max(peak);
         self.times.push(taken);
-        let told = if self.options.is_empty() {
+        let reported = if self.options.is_empty() {
             done.sizes.len()
         } else {
-            // That they were read is what the probes' sums and the end without an
-            // error say.
+            // The sums of the probes and the absence of an error show that the events were
+            // read.
             usize::try_from(done.seen.saturating_sub(done.lost)).unwrap_or(usize::MAX)
         };
-        self.books.add(count, told, done.lost);
+        self.books.add(count, reported, done.lost);
         Ok(())
     }
 }

@@ -1,4 +1,4 @@
-//! What was measured, beside its bounds.
+//! The measured values, beside their limits.
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -6,10 +6,10 @@ use std::time::Duration;
 use crate::samples::percentile;
 use crate::{Auditing, Books, By, FLOOD_RATE, Flood, Samples, WATCHERS};
 
-/// Samples are of a thousand calls: their microseconds are a call's nanoseconds.
+/// A sample is a thousand calls: its microseconds are the nanoseconds of one call.
 const MICROSECONDS: f64 = 1e6;
 const MILLISECONDS: f64 = 1e3;
-/// What the auditor may add, in nanoseconds a call.
+/// The limit of the auditor's overhead, in nanoseconds per call.
 const BOUNDS: [(&str, f64); 2] = [("getppid", 25.0), ("setns", 1250.0)];
 /// In milliseconds.
 const ARMED: f64 = 60.0;
@@ -18,7 +18,7 @@ const RESIDENT: f64 = 16.0;
 /// In bytes.
 const EVENT: f64 = 900.0;
 
-/// Each call alone, and what those who watch add to it.
+/// Each call alone, and the overhead of each observer.
 pub(crate) fn calls(samples: &[Samples]) -> String {
     let mut out = format!(
         "{:<37}{:>10}{:>10}{:>9}{:>8}\n",
@@ -40,8 +40,8 @@ pub(crate) fn calls(samples: &[Samples]) -> String {
             );
             continue;
         };
-        // The least of the differences would be that of the round in which something
-        // else disturbed the calls that nobody watched.
+        // The minimum of the differences would come from a round in which another process
+        // disturbed the calls without an observer.
         let min = of(one, 0) - of(base, 0);
         let median = middle(&mut differences(base, one));
         let _ = write!(out, "  {:<35}{min:>+10.1}{median:>+10.1}", one.watcher);
@@ -59,7 +59,7 @@ pub(crate) fn calls(samples: &[Samples]) -> String {
     out
 }
 
-/// Round by round, in nanoseconds a call.
+/// By round, in nanoseconds per call.
 fn differences(base: &Samples, other: &Samples) -> Vec<f64> {
     let pairs = base.times.iter().zip(&other.times);
     pairs
@@ -78,7 +78,7 @@ fn against(figure: f64, bound: f64, met: bool) -> String {
     format!("{bound:>9}{:>8.2}  {met}", figure / bound)
 }
 
-/// How many calls a second each flood was, and what was read of it.
+/// The rate of each flood, and the number of its calls that were read.
 pub(crate) fn floods(floods: &[Flood]) -> String {
     let mut out = format!(
         "\n{:<37}{:>10}{:>10}{:>9}{:>8}\n",
@@ -90,7 +90,7 @@ pub(crate) fn floods(floods: &[Flood]) -> String {
         // The shortest time is the highest rate.
         let [most, median] = [0, 50].map(|percent| made / percentile(&flood.times, percent, 1.0));
         let bound = f64::from(FLOOD_RATE);
-        // A clock that sleeps never reaches it wholly.
+        // A load that sleeps between calls never reaches the rate exactly.
         let met = median >= bound * 0.98 && flood.books.lost == 0;
         let _ = writeln!(
             out,
@@ -140,18 +140,24 @@ fn ends(mut numbers: Vec<f64>) -> [f64; 2] {
     [numbers.first().copied().unwrap_or(f64::NAN), median]
 }
 
-/// Every call is told or counted, or this says how many are not.
-fn books(Books { made, told, lost }: Books) -> String {
-    let rest = i128::from(made) - i128::from(told) - i128::from(lost);
+/// Every call is reported or counted, or this prints the number of the missing ones.
+fn books(
+    Books {
+        made,
+        reported,
+        lost,
+    }: Books,
+) -> String {
+    let rest = i128::from(made) - i128::from(reported) - i128::from(lost);
     let sums = if rest == 0 {
         "which is all".to_owned()
     } else {
         format!("{rest} UNACCOUNTED (others on this machine make such calls?)")
     };
-    format!("{made} calls made = {told} read + {lost} lost, {sums}")
+    format!("{made} calls made = {reported} read + {lost} lost, {sums}")
 }
 
-/// What is counted here is far below 2^53.
+/// The counts are far below 2^53.
 #[expect(clippy::as_conversions, reason = "there is no other way to an f64")]
 fn precise(number: u64) -> f64 {
     number as f64

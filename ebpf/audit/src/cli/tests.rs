@@ -91,7 +91,7 @@ fn a_program_has_its_own_options() {
     let program = audit(&["--all", "--", "sh", "-c", "--format"]).program;
     assert_eq!(program, ["sh", "-c", "--format"]);
     assert_eq!(audit(&["true", "--format"]).program, ["true", "--format"]);
-    // A command is one only as the first word.
+    // A command is recognised only as the first word.
     assert_eq!(audit(&["--", "tree"]).program, ["tree"]);
     assert_eq!(audit(&["--all", "tree", "-a"]).program, ["tree", "-a"]);
     assert_eq!(audit(&["--", "report"]).program, ["report"]);
@@ -197,7 +197,7 @@ fn selftest_has_a_number_of_calls() {
     assert_eq!(command_of(&words), CommandOptions::Selftest(expected));
 }
 
-/// The defaults that the help names are those of the code.
+/// The help names the defaults of the code.
 #[test]
 fn the_defaults_of_the_help_are_true() {
     // Lines are wrapped.

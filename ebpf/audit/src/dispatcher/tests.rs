@@ -23,10 +23,10 @@ fn events_wait_while_the_writer_has_no_room() {
     };
     let call = namespace(task(5, 1), call(Syscall::Setns, 0), vector(1), vector(1));
     dispatcher.enricher.push(Event::Namespace(call));
-    let (left, told) = (dispatcher.dispatch(false), dispatcher.counts.reported);
-    // Before anything fails: its end is waited for.
+    let (left, lines) = (dispatcher.dispatch(false), dispatcher.counts.reported);
+    // Before any assertion fails, because its end is awaited.
     drop(go);
-    assert_eq!((left.unwrap(), told), (Progress::Backpressure, 0));
+    assert_eq!((left.unwrap(), lines), (Progress::Backpressure, 0));
     assert_eq!(dispatcher.dispatch(true).unwrap(), Progress::Idle);
     assert_eq!(dispatcher.counts.reported, 1);
 }

@@ -22,7 +22,7 @@ use crate::model::container::{Cgroup, Place};
 /// The number of the root.
 const ROOT: u64 = 1;
 
-/// The cgroups that are remembered at least: a path has at most 4096 bytes.
+/// The smallest size of the cache of cgroups: a path has at most 4096 bytes.
 const MOST: usize = 1 << 13;
 
 /// Most directories that a search reads: a process may have made any number.

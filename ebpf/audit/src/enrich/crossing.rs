@@ -14,7 +14,7 @@ use crate::model::container::{Container, Place};
 use crate::model::event::{Boundary, Class, Crossing, Evidence};
 use crate::model::namespaces::{HostNamespaces, NamespaceId, NamespaceType, slots};
 
-/// The namespaces that are remembered at least: a container has eight of its own.
+/// The smallest size of the cache of namespaces: a container has eight of its own.
 const CAPACITY: usize = 1 << 15;
 
 /// The owner of each namespace; none: the host, although its own processes are not in it.

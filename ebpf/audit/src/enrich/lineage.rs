@@ -144,7 +144,7 @@ impl Lineage {
         let process = ProcessId::of(&record.actor);
         let file = FileId::of(&record.actor);
         let path = record.path.get();
-        // nsexec executes itself again from a file that nobody can write to.
+        // nsexec executes itself again from a file that no process can write to.
         let again = path.is_empty() || path.starts_with(b"/dev/fd/");
         let before = self.programs.get(&process).is_some_and(|p| p.is_nsexec);
         let program = Program {

@@ -13,7 +13,7 @@ use crate::model::operation::Operation;
 use crate::model::process::{Actor, Program, ThreadId};
 use crate::model::shared::Shared;
 
-/// The tasks that are remembered at least: 1.5 MiB.
+/// The smallest size of the cache of tasks: 1.5 MiB.
 const CAPACITY: usize = 1 << 9;
 
 /// The last call of each task.

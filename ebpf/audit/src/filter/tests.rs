@@ -26,7 +26,7 @@ fn a_container_is_selected_by_name_or_by_a_prefix_of_its_id() {
     let docker = at(&format!("/docker/{ID}"));
     let (web, host) = (at("/web"), at("/system.slice/a.service"));
     let unknown = Cgroup::default();
-    for (wanted, told) in [
+    for (wanted, lines) in [
         ("4f79", [true, false, false, true]),
         (ID, [true, false, false, true]),
         ("4f7", [false, false, false, true]),
@@ -41,7 +41,7 @@ fn a_container_is_selected_by_name_or_by_a_prefix_of_its_id() {
         let filter = ActiveFilter::new(filter, 1);
         let none = Crossing::default();
         let found = [&docker, &web, &host, &unknown].map(|at| filter.is_in_place(at, &none));
-        assert_eq!(found, told, "{wanted}");
+        assert_eq!(found, lines, "{wanted}");
     }
 }
 
@@ -68,14 +68,14 @@ fn joins_into_and_out_of_a_container_match_it() {
 fn a_cgroup_is_selected_with_all_below_it() {
     let mut filter = ActiveFilter::new(Filter::default(), 1);
     filter.below = Some("/system.slice".into());
-    for (path, told) in [
+    for (path, lines) in [
         ("/system.slice", true),
         ("/system.slice/a.service/b", true),
         ("/system.slices", false),
         ("/", false),
     ] {
         let found = filter.is_in_place(&at(path), &Crossing::default());
-        assert_eq!(found, told, "{path}");
+        assert_eq!(found, lines, "{path}");
     }
     assert!(filter.is_in_place(&Cgroup::default(), &Crossing::default()));
 }

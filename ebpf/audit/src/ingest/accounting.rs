@@ -18,7 +18,7 @@ use crate::model::event::{MissReason, Ring};
 
 /// The number of checks in a row that have to find a mismatch: a task that is preempted in
 /// a probe for longer than one check is no loss.
-const PATIENCE: u32 = 3;
+const MISMATCHES_BEFORE_REPORT: u32 = 3;
 
 /// All counters at one moment.
 #[derive(Clone, Debug)]
@@ -167,7 +167,9 @@ impl Accounting {
             .collect();
         let suspected = found.into_iter().zip(&self.suspected);
         suspected
-            .filter_map(|(broken, (_, times))| (*times >= PATIENCE).then_some(broken))
+            .filter_map(|(broken, (_, times))| {
+                (*times >= MISMATCHES_BEFORE_REPORT).then_some(broken)
+            })
             .collect()
     }
 

@@ -1,17 +1,17 @@
-//! The types of the running kernel: where members of its structures are, and what
-//! the names of its enumerations stand for.
+//! The types of the running kernel: offsets of members of its structures, and values of its
+//! enumerations.
 //!
-//! aya reads BTF as well, but keeps members to itself. This reads no more than
-//! those, of a file of some megabytes, in place.
+//! aya reads BTF as well, but does not export the members. This parser reads only those, in
+//! place, from a file of some megabytes.
 
 use std::collections::{HashMap, HashSet};
 use std::ffi::CStr;
 use std::fmt;
 
-/// Where the kernel shows its own.
+/// The file with the running kernel's types.
 pub const KERNEL: &str = "/sys/kernel/btf/vmlinux";
 
-/// The kinds of types of linux/btf.h that are distinguished here.
+/// The kinds of types of linux/btf.h that this parser distinguishes.
 const ARRAY: u32 = 3;
 const STRUCT: u32 = 4;
 const UNION: u32 = 5;
@@ -24,24 +24,24 @@ const RESTRICT: u32 = 11;
 const FUNCTION: u32 = 12;
 const TYPE_TAG: u32 = 18;
 
-/// How a file begins, and the length of its header.
+/// The magic number of a file, and the length of its header.
 const MAGIC: u16 = 0xeb9f;
 const HEADER: usize = 24;
 
-/// How deep structures may lie in each other, so that a wrong file ends.
+/// The maximum nesting of structures, so that a malformed file cannot cause a loop.
 const DEPTH: u32 = 16;
 
 /// A fault in a file of types.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum BtfFault {
-    /// Its beginning is not that of BTF in this machine's byte order.
+    /// It does not begin like BTF in this machine's byte order.
     Header,
-    /// A section lies outside of it.
+    /// A section is outside the file.
     Section,
     /// A type ends after the section does.
     Truncated,
-    /// A type of a kind that is not known, so that its length is not either.
+    /// A type of an unknown kind, and therefore of unknown length.
     Kind(u32),
 }
 
@@ -63,7 +63,7 @@ impl fmt::Display for BtfFault {
 
 impl std::error::Error for BtfFault {}
 
-/// Types that programs are attached by.
+/// Types through which programs are attached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     Typedef,
@@ -79,18 +79,18 @@ impl Kind {
     }
 }
 
-/// A file of types, read.
+/// A parsed file of types.
 #[derive(Debug)]
 pub struct Btf<'a> {
     types: &'a [u8],
     strings: &'a [u8],
-    /// Where each type begins in `types`; type 0 is void.
+    /// The offset of each type in `types`; type 0 is void.
     starts: Vec<u32>,
-    /// The structures, unions and enumerations of each name that was asked for.
+    /// The structures, unions and enumerations with a requested name.
     named: HashMap<&'a [u8], Vec<u32>>,
 }
 
-/// Names to look for. The first byte excludes most others.
+/// The requested names. The first byte excludes most other names.
 struct Names<'n> {
     first: [bool; 256],
     all: HashSet<&'n [u8]>,
@@ -111,7 +111,7 @@ impl<'n> Names<'n> {
         Self { first, all }
     }
 
-    /// The name that begins here, where it is one of them.
+    /// The name at this offset, if it was requested.
     fn find<'a>(&self, rest: &'a [u8]) -> Option<&'a [u8]> {
         let first = usize::from(*rest.first()?);
         if !*self.first.get(first)? {
@@ -122,13 +122,13 @@ impl<'n> Names<'n> {
     }
 }
 
-/// A type's first three words.
+/// The first three words of a type.
 #[derive(Clone, Copy)]
 struct Type {
     at: usize,
     name: u32,
     kind: u32,
-    /// Members of a structure, names of an enumeration.
+    /// The number of members of a structure, or of names of an enumeration.
     length: u32,
     flag: bool,
     /// A size, or another type.
@@ -138,16 +138,16 @@ struct Type {
 struct Member {
     name: u32,
     kind: u32,
-    /// From the beginning of the structure, in bytes; none of a bit field.
+    /// The offset in the structure, in bytes; `None` for a bit field.
     offset: Option<u32>,
 }
 
 impl<'a> Btf<'a> {
-    /// Reads a whole file, to look up structures, unions and enumerations of these
+    /// Reads a whole file, to look up the structures, unions and enumerations with these
     /// names.
     ///
     /// # Errors
-    /// It is not one, or has types that are not known here.
+    /// It is not BTF, or contains unknown kinds of types.
     pub fn parse<'n>(
         bytes: &'a [u8],
         names: impl IntoIterator<Item = &'n str>,
@@ -180,9 +180,9 @@ impl<'a> Btf<'a> {
         Ok(btf)
     }
 
-    /// How many bytes before `path` there are in a structure, where `path` is a
-    /// member, and members of it, with dots between. An empty path: the size.
-    /// None where there is no such structure or no such member.
+    /// The offset in bytes of `path` in a structure; `path` is a member, or members
+    /// separated by dots. For an empty path: the size. `None`: there is no such structure
+    /// or member.
     #[must_use]
     pub fn offset(&self, structure: &str, path: &str) -> Option<u32> {
         let candidates = self.named.get(structure.as_bytes())?;
@@ -191,8 +191,8 @@ impl<'a> Btf<'a> {
             .find_map(|number| self.offset_in(*number, path))
     }
 
-    /// A file with the types of these names and kinds alone, those that there are, at
-    /// the numbers that they have here: nothing else of it means anything.
+    /// A file with only the existing types of these names and kinds, at the same type
+    /// numbers.
     #[must_use]
     pub fn only(&self, wanted: &[(String, Kind)]) -> Vec<u8> {
         let names = Names::new(wanted.iter().map(|(name, _)| name.as_str()));
@@ -215,7 +215,7 @@ impl<'a> Btf<'a> {
                 found.push((usize::try_from(number).unwrap_or(0), name, *kind));
             }
         }
-        // The placeholders of the others have no name. None are needed behind the last one.
+        // Placeholders for the others have no name. None are needed after the last one.
         let filler = [0, FORWARD << 24, 0].map(u32::to_ne_bytes);
         let count = found.last().map_or(0, |(number, ..)| *number);
         let mut types = filler.as_flattened().repeat(count);
@@ -241,8 +241,8 @@ impl<'a> Btf<'a> {
         file
     }
 
-    /// The number that a name of an enumeration stands for; none where there is no
-    /// such enumeration or no such name, and of a negative one.
+    /// The value of a name of an enumeration; `None`: there is no such enumeration or name,
+    /// or its value is negative.
     #[must_use]
     pub fn enumerator(&self, enumeration: &str, name: &str) -> Option<u32> {
         let candidates = self.named.get(enumeration.as_bytes())?;
@@ -279,8 +279,7 @@ impl<'a> Btf<'a> {
         Some(sum)
     }
 
-    /// A member's offset and type; also one of a structure that has no name of
-    /// its own.
+    /// A member's offset and type; also for a member of an unnamed structure.
     fn member(&self, number: u32, name: &[u8], depth: u32) -> Option<(u32, u32)> {
         let depth = depth.checked_sub(1)?;
         let structure = self.plain(number)?;
@@ -302,7 +301,7 @@ impl<'a> Btf<'a> {
         None
     }
 
-    /// A type without its other names and qualifiers.
+    /// A type without typedefs and qualifiers.
     fn plain(&self, number: u32) -> Option<Type> {
         let mut found = self.get(number)?;
         for _ in 0..DEPTH {
@@ -355,7 +354,7 @@ impl<'a> Btf<'a> {
         Some(name.to_bytes())
     }
 
-    /// The strings from here on.
+    /// The strings from this offset on.
     fn from(&self, offset: u32) -> Option<&'a [u8]> {
         self.strings.get(usize::try_from(offset).ok()?..)
     }
@@ -363,8 +362,8 @@ impl<'a> Btf<'a> {
 
 /// The types and the strings.
 fn sections(bytes: &[u8]) -> Result<(&[u8], &[u8]), BtfFault> {
-    // struct btf_header: magic, version, flags, its own length; then both
-    // sections, as offset from its end and length.
+    // struct btf_header: magic, version, flags, length; then both sections, as offset from
+    // the end of the header and length.
     let start = u16::from_ne_bytes(*bytes.first_chunk().ok_or(BtfFault::Header)?);
     if start != MAGIC || bytes.get(2) != Some(&1) {
         return Err(BtfFault::Header);
@@ -377,13 +376,13 @@ fn sections(bytes: &[u8]) -> Result<(&[u8], &[u8]), BtfFault> {
     section(8).zip(section(16)).ok_or(BtfFault::Section)
 }
 
-/// How many bytes follow a type's first three words.
+/// The number of bytes after a type's first three words.
 fn tail(kind: u32, length: u32) -> Result<usize, BtfFault> {
     let length = usize::try_from(length).map_err(|_| BtfFault::Section)?;
     Ok(match kind {
-        // pointer, forward, names and qualifiers, function, float
+        // pointer, forward, typedef and qualifiers, function, float
         2 | FORWARD | TYPEDEF | VOLATILE | CONST | RESTRICT | FUNCTION | 16 | TYPE_TAG => 0,
-        // integer, variable, tag of a declaration
+        // integer, variable, declaration tag
         1 | 14 | 17 => 4,
         ARRAY => 12,
         STRUCT | UNION => 12 * length,

@@ -13,23 +13,23 @@ use super::btf;
 pub enum ProbeError {
     /// The kernel's types could not be read.
     Types(io::Error),
-    /// They are not what they should be.
+    /// The kernel's types are malformed.
     Btf(btf::BtfFault),
-    /// The kernel lacks what the probes have to read.
+    /// The kernel lacks fields that the probes have to read.
     Missing(Vec<String>),
-    /// The object is not one that can be loaded here.
+    /// The object cannot be loaded here.
     Object(Box<dyn std::error::Error + Send + Sync>),
-    /// The kernel did not take a program.
+    /// The kernel refused a program.
     Program(&'static str, Box<ProgramError>),
     /// A map could not be used.
     Map(&'static str, Box<dyn std::error::Error + Send + Sync>),
-    /// The probes read other values of this process than /proc has.
+    /// The probes read other values for this process than /proc reports.
     Check(io::Error),
     /// The tracepoints of the system calls cannot be found.
     Tracefs,
-    /// The tasks that are there could not be read.
+    /// The existing tasks could not be read.
     Snapshot(io::Error),
-    /// A record is not one.
+    /// A record is invalid.
     Record(Fault),
     /// The kernel refuses the probes, for this reason.
     Unsupported(String),

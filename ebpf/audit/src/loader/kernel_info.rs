@@ -14,20 +14,20 @@ use crate::cgroup_hierarchy::Deciding;
 #[derive(Clone, Debug)]
 pub struct KernelInfo {
     pub(crate) offsets: Offsets,
-    /// The types that programs are attached by, at their places, without the others: aya
-    /// only uses those, and would keep all, which takes 20 MiB.
+    /// The types through which programs are attached, at their type numbers and without the
+    /// others: aya uses only those, and would keep all of them, which takes 20 MiB.
     attachable: Vec<u8>,
-    /// The file of types, kept as long as this is needed: after the C library has freed so
-    /// much memory, it takes blocks of that size from its heap, where they stay.
+    /// The file of types, kept as long as this value: otherwise the C library would reuse
+    /// its freed memory for later blocks and never return it.
     #[expect(dead_code, reason = "it is only kept")]
     types: Vec<u8>,
 }
 
 impl KernelInfo {
-    /// Reads its types.
+    /// Reads the kernel's types.
     ///
     /// # Errors
-    /// They cannot be read, or lack what the probes need.
+    /// They cannot be read, or lack fields that the probes need.
     pub fn running() -> Result<Self, ProbeError> {
         let bytes = fs::read(btf::KERNEL).map_err(ProbeError::Types)?;
         let types = Btf::parse(&bytes, Offsets::types()).map_err(ProbeError::Btf)?;
@@ -47,7 +47,7 @@ impl KernelInfo {
         self.offsets.get(global)
     }
 
-    /// Sets one to something else: see [`Offsets::with`].
+    /// Replaces a global: see [`Offsets::with`].
     #[must_use]
     pub fn with(self, global: &str, value: u32) -> Self {
         Self {

@@ -5,7 +5,7 @@ use nsexec_audit_abi::offsets::{ABSENT, ALL, COMPAT_MASK, COMPAT_MASK_VALUE, CSS
 use super::btf::Btf;
 use crate::cgroup_hierarchy::Deciding;
 
-/// Of a pointer, on every machine that there are probes for.
+/// The size of a pointer, on every architecture of the probes.
 const POINTER_BYTES: u32 = 8;
 
 /// The enumeration of controllers.
@@ -16,10 +16,10 @@ const SUBSYSTEMS: &str = "cgroup_subsys_id";
 pub struct Offsets(Vec<(&'static str, u32)>);
 
 impl Offsets {
-    /// Looks each up, for cgroups of the hierarchy that decides.
+    /// Looks up each global, for cgroups of the selected hierarchy.
     ///
     /// # Errors
-    /// The members, as `structure.path`, that the kernel has to have and has not.
+    /// The required members, as `structure.path`, that the kernel lacks.
     pub fn find(btf: &Btf<'_>, deciding: Deciding) -> Result<Self, Vec<String>> {
         let mut found = vec![(COMPAT_MASK, COMPAT_MASK_VALUE)];
         let mut missing = Vec::new();
@@ -45,7 +45,7 @@ impl Offsets {
         }
     }
 
-    /// The types that are looked at for them.
+    /// The types that contain them.
     pub fn types() -> impl Iterator<Item = &'static str> {
         let all = ALL.iter().map(|offset| offset.structure);
         all.chain([SUBSYSTEMS, "css_set", "cgroup_subsys_state"])
@@ -58,8 +58,8 @@ impl Offsets {
             .find_map(|(name, value)| (name == global).then_some(*value))
     }
 
-    /// Sets one to something else. The probes are not taken by the kernel, or
-    /// read nonsense: for tests of that.
+    /// Replaces an offset. The kernel then refuses the probes, or they read wrong values:
+    /// for tests.
     #[must_use]
     pub fn with(mut self, global: &str, value: u32) -> Self {
         for (name, place) in &mut self.0 {
@@ -75,7 +75,7 @@ impl Offsets {
     }
 }
 
-/// Where a css_set has the pointer to its state of a controller.
+/// The offset of the pointer to the state of a controller in a css_set.
 fn state(btf: &Btf<'_>, controller: &str) -> Option<u32> {
     let index = btf.enumerator(SUBSYSTEMS, &format!("{controller}_cgrp_id"))?;
     let array = btf.offset("css_set", "subsys")?;

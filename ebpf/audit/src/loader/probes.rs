@@ -35,14 +35,14 @@ pub struct Sizes {
 }
 
 impl Sizes {
-    /// Enough for what two processors can do at worst. The kernel counts each
-    /// twice as memory of the process, since it is mapped twice in a row.
+    /// Enough for the highest rate of two processors. The kernel counts each ring twice as
+    /// memory of the process, because it maps the ring twice.
     pub const DEFAULT: Self = Self {
         namespaces: 2 << 20,
         lineage: 2 << 20,
     };
 
-    /// So many bytes for namespaces, and twice that for the lineage.
+    /// This many bytes for namespaces, and twice that for the lineage.
     #[must_use]
     pub fn of(namespaces: u32) -> Self {
         Self {
@@ -52,7 +52,7 @@ impl Sizes {
     }
 }
 
-/// The probes, attached until this is dropped.
+/// The attached probes; dropping this value detaches them.
 pub struct Probes {
     /// In the order in which they are detached.
     links: Vec<Link>,
@@ -78,8 +78,8 @@ pub fn running_kernel() -> Result<KernelInfo, ProbeError> {
 }
 
 impl Probes {
-    /// Loads `object` and attaches its programs, with the best backend that the
-    /// kernel lets load, once they have read this thread right.
+    /// Loads `object` and attaches its programs, with the best backend that the kernel
+    /// loads, after they have read this thread correctly.
     ///
     /// # Errors
     /// As [`start_with`](Self::start_with).
@@ -87,12 +87,12 @@ impl Probes {
         Self::start_with(object, kernel, sizes, None)
     }
 
-    /// The same, with this backend, or none but this.
+    /// The same with this backend only.
     ///
     /// # Errors
-    /// The kernel takes it only from someone with CAP_BPF and CAP_PERFMON, and
-    /// only where each offset is that of a member of the right type; and what is
-    /// read has to agree with /proc.
+    /// The kernel requires CAP_BPF and CAP_PERFMON, and refuses an offset that is not that
+    /// of a member of the right type; and the values that the probes read must agree with
+    /// /proc.
     pub fn start_with(
         object: &[u8],
         kernel: &KernelInfo,
@@ -116,9 +116,9 @@ impl Probes {
         let wrong = |error: aya::EbpfError| ProbeError::Object(error.into());
         let mut loader = EbpfLoader::new();
         loader
-            // The object has nothing for it to relocate.
+            // The object contains nothing that aya has to relocate.
             .btf(None)
-            // It has no type for a map of tasks, and none is needed here.
+            // aya has no type for a map of tasks, and none is needed here.
             .allow_unsupported_maps()
             // The log of the verifier is only requested after it refuses a program:
             // writing it takes longer than the verification.

@@ -1,4 +1,4 @@
-//! The programs of the probes: which there are, loading and attaching them.
+//! The BPF programs of the probes: their list, loading and attaching.
 
 use std::cmp::Reverse;
 use std::fs;
@@ -19,14 +19,14 @@ use super::error::ProbeError;
 use super::private_mount_ns;
 use crate::config::Backend;
 
-/// iter/task, which is attached for each reading.
+/// iter/task, which is attached for each read.
 pub(crate) const ITERATOR: &str = "iter_task";
 
 /// The type of a program, and its attachment point.
 #[derive(Clone, Copy)]
 enum Place {
     Iterator,
-    /// tp_btf/NAME, the program's own.
+    /// tp_btf/NAME, the program's name.
     Typed,
     /// syscalls:NAME
     Tracepoints(&'static [&'static str]),
@@ -36,8 +36,8 @@ enum Place {
 
 type Programs = &'static [(&'static str, Place)];
 
-/// Used with every backend, and attached last: they report where a task is, and must not
-/// do so while changes are not observed.
+/// Used with every backend, and attached last: they report the namespaces of a task, and
+/// must not do so while changes are unobserved.
 const ALWAYS: Programs = &[
     (ITERATOR, Place::Iterator),
     ("task_newtask", Place::Typed),
@@ -45,7 +45,7 @@ const ALWAYS: Programs = &[
     ("sched_process_exec", Place::Typed),
 ];
 
-/// Ends come before beginnings, so that no beginning is kept without its end.
+/// Ends are attached before beginnings, so that no beginning is stored without its end.
 const TRACEPOINTS: Programs = &[
     (
         "sys_exit",
@@ -97,14 +97,14 @@ fn of(backend: Backend) -> Programs {
     }
 }
 
-/// The types of the kernel by which programs are attached.
+/// The kernel types through which programs are attached.
 pub(crate) fn attachable() -> impl Iterator<Item = (String, Kind)> {
     let all = ALWAYS.iter().chain(FUNCTIONS);
     all.filter_map(|(name, place)| match place {
         Place::Iterator => Some(("bpf_iter_task".to_owned(), Kind::Function)),
         Place::Typed => Some((format!("btf_trace_{name}"), Kind::Typedef)),
         Place::Tracepoints(_) => None,
-        // Both have the same.
+        // Both backends use the same.
         Place::Enter(_) => None,
         Place::Exit(function) => Some(((*function).to_owned(), Kind::Function)),
     })
@@ -115,13 +115,13 @@ pub(crate) fn attachable() -> impl Iterator<Item = (String, Kind)> {
 pub(crate) fn load(
     ebpf: &mut Ebpf,
     types: &Btf,
-    asked: Option<Backend>,
+    requested: Option<Backend>,
 ) -> Result<Backend, ProbeError> {
-    let backend = match asked {
+    let backend = match requested {
         Some(backend) => backend,
         None => {
-            // Whether trampolines load is known by trying one, and whether there are
-            // all of the functions: without a 32-bit table there are not.
+            // Whether trampolines load is determined by loading one, which also shows
+            // whether all functions exist: a kernel without a 32-bit table lacks some.
             let first = FUNCTIONS.split_at(1).0;
             let tried = load_all(ebpf, types, &[first]);
             match tried.and_then(|()| load_all(ebpf, types, &[FUNCTIONS])) {
@@ -158,7 +158,7 @@ fn load_all(ebpf: &mut Ebpf, types: &Btf, programs: &[Programs]) -> Result<(), P
             program.fd().is_err().then_some((*name, *place, program))
         })
         .collect();
-    // The last is taken first.
+    // The last one is taken first.
     queue.sort_by_key(|(name, ..)| {
         let place = LONGEST.iter().position(|one| one == name);
         Reverse(place.unwrap_or(LONGEST.len()))
@@ -191,7 +191,7 @@ fn load_all(ebpf: &mut Ebpf, types: &Btf, programs: &[Programs]) -> Result<(), P
 /// Unloads programs that are not used.
 fn unload(ebpf: &mut Ebpf, programs: Programs) {
     for (name, _) in programs {
-        // It fails of those that were not loaded.
+        // Unloading fails for programs that were not loaded.
         let _ = match ebpf.program_mut(name) {
             Some(Program::FEntry(program)) => program.unload(),
             Some(Program::FExit(program)) => program.unload(),
@@ -231,8 +231,8 @@ pub(crate) enum Link {
     Exit(FExitLink),
 }
 
-/// Attaches what was loaded, in order. The links are in the other one, in which they
-/// have to go.
+/// Attaches the loaded programs, in order. The links are in reverse order, the order of
+/// their removal.
 pub(crate) fn attach(ebpf: &mut Ebpf, backend: Backend) -> Result<Vec<Link>, ProbeError> {
     if backend == Backend::Tracepoint && !private_mount_ns::tracefs_is_mounted() {
         return Err(ProbeError::Tracefs);
@@ -283,7 +283,7 @@ fn attach_one(
     Ok(())
 }
 
-/// How often each program was not run: see
+/// How often the kernel did not run each program: see
 /// [`Probes::missed`](crate::loader::probes::Probes::missed).
 pub(crate) fn missed(
     ebpf: &Ebpf,

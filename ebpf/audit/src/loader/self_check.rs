@@ -22,7 +22,7 @@ const FIRST_TIME: u32 = 0xefff_fffa;
 /// Compares this thread with its record among those of all tasks.
 ///
 /// # Errors
-/// /proc cannot be read; or the probes read something else, and what.
+/// /proc cannot be read; or the probes read another value, which the error names.
 pub(crate) fn run(tasks: &[Snapshot]) -> io::Result<()> {
     let namespaces = own_namespaces()?;
     let tid = u32::try_from(gettid().as_raw()).map_err(io::Error::other)?;
@@ -109,8 +109,7 @@ pub(crate) fn own_namespaces() -> io::Result<Vec<u32>> {
     SLOT_NAMES.iter().map(number).collect()
 }
 
-/// When a task was made, in ticks: the 22nd field, of which the second ends with
-/// the last bracket.
+/// The start time of a task, in ticks: field 22; the last bracket ends field 2.
 fn started(stat: &str) -> io::Result<u64> {
     let text = fs::read_to_string(stat)?;
     let (_, fields) = text.rsplit_once(") ").unwrap_or_default();

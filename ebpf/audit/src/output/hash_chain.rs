@@ -60,7 +60,7 @@ impl ChainWriter {
     /// an end of line, and ends the line.
     ///
     /// # Errors
-    /// InvalidInput: it is no such object, and is unchanged.
+    /// InvalidInput: it is not such an object, and is unchanged.
     pub fn end(&mut self, line: &mut Vec<u8>) -> io::Result<()> {
         // Checking all bytes is quicker than to stop at one.
         let broken = line.iter().fold(false, |one, byte| one | (*byte == b'\n'));
@@ -148,7 +148,7 @@ fn continues(object: &[u8]) -> Option<Value> {
     }
 }
 
-/// Parses a value: 64 digits, with small letters.
+/// Parses a value: 64 digits, with lower-case letters.
 #[must_use]
 pub fn parse(text: &str) -> Option<Value> {
     let (pairs, rest) = text.as_bytes().as_chunks::<2>();

@@ -16,8 +16,8 @@ use crate::model::container::Place;
 const C1: u64 = u64::MAX - 1;
 const C2: u64 = u64::MAX - 2;
 
-/// The names of the rules that fire over these, the host's namespaces being those
-/// of `vector(1)`.
+/// The names of the rules that fire for these events; the host's namespaces are those of
+/// `vector(1)`.
 fn fired(events: Vec<Event>, off: &[&str]) -> Vec<String> {
     let mut enricher = Enricher::start(Vec::new()).unwrap();
     enricher.load_snapshot(&[Snapshot {
@@ -37,10 +37,10 @@ fn fired(events: Vec<Event>, off: &[&str]) -> Vec<String> {
     let off: Vec<&Rule> = off.iter().filter_map(|name| Rule::named(name)).collect();
     let mut rules = Rules::without(&off);
     let mut names = Vec::new();
-    let mut tell = |told: OutputEvent| {
+    let mut tell = |lines: OutputEvent| {
         names.extend(
             rules
-                .evaluate(&told)
+                .evaluate(&lines)
                 .into_iter()
                 .map(|alert| alert.rule.into_owned()),
         )
@@ -64,7 +64,7 @@ fn make(actor: Task, after: NamespaceSet, level: u32) -> Namespace {
     record
 }
 
-/// Each rule with what fires it, and what is nearly the same and must not.
+/// Each rule with events that fire it, and with similar events that must not.
 #[test]
 fn each_rule_fires_and_does_not_fire_on_its_neighbour() {
     let host = vector(1);
@@ -103,7 +103,7 @@ fn each_rule_fires_and_does_not_fire_on_its_neighbour() {
             exec(task(5, 1), b"/bin/b", found),
         ]
     };
-    // Both containers are lived in, and a process of one joins a namespace of the other.
+    // Both containers have processes, and a process of one joins a namespace of the other.
     let other = with(with(host, "mnt", 90), "net", 91);
     let own = with(with(host, "mnt", 92), "net", 93);
     let between = |cgroup_id| {

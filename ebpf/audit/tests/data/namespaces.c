@@ -1,8 +1,8 @@
-/* Calls that change namespaces, and the truth about them: what the kernel itself
- * says of the task before and after, for the probes' records to be held to.
+/* Makes calls that change namespaces, and prints the kernel's own data about the task
+ * before and after each call. The tests compare the probes' records with them.
  *
- * A line is a word and what it has to say. A vector is ten times INUM:ID, in the
- * order of `slots`; 0 is what there is not. */
+ * A line is a word and its values. A vector is ten times INUM:ID, in the order of
+ * `slots`; 0 means that there is none. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
@@ -43,7 +43,7 @@ struct namespace {
 	unsigned long long inum, id;
 };
 
-/* Of /proc, which is still there after chroot(2). */
+/* A descriptor of /proc, which stays valid after chroot(2). */
 static int proc;
 
 static void fail(const char *what)
@@ -100,7 +100,7 @@ static void stay(void)
 
 static void end(pid_t child)
 {
-	/* Whatever signal it ends with. */
+	/* Regardless of its exit signal. */
 	if (kill(child, SIGKILL) || waitpid(child, NULL, __WALL) != child)
 		fail("waitpid");
 }
@@ -131,8 +131,8 @@ static void show(const char *word, const char *task)
 	printf("\n");
 }
 
-/* Until nobody has the other end of the pipe any more: a signal of someone who is
- * not root any more would not come. */
+/* Until no process has the other end of the pipe: a process that is no longer root may
+ * not send a signal. */
 static void stay_for(int fd)
 {
 	char byte;
@@ -142,7 +142,7 @@ static void stay_for(int fd)
 	_exit(0);
 }
 
-/* A process in such namespaces of its own, which ends with this one. */
+/* A process in new namespaces of these types, which ends with this one. */
 static pid_t resident(unsigned long flags)
 {
 	int ready[2], alive[2];
@@ -158,7 +158,7 @@ static pid_t resident(unsigned long flags)
 		close(alive[1]);
 		if (unshare(flags))
 			fail("unshare");
-		/* Some of them are those of its children. */
+		/* Some types only affect its children. */
 		inner = fork();
 		if (!inner)
 			stay_for(alive[0]);
@@ -207,8 +207,8 @@ static void drop(void)
 		fail("setresuid");
 }
 
-/* one CALL FLAGS RESIDENT SLOT WHO: one call. RESIDENT: the flags of what its target
- * is in. WHO: root; user, without capabilities; chrooted, that user in a chroot(2). */
+/* one CALL FLAGS RESIDENT SLOT WHO: one call. RESIDENT: the flags of the namespaces of
+ * its target. WHO: root; user, without capabilities; chrooted, that user in a chroot(2). */
 static void one(char **words)
 {
 	const char *call = words[0], *slot = words[3], *who = words[4];
@@ -262,7 +262,7 @@ static void one(char **words)
 #define COMPAT_UNSHARE 310
 #define COMPAT_SETNS 346
 
-/* What that table does not take of a register. */
+/* The bits of a register that this table ignores. */
 #define UPPER 0x4e53657800000000
 
 static long compat_call(long number, long first, long second)
@@ -330,8 +330,8 @@ static void *flip(void *none)
 
 	for (turn = 0; !over; turn++) {
 		shared.flags = either[turn % 2];
-		/* Whoever waits for this processor is what is raced with. An odd number:
-		 * it finds now the ones and now the others. */
+		/* The race is with the thread that waits for this processor. The number is
+		 * odd, so that this thread finds either flags. */
 		if (turn % 101 == 0)
 			sched_yield();
 	}
@@ -339,7 +339,7 @@ static void *flip(void *none)
 }
 
 /* flip COUNT FLAGS FLAGS: clone3(2) in a loop, while another thread changes its flags.
- * Of each child, where it is. */
+ * Prints the namespaces of each child. */
 static void flips(char **words)
 {
 	long i, count = strtol(words[0], NULL, 0);
@@ -381,8 +381,8 @@ static void *swap(void *none)
 	return none;
 }
 
-/* swap COUNT FLAG SLOT: setns(2) in a loop, while another thread puts one namespace
- * and another behind the descriptor. After each call, where it is. */
+/* swap COUNT FLAG SLOT: setns(2) in a loop, while another thread alternates between two
+ * namespaces behind the descriptor. Prints the namespaces after each call. */
 static void swaps(char **words)
 {
 	long i, count = strtol(words[0], NULL, 0);
@@ -411,7 +411,7 @@ static void swaps(char **words)
 	pthread_join(other, NULL);
 }
 
-/* churn COUNT FLAG: unshare(2) in a loop. After each call, where it is. */
+/* churn COUNT FLAG: unshare(2) in a loop. Prints the namespaces after each call. */
 static void churn(char **words)
 {
 	long i, count = strtol(words[0], NULL, 0);
@@ -436,7 +436,7 @@ static void reap(pid_t child)
 		fail("waitpid");
 }
 
-/* On one processor of those that there are. */
+/* Runs on one of the available processors. */
 static void stay_on(long number)
 {
 	cpu_set_t allowed, one;

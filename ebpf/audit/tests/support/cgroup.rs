@@ -1,4 +1,4 @@
-//! Cgroups that are named like those of containers.
+//! Cgroups with names like those of containers.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
@@ -11,11 +11,11 @@ use nsexec_audit::cgroup_hierarchy::Hierarchy;
 
 use super::leave_out;
 
-/// A cgroup of the hierarchy that decides, removed at the end.
+/// A cgroup of the hierarchy that the auditor uses, removed at the end.
 pub struct Cgroup(PathBuf);
 
 impl Cgroup {
-    /// Below the root; where none can be made, `test` is counted as left out.
+    /// Below the root; if none can be created, `test` is counted as left out.
     pub fn new(test: &str, name: &str) -> Option<Self> {
         let hierarchy = Hierarchy::here();
         let directory = match hierarchy.mounted() {
@@ -34,7 +34,7 @@ impl Cgroup {
         }
     }
 
-    /// Its file with the processes in it.
+    /// Its cgroup.procs file.
     pub fn procs(&self) -> PathBuf {
         self.0.join("cgroup.procs")
     }
@@ -45,16 +45,16 @@ impl Cgroup {
         fs::write(self.procs(), pid.to_string()).unwrap();
     }
 
-    /// The kernel's number of it.
+    /// Its id in the kernel.
     pub fn id(&self) -> u64 {
         fs::metadata(&self.0).unwrap().ino()
     }
 }
 
 impl Cgroup {
-    /// Removes it, so that it can be made again.
+    /// Removes it, so that it can be created again.
     pub fn remove(&self) {
-        // A process that was killed leaves it a little later.
+        // A killed process leaves the cgroup a little later.
         let deadline = Instant::now() + Duration::from_secs(10);
         while self.0.exists() && fs::remove_dir(&self.0).is_err() && Instant::now() < deadline {
             std::thread::sleep(Duration::from_millis(5));
@@ -64,7 +64,7 @@ impl Cgroup {
 
 impl Drop for Cgroup {
     fn drop(&mut self) {
-        // Who is in it, the test has put there.
+        // All its processes were moved there by the test.
         let procs = fs::read_to_string(self.procs()).unwrap_or_default();
         for pid in procs.lines().filter_map(|pid| pid.parse().ok()) {
             let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);

@@ -1,4 +1,5 @@
-//! tests/data/namespaces.c: calls that change namespaces, and the truth about them.
+//! tests/data/namespaces.c, the driver: it makes calls that change namespaces, and prints
+//! their actual results.
 
 use std::fs::{self, File};
 use std::os::unix::process::ExitStatusExt as _;
@@ -14,19 +15,19 @@ use nsexec_audit_abi::parts::{NamespaceSet, SLOTS, Target};
 
 use super::{Watched, leave_out};
 
-/// A built driver, for machines that have no compiler.
+/// A built driver, for machines without a compiler.
 const PREBUILT: &str = "NSEXEC_AUDIT_DRIVER";
 const SOURCE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/namespaces.c");
 
-/// The driver, and a directory for what it says.
+/// The driver, and a directory for its output.
 pub struct Driver {
     program: PathBuf,
     directory: PathBuf,
 }
 
 impl Driver {
-    /// Compiles it, unless it was built already. Without a compiler `test` is counted
-    /// as left out.
+    /// Compiles it, unless it is built already. Without a compiler `test` is counted as
+    /// left out.
     pub fn build(test: &str) -> Option<Self> {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
@@ -63,24 +64,24 @@ impl Driver {
     pub fn start(&self, words: &[&str]) -> Running {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
-        let says = self.directory.join(format!("says-{number}"));
-        // A file, since nobody reads it until the driver has ended.
+        let path = self.directory.join(format!("says-{number}"));
+        // A file, because no process reads the output until the driver has ended.
         let child = Command::new(&self.program)
             .args(words)
             .stdin(Stdio::null())
-            .stdout(File::create(&says).unwrap())
+            .stdout(File::create(&path).unwrap())
             .spawn()
             .unwrap();
         Running {
             child,
-            says,
+            path,
             words: words.join(" "),
         }
     }
 
     /// Runs it to its end while the probes are read.
     #[track_caller]
-    pub fn run(&self, watched: &mut Watched, words: &[&str]) -> Said {
+    pub fn run(&self, watched: &mut Watched, words: &[&str]) -> DriverOutput {
         let mut running = self.start(words);
         while running.child.try_wait().unwrap().is_none() {
             watched.drain();
@@ -96,10 +97,10 @@ impl Drop for Driver {
     }
 }
 
-/// A driver at work, which is killed when the test fails.
+/// A running driver, which is killed if the test fails.
 pub struct Running {
     child: Child,
-    says: PathBuf,
+    path: PathBuf,
     words: String,
 }
 
@@ -108,25 +109,25 @@ impl Running {
         self.child.id()
     }
 
-    /// Whether it is at work still.
+    /// Whether it still runs.
     pub fn runs(&mut self) -> bool {
         self.child.try_wait().unwrap().is_none()
     }
 
-    /// How it ended.
+    /// Its exit status.
     pub fn status(&mut self) -> ExitStatus {
         self.child.wait().unwrap()
     }
 
-    /// What it said, once it has ended well.
+    /// Its output, if it succeeded.
     #[track_caller]
-    pub fn end(mut self) -> Said {
+    pub fn end(mut self) -> DriverOutput {
         let status = self.status();
         let signal = status.signal();
         assert!(status.success(), "{}: {status}, {signal:?}", self.words);
-        let text = fs::read_to_string(&self.says).unwrap();
-        let _ = fs::remove_file(&self.says);
-        Said::parse(&text)
+        let text = fs::read_to_string(&self.path).unwrap();
+        let _ = fs::remove_file(&self.path);
+        DriverOutput::parse(&text)
     }
 }
 
@@ -137,24 +138,24 @@ impl Drop for Running {
     }
 }
 
-/// The truth.
+/// The output of the driver.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Said {
-    /// Of the thread that called.
+pub struct DriverOutput {
+    /// The pid of the thread that made the calls.
     pub tid: u32,
-    /// Of the process in whose namespaces the target of a join is.
+    /// The pid of the process that owns the namespaces of the join's target.
     pub pid: u32,
     pub target: Target,
     pub before: NamespaceSet,
-    /// What each call returned, at least 0 or -errno, and where it left the task, or
-    /// the task that it made.
+    /// The result of each call (at least 0, or -errno), and the namespaces of the task, or
+    /// of the task that it created, after the call.
     pub calls: Vec<(i64, NamespaceSet)>,
 }
 
-impl Said {
+impl DriverOutput {
     #[track_caller]
     fn parse(text: &str) -> Self {
-        let mut said = Self {
+        let mut output = Self {
             tid: 0,
             pid: 0,
             target: Target::NONE,
@@ -165,20 +166,20 @@ impl Said {
         for line in text.lines() {
             let (word, rest) = line.split_once(' ').unwrap();
             match word {
-                "tid" => said.tid = rest.parse().unwrap(),
-                "pid" => said.pid = rest.parse().unwrap(),
-                "target" => said.target = target(rest),
-                "before" => said.before = vector(rest),
+                "tid" => output.tid = rest.parse().unwrap(),
+                "pid" => output.pid = rest.parse().unwrap(),
+                "target" => output.target = target(rest),
+                "before" => output.before = vector(rest),
                 "result" => assert_eq!(result.replace(rest.parse().unwrap()), None),
-                "after" => said.calls.push((result.take().unwrap(), vector(rest))),
+                "after" => output.calls.push((result.take().unwrap(), vector(rest))),
                 _ => panic!("{line}"),
             }
         }
         assert_eq!(result, None, "{text}");
-        said
+        output
     }
 
-    /// Of the only call.
+    /// The result of the only call.
     #[track_caller]
     pub fn call(&self) -> (i64, NamespaceSet) {
         let [call] = self.calls[..] else {
@@ -188,7 +189,8 @@ impl Said {
     }
 }
 
-/// What setns(2) was given: the probes find what they can find of it.
+/// The kind of object that setns(2) received: the probes report as much of it as they can
+/// find.
 fn target(text: &str) -> Target {
     let words: Vec<&str> = text.split(' ').collect();
     let [source, inum, id, flag] = words[..] else {
@@ -226,12 +228,12 @@ pub fn errno(result: i64) -> Option<Errno> {
     (number > 0).then(|| Errno::from_raw(number))
 }
 
-/// A number from the environment, where more or less is wanted than here.
+/// A number from the environment, to change the default here.
 pub fn count(variable: &str, default: usize) -> usize {
     match std::env::var(variable) {
         Ok(text) => text
             .parse()
-            .unwrap_or_else(|_| panic!("{variable} is {text}, which is no number")),
+            .unwrap_or_else(|_| panic!("{variable} is {text}, which is not a number")),
         Err(_) => default,
     }
 }

@@ -6,7 +6,7 @@ use nsexec_audit::model::event::{GapEvent, OutputEvent};
 use nsexec_audit_abi::Event;
 use nsexec_audit_abi::record::Snapshot;
 
-/// Every gap in what was seen since the tasks were these.
+/// Every gap in the events since this snapshot of the tasks.
 pub fn gaps(tasks: &[Snapshot], seen: &[Event]) -> Vec<GapEvent> {
     let mut enricher = Enricher::start(Vec::new()).unwrap();
     enricher.load_snapshot(tasks);

@@ -1,4 +1,4 @@
-//! Probes for one test, and what they see.
+//! Probes for one test, and their events.
 #![allow(
     dead_code,
     unreachable_pub,
@@ -23,8 +23,8 @@ use nsexec_audit_abi::counters::{LINEAGE_RING, NAMESPACE_RING};
 use nsexec_audit_abi::parts::{NamespaceSet, SLOT_NAMES};
 use nsexec_audit_abi::record::Namespace;
 
-/// The probes that were built in, unless this machine or this user does not
-/// allow them: then `test` is counted as left out.
+/// The built-in probes. If this machine or user cannot load them, `test` is counted as left
+/// out.
 pub fn object(test: &str) -> Option<&'static [u8]> {
     let reason = match probes::embedded() {
         None => "the probes were not built; `cargo xtask probes` does",
@@ -37,10 +37,10 @@ pub fn object(test: &str) -> Option<&'static [u8]> {
     None
 }
 
-/// What is to see the calls, where it is not the best that loads.
+/// Selects the backend, if it is not the best that loads.
 const BACKEND: &str = "NSEXEC_AUDIT_BACKEND";
 
-/// The backend that is asked for.
+/// The requested backend.
 pub fn backend() -> Option<Backend> {
     let name = std::env::var_os(BACKEND)?;
     let backend = name.to_str().and_then(<Backend as Name>::from_name);
@@ -68,7 +68,7 @@ pub fn leave_out(test: &str, reason: &str) {
     }
 }
 
-/// Whether a program is there that `test` executes: if not, it is counted as left
+/// Whether a program that `test` executes is installed; if not, the test is counted as left
 /// out.
 pub fn has(test: &str, program: &str) -> bool {
     let path = std::env::var_os("PATH").unwrap_or_default();
@@ -88,7 +88,7 @@ pub fn kernel() -> (u32, u32) {
     (numbers.next().unwrap(), numbers.next().unwrap())
 }
 
-/// Probes at work, and everything that they wrote.
+/// Attached probes, and all of their records.
 pub struct Watched {
     pub probes: Probes,
     pub seen: Vec<Event>,
@@ -110,7 +110,7 @@ impl Watched {
         })
     }
 
-    /// Reads all that there is.
+    /// Reads all available records.
     pub fn drain(&mut self) {
         for ring in [NAMESPACE_RING, LINEAGE_RING] {
             let seen = &mut self.seen;
@@ -118,7 +118,7 @@ impl Watched {
         }
     }
 
-    /// The first thing that `pick` takes, now or soon.
+    /// The first record that `pick` accepts, now or soon.
     #[track_caller]
     pub fn find<T>(&mut self, what: &str, pick: impl Fn(&Event) -> Option<T>) -> T {
         let deadline = Instant::now() + Duration::from_secs(20);
@@ -132,7 +132,7 @@ impl Watched {
         }
     }
 
-    /// The first event of namespaces by a thread.
+    /// The first namespace event of a thread.
     #[track_caller]
     pub fn namespace(&mut self, tid: u32) -> Namespace {
         self.find("event of namespaces", |event| match event {
@@ -141,7 +141,7 @@ impl Watched {
         })
     }
 
-    /// The events of namespaces by a thread that were read, by their times.
+    /// The namespace events of a thread that were read, by time.
     pub fn calls_of(&self, tid: u32) -> Vec<Namespace> {
         let own = |event: &Event| match event {
             Event::Namespace(record) if record.actor.tid == tid => Some(*record),
@@ -157,7 +157,7 @@ impl Watched {
 pub struct Sleeper(pub Child);
 
 impl Sleeper {
-    /// `unshare FLAGS sleep`, once it sleeps.
+    /// `unshare FLAGS sleep`, after it has started to sleep.
     pub fn new(flags: &[&str]) -> Self {
         let mut command = Command::new("unshare");
         command.args(flags).args(["sleep", "1000"]);
@@ -191,12 +191,12 @@ pub fn inum(of: &str, name: &str) -> u32 {
     rest.trim_end_matches(']').parse().unwrap()
 }
 
-/// The place of a namespace in a vector.
+/// The index of a namespace in a vector.
 pub fn slot(name: &str) -> usize {
     SLOT_NAMES.iter().position(|known| *known == name).unwrap()
 }
 
-/// Which namespaces a call changed.
+/// The namespaces that a call changed.
 pub fn changed(record: &Namespace) -> Vec<&'static str> {
     differing(&record.before, &record.after)
 }

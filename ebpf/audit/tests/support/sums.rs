@@ -1,4 +1,4 @@
-//! What is counted agrees with what was read.
+//! Compares the counters with the events that were read.
 
 use std::time::{Duration, Instant};
 
@@ -9,8 +9,8 @@ use nsexec_audit_abi::counters::{LINEAGE_RING, NAMESPACE_RING};
 
 use super::Watched;
 
-/// Takes the probes out, reads what is left, and checks every sum. How many events were
-/// read from the rings, and how many were lost.
+/// Detaches the probes, reads the remaining events, and checks every sum. Returns the
+/// numbers of read and of lost events.
 #[track_caller]
 pub fn sums_agree(watched: &mut Watched) -> (u64, u64) {
     watched.probes.stop();
@@ -29,7 +29,7 @@ pub fn sums_agree(watched: &mut Watched) -> (u64, u64) {
             let lost = sample.lost(NAMESPACE_RING) + sample.lost(LINEAGE_RING);
             return (u64::try_from(read).unwrap(), lost);
         }
-        // A program that was running when it was taken out still comes to its end.
+        // A BPF program that runs during the detachment still completes.
         assert!(Instant::now() < deadline, "{broken:?}");
         std::thread::sleep(Duration::from_millis(10));
     }

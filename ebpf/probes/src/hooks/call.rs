@@ -1,4 +1,4 @@
-//! How the four calls begin and end, whichever kind of program sees it.
+//! The beginning and the end of the four calls, for every kind of program.
 
 use aya_ebpf::helpers::bpf_probe_read_user;
 use nsexec_audit_abi::code::{EventFlags, Hook, NAMESPACE_FLAGS, Syscall};
@@ -8,10 +8,10 @@ use crate::namespaces::NamespacePtrs;
 use crate::task::TaskPtrs;
 use crate::{pending, ring, task};
 
-/// The signal that the child ends with shares the word with the flags.
+/// The exit signal of the child shares this word with the flags.
 const CSIGNAL: u64 = 0xff;
 
-/// The hooks of a call: of its beginning, and of its end.
+/// The hooks of a call: for its beginning and for its end.
 #[inline(always)]
 const fn hooks(syscall: Syscall) -> (Hook, Hook) {
     match syscall {
@@ -22,8 +22,8 @@ const fn hooks(syscall: Syscall) -> (Hook, Hook) {
     }
 }
 
-/// A call of the current task begins with these two arguments. Only setns(2) has a
-/// second one of interest.
+/// A call of the current task begins with these two arguments. Only setns(2) uses the
+/// second one.
 #[inline(always)]
 pub(crate) fn begins(
     (current, namespaces): &(Object, NamespacePtrs),
@@ -55,7 +55,7 @@ pub(crate) fn begins(
         _ => (first, EventFlags::NONE, None),
     };
     let makes_tasks = matches!(syscall, Syscall::Clone | Syscall::Clone3);
-    // Of those that make tasks only what asks for a namespace is of interest.
+    // Of the calls that create tasks, only those that request a namespace are of interest.
     if makes_tasks && flags & NAMESPACE_FLAGS == 0 && !notes.has(EventFlags::FLAGS_UNREAD) {
         ring::count(hook, ring::filtered);
     } else {
@@ -70,15 +70,15 @@ fn read(arguments: u64) -> Option<u64> {
     unsafe { bpf_probe_read_user(arguments as *const u64) }.ok()
 }
 
-/// The pointers for the end of a call. They are loaded before the call is distinguished,
-/// or the verifier would check them for each.
+/// The pointers for the end of a call. They are loaded before the calls are distinguished,
+/// because the verifier would check the loads once per call.
 #[inline(always)]
 pub(crate) fn caller() -> (TaskPtrs, Object) {
     let current = TaskPtrs::current();
     (current, task::parent(&current))
 }
 
-/// The same, of its beginning.
+/// The same for its beginning.
 #[inline(always)]
 pub(crate) fn namespaces() -> (Object, NamespacePtrs) {
     let current = task::current();
@@ -91,7 +91,7 @@ pub(crate) fn ends((task, parent): &(TaskPtrs, Object), syscall: Syscall, ret: i
     let hook = ring::hidden(hooks(syscall).1);
     ring::count(hook, ring::seen);
     let pending = pending::find();
-    // When a task was made, that was written when it was.
+    // If a task was created, the record was written at its creation.
     if matches!(syscall, Syscall::Clone | Syscall::Clone3) && (ret >= 0 || pending.is_none()) {
         ring::count(hook, ring::filtered);
     } else {

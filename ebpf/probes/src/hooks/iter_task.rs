@@ -1,4 +1,4 @@
-//! Every task that there is, when the loader asks.
+//! Reports every existing task, on request of the loader.
 
 use core::mem::MaybeUninit;
 
@@ -12,8 +12,8 @@ use crate::kernel::{Access, Object};
 use crate::task::TaskPtrs;
 use crate::{namespaces, ring, task};
 
-/// The kernel's `struct bpf_iter__task`, and the beginning of what it points to:
-/// both are part of its interface for programs.
+/// The kernel's `struct bpf_iter__task`, and the beginning of the structures that it points
+/// to: both are part of the stable interface.
 #[repr(C)]
 pub(crate) struct Context {
     meta: *const Meta,
@@ -31,7 +31,7 @@ pub(crate) extern "C" fn iter_task(context: *const Context) -> i32 {
     let hook = Hook::IterTask;
     // SAFETY: the verifier knows the context and what it points to.
     let (file, task) = unsafe { ((*(*context).meta).file, (*context).task) };
-    // The last call is for no task.
+    // The last call has no task.
     if task.is_null() {
         return 0;
     }
@@ -40,7 +40,7 @@ pub(crate) extern "C" fn iter_task(context: *const Context) -> i32 {
     let parent = task::parent(&task);
     let mut record = MaybeUninit::<Snapshot>::uninit();
     let out = record.as_mut_ptr();
-    // SAFETY: it is a record, of which every field is written before it is used.
+    // SAFETY: the entry is a record, and every field is written before it is used.
     let failed = unsafe {
         (&raw mut (*out).header).write(Header {
             version: Version::THIS,
@@ -58,7 +58,7 @@ pub(crate) extern "C" fn iter_task(context: *const Context) -> i32 {
         namespaces::read(&task.namespaces, &raw mut (*out).namespaces);
         bpf_seq_write(file, out.cast(), size_of::<Snapshot>() as u32)
     } != 0;
-    // The kernel asks again for a task that did not fit.
+    // The kernel calls again for a task that did not fit.
     ring::count(
         hook,
         if failed {

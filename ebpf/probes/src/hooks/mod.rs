@@ -1,7 +1,7 @@
-//! The programs.
+//! The BPF programs.
 //!
-//! Few of them, each for all that it can serve: the verifier goes over every
-//! program on its own, and that is what starting takes.
+//! There are few programs, each for as many hooks as possible: the verifier checks every
+//! program separately, which determines the start-up time.
 
 mod call;
 mod iter_task;

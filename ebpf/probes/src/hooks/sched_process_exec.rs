@@ -23,8 +23,8 @@ pub(crate) fn sched_process_exec(context: BtfTracePointContext) -> i32 {
     let program: Object = context.arg(2);
     if let Some(mut entry) = ring::begin::<Exec>(hook) {
         let out = entry.as_mut_ptr();
-        // SAFETY: the entry is a record, of which every field is written here, but
-        // for what the length of a text says is not there.
+        // SAFETY: the entry is a record, and every field is written here, except the bytes
+        // of a text beyond its length.
         unsafe {
             task::read(&task, &raw mut (*out).actor);
             task::read_id(Access::Typed, parent, &raw mut (*out).parent);
@@ -44,14 +44,14 @@ pub(crate) fn sched_process_exec(context: BtfTracePointContext) -> i32 {
 #[inline(always)]
 unsafe fn path(program: Object, out: *mut Text<PATH_BYTES>) {
     let name: u64 = load(program, &BPRM_FILENAME);
-    // SAFETY: the caller's; the helper fails on an address that cannot be read.
+    // SAFETY: guaranteed by the caller; the helper fails on an address that cannot be read.
     let read = unsafe {
         let place = &raw mut (*out).bytes;
         bpf_probe_read_kernel_str(place.cast(), PATH_BYTES as u32, name as *const _)
     };
-    // With the zero that ends it, which a path that was cut has as well.
+    // Includes the terminating zero, which a cut path has as well.
     let length = if read > 0 { read - 1 } else { 0 };
-    // SAFETY: the caller's.
+    // SAFETY: guaranteed by the caller.
     unsafe { head(out, length as u16, read <= 0 || read == PATH_BYTES as i64) };
 }
 
@@ -65,13 +65,13 @@ unsafe fn arguments(memory: Object, out: *mut Text<ARGUMENT_BYTES>) {
     if length > ARGUMENT_BYTES as u64 {
         length = ARGUMENT_BYTES as u64;
     }
-    // SAFETY: the caller's; the helper fails on an address that cannot be read.
+    // SAFETY: guaranteed by the caller; the helper fails on an address that cannot be read.
     let failed = unsafe {
         let place = &raw mut (*out).bytes;
         bpf_probe_read_user(place.cast(), length as u32, start as *const _)
     } != 0;
     let kept = if failed { 0 } else { length };
-    // SAFETY: the caller's.
+    // SAFETY: guaranteed by the caller.
     unsafe { head(out, kept as u16, kept != whole) };
 }
 
@@ -79,7 +79,7 @@ unsafe fn arguments(memory: Object, out: *mut Text<ARGUMENT_BYTES>) {
 /// `out` can be written.
 #[inline(always)]
 unsafe fn head<const N: usize>(out: *mut Text<N>, length: u16, cut: bool) {
-    // SAFETY: the caller's.
+    // SAFETY: guaranteed by the caller.
     unsafe {
         (&raw mut (*out).length).write(length);
         (&raw mut (*out).cut).write(Bool::new(cut));

@@ -1,4 +1,4 @@
-//! A thread ends. It still has its namespaces, but no memory any more.
+//! A thread ends. It still has its namespaces, but no memory.
 
 use aya_ebpf::macros::btf_tracepoint;
 use aya_ebpf::programs::BtfTracePointContext;

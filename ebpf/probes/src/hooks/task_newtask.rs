@@ -1,5 +1,5 @@
-//! A task was made, by whatever call, and has not run yet: with the flags as the
-//! kernel took them.
+//! A task was created by any call, and has not run yet; with the flags that the kernel
+//! used.
 
 use aya_ebpf::macros::btf_tracepoint;
 use aya_ebpf::programs::BtfTracePointContext;
@@ -24,7 +24,7 @@ pub(crate) fn task_newtask(context: BtfTracePointContext) -> i32 {
     if flags & NAMESPACE_FLAGS == 0 {
         ring::count(hook, ring::filtered);
     } else if let Some(mut entry) = ring::begin::<Namespace>(hook) {
-        // SAFETY: the entry is a record, which is written whole.
+        // SAFETY: the entry is a record, and all of it is written.
         unsafe {
             write(
                 entry.as_mut_ptr(),
@@ -66,7 +66,7 @@ unsafe fn write(
         Some(pending) => unsafe { (*pending.as_ptr()).syscall },
         None => Syscall::Unseen,
     };
-    // SAFETY: the caller's.
+    // SAFETY: guaranteed by the caller.
     unsafe {
         task::read(current, &raw mut (*out).actor);
         task::read_id(Access::Typed, parent, &raw mut (*out).parent);

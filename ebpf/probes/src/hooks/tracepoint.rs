@@ -1,5 +1,5 @@
-//! The tracepoints of setns(2), unshare(2), clone(2) and clone3(2): one program for
-//! all beginnings, and one for all ends.
+//! The tracepoints of setns(2), unshare(2), clone(2) and clone3(2): one program for all
+//! entries, and one for all exits.
 
 use aya_ebpf::EbpfContext as _;
 use aya_ebpf::macros::tracepoint;
@@ -9,7 +9,7 @@ use nsexec_audit_abi::code::Syscall;
 use super::call;
 use crate::kernel::copy;
 
-/// The number of each call in the machine's own table: asm/unistd.h.
+/// The number of each call in the native table: asm/unistd.h.
 #[cfg(not(bpf_target_arch = "aarch64"))]
 mod number {
     pub(super) const UNSHARE: u32 = 272;
@@ -26,25 +26,25 @@ mod number {
 /// A word of the kernel's `struct syscall_tp_t`.
 #[inline(always)]
 fn word(context: &TracePointContext, index: usize) -> u64 {
-    // SAFETY: the verifier knows how long the context is.
+    // SAFETY: the verifier knows the length of the context.
     unsafe { context.as_ptr().cast::<u64>().add(index).read() }
 }
 
-/// The number stands in the second word, in its lower half.
+/// The number is in the lower half of the second word.
 #[inline(always)]
 fn syscall(context: &TracePointContext) -> Syscall {
     match word(context, 1) as u32 {
         number::UNSHARE => Syscall::Unshare,
         number::CLONE => Syscall::Clone,
         number::CLONE3 => Syscall::Clone3,
-        // It is attached to no other.
+        // The program is attached to no other call.
         _ => Syscall::Setns,
     }
 }
 
-/// The arguments are in their order on all machines but s390. The second one is
-/// copied: the kernel attaches no program to unshare that loads more arguments than
-/// that has, whether or not it does so there.
+/// The arguments are in order on all architectures except s390. The second one is always
+/// copied: the kernel attaches no program to unshare that loads more arguments than unshare
+/// has, even in an unused branch.
 #[tracepoint]
 pub(crate) fn sys_enter(context: TracePointContext) -> u32 {
     let namespaces = call::namespaces();

@@ -1,6 +1,6 @@
-//! The functions of setns(2), unshare(2), clone(2) and clone3(2), of both tables of
-//! system calls: nothing else is slowed down, and 32-bit calls are seen. Not every
-//! kernel lets trampolines load. x86_64 only.
+//! The kernel functions of setns(2), unshare(2), clone(2) and clone3(2), of both tables of
+//! system calls: other calls are not slowed down, and 32-bit calls are reported. Some
+//! kernels do not load trampolines. x86_64 only.
 
 use aya_ebpf::macros::{fentry, fexit};
 use aya_ebpf::programs::{FEntryContext, FExitContext};
@@ -10,8 +10,9 @@ use super::call;
 use crate::kernel::{Object, load};
 use crate::offsets::{REGS_BX, REGS_CX, REGS_DI, REGS_SI};
 
-/// Beginning and end of a function that takes the registers of a system call. Of each
-/// it has as much as the kernel takes: `int $0x80` leaves the upper halves as they were.
+/// Entry and exit of a function that receives the registers of a system call. Reads only as
+/// many bits of each register as the kernel uses: `int $0x80` leaves the upper halves
+/// unchanged.
 macro_rules! functions {
     ($($function:literal: $enter:ident $exit:ident, $syscall:ident($word:ty: $first:ident, $second:ident);)+) => {$(
         #[fentry(function = $function)]
@@ -25,7 +26,7 @@ macro_rules! functions {
 
         #[fexit(function = $function)]
         pub(crate) fn $exit(context: FExitContext) -> i32 {
-            // The result follows its one argument.
+            // The result follows the only argument.
             call::ends(&call::caller(), Syscall::$syscall, context.arg(1));
             0
         }

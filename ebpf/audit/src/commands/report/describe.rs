@@ -197,8 +197,8 @@ pub(super) fn details(event: &NamespaceEvent) -> Vec<(&'static str, String)> {
         all.push(("given", target));
     }
     changes(event, &mut all);
-    if let Some(when) = event.ns.effective_at {
-        all.push(("effective", when.name().replace('_', " ")));
+    if let Some(effective_at) = event.ns.effective_at {
+        all.push(("effective", effective_at.name().replace('_', " ")));
     }
     if !op.notes.is_empty() {
         let notes: Vec<&str> = op.notes.names().collect();

@@ -64,7 +64,7 @@ impl fmt::Display for ReadErrorKind {
             Self::TooLong => write!(f, "it has {MAX_LINE} bytes or more; no event is as long"),
             Self::Line(error) => error.fmt(f),
             Self::NoStart => f.write_str(
-                "the first line is no start; give the files from the first one that was written",
+                "the first line is not a start; give the files from the first one that was written",
             ),
             Self::OtherBoot => f.write_str(
                 "it begins another boot of a machine; a page is of one boot, make one for each",

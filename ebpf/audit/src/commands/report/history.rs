@@ -11,8 +11,8 @@ use crate::output::event_json::{Line, Start};
 use crate::output::hash_chain;
 use crate::output::health::Health;
 
-/// Most events that are drawn; the others are counted. A browser takes seconds for
-/// more, and the page tens of megabytes.
+/// The maximum number of drawn events; further ones are counted. A browser takes seconds
+/// for more, and the page would have tens of megabytes.
 pub const MAX_DRAWN: usize = 50_000;
 
 /// The contents of the files.

@@ -1,8 +1,8 @@
 //! `nsexec-audit report`: one page of HTML from lines of JSON.
 //!
-//! Text on the page was chosen by the processes that it is about, and an investigator
-//! opens it. So: no data in the script, a policy that allows this script and this style
-//! alone, nothing from anywhere else, and one way for text to come into the page,
+//! The processes that the page is about chose the texts on it, and an investigator opens
+//! it. So the script contains no data, a content security policy allows only this script
+//! and this style, nothing is loaded from elsewhere, and text enters the page only as
 //! `html::Text`. The tables and the time line are complete without the script, which
 //! filters and enlarges.
 

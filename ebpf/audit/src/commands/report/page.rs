@@ -111,10 +111,10 @@ fn sections(out: &mut String, history: &History) -> fmt::Result {
     )?;
     section(
         out,
-        "holes",
+        "losses",
         "Losses and gaps",
         "Places where events are missing, and where a task was not in the namespaces that it was last observed in.",
-        |out| tables::holes(out, history),
+        |out| tables::losses(out, history),
     )?;
     section(out, "events", "Events", "", |out| {
         out.write_str("<p class=\"note\" id=\"shown\"></p>\n")?;
@@ -227,7 +227,7 @@ fn tiles(out: &mut String, history: &History) -> fmt::Result {
     )
 }
 
-/// The filters: shown by the script, which they are nothing without.
+/// The filters, which the script shows: they have no effect without it.
 fn tools(out: &mut String, history: &History) -> fmt::Result {
     out.write_str("<form class=\"tools\" id=\"tools\" autocomplete=\"off\"><div class=\"chips\">")?;
     for name in NAMES.iter().filter(|name| history.count(name) > 0) {

@@ -144,7 +144,7 @@ fn a_complete_run_is_reported_as_complete() {
     assert!(!page.contains("banner bad") && !page.contains("banner warn"));
     assert!(section(&page, "crossings").contains("out of the host"));
     assert!(section(&page, "refused").contains("Nothing was refused."));
-    assert!(section(&page, "holes").contains("No event was lost"));
+    assert!(section(&page, "losses").contains("No event was lost"));
 }
 
 #[test]
@@ -169,7 +169,8 @@ fn a_file_that_was_cut_is_drawn_up_to_there() {
     assert!(page.contains("events:3: it has no end"));
     assert!(page.contains("The end is missing."));
     assert_eq!(page.matches("<tr id=\"e").count(), 1);
-    // At the end of a line, the chain cannot tell, but the kind of the last line can.
+    // At the end of a line, the chain cannot detect the cut, but the kind of the last line
+    // shows it.
     let (_, whole) = file.split_last().unwrap();
     let end = whole.iter().rposition(|byte| *byte == b'\n').unwrap();
     let page = super::page(&read_one(&file[..=end]).unwrap());
@@ -198,26 +199,26 @@ fn losses_gaps_and_counters_are_shown_at_the_top_and_in_place() {
         health,
     ]);
     let (header, _) = page.split_once("</header>").unwrap();
-    for said in [
+    for printed in [
         "1,234 events did not fit, at 2 places",
         "2 calls were not observed by the probe",
         "ring_full 3, programs not run 2",
         "counted wrong: setns: 4 seen, 3 filtered",
         "1 time, a task was in other",
     ] {
-        assert!(header.contains(said), "{said}: {header}");
+        assert!(header.contains(printed), "{printed}: {header}");
     }
     assert!(!header.contains("banner good"));
-    let holes = section(&page, "holes");
-    assert!(holes.contains("1,200 events of the lineage ring, processor 0"));
-    assert!(holes.contains("task 70 is not where it was left: net; found at its exec"));
+    let losses = section(&page, "losses");
+    assert!(losses.contains("1,200 events of the lineage ring, processor 0"));
+    assert!(losses.contains("task 70 is not where it was left: net; found at its exec"));
     assert_eq!(
         section(&page, "timeline")
             .matches("<line class=\"loss\"")
             .count(),
         3
     );
-    assert!(holes.contains("2 calls not seen by setns (pending full)"));
+    assert!(losses.contains("2 calls not seen by setns (pending full)"));
     assert!(section(&page, "counters").contains("<td class=\"n bad\">3</td>"));
 }
 
@@ -244,16 +245,16 @@ fn alerts_joins_and_refusals_are_counted_by_process() {
     let refused = section(&page, "refused");
     assert!(refused.contains("setns(NEWPID)") && refused.contains("EPERM"));
     assert!(refused.contains("<td class=\"n\">3</td>"));
-    let who = section(&page, "who");
-    assert!(who.contains("title=\"join_host: 2\"") && who.contains("title=\"denied: 3\""));
+    let actors = section(&page, "who");
+    assert!(actors.contains("title=\"join_host: 2\"") && actors.contains("title=\"denied: 3\""));
     assert!(
-        who.contains("1 #3 <span class=\"box host\">host</span>"),
-        "{who}"
+        actors.contains("1 #3 <span class=\"box host\">host</span>"),
+        "{actors}"
     );
 }
 
 #[test]
-fn children_stand_beneath_their_parents() {
+fn children_are_listed_below_their_parents() {
     let fork = |at, of: u32, child: u32| {
         let child = json!({ "exec_id": format!("{child}.1"), "tgid": child });
         with(
@@ -295,7 +296,7 @@ fn lines_that_are_none_are_refused_with_their_place() {
     let refused = |file: &[u8]| read_one(file).unwrap_err().to_string();
     let ours = |objects: &[Value]| refused(&written(objects));
     assert!(refused(b"").starts_with("events: there is no line"));
-    assert!(ours(&[health()]).starts_with("events:1: the first line is no start"));
+    assert!(ours(&[health()]).starts_with("events:1: the first line is not a start"));
     let unknown = ours(&[start(), json!({ "kind": "snapshot" })]);
     assert!(
         unknown.starts_with("events:2: unknown kind snapshot"),
@@ -342,7 +343,7 @@ fn files_continue_each_other() {
     assert!(super::page(&run).contains("a:1: it starts a chain of its own"));
 }
 
-/// As rotation leaves it, when the first files are gone.
+/// The files after a rotation that deleted the first ones.
 #[test]
 fn a_file_without_the_one_before_begins_in_the_middle() {
     let mut chained = ChainWriter::after([7; 32]);
@@ -355,17 +356,17 @@ fn a_file_without_the_one_before_begins_in_the_middle() {
         chained.end(&mut line).unwrap();
         file.extend(line);
     }
-    let said = page(&read_one(&file).unwrap());
-    assert!(said.contains("The beginning is missing.") && !said.contains("banner bad"));
-    assert!(!said.contains("banner good"));
+    let printed = page(&read_one(&file).unwrap());
+    assert!(printed.contains("The beginning is missing.") && !printed.contains("banner bad"));
+    assert!(!printed.contains("banner good"));
     let whole = written(&[start(), health()]);
     let files = [("a".to_owned(), whole.as_slice()), ("b".to_owned(), &file)];
-    let said = page(&read(files).unwrap());
-    assert!(said.contains("b:1: it continues 0707"), "{said}");
-    assert!(!said.contains("The beginning is missing."));
+    let printed = page(&read(files).unwrap());
+    assert!(printed.contains("b:1: it continues 0707"), "{printed}");
+    assert!(!printed.contains("The beginning is missing."));
 }
 
-/// A class, a kind or a name that this program does not know is never taken for another.
+/// An unknown class, kind or name is never taken for a known one.
 #[test]
 fn unknown_names_are_refused_with_their_line() {
     for (name, object) in [
@@ -397,7 +398,7 @@ fn unknown_names_are_refused_with_their_line() {
     );
 }
 
-/// More than is drawn is counted; forks and execs give way.
+/// Events beyond the limit are counted; forks and execs are left out first.
 #[test]
 fn events_that_are_not_drawn_are_counted() {
     let mut run = read_one(&written(&[
@@ -431,8 +432,8 @@ fn events_that_are_not_drawn_are_counted() {
     );
 }
 
-/// Reads a page as a browser would, as far as ours goes: tags with attributes
-/// between double quotes, in their order. What is no tag of ours is a panic.
+/// Reads a page as a browser does, as far as our pages require: tags with attributes
+/// between double quotes, in order. Panics at any other tag.
 fn tags(page: &str) -> Vec<String> {
     const KNOWN: [&str; 49] = [
         "html", "head", "meta", "title", "style", "body", "svg", "defs", "path", "circle", "g",
@@ -467,7 +468,7 @@ fn tags(page: &str) -> Vec<String> {
             !tag.is_empty() && KNOWN.contains(&tag.as_str()),
             "{tag}: {after}"
         );
-        // Attributes have names of ours; what follows = has stood between quotes.
+        // Only known attribute names occur; values were between quotes.
         for attribute in name.split(' ').skip(1).filter(|one| *one != "/") {
             let attribute = attribute.trim_end_matches('/').trim_end_matches('=');
             let plain = attribute
@@ -504,8 +505,8 @@ const HOSTILE: [&str; 9] = [
     "</style></title><svg onload=alert(1)>",
 ];
 
-/// A page in which every text that a process, or whoever wrote the file, can choose
-/// is this one.
+/// A page in which every text that a process or the writer of the file can choose is this
+/// one.
 fn page_with(text: &str) -> String {
     let mut joined = join(5_000_000, 7, text, true);
     joined["actor"]["container"] = format!("docker/{text}").into();
@@ -536,8 +537,8 @@ fn page_with(text: &str) -> String {
     page(&read([(text.to_owned(), written(&objects).as_slice())]).unwrap())
 }
 
-/// Text where only a name or a number can be is no line, and its error commands no
-/// terminal.
+/// A text in the place of a name or a number makes the line invalid, and the error contains
+/// no control characters.
 #[test]
 fn hostile_text_elsewhere_is_refused_and_shown_escaped() {
     for text in HOSTILE {
@@ -573,7 +574,7 @@ fn is_harmless(text: &str) {
         c.is_control() && *c != '\n' || "\u{202e}\u{2028}\u{2029}\u{200b}\u{feff}".contains(*c)
     };
     assert_eq!(page.chars().find(invisible), None, "{text:?}");
-    // Both scripts and styles are ours, so the policy names them.
+    // Scripts and styles are those that the content security policy lists.
     assert!(
         page.contains(&html::source(page::SCRIPT)) && page.contains(&html::source(page::STYLE))
     );

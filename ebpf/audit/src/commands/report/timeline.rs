@@ -1,5 +1,5 @@
-//! The time line: a lane a process, drawn with horizontal places in per cent, so
-//! that it is as wide as the page is; the script enlarges a part of it.
+//! The time line: one lane per process, drawn with horizontal positions in per cent, so
+//! that it is as wide as the page; the script enlarges a part of it.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::{self, Write as _};
@@ -11,18 +11,18 @@ use super::html::{self, Text};
 use super::tables::owner;
 use crate::model::namespaces::NamespaceType;
 
-/// Most lanes; the other processes share the last one. More are no picture.
+/// The maximum number of lanes; the other processes share the last one.
 const MAX_LANES: usize = 48;
-/// With more marks than this, those of a lane, a class and a place are one.
+/// If there are more marks, those of one lane, class and position are merged.
 const MAX_MARKS: usize = 10_000;
-/// Places on the time line, then.
+/// The number of positions on the time line in that case.
 const PLACES: u64 = 4_000;
-/// Heights, in pixels: of a lane, and of what is above the first one.
+/// Heights in pixels: of a lane, and of the area above the first one.
 const LANE: usize = 26;
 const TOP: usize = 34;
-/// Deepest that a lane's name is moved in.
+/// The maximum indentation of a lane's name.
 const MAX_DEPTH: usize = 6;
-/// Losses are labelled where they are so far from each other, as a fraction.
+/// The minimum distance between two labelled losses, as a fraction.
 const LABEL: f64 = 0.06;
 
 /// A lane of the time line.
@@ -31,7 +31,7 @@ enum Lane<'a> {
     Others(usize),
 }
 
-/// Nanoseconds as fractions of the time line.
+/// Converts nanoseconds to fractions of the time line.
 struct Scale {
     from: u64,
     length: u64,
@@ -42,7 +42,7 @@ impl Scale {
         let (from, to) = history
             .span
             .map_or((0, 0), |(first, last)| (first.ts_boot_ns, last.ts_boot_ns));
-        // One moment is in the middle of a millisecond.
+        // A single moment is drawn in the middle of a millisecond.
         if from == to {
             return Self {
                 from: from.saturating_sub(500_000),
@@ -55,7 +55,7 @@ impl Scale {
         }
     }
 
-    /// With some room at both ends, so that nothing is cut.
+    /// With some room at both ends.
     fn at(&self, boot_ns: u64) -> f64 {
         let since = approximate(boot_ns.saturating_sub(self.from).min(self.length));
         0.01 + 0.98 * since / approximate(self.length)
@@ -68,8 +68,7 @@ impl Scale {
     }
 }
 
-/// A length as a number that can be divided: 53 bits of it, a hundred days of
-/// nanoseconds.
+/// A length as a floating-point number: 53 bits hold a hundred days of nanoseconds.
 #[expect(
     clippy::as_conversions,
     clippy::cast_precision_loss,
@@ -79,7 +78,7 @@ fn approximate(ns: u64) -> f64 {
     ns as f64
 }
 
-/// How much a process is to be seen.
+/// The importance of a process.
 fn weight(process: &Process) -> (u64, u64) {
     let alert = process.alert.map_or(0, |severity| {
         1 + u64::from(severity >= crate::model::event::Severity::High)
@@ -87,7 +86,7 @@ fn weight(process: &Process) -> (u64, u64) {
     (alert + u64::from(process.gaps > 0), process.calls)
 }
 
-/// The lanes, children beneath their parents; and the lane of each process.
+/// The lanes, children below their parents; and the lane of each process.
 fn lanes(history: &History) -> (Vec<Lane<'_>>, HashMap<usize, usize>) {
     let mut chosen: Vec<usize> = (0..history.processes.len()).collect();
     if chosen.len() > MAX_LANES {
@@ -103,7 +102,7 @@ fn lanes(history: &History) -> (Vec<Lane<'_>>, HashMap<usize, usize>) {
             .processes
             .get(*number)
             .and_then(|process| process.parent);
-        // Past those that have no lane of their own.
+        // Skips ancestors without a lane.
         while let Some(parent) = above
             && chosen.binary_search(&parent).is_err()
         {
@@ -137,7 +136,7 @@ fn lanes(history: &History) -> (Vec<Lane<'_>>, HashMap<usize, usize>) {
     (all, places)
 }
 
-/// Events that are one mark.
+/// Events that share a mark.
 struct Mark<'a> {
     lane: usize,
     first: (usize, &'a Event),
@@ -163,7 +162,7 @@ fn marks<'a>(history: &'a History, places: &HashMap<usize, usize>, scale: &Scale
         let Some(process) = event.process else {
             continue;
         };
-        // The others share the lane after those that have one.
+        // The other processes share the lane after the last own lane.
         let lane = places.get(&process).copied().unwrap_or(places.len());
         let types = describe::about(&event.detail);
         let place = scale.place(event.time.ts_boot_ns);
@@ -190,16 +189,16 @@ fn marks<'a>(history: &'a History, places: &HashMap<usize, usize>, scale: &Scale
     marks
 }
 
-/// The whole of it.
+/// The whole time line.
 pub(super) fn draw(out: &mut String, history: &History) -> fmt::Result {
     let Some((first, _)) = history.span else {
-        return out.write_str("<p class=\"none\">Nothing happened.</p>\n");
+        return out.write_str("<p class=\"none\">No events were recorded.</p>\n");
     };
     let scale = Scale::of(history);
     let (lanes, places) = lanes(history);
     let height = TOP + LANE * lanes.len().max(1) + 6;
-    // Milliseconds since 1970 of its beginning and the length in nanoseconds, for
-    // the script's own ticks.
+    // The beginning in milliseconds since 1970 and the length in nanoseconds, for the
+    // script's ticks.
     let from = first.ts_wall_ms - i64::from(scale.from < first.ts_boot_ns);
     write!(
         out,
@@ -253,13 +252,13 @@ fn name(out: &mut String, lane: &Lane<'_>) -> fmt::Result {
         }
         Lane::Others(count) => {
             let count = u64::try_from(*count).unwrap_or(u64::MAX);
-            let said = html::counted(count, "other process", "other processes");
-            writeln!(out, "<div class=\"lane rest\">{said}</div>")
+            let printed = html::counted(count, "other process", "other processes");
+            writeln!(out, "<div class=\"lane rest\">{printed}</div>")
         }
     }
 }
 
-/// From its fork, or from when it was seen first, to its end.
+/// From the fork, or from the first event, to the end.
 fn bar(
     out: &mut String,
     history: &History,
@@ -364,7 +363,7 @@ fn step(length: u64) -> u64 {
         .unwrap_or((length / 8).max(1))
 }
 
-/// The times along the top; each at a whole multiple of its step on the clock.
+/// The times along the top; each at a whole multiple of its step.
 fn ticks(out: &mut String, from_ms: i64, length: u64, height: usize) -> fmt::Result {
     let step = step(length);
     let from = i128::from(from_ms) * 1_000_000;
@@ -393,7 +392,7 @@ fn ticks(out: &mut String, from_ms: i64, length: u64, height: usize) -> fmt::Res
     out.write_str("</g>\n")
 }
 
-/// A time of day, as fine as its step.
+/// A time of day, with the precision of its step.
 fn label(wall_ns: i128, step: u64) -> String {
     let ms = i64::try_from(wall_ns.div_euclid(1_000_000)).unwrap_or_default();
     let clock = html::clock(ms);

@@ -1,6 +1,6 @@
 //! `nsexec-audit selftest`: checks that calls are reported as they happened.
 //!
-//! It makes known calls while nobody reads, and then looks for the event of each: it was
+//! It makes known calls while no process reads the rings, and then looks for the event of each: it was
 //! read and matches the call, or it was counted as lost.
 
 mod cost;
@@ -109,7 +109,7 @@ pub struct Row {
 
 /// A check.
 #[derive(Clone, Debug, Serialize)]
-pub struct Held {
+pub struct CheckResult {
     pub what: &'static str,
     pub holds: bool,
     pub why: String,
@@ -124,7 +124,7 @@ pub struct Report {
     /// The ring of namespaces, in bytes.
     pub ring: u32,
     pub calls: Vec<Row>,
-    pub held: Vec<Held>,
+    pub held: Vec<CheckResult>,
     pub cost: Vec<Cost>,
 }
 
@@ -268,8 +268,8 @@ fn rows(made: &[Made], found: &[Option<&Namespace>]) -> Vec<Row> {
         .collect()
 }
 
-fn hold(what: &'static str, wrong: Vec<String>, why: &str) -> Held {
-    Held {
+fn hold(what: &'static str, wrong: Vec<String>, why: &str) -> CheckResult {
+    CheckResult {
         what,
         holds: wrong.is_empty(),
         why: if wrong.is_empty() {
@@ -283,7 +283,7 @@ fn hold(what: &'static str, wrong: Vec<String>, why: &str) -> Held {
 }
 
 /// Events that were not read were counted by the hook that had no room for them.
-fn all_are_there(calls: &[Row], sample: &Sample) -> Held {
+fn all_are_there(calls: &[Row], sample: &Sample) -> CheckResult {
     let hooks = [Hook::SetnsExit, Hook::UnshareExit];
     let full = |hook: Hook| sample.sum(hook, |one| one.ring_full);
     let [setns, unshare] = hooks.map(full);
@@ -310,7 +310,7 @@ fn all_are_there(calls: &[Row], sample: &Sample) -> Held {
 }
 
 /// On each processor, as many numbers are missing as losses were counted.
-fn numbers(read: &BTreeSet<(u32, u64)>, sample: &Sample) -> Held {
+fn numbers(read: &BTreeSet<(u32, u64)>, sample: &Sample) -> CheckResult {
     let [positions, _] = &sample.positions;
     let (mut missing, mut wrong) = (0, Vec::new());
     for (cpu, position) in (0..).zip(positions) {
@@ -327,7 +327,7 @@ fn numbers(read: &BTreeSet<(u32, u64)>, sample: &Sample) -> Held {
 }
 
 /// Each record matches the call, and the namespaces of the thread in /proc.
-fn as_made(made: &[Made], found: &[Option<&Namespace>], own: usize) -> Held {
+fn as_made(made: &[Made], found: &[Option<&Namespace>], own: usize) -> CheckResult {
     let (mut count, mut wrong) = (0, Vec::new());
     for (number, (one, record)) in made.iter().zip(found).enumerate() {
         let Some(record) = record else { continue };
@@ -359,7 +359,7 @@ fn as_made(made: &[Made], found: &[Option<&Namespace>], own: usize) -> Held {
 
 /// The ids, which /proc does not have, agree with each other: a new namespace has a new
 /// one, and an unchanged namespace has the same.
-fn ids(made: &[Made], found: &[Option<&Namespace>]) -> Held {
+fn ids(made: &[Made], found: &[Option<&Namespace>]) -> CheckResult {
     const WHAT: &str = "ids agree";
     let records = || found.iter().flatten();
     if records().all(|record| record.after.id == NamespaceSet::NONE.id) {

@@ -82,10 +82,10 @@ fn exe(process: ProcessId) -> Option<String> {
 /// Every process in its set.
 #[derive(Clone, Debug)]
 pub struct Tree {
-    /// The host's first, where it is known; then in the order of their first
-    /// processes, so that what a set comes from stands before it.
+    /// The host's set first, if it is known; then in the order of their first processes, so
+    /// that a set comes after the set of its parent.
     sets: Vec<Set>,
-    /// In the order in which they were made.
+    /// In the order of their creation.
     nodes: Vec<Node>,
     /// The number of each set.
     numbers: HashMap<Key, usize>,
@@ -101,12 +101,12 @@ struct Set {
     namespaces: NamespaceSet,
     /// The set of the parent of its first process.
     from: Option<usize>,
-    /// The slots that are not those of `from`.
+    /// The slots that differ from those of `from`.
     differs: SlotSet,
     roots: Vec<usize>,
 }
 
-/// A process; or a thread that is not where its process is.
+/// A process; or a thread with other namespaces than its process.
 #[derive(Clone, Debug)]
 struct Node {
     task: Task,
@@ -124,8 +124,8 @@ struct Node {
 }
 
 impl Tree {
-    /// Of all tasks, and other facts about their processes. A process in an unknown place is
-    /// drawn in that of its parent.
+    /// Builds the tree of all tasks and the other facts about their processes. A process in
+    /// an unknown place is drawn in the place of its parent.
     #[must_use]
     pub fn of(tasks: &[Snapshot], known: &HashMap<ProcessId, ProcessInfo>) -> Self {
         let mut tree = Self {
@@ -185,7 +185,7 @@ impl Tree {
         set.map_or(NamespaceSet::NONE, |set| set.namespaces)
     }
 
-    /// Adds a node below another one, to its set or the one that it is the first of.
+    /// Adds a node below another one: to its set, or to the new set that it starts.
     fn add(
         &mut self,
         snapshot: &Snapshot,
@@ -196,7 +196,7 @@ impl Tree {
         let parent_set = parent
             .and_then(|parent| self.nodes.get(parent))
             .map(|node| node.set);
-        // One that is not seen is taken for the host's own.
+        // A process without a known place is taken for the host's.
         let from = parent_set.or_else(|| (!self.sets.is_empty()).then_some(0));
         let above = from.and_then(|set| self.sets.get(set));
         let namespaces = filled(snapshot.namespaces, above.map(|set| &set.namespaces));
@@ -234,7 +234,7 @@ impl Tree {
         node
     }
 
-    /// The number of a set, which is made when it is the first time.
+    /// The number of a set, which is created at its first use.
     fn set(&mut self, place: Place, namespaces: NamespaceSet, from: Option<usize>) -> usize {
         let key = (place.clone(), namespaces.inum, namespaces.id);
         if let Some(set) = self.numbers.get(&key) {
@@ -284,8 +284,8 @@ fn filled(mut namespaces: NamespaceSet, parent: Option<&NamespaceSet>) -> Namesp
 }
 
 impl Set {
-    /// The slots that are drawn, with their namespaces: those that differ, and all of a
-    /// set that comes from none.
+    /// The drawn slots with their namespaces: those that differ, and all of them for a set
+    /// without a parent.
     fn shown(&self) -> impl Iterator<Item = (Slot, NamespaceId)> {
         slots(&self.namespaces).filter(|(slot, id)| {
             let shown = self.from.is_none() || self.differs.contains(*slot);

@@ -10,7 +10,7 @@ use crate::output::text::Text;
 
 const PLAIN: Text = Text { colour: false };
 
-/// Tasks, and what /proc says of their processes.
+/// Tasks, and the facts from /proc about their processes.
 #[derive(Default)]
 struct Machine {
     tasks: Vec<Snapshot>,
@@ -18,7 +18,7 @@ struct Machine {
 }
 
 impl Machine {
-    /// With a kthreadd, and an init that is as old.
+    /// With kthreadd and an init of the same age.
     fn new() -> Self {
         let mut machine = Self::default();
         machine.add(1, 0, "init", vector(10), Place::Host);
@@ -62,7 +62,7 @@ impl Machine {
         Tree::of(&self.tasks, &self.known)
     }
 
-    /// The sets from the second on, which are what a test is about.
+    /// The sets from the second on.
     fn drawn(&self) -> String {
         let text = self.tree().text(PLAIN);
         let (_, rest) = text.split_once("\n\n").unwrap_or_default();
@@ -94,7 +94,7 @@ fn a_machine_is_drawn() {
     machine.add(34, 21, "nested", with(inside, "mnt", 60), docker("a"));
     // Joined from the host.
     machine.add(35, 31, "exec", inside, docker("a"));
-    // In the order of their age, however the kernel lists them.
+    // In the order of their age, regardless of the kernel's order.
     machine.tasks.reverse();
     let right = "\
 [0] host
@@ -145,7 +145,7 @@ fn containers_in_the_same_namespaces_are_distinguished() {
 }
 
 #[test]
-fn a_thread_that_is_somewhere_else_is_drawn_there() {
+fn a_thread_is_drawn_in_its_own_namespaces() {
     let mut machine = Machine::new();
     machine.add(20, 1, "many", vector(10), Place::Host);
     for (tid, vector) in [(21, vector(10)), (22, with(vector(10), "uts", 70))] {
@@ -158,7 +158,7 @@ fn a_thread_that_is_somewhere_else_is_drawn_there() {
 └─ 20/22 many  0      /bin/many
 ";
     assert_eq!(machine.drawn(), right);
-    // When the leader has ended, the process is where its threads are.
+    // If the leader has ended, the process is in the namespaces of its threads.
     machine.tasks.retain(|task| task.task.tid != 21);
     let leader = |task: &&mut Snapshot| task.task.tid == 20;
     machine.tasks.iter_mut().find(leader).unwrap().namespaces = NamespaceSet::NONE;
@@ -213,7 +213,7 @@ fn an_unknown_host_and_old_kernels_are_no_hindrance() {
     assert_eq!(Machine::default().tree().text(PLAIN), "");
 }
 
-/// A kernel thread with a namespace of its own is not hidden with the others.
+/// A kernel thread with its own namespace is not hidden.
 #[test]
 fn a_kernel_thread_elsewhere_is_shown() {
     let mut machine = Machine::new();
@@ -265,7 +265,7 @@ fn colour_is_used_only_on_request() {
     assert_eq!(stripped, machine.tree().text(PLAIN));
 }
 
-/// Each the child of the one before.
+/// Each process is the child of the previous one.
 #[test]
 fn a_long_chain_is_drawn_in_bounded_lines() {
     let mut machine = Machine::new();
@@ -279,7 +279,7 @@ fn a_long_chain_is_drawn_in_bounded_lines() {
     assert!(text.lines().any(|line| line.contains(&last)), "it is there");
     let longest = text.lines().map(|line| line.chars().count()).max().unwrap();
     assert!(longest < 130, "{longest}");
-    // Nor are the lines of others drawn out.
+    // Other lines are not indented either.
     let init = text.lines().find(|line| line.contains(" 1 init")).unwrap();
     assert!(init.chars().count() < 80, "{init}");
     assert_eq!(

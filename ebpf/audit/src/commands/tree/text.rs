@@ -9,11 +9,11 @@ use crate::model::process::comm;
 use crate::output::escape::escape_text;
 use crate::output::text::{GREEN, Text, YELLOW};
 
-/// Deeper processes are drawn as deep as this: lines are no longer than that takes,
-/// however long a chain of children someone makes.
+/// The maximum indentation: deeper processes are drawn at this depth, so that lines have a
+/// bounded length for any chain of children.
 const DEEPEST: usize = 24;
 
-/// Where the user's column begins at the furthest.
+/// The rightmost start of the user's column.
 const WIDEST: usize = 56;
 
 /// A process before its columns are aligned.
@@ -23,8 +23,7 @@ struct Line<'a> {
 }
 
 impl Tree {
-    /// Lines for people, each with its end. Nothing that a process chose itself
-    /// reaches a terminal as a command.
+    /// Lines for people, each with its end. Text that a process chose is escaped.
     #[must_use]
     pub fn text(&self, style: Text) -> String {
         let sets: Vec<Vec<Line<'_>>> = self.sets.iter().map(|set| self.lines(set)).collect();
@@ -64,7 +63,7 @@ impl Tree {
         text
     }
 
-    /// The processes of a set, without those of the kernel's.
+    /// The processes of a set, without kernel threads.
     fn lines(&self, set: &Set) -> Vec<Line<'_>> {
         let mut lines = Vec::new();
         // The nodes to draw, from the last; not by recursion, because other processes

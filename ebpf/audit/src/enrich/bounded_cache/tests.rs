@@ -6,7 +6,7 @@ fn keys_that_are_used_again_stay() {
     for key in 0..3 {
         recent.put(key, "first");
     }
-    // The fourth makes the three the older ones, of which one is asked.
+    // The fourth key makes the first three the older ones; one of them is then used.
     recent.put(3, "second");
     assert_eq!(recent.get(&0), Some(&"first"));
     recent.put(0, "again");

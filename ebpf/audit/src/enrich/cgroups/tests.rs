@@ -5,7 +5,7 @@ use crate::fixtures::task;
 
 const ID: &str = "4f797c539e6c745de61a93ca3ff892358ecbcaccd8414d5db545c38428142970";
 
-/// A hierarchy of directories that are no cgroups, removed at the end.
+/// A hierarchy of ordinary directories, removed at the end.
 struct Machine {
     directory: PathBuf,
     cgroups: Cgroups,
@@ -33,7 +33,7 @@ impl Machine {
         fs::metadata(&directory).unwrap().ino()
     }
 
-    /// Of a task that has ended.
+    /// The cgroup of an ended task.
     fn of(&mut self, id: u64, boot_ns: u64) -> Cgroup {
         let mut task = task(u32::MAX, 1);
         task.cgroup_id = id;
@@ -55,7 +55,7 @@ fn container(cgroup: &Cgroup) -> Option<&str> {
 }
 
 #[test]
-fn the_cgroup_of_a_task_that_has_ended_is_found_by_its_number() {
+fn the_cgroup_of_an_ended_task_is_found_by_id() {
     let mut machine = Machine::new("ended");
     let inner = machine.make(&format!("docker/{ID}/init.scope"));
     let service = machine.make("system.slice/sshd.service");
@@ -65,7 +65,7 @@ fn the_cgroup_of_a_task_that_has_ended_is_found_by_its_number() {
     assert_eq!(found.path.as_deref(), Some(path.as_path()));
     assert_eq!(machine.of(service, 1).place, Place::Host);
     assert_eq!(machine.of(ROOT, 1).place, Place::Host);
-    // A number means the same for good.
+    // A cgroup id keeps its meaning.
     fs::remove_dir_all(machine.directory.join("docker")).unwrap();
     assert_eq!(machine.of(inner, u64::MAX), found);
 }
@@ -77,7 +77,7 @@ fn an_unknown_cgroup_is_not_the_hosts() {
         assert_eq!(machine.of(id, 1), Cgroup::default());
     }
     assert_eq!(Cgroup::default().place, Place::Unknown);
-    // Whatever is not a container here can be one outside.
+    // A cgroup that is no container here can be one outside this namespace.
     let service = machine.make("system.slice/sshd.service");
     machine.cgroups.sees_root = false;
     assert_eq!(machine.of(service, u64::MAX).place, Place::Unknown);
@@ -87,7 +87,7 @@ fn an_unknown_cgroup_is_not_the_hosts() {
 fn a_task_that_moved_on_is_where_it_was() {
     let mut machine = Machine::new("moved");
     let before = machine.make("before");
-    // What the task of this test is in is another cgroup.
+    // The task of this test is in another cgroup.
     let mut task = task(nix::unistd::gettid().as_raw().cast_unsigned(), 1);
     task.cgroup_id = before;
     let found = machine.cgroups.of(&task, 1);

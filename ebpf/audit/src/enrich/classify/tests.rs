@@ -51,7 +51,7 @@ fn each_class_is_distinguished() {
     assert_eq!(names.len(), Class::ALL.len());
 }
 
-/// Inode numbers are used again by other types; a slot is part of the name.
+/// Inode numbers are reused by other types; a slot is part of the identity.
 #[test]
 fn a_number_of_another_slot_is_not_the_hosts() {
     let host = vector(1);
@@ -62,7 +62,7 @@ fn a_number_of_another_slot_is_not_the_hosts() {
 }
 
 #[test]
-fn a_host_of_which_nothing_was_read_is_not_known() {
+fn a_host_without_namespaces_is_unknown() {
     assert!(!HostNamespaces::of(&NamespaceSet::NONE).is_known());
     assert!(HostNamespaces::of(&with(NamespaceSet::NONE, "net", 4)).is_known());
 }

@@ -4,8 +4,8 @@ const ID: &str = "4f797c539e6c745de61a93ca3ff892358ecbcaccd8414d5db545c384281429
 const INNER: &str = "9ec39b91f3d70e1beff50a308f77067065ea6be0d91a3378375056cd4422cf3d";
 const UID: &str = "2b1f5c0e-6a3d-4a56-9c1d-0a1b2c3d4e5f";
 
-/// `ID`, `INNER` and `UID` in a pattern stand for themselves, `UNIT` for the uid as
-/// systemd has it.
+/// In a pattern, `ID`, `INNER` and `UID` are placeholders, and `UNIT` is the uid in
+/// systemd's notation.
 fn filled(pattern: &str) -> String {
     pattern
         .replace("INNER", INNER)
@@ -35,7 +35,7 @@ fn whole(path: &str, runtime: Runtime, id: &str, pod: Option<&str>) {
 }
 
 #[test]
-fn each_runtime_is_known_by_its_name() {
+fn each_runtime_is_recognised_by_its_name() {
     whole("/tree-runc", Runtime::Runc, "tree-runc", None);
     whole("/system.slice/runc-web.scope", Runtime::Runc, "web", None);
     whole("/user.slice/crun-a.b.scope", Runtime::Crun, "a.b", None);
@@ -69,7 +69,7 @@ fn each_runtime_is_known_by_its_name() {
 }
 
 #[test]
-fn pods_are_known_by_both_drivers() {
+fn pods_are_recognised_with_both_cgroup_drivers() {
     let uid = Some("UID");
     for class in ["-besteffort", "-burstable", ""] {
         let slice = format!("/kubepods.slice/kubepods{class}.slice/kubepods{class}-podUNIT.slice");
@@ -81,7 +81,7 @@ fn pods_are_known_by_both_drivers() {
     }
     whole("/kubepods/burstable/podUID/ID", Runtime::Unnamed, "ID", uid);
     whole("/kubepods/podUID/crio-ID", Runtime::Crio, "ID", uid);
-    // A pod from a file, and a kubelet that has a root of its own.
+    // A static pod, and a kubelet with its own root cgroup.
     let digits = UID.replace('-', "");
     let path = format!("/kubepods/pod{digits}/ID");
     whole(&path, Runtime::Unnamed, "ID", Some(&digits));
@@ -98,7 +98,7 @@ fn the_innermost_wins() {
     is(&deeper, Runtime::Docker, "INNER", Some("UID"), &inner);
     let node = "/docker/ID/kubelet/kubepods/besteffort/podUID/INNER";
     whole(node, Runtime::Unnamed, "INNER", Some("UID"));
-    // What watches the inner one is in the outer one.
+    // The process that monitors the inner container is in the outer one.
     let watching = format!("{pod}/machine.slice/libpod-conmon-INNER.scope");
     is(&watching, Runtime::Containerd, "ID", Some("UID"), pod);
 }
@@ -159,7 +159,7 @@ fn a_hostile_name_is_no_container_s() {
         std::ffi::OsStr::from_bytes(b"\xff\xfe")
     });
     assert_eq!(of_path(&bytes), None);
-    // A pod is left out rather than a wrong one named.
+    // An uncertain pod is left out.
     for pod in ["pod", "podx", "pod1234", "podUIDa", "pod../UID", "podUNIT"] {
         let path = filled(&format!("/kubepods/burstable/{pod}/ID"));
         assert_eq!(of(&path).map(|found| found.pod), Some(None), "{pod}");

@@ -10,7 +10,7 @@ fn place(path: &str) -> Place {
     Place::Container(Arc::new(container))
 }
 
-/// In namespaces of its own from this number on.
+/// Own namespaces with numbers from this one on.
 fn inside(first: u32) -> NamespaceSet {
     with(with(vector(1), "mnt", first), "net", first + 1)
 }
@@ -21,7 +21,7 @@ struct Machine {
 }
 
 impl Machine {
-    /// With two containers, and one inside the first.
+    /// With two containers, and a third one inside the first.
     fn new() -> Self {
         let mut machine = Self {
             owners: Owners::default(),
@@ -38,7 +38,7 @@ impl Machine {
         self.owners.observe(&vector, place, &self.host);
     }
 
-    /// What is crossed, what told it, and whose namespaces are entered.
+    /// The crossing, its evidence, and the owner of the entered namespaces.
     fn join(
         &mut self,
         place: &Place,
@@ -67,7 +67,7 @@ fn each_boundary_is_distinguished() {
             inside(20),
             (into, Some(Evidence::Mnt), id("c1")),
         ),
-        // A runtime is in the container's cgroup already, and nowhere else.
+        // A runtime that is already in the container's cgroup and otherwise on the host.
         (&c1, host, inside(20), (into, Some(Evidence::Mnt), id("c1"))),
         (
             &Place::Host,
@@ -87,7 +87,7 @@ fn each_boundary_is_distinguished() {
             inside(30),
             (Some(Boundary::Lateral), Some(Evidence::Mnt), id("c2")),
         ),
-        // Its mount namespace says nothing.
+        // Its mount namespace gives no information.
         (
             &c1,
             with(host, "mnt", 90),
@@ -106,7 +106,7 @@ fn each_boundary_is_distinguished() {
             inside(30),
             (None, None, id("c2")),
         ),
-        // Into what runs inside it, which is no other one; and out of that.
+        // Into a container inside it, which counts as the same one; and out of that.
         (&c1, inside(20), inside(40), (None, None, id(&inner))),
         (
             &c2,
@@ -114,7 +114,7 @@ fn each_boundary_is_distinguished() {
             inside(20),
             (Some(Boundary::Lateral), Some(Evidence::Mnt), id("c1")),
         ),
-        // Nobody's, and back into its own.
+        // Into a namespace without an owner, and back into its own.
         (&Place::Host, host, inside(90), (None, None, None)),
         (
             &c1,
@@ -131,7 +131,7 @@ fn each_boundary_is_distinguished() {
 #[test]
 fn a_namespace_is_attributed_to_its_first_process() {
     let mut machine = Machine::new();
-    // From the host into the container, as `docker exec` does it before the cgroup.
+    // From the host into the container, like `docker exec` before it moves the cgroup.
     machine.observe(inside(20), &Place::Host);
     // A service of the host with a mount namespace of its own, and a runtime in it.
     machine.observe(with(vector(1), "mnt", 60), &Place::Host);
@@ -157,7 +157,7 @@ fn a_new_namespace_has_no_owner_of_an_old_number() {
     let mut machine = Machine::new();
     let host = machine.host.clone();
     let owner = |machine: &mut Machine| machine.join(&Place::Host, vector(1), inside(20)).2;
-    // Made by the host with the numbers of one that is gone, and then lived in.
+    // Created by the host with the numbers of a removed one, and then used by a container.
     let made = inside(20);
     machine
         .owners
@@ -165,7 +165,7 @@ fn a_new_namespace_has_no_owner_of_an_old_number() {
     assert_eq!(owner(&mut machine), None);
     machine.observe(made, &place("/default/c2"));
     assert_eq!(owner(&mut machine), Some("c2".to_owned()));
-    // Made by a container, they are its own at once.
+    // Namespaces that a container creates belong to it at once.
     machine
         .owners
         .created(&vector(1), &made, &place("/c1"), &host);
@@ -173,7 +173,7 @@ fn a_new_namespace_has_no_owner_of_an_old_number() {
 }
 
 #[test]
-fn without_the_host_s_nothing_is_anybody_s() {
+fn without_the_hosts_namespaces_no_process_is_on_the_host() {
     let mut machine = Machine::new();
     machine.owners = Owners::default();
     machine.host = HostNamespaces::default();

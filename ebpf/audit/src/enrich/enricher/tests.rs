@@ -28,15 +28,15 @@ pub(crate) fn enricher() -> Enricher {
     enricher
 }
 
-/// Everything that is told, as JSON and as text.
-fn told(enricher: &mut Enricher) -> Vec<(Value, Option<String>)> {
+/// All output, as JSON and as text.
+fn lines(enricher: &mut Enricher) -> Vec<(Value, Option<String>)> {
     let mut all = Vec::new();
     let text = Text { colour: false };
     let mut keep = |event: OutputEvent| {
-        let told = Line::from(event);
+        let lines = Line::from(event);
         let mut line = Vec::new();
-        escape::write(&told, &mut line).unwrap();
-        all.push((serde_json::from_slice(&line).unwrap(), text.line(&told)));
+        escape::write(&lines, &mut line).unwrap();
+        all.push((serde_json::from_slice(&line).unwrap(), text.line(&lines)));
     };
     while enricher.emit_next(None, &mut keep) {}
     all
@@ -56,8 +56,8 @@ fn a_join_by_nsexec_is_reported_with_its_claims() {
     join.header.boot_ns = 2;
     join.call.flags = 0x4002_0000;
     enricher.push(Event::Namespace(join));
-    let told = told(&mut enricher);
-    let (json, text) = &told[1];
+    let lines = lines(&mut enricher);
+    let (json, text) = &lines[1];
     assert_eq!(json["kind"], "ns_join");
     assert_eq!(json["class"], "join_other");
     assert_eq!(json["op"]["flags"], serde_json::json!(["NEWNS", "NEWNET"]));
@@ -73,7 +73,7 @@ fn a_join_by_nsexec_is_reported_with_its_claims() {
         text.contains("setns(NEWNS|NEWNET) -> mnt net  [nsexec, policy admin]"),
         "{text}"
     );
-    // An event takes at most so much, in the middle.
+    // The largest memory use of an event, in the middle of the run.
     assert!(json.to_string().len() <= 900, "{}", json.to_string().len());
 }
 
@@ -83,7 +83,7 @@ fn cached_parts_are_dropped_when_the_host_becomes_known() {
     let noop = namespace(task(6, 1), call(Syscall::Setns, 0), vector(1), vector(1));
     let hosts = |enricher: &mut Enricher| {
         enricher.push(Event::Namespace(noop));
-        let (line, _) = told(enricher).remove(0);
+        let (line, _) = lines(enricher).remove(0);
         line["ns"]["host"].as_array().unwrap().len()
     };
     assert_eq!(hosts(&mut enricher), 0);
@@ -107,17 +107,17 @@ fn a_loss_is_reported_in_its_place() {
         exit.header.lost = 3;
     }
     enricher.push(last);
-    let told = told(&mut enricher);
-    let kinds: Vec<&str> = told
+    let lines = lines(&mut enricher);
+    let kinds: Vec<&str> = lines
         .iter()
         .map(|(json, _)| json["kind"].as_str().unwrap())
         .collect();
     assert_eq!(kinds, ["exec", "lost", "ns_gap", "exec", "exit"]);
-    assert_eq!(told[1].0["count"], 3);
-    assert_eq!(told[2].0["ns"]["changed"], serde_json::json!(["uts"]));
-    assert_eq!(told[2].0["found_at"], "exec");
+    assert_eq!(lines[1].0["count"], 3);
+    assert_eq!(lines[2].0["ns"]["changed"], serde_json::json!(["uts"]));
+    assert_eq!(lines[2].0["found_at"], "exec");
     assert!(
-        told[2]
+        lines[2]
             .1
             .as_ref()
             .unwrap()
@@ -130,9 +130,9 @@ fn the_program_of_a_process_that_ends_is_still_reported() {
     let mut enricher = enricher();
     enricher.push(exec(task(5, 1), b"/bin/a", vector(1)));
     enricher.push(exit_of(task(5, 0), 2));
-    let told = told(&mut enricher);
-    assert_eq!(told[1].0["kind"], "exit");
-    assert_eq!(told[1].0["actor"]["exe"], "/bin/a");
+    let lines = lines(&mut enricher);
+    assert_eq!(lines[1].0["kind"], "exit");
+    assert_eq!(lines[1].0["actor"]["exe"], "/bin/a");
 }
 
 #[test]
@@ -143,11 +143,11 @@ fn nothing_is_emitted_before_its_time() {
         exit.header.boot_ns = u64::MAX;
     }
     enricher.push(early);
-    let told = enricher.emit_next(Some(clock::boottime_ns()), drop);
-    assert!(!told);
+    let lines = enricher.emit_next(Some(clock::boottime_ns()), drop);
+    assert!(!lines);
 }
 
-/// The number of a cgroup that no machine has.
+/// A cgroup id that no machine has.
 const CGROUP: u64 = u64::MAX - 1;
 
 fn in_container(enricher: &mut Enricher, path: &str) {
@@ -186,10 +186,10 @@ fn events_have_the_container_and_the_boundary() {
         ..task(8, 1)
     };
     enricher.push(call(unknown, Syscall::Unshare, host, with(host, "uts", 90)));
-    let told = told(&mut enricher);
+    let lines = lines(&mut enricher);
     let name = format!("cri-o/{id}");
     let null = Value::Null;
-    for ((json, text), (container, pod, crossed, by, entered, end)) in told.iter().skip(1).zip([
+    for ((json, text), (container, pod, crossed, by, entered, end)) in lines.iter().skip(1).zip([
         (
             &json!(name),
             &json!(pod),
@@ -231,8 +231,8 @@ fn events_have_the_container_and_the_boundary() {
         let text = text.as_ref().unwrap();
         assert!(text.ends_with(end), "{text}");
     }
-    assert_eq!(told.len(), 5);
-    assert_eq!(told[0].0["actor"]["container"], name);
+    assert_eq!(lines.len(), 5);
+    assert_eq!(lines[0].0["actor"]["container"], name);
 }
 
 #[test]
@@ -251,7 +251,7 @@ fn the_oldest_process_determines_the_owner_of_a_namespace() {
     let host = vector(1);
     let inside = with(host, "mnt", 70);
     let service = with(host, "mnt", 80);
-    // Each stands last that is the older one.
+    // The older one is always last.
     enricher.load_snapshot(&[
         listed(40, 1, inside),
         listed(30, CGROUP, inside),
@@ -264,7 +264,7 @@ fn the_oldest_process_determines_the_owner_of_a_namespace() {
         record.actor.tid += u32::try_from(boot_ns).unwrap();
         enricher.push(Event::Namespace(record));
     }
-    let told = told(&mut enricher);
-    assert_eq!(told[0].0["entered"], "runc/c1", "{}", told[0].0);
-    assert_eq!(told[1].0["entered"], Value::Null, "{}", told[1].0);
+    let lines = lines(&mut enricher);
+    assert_eq!(lines[0].0["entered"], "runc/c1", "{}", lines[0].0);
+    assert_eq!(lines[1].0["entered"], Value::Null, "{}", lines[1].0);
 }

@@ -16,7 +16,7 @@ fn an_observed_change_is_no_gap() {
     assert_eq!(lineage.observe(&Event::Namespace(joined)), None);
     assert_eq!(lineage.observe(&exec(child, b"/bin/true", inside)), None);
     assert_eq!(lineage.observe(&exit(child, inside, 9)), None);
-    // The parent stayed where it was.
+    // The parent stayed in its namespaces.
     assert_eq!(lineage.observe(&exit(parent, host, 9)), None);
 }
 
@@ -42,7 +42,7 @@ fn a_child_shows_an_unobserved_change_of_its_parent() {
         70,
     );
     lineage.observe(&snapshot(parent, TaskId::NONE, known));
-    // It is where its parent has its children.
+    // It is in the namespaces of its parent's children.
     let first = with(with(known, "pid", 50), "time", 70);
     assert_eq!(lineage.observe(&fork(parent, &child, first)), None);
     // vfork(2) does not take the time namespace.
@@ -52,7 +52,7 @@ fn a_child_shows_an_unobserved_change_of_its_parent() {
     let gap = lineage.observe(&fork(parent, &task(8, 1), third)).unwrap();
     assert_eq!(gap.slots().collect::<Vec<_>>(), ["net"]);
     assert!(!gap.of_child);
-    // OutputEvent once, and of the parent alone.
+    // Reported once, and only for the parent.
     let now = with(known, "net", 90);
     assert_eq!(lineage.observe(&exit(parent, now, 9)), None);
     assert_eq!(lineage.observe(&exit(task(8, 1), third, 9)), None);
@@ -112,7 +112,7 @@ fn events_before_the_list_of_tasks_are_no_gaps() {
 }
 
 #[test]
-fn a_pid_that_was_given_again_is_another_task() {
+fn a_reused_pid_is_another_task() {
     let mut lineage = Lineage::new(Vec::new());
     let first = task(5, 1);
     lineage.observe(&snapshot(first, TaskId::NONE, vector(1)));
@@ -133,7 +133,7 @@ fn a_pid_that_was_given_again_is_another_task() {
 }
 
 #[test]
-fn nsexec_is_known_by_its_file_and_when_it_executes_itself_again() {
+fn nsexec_is_recognised_by_its_file_and_its_second_exec() {
     let file = FileId {
         device: 8,
         inode: 42,
@@ -141,15 +141,15 @@ fn nsexec_is_known_by_its_file_and_when_it_executes_itself_again() {
     let mut lineage = Lineage::new(vec![file]);
     let is =
         |lineage: &Lineage, task: &Task| lineage.program(ProcessId::of(task)).unwrap().is_nsexec;
-    // Its name alone does not make it one.
+    // Its name alone does not make it nsexec.
     lineage.observe(&exec(task(5, 7), b"/usr/bin/nsexec", vector(1)));
     assert!(!is(&lineage, &task(5, 7)));
     lineage.observe(&exec(task(6, 42), b"/opt/renamed", vector(1)));
     assert!(is(&lineage, &task(6, 42)));
-    // From sealed memory, by its descriptor: the same process, another file.
+    // From sealed memory, by its descriptor: the same process with another file.
     lineage.observe(&exec(task(6, 99), b"", vector(1)));
     assert!(is(&lineage, &task(6, 99)));
-    // Its child is still it, until it executes the program.
+    // Its child is still nsexec, until it executes the program.
     lineage.observe(&fork(task(6, 99), &task(7, 99), vector(1)));
     assert!(is(&lineage, &task(7, 99)));
     lineage.observe(&exec(task(7, 3), b"/bin/sh", vector(1)));

@@ -11,7 +11,7 @@ fn json(value: &impl Serialize) -> String {
 }
 
 #[test]
-fn a_part_is_the_same_until_anything_about_it_changes() {
+fn a_cached_part_is_reused_until_its_input_changes() {
     let program = |path: &[u8]| {
         Rc::new(Program {
             file: None,

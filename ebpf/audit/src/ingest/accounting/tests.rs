@@ -5,8 +5,7 @@ use crate::fixtures::header;
 
 const HOOK: Hook = Hook::SetnsExit;
 
-/// So many events of one hook on processor 0, each of which was seen, written and
-/// given a number.
+/// This many events of one hook on processor 0, each of them seen, written and numbered.
 fn sample(events: u64) -> Sample {
     let counters = Counters {
         seen: events,
@@ -49,13 +48,13 @@ fn at_the_end_every_sum_is_exact() {
     let mut account = Accounting::default();
     read(&mut account, 4);
     assert_eq!(account.at_end(&sample(4)), []);
-    // One more, which did not fit.
+    // One more event, which did not fit.
     let mut full = sample(5);
     *counters(&mut full) = Counters::from([5, 0, 4, 1, 0, 0]);
     full.positions[0][0].lost = 1;
     assert_eq!(account.at_end(&full), []);
     assert_eq!(full.lost(NAMESPACE_RING), 1);
-    // And each that is wrong by one.
+    // And with each count off by one.
     let wrong = |change: fn(&mut Sample)| {
         let mut changed = full.clone();
         change(&mut changed);
@@ -70,7 +69,7 @@ fn at_the_end_every_sum_is_exact() {
     assert_eq!(wrong(|one| counters(one).written -= 1), [outcomes, records]);
     assert_eq!(wrong(|one| one.positions[0][0].sequence += 1), [NUMBERS]);
     assert_eq!(wrong(|one| one.positions[0][0].lost = 0), [NUMBERS]);
-    // A record too many.
+    // One record too many.
     read(&mut account, 1);
     let broken = account.at_end(&full);
     assert_eq!(identities(&broken), [records, NUMBERS]);
@@ -84,15 +83,15 @@ fn an_event_in_transit_is_no_loss_until_it_stays_away() {
         read(&mut account, more);
         identities(&account.check(sample(events)))
     };
-    // Ten are counted, and read only at the next look.
+    // Ten are counted, and read only at the next check.
     for round in 1..20 {
         assert_eq!(checks(round * 10, if round == 1 { 0 } else { 10 }), []);
     }
-    // One of them never comes.
+    // One of them never arrives.
     assert_eq!(checks(200, 9), []);
     assert_eq!(checks(200, 10), []);
     assert_eq!(checks(200, 0), [Identity::Records(HOOK), NUMBERS]);
-    // Late as it is, then all is well.
+    // After its late arrival the sums agree.
     assert_eq!(checks(200, 1), []);
 }
 

@@ -11,7 +11,7 @@ fn times(order: &mut ReorderBuffer, now_ns: u64) -> Vec<u64> {
 }
 
 #[test]
-fn events_come_in_the_order_of_their_times_once_none_can_come_before() {
+fn events_are_released_in_order_of_time() {
     let mut order = ReorderBuffer::default();
     for boot_ns in [30, 10, 20] {
         order.push(exit_of(task(7, 1), boot_ns));
@@ -25,7 +25,7 @@ fn events_come_in_the_order_of_their_times_once_none_can_come_before() {
 }
 
 #[test]
-fn those_of_one_moment_stay_as_they_came() {
+fn events_of_equal_time_keep_their_order() {
     let mut order = ReorderBuffer::default();
     for tid in 1..=50 {
         order.push(exit_of(task(tid, 1), 10));
@@ -40,7 +40,7 @@ fn those_of_one_moment_stay_as_they_came() {
 }
 
 #[test]
-fn not_more_are_held_than_fit_of_each_ring() {
+fn the_buffer_is_bounded_per_ring() {
     let mut order = ReorderBuffer::default();
     let [namespaces, lineage] = MOST;
     for boot_ns in (0..).take(lineage) {

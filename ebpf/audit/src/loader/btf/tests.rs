@@ -1,6 +1,6 @@
 use super::{Btf, BtfFault};
 
-/// The names that these tests look for.
+/// The names that these tests look up.
 const NAMES: [&str; 6] = ["outer", "inner", "which", "signed", "loop", "user"];
 
 fn parse(bytes: &[u8]) -> Result<Btf<'_>, BtfFault> {
@@ -14,7 +14,7 @@ const ENUM: u32 = 6;
 const TYPEDEF: u32 = 8;
 const CONST: u32 = 10;
 
-/// A file of types, as the kernel would show it.
+/// A file of types in the kernel's format.
 #[derive(Default)]
 struct File {
     types: Vec<u8>,
@@ -38,7 +38,7 @@ impl File {
         at
     }
 
-    /// A type with this many members, and the words that follow it.
+    /// A type with this many members, followed by these words.
     fn put(
         &mut self,
         name: &str,
@@ -109,7 +109,7 @@ fn sample() -> File {
 }
 
 #[test]
-fn members_are_found_through_names_and_without() {
+fn members_of_anonymous_structures_are_found() {
     let bytes = sample().bytes();
     let btf = parse(&bytes).unwrap();
     for (path, offset) in [
@@ -140,7 +140,7 @@ fn missing_names_are_not_found() {
         ("outer", "a.x"),
         ("outer", "in."),
         ("outer", ".a"),
-        // A part of a byte.
+        // Not a whole number of bytes.
         ("outer", "bits"),
     ] {
         assert_eq!(btf.offset(structure, path), None, "{structure}.{path}");
@@ -148,7 +148,7 @@ fn missing_names_are_not_found() {
 }
 
 #[test]
-fn names_of_an_enumeration_stand_for_their_numbers() {
+fn names_of_an_enumeration_have_their_numbers() {
     let mut file = sample();
     let [zero, seven, minus, x] = ["zero", "seven", "minus", "x"].map(|name| file.name(name));
     file.put("which", ENUM, 1, false, 4, &[x, 1])
@@ -165,7 +165,7 @@ fn names_of_an_enumeration_stand_for_their_numbers() {
         ("signed", "zero", None),
         ("which", "", None),
         ("none", "zero", None),
-        // A structure, of which the member is of type 1.
+        // A structure with a member of type 1.
         ("inner", "x", None),
     ] {
         assert_eq!(
@@ -179,7 +179,7 @@ fn names_of_an_enumeration_stand_for_their_numbers() {
 }
 
 #[test]
-fn of_two_structures_the_one_with_the_member_is_meant() {
+fn the_structure_with_the_member_is_selected() {
     let mut file = sample();
     let z = file.name("z");
     file.put("inner", STRUCT, 1, false, 4, &[z, 1, 0]);

@@ -20,7 +20,7 @@ fn identities_are_read_as_they_are_written() {
 }
 
 #[test]
-fn anything_else_is_no_identity() {
+fn invalid_ids_are_errors() {
     for wrong in ["", "7", "7.", ".7", "+7.1", "7.1.1", "7.x", "4294967296.1"] {
         assert_eq!(wrong.parse::<ProcessId>(), Err(()), "{wrong}");
     }

@@ -15,7 +15,7 @@ fn lines_are_read_as_they_are_written() {
         escape::write(&line, &mut written).unwrap();
         let written = String::from_utf8(written).unwrap();
         if matches!(line, Line::Health(_)) {
-            // Its kind was not the first member once.
+            // Once its kind was not the first member.
             let read = |text: &str| serde_json::from_str::<Value>(text).unwrap();
             assert_eq!(read(&written), read(&format!("{before}}}")));
         } else {

@@ -3,7 +3,7 @@ use std::os::unix::fs::{MetadataExt as _, symlink};
 
 use super::*;
 
-/// A directory that is gone when the test ends.
+/// A directory that is removed when the test ends.
 struct Directory(PathBuf);
 
 impl Directory {
@@ -32,7 +32,7 @@ impl Drop for Directory {
     }
 }
 
-/// As the command writes: a first line in each file.
+/// Like the command: with a first line in each file.
 fn write(files: &mut Files, lines: std::ops::Range<u32>) {
     for line in lines {
         let line = format!("{line:03}\n");
@@ -46,7 +46,7 @@ fn write(files: &mut Files, lines: std::ops::Range<u32>) {
 }
 
 #[test]
-fn a_file_that_is_full_makes_way_and_the_oldest_goes() {
+fn a_full_file_is_rotated_and_the_oldest_is_deleted() {
     let directory = Directory::new("rotation");
     let mut files = directory.create(Some(12), 2).unwrap();
     files.line(b"top\n").unwrap();
@@ -62,7 +62,7 @@ fn a_file_that_is_full_makes_way_and_the_oldest_goes() {
     assert_eq!(texts, expected);
     let mode = fs::metadata(directory.file("f")).unwrap().mode();
     assert_eq!(mode & 0o7777, 0o600);
-    // A line that is too long for any file has one to itself.
+    // A line that is too long for any file has its own file.
     let long = [b'x'; 40];
     assert!(files.is_full(long.len()));
     files.rotate().unwrap();
@@ -78,7 +78,7 @@ fn an_existing_file_is_renamed_and_never_continued() {
     write(&mut files, 0..1);
     assert_eq!(directory.text("f.1").unwrap(), "old");
     assert_eq!(directory.text("f").unwrap(), "000\n");
-    // As long as one writes it, no other does.
+    // While one auditor writes it, no other does.
     let refused = directory.create(None, 5).unwrap_err().to_string();
     assert!(
         refused.contains("another nsexec-audit writes it"),
@@ -88,12 +88,12 @@ fn an_existing_file_is_renamed_and_never_continued() {
     drop(files);
     drop(directory.create(None, 5).unwrap());
     assert_eq!(directory.text("f.1").unwrap(), "000\n");
-    // An empty one is nobody's.
+    // An empty file belongs to no auditor.
     drop(directory.create(None, 5).unwrap());
     assert_eq!(directory.text("f.1").unwrap(), "000\n");
 }
 
-/// As logrotate(8) does with and without `create`.
+/// Like logrotate(8) with and without `create`.
 #[test]
 fn a_file_that_was_moved_is_left_where_it_is() {
     let directory = Directory::new("moved");
@@ -116,7 +116,7 @@ fn a_file_that_was_moved_is_left_where_it_is() {
 }
 
 #[test]
-fn anything_but_a_regular_file_is_refused() {
+fn only_regular_files_are_accepted() {
     let directory = Directory::new("refused");
     fs::write(directory.file("other"), "kept").unwrap();
     symlink(directory.file("other"), directory.file("f")).unwrap();

@@ -25,7 +25,7 @@ fn objects(count: usize) -> Vec<String> {
     (0..count).map(|n| format!("{{\"n\":{n}}}")).collect()
 }
 
-/// As sha256sum(1) has it, of 32 zeros and {"a":1}.
+/// The result of sha256sum(1) for 32 zeros and {"a":1}.
 #[test]
 fn the_first_value_is_that_of_zeros_and_the_line() {
     let file = written(&["{\"a\":1}".to_owned()]);
@@ -97,17 +97,17 @@ proptest! {
         let at = at.index(changed.len());
         changed[at] ^= 1 << bit;
         let line = file[..at].iter().filter(|byte| **byte == b'\n').count() + 1;
-        // A new end of line in its middle breaks the line that it ends.
+        // A newline in its middle breaks the line that it ends.
         prop_assert_eq!(broken(&changed).map(|one| one.line), u64::try_from(line).ok());
     }
 
     #[test]
-    fn a_line_that_is_gone_doubled_or_moved_is_found(
+    fn a_missing_repeated_or_moved_line_is_detected(
         count in 3_usize..8, from in any::<prop::sample::Index>(), kind in 0..3,
     ) {
         let file = written(&objects(count));
         let mut lines: Vec<&[u8]> = file.split_inclusive(|byte| *byte == b'\n').collect();
-        // Not the last one: what is cut off the end leaves no trace in the file.
+        // Not the last one: cutting the end of a file leaves no trace in it.
         let from = from.index(count - 1);
         let first_wrong = match kind {
             0 => {
@@ -128,7 +128,7 @@ proptest! {
     }
 
     #[test]
-    fn a_file_that_is_cut_inside_a_line_is_told(
+    fn a_truncated_last_line_is_reported(
         count in 1_usize..5, cut in any::<prop::sample::Index>(),
     ) {
         let file = written(&objects(count));

@@ -7,7 +7,7 @@ use super::*;
 use crate::enrich::enricher::Enricher;
 use crate::model::event::{MissReason, MissedEvent, Time};
 
-/// Takes so many bytes, and then says that there is no more room.
+/// Accepts this many bytes, and then returns ENOSPC.
 struct Disk {
     room: usize,
     taken: Arc<Mutex<Vec<u8>>>,
@@ -57,7 +57,7 @@ fn line(number: usize) -> Line {
 }
 
 #[test]
-fn lines_are_written_in_their_order_and_whole_chain() {
+fn complete_lines_are_written_in_order_and_chained() {
     let (writer, taken) = start(usize::MAX);
     let mut writer = writer.unwrap();
     for first in (0..100).step_by(2) {
@@ -75,7 +75,7 @@ fn lines_are_written_in_their_order_and_whole_chain() {
     assert_eq!(numbers.collect::<Vec<_>>(), (0..100).collect::<Vec<_>>());
 }
 
-/// Takes nothing before it is let go.
+/// Accepts nothing until it is released.
 struct Stuck(Receiver<()>);
 
 impl Write for Stuck {
@@ -90,11 +90,11 @@ impl Write for Stuck {
     }
 }
 
-/// With no room left, until what is returned is dropped. Its end is waited for: that
-/// has to be dropped before anything fails.
+/// Returns a writer without room; dropping the returned value makes room. The writer's end
+/// is awaited, so the value must be dropped before any assertion fails.
 pub(crate) fn full() -> (Writer, Sender<()>) {
     let (go, stuck) = channel();
-    // For the first line, which is written before the thread is there.
+    // Room for the first line, which is written before the thread starts.
     go.send(()).unwrap();
     let mut writer = Writer::start(Lines {
         format: Format::Json,
@@ -115,8 +115,8 @@ pub(crate) fn full() -> (Writer, Sender<()>) {
 fn the_writer_reports_when_another_message_would_block() {
     let (mut writer, go) = full();
     let (taken, has_room) = (writer.under_way, writer.has_room());
-    // The writer still reports the sums and requests a file. Without a place for them it
-    // would wait forever.
+    // The writer still receives the sums and a request for a new file. Without room for
+    // them it would wait forever.
     let places = match &writer.queue {
         Some(queue) => (0..BESIDE)
             .filter(|_| queue.try_send(Message::Rotate).is_ok())
@@ -124,7 +124,7 @@ fn the_writer_reports_when_another_message_would_block() {
         None => 0,
     };
     writer.under_way += places;
-    // Before anything fails: its end is waited for.
+    // Before any assertion fails, because its end is awaited.
     drop(go);
     assert_eq!((taken, has_room, places), (MOST, false, BESIDE));
     while !writer.has_room() {
@@ -151,7 +151,7 @@ fn a_failed_write_is_reported_by_the_next_call() {
     };
     assert_eq!(refused.kind(), io::ErrorKind::StorageFull);
     assert_eq!(taken.lock().unwrap().len(), room);
-    // A writer that failed reports that at every later call.
+    // A failed writer reports its error at every later call.
     assert!(writer.check().is_err() && writer.lines(vec![line(0)]).is_err());
 
     let (writer, _) = start(room);

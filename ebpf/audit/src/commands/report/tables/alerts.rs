@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Write as _};
 
-use super::{MAX_ROWS, foot, head, owner, owner_of, when, who};
+use super::{MAX_ROWS, foot, head, owner, owner_of, write_process, write_time};
 use crate::commands::report::events::Detail;
 use crate::commands::report::history::History;
 use crate::commands::report::html::Text;
@@ -38,14 +38,14 @@ pub(in crate::commands::report) fn alerts(out: &mut String, history: &History) -
         let process = owner_of(history, event);
         let severity = alert.severity.name();
         write!(out, "<tr{}>", owner(process))?;
-        when(out, history, event, *at)?;
+        write_time(out, history, event, *at)?;
         write!(
             out,
             "<td><span class=\"sev {severity}\">{severity}</span></td><td class=\"k\">{}</td><td class=\"k\">{}</td>",
             Text(&alert.rule),
             Text(&alert.mitre)
         )?;
-        who(out, process, None)?;
+        write_process(out, process, None)?;
         writeln!(out, "<td>{}</td></tr>", Text(&alert.about))?;
     }
     foot(out, alerts.len())

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::{self, Write as _};
 
-use super::{MAX_ROWS, foot, head, owner, owner_of, symbol, when, who};
+use super::{MAX_ROWS, foot, head, owner, owner_of, symbol, write_process, write_time};
 use crate::commands::report::describe;
 use crate::commands::report::events::{Detail, Event};
 use crate::commands::report::history::History;
@@ -80,7 +80,7 @@ pub(in crate::commands::report) fn crossings(out: &mut String, history: &History
             continue;
         };
         write!(out, "<tr{}>", owner(process))?;
-        when(out, history, event, at)?;
+        write_time(out, history, event, at)?;
         let class = call.class.name();
         write!(
             out,
@@ -88,7 +88,7 @@ pub(in crate::commands::report) fn crossings(out: &mut String, history: &History
             symbol(class),
             Text(direction)
         )?;
-        who(out, process, Some(&call.actor.comm))?;
+        write_process(out, process, Some(&call.actor.comm))?;
         write!(out, "<td class=\"k\">{}</td>", Text(types))?;
         ending(out, again)?;
     }
@@ -122,8 +122,8 @@ pub(in crate::commands::report) fn denied(out: &mut String, history: &History) -
             continue;
         };
         write!(out, "<tr{}>", owner(process))?;
-        when(out, history, event, at)?;
-        who(out, process, Some(&call.actor.comm))?;
+        write_time(out, history, event, at)?;
+        write_process(out, process, Some(&call.actor.comm))?;
         write!(
             out,
             "<td class=\"k\">{}</td><td class=\"k c-denied\">{}</td>",

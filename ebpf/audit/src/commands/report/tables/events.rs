@@ -2,52 +2,52 @@
 
 use std::fmt::{self, Write as _};
 
-use super::{MAX_ROWS, foot, head, owner, owner_of, symbol, when, who};
+use super::{MAX_ROWS, foot, head, owner, owner_of, symbol, write_process, write_time};
 use crate::commands::report::describe;
 use crate::commands::report::events::Detail;
 use crate::commands::report::history::History;
 use crate::commands::report::html::Text;
 
 /// Unobserved changes and losses.
-pub(in crate::commands::report) fn holes(out: &mut String, history: &History) -> fmt::Result {
-    let holes = history.events.iter().enumerate();
-    let holes = holes.filter(|(_, event)| {
+pub(in crate::commands::report) fn losses(out: &mut String, history: &History) -> fmt::Result {
+    let losses = history.events.iter().enumerate();
+    let losses = losses.filter(|(_, event)| {
         matches!(
             event.detail,
             Detail::Lost(_) | Detail::Missed(_) | Detail::Gap(_)
         )
     });
-    let holes: Vec<_> = holes.collect();
-    if holes.is_empty() {
+    let losses: Vec<_> = losses.collect();
+    if losses.is_empty() {
         return out.write_str(
-            "<p class=\"none\">No event was lost, and no change of namespaces went unseen.</p>\n",
+            "<p class=\"none\">No event was lost, and every change of namespaces was observed.</p>\n",
         );
     }
     head(
         out,
-        "holes",
+        "losses",
         &["Time", "What", "Process", "How many, where"],
     )?;
-    for (at, event) in holes.iter().take(MAX_ROWS) {
+    for (at, event) in losses.iter().take(MAX_ROWS) {
         let process = owner_of(history, event);
         write!(out, "<tr{}>", owner(process))?;
-        when(out, history, event, *at)?;
+        write_time(out, history, event, *at)?;
         let name = event.detail.name();
         write!(out, "<td class=\"c c-{name}\">{} {name}</td>", symbol(name))?;
-        who(out, process, None)?;
+        write_process(out, process, None)?;
         writeln!(
             out,
             "<td>{}</td></tr>",
             Text(&describe::call(&event.detail))
         )?;
     }
-    foot(out, holes.len())
+    foot(out, losses.len())
 }
 
 /// All events that are drawn.
 pub(in crate::commands::report) fn events(out: &mut String, history: &History) -> fmt::Result {
     if history.events.is_empty() {
-        return out.write_str("<p class=\"none\">Nothing happened.</p>\n");
+        return out.write_str("<p class=\"none\">No events were recorded.</p>\n");
     }
     head(
         out,
@@ -80,7 +80,7 @@ fn row(out: &mut String, history: &History, at: usize) -> fmt::Result {
         "<tr id=\"e{at}\" data-c=\"{name}\" data-t=\"{types}\"{}>",
         owner(process)
     )?;
-    when(out, history, event, at)?;
+    write_time(out, history, event, at)?;
     let shade = match &event.detail {
         Detail::Alert(alert) => format!(" {}", alert.severity.name()),
         _ => String::new(),
@@ -97,7 +97,7 @@ fn row(out: &mut String, history: &History, at: usize) -> fmt::Result {
         }
         _ => None,
     };
-    who(out, process, comm)?;
+    write_process(out, process, comm)?;
     write!(
         out,
         "<td class=\"t\">{}",
@@ -114,14 +114,14 @@ fn row(out: &mut String, history: &History, at: usize) -> fmt::Result {
     if let Detail::Namespace(call) = &event.detail {
         for slot in call.ns.changed.iter() {
             let host = call.ns.host.contains(slot);
-            let (class, whose) = if host {
+            let (class, owner) = if host {
                 ("box into", " → host")
             } else {
                 ("box", "")
             };
             write!(
                 out,
-                "<span class=\"{class}\">{}{whose}</span> ",
+                "<span class=\"{class}\">{}{owner}</span> ",
                 slot.name()
             )?;
         }

@@ -7,7 +7,7 @@ mod processes;
 
 pub(super) use alerts::alerts;
 pub(super) use calls::{crossings, denied};
-pub(super) use events::{events, holes};
+pub(super) use events::{events, losses};
 pub(super) use processes::{matrix, namespaces};
 
 use std::fmt::{self, Write as _};
@@ -66,7 +66,7 @@ pub(in crate::commands::report) fn owner(process: Option<&Process>) -> String {
 }
 
 /// The cell of a process.
-fn who(out: &mut String, process: Option<&Process>, comm: Option<&str>) -> fmt::Result {
+fn write_process(out: &mut String, process: Option<&Process>, comm: Option<&str>) -> fmt::Result {
     let Some(process) = process else {
         return out.write_str("<td class=\"p\">–</td>");
     };
@@ -87,7 +87,7 @@ fn who(out: &mut String, process: Option<&Process>, comm: Option<&str>) -> fmt::
     out.write_str("</td>")
 }
 
-fn when(out: &mut String, history: &History, event: &Event, at: usize) -> fmt::Result {
+fn write_time(out: &mut String, history: &History, event: &Event, at: usize) -> fmt::Result {
     let clock = html::clock(event.time.ts_wall_ms);
     let first = history.span.map_or(event.time, |(first, _)| first);
     let since = html::length(event.time.ts_boot_ns.saturating_sub(first.ts_boot_ns));

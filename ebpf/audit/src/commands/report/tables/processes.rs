@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Write as _};
 
-use super::{MAX_ROWS, foot, head, owner, symbol, who};
+use super::{MAX_ROWS, foot, head, owner, symbol, write_process};
 use crate::commands::report::describe;
 use crate::commands::report::events::Process;
 use crate::commands::report::history::History;
@@ -37,7 +37,7 @@ pub(in crate::commands::report) fn matrix(out: &mut String, history: &History) -
     head(out, "matrix", &columns)?;
     for process in rows.iter().take(MAX_ROWS) {
         write!(out, "<tr{}>", owner(Some(process)))?;
-        who(out, Some(process), None)?;
+        write_process(out, Some(process), None)?;
         for one in &used {
             out.write_str("<td class=\"x\">")?;
             for class in Class::ALL {
