@@ -1,5 +1,5 @@
-//! H9: bad input on the command line and in policies. Each is a clear error and
-//! exit 125, and nothing has started. Protocol A's are in `protocol_a.rs`.
+//! H9: invalid input on the command line and in policies leads to a clear error and exit
+//! status 125, and nothing is started. `protocol_a.rs` tests protocol A.
 
 #![allow(clippy::unwrap_used, reason = "in a test, a panic is how it fails")]
 
@@ -12,7 +12,7 @@ use std::process::{Command, Stdio};
 
 use support::{NSEXEC, Target, fail, succeed, temporary_directory};
 
-/// Runs nsexec with these words before a program that would leave a mark.
+/// Runs nsexec with these arguments and a program that would create a file.
 fn refused(target: &Target, words: &[&str]) -> String {
     let mut command = Command::new(NSEXEC);
     command
@@ -42,7 +42,7 @@ fn wrong_targets_are_refused() {
         Some(_) => "not the one that was meant",
         None => "processes have no inode numbers on this kernel",
     };
-    for (pid, says) in [
+    for (pid, expected) in [
         ("0", "from 1 to 2147483647"),
         ("-1", "only decimal digits"),
         ("012", "no leading zero"),
@@ -56,7 +56,7 @@ fn wrong_targets_are_refused() {
         ("2", "is a kernel thread"),
     ] {
         let message = refused(&target, &["-a", "-t", pid]);
-        assert!(message.contains(says), "{pid}: {message}");
+        assert!(message.contains(expected), "{pid}: {message}");
     }
 }
 
@@ -84,13 +84,13 @@ fn wrong_options_are_refused() {
         (&["-a", "--status-fd", "99"], "--status-fd 99"),
         (&["-a", "--preserve-fds", "3"], "descriptor 3 is not open"),
     ];
-    for (options, says) in cases {
+    for (options, expected) in cases {
         let words: Vec<&str> = ["-t", &pid]
             .into_iter()
             .chain(options.iter().copied())
             .collect();
         let message = refused(&target, &words);
-        assert!(message.contains(says), "{options:?}: {message}");
+        assert!(message.contains(expected), "{options:?}: {message}");
     }
     assert!(refused(&target, &["-n"]).contains("give -t PID"));
     assert!(refused(&target, &[]).contains("give -t PID"));
@@ -98,7 +98,7 @@ fn wrong_options_are_refused() {
     assert!(own.contains("the caller is in it already"), "{own}");
 }
 
-/// A directory with a policy that is right, to be broken.
+/// A directory with a valid policy, which the tests modify.
 struct Policy {
     directory: PathBuf,
 }
@@ -161,7 +161,7 @@ impl Policy {
         )
     }
 
-    /// What is said of the manifest with `from` replaced by `to`.
+    /// The error for the manifest with `from` replaced by `to`.
     #[track_caller]
     fn broken(&self, target: &Target, from: &str, to: &str) -> String {
         assert!(MANIFEST.contains(from), "{from}");
@@ -220,11 +220,11 @@ fn wrong_policies_are_refused_with_their_place() {
         ("[ceiling]", "[ceiling"),
     ] {
         let message = policy.broken(&target, from, to);
-        // With line and column where there is one.
+        // With line and column, if the error has a position.
         assert!(message.contains("policy.toml"), "{to:?}: {message}");
     }
     policy.write("policy.toml", MANIFEST.as_bytes());
-    for (filter, says) in [
+    for (filter, expected) in [
         (FILTER.replace("mkdirat", "mkdirr"), "mkdirr"),
         (FILTER.replace("\"mkdir\",\"mkdirat\"", ""), "filter.json"),
         (
@@ -242,7 +242,7 @@ fn wrong_policies_are_refused_with_their_place() {
     ] {
         policy.write("filter.json", filter.as_bytes());
         let message = policy.refused(&target);
-        assert!(message.contains(says), "{filter}: {message}");
+        assert!(message.contains(expected), "{filter}: {message}");
     }
     policy.write("filter.json", FILTER.as_bytes());
     for rules in [

@@ -1,4 +1,4 @@
-//! Errors name the cause, where the kernel has one errno for many.
+//! Errors name the cause if the kernel has one errno for several causes.
 #![allow(clippy::unwrap_used, reason = "in a test, a panic is how it fails")]
 
 mod support;
@@ -17,7 +17,7 @@ use support::{NSEXEC, Target, fail, succeed, temporary_directory};
 #[test]
 fn a_thread_is_named_with_its_process() {
     support::needs!(root);
-    // This test runs in a thread of its own; others may end meanwhile.
+    // This test runs in its own thread; other threads may end meanwhile.
     let process = std::process::id().to_string();
     let thread = nix::unistd::gettid().to_string();
     assert_ne!(thread, process);
@@ -47,7 +47,7 @@ fn a_pid_namespace_that_has_ended_is_named() {
     let message = fail(command, 125);
     fs::remove_dir_all(directory).unwrap();
     assert!(
-        message.contains("the first process of a joined pid namespace has ended"),
+        message.contains("the first process of the joined pid namespace has ended"),
         "{message}"
     );
 }
@@ -137,7 +137,7 @@ fn a_directory_as_standard_input_is_refused() {
         message.contains("standard output is a directory"),
         "{message}"
     );
-    // In protocol A as well: no pid is reported.
+    // Protocol A refuses it too, and reports no pid.
     let mut exec = support::protocol_a::Exec::into(target.pid());
     exec.stdin = directory.into();
     let outcome = exec.run_config(&support::protocol_a::shell("echo started"));
@@ -148,8 +148,8 @@ fn a_directory_as_standard_input_is_refused() {
     );
 }
 
-/// What is neither read nor written leads the program out of its root, as a directory
-/// does: to a namespace, to a process, to a file's mount.
+/// An object that is neither read nor written leads the program out of its root like a
+/// directory: to a namespace, to a process, to the mount of a file.
 #[test]
 fn descriptors_that_lead_out_are_refused_on_0_1_and_2() {
     support::needs!(root);
@@ -159,7 +159,7 @@ fn descriptors_that_lead_out_are_refused_on_0_1_and_2() {
         open(path, flags, Mode::empty()).unwrap()
     };
     let namespace = || OwnedFd::from(fs::File::open("/proc/self/ns/mnt").unwrap());
-    // As a pidfd is, one without a type.
+    // A pidfd has no file type.
     let nameless = || {
         let signals = SignalFd::new(&SigSet::empty()).unwrap();
         signals.as_fd().try_clone_to_owned().unwrap()
@@ -200,7 +200,7 @@ fn descriptors_that_lead_out_are_refused_on_0_1_and_2() {
     pidfd.args(["-e", script, NSEXEC, "-t", &pid, "-a", "--", "/bin/true"]);
     let message = fail(pidfd, 125);
     assert!(message.contains("standard input is a pidfd"), "{message}");
-    // What people redirect is no such thing.
+    // Usual redirections are accepted.
     let (socket, _other) = UnixStream::pair().unwrap();
     let (pipe, _end) = std::io::pipe().unwrap();
     let file = || fs::File::open("/etc/passwd").unwrap();
@@ -213,7 +213,7 @@ fn descriptors_that_lead_out_are_refused_on_0_1_and_2() {
     }
 }
 
-/// A procfs that shows processes alone, as some harden a container's.
+/// A procfs mounted with subset=pid, as in hardened containers.
 #[test]
 fn a_policy_file_works_where_proc_shows_processes_alone() {
     support::needs!(root);

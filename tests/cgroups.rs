@@ -1,5 +1,5 @@
-//! The target's cgroups: joined by the policies that say so, reported where they
-//! cannot be, refused where they are required.
+//! The target's cgroups: joined by the policies that request them, reported if they cannot
+//! be joined, refused if they are required.
 #![allow(clippy::unwrap_used, reason = "in a test, a panic is how it fails")]
 
 mod support;
@@ -21,7 +21,7 @@ fn in_cgroup() -> (Cgroup, Target) {
     (cgroup, target)
 }
 
-/// Namespaces but that of cgroups, so that the program sees the caller's paths.
+/// All namespaces except the cgroup namespace, so that the program sees the caller's paths.
 const NAMESPACES: [&str; 3] = ["-m", "-p", "-u"];
 
 #[test]
@@ -29,7 +29,8 @@ fn a_policy_puts_the_program_into_the_targets_cgroups() {
     support::needs!(root);
     let (cgroup, target) = in_cgroup();
     let seen = |policy: &str, more: &[&str]| {
-        // Without a clone the program stays in the caller's pid namespace and /proc.
+        // Without a clone the program stays in the caller's pid namespace and sees its
+        // /proc.
         let namespaces = match more {
             ["--no-fork"] => &["-u"][..],
             _ => &NAMESPACES,
@@ -48,11 +49,11 @@ fn a_policy_puts_the_program_into_the_targets_cgroups() {
         assert!(seen(policy, &["--no-fork"]), "{policy}, without a clone");
     }
     assert!(!seen("admin", &[]), "admin leaves the caller's");
-    assert!(seen("admin", &["-c"]), "-c asks for them");
+    assert!(seen("admin", &["-c"]), "-c requests them");
 }
 
-/// The kernel lets a process be moved into another cpuset only by one that has all of
-/// its capabilities, or CAP_SYS_NICE.
+/// The kernel allows moving a process into another cpuset only with all of the process's
+/// capabilities, or with CAP_SYS_NICE.
 #[test]
 fn a_targets_own_cpuset_is_joined() {
     const NAME: &str = "a_targets_own_cpuset_is_joined";
@@ -148,7 +149,7 @@ fn cgroups_that_cannot_be_joined_are_reported_or_refused() {
     let required = without_cgroups(&target, "default", "-c -- true");
     assert_eq!(required.status.code(), Some(125));
 
-    // The same policy without the entry that lets them go.
+    // The same policy without best_effort.
     let directory = temporary_directory("cgroups");
     let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("policies");
     for part in ["seccomp", "landlock"] {

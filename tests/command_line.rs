@@ -1,5 +1,5 @@
-//! The command line against a real target: what nsenter(1) users expect, and
-//! what they get on top.
+//! The command line against a real target: the behaviour that nsenter(1) users expect, and
+//! the additions.
 #![allow(clippy::unwrap_used, reason = "in a test, a panic is how it fails")]
 
 mod support;
@@ -72,7 +72,7 @@ fn namespaces_can_be_files() {
     assert!(message.contains("of the type uts, not net"), "{message}");
     let mut wrong = Command::new(NSEXEC);
     wrong.args(["--net=/etc/passwd", "--", "true"]);
-    assert!(fail(wrong, 125).contains("is no namespace"));
+    assert!(fail(wrong, 125).contains("is not a namespace file"));
 }
 
 #[test]
@@ -137,7 +137,7 @@ fn follow_takes_the_targets_ids() {
     });
     let mut command = target.nsexec(["-a", "-S", "follow", "-G", "follow"]);
     command.args(["--", "sh", "-c", "id -u; id -g"]);
-    // The word "ready" comes before su(1) has changed the user.
+    // The line "ready" appears before su(1) has changed the user.
     for _ in 0..100 {
         let status = fs::read_to_string(format!("/proc/{}/status", target.pid())).unwrap();
         if status.contains("Uid:\t1000") {
@@ -268,7 +268,7 @@ fn a_signal_that_ends_the_program_ends_nsexec() {
     support::needs!(root);
     use std::os::unix::process::ExitStatusExt;
     let target = Target::new();
-    // Not SIGQUIT, which busybox's shell ignores.
+    // Not SIGQUIT, which the shell of busybox ignores.
     for signal in [1, 2, 6, 9, 11, 15, 35] {
         let script = format!("kill -{signal} $$; sleep 5");
         let status = run(target.nsexec(["-a", "--", "sh", "-c", &script])).status;
@@ -317,12 +317,12 @@ fn the_program_ends_with_nsexec() {
     std::io::BufRead::read_line(&mut stdout, &mut line).unwrap();
     child.kill().unwrap();
     child.wait().unwrap();
-    // The end of the program closes the last writing end.
+    // The pipe ends when the last process with its write end, the program, ends.
     let mut rest = String::new();
     std::io::Read::read_to_string(&mut stdout, &mut rest).unwrap();
     assert_eq!(rest, "");
-    // Its parent is the target's init now, which does not reap: a zombie, whose
-    // command line is empty, or nothing at all.
+    // Its parent is now the target's init, which does not reap: the process is a zombie
+    // with an empty command line, or does not exist.
     let pid = line.trim();
     let gone = target.shell(&format!(
         "grep -q . /proc/{pid}/cmdline && echo there || echo gone"
@@ -391,7 +391,7 @@ fn a_cgroup_is_joined_before_the_program_runs() {
     cgroup.add(target.pid());
     let seen = succeed(target.nsexec(["-m", "-p", "-u", "-c", "--", "cat", "/proc/self/cgroup"]));
     assert!(seen.contains(cgroup.name()), "{seen}");
-    // The default policy joins them by itself.
+    // The default policy joins the cgroups without -c.
     let admin = [
         "-m",
         "-p",
@@ -495,8 +495,8 @@ fn help_version_and_features_are_printed() {
     assert!(features.contains("Landlock"), "{features}");
 }
 
-/// A process in a user namespace in a user namespace, with a network namespace
-/// that belongs to the inner one.
+/// A process in a user namespace that is nested in another one, with a network namespace
+/// that the inner one owns.
 struct Grandchild {
     unshare: std::process::Child,
     pid: String,
@@ -559,7 +559,7 @@ fn the_parent_of_a_user_namespace_can_be_joined() {
         (&["-t", pid, "-n", "-U"], &target.parent),
         (&["-t", pid, "-a"], &target.parent),
         (&[&net_file, &user], &target.parent),
-        // Without a target, the owner of the namespace that is given.
+        // Without a target: the owner of the given namespace.
         (&[&net_file], &target.namespace("user")),
     ] {
         let mut command = Command::new(NSEXEC);
@@ -650,7 +650,7 @@ fn capabilities_of_a_user_namespace_are_kept_on_request() {
 #[test]
 fn a_namespace_that_no_id_names_is_refused_with_the_reason() {
     support::needs!(root);
-    // From Linux 6.19 on, small ids name something.
+    // From Linux 6.19 on, small ids refer to namespaces.
     let mut command = Command::new(NSEXEC);
     command
         .args(["--uts=:4611686018427387904", "--", "true"])
@@ -660,7 +660,7 @@ fn a_namespace_that_no_id_names_is_refused_with_the_reason() {
         message.contains("no namespace with the id 4611686018427387904"),
         "{message}"
     );
-    assert!(message.contains("from Linux 6.19 on"), "{message}");
+    assert!(message.contains("requires Linux 6.19"), "{message}");
 }
 
 #[test]
@@ -698,8 +698,8 @@ fn a_context_without_selinux_is_a_warning() {
     let output = run(target.nsexec(["-Z", "--", "hostname"]));
     assert_eq!(text(&output.stdout), "target\n");
     assert!(output.status.success());
-    let said = text(&output.stderr);
-    assert!(said.contains("warning: -Z does nothing"), "{said}");
+    let printed = text(&output.stderr);
+    assert!(printed.contains("warning: -Z does nothing"), "{printed}");
 }
 
 #[test]
@@ -707,7 +707,7 @@ fn mistakes_of_nsenters_users_get_a_hint() {
     support::needs!(root);
     let target = Target::new();
     let pid = target.pid().to_string();
-    for (words, says) in [
+    for (words, expected) in [
         (&["-mt", &pid][..], "write the letters apart"),
         (&["-t", &pid, "-muinp"], "the namespace file uinp: ENOENT"),
         (&["-t", &pid, "--foo"], "unknown option --foo; see --help"),
@@ -722,11 +722,11 @@ fn mistakes_of_nsenters_users_get_a_hint() {
             .args(["--", "true"])
             .stdin(Stdio::null());
         let message = fail(command, 125);
-        assert!(message.contains(says), "{words:?}: {message}");
+        assert!(message.contains(expected), "{words:?}: {message}");
     }
 }
 
-/// Joining a user namespace fills the bounding set, whatever the caller's was.
+/// Joining a user namespace fills the bounding set, regardless of the caller's.
 #[test]
 fn a_caller_with_few_capabilities_joins_a_user_namespace() {
     support::needs!(root);

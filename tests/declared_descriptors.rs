@@ -1,6 +1,5 @@
-//! Descriptors that a command line declares: the program gets those that are
-//! handed over, under their numbers, and no declaration reaches one of the
-//! helper's own.
+//! Descriptors that a command line declares: the program inherits them under their numbers,
+//! and no declaration gives access to a descriptor of the helper.
 #![allow(clippy::unwrap_used, reason = "in a test, a panic is how it fails")]
 
 mod support;
@@ -41,7 +40,7 @@ fn listed(target: &Target, declared: &[&str], open: &[i32]) -> Command {
 }
 
 #[test]
-fn descriptors_cross_under_their_numbers_whatever_the_gaps() {
+fn descriptors_keep_their_numbers_across_gaps() {
     support::needs!(root);
     let target = Target::new();
     for (declared, open, seen) in [
@@ -66,7 +65,7 @@ fn descriptors_cross_under_their_numbers_whatever_the_gaps() {
         listed.sort_unstable();
         assert_eq!(listed, [&[0, 1, 2], seen].concat(), "{declared:?}");
     }
-    // As bash hands over what `<(...)` and `exec 9>lock` open.
+    // bash passes the descriptors of `<(...)` and `exec 9>lock` in this way.
     let mut command = Command::new("bash");
     let script = "exec 9>/dev/null; \"$0\" -t \"$1\" --preserve-fd 9,63 -- \
                   sh -c 'cat /proc/self/fd/63; echo x >&9' 63< <(echo through)";
@@ -92,13 +91,13 @@ fn a_policy_that_hands_nothing_over_refuses_a_list_too() {
 fn a_number_that_the_caller_has_not_opened_is_refused() {
     support::needs!(root);
     let target = Target::new();
-    // The helper's own descriptors have small numbers. 4 and 8 are open.
+    // The helper's own descriptors have small numbers. The caller has 4 and 8 open.
     for number in (3..20).filter(|number| ![4, 8].contains(number)) {
         for option in ["--status-fd", "--seccomp-fd", "--preserve-fd"] {
             let declared = [option, &number.to_string()];
             let message = fail(listed(&target, &declared, &[4, 8]), 125);
-            let says = format!("{option} {number}: descriptor {number} is not open");
-            assert!(message.contains(&says), "{message}");
+            let expected = format!("{option} {number}: descriptor {number} is not open");
+            assert!(message.contains(&expected), "{message}");
         }
     }
     let message = fail(listed(&target, &["--preserve-fd", "4-8"], &[4, 8]), 125);
@@ -109,13 +108,13 @@ fn a_number_that_the_caller_has_not_opened_is_refused() {
     }
 }
 
-/// A way to have a descriptor open.
+/// A way of opening a descriptor.
 type Way = (&'static str, OFlag, &'static str);
 
-/// Each option, with each way in which its descriptor is of no use. The status
-/// lines and filters would fail later with a bare EBADF, EISDIR or EINVAL.
+/// Each option with each unsuitable kind of descriptor. Without the check, status lines and
+/// filters would fail later with a bare EBADF, EISDIR or EINVAL.
 #[test]
-fn a_descriptor_that_is_open_the_wrong_way_is_named_before_anything_starts() {
+fn an_unsuitable_descriptor_is_an_error_before_the_start() {
     support::needs!(root);
     let target = Target::new();
     let directory = ("/", OFlag::O_RDONLY | OFlag::O_DIRECTORY, "is a directory");
@@ -143,14 +142,14 @@ fn a_descriptor_that_is_open_the_wrong_way_is_named_before_anything_starts() {
                     .args([option, "3", "--", "touch", "/started"]);
                 hand_over(&mut command, vec![file]);
                 let message = fail(command, 125);
-                let says = format!("{option} 3: descriptor 3 {reason}; give");
-                assert!(message.contains(&says), "{message}");
+                let expected = format!("{option} 3: descriptor 3 {reason}; give");
+                assert!(message.contains(&expected), "{message}");
                 assert!(message.contains(right), "{message}");
                 assert!(!target.root().join("started").exists(), "{option} {reason}");
             }
         }
     }
-    // The program's own business.
+    // Only the program uses these descriptors.
     for (path, flags, _) in [directory, handle, reads, writes] {
         let file = open(path, flags, Mode::empty()).unwrap();
         let mut command = target.nsexec(["-a", "--preserve-fd", "3", "--"]);

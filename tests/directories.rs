@@ -42,7 +42,7 @@ fn after(script: &str, command: &Command) -> Command {
 }
 
 #[test]
-fn the_callers_directory_stays_whatever_became_of_it() {
+fn the_callers_directory_stays_even_if_deleted_or_unmounted() {
     support::needs!(root);
     let target = Target::new();
     let directory = temporary_directory("callers");
@@ -68,7 +68,7 @@ fn the_callers_directory_stays_whatever_became_of_it() {
             assert!(output.status.success(), "{what}: {}", text(&output.stderr));
         }
     }
-    // In a file system that is not mounted any more.
+    // The directory is on a file system that is no longer mounted.
     let script = "mkdir -p \"$1\" && mount -t tmpfs none \"$1\" && cd \"$1\" && touch here && \
                   umount -l \"$1\" && shift && exec \"$@\"";
     let mut command = Command::new("unshare");
@@ -94,7 +94,7 @@ fn a_directory_outside_the_programs_root_is_refused() {
     let root = Root::new();
     let own = format!("-r={}", root.0.display());
     for options in [
-        // The target's, which lies in another mount namespace.
+        // The target's directory is in another mount namespace.
         &["-u", "-w"][..],
         &["-u", &own, "-w=/usr"],
         &["-u", "-r", "-w=/usr"],
@@ -106,7 +106,7 @@ fn a_directory_outside_the_programs_root_is_refused() {
             "{options:?}: {message}"
         );
     }
-    // A root that is joined brings its own directory, and never the caller's.
+    // A joined root has its own working directory; the caller's is not used.
     let mut deleted = after(
         "mkdir 'gone' and chdir 'gone' and rmdir '../gone' or die",
         &target.nsexec(["-m", "--", "pwd", "-P"]),

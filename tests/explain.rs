@@ -1,5 +1,5 @@
-//! What `--explain` reports: 60 refusals, each with the layer and the rule that
-//! the policy's text has for it, and none of them less of a refusal.
+//! The output of `--explain`: 60 refusals, each with its layer and its rule in the policy's
+//! text. Each call stays refused.
 #![allow(clippy::unwrap_used, reason = "in a test, a panic is how it fails")]
 
 mod support;
@@ -13,7 +13,7 @@ use std::sync::Mutex;
 use nsexec_policy_engine::seccomp::table::Arch;
 use support::{Target, run, succeed, temporary_directory, text};
 
-/// A call, and where the refusal has to be looked for.
+/// A call, and the expected position of its refusal.
 struct Case {
     policy: &'static str,
     /// The call's name and its arguments, for `tests/data/call.c`.
@@ -21,10 +21,9 @@ struct Case {
     layer: &'static str,
     /// A file of the policy.
     file: &'static str,
-    /// Text that begins on the rule's line, and nowhere before it; empty: the
-    /// file as a whole.
+    /// Text at the beginning of the rule, unique up to there; empty: the whole file.
     on: &'static str,
-    /// What the column "refused" begins with; empty: the call's name and `(`.
+    /// The beginning of the column "refused"; empty: the call's name and `(`.
     refused: &'static str,
 }
 
@@ -80,7 +79,7 @@ const fn ceiling(call: &'static str, on: &'static str, refused: &'static str) ->
 }
 
 const CASES: [Case; 60] = [
-    // Docker's profile: what it does not name.
+    // Docker's profile: calls that it does not list.
     docker("mount none /mnt tmpfs 0 0"),
     docker("umount2 /proc 0"),
     docker("unshare 0x20000"),
@@ -115,7 +114,7 @@ const CASES: [Case; 60] = [
     ),
     docker("clone 0x10000000 0 0 0 0"),
     filter("default", "clone3 0 0", "seccomp", DOCKER, ""),
-    // Rules of all kinds, in files of our own.
+    // Rules of every kind, in files of this test.
     own("getpid", "seccomp", "\"getpid\""),
     own("getppid", "seccomp", "\"getppid\""),
     own("kill 77 0", "seccomp", "\"kill\""),
@@ -199,7 +198,7 @@ const CASES: [Case; 60] = [
     ),
 ];
 
-/// A policy whose filters have a rule of each kind. Only the filters.
+/// A policy whose filters contain a rule of each kind. Only the filters are used.
 const FILTERS: [(&str, &str); 3] = [
     (
         "filters.toml",
@@ -263,7 +262,7 @@ preserve = false
     ),
 ];
 
-/// A policy whose domains handle every right. No filter of the program's.
+/// A policy whose domains handle every right, without a workload filter.
 const DOMAINS: [(&str, &str); 4] = [
     (
         "domains.toml",
@@ -336,8 +335,8 @@ parent = ["/bin", "/etc"]
     ),
 ];
 
-/// A policy that a kernel with any Landlock, and one without, can load: it lets the
-/// layer go. Its domain refuses to make files.
+/// A policy for kernels with and without Landlock: its Landlock layer is best_effort. Its
+/// domain refuses to create files.
 const LANDLOCK: [(&str, &str); 2] = [
     (
         "landlock.toml",
@@ -371,15 +370,15 @@ handled_access_fs = ["make_reg"]
     ),
 ];
 
-/// A target with `call` in it, somebody who listens outside of every domain,
-/// and the policies in files.
+/// A target that contains `call`, a process that listens outside every domain, and the
+/// policies as files.
 struct Scene {
     target: Target,
     listener: Child,
     policies: Policies,
 }
 
-/// The policies in files.
+/// The policies as files.
 struct Policies(PathBuf);
 
 impl Policies {
@@ -460,7 +459,7 @@ impl Scene {
         run(self.target.nsexec(arguments))
     }
 
-    /// `FILE:LINE` of the rule, as the table has it.
+    /// `FILE:LINE` of the rule, as printed in the table.
     fn place(&self, case: &Case) -> String {
         let (_, directory) = self.policy(case.policy);
         let path = directory.join(case.file);
@@ -485,10 +484,10 @@ impl Drop for Scene {
     }
 }
 
-/// Auditing is switched on and off for the whole machine: one run at a time.
+/// Auditing is global for the machine: only one run at a time may switch it.
 static AUDIT: Mutex<()> = Mutex::new(());
 
-/// Columns are parted by two blanks at least.
+/// At least two blanks separate columns.
 fn columns(line: &str) -> Vec<&str> {
     line.trim_start()
         .split("  ")
@@ -498,22 +497,21 @@ fn columns(line: &str) -> Vec<&str> {
 }
 
 impl Case {
-    /// Only the kernel's audit records report it.
+    /// Only the kernel's audit records contain it.
     fn is_audited(&self) -> bool {
         let is_killed = ["\"sync\"", "\"getcpu\"", "\"acct\""].contains(&self.on);
         is_killed || self.layer.ends_with("landlock")
     }
 }
 
-/// Runs these cases with and without `option`, which reports them, and returns what is
-/// wrong.
+/// Runs these cases with and without `option`, and returns the mismatches.
 fn wrong_cases<'a>(option: &str, cases: impl Iterator<Item = &'a Case>) -> Vec<String> {
     let scene = Scene::new();
     let mut wrong = Vec::new();
     for case in cases {
         let plain = scene.call(case, None);
         let explained = scene.call(case, Some(option));
-        let told = text(&explained.stderr);
+        let report = text(&explained.stderr);
         let outcome = |output: &std::process::Output| (text(&output.stdout), output.status.code());
         if outcome(&plain) != outcome(&explained) {
             wrong.push(format!("{}: {plain:?} became {explained:?}", case.call));
@@ -525,7 +523,7 @@ fn wrong_cases<'a>(option: &str, cases: impl Iterator<Item = &'a Case>) -> Vec<S
             text => text.to_owned(),
         };
         let place = scene.place(case);
-        let rows: Vec<Vec<&str>> = told.lines().map(columns).collect();
+        let rows: Vec<Vec<&str>> = report.lines().map(columns).collect();
         let found = rows.iter().any(|row| match row.as_slice() {
             [layer, rule, what, remedy] => {
                 let rest = rule.strip_prefix(&*place);
@@ -538,7 +536,7 @@ fn wrong_cases<'a>(option: &str, cases: impl Iterator<Item = &'a Case>) -> Vec<S
         });
         if !found {
             wrong.push(format!(
-                "{} at {place} of {}: {told}",
+                "{} at {place} of {}: {report}",
                 case.call, case.layer
             ));
         }
@@ -572,30 +570,30 @@ fn audited_refusals_are_reported_by_rule_and_stay_refused() {
     assert!(wrong.is_empty(), "{}:\n{}", wrong.len(), wrong.join("\n"));
 }
 
-/// `--explain` claims nothing of what it does not read.
+/// `--explain` makes no claim about refusals that it does not read.
 #[test]
 fn unreported_layers_are_named() {
     support::needs!(root);
     let _alone = AUDIT.lock();
     let target = Target::new();
     let policies = Policies::new();
-    // Landlock refuses to make the file.
+    // Landlock refuses to create the file.
     let domains = policies.0.join("landlock.toml").display().to_string();
     let explained = |option: &str| {
         let arguments = ["-a", "--policy", &domains, option, "--", "sh", "-c"];
         run(target.nsexec(arguments.into_iter().chain(["echo x >/made; true"])))
     };
     let has_domain = support::features::has("Landlock: execute");
-    let said = text(&explained("--explain").stderr);
+    let printed = text(&explained("--explain").stderr);
     let before = support::needs::auditing_status();
     if before == 0 {
-        assert!(said.contains("no filter of the policy"), "{said}");
+        assert!(printed.contains("no filter of the policy"), "{printed}");
         assert_eq!(
-            said.contains("not reported is what Landlock refused, and what a filter killed"),
+            printed.contains("the report lacks refusals by Landlock, and calls for which a filter killed the process"),
             has_domain,
-            "{said}"
+            "{printed}"
         );
-        assert!(said.contains("--explain=audit"), "{said}");
+        assert!(printed.contains("--explain=audit"), "{printed}");
     }
     if before == 0 && std::env::var_os("NSEXEC_TEST_AUDITING").is_none() {
         assert_eq!(
@@ -605,20 +603,23 @@ fn unreported_layers_are_named() {
         );
         return;
     }
-    let said = text(&explained("--explain=audit").stderr);
+    let printed = text(&explained("--explain=audit").stderr);
     if support::features::has("Landlock: log flags") {
-        assert!(said.contains("fs.make_reg"), "{said}");
-        assert!(!said.contains("not reported"), "{said}");
+        assert!(printed.contains("fs.make_reg"), "{printed}");
+        assert!(!printed.contains("the report lacks"), "{printed}");
     } else if has_domain {
-        assert!(said.contains("no filter of the policy"), "{said}");
-        assert!(said.contains("Linux before 6.15"), "{said}");
+        assert!(printed.contains("no filter of the policy"), "{printed}");
+        assert!(printed.contains("Linux before 6.15"), "{printed}");
     } else {
-        assert!(said.contains("neither a filter nor Landlock"), "{said}");
+        assert!(
+            printed.contains("neither a filter nor Landlock"),
+            "{printed}"
+        );
     }
 }
 
 #[test]
-fn the_program_ends_as_ever_and_auditing_is_as_before() {
+fn explain_changes_neither_the_exit_status_nor_auditing() {
     support::needs!(root);
     let _alone = AUDIT.lock();
     let target = Target::new();
@@ -627,28 +628,28 @@ fn the_program_ends_as_ever_and_auditing_is_as_before() {
         let output = run(target.nsexec(["-a", "--explain", "--", "sh", "-c", script]));
         (output.status, text(&output.stdout), text(&output.stderr))
     };
-    let (status, out, told) = explained("echo fine; exit 7");
+    let (status, out, report) = explained("echo fine; exit 7");
     assert_eq!((status.code(), out.as_str()), (Some(7), "fine\n"));
     let nothing = [
         "nsexec: neither a filter nor",
         "nsexec: no filter of the policy",
     ];
-    let is_nothing = |told: &str| nothing.iter().any(|start| told.starts_with(start));
-    assert!(is_nothing(&told), "{told}");
+    let is_nothing = |report: &str| nothing.iter().any(|start| report.starts_with(start));
+    assert!(is_nothing(&report), "{report}");
 
-    // Children of the program are under the same filters.
-    let (status, _, told) = explained("sh -c 'mount -t tmpfs x /tmp; mount -t tmpfs x /tmp'");
+    // Children of the program run under the same filters.
+    let (status, _, report) = explained("sh -c 'mount -t tmpfs x /tmp; mount -t tmpfs x /tmp'");
     assert!(!status.success());
-    assert!(told.contains("mount() = EPERM (2 times)"), "{told}");
+    assert!(report.contains("mount() = EPERM (2 times)"), "{report}");
 
     use std::os::unix::process::ExitStatusExt;
     let (status, _, _) = explained("kill -9 $$");
     assert_eq!(status.signal(), Some(9));
 
-    // What stays behind neither delays the end nor is let through.
+    // Processes that outlive the program do not delay the end, and stay restricted.
     let begin = "(sleep 2; mount -t tmpfs x /tmp && touch /tmp/mounted; echo $? >/result)";
-    let (status, _, told) = explained(&format!("{begin} >/dev/null 2>&1 & exit 0"));
-    assert!(status.success() && is_nothing(&told), "{told}");
+    let (status, _, report) = explained(&format!("{begin} >/dev/null 2>&1 & exit 0"));
+    assert!(status.success() && is_nothing(&report), "{report}");
     let result = target.root().join("result");
     while !fs::read_to_string(&result).is_ok_and(|text| text.ends_with('\n')) {
         std::thread::sleep(std::time::Duration::from_millis(50));
@@ -671,8 +672,8 @@ fn the_explainer_keeps_little_and_reports_missing_rights() {
     let _alone = AUDIT.lock();
     let before = support::needs::auditing_status();
     let target = Target::new();
-    // While the program runs: the helper's other child, with CAP_AUDIT_CONTROL
-    // at the most, in a filter, and with 2, its pipes and its socket open.
+    // While the program runs, the helper's other child has at most CAP_AUDIT_CONTROL, a
+    // filter, and as descriptors only 2, its pipes and its socket.
     let mut helper = target
         .nsexec([
             "-a",
@@ -714,7 +715,7 @@ fn the_explainer_keeps_little_and_reports_missing_rights() {
     );
     helper.kill().unwrap();
     helper.wait().unwrap();
-    // It ends with the helper, and leaves auditing as it was.
+    // It ends with the helper, and restores the state of auditing.
     while fs::metadata(format!("/proc/{explainer}/exe")).is_ok() {
         std::thread::sleep(std::time::Duration::from_millis(20));
     }
@@ -737,23 +738,23 @@ fn the_explainer_keeps_little_and_reports_missing_rights() {
     let unaudited = text(&setpriv("-audit_control,-audit_read", "--explain").stderr);
     assert!(unaudited.contains("mount() = EPERM"), "{unaudited}");
     assert!(
-        unaudited.contains("not reported is") && unaudited.contains("CAP_AUDIT_CONTROL"),
+        unaudited.contains("the report lacks") && unaudited.contains("CAP_AUDIT_CONTROL"),
         "{unaudited}"
     );
-    // Auditing that was to be switched on and cannot be: nothing is started.
+    // If auditing cannot be switched on, nothing is started.
     let refused = setpriv("-audit_control,-audit_read", "--explain=audit");
     assert_eq!(refused.status.code(), Some(125), "{refused:?}");
-    let said = text(&refused.stderr);
-    assert!(said.contains("CAP_AUDIT_CONTROL"), "{said}");
+    let printed = text(&refused.stderr);
+    assert!(printed.contains("CAP_AUDIT_CONTROL"), "{printed}");
 }
 
 #[test]
 fn without_a_child_there_is_nothing_to_explain() {
     let mut both = Command::new(support::NSEXEC);
     both.args(["-t", "1", "--explain", "-F", "--", "true"]);
-    let told = support::fail(both, 125);
+    let report = support::fail(both, 125);
     assert!(
-        told.contains("--explain") && told.contains("--no-fork"),
-        "{told}"
+        report.contains("--explain") && report.contains("--no-fork"),
+        "{report}"
     );
 }

@@ -1,10 +1,10 @@
-//! H8: any failure at any system call, and a SIGKILL at any point: nothing was
-//! started with less than its policy, no orphan, no hang.
+//! H8: after any failure of any system call, and after a SIGKILL at any point, no program
+//! runs with less than its policy, no process is orphaned, and nothing hangs.
 //!
-//! strace(1) makes the n-th call of a name fail, or kills the caller there, for
-//! every name and n that one exec has. Then either the program was not started,
-//! or every call that puts a layer in force had succeeded as often as in a calm
-//! run, and what the program sees of itself is the same.
+//! strace(1) makes the n-th call of a name fail, or kills the caller there, for every name
+//! and n of one exec. Afterwards either the program was not started, or every call that
+//! enforces a layer succeeded as often as in an undisturbed run, and the program sees the
+//! same state of itself.
 #![allow(clippy::unwrap_used, reason = "in a test, a panic is how it fails")]
 
 mod support;
@@ -21,7 +21,7 @@ use support::trace;
 use support::tracer::{self, Action};
 use support::{NSEXEC, Target, temporary_directory};
 
-/// The calls without whose success something of the policy is missing.
+/// The calls that enforce a layer of the policy.
 const LAYERS: [&str; 9] = [
     "setns",
     "landlock_restrict_self",
@@ -34,7 +34,7 @@ const LAYERS: [&str; 9] = [
     "prctl(PR_SET_PDEATHSIG",
 ];
 
-/// What of /proc/self/status a lost layer would change.
+/// The lines of /proc/self/status that a lost layer would change.
 const FIELDS: [&str; 11] = [
     "Uid",
     "Gid",
@@ -56,12 +56,12 @@ struct Run {
     log: Log,
 }
 
-/// strace's log up to the moment when the program is there.
+/// The log of strace until the program runs.
 #[derive(Debug, Default)]
 struct Log {
     /// How often each process made each call.
     calls: BTreeMap<(String, String), usize>,
-    /// How often each of LAYERS succeeded; of setns, how many namespaces it joined.
+    /// How often each call of LAYERS succeeded; for setns, the number of joined namespaces.
     layers: BTreeMap<&'static str, usize>,
     /// The program was executed.
     started: bool,
@@ -81,10 +81,10 @@ impl Log {
                 && succeeded
             {
                 let count = match layer {
-                    // One setns(2) joins one namespace, or all.
+                    // One call of setns(2) joins one namespace, or all of them.
                     "setns" => whole.matches("CLONE_NEW").count(),
-                    // The helper closes whatever it has open, in as many ranges as
-                    // that takes; the program gets what the child leaves open.
+                    // The helper closes its open descriptors in as many ranges as it needs;
+                    // the program inherits the descriptors that the child leaves open.
                     "close_range" if pid == helper => 0,
                     _ => 1,
                 };
@@ -98,7 +98,8 @@ impl Log {
         log
     }
 
-    /// The most that a process makes of each call: strace counts per process.
+    /// The highest number of times that a process makes each call: strace counts per
+    /// process.
     fn most(&self) -> BTreeMap<String, usize> {
         let mut most = BTreeMap::new();
         for ((_, name), count) in &self.calls {
@@ -144,7 +145,7 @@ impl Bench {
             .stderr(Stdio::null());
         let started = Instant::now();
         let mut child = command.spawn().expect("strace");
-        // A hang is a failure, and must not become one of the test itself.
+        // A hang is reported as a failure, and must not make the test itself hang.
         while child.try_wait().expect("strace").is_none() {
             if started.elapsed() > Duration::from_secs(20) {
                 child.kill().expect("strace");
@@ -161,7 +162,7 @@ impl Bench {
         }
     }
 
-    /// As [`Self::run`], with the fault in the child alone: in the n-th call of this
+    /// Like [`Self::run`], but with the fault only in the child: in the n-th call of this
     /// number.
     fn run_child(&self, fault: Option<(u64, usize)>) -> (Run, Vec<(u64, usize)>) {
         /// The child is the fourth process: finder and verifier were cloned before it.
@@ -206,16 +207,16 @@ impl Bench {
         (run, calls)
     }
 
-    /// What holds after every run.
+    /// The checks after every run.
     #[track_caller]
-    fn assert_whole_or_nothing(&self, calm: &Run, run: &Run, inject: &str) {
+    fn assert_whole_or_nothing(&self, undisturbed: &Run, run: &Run, inject: &str) {
         if run.log.started {
-            // More is right: where no mount can be cloned, a fault can make the helper
-            // copy itself once more.
+            // More is accepted: if no mount can be cloned, a fault can make the helper copy
+            // itself once more.
             let count = |call: &&str| run.log.layers.get(call).copied().unwrap_or(0);
-            let mut calm = calm.log.layers.iter();
+            let mut undisturbed = undisturbed.log.layers.iter();
             assert!(
-                calm.all(|(call, calm)| count(call) >= *calm),
+                undisturbed.all(|(call, undisturbed)| count(call) >= *undisturbed),
                 "{inject}: started with less: {:?}",
                 run.log.layers
             );
@@ -229,7 +230,7 @@ impl Bench {
             };
             let found = of(&run.stdout);
             assert!(
-                found.is_none() || found == of(&calm.stdout),
+                found.is_none() || found == of(&undisturbed.stdout),
                 "{inject}: {found:?}"
             );
         }
@@ -248,8 +249,8 @@ impl Bench {
     fn assert_no_orphan(&self, inject: &str) {
         let children = format!("/proc/{0}/task/{0}/children", self.target.pid());
         for _ in 0..300 {
-            // Whoever loses its parent in there becomes a child of its init;
-            // whoever has not is in the same pid namespace still.
+            // An orphan inside becomes a child of the target's init; any other process is
+            // still in the same pid namespace.
             let adopted = fs::read_to_string(&children).expect("the target");
             if adopted.trim().is_empty() && self.others_inside() == 0 {
                 return;
@@ -277,7 +278,7 @@ impl Drop for Bench {
     }
 }
 
-/// Which of LAYERS a call of the child is.
+/// The entry of LAYERS that a call of the child belongs to.
 fn layer_of(number: i64, argument: u64) -> Option<&'static str> {
     let option = |option: i32| u64::try_from(option).is_ok_and(|option| option == argument);
     Some(match number {
@@ -293,18 +294,22 @@ fn layer_of(number: i64, argument: u64) -> Option<&'static str> {
     })
 }
 
-/// The bounding set is dropped in forty equal calls: the first and the last few
-/// stand for all.
+/// The bounding set is dropped in forty equal calls: the first and the last few represent
+/// all of them.
 fn turns(count: usize) -> impl Iterator<Item = usize> {
     (1..=count).filter(move |n| *n <= 8 || *n + 4 > count)
 }
 
-/// Each name of a call, with its turns; no more than `most` of one name.
-fn injections(calm: &Run, most: usize) -> Vec<(String, usize)> {
-    let all = calm.log.most().into_iter().flat_map(move |(name, count)| {
-        let turns = turns(count).take(most);
-        turns.map(move |n| (name.clone(), n))
-    });
+/// Each name of a call with its indices; at most `most` indices per name.
+fn injections(undisturbed: &Run, most: usize) -> Vec<(String, usize)> {
+    let all = undisturbed
+        .log
+        .most()
+        .into_iter()
+        .flat_map(move |(name, count)| {
+            let turns = turns(count).take(most);
+            turns.map(move |n| (name.clone(), n))
+        });
     share::of(all).collect()
 }
 
@@ -312,14 +317,18 @@ fn injections(calm: &Run, most: usize) -> Vec<(String, usize)> {
 fn a_failing_call_never_starts_a_program_with_less() {
     support::needs!(root);
     let bench = Bench::new("faults");
-    let calm = bench.run("");
-    assert!(calm.status.success() && calm.log.started && calm.stdout.ends_with("target\n"));
+    let undisturbed = bench.run("");
+    assert!(
+        undisturbed.status.success()
+            && undisturbed.log.started
+            && undisturbed.stdout.ends_with("target\n")
+    );
     let (mut cases, mut started) = (0, 0);
-    for (name, n) in injections(&calm, usize::MAX) {
+    for (name, n) in injections(&undisturbed, usize::MAX) {
         for error in ["EPERM", "ENOMEM"] {
             let inject = format!("{name}:error={error}:when={n}");
             let run = bench.run(&inject);
-            bench.assert_whole_or_nothing(&calm, &run, &inject);
+            bench.assert_whole_or_nothing(&undisturbed, &run, &inject);
             cases += 1;
             started += usize::from(run.log.started);
         }
@@ -333,17 +342,17 @@ fn a_failing_call_never_starts_a_program_with_less() {
 }
 
 #[test]
-fn a_descriptor_that_cannot_be_closed_keeps_nobody_waiting() {
+fn a_failed_close_blocks_no_process() {
     support::needs!(root);
     let bench = Bench::new("closes");
-    let calm = bench.run("");
-    let closes = calm.log.most().get("close").copied().unwrap_or(0);
+    let undisturbed = bench.run("");
+    let closes = undisturbed.log.most().get("close").copied().unwrap_or(0);
     assert!(closes >= 20, "only {closes} descriptors are closed");
-    // Each of them: one is the end of a pipe whose other end somebody waits at.
+    // Each of them, because one is the end of a pipe on whose other end a process waits.
     for n in 1..=closes {
         let inject = format!("close:error=EIO:when={n}");
         let run = bench.run(&inject);
-        bench.assert_whole_or_nothing(&calm, &run, &inject);
+        bench.assert_whole_or_nothing(&undisturbed, &run, &inject);
     }
 }
 
@@ -351,11 +360,11 @@ fn a_descriptor_that_cannot_be_closed_keeps_nobody_waiting() {
 fn a_failing_call_of_the_child_never_starts_a_program_with_less() {
     support::needs!(root);
     let bench = Bench::new("child-faults");
-    let (calm, calls) = bench.run_child(None);
+    let (undisturbed, calls) = bench.run_child(None);
     assert!(
-        calm.log.started && calm.stdout.ends_with("target\n"),
+        undisturbed.log.started && undisturbed.stdout.ends_with("target\n"),
         "{}",
-        calm.stdout
+        undisturbed.stdout
     );
     let most = |number| calls.iter().filter(|(known, _)| *known == number).count();
     let (mut cases, mut started) = (0, 0);
@@ -365,7 +374,7 @@ fn a_failing_call_of_the_child_never_starts_a_program_with_less() {
     for (number, before) in share::at_least(30, chosen) {
         let (run, _) = bench.run_child(Some((*number, *before)));
         let inject = format!("call {number}, time {before}");
-        bench.assert_whole_or_nothing(&calm, &run, &inject);
+        bench.assert_whole_or_nothing(&undisturbed, &run, &inject);
         cases += 1;
         started += usize::from(run.log.started);
     }
@@ -381,14 +390,14 @@ fn a_failing_call_of_the_child_never_starts_a_program_with_less() {
 fn a_kill_at_any_call_leaves_nothing_behind() {
     support::needs!(root);
     let bench = Bench::new("kills");
-    let calm = bench.run("");
+    let undisturbed = bench.run("");
     let mut cases = 0;
-    for (name, n) in injections(&calm, 6) {
+    for (name, n) in injections(&undisturbed, 6) {
         let inject = format!("{name}:signal=KILL:when={n}");
         let run = bench.run(&inject);
-        bench.assert_whole_or_nothing(&calm, &run, &inject);
+        bench.assert_whole_or_nothing(&undisturbed, &run, &inject);
         cases += 1;
-        let whole = run.stdout == calm.stdout;
+        let whole = run.stdout == undisturbed.stdout;
         let ended = run.status.signal().is_some() || !run.status.success();
         assert!(whole || ended, "{inject}: {} {:?}", run.status, run.stdout);
     }

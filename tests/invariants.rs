@@ -1,17 +1,17 @@
-//! What holds always: H1 to H10 of the design, a test each or more. What has a
-//! file of its own is named here and tested there:
+//! The invariants H1 to H10 of the design, with at least one test each. The table names the
+//! file of those that are tested elsewhere:
 //!
 //! | | holds | where |
 //! |---|---|---|
-//! | H1 | nothing of the target is opened before request and policy are compiled | here |
-//! | H2 | never the wrong target | here |
-//! | H3 | all namespaces asked for, or no exec | here |
-//! | H4, H5 | layers in force as asked, degrading said | `lock_down.rs`, `policies.rs` |
-//! | H6 | nothing crosses exec that was not asked for | `lock_down.rs`, here |
-//! | H7 | the helper is out of the target's reach | here, `own_file.rs` |
-//! | H8 | any failure, any kill: nothing started with less, no orphan, no hang | `faults.rs` |
-//! | H9 | bad input never reaches a system call | `bad_input.rs`, `protocol_a.rs` |
-//! | H10 | protocol A to the byte | `protocol_a.rs` |
+//! | H1 | the helper opens nothing of the target before request and policy are compiled | here |
+//! | H2 | nsexec never joins the wrong target | here |
+//! | H3 | all requested namespaces are joined, or nothing is executed | here |
+//! | H4, H5 | the requested layers are in force, and a missing layer is reported | `lock_down.rs`, `policies.rs` |
+//! | H6 | the program inherits nothing that was not requested | `lock_down.rs`, here |
+//! | H7 | the target cannot access the helper | here, `own_file.rs` |
+//! | H8 | after any failure or kill no program runs with less, no orphan, no hang | `faults.rs` |
+//! | H9 | invalid input never reaches a system call | `bad_input.rs`, `protocol_a.rs` |
+//! | H10 | protocol A is implemented to the byte | `protocol_a.rs` |
 #![allow(clippy::unwrap_used, reason = "in a test, a panic is how it fails")]
 
 mod support;
@@ -24,7 +24,7 @@ use std::process::{Command, Stdio};
 
 use support::{Build, NSEXEC, Target, fail, run, share, succeed, temporary_directory, text};
 
-/// H1: a wrong policy, a wrong option: no path of the target has been opened.
+/// H1: with a wrong policy or option, no path of the target is opened.
 #[test]
 fn h1_nothing_of_the_target_is_opened_before_the_policy_is_compiled() {
     support::needs!(root);
@@ -62,7 +62,7 @@ fn h1_nothing_of_the_target_is_opened_before_the_policy_is_compiled() {
     fs::remove_dir_all(directory).unwrap();
 }
 
-/// H2: PID:INODE names one process for as long as the system runs.
+/// H2: PID:INODE identifies one process until the machine restarts.
 #[test]
 fn h2_a_recycled_pid_is_an_error() {
     support::needs!(root, feature("pidfd inode numbers"));
@@ -80,7 +80,7 @@ fn h2_a_recycled_pid_is_an_error() {
     assert!(message.contains("not the one that was meant"), "{message}");
 }
 
-/// What `tests/data/recycle.c` counts.
+/// The counters of `tests/data/recycle.c`.
 #[derive(Debug)]
 struct Recycled {
     counts: BTreeMap<String, usize>,
@@ -114,7 +114,7 @@ impl Recycled {
         self.counts[name]
     }
 
-    /// Nothing but joins and refusals, and some of each.
+    /// The results are joins and refusals only, and at least one of each.
     #[track_caller]
     fn assert_sound(&self, joins: usize) {
         let (joined, refused) = (self.of("joined"), self.of("refused"));
@@ -126,9 +126,9 @@ impl Recycled {
     }
 }
 
-/// H2, with pids that really come back: targets end before and while they are joined,
-/// and the next process gets the pid at once. PID:INODE is the one that was meant, or
-/// nothing; a pid alone is one process, and not two by halves.
+/// H2 with pids that the kernel really reuses: targets end before and during the join, and
+/// the next process gets the pid at once. A join by PID:INODE reaches the intended target
+/// or fails; a join by pid reaches one process, and never parts of two.
 #[test]
 fn h2_holds_while_pids_are_given_again() {
     support::needs!(root, feature("pidfd inode numbers"));
@@ -147,26 +147,26 @@ fn h2_holds_while_pids_are_given_again() {
         recycled.assert_sound(joins.div_ceil(2));
         assert_eq!(recycled.of("other"), 0, "{}", recycled.printed);
     }
-    // Without the inode number, who has the pid first is meant.
+    // Without the inode number, the first owner of the pid is the intended target.
     let fewer = joins.div_ceil(10).max(100);
     let by_pid = Recycled::run(&program, fewer, &[NSEXEC, "-t", "%p"]);
     println!("PID\n{}", by_pid.printed);
     by_pid.assert_sound(fewer);
     assert!(by_pid.of("other") > 0, "{}", by_pid.printed);
-    // The control, which asks for no identity.
+    // The control, which checks no identity.
     let control = Recycled::run(&program, fewer, &["nsenter", "-t", "%p"]);
     println!("nsenter\n{}", control.printed);
     assert!(control.of("other") > 0, "{}", control.printed);
     fs::remove_dir_all(directory).unwrap();
 }
 
-/// H3: when one of several cannot be joined, the program does not start.
+/// H3: if one of several namespaces cannot be joined, the program does not start.
 #[test]
 fn h3_one_namespace_that_cannot_be_joined_stops_it_all() {
     support::needs!(root);
     let target = Target::with_user_namespace();
-    // As an ordinary user none can be joined; as one with CAP_SYS_ADMIN over its
-    // own user namespace alone, the target's user namespace cannot.
+    // An ordinary user can join none of them. A user with CAP_SYS_ADMIN only over its own
+    // user namespace cannot join the target's user namespace.
     let mut command = Command::new("setpriv");
     command.args([
         "--reuid=65533",
@@ -186,8 +186,8 @@ fn h3_one_namespace_that_cannot_be_joined_stops_it_all() {
     command.stdin(Stdio::null());
     let message = fail(command, 125);
     assert!(!message.contains("started"), "{message}");
-    // A pid namespace that is no descendant: the other namespaces were joined
-    // already, and still nothing starts.
+    // A pid namespace that is no descendant: the other namespaces are joined already, and
+    // the program must not start.
     let own_pid = fs::read_link("/proc/self/ns/pid").unwrap();
     let script = format!(
         "mount -t proc proc /proc; exec {NSEXEC} --uts=/proc/self/ns/uts --pid=$OUTER -- echo started"
@@ -229,7 +229,7 @@ fn h3_one_namespace_that_cannot_be_joined_stops_it_all() {
     );
 }
 
-/// H6: supplementary groups of the caller stay outside.
+/// H6: the program does not inherit supplementary groups of the caller.
 #[test]
 fn h6_groups_of_the_caller_do_not_cross() {
     support::needs!(root);
@@ -255,7 +255,7 @@ fn h6_groups_of_the_caller_do_not_cross() {
     assert_eq!(with(&["--policy", "admin"]), "4 20");
 }
 
-/// H6: ambient and inheritable capabilities of the caller do not cross.
+/// H6: the program does not inherit ambient and inheritable capabilities of the caller.
 #[test]
 fn h6_ambient_capabilities_do_not_cross() {
     support::needs!(root);
@@ -282,7 +282,7 @@ fn h6_ambient_capabilities_do_not_cross() {
 /// Options of setpriv(1): root with every capability but CAP_SYS_PTRACE.
 const WITHOUT_PTRACE: [&str; 2] = ["--bounding-set=-sys_ptrace", "--inh-caps=-sys_ptrace"];
 
-/// Waits for a process called nsexec, and tries to reach into it.
+/// Waits for a process named nsexec, and tries to access it.
 const REACH: &str = r#"
     n=0
     while [ $n -lt 200 ]; do
@@ -304,8 +304,8 @@ const REACH: &str = r#"
     done
 "#;
 
-/// H7: from the join to the exec, a root process of the target without
-/// CAP_SYS_PTRACE finds the child undumpable: nothing of it can be opened.
+/// H7: from the join to the exec, a root process of the target without CAP_SYS_PTRACE finds
+/// the child undumpable, and can open nothing of it.
 #[test]
 fn h7_the_child_cannot_be_reached_before_it_execs() {
     support::needs!(root);
@@ -313,7 +313,7 @@ fn h7_the_child_cannot_be_reached_before_it_execs() {
         prefix: [&["setpriv"][..], &WITHOUT_PTRACE].concat(),
         ..Build::default()
     });
-    // Delayed by strace at each execve, the child stands there for a second.
+    // strace delays each execve, so that the child stays in this state for a second.
     let mut helper = Command::new("strace")
         .args([
             "-f",
@@ -350,7 +350,7 @@ fn h7_the_child_cannot_be_reached_before_it_execs() {
     );
 }
 
-/// A helper with more privilege than its caller refuses to be one.
+/// A helper with more privileges than its caller refuses to run.
 #[test]
 fn a_set_user_id_helper_refuses() {
     support::needs!(root);
@@ -374,7 +374,7 @@ fn a_set_user_id_helper_refuses() {
     );
 }
 
-/// Targets that are none.
+/// Processes that cannot be targets.
 #[test]
 fn invalid_targets_are_refused() {
     support::needs!(root);
@@ -388,14 +388,14 @@ fn invalid_targets_are_refused() {
     assert!(with("2").contains("is a kernel thread"));
     let mut child = Command::new("true").spawn().unwrap();
     let pid = child.id().to_string();
-    // A zombie first, then nothing.
+    // First a zombie, then no process.
     std::thread::sleep(std::time::Duration::from_millis(100));
     assert!(with(&pid).contains("has ended"));
     child.wait().unwrap();
     assert!(with(&pid).contains("there is no process"));
 }
 
-/// An ordinary user can join what is its own.
+/// An ordinary user can join its own user namespace.
 #[test]
 fn an_unprivileged_caller_joins_its_own_user_namespace() {
     support::needs!(root);

@@ -1,4 +1,4 @@
-//! What a kernel lacks: the table of it, and what nsexec does without it.
+//! Missing kernel features: the table of README, and the behaviour of nsexec without them.
 #![allow(clippy::unwrap_used, reason = "in a test, a panic is how it fails")]
 
 mod support;
@@ -33,14 +33,14 @@ fn the_readme_has_each_row_of_features_and_no_other() {
     assert_eq!(rows, features);
 }
 
-/// RLIMIT_NOFILE can be in the millions, and can be lowered below what is open.
+/// RLIMIT_NOFILE can be in the millions, and can be lower than the highest open descriptor.
 #[test]
 fn descriptors_are_marked_as_they_are_listed_where_close_range_cannot() {
     support::needs!(root);
     let target = Target::new();
     let directory = temporary_directory("close-range");
     let log = directory.join("log");
-    // The number is above the limit, and declared: what is not is closed.
+    // The declared number is above the limit; undeclared descriptors are closed.
     let script = "exec 200</dev/null; ulimit -Sn 100; ulimit -Hn 10000; ulimit -Sn 10000; \
                   exec strace -qq -o \"$0\" -e trace=close_range,fcntl $INJECT -- \"$@\"";
     let trace = |inject: &str| {
@@ -54,12 +54,14 @@ fn descriptors_are_marked_as_they_are_listed_where_close_range_cannot() {
         let output = run(command);
         (output, fs::read_to_string(&log).unwrap())
     };
-    // The first that marks descriptors, and does not close them.
-    let (_, calm) = trace("");
-    let mut ranges = calm.lines().filter(|line| line.starts_with("close_range("));
+    // The first call marks descriptors and does not close them.
+    let (_, uninjected) = trace("");
+    let mut ranges = uninjected
+        .lines()
+        .filter(|line| line.starts_with("close_range("));
     let marks = ranges.position(|line| line.contains("CLOSE_RANGE_CLOEXEC"));
     let turn = marks.expect("a call that marks descriptors") + 1;
-    // Linux before 5.11 answers EINVAL.
+    // Linux before 5.11 returns EINVAL.
     let inject = format!("-e inject=close_range:error=EINVAL:when={turn}");
     let (output, calls) = trace(&inject);
     fs::remove_dir_all(directory).unwrap();
@@ -93,16 +95,16 @@ fn a_target_without_an_inode_number_has_null_in_the_plan() {
     }
 }
 
-/// What `default` lets go is named on a terminal, and never in the middle of a script's
-/// output.
+/// On a terminal, nsexec names the layers that `default` drops. It prints nothing into the
+/// output of a script.
 #[test]
-fn a_layer_that_is_let_go_is_named_on_a_terminal_alone() {
+fn a_dropped_layer_is_named_only_on_a_terminal() {
     support::needs!(root);
     let target = Target::new();
     let directory = temporary_directory("let-go");
     let nsexec = || {
         let mut command = Command::new("strace");
-        // As a kernel answers whose lsm= does not name Landlock.
+        // Like a kernel whose lsm= does not name Landlock.
         command
             .args(["-qq", "-e", "trace=landlock_create_ruleset"])
             .args(["-e", "inject=landlock_create_ruleset:error=EOPNOTSUPP"])

@@ -1,4 +1,4 @@
-//! The caller's session keyring does not cross.
+//! The program does not inherit the caller's session keyring.
 #![allow(clippy::unwrap_used, reason = "in a test, a panic is how it fails")]
 
 mod support;
@@ -22,7 +22,7 @@ fn install(target: &Target, directory: &Path) -> PathBuf {
     program
 }
 
-/// A policy as `admin` that says this of the keyring.
+/// The policy `admin` with this value of `keyring`.
 fn policy(directory: &Path, keyring: &str) -> String {
     let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("policies");
     let manifest = fs::read_to_string(shipped.join("admin.toml")).unwrap();
@@ -72,14 +72,14 @@ fn the_callers_keys_do_not_cross_unless_the_policy_hands_them_over() {
     }
     let without_clone = format!("{NSEXEC} -t {pid} -m --no-fork --policy admin -- keys read $KEY");
     assert_eq!(run(&without_clone), "Permission denied\n");
-    // The program has a keyring that it can use.
+    // The program can use its keyring.
     let add = run(&format!("{NSEXEC} -t {pid} -a --policy admin -- keys add"));
     assert_eq!(add, "\n");
     fs::remove_dir_all(directory).unwrap();
 }
 
 #[test]
-fn protocol_as_programs_have_a_keyring_of_their_own() {
+fn protocol_a_programs_have_their_own_keyring() {
     support::needs!(root);
     let directory = temporary_directory("keyring-a");
     let target = Target::new();
@@ -95,7 +95,7 @@ fn protocol_as_programs_have_a_keyring_of_their_own() {
         outcome.stdout
     };
     let caller = policy(&directory, "caller");
-    // admin's capabilities are not for this protocol.
+    // Protocol A refuses admin's setting of capabilities.
     let manifest = fs::read_to_string(&caller).unwrap();
     let manifest = manifest.replace(
         "capabilities = \"inherit\"",

@@ -1,5 +1,5 @@
-//! The label of the program, on kernels with a security module that has labels:
-//! AppArmor's own file is written, whichever module is first in lsm=.
+//! The label of the program on kernels with a security module that has labels: nsexec
+//! writes AppArmor's own file, whichever module is first in lsm=.
 #![allow(clippy::unwrap_used, reason = "in a test, a panic is how it fails")]
 
 mod support;
@@ -11,7 +11,7 @@ use serde_json::json;
 use support::protocol_a::{Exec, assert_exited, assert_success, shell};
 use support::{Build, Target};
 
-/// The security modules that are on; empty: securityfs is not mounted.
+/// The enabled security modules; empty: securityfs is not mounted.
 /// A profile that allows all but to write one file, for as long as this lives.
 struct Profile(String);
 
@@ -86,7 +86,7 @@ fn a_confined_target_is_entered_under_the_profile_of_initconfig() {
     assert_eq!(outcome.stdout, expected, "{outcome:?}");
 }
 
-/// The target's profile is a layer of the target, and the program does not lose it.
+/// The target's profile is a layer of the target, and also applies to the program.
 #[test]
 fn default_takes_the_targets_profile_and_admin_leaves_it() {
     support::needs!(root, apparmor);
@@ -110,12 +110,12 @@ fn default_takes_the_targets_profile_and_admin_leaves_it() {
     }
     let free = "unconfined\nwritten\n";
     assert_eq!(seen(&confined, "admin"), free, "the control");
-    // There is nothing to follow.
+    // There is no label to follow.
     assert_eq!(seen(&Target::new(), "default"), free);
 }
 
-/// A profile that is not loaded; a module that is off; and SELinux without a policy,
-/// which accepts any text.
+/// A profile that is not loaded, a disabled module, and SELinux without a policy, which
+/// accepts any text.
 #[test]
 fn a_label_that_does_nothing_is_refused() {
     support::needs!(root);

@@ -1,5 +1,4 @@
-//! Landlock rule files of both forms, up to the kernel: flags, and paths with
-//! variables.
+//! Landlock rule files of both forms in the kernel: flags, and paths with variables.
 #![allow(clippy::unwrap_used, reason = "in a test, a panic is how it fails")]
 
 mod support;
@@ -86,8 +85,7 @@ impl Drop for Policy {
     }
 }
 
-/// The flags with which the helper, and any other process of an exec, enters
-/// its domains.
+/// The flags with which the helper and the other processes of an exec enter their domains.
 fn flags(options: &[&str]) -> (Vec<String>, Vec<String>) {
     let target = Target::new();
     let policy = Policy::new();
@@ -99,9 +97,9 @@ fn flags(options: &[&str]) -> (Vec<String>, Vec<String>) {
         calls
             .iter()
             .filter(|(pid, call)| (*pid == helper) == own && name(call) == "landlock_restrict_self")
-            // The one that has to fail: it shows that the call is executed at all.
+            // This call has to fail: it shows that the kernel executes it.
             .filter(|(_, call)| !call.contains("(-1,"))
-            // The second half of a line that another process's call has split.
+            // The second half of a line that strace split because of another process.
             .filter(|(_, call)| !call.starts_with("<... "))
             .map(|(_, call)| {
                 let (_, arguments) = call.split_once(", ").expect("two arguments");
@@ -115,17 +113,17 @@ fn flags(options: &[&str]) -> (Vec<String>, Vec<String>) {
 
 #[test]
 fn log_flags_reach_the_kernel() {
-    // Log flags take Landlock ABI 7.
+    // Log flags require Landlock ABI 7.
     support::needs!(root, feature("Landlock: log flags"));
     let (helper, child) = flags(&[]);
     assert_eq!(helper, ["0x1", "0"], "the ceiling, the supervisor");
     assert_eq!(child, ["0x6"], "the program");
 }
 
-/// What a policy silences could not be explained.
+/// A refusal that the policy does not log could not be explained.
 #[test]
 fn an_explained_run_is_logged_whatever_the_policy_says() {
-    // Log flags take Landlock ABI 7.
+    // Log flags require Landlock ABI 7.
     support::needs!(root, feature("Landlock: log flags"));
     let (helper, child) = flags(&["--explain"]);
     assert_eq!(helper, ["0x2", "0"], "the ceiling, the supervisor");
@@ -134,7 +132,7 @@ fn an_explained_run_is_logged_whatever_the_policy_says() {
 
 #[test]
 fn the_plan_contains_log_flags() {
-    // Log flags take Landlock ABI 7.
+    // Log flags require Landlock ABI 7.
     support::needs!(root, feature("Landlock: log flags"));
     let target = Target::new();
     let policy = Policy::new();
@@ -149,7 +147,7 @@ fn the_plan_contains_log_flags() {
 
 #[test]
 fn each_path_of_a_variable_is_granted() {
-    // Log flags take Landlock ABI 7.
+    // Log flags require Landlock ABI 7.
     support::needs!(root, feature("Landlock: log flags"));
     let target = Target::with_script(
         "for place in allowed denied; do mkdir /tmp/$place; cp /bin/busybox /tmp/$place; done",
@@ -166,8 +164,8 @@ fn each_path_of_a_variable_is_granted() {
     assert_eq!(denied.status.code(), Some(126), "{}", text(&denied.stderr));
 }
 
-/// What a hostile target puts in the place of a device that `strict` and `default`
-/// grant rights on: a script, the path, and what the plan says of it.
+/// Objects that a hostile target puts in the place of a device on which `strict` and
+/// `default` grant rights: a script, the path, and the plan's message about it.
 const LIES: [(&str, &str, &str); 8] = [
     (
         "umount /dev/pts; rmdir /dev/pts; ln -s / /dev/pts",
@@ -210,7 +208,7 @@ const LIES: [(&str, &str, &str); 8] = [
 #[test]
 fn a_target_does_not_choose_what_is_granted() {
     support::needs!(root, feature("Landlock: scopes"));
-    for (script, path, said) in LIES {
+    for (script, path, printed) in LIES {
         let target = Target::with_script(script);
         let write = |policy: &str| {
             let script = "echo written >>/etc/group";
@@ -229,12 +227,12 @@ fn a_target_does_not_choose_what_is_granted() {
         let of_path = |entry: &&Value| entry["path"] == path;
         let entry = refused.as_array().unwrap().iter().find(of_path);
         let reason = entry.expect("the path")["reason"].as_str().unwrap();
-        let expected = said.replace("not a devpts", "not a devpts file system");
+        let expected = printed.replace("not a devpts", "not a devpts file system");
         assert!(reason.contains(&expected), "{script}: {reason}");
     }
 }
 
-/// `default` lets device ioctls through on terminals alone.
+/// `default` allows device ioctls on terminals only.
 #[test]
 fn a_device_under_the_name_of_a_terminal_gets_no_ioctl() {
     support::needs!(root, feature("Landlock: device ioctls"));
@@ -247,7 +245,8 @@ fn a_device_under_the_name_of_a_terminal_gets_no_ioctl() {
         .iter()
         .filter_map(|entry| entry["path"].as_str())
         .collect();
-    // The second is a link in this target, to a file in /dev/pts: no loss.
+    // The second is a symbolic link in this target, to a file in /dev/pts: it needs no
+    // warning.
     assert_eq!(paths, ["/dev/tty", "/dev/ptmx"]);
     assert_eq!(landlock["absent"], json!([]));
 

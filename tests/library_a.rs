@@ -48,12 +48,12 @@ fn the_runtime_takes_over_in_the_targets_namespaces() {
         assert_eq!(state.get("rest"), REST);
         assert_eq!(state.get("sid"), state.get("process"));
         assert_eq!(
-            state.get("remembered"),
+            state.get("cached_tid"),
             state.get("process"),
             "glibc's thread id"
         );
         assert_eq!(state.get("Threads"), "1");
-        // As the protocol has it: the runtime of 2015 opens its own /proc/self files.
+        // The protocol requires this: the runtime of 2015 opens its own /proc/self files.
         assert_eq!(state.get("dumpable"), "1");
         assert_eq!(state.get("cwd"), "/");
         assert_eq!(state.get("Seccomp"), "0");
@@ -82,8 +82,8 @@ fn the_console_is_the_controlling_terminal() {
     let outcome = exec.run(b"");
     assert!(outcome.helper.success(), "{outcome:?}");
     assert_exited(&outcome, 7);
-    // A terminal hands over what it has piece by piece, and answers EIO when all who had its other
-    // end are gone.
+    // A terminal delivers its data in pieces, and returns EIO when no process has the other
+    // end open any more.
     drop(pty.slave);
     let mut text = Vec::new();
     let mut piece = [0; 4096];
@@ -91,7 +91,8 @@ fn the_console_is_the_controlling_terminal() {
         text.extend_from_slice(&piece[..length]);
     }
     let text = String::from_utf8_lossy(&text).into_owned();
-    // The target's /dev/pts has no name for it; that 0 is a terminal is enough.
+    // The target's /dev/pts has no name for the terminal; it is enough that descriptor 0 is
+    // a terminal.
     assert!(text.contains("terminal="), "{text}");
 }
 
@@ -106,7 +107,7 @@ fn the_ceiling_is_in_force_on_request() {
     assert_eq!(state.get("unshare"), "Operation not permitted");
 }
 
-/// Callers that only want the pid hand over the write end of a pipe.
+/// Callers that only need the pid pass the write end of a pipe.
 #[test]
 fn the_write_end_of_a_pipe_is_enough_for_the_pid() {
     support::needs!(root);
@@ -133,8 +134,8 @@ fn the_write_end_of_a_pipe_is_enough_for_the_pid() {
     );
 }
 
-/// libcontainer creates a container with the same library linked: its first process
-/// has a pipe as well, and no message of protocol B comes on it.
+/// libcontainer creates a container with the same library: the first process has a pipe as
+/// well, and receives no message of protocol B on it.
 #[test]
 fn the_first_process_of_a_container_is_the_runtimes_at_once() {
     for link in Link::ALL {
@@ -169,14 +170,14 @@ fn errors_go_to_standard_error_and_the_status_is_1() {
                 ("_LIBCONTAINER_INITPID", "x"),
                 ("_LIBCONTAINER_INITPIPE", "3"),
             ],
-            "is no pid",
+            "is not a pid",
         ),
         (
             vec![
                 ("_LIBCONTAINER_INITPID", "1"),
                 ("_LIBCONTAINER_INITPIPE", "03"),
             ],
-            "is no descriptor",
+            "is not a descriptor",
         ),
         (
             vec![
@@ -197,23 +198,23 @@ fn errors_go_to_standard_error_and_the_status_is_1() {
         let mut wrong = Command::new(&program);
         let output = wrong.env_clear().envs(variables.clone()).output().unwrap();
         assert_eq!(output.status.code(), Some(1), "{variables:?}");
-        let said = String::from_utf8_lossy(&output.stderr);
+        let printed = String::from_utf8_lossy(&output.stderr);
         assert!(
-            said.starts_with("nsexec: ") && said.contains(why),
-            "{variables:?}: {said}"
+            printed.starts_with("nsexec: ") && printed.contains(why),
+            "{variables:?}: {printed}"
         );
         assert_eq!(output.stdout, b"");
     }
 }
 
-/// It waits for the verifier with the runtime's own mask and dispositions.
+/// The process waits for the verifier with the runtime's own signal mask and dispositions.
 #[test]
 fn the_runtime_decides_on_signals_while_the_verifier_is_stopped() {
     support::needs!(root);
     let target = Target::new();
     support::protocol_a::become_subreaper();
     let (ours, theirs) = UnixStream::pair().unwrap();
-    // The verifier's answer is its one call of sendmsg(2).
+    // The verifier's reply is its only call of sendmsg(2).
     let mut command = Command::new("env");
     command
         .args(["--block-signal=HUP", "--default-signal=TERM"])
@@ -244,7 +245,7 @@ fn the_runtime_decides_on_signals_while_the_verifier_is_stopped() {
     kill(pid, Signal::SIGHUP).unwrap();
     kill(pid, Signal::SIGTERM).unwrap();
     assert_eq!(ended_within_ten_seconds(&mut helper).signal(), Some(15));
-    // No pid was reported, and the sibling ends by itself.
+    // No pid was reported, and the sibling process ends.
     let mut line = String::new();
     let sibling = nix::sys::wait::waitpid(siblings[0], None).unwrap();
     assert!(
@@ -255,7 +256,7 @@ fn the_runtime_decides_on_signals_while_the_verifier_is_stopped() {
     assert_eq!(line, "");
 }
 
-/// The processes in the target's pid namespace, but for its own.
+/// The processes in the target's pid namespace, without the target's own.
 fn siblings(target: &Target) -> Vec<Pid> {
     let wanted = target.namespace("pid");
     let processes = std::fs::read_dir("/proc").unwrap();
@@ -269,7 +270,7 @@ fn siblings(target: &Target) -> Vec<Pid> {
         .collect()
 }
 
-/// The end of a helper, which is killed where it does not come.
+/// The exit status of a helper; it is killed if it does not end in time.
 fn ended_within_ten_seconds(helper: &mut std::process::Child) -> std::process::ExitStatus {
     let end = Instant::now() + Duration::from_secs(10);
     loop {

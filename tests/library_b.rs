@@ -19,7 +19,7 @@ use support::{Target, succeed};
 
 const MOST: [&str; 6] = ["ipc", "uts", "net", "pid", "mnt", "cgroup"];
 
-/// Both stages ended as they should, and the runtime took over.
+/// Both stages ended as expected, and the runtime took over.
 #[track_caller]
 fn assert_taken_over(outcome: &Outcome) {
     assert!(outcome.stage0.success(), "{outcome:?}");
@@ -31,7 +31,7 @@ fn assert_taken_over(outcome: &Outcome) {
     assert_eq!(outcome.stderr, "");
 }
 
-/// It ended with 1 before a pid was reported, and said why.
+/// The bootstrap ended with status 1 before it reported a pid, and the log contains `why`.
 #[track_caller]
 fn assert_refused(outcome: &Outcome, why: &str) {
     assert_eq!(outcome.stage0.code(), Some(1), "{outcome:?}");
@@ -58,7 +58,7 @@ fn the_runtime_takes_over_in_the_targets_namespaces() {
         assert_eq!(state.get("sid"), state.get("process"));
         assert_eq!(state.get("thread"), state.get("process"));
         assert_eq!(
-            state.get("remembered"),
+            state.get("cached_tid"),
             state.get("process"),
             "glibc's thread id"
         );
@@ -73,8 +73,8 @@ fn the_runtime_takes_over_in_the_targets_namespaces() {
     }
 }
 
-/// What the runtime's own half relies on: nothing more is open, nothing less, and
-/// nothing that it has not set itself has changed.
+/// The state that the runtime's Go code relies on: exactly the expected descriptors are
+/// open, and only the changes that the runtime requested were made.
 #[test]
 fn descriptors_environment_and_signals_are_the_runtimes() {
     support::needs!(root);
@@ -83,9 +83,9 @@ fn descriptors_environment_and_signals_are_the_runtimes() {
     let environment = exec.environment.clone();
     let outcome = exec.run();
     assert_taken_over(&outcome);
-    // 3 the init pipe, 4 the sync pipe, 5 the log pipe, as they were handed over.
+    // 3 is the init pipe, 4 the sync pipe, 5 the log pipe, as passed by the runtime.
     let mut expected = BTreeSet::from([0, 1, 2, 3, 4, 5]);
-    // What this test was started with itself, and would not keep to itself.
+    // Descriptors that this test inherited without CLOEXEC.
     expected.extend((6..1024).filter(|fd| crosses_exec(*fd)));
     let found = outcome.state.get("descriptors").split(' ');
     let found: BTreeSet<i32> = found.map(|fd| fd.parse().unwrap()).collect();
@@ -99,7 +99,7 @@ fn descriptors_environment_and_signals_are_the_runtimes() {
             .lines()
             .find_map(|line| line.strip_prefix(&format!("{name}:\t")));
         let here = u64::from_str_radix(here.unwrap(), 16).unwrap();
-        // A test of Rust ignores SIGPIPE, and its children do not.
+        // A Rust test ignores SIGPIPE; its children do not.
         let here = here & !(u64::from(name == "SigIgn") << (nix::libc::SIGPIPE - 1));
         assert_eq!(outcome.state.get(name), format!("{here:016x}"), "{name}");
     }
@@ -119,7 +119,7 @@ fn crosses_exec(fd: i32) -> bool {
 #[test]
 fn namespaces_are_created_and_ids_mapped() {
     support::needs!(root);
-    // More lines than nsexec.c could hand to newuidmap.
+    // More lines than nsexec.c could pass to newuidmap.
     let lines: String = (0..8)
         .map(|n| format!("{} {} 1\n", n * 10, 200_000 + n))
         .collect();
@@ -162,7 +162,7 @@ fn namespaces_are_created_and_ids_mapped() {
     assert_eq!(state.get("Gid"), "0\t0\t0\t0");
     assert_eq!(state.get("Groups"), "");
     assert_eq!(state.get("setgroups"), "allow;");
-    // Nothing was joined: the kernel's own choice is undone.
+    // No namespace was joined, so that the process is dumpable again.
     assert_eq!(state.get("dumpable"), "1");
     let own = fs::read_link("/proc/self/ns/user").unwrap();
     assert_ne!(Path::new(state.get("user")), own);
@@ -191,7 +191,7 @@ fn a_time_namespace_gets_its_offsets() {
     );
 }
 
-/// user_namespaces(7): what an ordinary user cannot map, newuidmap(1) can.
+/// user_namespaces(7): newuidmap(1) maps ids that an ordinary user cannot map.
 #[test]
 fn an_ordinary_users_ids_are_mapped_by_the_tools() {
     support::needs!(root);
@@ -223,7 +223,7 @@ fn an_ordinary_users_ids_are_mapped_by_the_tools() {
         rootless_euid: true,
         ..nothing()
     };
-    // Where the user can execute it.
+    // A place where the user can execute it.
     let program = directory.join("runtime");
     fs::copy(runtime(Link::Static), &program).unwrap();
     succeed({
@@ -250,10 +250,11 @@ fn an_ordinary_users_ids_are_mapped_by_the_tools() {
     );
     assert_eq!(outcome.state.get("setgroups"), "deny;");
     assert_eq!(outcome.state.get("Uid"), "0\t0\t0\t0");
-    // The tools were given 0, 1 and 2 alone, and no environment; they say so.
-    let told: Vec<&str> = outcome.stderr.lines().collect();
+    // The tools report that they received only the descriptors 0, 1 and 2 and an empty
+    // environment.
+    let lines: Vec<&str> = outcome.stderr.lines().collect();
     assert_eq!(
-        told,
+        lines,
         [
             "newuidmap: 0 1 2, 0 variables",
             "newgidmap: 0 1 2, 0 variables"
@@ -269,7 +270,7 @@ fn wrong_namespace_files_are_refused() {
             "net:/proc/self/ns/pid",
             "is a namespace of the type pid, not net",
         ),
-        ("net:/etc/passwd", "is no namespace"),
+        ("net:/etc/passwd", "is not a namespace file"),
         ("net:/nowhere", "ENOENT"),
         (
             "net:/proc/2147483647/ns/net",
@@ -285,7 +286,8 @@ fn wrong_namespace_files_are_refused() {
     }
 }
 
-/// Every malformed form that nsexec.c follows out of its buffer, and others.
+/// Every malformed form at which nsexec.c reads beyond its buffer, and other malformed
+/// forms.
 #[test]
 fn malformed_messages_are_refused_on_the_log_pipe_or_standard_error() {
     let good = encode(&nothing(), 1).unwrap();
@@ -399,7 +401,7 @@ fn lines_are_logged_from_the_requested_level() {
     assert_eq!(levels("5"), BTreeSet::from(["debug".to_owned()]));
     let outcome = Exec::new(runtime(Link::Static), &nothing()).run();
     let messages: Vec<&str> = outcome.log.iter().map(|(_, text)| text.as_str()).collect();
-    // What runc's own tests look for.
+    // The messages that runc's own tests expect.
     assert!(
         messages
             .iter()
@@ -418,7 +420,7 @@ fn lines_are_logged_from_the_requested_level() {
     }
 }
 
-/// The lines that people look for in `runc --debug`, in order within each stage.
+/// The messages that users look for in `runc --debug`, in order within each stage.
 #[test]
 fn each_step_is_in_the_debug_log() {
     support::needs!(root);
@@ -513,10 +515,10 @@ fn each_step_is_in_the_debug_log() {
     }
 }
 
-/// A map of the most ranges is longer than a page of 4 KiB, and fits one of 64 KiB:
-/// the kernel decides, and the error says how long it was.
+/// A map with the maximum number of ranges is longer than a page of 4 KiB, but fits into
+/// one of 64 KiB. The kernel decides, and the error states the length of the map.
 #[test]
-fn a_map_that_a_page_does_not_hold_is_refused_by_its_length() {
+fn a_map_longer_than_a_page_is_refused() {
     support::needs!(root);
     let lines: String = (0..340)
         .map(|id| format!("{} {} 1\n", id, 1_000_000_000 + id))
@@ -541,7 +543,7 @@ fn a_map_that_a_page_does_not_hold_is_refused_by_its_length() {
         assert_taken_over(&outcome);
     } else {
         let why = format!(
-            "uid_map with {} bytes: EINVAL: invalid argument; the kernel takes a map that is \
+            "uid_map with {} bytes: EINVAL: invalid argument; the kernel accepts a map that is \
              shorter than a page",
             lines.len()
         );
@@ -552,18 +554,18 @@ fn a_map_that_a_page_does_not_hold_is_refused_by_its_length() {
 #[test]
 fn runc_1_1_gets_a_leading_nul_when_its_message_can_come() {
     let exec = || Exec::new(runtime(Link::Static), &nothing());
-    let told = exec().set("RUNTIME_LEADING_NUL", "1").run();
-    assert!(told.stage0.success(), "{told:?}");
-    let report = told.report.strip_prefix('\0').unwrap();
+    let with_nul = exec().set("RUNTIME_LEADING_NUL", "1").run();
+    assert!(with_nul.stage0.success(), "{with_nul:?}");
+    let report = with_nul.report.strip_prefix('\0').unwrap();
     pids(report);
-    let untold = exec().run();
-    assert!(untold.report.starts_with('{'), "{untold:?}");
+    let without_nul = exec().run();
+    assert!(without_nul.report.starts_with('{'), "{without_nul:?}");
 }
 
-/// CVE-2019-5736: the nsexec.c of runc 1.1 took the runtime's file out of a container's
-/// reach, and the other half of runc 1.1 relies on it.
+/// CVE-2019-5736: the nsexec.c of runc 1.1 protected the runtime's file from the container,
+/// and the Go code of runc 1.1 relies on it.
 #[test]
-fn the_file_of_runc_1_1_is_out_of_reach() {
+fn the_file_of_runc_1_1_is_protected() {
     support::needs!(root);
     let target = Target::new();
     let bootstrap = joining(target.pid(), &MOST);
@@ -590,11 +592,11 @@ fn the_file_of_runc_1_1_is_out_of_reach() {
         let ours = ours.filter(|fd| *fd < 6 || !crosses_exec(*fd));
         assert_eq!(ours.collect::<Vec<i32>>(), [0, 1, 2, 3, 4, 5], "{link:?}");
     }
-    // Other runtimes see to it by themselves.
+    // Other runtimes protect their file themselves.
     let outcome = Exec::new(runtime(Link::Static), &bootstrap).run();
     assert_eq!(outcome.state.get("own_file"), "writable");
 
-    // Who may clone no mount gets a copy in memory.
+    // If the runtime may not clone a mount, it gets a copy in memory.
     let directory = support::temporary_directory("own");
     let program = directory.join("runtime");
     fs::copy(runtime(Link::Static), &program).unwrap();
@@ -634,7 +636,7 @@ fn the_ceiling_is_in_force_on_request() {
 }
 
 #[test]
-fn without_its_variables_it_is_not_there() {
+fn without_its_variables_libnsexec_does_nothing() {
     for link in Link::ALL {
         let mut plain = Command::new(runtime(link));
         plain.env_clear().env("_LIBCONTAINER_LOGPIPE", "x");
@@ -652,14 +654,14 @@ fn without_its_variables_it_is_not_there() {
         wrong.env_clear().env(name, value);
         let output = wrong.output().unwrap();
         assert_eq!(output.status.code(), Some(1), "{output:?}");
-        let said = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert!(said.contains(name), "{said}");
+        let printed = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(printed.contains(name), "{printed}");
     }
 }
 
-/// The two pipes, each open in a way that is of no use.
+/// The two pipes, each with an unsuitable open mode.
 #[test]
-fn a_pipe_that_is_open_the_wrong_way_is_named() {
+fn an_unsuitable_pipe_is_an_error_with_its_name() {
     use nix::fcntl::{OFlag, open};
     for (name, path, flags, reason) in [
         (
@@ -706,9 +708,9 @@ fn a_pipe_that_is_open_the_wrong_way_is_named() {
         support::protocol_a::hand_over(&mut command, vec![wrong, right]);
         let output = command.output().unwrap();
         assert_eq!(output.status.code(), Some(1), "{output:?}");
-        let said = String::from_utf8_lossy(&output.stderr).into_owned();
-        let says = format!("_LIBCONTAINER_{name}=3: descriptor 3 is {reason}; give");
-        assert!(said.contains(&says), "{name} {reason}: {said}");
+        let printed = String::from_utf8_lossy(&output.stderr).into_owned();
+        let expected = format!("_LIBCONTAINER_{name}=3: descriptor 3 is {reason}; give");
+        assert!(printed.contains(&expected), "{name} {reason}: {printed}");
     }
 }
 
@@ -745,19 +747,20 @@ fn a_panic_ends_the_process_without_a_way_back_into_c() {
     assert_eq!(output.stdout, b"before\n", "{output:?}");
 }
 
-/// The directory's name below cargo's, as `.cargo/config.toml` chooses it.
+/// The name of the directory below cargo's target directory, as set in
+/// `.cargo/config.toml`.
 fn target_triple() -> String {
     let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
     let mut rustc = Command::new(rustc);
     rustc.arg("-vV");
-    let said = succeed(rustc);
-    let host = said.lines().find_map(|line| line.strip_prefix("host: "));
+    let printed = succeed(rustc);
+    let host = printed.lines().find_map(|line| line.strip_prefix("host: "));
     host.unwrap().to_owned()
 }
 
-/// So that it can be linked beside another library in Rust.
+/// Other symbols would collide with another Rust library.
 #[test]
-fn nothing_is_exported_but_what_the_list_says() {
+fn only_the_listed_symbols_are_exported() {
     let mut nm = Command::new("nm");
     nm.args(["--extern-only", "--defined-only", "--format=posix"])
         .arg(prefix().join("lib/libnsexec.a"));

@@ -1,4 +1,4 @@
-//! A stage that fails: its cause reaches the runtime, each time.
+//! A stage that fails: the runtime receives the cause in every run.
 #![allow(clippy::unwrap_used, reason = "in a test, a panic is how it fails")]
 
 mod support;
@@ -15,11 +15,11 @@ use support::protocol_b::{Exec, Outcome, nothing};
 use support::runtime::{Link, runtime};
 use support::share::share;
 
-/// How often each stage fails, with a log pipe and without. A stage whose end of the
-/// channel closed before it wrote its cause lost at least one cause in three.
+/// How often each stage fails, with a log pipe and without. A stage that closed its end of
+/// the channel before it wrote the cause lost at least one cause in three runs.
 const FAILURES: usize = 1000;
 
-/// A message that a stage cannot carry out, and the cause that it writes.
+/// A message that a stage cannot carry out, and the cause that the stage writes.
 struct Case {
     stage: &'static str,
     bootstrap: Bootstrap,
@@ -43,7 +43,7 @@ fn cases() -> [Case; 4] {
     [
         Case {
             stage: "nsexec-0",
-            // time_namespaces(7): the clock would be negative.
+            // time_namespaces(7): the offset would make the clock negative.
             bootstrap: Bootstrap {
                 create: BTreeSet::from([Namespace::Time]),
                 time_offsets: Some(time_offsets::parse(before_the_beginning.as_bytes()).unwrap()),
@@ -53,8 +53,8 @@ fn cases() -> [Case; 4] {
         },
         Case {
             stage: "nsexec",
-            // setns(2): a process cannot join the user namespace that it is in. That is
-            // known before the first clone.
+            // setns(2): a process cannot join its own user namespace. Stage 0 detects this
+            // before the first clone.
             bootstrap: Bootstrap {
                 join: ns_paths::parse(b"user:/proc/self/ns/user").unwrap(),
                 ..nothing()
@@ -98,12 +98,12 @@ fn the_cause_of_each_failure_reaches_the_runtime() {
         );
         assert_eq!((on_pipe, on_stderr), (times, times), "{}", case.cause);
     }
-    // Whom the runtime shows it has no command line of nsexec.
+    // The users of a runtime have no command line of nsexec.
     let outcome = fail(&cases()[1], |exec| exec);
     for message in outcome.fatal() {
         assert!(!message.contains(" -"), "{message}");
     }
-    // Level 0 leaves out every line but the cause.
+    // Level 0 suppresses all lines except the cause.
     let outcome = fail(&cases()[0], |exec| exec.set("_LIBCONTAINER_LOGLEVEL", "0"));
     assert!(outcome.log.iter().all(|(level, _)| level == "fatal"));
     assert!(outcome.fatal()[0].contains(cases()[0].cause), "{outcome:?}");
@@ -112,7 +112,7 @@ fn the_cause_of_each_failure_reaches_the_runtime() {
 fn fail(case: &Case, how: impl FnOnce(Exec) -> Exec) -> Outcome {
     let outcome = how(Exec::new(runtime(Link::Static), &case.bootstrap)).run();
     assert_eq!(outcome.stage0.code(), Some(1), "{outcome:?}");
-    // Stages 1 and 2: children of this process, which has no others.
+    // Stages 1 and 2 are children of this process, which has no others.
     loop {
         match waitpid(None, None) {
             Ok(_) => {}

@@ -1,7 +1,7 @@
-//! Any system call of any stage that fails: the stages end, the runtime reads why, and
+//! Any system call of any stage fails: the stages end, the runtime receives the cause, and
 //! it never takes over in a process that is not in every namespace.
 //!
-//! strace(1) makes the n-th call of a name fail, in whichever process comes to it.
+//! strace(1) makes the n-th call of a name fail in the process that makes it.
 #![allow(clippy::unwrap_used, reason = "in a test, a panic is how it fails")]
 
 mod support;
@@ -18,11 +18,11 @@ use support::share;
 
 const JOINED: [&str; 5] = ["ipc", "uts", "net", "pid", "mnt"];
 
-/// An errno that none of these calls has by itself.
+/// An errno that none of these calls returns by itself.
 const ERRNO: &str = "EDOM";
 
-/// Calls of the C library before the constructor, and of `runtime.c` after it; and
-/// write(2), without which nothing can be told.
+/// Calls of the C library before the constructor, calls of `runtime.c` after it, and
+/// write(2), without which no stage can report an error.
 const OTHERS: [&str; 13] = [
     "arch_prctl",
     "brk",
@@ -39,11 +39,14 @@ const OTHERS: [&str; 13] = [
     "write",
 ];
 
-/// No stage makes a call more often before the runtime takes over.
+/// No stage makes a call more often than this before the runtime takes over.
 const MOST: usize = 25;
 
-/// What a stage says of another that ended: no cause.
-const ENDED: [&str; 2] = ["failed to sync with stage-", "stage 0 is not there"];
+/// The messages of a stage about another stage that ended, which are no cause.
+const ENDED: [&str; 2] = [
+    "failed to sync with stage-",
+    "cannot communicate with stage 0",
+];
 
 struct Bench {
     target: Target,
@@ -56,7 +59,7 @@ impl Bench {
             Some((name, n)) => format!("-e inject={name}:error={ERRNO}:when={n}"),
             None => String::new(),
         };
-        // -D: the runtime, and not strace, is this process's child.
+        // -D: the runtime is this process's child, and strace is not.
         let script = format!(
             "#!/bin/sh\nexec /usr/bin/strace -D -f -qq -o {} {inject} {}\n",
             self.log().display(),
@@ -76,7 +79,7 @@ impl Bench {
     }
 }
 
-/// The most that a process made of each call.
+/// The highest number of times that a process made each call.
 fn calls(log: &Path) -> BTreeMap<String, usize> {
     let mut counts = BTreeMap::new();
     for line in fs::read_to_string(log).unwrap().lines() {
@@ -97,7 +100,7 @@ fn calls(log: &Path) -> BTreeMap<String, usize> {
 }
 
 #[test]
-fn whichever_call_fails_the_runtime_reads_why() {
+fn any_failed_call_is_reported_to_the_runtime() {
     support::needs!(root);
     let bench = Bench {
         target: Target::new(),
@@ -110,7 +113,7 @@ fn whichever_call_fails_the_runtime_reads_why() {
         .filter(|(name, _)| !OTHERS.contains(&name.as_str()))
         .flat_map(|(name, most)| (1..=most.min(MOST)).map(move |n| (name.clone(), n)))
         .collect();
-    let (mut told, mut unharmed) = (0, 0);
+    let (mut report, mut unharmed) = (0, 0);
     for (name, n) in share::of(points.into_iter()) {
         for logged in [true, false] {
             let what = format!("{name} {n}, logged: {logged}");
@@ -132,10 +135,10 @@ fn whichever_call_fails_the_runtime_reads_why() {
                 lines.any(|line| is_cause(line) || line.contains(ERRNO)),
                 "{what}: {outcome:?}"
             );
-            told += 1;
+            report += 1;
         }
     }
-    println!("{told} failures told, {unharmed} without harm");
-    assert!(told > 0 && unharmed > 0);
+    println!("{report} failures reported, {unharmed} without harm");
+    assert!(report > 0 && unharmed > 0);
     fs::remove_dir_all(&bench.directory).unwrap();
 }

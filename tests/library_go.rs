@@ -1,4 +1,4 @@
-//! The Go package: what a runtime in Go finds when it takes over.
+//! The Go package: the state that a runtime in Go finds when it takes over.
 #![allow(clippy::unwrap_used, reason = "in a test, a panic is how it fails")]
 
 mod support;
@@ -14,7 +14,7 @@ use support::{Target, leave_out, protocol_a, succeed};
 
 const JOINED: [&str; 5] = ["ipc", "uts", "net", "pid", "mnt"];
 
-/// Ways to build `tests/runtime/go`.
+/// Ways of building `tests/runtime/go`.
 const BUILDS: [(&str, &[&str]); 5] = [
     ("dynamic", &[]),
     (
@@ -33,7 +33,7 @@ const BUILDS: [(&str, &[&str]); 5] = [
     ("ceiling", &["-tags", "ceiling"]),
 ];
 
-/// The go command: what `cargo xtask test` has set up, or the one in PATH.
+/// The go command that `cargo xtask test` has installed, or the one in PATH.
 fn go(directory: &str) -> Command {
     let go = std::env::var_os("NSEXEC_GO").unwrap_or_else(|| OsString::from("go"));
     let mut command = Command::new(go);

@@ -1,5 +1,5 @@
-//! Stages that are killed at any moment: none waits for one that is dead, none is
-//! left behind, and no success is told that was none.
+//! Stages that are killed at any moment: no stage waits for a dead one, none is left
+//! behind, and no failure is reported as a success.
 #![allow(clippy::unwrap_used, reason = "in a test, a panic is how it fails")]
 
 mod support;
@@ -22,10 +22,10 @@ use support::protocol_a::{become_subreaper, hand_over, pid_of};
 use support::protocol_b::{joining, pids};
 use support::runtime::{Link, runtime};
 
-/// A join that is killed into: how often, of each protocol.
+/// The join during which stages are killed: how often, per protocol.
 const JOINS: u32 = 500;
-/// No end of all stages takes longer.
-const PATIENCE: Duration = Duration::from_secs(1);
+/// The time limit for the end of all stages.
+const TIMEOUT: Duration = Duration::from_secs(1);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Protocol {
@@ -33,23 +33,23 @@ enum Protocol {
     B,
 }
 
-/// What became of the joins.
+/// The results of the joins.
 #[derive(Debug, Default)]
 struct Count {
-    /// Nobody was there any more to be killed, or what was killed had done its
-    /// part: the runtime took over.
+    /// The kill came too late: the process had ended or done its part, and the runtime took
+    /// over.
     taken_over: u32,
-    /// Told as a failure, as it was.
+    /// Reported as a failure, correctly.
     failed: u32,
-    /// The runtime's own process was killed after its pid was told: the end of the
-    /// pipe, and a signal in its status. No helper can tell more.
+    /// The runtime's own process was killed after its pid was reported: the runtime reads
+    /// an end of file and a signal in the wait status. No helper can report more.
     killed_after_report: u32,
-    /// How many were killed.
+    /// The number of kills.
     kills: u32,
 }
 
 #[test]
-fn a_stage_that_is_killed_hangs_and_fools_nobody() {
+fn a_killed_stage_is_reported_and_blocks_no_process() {
     support::needs!(root);
     become_subreaper();
     let target = Target::new();
@@ -70,7 +70,7 @@ fn a_stage_that_is_killed_hangs_and_fools_nobody() {
             one(protocol, &target, &program, Some(kill), &mut count, &what);
         }
         println!("protocol {protocol:?}, {JOINS} joins: {count:?}");
-        // Most of the kills hit something, or this shows nothing.
+        // Most kills must reach a running stage, or the test shows nothing.
         assert!(count.kills > JOINS / 2, "{count:?}");
         assert!(count.failed > JOINS / 10, "{count:?}");
         assert!(count.taken_over > 0, "{count:?}");
@@ -80,13 +80,13 @@ fn a_stage_that_is_killed_hangs_and_fools_nobody() {
 /// A kill of one stage.
 #[derive(Clone, Copy, Debug)]
 struct Kill {
-    /// From the start of the first stage.
+    /// The time since the start of the first stage.
     after: Duration,
-    /// 0 to 2, or the last one that there is.
+    /// Stage 0, 1 or 2, or the last existing one.
     stage: usize,
 }
 
-/// One join, and how long its first stage took.
+/// One join, and the time that its first stage took.
 #[expect(
     clippy::zombie_processes,
     reason = "it is waited for by its pid, as the other stages are"
@@ -101,7 +101,7 @@ fn one(
 ) -> Duration {
     let kept = children();
     let (ours, theirs) = UnixStream::pair().unwrap();
-    ours.set_read_timeout(Some(PATIENCE)).unwrap();
+    ours.set_read_timeout(Some(TIMEOUT)).unwrap();
     let mut command = Command::new(program);
     command.env_clear().stdin(Stdio::null());
     command.stdout(Stdio::null()).stderr(Stdio::null());
@@ -132,28 +132,28 @@ fn one(
         stages.get(wanted.stage).or(stages.last()).copied()
     });
     if let Some(victim) = victim {
-        // It is this process's child, and was not waited for: the pid is its own.
+        // It is an unreaped child of this process: the pid is still its own.
         kill(victim, Signal::SIGKILL).unwrap();
         count.kills += 1;
     }
 
     let status = waitpid(stage0, None).unwrap();
     let took = started.elapsed();
-    assert!(took < PATIENCE, "{what}: stage 0 hung");
+    assert!(took < TIMEOUT, "{what}: stage 0 hung");
     let success = matches!(status, WaitStatus::Exited(_, 0));
-    // A stage that was told to go on waits for the configuration; here is its end.
+    // A released stage waits for the configuration; this ends it.
     let _ = ours.shutdown(Shutdown::Write);
     let mut report = String::new();
     if let Err(error) = std::io::Read::read_to_string(&mut &ours, &mut report) {
-        // Its other side was closed with the message unread.
+        // The other side was closed with the message unread.
         let closed = error.kind() == std::io::ErrorKind::ConnectionReset;
         assert!(closed, "{what}: the pipe stays open: {error}");
     }
 
-    // Whoever is left ends by itself, at once.
+    // The remaining stages end by themselves, at once.
     let mut ended = Vec::new();
     for pid in children().into_iter().filter(|pid| !kept.contains(pid)) {
-        while started.elapsed() < PATIENCE {
+        while started.elapsed() < TIMEOUT {
             match waitpid(pid, Some(WaitPidFlag::WNOHANG)) {
                 Ok(WaitStatus::StillAlive) => std::thread::sleep(Duration::from_micros(100)),
                 Ok(status) => {
@@ -190,16 +190,18 @@ fn one(
     } else if victim == Some(Pid::from_raw(last)) {
         count.killed_after_report += 1;
     } else {
-        panic!("{what}: success was told, and nobody took over: {ended:?}, {victim:?} was killed");
+        panic!(
+            "{what}: success was reported, but no runtime took over: {ended:?}, {victim:?} was killed"
+        );
     }
     took
 }
 
-/// This process's children, zombies among them.
+/// The children of this process, including zombies.
 fn children() -> Vec<Pid> {
     let mut all = Vec::new();
     for task in fs::read_dir("/proc/self/task").unwrap() {
-        // A thread that has ended meanwhile has none.
+        // A thread that has ended meanwhile has no children.
         let list = fs::read_to_string(task.unwrap().path().join("children")).unwrap_or_default();
         let pids = list.split_whitespace().filter_map(|pid| pid.parse().ok());
         all.extend(pids.map(Pid::from_raw));
@@ -207,7 +209,7 @@ fn children() -> Vec<Pid> {
     all
 }
 
-/// Marsaglia's xorshift: the same moments each time, as far as the machine goes.
+/// Marsaglia's xorshift: the same moments in each run, as far as the machine permits.
 struct Random(u64);
 
 impl Random {

@@ -1,5 +1,5 @@
-//! libnsexec.a in a link: beside another Rust library, and with no shared library
-//! that the runtime does not need itself.
+//! libnsexec.a in a link: beside another Rust library, and without further shared
+//! libraries.
 #![allow(clippy::unwrap_used, reason = "in a test, a panic is how it fails")]
 
 mod support;
@@ -21,8 +21,8 @@ fn source(name: &str) -> PathBuf {
         .join(name)
 }
 
-/// Both libraries have a Rust standard library of their own, and its symbols must not
-/// meet: a panic that the other one catches has to find the other one's routines.
+/// Each library contains its own Rust standard library, whose symbols must not collide: a
+/// panic in the other library has to use that library's unwinding routines.
 #[test]
 fn it_links_beside_another_rust_library_in_each_mode_and_order() {
     support::needs!(cargo);
@@ -68,12 +68,12 @@ fn it_links_beside_another_rust_library_in_each_mode_and_order() {
 fn a_dynamic_runtime_needs_the_c_library_alone() {
     let mut readelf = Command::new("readelf");
     readelf.arg("--dynamic").arg(runtime(Link::Dynamic));
-    let said = succeed(readelf);
-    let needed: Vec<&str> = said
+    let printed = succeed(readelf);
+    let needed: Vec<&str> = printed
         .lines()
         .filter(|line| line.contains("(NEEDED)"))
         .filter_map(|line| line.split(['[', ']']).nth(1))
-        // The C library's own loader.
+        // The C library's loader.
         .filter(|name| !name.starts_with("ld-linux"))
         .collect();
     assert_eq!(needed, ["libc.so.6"]);

@@ -1,5 +1,4 @@
-//! A container of stock runc, entered through libnsexec in the place of its own
-//! nsexec.c.
+//! A container of unmodified runc, entered through libnsexec instead of its nsexec.c.
 #![allow(clippy::unwrap_used, reason = "in a test, a panic is how it fails")]
 
 mod support;
@@ -15,12 +14,12 @@ use support::runtime::compile;
 use support::share::share;
 use support::{leave_out, succeed};
 
-/// How often the container is entered; a third of it with a terminal, a third
-/// with a file that is passed.
+/// How often the test enters the container; a third of the runs have a terminal, a third a
+/// passed file.
 const EXECS: u32 = 200;
-const PATIENCE: Duration = Duration::from_secs(20);
+const TIMEOUT: Duration = Duration::from_secs(20);
 
-/// runc as Debian has it, with our library loaded into it.
+/// Debian's runc with libnsexec loaded into it.
 struct Runc {
     program: PathBuf,
     etc: PathBuf,
@@ -28,8 +27,8 @@ struct Runc {
 }
 
 impl Runc {
-    /// In a mount namespace of its own, where every dynamic program loads our
-    /// library: LD_PRELOAD does not reach `runc init`.
+    /// A mount namespace in which every dynamic program loads libnsexec: LD_PRELOAD does
+    /// not reach `runc init`.
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new("unshare");
         command
@@ -89,7 +88,7 @@ fn container<'a>(runc: &'a Runc, bundle: &Path, user_namespace: bool) -> Contain
     config["process"]["terminal"] = json!(false);
     config["process"]["args"] = json!(["/bin/sleep", "1000"]);
     config["root"]["readonly"] = json!(false);
-    // The reference machine's root has no CAP_SYS_RESOURCE: no limit is raised.
+    // Root on the reference machine lacks CAP_SYS_RESOURCE: no limit is raised.
     config["process"]["rlimits"] = json!([]);
     if user_namespace {
         let map = json!([{ "containerID": 0, "hostID": 100_000, "size": 65536 }]);
@@ -119,12 +118,12 @@ fn container<'a>(runc: &'a Runc, bundle: &Path, user_namespace: bool) -> Contain
             return container;
         }
         let ended = container.run.try_wait().unwrap().is_some();
-        if ended || started.elapsed() > PATIENCE {
+        if ended || started.elapsed() > TIMEOUT {
             let _ = container.run.kill();
-            let mut said = String::new();
+            let mut printed = String::new();
             let mut stderr = container.run.stderr.take().unwrap();
-            std::io::Read::read_to_string(&mut stderr, &mut said).unwrap();
-            panic!("runc did not start the container: {said}");
+            std::io::Read::read_to_string(&mut stderr, &mut printed).unwrap();
+            panic!("runc did not start the container: {printed}");
         }
         std::thread::sleep(Duration::from_millis(20));
     }
@@ -158,7 +157,7 @@ fn stock_runc_enters_its_container_through_libnsexec() {
     for user_namespace in [false, true] {
         let bundle = directory.join(format!("bundle-{user_namespace}"));
         fs::create_dir_all(&bundle).unwrap();
-        // Its user has to get there.
+        // The container's user needs access to the path.
         let mut chmod = Command::new("chmod");
         chmod.arg("711").arg(&directory).arg(&bundle);
         succeed(chmod);
@@ -182,19 +181,19 @@ fn stock_runc_enters_its_container_through_libnsexec() {
                 let file = fs::File::open(&passed).unwrap();
                 support::protocol_a::hand_over(&mut command, vec![file.into()]);
             }
-            let said = if exec % 3 == 1 {
+            let printed = if exec % 3 == 1 {
                 on_a_terminal(command)
             } else {
                 succeed(command)
             };
             match expected {
-                Some(expected) => assert!(said.contains(expected), "exec {exec}: {said:?}"),
+                Some(expected) => assert!(printed.contains(expected), "exec {exec}: {printed:?}"),
                 None => {
                     let own = fs::read_link("/proc/self/ns/uts").unwrap();
-                    let (uts, id) = said.trim_end().split_once('\n').unwrap();
+                    let (uts, id) = printed.trim_end().split_once('\n').unwrap();
                     assert!(
                         uts.starts_with("uts:[") && Path::new(uts) != own,
-                        "{said:?}"
+                        "{printed:?}"
                     );
                     assert_eq!(id, "0");
                 }
@@ -210,20 +209,20 @@ fn stock_runc_enters_its_container_through_libnsexec() {
     fs::remove_dir_all(&directory).unwrap();
 }
 
-/// What a command that wants a terminal says on it.
+/// The output of a command that requires a terminal.
 fn on_a_terminal(mut command: Command) -> String {
     let pty = nix::pty::openpty(None, None).unwrap();
     let slave = || Stdio::from(pty.slave.try_clone().unwrap());
     command.stdin(slave()).stdout(slave()).stderr(slave());
     let mut child = command.spawn().unwrap();
     drop((command, pty.slave));
-    let mut said = Vec::new();
+    let mut printed = Vec::new();
     let mut chunk = [0; 4096];
-    // EIO: nobody holds the other side any more.
+    // EIO: no process has the other side open any more.
     while let Ok(length @ 1..) = nix::unistd::read(&pty.master, &mut chunk) {
-        said.extend(&chunk[..length]);
+        printed.extend(&chunk[..length]);
     }
-    let said = String::from_utf8_lossy(&said).into_owned();
-    assert!(child.wait().unwrap().success(), "{said}");
-    said
+    let printed = String::from_utf8_lossy(&printed).into_owned();
+    assert!(child.wait().unwrap().success(), "{printed}");
+    printed
 }

@@ -1,5 +1,5 @@
-//! The helper beside its program: signals, dispositions, sessions, stops, and
-//! the readers of what it reports.
+//! The helper beside its program: signals, dispositions, sessions, stops, and readers of
+//! its output.
 #![allow(clippy::unwrap_used, reason = "in a test, a panic is how it fails")]
 
 mod support;
@@ -16,7 +16,7 @@ use nix::unistd::Pid;
 use support::protocol_a::hand_over;
 use support::{NSEXEC, Target, fail, run, succeed, text};
 
-/// A helper whose program was seen to run: it printed `ready`.
+/// A helper whose program is running: it has printed `ready`.
 struct Running {
     helper: Child,
     stdout: BufReader<ChildStdout>,
@@ -52,7 +52,7 @@ impl Running {
         Pid::from_raw(children.trim().parse().unwrap())
     }
 
-    /// The rest of what the program prints, and how the helper ends.
+    /// The remaining output of the program, and the exit status of the helper.
     fn end(mut self) -> (String, ExitStatus) {
         let status = wait(&mut self.helper);
         let mut rest = String::new();
@@ -61,7 +61,7 @@ impl Running {
     }
 }
 
-/// The helper's end; a hang is a failure, and not the test's own.
+/// The exit status of the helper; a hang makes the test fail, not hang.
 #[track_caller]
 fn wait(helper: &mut Child) -> ExitStatus {
     let end = Instant::now() + Duration::from_secs(20);
@@ -87,18 +87,18 @@ fn eventually(what: &str, mut look: impl FnMut() -> bool) {
     }
 }
 
-/// The letter of its state in /proc/PID/stat.
+/// The letter of the process's state in /proc/PID/stat.
 fn state(pid: Pid) -> Option<char> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     stat.rsplit_once(") ")?.1.chars().next()
 }
 
-/// A pipe that no other test's children inherit.
+/// A pipe that children of other tests do not inherit.
 fn pipe() -> nix::Result<(OwnedFd, OwnedFd)> {
     nix::unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC)
 }
 
-/// A script under bash(1), which starts `nsexec ARGUMENTS` where it says NSEXEC.
+/// A bash(1) script in which `nsexec ARGUMENTS` replaces NSEXEC.
 fn bash(script: &str, target: &Target) -> Command {
     let mut command = Command::new("bash");
     let nsexec = format!("{NSEXEC} -t {} -a --", target.pid());
@@ -137,10 +137,10 @@ fn the_program_gets_the_callers_dispositions_and_mask() {
     for (options, blocked, ignored) in cases {
         for fork in [None, Some("-F")] {
             let mut command = Command::new("env");
-            // Whatever started the tests, the caller begins with the defaults.
+            // The caller starts with default dispositions, regardless of the test's.
             command.arg("--default-signal").args(options);
             command.args([NSEXEC, "-t", &target.pid().to_string(), "-u"]);
-            // Not through a shell, which sets dispositions of its own.
+            // Not through a shell, which changes dispositions.
             command
                 .args(fork)
                 .args(["--", "/bin/grep", "-E", "SigBlk|SigIgn"]);
@@ -148,7 +148,8 @@ fn the_program_gets_the_callers_dispositions_and_mask() {
             let sets: Vec<u64> = succeed(command)
                 .lines()
                 .map(|line| u64::from_str_radix(line.split_once('\t').unwrap().1, 16).unwrap())
-                // Those that env(1) can set: not the C library's own and real-time ones.
+                // The signals that env(1) can set: without those of the C library and
+                // real-time ones.
                 .map(|set| set & 0x7fff_ffff)
                 .collect();
             assert_eq!(sets, [blocked, ignored], "{options:?} {fork:?}");
@@ -163,7 +164,7 @@ fn a_signal_that_the_caller_blocks_ends_the_helper() {
     let mut command = Command::new("env");
     command.args(["--block-signal=TERM", NSEXEC, "--seccomp-fd", "3", "-t"]);
     command.args([&target.pid().to_string(), "-a", "--", "true"]);
-    // A filter that never comes.
+    // The writer of this filter never writes.
     let (pipe, end) = pipe().unwrap();
     hand_over(&mut command, vec![pipe]);
     let mut helper = command.spawn().unwrap();
@@ -214,7 +215,7 @@ fn a_kill_of_its_own_group_does_not_end_the_callers_script() {
 fn a_signal_to_the_whole_job_arrives_once() {
     support::needs!(root);
     let target = Target::new();
-    // Of two that arrive one right after the other, a shell's trap sees one.
+    // If two signals arrive in quick succession, a shell's trap runs once.
     let counts = "$| = 1; $SIG{INT} = sub { $n++ }; print \"ready\\n\"; \
                   select(undef, undef, undef, 0.05) for 1..20; print $n + 0, \"\\n\"";
     let nsexec = [
@@ -227,7 +228,7 @@ fn a_signal_to_the_whole_job_arrives_once() {
         "-e",
         counts,
     ];
-    // By its process group, as a shell with job control signals a job.
+    // To its process group, as a shell with job control does.
     let mut command = Command::new("setsid");
     command
         .args(nsexec)
@@ -237,7 +238,7 @@ fn a_signal_to_the_whole_job_arrives_once() {
     std::thread::sleep(Duration::from_millis(200));
     kill(Pid::from_raw(-running.pid().as_raw()), Signal::SIGINT).unwrap();
     assert_eq!(running.end().0, "1\n");
-    // By a member of it.
+    // By a member of the group.
     let script = "trap '' INT; coproc env --default-signal=INT \"$@\"; \
                   read line <&${COPROC[0]}; kill -INT 0; cat <&${COPROC[0]}; wait";
     let mut command = Command::new("setsid");
@@ -262,7 +263,7 @@ fn a_signal_that_ends_the_helper_ends_the_program() {
 }
 
 #[test]
-fn a_reader_that_is_gone_changes_nothing() {
+fn a_closed_reader_changes_nothing() {
     support::needs!(root);
     let target = Target::new();
     let command = |script: &str, end: OwnedFd| {
@@ -270,13 +271,13 @@ fn a_reader_that_is_gone_changes_nothing() {
         hand_over(&mut command, vec![end]);
         command
     };
-    // Never there.
+    // The reader never exists.
     let (reader, end) = pipe().unwrap();
     drop(reader);
     let output = run(command("echo ran; exit 9", end));
     assert_eq!(text(&output.stdout), "ran\n");
     assert_eq!(output.status.code(), Some(9));
-    // It leaves while the program runs.
+    // The reader closes its end while the program runs.
     let (reader, end) = pipe().unwrap();
     let running = Running::start(command("echo ready; sleep 0.3; echo on; exit 9", end));
     drop(reader);
@@ -285,7 +286,7 @@ fn a_reader_that_is_gone_changes_nothing() {
 }
 
 #[test]
-fn a_descriptor_that_takes_no_lines_is_refused_before_the_start() {
+fn an_unwritable_status_descriptor_is_refused_before_the_start() {
     support::needs!(root);
     let target = Target::new();
     let mut command = target.nsexec(["-a", "--status-fd", "3", "--", "echo", "ran"]);
@@ -296,7 +297,7 @@ fn a_descriptor_that_takes_no_lines_is_refused_before_the_start() {
     let message = fail(command, 125);
     let wrong = "--status-fd 3: descriptor 3 is open for reading only; give a file";
     assert!(message.contains(wrong), "{message}");
-    // A full device takes none either, and costs no status once it is full later.
+    // A full device accepts no lines either. If it fills later, no status is lost.
     let mut command = target.nsexec(["-a", "--status-fd", "3", "--", "echo", "ran"]);
     let full = fs::OpenOptions::new()
         .write(true)
@@ -315,7 +316,7 @@ fn the_supervisor_holds_five_descriptors() {
     let (lines, end) = pipe().unwrap();
     hand_over(&mut command, vec![end]);
     let running = Running::start(command);
-    // The last line but one is written once the program runs.
+    // The helper writes the last line but one once the program runs.
     let mut lines = BufReader::new(fs::File::from(lines));
     for _ in 0..2 {
         lines.read_line(&mut String::new()).unwrap();

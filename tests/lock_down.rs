@@ -1,4 +1,4 @@
-//! The layers: in force, in order, and as the policy says (H4, H5, H6).
+//! The layers are in force, in order, and as the policy requires (H4, H5, H6).
 #![allow(clippy::unwrap_used, reason = "in a test, a panic is how it fails")]
 
 mod support;
@@ -23,7 +23,7 @@ fn the_helper_is_locked_down_before_it_clones() {
         .map(|(_, call)| name(call))
         .collect();
     let position = |wanted: &str| own.iter().position(|call| *call == wanted);
-    // The first clones are finder and verifier, which stay outside.
+    // The first clones are the finder and the verifier, which stay outside.
     let cloned = own.iter().rposition(|call| *call == "clone");
     let cloned = cloned.expect("a clone");
     let landlock = position("landlock_restrict_self").expect("Landlock");
@@ -37,9 +37,9 @@ fn the_helper_is_locked_down_before_it_clones() {
         "{own:?}"
     );
     assert_eq!(position("clone3"), None, "{own:?}");
-    // The parent gives up the rest after the clone, before the child may go on.
+    // The parent drops its remaining rights after the clone, before it releases the child.
     let later = &own[cloned..];
-    // The last message is the one that lets it go.
+    // The last message releases the child.
     let released = later.iter().rposition(|call| *call == "sendto");
     for call in ["capset", "landlock_restrict_self", "seccomp"] {
         let given_up = later.iter().position(|other| *other == call);
@@ -72,7 +72,7 @@ fn the_childs_last_calls_are_close_range_and_seccomp() {
         .iter()
         .position(|call| *call == "execve")
         .expect("an execve");
-    // fcntl sees that close_range was executed.
+    // fcntl(2) checks that close_range was executed.
     assert_eq!(
         child[exec - 3..exec],
         ["close_range", "fcntl", "seccomp"],
@@ -83,7 +83,7 @@ fn the_childs_last_calls_are_close_range_and_seccomp() {
         .position(|call| *call == "landlock_restrict_self")
         .unwrap();
     assert!(landlock < exec - 3);
-    // From here to exec nothing is allocated.
+    // From here to exec the child allocates nothing.
     for call in &child[..exec] {
         assert!(
             !["brk", "mmap", "munmap", "mremap", "futex"].contains(call),
@@ -211,7 +211,7 @@ fn the_ceiling_refuses_what_a_joined_program_must_not_do() {
             text(&output.stdout)
         );
     }
-    // An administrator mounts and traces, and does not reach the host.
+    // The policy admin allows mounts and tracing, and no access to the host.
     let mounts = [
         "-a",
         "--policy",
@@ -242,7 +242,7 @@ fn default_makes_no_node_of_a_device() {
             assert!(!make(policy, node), "{policy} makes {node}");
         }
     }
-    assert!(make("default", "p"), "a FIFO is no device");
+    assert!(make("default", "p"), "a FIFO is not a device");
 }
 
 #[test]
@@ -272,8 +272,8 @@ fn landlock_lets_programs_outside_the_root_not_execute() {
     let directory = temporary_directory("outside");
     fs::copy("/bin/busybox", directory.join("busybox")).unwrap();
     let target = Target::new();
-    // A descriptor of the host's directory is handed over on purpose: what is
-    // in it can be read, and cannot be executed.
+    // The caller passes a descriptor of a directory of the host: the program can read files
+    // in it, but not execute them.
     let script = "test -r /proc/self/fd/3/busybox && exec /proc/self/fd/3/busybox true";
     let mut command = target.nsexec(["-a", "--preserve-fds", "1", "--", "sh", "-c", script]);
     hand_over(&mut command, vec![File::open(&directory).unwrap().into()]);
@@ -294,7 +294,7 @@ fn landlock_lets_programs_outside_the_root_not_execute() {
     fs::remove_dir_all(directory).unwrap();
 }
 
-/// Landlock's rule for ptrace access: README names it.
+/// Landlock's rule for ptrace access, which README describes.
 #[test]
 fn under_a_domain_the_files_of_the_targets_processes_are_out_of_reach() {
     support::needs!(root, feature("Landlock: refer"));
@@ -447,7 +447,7 @@ fn the_supervisor_keeps_the_least() {
 }
 
 #[test]
-fn protocol_as_layers_are_in_force_as_well() {
+fn protocol_a_enforces_its_layers() {
     support::needs!(root);
     let target = Target::new();
     let script = "grep -E 'NoNewPrivs|Seccomp:|Seccomp_filters|CapInh|CapAmb' /proc/self/status | tr -d '\\t'; unshare -m true || echo refused";

@@ -1,5 +1,5 @@
-//! Inputs as long as they may be: what they cost grows with their length, and no
-//! faster. The bounds here are against a hang.
+//! Inputs of the maximum length: the time grows at most in proportion to the length. The
+//! time limits only detect a hang.
 #![allow(clippy::unwrap_used, reason = "in a test, a panic is how it fails")]
 
 mod support;
@@ -11,7 +11,7 @@ use serde_json::json;
 use support::protocol_a::{Exec, assert_success, config, shell};
 use support::{Build, Target, run, text};
 
-/// A shell takes its time with so many variables.
+/// A shell is slow with so many variables.
 const AWK: &str = r#"BEGIN { print ENVIRON["v0"], ENVIRON["v79999"], ENVIRON["HOME"] }"#;
 
 const BOUND: Duration = Duration::from_secs(120);
@@ -25,7 +25,7 @@ fn many_variables_of_initconfig() {
     let env: Vec<String> = (0..200_000).map(|n| format!("{n:x}=")).collect();
     config["env"] = json!(env);
     let outcome = Exec::into(target.pid()).run_config(&config);
-    // More than execve(2) takes with a stack of 8 MiB.
+    // More than execve(2) accepts with a stack of 8 MiB.
     assert!(outcome.message().contains("E2BIG"), "{outcome:?}");
     let mut config = self::config(&["/bin/awk", AWK]);
     let mut env: Vec<String> = (0..80_000).map(|n| format!("v{n}=1")).collect();

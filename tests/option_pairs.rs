@@ -1,12 +1,12 @@
-//! Every option, every pair of options and every option under every policy, held
-//! to one rule per option: where the program runs, as which user, and with what.
+//! Every option, every pair of options and every option under every policy is compared with
+//! one rule per option: where the program runs, as which user, and with what.
 //!
-//! The rules are `rule` in the table of options, where the manual takes them
-//! from; [`predict`] is the same rules in code. No two options may cancel each
-//! other: a pair works as both rules say together, or is refused with status 125
-//! and a message that names the options.
+//! The rules are `rule` in the table of options, from which the manual takes them;
+//! [`predict`] implements the same rules. No two options may cancel each other: a pair
+//! works as both rules require, or nsexec refuses it with status 125 and a message that
+//! names the options.
 //!
-//! What is compared is seen from outside, in the /proc of the program.
+//! The test observes the program from outside, in /proc.
 #![allow(clippy::unwrap_used, reason = "in a test, a panic is how it fails")]
 
 mod support;
@@ -25,8 +25,8 @@ use nsexec_shipped_policies::{BUILTIN_NAMES, builtin};
 use support::cgroup::Cgroup;
 use support::{Build, NSEXEC, OUTSIDE, Target, succeed, temporary_directory, text};
 
-/// The options as they are given here: the name in the table, and the words. The
-/// numbers of descriptors are open: 3, 7 (for writing), 8 (a filter), 9.
+/// The options and their values on the command line. These descriptors are open: 3, 7 (for
+/// writing), 8 (a filter), 9.
 const GIVEN: &[(&str, &str)] = &[
     ("target", "--target=PID:INODE"),
     ("all", "-a"),
@@ -78,7 +78,7 @@ const GIVEN: &[(&str, &str)] = &[
     ("version", "--version"),
 ];
 
-/// Pairs that exclude each other, whatever the target.
+/// Pairs that exclude each other, with any target.
 const EXCLUDED: &[(&str, &str)] = &[
     ("wd", "wdns"),
     ("net-socket", "net"),
@@ -103,12 +103,12 @@ const NAMESPACES: [(&str, &str); 8] = [
 
 const CALLERS_GROUP: u32 = 4242;
 
-/// A target, with everything that options name.
+/// A target, with all objects that options name.
 struct Place {
     target: Target,
     has_user_namespace: bool,
     cgroup: Cgroup,
-    /// A directory that is there on the host and inside the target: `TREE`.
+    /// A directory that exists on the host and in the target: `TREE`.
     tree: PathBuf,
     /// The number of the target's socket.
     socket: String,
@@ -132,7 +132,7 @@ impl Place {
             program: "env -i TARGET=1 nc -l -p 4000".to_owned(),
             ..Build::default()
         });
-        // Not busybox's, which changes its user where it can.
+        // Not busybox's, which changes its user if it can.
         let bin = target.root().join("bin");
         for copy in [&bin, &Self::below(target.pid(), &tree).join("bin")] {
             let _ = fs::remove_file(copy.join("cat"));
@@ -142,7 +142,7 @@ impl Place {
         cgroup.add(target.pid());
         let socket = socket_of(target.pid());
         let inode = target.inode();
-        // Namespaces, root and cgroup as a caller has them.
+        // Namespaces, root and cgroup as the caller has them.
         let caller = Command::new("sleep").arg("1000").spawn().unwrap();
         Self {
             target,
@@ -164,7 +164,7 @@ impl Place {
             .replace("TREE", self.tree.to_str().unwrap())
     }
 
-    /// What stands for `path` below the root of a process.
+    /// The file that `path` refers to below the root of a process.
     fn below(pid: impl std::fmt::Display, path: &Path) -> PathBuf {
         let mut root = PathBuf::from(format!("/proc/{pid}/root"));
         root.push(path.strip_prefix("/").unwrap());
@@ -180,8 +180,8 @@ impl Drop for Place {
     }
 }
 
-/// `bin/cat`, `inner`, and both once more below `tree`'s own path, where they are
-/// found once `tree` is the root.
+/// `bin/cat`, `inner`, and both once more below `tree`'s own path, where they are looked up
+/// once `tree` is the root.
 fn lay_out(root: &Path, tree: &Path) {
     let again = root.join(tree.strip_prefix("/").unwrap()).join("inner");
     fs::create_dir_all(again).unwrap();
@@ -228,13 +228,13 @@ fn place(path: &Path) -> (u64, u64) {
     (metadata.dev(), metadata.ino())
 }
 
-/// Where a program is, as whom, and with what.
+/// The state of a program: place, user and rights.
 #[derive(Debug, PartialEq, Eq)]
 struct State {
     namespaces: Vec<(&'static str, String)>,
     root: (u64, u64),
     work_dir: (u64, u64),
-    /// As the host names them.
+    /// The ids as the host numbers them.
     uid: u32,
     gid: u32,
     groups: Vec<u32>,
@@ -242,7 +242,7 @@ struct State {
     ambient: u64,
     no_new_privs: bool,
     filters: usize,
-    /// Of CALLER, TARGET and ADDED.
+    /// Some of CALLER, TARGET and ADDED.
     variables: BTreeSet<String>,
     in_targets_cgroup: bool,
     descriptors: BTreeSet<u32>,
@@ -254,11 +254,11 @@ enum Outcome {
     Runs(Box<State>),
     Plans,
     Prints,
-    /// With one of these texts, all words of which the message has.
+    /// The message has to contain all words of one of these texts.
     Refused(Vec<Vec<&'static str>>),
 }
 
-/// Which of the options are given, by their names in the table.
+/// The given options, by their names in the table.
 struct Options<'a> {
     given: &'a [(&'static str, &'static str)],
 }
@@ -283,7 +283,7 @@ impl Options<'_> {
     }
 }
 
-/// The rules of all options, together.
+/// The combined rules of all options.
 fn predict(place: &Place, options: &Options<'_>) -> Outcome {
     let has = |name: &str| options.has(name);
     if ["features", "help", "version"].into_iter().any(has) {
@@ -302,7 +302,7 @@ fn predict(place: &Place, options: &Options<'_>) -> Outcome {
         }
     }
 
-    // Where: -t, -a, and the letters of namespaces.
+    // Namespaces: -t, -a, and the namespace options.
     let named = |option: &str| has(option) || (option == "net" && has("net-socket"));
     let any = NAMESPACES.iter().any(|(option, _)| named(option));
     let all = has("all") || !any;
@@ -316,7 +316,7 @@ fn predict(place: &Place, options: &Options<'_>) -> Outcome {
         refusals.push(vec!["-U"]);
     }
     if has("user-parent") {
-        // The parent is the caller's own user namespace, or above it.
+        // The parent is the caller's own user namespace, or an ancestor of it.
         refusals.push(vec!["--user-parent"]);
     }
     let joins_user = joins("user") && place.has_user_namespace;
@@ -378,11 +378,11 @@ fn predict(place: &Place, options: &Options<'_>) -> Outcome {
     } else if joins_mount || (has("root") && options.value("root").is_none()) {
         root.clone()
     } else {
-        // The caller's, which lies in TREE.
+        // The caller's directory, which is in TREE.
         place.tree.join("inner")
     };
 
-    // As whom.
+    // User and group.
     let policy_name = options.policy();
     let policy = builtin(policy_name).unwrap().unwrap();
     let outside = |id: u32| if joins_user { OUTSIDE + id } else { id };
@@ -402,7 +402,7 @@ fn predict(place: &Place, options: &Options<'_>) -> Outcome {
         Vec::new()
     };
 
-    // With what.
+    // Capabilities, environment and descriptors.
     let (names, protocol_a) = match policy.process.capabilities {
         Capabilities::Keep(set) => (set, false),
         Capabilities::Inherit if joins_user => (every_capability(), false),
@@ -428,7 +428,7 @@ fn predict(place: &Place, options: &Options<'_>) -> Outcome {
     let filters = layers
         .into_iter()
         .filter(|layer| layer.enforced().is_some());
-    // The explainer listens to a filter of its own.
+    // The explainer listens to its own filter.
     let filters = filters.count() + usize::from(has("seccomp-fd")) + usize::from(has("explain"));
 
     let mut variables = BTreeSet::new();
@@ -470,14 +470,14 @@ fn predict(place: &Place, options: &Options<'_>) -> Outcome {
     }))
 }
 
-/// What a user namespace gives.
+/// The capabilities in a new user namespace.
 fn every_capability() -> CapabilitySet {
     let last = fs::read_to_string("/proc/sys/kernel/cap_last_cap").unwrap();
     let last: u32 = last.trim().parse().unwrap();
     CapabilitySet::from_bits(u64::MAX >> (63 - last))
 }
 
-/// Those of this process, which are those of the callers here.
+/// The values of this process, which the callers in this test share.
 fn own_capabilities() -> CapabilitySet {
     let status = Status::of("self");
     CapabilitySet::from_bits(u64::from_str_radix(&status.field("CapPrm"), 16).unwrap())
@@ -548,12 +548,12 @@ fn observe(place: &Place, pid: &str, nsexec: &str) -> State {
     }
 }
 
-/// Runs a command line, and compares what it does with what it should do.
-/// `Some`: the difference.
+/// Runs a command line, and compares the result with the prediction. `Some`: the
+/// difference.
 fn surprise(place: &Place, given: &[(&'static str, &'static str)]) -> Option<String> {
     let options = Options { given };
     let expected = predict(place, &options);
-    // Kernel auditing is for the whole machine: these pairs are planned alone.
+    // Kernel auditing is global: these pairs are tested with --dry-run only.
     let plans = options.exactly("--explain=audit") && !options.has("dry-run");
     let mut command = Command::new("bash");
     let script = format!(
@@ -584,7 +584,7 @@ fn surprise(place: &Place, given: &[(&'static str, &'static str)]) -> Option<Str
     let mut child = command.spawn().unwrap();
     let mut stdin = child.stdin.take().unwrap();
     let mut stdout = BufReader::new(child.stdout.take().unwrap());
-    // A refused command line reads nothing.
+    // A refused command line reads no filter.
     let _ = stdin.write_all(b"here\n");
     let mut line = String::new();
     stdout.read_line(&mut line).unwrap();
@@ -592,7 +592,7 @@ fn surprise(place: &Place, given: &[(&'static str, &'static str)]) -> Option<Str
         let nsexec = child.id().to_string();
         let children = fs::read_to_string(format!("/proc/{nsexec}/task/{nsexec}/children"));
         let children = children.unwrap_or_default();
-        // The explainer is made before the program.
+        // The explainer is created before the program.
         let pid = children.split_whitespace().last().unwrap_or(&nsexec);
         observe(place, pid, &nsexec)
     });
@@ -657,7 +657,7 @@ fn difference(expected: &State, seen: &State) -> String {
         .join(", ")
 }
 
-/// Runs all command lines, and panics with what surprised.
+/// Runs all command lines, and panics with a list of mismatches.
 fn sweep(place: &Place, lines: &[Vec<(&'static str, &'static str)>]) {
     let mut surprises = Vec::new();
     for given in support::share::of(lines.iter()) {
@@ -672,7 +672,7 @@ fn sweep(place: &Place, lines: &[Vec<(&'static str, &'static str)>]) {
     );
 }
 
-/// Each option alone and each pair, those of the same option with two values too.
+/// Each option alone and each pair, including two values of the same option.
 fn lines() -> Vec<Vec<(&'static str, &'static str)>> {
     let mut lines = vec![Vec::new()];
     for (index, one) in GIVEN.iter().enumerate() {
@@ -708,7 +708,7 @@ fn every_option_and_every_policy_is_swept() {
         let words = format!("--policy={name}");
         assert!(GIVEN.iter().any(|(_, given)| *given == words), "{words}");
     }
-    // A rule that excludes an option says so, on both sides.
+    // If a rule excludes an option, both rules state it.
     for (one, other) in EXCLUDED {
         for (option, excluded) in [(one, other), (other, one)] {
             let rule = options::all()

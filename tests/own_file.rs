@@ -10,9 +10,9 @@ use std::process::{Command, Stdio};
 
 use support::{NSEXEC, Target, succeed, temporary_directory, text};
 
-/// What an attacker runs inside, as root with every capability: it holds
-/// /proc/CHILD/exe of whoever comes in open, and writes through that once the
-/// process has gone.
+/// The attacker's script, as root with all capabilities in the target: it opens
+/// /proc/CHILD/exe of each entering process, and writes through that descriptor after the
+/// process has ended.
 const ATTACKER: &str = r#"
     n=0
     while [ $n -lt 300 ]; do
@@ -35,8 +35,8 @@ const ATTACKER: &str = r#"
     echo missed
 "#;
 
-/// Runs a helper into the target, slowed down before it executes the program,
-/// while the attacker waits there. What the attacker says.
+/// Runs a helper into the target, delayed before execve, while the attacker waits there.
+/// Returns the attacker's output.
 fn attack(target: &Target, helper: &Path, words: &[&str]) -> String {
     let attacker = Command::new("nsenter")
         .args([
@@ -66,7 +66,7 @@ fn attack(target: &Target, helper: &Path, words: &[&str]) -> String {
     text(&attacker.wait_with_output().unwrap().stdout)
 }
 
-/// A copy of a program at a path of its own.
+/// A copy of a program in its own directory.
 fn copy(program: &str, directory: &Path) -> PathBuf {
     let path = directory.join("helper");
     fs::copy(program, &path).unwrap();
@@ -89,10 +89,10 @@ fn a_handle_of_the_helper_cannot_be_written_through() {
     };
     for policy in ["default", "admin"] {
         let words = ["-t", &pid, "-a", "--policy", policy, "--", "true"];
-        let said = attack(&target, &helper, &words);
+        let printed = attack(&target, &helper, &words);
         assert!(
-            said.starts_with("kept\n") && said.contains(refused),
-            "{policy}: {said}"
+            printed.starts_with("kept\n") && printed.contains(refused),
+            "{policy}: {printed}"
         );
         assert!(
             fs::read(&helper).unwrap() == before,
@@ -102,7 +102,7 @@ fn a_handle_of_the_helper_cannot_be_written_through() {
     fs::remove_dir_all(directory).unwrap();
 }
 
-/// The same attack on a joiner that does nothing about it: it succeeds.
+/// The same attack on a joiner without the protection succeeds.
 #[test]
 fn the_attack_on_an_unprotected_helper_succeeds() {
     support::needs!(root);
@@ -113,8 +113,8 @@ fn the_attack_on_an_unprotected_helper_succeeds() {
     gcc.args(["-O1", "-static", "-o"]).arg(&helper).arg(source);
     succeed(gcc);
     let target = Target::new();
-    let said = attack(&target, &helper, &[&target.pid().to_string(), "/bin/true"]);
-    assert_eq!(said, "written\n");
+    let printed = attack(&target, &helper, &[&target.pid().to_string(), "/bin/true"]);
+    assert_eq!(printed, "written\n");
     assert_eq!(fs::read(&helper).unwrap(), b"overwritten\n");
     fs::remove_dir_all(directory).unwrap();
 }
@@ -154,7 +154,7 @@ fn the_helper_runs_from_a_read_only_mount_or_from_sealed_memory() {
         "sealed memory"
     };
     assert_eq!(plan["own_file"], expected);
-    // Without CAP_SYS_ADMIN no mount can be cloned: the copy in memory is used.
+    // Without CAP_SYS_ADMIN no mount can be cloned: the helper uses the copy in memory.
     let mut command = Command::new("setpriv");
     command.args(["--bounding-set=-sys_admin", "--inh-caps=-sys_admin", NSEXEC]);
     command
@@ -164,8 +164,8 @@ fn the_helper_runs_from_a_read_only_mount_or_from_sealed_memory() {
     assert_eq!(plan["own_file"], "sealed memory");
 }
 
-/// An operator sees whether the helper is installed as it should be, also where
-/// the helper has seen to it by itself.
+/// An operator can check whether the helper is installed on a read-only mount, even if the
+/// helper has protected itself.
 #[test]
 fn a_dry_run_reports_the_protection_of_the_file() {
     support::needs!(root);

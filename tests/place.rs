@@ -9,8 +9,8 @@ use std::process::{Child, Command, Stdio};
 
 use support::{NSEXEC, Target, fail, succeed, temporary_directory};
 
-/// A process in namespaces of its own whose main thread has ended. It is pid 1 of
-/// its pid namespace.
+/// A process in new namespaces whose main thread has ended. It is pid 1 of its pid
+/// namespace.
 struct LeaderEnded {
     unshare: Child,
     pid: String,
@@ -60,8 +60,8 @@ impl Drop for LeaderEnded {
     }
 }
 
-/// The kernel shows no namespace of such a process. That is no reason to believe
-/// that the kernel has no namespaces, and to run the program outside of all.
+/// The kernel shows no namespace of such a process. nsexec must not conclude that the
+/// kernel has no namespaces, and must not run the program outside them.
 #[test]
 fn a_target_whose_main_thread_has_ended_is_refused() {
     support::needs!(root);
@@ -78,9 +78,9 @@ fn a_target_whose_main_thread_has_ended_is_refused() {
     }
 }
 
-/// An option that is not about namespaces must not cancel the joins.
+/// An option that does not select namespaces must not cancel the joins.
 #[test]
-fn options_beside_the_target_cancel_no_join() {
+fn other_options_do_not_cancel_the_joins() {
     support::needs!(root);
     let target = Target::new();
     for options in [
@@ -100,8 +100,8 @@ fn options_beside_the_target_cancel_no_join() {
     }
 }
 
-/// A target that shares the caller's mount namespace may have a root of its own.
-/// Its namespace is requested, so its root is meant as well.
+/// A target that shares the caller's mount namespace may have another root. The mount
+/// namespace is requested, so nsexec uses the target's root.
 #[test]
 fn a_chroot_in_the_callers_mount_namespace_is_the_programs_root() {
     support::needs!(root);
@@ -221,8 +221,8 @@ impl Drop for Restless {
     }
 }
 
-/// How a joiner ended that started a program in the restless target, and what that
-/// printed: the numbers of its host name and of its root.
+/// The exit status of a joiner that started a program in the restless target, and the
+/// program's output: the numbers of its host name and of its root.
 fn numbers_seen(joiner: &[&str]) -> (Option<i32>, Vec<String>) {
     let script = "read uts </proc/sys/kernel/hostname 2>/dev/null || uts=$(/busybox hostname); \
                   read root </generation; echo $uts $root";
@@ -235,8 +235,8 @@ fn numbers_seen(joiner: &[&str]) -> (Option<i32>, Vec<String>) {
     (output.status.code(), words)
 }
 
-/// Each generation of the target has a host name and a root of its own, with the
-/// same number in both. A program that sees two numbers is in a mixed set.
+/// Each generation of the target has a host name and a root with the same number. A program
+/// that sees two numbers is in a mixed set.
 #[test]
 fn a_target_that_changes_is_joined_as_it_is_at_one_moment() {
     support::needs!(root);
@@ -258,7 +258,7 @@ fn a_target_that_changes_is_joined_as_it_is_at_one_moment() {
     }
     println!("{joined} joined whole, {refused} refused");
     assert!(joined > 0, "none of {rounds} was joined");
-    // The control, which verifies nothing: a twentieth is mixed.
+    // The control, which verifies nothing: one join in twenty is mixed.
     let (mut joins, mut mixed) = (0, 0);
     while joins < rounds || (mixed == 0 && joins < 2000) {
         let (_, words) = numbers_seen(&["nsenter", "-t", &pid, "-m", "-u", "-r"]);
@@ -269,10 +269,10 @@ fn a_target_that_changes_is_joined_as_it_is_at_one_moment() {
     assert!(mixed > 0, "the target holds still");
 }
 
-/// Where /proc shows other users' processes to nobody, the verifier still sees the
-/// child, also one that has become another user in a user namespace.
+/// If /proc hides other users' processes, the verifier still sees the child, including a
+/// child that has become another user in a user namespace.
 #[test]
-fn a_proc_that_hides_processes_hides_no_child() {
+fn the_verifier_sees_the_child_if_proc_hides_processes() {
     support::needs!(root);
     for target in [Target::new(), Target::with_user_namespace()] {
         for option in ["hidepid=1", "hidepid=2", "hidepid=4", "subset=pid"] {
@@ -288,8 +288,8 @@ fn a_proc_that_hides_processes_hides_no_child() {
     }
 }
 
-/// A caller without CAP_SYS_PTRACE: its verifier sees neither namespaces nor root of
-/// the undumpable child, and the helper compares its own namespaces before clone.
+/// A caller without CAP_SYS_PTRACE: its verifier sees neither namespaces nor root of the
+/// undumpable child. So the helper compares its own namespaces before the clone.
 #[test]
 fn a_caller_without_privileges_verifies_its_own_namespaces() {
     support::needs!(root);
@@ -331,7 +331,7 @@ fn a_caller_without_privileges_verifies_its_own_namespaces() {
         "{stdout} {stderr}"
     );
     assert!(lines[0].starts_with("user:["), "{stdout}");
-    // After the join and before the last clone, by handles of its own links.
+    // After the join and before the last clone, through descriptors of its own links.
     let (_, after) = calls.split_once("setns(").unwrap();
     let (before_clone, _) = after.split_once("clone(").unwrap();
     assert!(before_clone.contains("readlinkat("), "{calls}");

@@ -1,5 +1,5 @@
-//! Every shipped policy is executed: what the kernel answers under it is what
-//! its programs answer in the interpreter.
+//! Every shipped policy is executed: the kernel's result for a call under the policy is the
+//! result of the policy's programs in the interpreter.
 
 #![allow(clippy::unwrap_used, reason = "in a test, a panic is how it fails")]
 
@@ -16,8 +16,8 @@ use nsexec_shipped_policies::builtin;
 use support::protocol_a::{Exec, config};
 use support::{Target, succeed, temporary_directory};
 
-/// Makes each system call that its arguments say, number and six arguments at a
-/// time, and prints errno, or 0.
+/// Makes each system call given as arguments (number and six arguments each), and prints
+/// errno or 0.
 const PROBE: &str = r#"
 #include <errno.h>
 #include <stdio.h>
@@ -37,8 +37,8 @@ int main(int count, char **words) {
 struct Probe {
     name: &'static str,
     arguments: [u64; 6],
-    /// Allowed, it fails otherwise than by a filter's errno: EBADF, EFAULT,
-    /// EINVAL, or not at all.
+    /// An allowed call fails with another errno than a filter's (EBADF, EFAULT, EINVAL) or
+    /// succeeds.
     distinct: bool,
 }
 
@@ -50,7 +50,7 @@ const fn probe(name: &'static str, arguments: [u64; 6]) -> Probe {
     }
 }
 
-/// A call that the kernel itself may refuse as a filter does.
+/// A call that the kernel itself may refuse with a filter's errno.
 const fn vague(name: &'static str, arguments: [u64; 6]) -> Probe {
     Probe {
         name,
@@ -61,8 +61,8 @@ const fn vague(name: &'static str, arguments: [u64; 6]) -> Probe {
 
 const BAD: u64 = u64::MAX;
 
-/// Calls at what the rules compare, and beside it. Whatever is allowed has
-/// arguments with which it does nothing.
+/// Calls at the values that the rules compare, and next to them. Every allowed call has
+/// arguments with which it has no effect.
 const PROBES: [Probe; 38] = [
     probe("getpid", [0; 6]),
     probe("read", [BAD, 0, 0, 0, 0, 0]),
@@ -117,7 +117,7 @@ fn install(target: &Target) {
     fs::remove_dir_all(directory).unwrap();
 }
 
-/// The probe's arguments, and two calls that no table has.
+/// The probe's arguments, and two calls that no table contains.
 fn words(arch: Arch) -> Vec<String> {
     let known = PROBES
         .iter()
@@ -133,7 +133,7 @@ fn words(arch: Arch) -> Vec<String> {
         .collect()
 }
 
-/// What the policy's programs answer: the errno, or `None` when they allow.
+/// The result of the policy's programs: the errno, or `None` if they allow the call.
 fn meant(policy: &ResolvedPolicy, number: u32, arguments: [u64; 6], arch: Arch) -> Option<u32> {
     let layers = [&policy.ceiling.seccomp, &policy.workload.seccomp];
     let programs: Vec<&Program> = layers

@@ -1,5 +1,5 @@
-//! Which files can be a policy, and which a configuration: each component of
-//! the path is in the hands of root or the caller.
+//! Which files nsexec accepts as a policy or as its configuration: each component of the
+//! path must belong to root or the caller.
 #![allow(clippy::unwrap_used, reason = "in a test, a panic is how it fails")]
 
 mod support;
@@ -38,10 +38,10 @@ preserve = false
 const FILTER: &str = r#"{"defaultAction":"SCMP_ACT_ALLOW","syscalls":[
     {"names":["mkdir","mkdirat"],"action":"SCMP_ACT_ERRNO","errnoRet":13}]}"#;
 
-/// A user who is neither root nor the caller.
+/// A user other than root and the caller.
 const OTHER: u32 = 4711;
 
-/// `above/policies/policy.toml` with the file that it names, root's own.
+/// `above/policies/policy.toml` and the file that it names, owned by root.
 struct Tree(PathBuf);
 
 impl Tree {
@@ -102,7 +102,7 @@ fn taken(path: &Path) {
 #[test]
 fn every_component_of_a_policys_path_counts() {
     support::needs!(root);
-    // Each change alone makes it somebody else's decision which policy is meant.
+    // Each of these changes lets another user decide which policy applies.
     type Change = fn(&Tree);
     let changes: [(&str, Change, &str); 12] = [
         (
@@ -167,13 +167,13 @@ fn every_component_of_a_policys_path_counts() {
         ),
     ];
     taken(&Tree::new().path(MANIFEST_PATH));
-    for (what, change, says) in changes {
+    for (what, change, expected) in changes {
         let tree = Tree::new();
         change(&tree);
         let message = fail(plan(&tree.path(MANIFEST_PATH)), 125);
-        assert!(message.contains(says), "{what}: {message}");
+        assert!(message.contains(expected), "{what}: {message}");
     }
-    // Nobody but its owner renames an entry of a sticky directory.
+    // Only its owner can rename an entry of a sticky directory.
     let tree = Tree::new();
     tree.mode("above", 0o1777);
     taken(&tree.path(MANIFEST_PATH));
@@ -211,7 +211,7 @@ fn links_are_followed_component_by_component() {
     assert!(message.contains("(mode 0777)"), "{message}");
     tree.mode("above", 0o755);
 
-    // What a manifest names stays in its directory.
+    // A manifest can only name files in its directory.
     let filter = tree.path("above/policies/parts/filter.json");
     fs::rename(&filter, tree.path("above/policies/parts/real.json")).unwrap();
     tree.link("above/policies/parts/filter.json", "../parts/real.json");
@@ -259,8 +259,8 @@ fn a_policy_must_be_a_regular_file() {
     nix::unistd::mkfifo(&fifo, Mode::from_bits_truncate(0o600)).unwrap();
     tree.link("above/dangling.toml", "nothing");
     tree.link("above/loop.toml", "loop.toml");
-    for (path, says) in [
-        ("above/fifo.toml", "is no regular file"),
+    for (path, expected) in [
+        ("above/fifo.toml", "is not a regular file"),
         ("above/policies", "is a directory"),
         ("above/dangling.toml", "above/nothing: ENOENT"),
         ("above/loop.toml", "ELOOP"),
@@ -268,7 +268,7 @@ fn a_policy_must_be_a_regular_file() {
         ("above/none.toml", "above/none.toml: ENOENT"),
     ] {
         let message = fail(plan(&tree.path(path)), 125);
-        assert!(message.contains(says), "{path}: {message}");
+        assert!(message.contains(expected), "{path}: {message}");
     }
     let message = fail(plan(Path::new("/..")), 125);
     assert!(message.contains("names no file"), "{message}");
@@ -294,7 +294,7 @@ fn a_users_own_policy_is_theirs_to_name() {
     assert!(message.contains("user 4711"), "{message}");
 }
 
-/// `nsexec` with `etc` in the place of /etc.
+/// Runs `nsexec` with `etc` mounted at /etc.
 fn configured(etc: &Path) -> Command {
     let mut command = Command::new("unshare");
     command
@@ -329,22 +329,22 @@ fn the_configuration_is_taken_whole_or_refused() {
     let planned: serde_json::Value = serde_json::from_str(&succeed(etc())).unwrap();
     assert_eq!(planned["process"]["umask"], "027");
 
-    let refused = |says: &str| {
+    let refused = |expected: &str| {
         let message = fail(etc(), 125);
-        assert!(message.contains(says), "{says}: {message}");
+        assert!(message.contains(expected), "{expected}: {message}");
     };
-    for (value, says) in [
+    for (value, expected) in [
         ("above/policies/policy.toml", "is a relative path"),
         ("./policy.toml", "is a relative path"),
         ("policy.toml", "is a relative path"),
-        ("Strict", "is no policy"),
-        ("-x", "is no policy"),
-        ("", "is no policy"),
+        ("Strict", "is not a policy"),
+        ("-x", "is not a policy"),
+        ("", "is not a policy"),
         ("nonesuch", "there is no policy"),
         ("/no/such/policy", "ENOENT"),
     ] {
         write(&format!("policy = {value:?}\n"));
-        refused(says);
+        refused(expected);
     }
     write("policy = \"strict\"\n");
     chown(&file, Some(OTHER), None).unwrap();
@@ -363,7 +363,7 @@ fn the_configuration_is_taken_whole_or_refused() {
     refused("ENOENT");
     fs::remove_file(&file).unwrap();
     nix::unistd::mkfifo(&file, Mode::from_bits_truncate(0o644)).unwrap();
-    refused("is no regular file");
+    refused("is not a regular file");
     fs::remove_file(&file).unwrap();
     fs::create_dir(&file).unwrap();
     refused("is a directory");

@@ -1,6 +1,6 @@
-//! A call that only seems to succeed: a filter of the caller, or a tracer, answers 0
-//! and the kernel does nothing (SECCOMP_RET_ERRNO with errno 0). What is in force is
-//! read back, so that the program is not started with less.
+//! A call that only seems to succeed: a filter of the caller, or a tracer, returns 0 and
+//! the kernel does not execute the call (SECCOMP_RET_ERRNO with errno 0). nsexec reads the
+//! resulting state back, so that it does not start a program with less.
 #![cfg(target_arch = "x86_64")]
 #![allow(clippy::unwrap_used, reason = "in a test, a panic is how it fails")]
 
@@ -69,7 +69,7 @@ fn a_call_that_only_seems_to_succeed_never_starts_a_program_with_less() {
         ("fchdir", Box::new(is(libc::SYS_fchdir))),
         (
             "setgroups",
-            // But for the first one, which is setpriv(1)'s.
+            // All but the first, which is setpriv(1)'s.
             Box::new(|stop| is(libc::SYS_setgroups)(stop) && (stop.place, stop.before) != (0, 0)),
         ),
         ("setresgid", Box::new(is(libc::SYS_setresgid))),
@@ -292,8 +292,7 @@ fn run_a(target: &Target, pretended: impl Fn(&Stop) -> bool) -> (i32, String, St
 /// What `runc exec` joins; one by one in this order where they are named as files.
 const JOINED: [&str; 6] = ["cgroup", "ipc", "uts", "net", "pid", "mnt"];
 
-/// Protocol B, in which every call that `pretended` names is not executed and
-/// returns 0.
+/// Protocol B, in which the calls of `pretended` are not executed and return 0.
 fn run_b(exec: Exec, pretended: impl Fn(&Stop) -> bool) -> (Outcome, usize) {
     let mut count = 0;
     let outcome = exec.run_traced(|stop| {
@@ -306,7 +305,7 @@ fn run_b(exec: Exec, pretended: impl Fn(&Stop) -> bool) -> (Outcome, usize) {
     (outcome, count)
 }
 
-/// The only fatal line names the namespace, and the runtime was told no pid.
+/// The only fatal line names the namespace, and no pid was reported to the runtime.
 #[track_caller]
 fn assert_not_taken_over(name: &str, (outcome, count): &(Outcome, usize), why: &str) {
     assert!(*count > 0, "{name}: never called");
@@ -321,7 +320,8 @@ fn assert_not_taken_over(name: &str, (outcome, count): &(Outcome, usize), why: &
 }
 
 fn as_files(pid: i32) -> Bootstrap {
-    // Another spelling of the paths, so that they are not taken for one process's.
+    // Another spelling of the paths, so that stage 0 does not recognise them as one
+    // process's.
     let paths = JOINED.map(|name| format!("{name}:/proc/{pid}/task/{pid}/ns/{name}"));
     Bootstrap {
         join: ns_paths::parse(paths.join(",").as_bytes()).unwrap(),
@@ -329,9 +329,10 @@ fn as_files(pid: i32) -> Bootstrap {
     }
 }
 
-/// libnsexec: stage 0 reads where stage 2 is, before it tells the runtime of it.
+/// libnsexec: stage 0 reads the namespaces of stage 2 before it reports stage 2 to the
+/// runtime.
 #[test]
-fn no_stage_in_the_wrong_place_is_reported_to_a_runtime() {
+fn a_stage_in_other_namespaces_is_not_reported_to_a_runtime() {
     support::needs!(root);
     let target = Target::new();
     let program = || runtime(Link::Static);
@@ -339,13 +340,16 @@ fn no_stage_in_the_wrong_place_is_reported_to_a_runtime() {
     let whole = joining(pid, &JOINED);
     let elsewhere = |name: &str| {
         let kept = fs::read_link(format!("/proc/self/ns/{name}")).unwrap();
-        format!("its {name} namespace is {}, where", kept.display())
+        format!(
+            "its {name} namespace is {}; the plan requires",
+            kept.display()
+        )
     };
 
     let setns = run_b(Exec::new(program(), &whole), is(libc::SYS_setns));
     assert_not_taken_over("setns", &setns, " namespace is ");
 
-    // Each alone. The stage has its join in the order of the types.
+    // Each call alone. The stage joins in the order of the types.
     for (index, name) in JOINED.into_iter().enumerate() {
         let one = |stop: &Stop| is(libc::SYS_setns)(stop) && stop.before == index;
         let outcome = run_b(Exec::new(program(), &as_files(pid)), one);
@@ -383,10 +387,10 @@ fn no_stage_in_the_wrong_place_is_reported_to_a_runtime() {
     }
 }
 
-/// Without CAP_SYS_PTRACE, /proc shows stage 0 no namespace of an undumpable stage:
-/// stage 1 reads its own, and those that its child is born into.
+/// Without CAP_SYS_PTRACE, /proc shows stage 0 no namespace of an undumpable stage: stage 1
+/// reads its own, and those for its children.
 #[test]
-fn a_stage_compares_its_own_namespaces_where_nobody_else_can() {
+fn a_stage_compares_its_own_namespaces_without_ptrace() {
     support::needs!(root);
     let without = vec![
         "setpriv",

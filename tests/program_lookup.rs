@@ -1,13 +1,13 @@
-//! Which file the program is, and which directory: as the program's user would
-//! find them, and not as the helper could.
+//! The program file and the directory are looked up with the rights of the program's user,
+//! not with the helper's.
 #![allow(clippy::unwrap_used, reason = "in a test, a panic is how it fails")]
 
 mod support;
 
 use support::{Target, fail, succeed};
 
-/// `first/program` is root's alone, `closed/program` lies in a directory that is
-/// root's alone, `last/program` is for all.
+/// Only root may execute `first/program`, only root may search `closed`, and every user may
+/// execute `last/program`.
 const SCRIPT: &str = r#"
     for name in first closed last; do
         mkdir /tmp/$name
@@ -70,7 +70,7 @@ fn a_path_is_executed_with_the_programs_rights() {
         assert!(message.contains(path), "{message}");
         succeed(target.nsexec(["-a", "--", path]));
     }
-    // With the capabilities that the policy names, which the program keeps.
+    // With the policy's capabilities, which the program keeps.
     let user = Target::build(&support::Build {
         user_namespace: true,
         script: SCRIPT.replace("mount", ": mount").to_owned(),

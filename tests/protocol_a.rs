@@ -39,14 +39,14 @@ fn the_reported_pid_is_the_childs_to_the_byte() {
     support::needs!(root);
     let target = Target::new();
     let outcome = Exec::into(target.pid()).run_config(&shell("echo $$"));
-    // pid_of checks every byte; waitpid has shown that it is our child.
+    // pid_of checks every byte; waitpid shows that it is a child of this process.
     let pid = pid_of(&outcome.line);
     assert!(matches!(outcome.child, Some(WaitStatus::Exited(child, 0)) if child.as_raw() == pid));
     assert!(outcome.helper.success());
 }
 
 #[test]
-fn the_environment_is_what_initconfig_says() {
+fn the_environment_comes_from_initconfig() {
     support::needs!(root);
     let target = Target::new();
     let mut config = config(&["env"]);
@@ -121,8 +121,8 @@ fn capabilities_are_exactly_those_of_initconfig() {
     };
     let none = "0000000000000000";
     let docker = "00000000a80425fb";
-    // Inheritable, permitted, effective, bounding, ambient. The sample's list is
-    // Docker's default one.
+    // Inheritable, permitted, effective, bounding, ambient. The sample contains Docker's
+    // default list.
     assert_eq!(sets("", json!(null)), [none, docker, docker, docker, none]);
     assert_eq!(sets("ann", json!(null)), [none, none, none, docker, none]);
     assert_eq!(sets("", json!([])), [none; 5]);
@@ -153,7 +153,7 @@ fn oom_score_adj_reaches_a_user_namespace() {
     let mut config = shell("cat /proc/self/oom_score_adj");
     config["config"]["oom_score_adj"] = json!(300);
     let mut exec = Exec::into(target.pid());
-    // libcontainer gives the pipes to the container's root before.
+    // libcontainer changes the owner of the pipes to the container's root before.
     exec.owner = Some(support::OUTSIDE);
     let outcome = exec.run_config(&config);
     assert_success(&outcome);
@@ -184,7 +184,7 @@ fn a_directory_outside_is_refused() {
 }
 
 #[test]
-fn passed_files_cross_and_nothing_else_does() {
+fn only_passed_files_are_inherited() {
     support::needs!(root);
     let target = Target::new();
     let directory = temporary_directory("passed");
@@ -216,7 +216,7 @@ fn standard_descriptors_belong_to_the_user() {
     fs::remove_dir_all(directory).unwrap();
     assert_success(&outcome);
     assert_eq!(outcome.stdout, "1000:1000\n");
-    // /dev/null is everybody's: it is left alone.
+    // /dev/null belongs to all users: nsexec does not change its owner.
     let owner = fs::metadata("/dev/null").unwrap();
     assert_eq!(std::os::unix::fs::MetadataExt::uid(&owner), 0);
 }
@@ -252,7 +252,7 @@ fn the_configs_seccomp_filter_is_in_force() {
 #[test]
 fn a_2015_allow_list_runs_a_program() {
     support::needs!(root);
-    // Neither seccomp(2) nor close_range(2) nor setuid(2) is on the list.
+    // The list contains neither seccomp(2) nor close_range(2) nor setuid(2).
     let target = Target::new();
     let names = [
         "execve",
@@ -302,7 +302,7 @@ fn programs_are_looked_up_in_the_containers_path() {
     let outcome = Exec::into(target.pid()).run_config(&config);
     assert_success(&outcome);
     assert_eq!(outcome.stdout, "own\n");
-    // By these texts, engines tell "not found" from "not executable".
+    // Engines distinguish "not found" and "not executable" by these texts.
     for (program, text) in [
         (
             "unexistent",
@@ -340,9 +340,9 @@ fn the_console_is_the_controlling_terminal() {
     let path = nix::unistd::ttyname(&pty.slave).unwrap();
     let mut exec = Exec::into(target.pid());
     exec.set("_LIBCONTAINER_CONSOLE_PATH", path.to_str().unwrap());
-    // Session leader, its own session and process group, and a terminal. No pipe is in
-    // the script, as the shell would hold its end of it; and ls is not the last command,
-    // as the shell would become ls.
+    // The program is a session leader with its own session, process group and terminal. The
+    // script uses no pipe, because the shell would keep its end open; and ls is not the
+    // last command, because the shell would execute ls in its own process.
     let script = "cut -d' ' -f1,5,6,7 /proc/$$/stat; test -t 0 && test -t 1 && test -t 2 && echo tty; ls -1 /proc/$$/fd; :";
     let mut config = shell(script);
     config["user"] = json!("ann");
@@ -351,7 +351,7 @@ fn the_console_is_the_controlling_terminal() {
     assert_eq!(outcome.stdout, "", "standard output is the console");
     drop(pty.slave);
     let mut seen = String::new();
-    // EIO: the last slave is closed.
+    // EIO: the last process has closed its end.
     let _ = File::from(pty.master).read_to_string(&mut seen);
     let lines: Vec<&str> = seen.lines().collect();
     let stat: Vec<i64> = lines[0].split(' ').map(|n| n.parse().unwrap()).collect();
@@ -400,9 +400,8 @@ fn another_policy_can_be_named() {
 #[test]
 fn labels_go_through_the_callers_procfs() {
     support::needs!(root);
-    // The container shows a file of its own where attr/exec should be
-    // (CVE-2019-16884); this kernel runs without AppArmor and SELinux, so that
-    // the true one refuses the label.
+    // The container has mounted its own file at attr/exec (CVE-2019-16884). This kernel
+    // runs without AppArmor and SELinux, so that the real file refuses the label.
     let script = "mount -t tmpfs tmpfs /proc; mkdir -p /proc/self/attr /proc/thread-self/attr; : > /proc/self/attr/exec; : > /proc/thread-self/attr/exec;";
     let target = Target::build(&Build {
         script: script.to_owned(),
@@ -427,7 +426,7 @@ fn labels_go_through_the_callers_procfs() {
 #[test]
 fn parents_in_each_cgroup_version_are_answered_alike() {
     support::needs!(root);
-    // Where v1 and v2 are mounted, both are used; the machine has at least one.
+    // If v1 and v2 are mounted, both are tested; the machine has at least one.
     let mut tried = 0;
     for parent in support::cgroup::HIERARCHIES {
         let Some(cgroup) = support::cgroup::Cgroup::beneath(parent) else {
@@ -436,7 +435,7 @@ fn parents_in_each_cgroup_version_are_answered_alike() {
         tried += 1;
         let target = Target::new();
         cgroup.add(target.pid());
-        // libcontainer writes the child's pid before it sends initConfig.
+        // libcontainer moves the child by its pid before it sends initConfig.
         let (ours, theirs) = std::os::unix::net::UnixStream::pair().unwrap();
         let mut command = Command::new(NSEXEC);
         command.env_clear().arg("init").stdout(Stdio::piped());
@@ -470,7 +469,7 @@ fn parents_in_each_cgroup_version_are_answered_alike() {
 #[test]
 fn oom_score_adj_goes_through_the_callers_procfs() {
     support::needs!(root);
-    // The container shows files of its own there (CVE-2025-52881).
+    // The container has mounted its own files there (CVE-2025-52881).
     let script = "mount -t tmpfs tmpfs /proc; mkdir -p /proc/self; : > /proc/self/oom_score_adj;";
     let target = Target::with_script(script);
     let mut config = shell("sleep 1");
@@ -484,10 +483,10 @@ fn oom_score_adj_goes_through_the_callers_procfs() {
 }
 
 #[test]
-fn a_container_that_fakes_its_null_device_gains_nothing() {
+fn the_null_device_of_the_host_keeps_its_owner() {
     support::needs!(root);
-    // CVE-2025-31133: /dev/null in the container is a file; standard input is
-    // the host's, and known as it by its device number.
+    // CVE-2025-31133: /dev/null in the container is a regular file; standard input is the
+    // host's, recognised by its device number.
     let target = Target::with_script("umount /dev/null; rm /dev/null; : > /dev/null;");
     let mut config = shell("id -u; stat -L -c %u /proc/self/fd/0");
     config["user"] = json!("ann");
@@ -496,13 +495,13 @@ fn a_container_that_fakes_its_null_device_gains_nothing() {
     assert_eq!(outcome.stdout, "1000\n0\n");
 }
 
-/// An engine's profile names a hundred calls of other architectures, and standard
-/// error is the program's.
+/// An engine's profile names a hundred calls of other architectures, and standard error
+/// belongs to the program.
 #[test]
-fn calls_that_are_none_here_take_one_line_at_most() {
+fn unknown_calls_of_a_profile_cause_one_warning() {
     support::needs!(root);
     let target = Target::new();
-    let said = |names: &[&str]| {
+    let printed = |names: &[&str]| {
         let mut config = config(&["/bin/true"]);
         let call = |name: &&str| json!({ "name": name, "action": -3, "args": null });
         config["config"]["seccomp"] = json!({
@@ -515,19 +514,19 @@ fn calls_that_are_none_here_take_one_line_at_most() {
         outcome.stderr
     };
     assert_eq!(
-        said(&["chown32", "_llseek", "mmap2", "riscv_flush_icache"]),
+        printed(&["chown32", "_llseek", "mmap2", "riscv_flush_icache"]),
         ""
     );
     assert_eq!(
-        said(&["b\x1b[2J", "chown32", "c\n\u{9b}", "a\x7f", "a\x7f"]),
-        "nsexec: warning: seccomp: 3 names are no system calls, and are ignored: \
+        printed(&["b\x1b[2J", "chown32", "c\n\u{9b}", "a\x7f", "a\x7f"]),
+        "nsexec: warning: seccomp: 3 names are not system calls and are ignored: \
          a\\u{7f}, b\\u{1b}[2J, c\\n\\u{9b}\n"
     );
     let many: Vec<String> = (0..84).map(|n| format!("call{n:02}")).collect();
     let many: Vec<&str> = many.iter().map(String::as_str).collect();
     assert_eq!(
-        said(&many),
-        "nsexec: warning: seccomp: 84 names are no system calls, and are ignored: \
+        printed(&many),
+        "nsexec: warning: seccomp: 84 names are not system calls and are ignored: \
          call00, call01, call02, ...\n"
     );
 }

@@ -1,5 +1,5 @@
-//! Protocol A: what is refused, where the refusal is told, and that nothing was
-//! started.
+//! Protocol A: requests that are refused, the channel of the error, and the proof that
+//! nothing was started.
 #![allow(clippy::unwrap_used, reason = "in a test, a panic is how it fails")]
 
 mod support;
@@ -192,7 +192,7 @@ fn wrong_variables_are_errors_and_nothing_is_written() {
         assert_eq!(outcome.helper.code(), Some(1), "{outcome:?}");
         assert!(outcome.stderr.contains(key), "{outcome:?}");
     }
-    // libcontainer has one InitPath for both, and nsexec creates no container.
+    // libcontainer has one InitPath for both uses, and nsexec creates no container.
     let mut exec = Exec::into(target.pid());
     exec.unset("_LIBCONTAINER_INITPID");
     exec.set("_LIBCONTAINER_INITTYPE", "standard");
@@ -299,7 +299,7 @@ fn the_error_is_shaped_as_libcontainers() {
     assert_eq!(outcome.answer.lines().count(), 1);
 }
 
-/// execve itself fails, when all descriptors are closed already.
+/// execve itself fails, after all descriptors are closed.
 #[test]
 fn a_file_of_no_format_is_an_error() {
     support::needs!(root);
@@ -307,7 +307,7 @@ fn a_file_of_no_format_is_an_error() {
     let outcome = Exec::into(target.pid()).run_config(&config(&["/tmp/bad"]));
     assert!(outcome.message().contains("/tmp/bad"), "{outcome:?}");
     assert!(outcome.message().contains("format"), "{outcome:?}");
-    // The same on the command line, in the process that was called.
+    // The same on the command line with -F, in the called process.
     let message = support::fail(target.nsexec(["-m", "-F", "--", "/tmp/bad"]), 126);
     assert!(message.contains("format"), "{message}");
 }

@@ -1,4 +1,4 @@
-//! Every example in README is executed, as it stands there.
+//! Every example of README is executed as printed.
 #![allow(clippy::unwrap_used, reason = "in a test, a panic is how it fails")]
 
 mod support;
@@ -11,15 +11,15 @@ use support::{Build, NSEXEC, Target, run, temporary_directory, text};
 
 const README: &str = include_str!("../README.md");
 
-/// What an example has to print, or end with, for `the_examples_of_nsexec`.
+/// The expected output or exit status of an example, for `the_examples_of_nsexec`.
 enum Ends {
     /// Standard output has this text.
     With(&'static str),
-    /// Standard output begins the line of JSON that has this text.
+    /// Standard output begins with a line of JSON that contains this text.
     Json(&'static str),
 }
 
-/// Each example, the program that it takes from the host, and what is seen.
+/// Each example, the program that it uses from the host, and the expected result.
 const EXAMPLES: &[(&str, Option<&str>, Ends)] = &[
     (
         "nsexec -t 4711 -- ls -l /proc/self/fd",
@@ -80,7 +80,8 @@ const EXAMPLES: &[(&str, Option<&str>, Ends)] = &[
     ("nsexec --features", None, Ends::With("feature")),
 ];
 
-/// Examples that other tests run, or that build what runs here: where they are.
+/// Examples that other tests run, or that build the tested programs, with the place of the
+/// test.
 const ELSEWHERE: &[(&str, &str, &str)] = &[
     ("cargo xtask demo", "xtask/src/main.rs", "\"demo\""),
     ("cargo xtask test", "xtask/src/main.rs", "\"test\""),
@@ -97,12 +98,11 @@ const ELSEWHERE: &[(&str, &str, &str)] = &[
     ),
 ];
 
-/// A run whose refusals README shows.
+/// The run whose refusals README shows.
 const TRANSCRIPT: &str = "# nsexec -t 4711 --policy strict --explain=audit -- sh -c \
                           'mount -t tmpfs none /mnt; echo x >/etc/foo'";
 
-/// The lines of the code blocks that are commands, and the words behind them
-/// that say what they do.
+/// The command lines in the code blocks, with their explanations.
 fn examples() -> Vec<&'static str> {
     let mut inside = false;
     let mut lines = Vec::new();
@@ -138,17 +138,17 @@ fn every_example_is_executed_by_a_test() {
         );
     }
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    for (command, file, says) in ELSEWHERE {
+    for (command, file, expected) in ELSEWHERE {
         assert!(
             examples().iter().any(|line| line.starts_with(command)),
             "not in README: {command}"
         );
         let text = fs::read_to_string(root.join(file)).unwrap();
-        assert!(text.contains(says), "{file} does not execute {command}");
+        assert!(text.contains(expected), "{file} does not execute {command}");
     }
 }
 
-/// Whether `line` is this command, and what it does behind it.
+/// Whether `line` is this command, and its explanation.
 fn begins(line: &str, command: &str) -> bool {
     line.strip_prefix(command)
         .is_some_and(|rest| rest.is_empty() || rest.starts_with(' '))
@@ -163,7 +163,7 @@ fn is_installed(program: &str) -> bool {
     run(command).status.success()
 }
 
-/// A target with the programs that the examples name.
+/// A target with the programs of the examples.
 fn target() -> Target {
     let script = r#"
         ip link set lo up
@@ -181,7 +181,7 @@ fn target() -> Target {
     })
 }
 
-/// A directory with `nsexec` in it, in which the examples run.
+/// A directory with `nsexec`, in which the examples run.
 struct Directory(PathBuf);
 
 impl Directory {
@@ -249,10 +249,10 @@ fn the_examples_of_nsexec() {
             output.status
         );
         match ends {
-            Ends::With(says) => assert!(stdout.contains(says), "{line}: {stdout}"),
-            Ends::Json(says) => {
+            Ends::With(expected) => assert!(stdout.contains(expected), "{line}: {stdout}"),
+            Ends::Json(expected) => {
                 let plan: serde_json::Value = serde_json::from_str(&stdout).unwrap();
-                assert!(plan.to_string().contains(says), "{line}: {stdout}");
+                assert!(plan.to_string().contains(expected), "{line}: {stdout}");
             }
         }
     }
@@ -273,12 +273,12 @@ fn the_table_of_commands_and_policies() {
         let cells: Vec<&str> = row.split('|').map(str::trim).collect();
         let script = cells[1].trim_matches('`');
         for (policy, cell) in ["default", "net", "admin"].iter().zip(&cells[2..]) {
-            // A target for each: some of them change it.
+            // A separate target for each: some examples change it.
             let target = Target::with_script("mkdir /mnt; touch /tmp/f;");
             let output = run(target.nsexec(["-a", "--policy", policy, "--", "sh", "-c", script]));
             let works = output.status.success();
-            let said = text(&output.stderr);
-            assert_eq!(works, *cell == "works", "{policy}: {script}: {said}");
+            let printed = text(&output.stderr);
+            assert_eq!(works, *cell == "works", "{policy}: {script}: {printed}");
             assert!(works || *cell == "refused", "{row}");
             count += 1;
         }
@@ -286,7 +286,7 @@ fn the_table_of_commands_and_policies() {
     assert_eq!(count, 36);
 }
 
-/// Without auditing, which is for the whole machine: then Landlock's row is missing.
+/// Without auditing, which is global for the machine: the row of Landlock is missing then.
 #[test]
 fn the_transcript_of_refusals() {
     support::needs!(root, feature("Landlock: scopes"));
@@ -302,7 +302,7 @@ fn the_transcript_of_refusals() {
         .args(["-c", &line])
         .env("PATH", format!("{}:{path}", directory.0.display()))
         .stdin(Stdio::null());
-    let said = text(&run(command).stderr);
+    let printed = text(&run(command).stderr);
     let shown = README.split_once(TRANSCRIPT).unwrap().1;
     let row = shown
         .lines()
@@ -310,8 +310,8 @@ fn the_transcript_of_refusals() {
         .unwrap();
     let words = |row: &str| row.split_whitespace().collect::<Vec<_>>().join(" ");
     assert!(
-        said.lines().any(|line| words(line) == words(row)),
-        "{row}\n{said}"
+        printed.lines().any(|line| words(line) == words(row)),
+        "{row}\n{printed}"
     );
 }
 

@@ -1,5 +1,5 @@
-//! Files of the target that nsexec reads: only regular ones are opened, whatever
-//! lies there, and nothing is waited for.
+//! Files of the target that nsexec reads: it opens only regular files, and never waits for
+//! one.
 #![allow(clippy::unwrap_used, reason = "in a test, a panic is how it fails")]
 
 mod support;
@@ -14,7 +14,7 @@ use serde_json::json;
 use support::protocol_a::{Exec, assert_success, shell};
 use support::{Target, leave_out, succeed, text, trace};
 
-/// Runs a command that has to end by itself; a bound against a hang.
+/// Runs a command that has to end by itself; the timeout detects a hang.
 #[track_caller]
 fn ends(mut command: Command) -> Output {
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -31,7 +31,7 @@ fn ends(mut command: Command) -> Output {
     child.wait_with_output().unwrap()
 }
 
-/// HOME under the default policy, and what is said about passwd.
+/// HOME under the default policy, and the warning about passwd.
 #[track_caller]
 fn home(target: &Target) -> (String, String) {
     let output = ends(target.nsexec(["-a", "--", "/bin/sh", "-c", "echo $HOME"]));
@@ -39,10 +39,10 @@ fn home(target: &Target) -> (String, String) {
     (text(&output.stdout), text(&output.stderr))
 }
 
-/// The file is looked up as a handle, and nothing else.
+/// The file is looked up as a handle (O_PATH) and not opened.
 fn assert_only_looked_up(target: &Target, script: &str) {
     let calls = trace::trace(target, &["-a", "--", "/bin/true"]);
-    // Before that, the helper may open a copy of its own file, and execute it.
+    // Before that, the helper may open and execute a copy of its own file.
     let helper = &calls[0].0;
     let begin = calls
         .iter()
@@ -71,10 +71,10 @@ fn only_regular_files_are_opened() {
         ("ln -s /dev/zero /etc/passwd", "a character device"),
     ] {
         let target = Target::with_script(&format!("rm /etc/passwd; {script}"));
-        let (home, said) = home(&target);
+        let (home, printed) = home(&target);
         assert_eq!(home, "/\n", "{script}");
         assert_eq!(
-            said,
+            printed,
             format!(
                 "nsexec: warning: /etc/passwd of the program's root is not read: it is {kind} \
                  and no regular file\n"
@@ -84,8 +84,8 @@ fn only_regular_files_are_opened() {
     }
 }
 
-/// A file of the kernel's is made up when it is read, with the caller's rights: one
-/// shows what the target may not see, or what was read is gone from it.
+/// The kernel generates the content of its files for the reader's rights: such a file shows
+/// data that the target may not see, or loses data when it is read.
 #[test]
 fn a_regular_file_that_the_kernel_makes_up_is_not_opened() {
     support::needs!(root);
@@ -96,14 +96,14 @@ fn a_regular_file_that_the_kernel_makes_up_is_not_opened() {
         "rm /etc/passwd; ln -s /proc/version /etc/passwd",
     ] {
         let target = Target::with_script(script);
-        let (home, said) = home(&target);
+        let (home, printed) = home(&target);
         assert_eq!(home, "/\n", "{script}");
         assert!(
-            said.starts_with(
+            printed.starts_with(
                 "nsexec: warning: /etc/passwd of the program's root is not read: no file system \
                  that stores files is known by the type 0x"
             ),
-            "{script}: {said}"
+            "{script}: {printed}"
         );
         assert_only_looked_up(&target, script);
     }
@@ -111,12 +111,11 @@ fn a_regular_file_that_the_kernel_makes_up_is_not_opened() {
     let stored = "mount -t tmpfs t /tmp; cp /etc/passwd /tmp;
                   mount --bind /tmp/passwd /etc/passwd";
     let target = Target::with_script(stored);
-    let (home, said) = home(&target);
-    assert_eq!((home.as_str(), said.as_str()), ("/root\n", ""));
+    let (home, printed) = home(&target);
+    assert_eq!((home.as_str(), printed.as_str()), ("/root\n", ""));
 }
 
-/// The same in protocol A, where a pipe that is opened for reading lets whoever
-/// writes to it go on.
+/// The same in protocol A, where opening a pipe for reading would release its writer.
 #[test]
 fn a_fifo_in_place_of_passwd_or_group_is_not_opened_for_a_runtime() {
     support::needs!(root);
@@ -142,9 +141,9 @@ fn a_fifo_in_place_of_passwd_or_group_is_not_opened_for_a_runtime() {
     }
 }
 
-/// Nothing of the target is looked up once the helper has joined it.
+/// Nothing of the target is looked up after the helper has joined it.
 #[test]
-fn a_runtimes_helper_opens_passwd_and_group_before_the_join() {
+fn in_protocol_a_passwd_and_group_are_opened_before_the_join() {
     support::needs!(root);
     let target = Target::new();
     let directory = support::temporary_directory("before");
@@ -152,7 +151,7 @@ fn a_runtimes_helper_opens_passwd_and_group_before_the_join() {
     let mut exec = Exec::into(target.pid());
     exec.program = "/usr/bin/strace".into();
     let log_name = log.to_str().unwrap().to_owned();
-    // -D: the helper is this test's child, as libcontainer's is libcontainer's.
+    // -D: the helper is this test's child, as it is libcontainer's.
     exec.arguments = [
         "-D",
         "-f",
@@ -173,7 +172,7 @@ fn a_runtimes_helper_opens_passwd_and_group_before_the_join() {
     let begun = Instant::now();
     let calls = loop {
         let calls = fs::read_to_string(&log).unwrap();
-        // The helper and its sibling.
+        // The helper and its sibling process.
         if calls.matches("+++ exited").count() >= 2 {
             break calls;
         }
@@ -191,8 +190,8 @@ fn a_runtimes_helper_opens_passwd_and_group_before_the_join() {
     }
 }
 
-/// Mounts a file system that nobody serves: whoever asks it something waits for
-/// ever, or until the descriptor is closed.
+/// Mounts a file system without a server: a process that sends it a request waits forever,
+/// or until the descriptor is closed.
 fn hanging_file_system(target: &Target, place: &str, mode: &str) -> Option<OwnedFd> {
     let device = match File::options().read(true).write(true).open("/dev/fuse") {
         Ok(device) => OwnedFd::from(device),
@@ -220,7 +219,7 @@ fn a_file_system_that_never_answers_is_not_entered() {
     for (script, place, mode) in [
         ("", "/etc", "40000"),
         ("", "/etc/passwd", "100444"),
-        // By a link, out and back in.
+        // Through a symbolic link, out of the file system and back.
         (
             "mkdir /tmp/f; ln -s /tmp/f/../f/passwd /etc/new; mv /etc/new /etc/passwd",
             "/tmp/f",
@@ -231,12 +230,12 @@ fn a_file_system_that_never_answers_is_not_entered() {
         let Some(device) = hanging_file_system(&target, place, mode) else {
             return;
         };
-        let (home, said) = home(&target);
-        // Whoever waits now, waits no longer.
+        let (home, printed) = home(&target);
+        // Processes that wait now are released.
         drop(device);
         assert_eq!(home, "/\n");
         assert_eq!(
-            said,
+            printed,
             "nsexec: warning: /etc/passwd of the program's root is not read: it lies on a file \
              system of the type fuse, which a process or another machine serves\n",
             "{place}"
@@ -263,7 +262,7 @@ fn mounts_and_links_inside_the_root_are_followed() {
             "{script}"
         );
     }
-    for (script, says) in [
+    for (script, expected) in [
         ("rm /etc/passwd", ""),
         ("mount -t tmpfs m /etc", ""),
         (
@@ -280,16 +279,20 @@ fn mounts_and_links_inside_the_root_are_followed() {
         ),
     ] {
         let target = Target::with_script(script);
-        let (home, said) = home(&target);
+        let (home, printed) = home(&target);
         assert_eq!(home, "/\n", "{script}");
-        assert!(said.contains(says), "{script}: {said}");
-        assert_eq!(said.is_empty(), says.is_empty(), "{script}: {said}");
+        assert!(printed.contains(expected), "{script}: {printed}");
+        assert_eq!(
+            printed.is_empty(),
+            expected.is_empty(),
+            "{script}: {printed}"
+        );
     }
 }
 
-/// What is not needed is not read: whatever lies there is no reason to refuse.
+/// Unneeded files are not read: their content is no reason to refuse.
 #[test]
-fn passwd_is_left_alone_where_nothing_needs_it() {
+fn passwd_is_not_read_unless_needed() {
     support::needs!(root);
     let target = Target::with_script("rm /etc/passwd; mkfifo /etc/passwd;");
     for options in [&["-a", "--policy", "admin"][..], &["-a", "-e"]] {
@@ -300,9 +303,9 @@ fn passwd_is_left_alone_where_nothing_needs_it() {
 }
 
 #[test]
-fn lines_that_the_c_libraries_take_are_taken_with_a_word() {
+fn lines_that_c_libraries_accept_are_accepted_with_a_warning() {
     support::needs!(root);
-    for (line, home_is, says) in [
+    for (line, home_is, expected) in [
         ("root:x:00:00:root:/h:/bin/sh", "/h\n", ""),
         ("root:x:0:0:root:/h", "/h\n", "has 6 fields instead of 7"),
         (
@@ -313,13 +316,13 @@ fn lines_that_the_c_libraries_take_are_taken_with_a_word() {
         ("root:x:0x0:0:root:/h:/bin/sh", "/\n", ""),
     ] {
         let target = Target::with_script(&format!("echo '{line}' > /etc/passwd"));
-        let (home, said) = home(&target);
+        let (home, printed) = home(&target);
         assert_eq!(home, home_is, "{line}");
-        assert!(said.contains(says), "{line}: {said}");
+        assert!(printed.contains(expected), "{line}: {printed}");
         assert_eq!(
-            said.lines().count(),
-            usize::from(!says.is_empty()),
-            "{said}"
+            printed.lines().count(),
+            usize::from(!expected.is_empty()),
+            "{printed}"
         );
         let mut config = shell("echo $HOME $(id -u)");
         config["user"] = json!("root");
@@ -327,29 +330,29 @@ fn lines_that_the_c_libraries_take_are_taken_with_a_word() {
         let outcome = Exec::into(target.pid()).run_config(&config);
         if home_is == "/\n" {
             assert!(
-                outcome.message().contains("no decimal number"),
+                outcome.message().contains("not a decimal number"),
                 "{outcome:?}"
             );
         } else {
             assert_success(&outcome);
             assert_eq!(outcome.stdout, "/h 0\n");
-            assert!(outcome.stderr.contains(says), "{outcome:?}");
+            assert!(outcome.stderr.contains(expected), "{outcome:?}");
         }
     }
 }
 
-/// Beyond the bound a file is not read. That is a reason to refuse only where it
-/// has to say who the user is.
+/// nsexec does not read a file beyond the size limit. It refuses only if it needs the file
+/// to identify the user.
 #[test]
-fn files_beyond_the_bound_are_refused_where_they_are_needed() {
+fn oversized_files_are_refused_if_needed() {
     support::needs!(root);
     let target = Target::with_script(
         "for f in passwd group; do dd if=/dev/zero of=/etc/$f bs=1 count=1 seek=16777216; done",
     );
-    let (home, said) = home(&target);
+    let (home, printed) = home(&target);
     assert_eq!(home, "/\n");
     assert_eq!(
-        said,
+        printed,
         "nsexec: warning: /etc/passwd of the program's root is longer than 16777216 bytes\n"
     );
     let run = |user: &str, additional: &[&str]| {
@@ -375,7 +378,7 @@ fn files_beyond_the_bound_are_refused_where_they_are_needed() {
         let wanted = format!("/etc/{file} of the program's root is longer than 16777216 bytes");
         assert_eq!(outcome.message(), wanted);
     }
-    // At the bound, it is read.
+    // A file of exactly the maximum size is read.
     let target = Target::with_script(
         "dd if=/dev/zero bs=1048576 count=16 | tr '\\0' '\\n' | dd of=/etc/passwd bs=1048576 seek=0 conv=notrunc;
          echo 'root:x:0:0::/h:' | dd of=/etc/passwd bs=1 seek=16777200",

@@ -1,5 +1,5 @@
-//! Filters that the caller hands over on descriptors: in force beside the policy,
-//! and refused where they are none, or would stand in the way of what comes after.
+//! Filters that the caller passes on descriptors: in force in addition to the policy.
+//! nsexec refuses invalid programs and programs that prevent the later steps.
 #![allow(clippy::unwrap_used, reason = "in a test, a panic is how it fails")]
 
 mod support;
@@ -18,7 +18,7 @@ use support::{NSEXEC, Target, fail, run, succeed, temporary_directory, text};
 type Instruction = (u16, u8, u8, u32);
 
 const ALLOW: Instruction = (0x06, 0, 0, 0x7fff_0000);
-/// Of seccomp_data: the number, and the first argument.
+/// Offsets in seccomp_data: the number, and the first argument.
 const NUMBER: Instruction = (0x20, 0, 0, 0);
 const FIRST: Instruction = (0x20, 0, 0, 16);
 
@@ -30,7 +30,7 @@ fn call(name: &str) -> u32 {
     Arch::native().unwrap().number(name).unwrap()
 }
 
-/// A program that answers one call so, and allows the others.
+/// A program that returns one action for this call, and allows all others.
 fn answers(name: &str, answer: Instruction) -> Vec<Instruction> {
     vec![NUMBER, (0x15, 0, 1, call(name)), answer, ALLOW]
 }
@@ -45,7 +45,7 @@ fn bytes(program: &[Instruction]) -> Vec<u8> {
     bytes
 }
 
-/// A file without a name, at its beginning.
+/// A file without a name, at offset 0.
 fn file(content: &[u8]) -> OwnedFd {
     let flags = nix::sys::memfd::MFdFlags::MFD_CLOEXEC;
     let mut file = File::from(nix::sys::memfd::memfd_create(c"filter", flags).unwrap());
@@ -54,14 +54,14 @@ fn file(content: &[u8]) -> OwnedFd {
     file.into()
 }
 
-/// A pipe with this in it, whose other end is closed.
+/// A pipe with this content, whose write end is closed.
 fn pipe(content: &[u8]) -> OwnedFd {
     let (read, write) = nix::unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC).unwrap();
     File::from(write).write_all(content).unwrap();
     read
 }
 
-/// `nsexec -t PID -a OPTIONS -- sh -c SCRIPT` with these on descriptors 3, 4, ...
+/// `nsexec -t PID -a OPTIONS -- sh -c SCRIPT` with these files on descriptors 3, 4, ...
 fn nsexec(target: &Target, files: Vec<OwnedFd>, options: &[&str], script: &str) -> Command {
     let mut command = target.nsexec(["-a"]);
     command.args(options).args(["--", "sh", "-c", script]);
@@ -69,9 +69,9 @@ fn nsexec(target: &Target, files: Vec<OwnedFd>, options: &[&str], script: &str) 
     command
 }
 
-/// What statfs(2) says, and how many filters there are.
+/// The result of statfs(2), and the number of filters.
 const LOOK: &str = "stat -f -c %l / 2>&1; grep Seccomp_filters /proc/self/status";
-/// The longest name of a file: statfs(2) is executed.
+/// The longest file name: the kernel executes statfs(2).
 const EXECUTED: &str = "255\n";
 /// Errno 77, EBADFD.
 const REFUSED: &str =
@@ -108,7 +108,8 @@ fn a_filter_is_in_force_besides_the_policys() {
             format!("{EXECUTED}Seccomp_filters:\t{}\n", filters - 1)
         );
     }
-    // As another user: without no_new_privs, this takes CAP_SYS_ADMIN until exec.
+    // As another user: without no_new_privs, loading a filter requires CAP_SYS_ADMIN until
+    // exec.
     let ann = [
         "--policy",
         "admin",
@@ -136,7 +137,7 @@ fn a_filter_is_in_force_besides_the_policys() {
 fn several_filters_are_in_force_in_their_order() {
     support::needs!(root);
     let target = Target::new();
-    // EBADFD, and EBADF; among equals the newest filter's errno is seen.
+    // EBADFD, and EBADF; of equally strict filters the newest determines the errno.
     let files = || {
         [errno(77), errno(9)]
             .map(|errno| file(&bytes(&answers("statfs", errno))))
@@ -147,7 +148,7 @@ fn several_filters_are_in_force_in_their_order() {
     assert_eq!(seen, format!("{REFUSED_AS_9}Seccomp_filters:\t4\n"));
     let seen = succeed(nsexec(&target, files(), &order("4", "3"), LOOK));
     assert_eq!(seen, format!("{REFUSED}Seccomp_filters:\t4\n"));
-    // A kill is stricter than an errno, whichever is newer.
+    // A kill is stricter than an errno, in either order.
     let kill = bytes(&answers("statfs", (0x06, 0, 0, 0x8000_0000)));
     let files = vec![file(&kill), file(&bytes(&answers("statfs", errno(77))))];
     let seen = succeed(nsexec(
@@ -170,7 +171,7 @@ fn no_added_filter_allows_a_refused_call() {
     let without = run(nsexec(&target, vec![], &[], script));
     assert_eq!(text(&with.stdout), text(&without.stdout));
     assert!(text(&with.stdout).contains("Operation not permitted"));
-    // Where both refuse, the policy's errno is seen: its filter is the newest.
+    // If both refuse, the policy's errno is returned: its filter is the newest.
     let both = vec![file(&bytes(&answers("unshare", errno(77))))];
     let seen = succeed(nsexec(
         &target,
@@ -181,8 +182,8 @@ fn no_added_filter_allows_a_refused_call() {
     assert!(seen.contains("Operation not permitted"), "{seen}");
 }
 
-/// The child's calls of one exec from close_range(2) on, by strace(1): each
-/// seccomp(2) with the length of its program.
+/// The child's calls in one exec from close_range(2) on, by strace(1): each seccomp(2) with
+/// the length of its program.
 fn last_calls(target: &Target, filters: &[Vec<u8>], options: &[&str]) -> Vec<String> {
     let directory = temporary_directory("strace");
     let log = directory.join("log");
@@ -213,7 +214,7 @@ fn last_calls(target: &Target, filters: &[Vec<u8>], options: &[&str]) -> Vec<Str
         "{last:?}"
     );
     let closed = last.iter().rposition(|call| call == "close_range").unwrap();
-    // It sees that close_range was executed.
+    // fcntl(2) checks that close_range was executed.
     let last = last[closed..].iter().filter(|call| *call != "fcntl");
     last.cloned().collect()
 }
@@ -276,7 +277,7 @@ fn plan_and_status_lines_list_the_filters() {
     let none: Value = serde_json::from_str(&succeed(target.nsexec(["--dry-run"]))).unwrap();
     assert_eq!(none["layers"]["seccomp-fd"], json!([]));
 
-    // Also where the other layers are not known before the join.
+    // Also if the other layers are unknown before the join.
     let mut later = Command::new(NSEXEC);
     later.arg(format!("--mount=/proc/{}/ns/mnt", target.pid()));
     later.args(dry);
@@ -304,7 +305,7 @@ fn plan_and_status_lines_list_the_filters() {
     assert!(observed.is_null() || *observed == 4, "{observed}");
 }
 
-/// Runs it with a program that would leave a mark; says why it did not start.
+/// Runs it with a program that would create a file; returns the reason of the refusal.
 #[track_caller]
 fn refused(target: &Target, files: Vec<OwnedFd>, options: &[&str]) -> String {
     let script = "echo started; touch /tmp/mark";
@@ -342,11 +343,11 @@ fn invalid_bpf_programs_are_refused() {
         ),
         (bytes(&[NUMBER, (0x16, 0, 0, 0)]), "return constants"),
     ];
-    for (content, says) in cases {
-        // What is too long for a pipe's buffer comes from a file.
+    for (content, expected) in cases {
+        // A program that is too long for a pipe's buffer comes from a file.
         let message = refused(&target, vec![file(&content)], &["--seccomp-fd", "3"]);
         let begins = message.starts_with("nsexec: --seccomp-fd 3: ");
-        assert!(begins && message.contains(says), "{message}");
+        assert!(begins && message.contains(expected), "{message}");
     }
 }
 
@@ -362,7 +363,7 @@ fn descriptors_that_give_nothing_are_refused() {
             &["--seccomp-fd", "3"],
             "--seccomp-fd 3: descriptor 3 is not open",
         ),
-        // A copy of the first must not pass for the second.
+        // A copy of the first descriptor must not replace the second.
         (
             vec![filter()],
             &["--seccomp-fd", "3", "--seccomp-fd", "4"],
@@ -390,14 +391,14 @@ fn descriptors_that_give_nothing_are_refused() {
             "exclude each other",
         ),
     ];
-    for (files, options, says) in cases {
+    for (files, options, expected) in cases {
         let message = refused(&target, files, options);
-        assert!(message.contains(says), "{options:?}: {message}");
+        assert!(message.contains(expected), "{options:?}: {message}");
     }
 }
 
 #[test]
-fn a_filter_in_the_way_of_what_comes_after_is_refused_before_the_join() {
+fn a_filter_that_denies_a_later_step_is_refused_before_the_join() {
     support::needs!(root);
     let target = Target::new();
     let denied = |filter: &[Instruction]| {
@@ -415,8 +416,8 @@ fn a_filter_in_the_way_of_what_comes_after_is_refused_before_the_join() {
         all.contains("may answer seccomp with ERRNO(EPERM)"),
         "{all}"
     );
-    // Where it depends on what nobody knows yet: seccomp(2)'s pointer, for which
-    // success would be feigned.
+    // The result depends on unknown data: the pointer argument of seccomp(2), for which the
+    // filter would pretend success.
     let pointer = [
         NUMBER,
         (0x15, 0, 3, call("seccomp")),
@@ -426,7 +427,7 @@ fn a_filter_in_the_way_of_what_comes_after_is_refused_before_the_join() {
         ALLOW,
     ];
     assert!(denied(&pointer).contains("may answer seccomp with ERRNO(0)"));
-    // Another operation of seccomp(2) is the filter's to refuse.
+    // The filter may refuse other operations of seccomp(2).
     let other = [
         NUMBER,
         (0x15, 0, 3, call("seccomp")),
@@ -438,7 +439,7 @@ fn a_filter_in_the_way_of_what_comes_after_is_refused_before_the_join() {
     let other = vec![file(&bytes(&other))];
     succeed(nsexec(&target, other, &["--seccomp-fd", "3"], "true"));
 
-    // Nothing of the target was touched: no join, and none of its files.
+    // nsexec has neither joined the target nor opened its files.
     let directory = temporary_directory("strace");
     let log = directory.join("log");
     let mut command = Command::new("strace");
@@ -469,8 +470,8 @@ fn a_filter_in_the_way_of_what_comes_after_is_refused_before_the_join() {
 fn more_instructions_than_the_kernel_takes_are_refused_before_the_join() {
     support::needs!(root);
     let target = Target::new();
-    // Each return is two instructions to the kernel: three such programs are
-    // 24,600 of its 32,768, four are too many.
+    // The kernel counts two instructions per return: three such programs have 24,600 of the
+    // 32,768 instructions, four have too many.
     let files = |count| (0..count).map(|_| file(&bytes(&[ALLOW; 4096]))).collect();
     let options = ["3", "4", "5", "6"].map(|fd| ["--seccomp-fd", fd]).concat();
     let seen = succeed(nsexec(&target, files(3), &options[..6], LOOK));

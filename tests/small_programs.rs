@@ -1,5 +1,5 @@
-//! 32-bit programs: let in where every filter lists their architecture, and bound
-//! by the same rules; refused with a message elsewhere.
+//! 32-bit programs: they run if every filter lists their architecture, under the same
+//! rules; otherwise nsexec refuses them with a message.
 #![allow(clippy::unwrap_used, reason = "in a test, a panic is how it fails")]
 #![cfg(target_arch = "x86_64")]
 
@@ -12,8 +12,8 @@ use std::process::Command;
 
 use support::{Target, fail, run, succeed, temporary_directory, text};
 
-/// Compiles the program into a target's root; `false`: this kernel executes no
-/// 32-bit programs.
+/// Compiles the program into a target's root; `false`: this kernel executes no 32-bit
+/// programs.
 fn install(target: &Target) -> bool {
     let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/i386.c");
     let mut gcc = Command::new("gcc");
@@ -34,7 +34,7 @@ fn install(target: &Target) -> bool {
     run(plain).status.success()
 }
 
-/// The default policy, with i386 listed in these of its filters.
+/// The default policy, with i386 added to these of its filters.
 fn policy(directory: &Path, listing: &[&str]) -> String {
     let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("policies");
     for part in ["seccomp", "landlock"] {
@@ -54,8 +54,8 @@ fn policy(directory: &Path, listing: &[&str]) -> String {
                 "\"SCMP_ARCH_X86_64\", \"SCMP_ARCH_X86\"",
             );
         }
-        // What the program makes with unshare and umount is told apart from EPERM by
-        // the capability.
+        // The capability distinguishes the errors of unshare and umount from a filter's
+        // EPERM.
         let content = content.replace("\"CAP_KILL\",", "\"CAP_KILL\", \"CAP_SYS_ADMIN\",");
         let path = directory.join(name);
         fs::write(&path, content).unwrap();
@@ -65,11 +65,11 @@ fn policy(directory: &Path, listing: &[&str]) -> String {
     path.to_str().unwrap().to_owned()
 }
 
-/// A profile with the same answers, from the one that is there.
+/// A profile with the same rules, derived from the existing one.
 type Profile = fn(&Path) -> String;
 
-/// socket with one family alone is allowed, which a call with all its arguments in
-/// memory cannot be held to.
+/// The profile allows one family of socket. A call with all arguments in memory cannot be
+/// checked for that.
 const ALLOWED_WITH_CONDITIONS: Profile = |shipped| {
     let shipped = fs::read_to_string(shipped).unwrap();
     let mut profile: serde_json::Value = serde_json::from_str(&shipped).unwrap();
@@ -83,7 +83,7 @@ const ALLOWED_WITH_CONDITIONS: Profile = |shipped| {
     profile.to_string()
 };
 
-/// All is allowed but what is named, in its native form.
+/// Everything is allowed except the named calls, in their native form.
 const DENIED_BY_NAME: Profile = |_| {
     let profile = serde_json::json!({
         "defaultAction": "SCMP_ACT_ALLOW",
@@ -121,15 +121,15 @@ fn a_32_bit_program_runs_where_every_filter_lists_it_and_is_refused_elsewhere() 
         assert!(message.contains("32-bit program"), "{listing:?}: {message}");
     }
     let both = policy(&directory, &[workload, ceiling]);
-    // EPERM for what the profiles deny natively, in each 32-bit form; socket has
-    // conditions, which socketcall would step around; listen has none: EBADF.
+    // EPERM for calls that the profiles deny natively, in each 32-bit form. socket has
+    // conditions that socketcall would bypass; listen has none: EBADF.
     let expected = "unshare -1\numount -1\nvsock -1\npacket -1\nlisten -9\n";
     assert_eq!(succeed(execute(&both)), expected);
     for own in [ALLOWED_WITH_CONDITIONS, DENIED_BY_NAME] {
         fs::write(directory.join(workload), own(&directory.join(workload))).unwrap();
         assert_eq!(succeed(execute(&both)), expected);
     }
-    // Another program's child is not looked at; it is refused all the same.
+    // A child of another program is not checked, but its program is refused as well.
     let child = ["-a", "--", "sh", "-c", "i386; echo $?"];
     let output = run(target.nsexec(child));
     assert_eq!(text(&output.stdout), "139\n", "{}", text(&output.stderr));

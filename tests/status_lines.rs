@@ -1,4 +1,4 @@
-//! What `--status-fd` reports is what docs/status.schema.json says.
+//! The output on `--status-fd` conforms to docs/status.schema.json.
 #![allow(clippy::unwrap_used, reason = "in a test, a panic is how it fails")]
 
 mod support;
@@ -17,7 +17,7 @@ use support::{NSEXEC, Target};
 
 const SCHEMA: &str = include_str!("../docs/status.schema.json");
 
-/// The lines on this end, each of which is what the schema says.
+/// The lines on this end, each checked against the schema.
 fn held(lines: impl Read) -> Vec<Value> {
     let schema: Value = serde_json::from_str(SCHEMA).unwrap();
     let lines = BufReader::new(lines).lines();
@@ -31,7 +31,7 @@ fn held(lines: impl Read) -> Vec<Value> {
         .collect()
 }
 
-/// The events that a command reported on descriptor 3, and how it ended.
+/// The events that a command reported on descriptor 3, and its exit status.
 fn events(mut command: Command) -> (Vec<Value>, ExitStatus) {
     let (lines, end) = nix::unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC).unwrap();
     hand_over(&mut command, vec![end]);
@@ -141,7 +141,7 @@ fn a_failure_is_an_event_with_its_kind_and_status() {
 fn a_signal_that_ends_the_helper_is_an_event() {
     support::needs!(root);
     let target = Target::new();
-    // A program that is stopped takes no signal that it handles.
+    // A stopped program does not handle signals.
     let script = "trap 'exit 1' TERM; kill -STOP $$; exit 2";
     let mut command = target.nsexec(["-a", "--status-fd", "3", "--", "sh", "-c", script]);
     let (lines, end) = nix::unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC).unwrap();

@@ -2,9 +2,9 @@
 //! anything, and no process in the target, holds a descriptor, a directory or a file
 //! that leads out of the target.
 //!
-//! A tracer stops every process of an exec at every system call and looks at it
-//! through /proc. The verifier is the exception that the test knows: it joins
-//! nothing, and no process in the target sees it.
+//! A tracer stops every process of an exec at every system call and inspects it through
+//! /proc. The verifier is the only exception: it joins nothing, and no process in the
+//! target sees it.
 #![allow(clippy::unwrap_used, reason = "in a test, a panic is how it fails")]
 
 mod support;
@@ -30,7 +30,7 @@ use support::runtime::{Link, runtime};
 use support::tracer::{self, Action, Stop};
 use support::{Build, NSEXEC, Target, temporary_directory, text};
 
-/// A descriptor of a process that has joined the target is one of these.
+/// The allowed descriptors of a process that has joined the target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Allowed {
     /// 0, 1, 2 or one that the caller declared: the program gets it.
@@ -41,18 +41,18 @@ enum Allowed {
     Namespace,
     /// An inode without a file system: a pidfd, a signalfd, a ruleset.
     Anonymous,
-    /// On a mount that is in no mount namespace.
+    /// On a detached mount.
     Detached,
     /// Below the target's root.
     Inside,
-    /// A file of one process in the caller's /proc, open for reading: the child's
-    /// stat and status in the helper, the target's environ. Nothing lies below it.
+    /// A file of one process in the caller's /proc, open for reading: the child's stat and
+    /// status in the helper, the target's environ. It is no directory.
     ProcessFile,
     /// oom_score_adj of the process itself, in protocol A.
     OwnAdjustment,
-    /// The helper's own file, on a mount that cannot be written to.
+    /// The helper's own file, on a read-only mount.
     OwnFile,
-    /// The caller's /proc: for a process that joins nothing, and for no other.
+    /// The caller's /proc: only for a process that joins nothing.
     Procfs,
 }
 
@@ -64,21 +64,21 @@ struct Look<'a> {
     host: BTreeSet<u64>,
     joins: Joins,
     program: (u64, u64),
-    /// What this test was started with itself and would not keep to itself.
+    /// Descriptors that this test inherited without CLOEXEC.
     inherited: BTreeMap<String, PathBuf>,
     seen: RefCell<BTreeMap<Allowed, usize>>,
     faults: RefCell<BTreeSet<String>>,
     steps: RefCell<usize>,
 }
 
-/// How the namespaces are joined.
+/// The order of the joins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Joins {
-    /// All at once, the mount namespace among them.
+    /// All at once, including the mount namespace.
     AtOnce,
-    /// One after the other, as they were named as files. Until the mount namespace's
-    /// turn comes, root and directory are the host's: nobody inside sees the process,
-    /// which is in none of the target's pid namespaces.
+    /// One after the other, in the order of the files. Until the mount namespace is joined,
+    /// root and directory are the host's: no process inside sees this process, which is in
+    /// none of the target's pid namespaces.
     OneByOne,
 }
 
@@ -90,7 +90,7 @@ fn mounts(pid: i32) -> BTreeSet<u64> {
     ids.collect()
 }
 
-/// Descriptors above 2 of this process that a child gets, and what they are.
+/// The inheritable descriptors of this process above 2, and their kinds.
 fn inherited() -> BTreeMap<String, PathBuf> {
     let crosses_exec = |number: &String| {
         let info = fs::read_to_string(format!("/proc/self/fdinfo/{number}")).unwrap_or_default();
@@ -115,7 +115,7 @@ fn mount_of(fdinfo: &str) -> Option<u64> {
 
 impl<'a> Look<'a> {
     fn new(target: &'a Target, joins: Joins) -> Self {
-        // nsexec closes what nobody declared.
+        // nsexec closes undeclared descriptors.
         let inherited = BTreeMap::new();
         let program = Path::new(NSEXEC);
         Self {
@@ -161,7 +161,7 @@ impl<'a> Look<'a> {
         })
     }
 
-    /// What executes it, before and after, is another one.
+    /// The process that executes it, before and after, is a different one.
     fn is_program(&self, pid: i32) -> bool {
         let exe = fs::metadata(format!("/proc/{pid}/exe"));
         exe.is_ok_and(|exe| (exe.dev(), exe.ino()) == self.program || exe.nlink() == 0)
@@ -206,14 +206,14 @@ impl<'a> Look<'a> {
             .flatten()
         {
             let number = entry.file_name().to_string_lossy().into_owned();
-            match self.judge(pid, &number) {
+            match self.classify(pid, &number) {
                 Ok(allowed) => *self.seen.borrow_mut().entry(allowed).or_default() += 1,
                 Err(what) => self.fault(pid, &what),
             }
         }
     }
 
-    /// Stage 0 of protocol B, from the moment on at which another process has joined.
+    /// Stage 0 of protocol B, from the moment another process has joined.
     fn look_outside(&self, stop: Stop) {
         let pid = stop.pid;
         if stop.result.is_some() || !self.is_program(pid) {
@@ -229,9 +229,9 @@ impl<'a> Look<'a> {
         self.look_at_descriptors(pid);
     }
 
-    /// Of a process that is not dumpable, the files in /proc belong to root. In a user
-    /// namespace its own user is another one, so that a moment in which it is dumpable
-    /// shows: a process of the target could attach to it.
+    /// The files in /proc of an undumpable process belong to root. In a user namespace the
+    /// process has another user, so a moment in which it is dumpable is visible: a process
+    /// of the target could attach to it.
     fn look_at_owner(&self, pid: i32) {
         let own = fs::read_link("/proc/self/ns/user").unwrap();
         let theirs = fs::read_link(format!("/proc/{pid}/ns/user"));
@@ -243,7 +243,7 @@ impl<'a> Look<'a> {
         }
     }
 
-    /// Root and working directory are in the target once its mounts are joined.
+    /// Root and working directory are in the target after the mount namespace is joined.
     fn look_at_directories(&self, pid: i32) {
         let theirs = fs::read_link(format!("/proc/{}/ns/mnt", self.target.pid())).unwrap();
         let joined = fs::read_link(format!("/proc/{pid}/ns/mnt")).is_ok_and(|own| own == theirs);
@@ -270,7 +270,7 @@ impl<'a> Look<'a> {
         }
     }
 
-    /// Whether the directory's device is one of the target's, and not the host's.
+    /// Whether the directory's device is one of the target and not of the host.
     fn is_inside(&self, path: &Path) -> bool {
         let file = fs::File::open(path).ok();
         let fdinfo = file.and_then(|file| {
@@ -282,7 +282,7 @@ impl<'a> Look<'a> {
             .is_some_and(|mount| self.inside.contains(&mount))
     }
 
-    fn judge(&self, pid: i32, number: &str) -> Result<Allowed, String> {
+    fn classify(&self, pid: i32, number: &str) -> Result<Allowed, String> {
         let path = PathBuf::from(format!("/proc/{pid}/fd/{number}"));
         let Ok(link) = fs::read_link(&path) else {
             return Ok(Allowed::Channel); // closed meanwhile
@@ -338,7 +338,7 @@ impl<'a> Look<'a> {
     }
 }
 
-/// Runs nsexec under the tracer and holds every step to the list.
+/// Runs nsexec under the tracer and checks every step against the list.
 fn check(target: &Target, arguments: &[&str], joins: Joins) -> Vec<Allowed> {
     let directory = temporary_directory("steps");
     let open = |name: &str| fs::File::create(directory.join(name)).unwrap();
@@ -442,8 +442,8 @@ fn the_files_of_the_helper_are_not_the_childs() {
     assert!(faults.is_empty(), "{faults:?}");
 }
 
-/// The listener of the notifying filter is in the child until the explainer has it, and
-/// the explainer itself joins nothing.
+/// The child holds the listener of the notifying filter until the explainer has taken it.
+/// The explainer itself joins nothing.
 #[test]
 fn a_run_that_is_explained_holds_nothing_that_leads_out() {
     support::needs!(root);
@@ -457,16 +457,15 @@ fn a_run_that_is_explained_holds_nothing_that_leads_out() {
         }
         let arguments = ["--policy", policy, "--explain", "--", "/bin/true"];
         let seen = check(&target, &arguments, Joins::AtOnce);
-        // The child's and the helper's ends of the control pipe.
+        // The child's and the helper's ends of the control socket.
         assert!(seen.contains(&Allowed::Channel), "{seen:?}");
     }
 }
 
-/// Of a mount namespace that is a file, the root is there only after the join. What is
-/// looked up then is looked up by the finder, which stays outside: the helper holds
-/// nothing of /proc for it.
+/// If the mount namespace is a file, its root exists only after the join. The finder, which
+/// stays outside, makes the lookups: the helper holds nothing of /proc for them.
 #[test]
-fn a_mount_namespace_that_is_a_file_leads_nowhere_else() {
+fn a_mount_namespace_file_gives_no_access_to_the_host() {
     support::needs!(root);
     let target = Target::new();
     let file = |letter: &str, name: &str| format!("-{letter}=/proc/{}/ns/{name}", target.pid());
@@ -496,7 +495,8 @@ fn a_mount_namespace_that_is_a_file_leads_nowhere_else() {
     }
 }
 
-/// What a stage of protocol B may hold from the first setns(2) on, each with the reason.
+/// The allowed descriptors of a stage of protocol B from the first setns(2) on, each with
+/// the reason.
 type List = &'static [(Allowed, &'static str)];
 
 const DECLARED: (Allowed, &str) = (Allowed::Declared, "0, 1 and 2 are the runtime's");
@@ -505,7 +505,7 @@ const CHANNEL: (Allowed, &str) = (
     "init, sync and log pipe are the runtime's; the stages' own end with the stages",
 );
 
-/// Joins nothing, stays where the runtime is, and is seen by nobody inside.
+/// Joins nothing, stays with the runtime, and no process inside sees it.
 const STAGE_0: List = &[
     DECLARED,
     CHANNEL,
@@ -526,7 +526,7 @@ const STAGE_0: List = &[
         "stage 2's status, which it compares with the ceiling",
     ),
 ];
-/// nsexec.c opens the namespaces in this stage, by their paths; here they come open.
+/// nsexec.c opens the namespaces in this stage, by their paths; libnsexec passes them open.
 const STAGE_1: List = &[
     DECLARED,
     CHANNEL,
@@ -540,11 +540,11 @@ const STAGE_1: List = &[
         "the root that the ceiling's ruleset grants rights beneath",
     ),
 ];
-/// Nothing else: it is the runtime's from its return on.
+/// Nothing else: the process belongs to the runtime after the return.
 const STAGE_2: List = &[DECLARED, CHANNEL];
 
-/// One exec through protocol B, in which each stage is held to its list. The kinds that
-/// each held.
+/// One exec through protocol B in which each stage is checked against its list. Returns the
+/// kinds of descriptors that each stage held.
 fn check_b(look: &Look<'_>, exec: Exec) -> [BTreeSet<Allowed>; 3] {
     let lists = [STAGE_0, STAGE_1, STAGE_2];
     let mut kinds = [const { BTreeSet::new() }; 3];
@@ -552,7 +552,7 @@ fn check_b(look: &Look<'_>, exec: Exec) -> [BTreeSet<Allowed>; 3] {
     let mut counted = 0;
     let mut taken_over = false;
     let outcome = exec.run_traced(|stop| {
-        // `runtime.c` asks for its name, and the library never does.
+        // `runtime.c` reads its process name, and the library never does.
         taken_over |= stop.place == 2
             && i64::try_from(stop.number) == Ok(libc::SYS_prctl)
             && i32::try_from(stop.argument) == Ok(libc::PR_GET_NAME);
@@ -589,7 +589,7 @@ fn check_b(look: &Look<'_>, exec: Exec) -> [BTreeSet<Allowed>; 3] {
 }
 
 #[test]
-fn each_stage_of_protocol_b_holds_what_that_protocol_allows() {
+fn each_stage_of_protocol_b_holds_only_allowed_descriptors() {
     support::needs!(root);
     let most = ["ipc", "uts", "net", "pid", "mnt", "cgroup"];
     let with_user = ["user", "ipc", "uts", "net", "pid", "mnt", "cgroup"];
@@ -601,7 +601,7 @@ fn each_stage_of_protocol_b_holds_what_that_protocol_allows() {
             ..Build::default()
         });
         let pid = target.pid();
-        // A spelling that is not taken for one process's.
+        // A spelling that stage 0 does not recognise as one process's.
         let files = namespaces.iter();
         let files = files.map(|name| format!("{name}:/proc/{pid}/task/{pid}/ns/{name}"));
         let files = Bootstrap {
@@ -622,7 +622,7 @@ fn each_stage_of_protocol_b_holds_what_that_protocol_allows() {
             }
         }
     }
-    // The lists allow nothing that is never held.
+    // The lists contain no kind that a stage never holds.
     for (list, seen) in [STAGE_0, STAGE_1, STAGE_2].into_iter().zip(seen) {
         let listed: BTreeSet<Allowed> = list.iter().map(|(allowed, _)| *allowed).collect();
         assert_eq!(listed, seen);
@@ -630,7 +630,7 @@ fn each_stage_of_protocol_b_holds_what_that_protocol_allows() {
 }
 
 #[test]
-fn a_target_in_a_user_namespace_is_given_nothing_either() {
+fn a_target_in_a_user_namespace_gets_no_descriptor_of_the_host() {
     support::needs!(root);
     let target = Target::build(&Build {
         user_namespace: true,
@@ -642,15 +642,15 @@ fn a_target_in_a_user_namespace_is_given_nothing_either() {
     }
 }
 
-/// A process that takes a copy of the sockets of the child, which is stopped at its
-/// first instruction: one is the helper's own, to the verifier.
+/// A process that copies the sockets of the child, which is stopped at its first
+/// instruction: one of them is the helper's socket to the verifier.
 struct Thief {
     process: std::process::Child,
-    says: BufReader<std::process::ChildStdout>,
+    output: BufReader<std::process::ChildStdout>,
 }
 
 impl Thief {
-    /// It has asked by then, and goes on while the child does.
+    /// It has sent its requests by then, and continues while the child does.
     fn of(child: i32, victim: u32, question: &str) -> Self {
         static BUILT: OnceLock<PathBuf> = OnceLock::new();
         let program = BUILT.get_or_init(|| {
@@ -670,25 +670,25 @@ impl Thief {
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
-        let mut says = BufReader::new(process.stdout.take().unwrap());
+        let mut output = BufReader::new(process.stdout.take().unwrap());
         let mut sockets = String::new();
-        says.read_line(&mut sockets).unwrap();
+        output.read_line(&mut sockets).unwrap();
         assert!(sockets.as_str() > "sockets 0\n", "{sockets}: no proof");
-        Self { process, says }
+        Self { process, output }
     }
 
-    /// The answers that it got.
+    /// The replies that it received.
     fn answers(mut self) -> String {
         let mut answers = String::new();
-        self.says.read_to_string(&mut answers).unwrap();
-        // The tracer waits for every child, and may have waited for this one.
+        self.output.read_to_string(&mut answers).unwrap();
+        // The tracer waits for every child, and may have reaped this one.
         let _ = self.process.wait();
         answers
     }
 }
 
-/// One traced exec into `target`: of the command line, or of protocol A, whose pipe
-/// stays open and empty.
+/// One traced exec into `target`: of the command line, or of protocol A with an open, empty
+/// pipe.
 fn traced(
     protocol_a: bool,
     target: &Target,
@@ -706,8 +706,8 @@ fn traced(
     }
 }
 
-/// The child, at the exit of the call by which the helper clones it: both are stopped,
-/// and the helper has not asked anybody anything about it.
+/// The child, at the exit of the helper's clone: both are stopped, and the helper has not
+/// yet sent a request about the child.
 fn child_of_helper(stop: Stop, target: &Target) -> Option<i32> {
     if stop.place != 0 || stop.number != libc::SYS_clone.cast_unsigned() {
         return None;
@@ -719,10 +719,10 @@ fn child_of_helper(stop: Stop, target: &Target) -> Option<i32> {
     (link_of.is_some() && link_of != own && link_of == link(target.pid())).then_some(child)
 }
 
-/// The verifier can move any process of the host to the target's cgroup, and sends a
-/// directory of any in protocol A: `/proc/1/root` lies below that of process 1.
+/// The verifier can move any process of the host to the target's cgroup, and in protocol A
+/// sends a directory of any process: `/proc/1/root` is below that of process 1.
 #[test]
-fn the_verifier_answers_nobody_but_the_helper() {
+fn the_verifier_replies_only_to_the_helper() {
     support::needs!(root);
     let mut victim = Command::new("sleep").arg("1000").spawn().unwrap();
     for (protocol_a, questions) in [(false, ["O", "M"]), (true, ["O", "H"])] {
@@ -748,10 +748,10 @@ fn the_verifier_answers_nobody_but_the_helper() {
     let _ = victim.wait();
 }
 
-/// The explainer takes a descriptor out of the process that it is told of: the helper
-/// alone says which that is.
+/// The explainer takes a descriptor out of the process that the helper names: only the
+/// helper may name it.
 #[test]
-fn only_the_helper_names_a_process_to_the_explainer() {
+fn the_explainer_accepts_a_pid_only_from_the_helper() {
     support::needs!(root);
     let mut victim = Command::new("sleep").arg("1000").spawn().unwrap();
     let target = Target::new();
@@ -773,18 +773,17 @@ fn only_the_helper_names_a_process_to_the_explainer() {
     let ended = tracer::run(&words, open("out"), open("err"), look);
     fs::remove_dir_all(directory).unwrap();
     let answers = thief.unwrap().answers();
-    assert_eq!(answers, "", "somebody answered");
+    assert_eq!(answers, "", "the verifier or the explainer replied");
     assert!(!opened.contains(&u64::from(victim.id())), "{opened:?}");
     assert_ne!(ended.status, 0, "it went on");
     let _ = victim.kill();
     let _ = victim.wait();
 }
 
-/// The child has a copy of the helper's sockets. Whoever takes an answer from there,
-/// between the moment in which it is there and that in which the helper takes it, ends
-/// the exec, and keeps nobody waiting.
+/// The child has a copy of the helper's sockets. If another process takes a reply from
+/// there before the helper does, the exec ends without waiting.
 #[test]
-fn an_answer_that_another_process_takes_ends_the_exec() {
+fn a_reply_taken_by_another_process_ends_the_exec() {
     support::needs!(root);
     for (protocol_a, answers) in [(false, 4), (true, 3)] {
         for taken in 0..answers {
@@ -812,21 +811,24 @@ fn an_answer_that_another_process_takes_ends_the_exec() {
             } else {
                 "command line"
             };
-            // A verifier that has answered its last question ends by itself.
-            let told = ["another process took", "verifies the program has ended"];
-            let told = told.iter().any(|words| error.contains(words));
-            assert!(told, "{what}, {taken}: {error:?}");
+            // A verifier that has answered its last request ends by itself.
+            let texts = [
+                "another process took",
+                "the verifier, the process that checks the program's state, has ended",
+            ];
+            let reported = texts.iter().any(|text| error.contains(text));
+            assert!(reported, "{what}, {taken}: {error:?}");
             assert_ne!(ended.status, 0, "{what}, {taken}");
         }
     }
 }
 
 /// The child does not load its last filter, and a process that holds a copy of its end of
-/// the report keeps that open. The helper still finds out that the program runs, and with
-/// which filters.
+/// the report socket keeps that open. The helper still detects that the program runs, and
+/// its filters.
 #[cfg(target_arch = "x86_64")]
 #[test]
-fn a_report_that_another_process_keeps_open_hides_no_start() {
+fn a_start_is_detected_while_another_process_keeps_the_report_open() {
     support::needs!(root);
     let target = Target::new();
     let directory = temporary_directory("steps-keep");
@@ -855,7 +857,7 @@ fn a_report_that_another_process_keeps_open_hides_no_start() {
     assert_ne!(ended.status, 0, "{error}");
 }
 
-/// The command of a runtime that speaks protocol A on this socket.
+/// The command of a runtime that uses protocol A on this socket.
 fn runtimes(command: &mut Command, pid: &str, socket: OwnedFd) {
     use command_fds::{CommandFdExt, FdMapping};
     let mapping = |parent_fd, child_fd| FdMapping {
@@ -875,9 +877,9 @@ fn runtimes(command: &mut Command, pid: &str, socket: OwnedFd) {
     clippy::disallowed_methods,
     reason = "the runtime's side waits while the tracer works"
 )]
-/// Also while the child waits for initConfig, and with a label and an adjustment to
-/// write. The files that are passed are the caller's to choose; here are none. A directory
-/// comes after the pipe, and is not passed.
+/// Also while the child waits for initConfig, and with a label and an oom_score_adj to
+/// write. The caller chooses passed files; this test passes none. A directory is open after
+/// the pipe, and is not passed.
 #[test]
 fn protocol_a_holds_nothing_that_leads_out() {
     support::needs!(root);
@@ -889,7 +891,8 @@ fn protocol_a_holds_nothing_that_leads_out() {
         let directory = temporary_directory("steps-a");
         let open = |name: &str| {
             let file = fs::File::create(directory.join(name)).unwrap();
-            // The helper gives it to the program's user, who has to be its owner's root.
+            // The helper changes its owner to the program's user, so it needs root of the
+            // owning user namespace.
             let owner = user_namespace.then_some(support::OUTSIDE);
             std::os::unix::fs::fchown(&file, owner, owner).unwrap();
             file

@@ -1,7 +1,6 @@
-//! `strict` in the kernel: about a hundred ways to change a file, to reach another
-//! process, or to execute what is no file of the program's root. Each is refused,
-//! and each succeeds under `admin`, so that a probe that fails for another reason
-//! proves nothing here.
+//! `strict` in the kernel: about a hundred ways to change a file, to reach another process,
+//! or to execute a file outside the program's root. Each is refused, and each succeeds
+//! under `admin`, so that a probe that fails for another reason is detected.
 #![allow(clippy::unwrap_used, reason = "in a test, a panic is how it fails")]
 
 mod support;
@@ -12,7 +11,7 @@ use std::process::{Child, Command, Stdio};
 
 use support::{Target, succeed};
 
-/// EPERM, EACCES and ENOSYS: a filter's or Landlock's answers.
+/// EPERM, EACCES and ENOSYS: the errors of a filter and of Landlock.
 const REFUSED: [&str; 3] = ["1", "13", "38"];
 
 /// Compiles the probes into a target's root.
@@ -25,7 +24,7 @@ fn install(target: &Target) {
     succeed(gcc);
 }
 
-/// The process that the probes are aimed at; it ends when this is dropped.
+/// The process that the probes attack; it ends when the value is dropped.
 struct Bystander(Child);
 
 impl Bystander {
@@ -48,7 +47,7 @@ impl Drop for Bystander {
     }
 }
 
-/// Each probe's answer under a policy.
+/// Each probe's result under a policy.
 fn answers(target: &Target, policy: &str) -> BTreeMap<String, String> {
     let words = ["-a", "--policy", policy, "--", "strict", "probe"];
     let printed = succeed(target.nsexec(words));
@@ -66,7 +65,7 @@ fn strict_changes_nothing_and_reaches_nobody() {
     install(&target);
     let bystander = Bystander::start(&target);
     let strict = answers(&target, "strict");
-    // Last, since it does what the probes try.
+    // Last, because under admin the probes take effect.
     let admin = answers(&target, "admin");
     drop(bystander);
     assert!(strict.len() > 90, "{}", strict.len());

@@ -1,9 +1,9 @@
-//! Wherever it is stuck, SIGTERM, SIGINT and SIGHUP end the helper at once, and
-//! its child does not outlive it.
+//! In every situation in which the helper waits, SIGTERM, SIGINT and SIGHUP end it within a
+//! second, and its child ends with it.
 //!
-//! A row of [`SCENES`] is one situation in which nothing goes on by itself: a
-//! file system whose server does not answer, a pipe that nobody reads or writes,
-//! a process that is stopped or frozen. The signals take turns.
+//! A row of [`SCENES`] is a situation that does not end by itself: a file system whose
+//! server does not answer, a pipe that no process reads or writes, a stopped or frozen
+//! process. The signals alternate.
 #![allow(clippy::unwrap_used, reason = "in a test, a panic is how it fails")]
 
 mod support;
@@ -25,18 +25,18 @@ use support::cgroup::{Cgroup, HIERARCHIES};
 use support::protocol_a::{become_subreaper, hand_over, shell};
 use support::{NSEXEC, Target, fail, temporary_directory};
 
-/// How long the helper may take. Three helpers have to take longer before that
-/// is a failure: the machine may be busy.
+/// The time limit of the helper. The test fails only if three helpers exceed it: the
+/// machine may be busy.
 const AT_ONCE: Duration = Duration::from_secs(1);
 
-/// A helper that is stuck.
+/// A helper that waits.
 struct Scene {
     helper: Child,
-    /// The process that gets the signal, where that is not the helper.
+    /// The process that receives the signal, if it is not the helper.
     signalled: Option<Pid>,
-    /// The exit status of a program that ended already: it is not lost.
+    /// The exit status of a program that has ended already: it must not be lost.
     known: Option<i32>,
-    /// What keeps it stuck. Dropped in this order.
+    /// The objects that make the helper wait, dropped in this order.
     _servers: Vec<Server>,
     _pipes: Vec<OwnedFd>,
     _cgroup: Option<Frozen>,
@@ -45,7 +45,7 @@ struct Scene {
     _directory: Option<Directory>,
 }
 
-/// A directory that is removed with its value.
+/// A directory that is removed when the value is dropped.
 struct Directory(PathBuf);
 
 impl Drop for Directory {
@@ -54,7 +54,7 @@ impl Drop for Directory {
     }
 }
 
-/// A process that ends with its value.
+/// A process that is killed when the value is dropped.
 struct Server(Child);
 
 impl Drop for Server {
@@ -64,7 +64,7 @@ impl Drop for Server {
     }
 }
 
-/// A cgroup that is frozen.
+/// A frozen cgroup.
 struct Frozen {
     cgroup: Cgroup,
     switch: PathBuf,
@@ -77,12 +77,12 @@ impl Drop for Frozen {
     }
 }
 
-/// Where the requests of a file system end, linux/fuse.h.
+/// The place where requests of a file system stop, linux/fuse.h.
 #[derive(Clone, Copy)]
 enum Until {
-    /// Its server takes none: a waiting process can be killed.
+    /// The server reads no request: a waiting process can be killed.
     Mounted,
-    /// It takes this one, and never answers: nothing ends a waiting process.
+    /// The server reads the request and never answers: nothing ends a waiting process.
     Lookup,
     Open,
     Read,
@@ -105,7 +105,7 @@ fn hanging_fs() -> &'static PathBuf {
     BUILT.get_or_init(|| build("hanging_fs"))
 }
 
-/// What keeps a directory locked.
+/// The process that keeps a directory locked.
 fn locked_directory() -> &'static PathBuf {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
     BUILT.get_or_init(|| build("locked_directory"))
@@ -138,14 +138,14 @@ fn lock(target: &Target, directory: &str) -> Server {
     until_mounted(nsenter.args(["/tmp/locked_directory", directory]))
 }
 
-/// A target where this directory is new, and has a null device alone: the kernel
-/// remembers no other name there.
+/// A target in which this directory is new and contains only a null device: the kernel has
+/// no other name of it in its cache.
 fn with_new(directory: &str) -> Target {
     let script = "mkdir -p /mnt; mount -t tmpfs t /mnt; mknod -m 666 /mnt/null c 1 3;";
     Target::with_script(&format!("{script} mount --move /mnt {directory}"))
 }
 
-/// `nsexec -t PID ARGUMENTS`, where a new directory is locked.
+/// `nsexec -t PID ARGUMENTS` in which a new directory is locked.
 fn locked(directory: &str, arguments: &[&str]) -> Scene {
     let target = with_new(directory);
     let server = lock(&target, directory);
@@ -154,7 +154,7 @@ fn locked(directory: &str, arguments: &[&str]) -> Scene {
     Scene::start(target, command).with_server(server)
 }
 
-/// A cgroup of the target's that the target has locked.
+/// A cgroup of the target that the target has locked.
 fn locked_cgroup() -> Scene {
     let parent = HIERARCHIES
         .into_iter()
@@ -193,7 +193,7 @@ fn mount(target: &Target, directory: &str, until: Until) -> Server {
     until_mounted(&mut nsenter)
 }
 
-/// Starts a server, and waits for its word.
+/// Starts a server, and waits until it is ready.
 fn until_mounted(command: &mut Command) -> Server {
     command.stdin(Stdio::null()).stdout(Stdio::piped());
     let mut server = command.spawn().unwrap();
@@ -205,7 +205,7 @@ fn until_mounted(command: &mut Command) -> Server {
     server
 }
 
-/// A pipe that takes nothing more.
+/// A full pipe.
 fn full_pipe() -> (OwnedFd, OwnedFd) {
     let (read, write) = pipe();
     let end = File::from(write.try_clone().unwrap());
@@ -216,7 +216,7 @@ fn full_pipe() -> (OwnedFd, OwnedFd) {
     (read, write)
 }
 
-/// A socket that takes nothing more, and its other end before it.
+/// A full socket, and before it its other end.
 fn full_socket() -> (UnixStream, UnixStream) {
     let (ours, theirs) = UnixStream::pair().unwrap();
     theirs.set_nonblocking(true).unwrap();
@@ -236,8 +236,7 @@ fn pipe() -> (OwnedFd, OwnedFd) {
     nix::unistd::pipe2(OFlag::O_CLOEXEC).unwrap()
 }
 
-/// `nsexec ARGUMENTS` with the signals at their defaults, whatever started the
-/// tests.
+/// `nsexec ARGUMENTS` with default signal dispositions, regardless of the test's.
 fn nsexec(arguments: &[&str]) -> Command {
     let mut command = Command::new("env");
     command
@@ -283,14 +282,14 @@ impl Scene {
         Self::start(target, nsexec(&all))
     }
 
-    /// The same, with a file system below /mnt.
+    /// The same, with a file system mounted at /mnt.
     fn below(until: Until, arguments: &[&str]) -> Self {
         let target = Target::new();
         let server = mount(&target, "/mnt", until);
         Self::into_target(target, arguments).with_server(server)
     }
 
-    /// The same, with these descriptors from 3 on, and options for them.
+    /// The same, with these descriptors from 3 on, and the options that name them.
     fn with(files: Vec<OwnedFd>, arguments: &[&str]) -> Self {
         let target = Target::new();
         let pid = target.pid().to_string();
@@ -299,7 +298,7 @@ impl Scene {
         Self::start(target, command)
     }
 
-    /// Its standard output, or error, is a pipe that is full.
+    /// Standard output or standard error is a full pipe.
     fn printing(error: bool, arguments: &[&str]) -> Self {
         let target = Target::new();
         let pid = target.pid().to_string();
@@ -314,7 +313,7 @@ impl Scene {
     }
 }
 
-/// The children of a process, theirs, and so on.
+/// The descendants of a process.
 fn descendants(pid: Pid) -> Vec<Pid> {
     let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"));
     let children = children.unwrap_or_default();
@@ -326,8 +325,8 @@ fn descendants(pid: Pid) -> Vec<Pid> {
         .collect()
 }
 
-/// Whether a process will execute nothing more: it is gone, or a zombie, or
-/// waits in the kernel with a SIGKILL.
+/// Whether a process will execute no further instruction: it does not exist, is a zombie,
+/// or waits in the kernel with a pending SIGKILL.
 fn is_over(pid: Pid) -> bool {
     let Ok(status) = fs::read_to_string(format!("/proc/{pid}/status")) else {
         return true;
@@ -340,8 +339,8 @@ fn is_over(pid: Pid) -> bool {
     field("State:").starts_with(['Z', 'X']) || killed("SigPnd:") || killed("ShdPnd:")
 }
 
-/// Waits until it has done all that it does: its descendants and it do not run,
-/// and are the same for a while.
+/// Waits until the process has done all that it can do: it and its descendants sleep and
+/// stay the same for a while.
 fn until_stuck(name: &str, scene: &mut Scene) {
     let helper = pid(&scene.helper);
     let mut before = Vec::new();
@@ -378,7 +377,7 @@ fn pid(child: &Child) -> Pid {
     Pid::from_raw(child.id().try_into().unwrap())
 }
 
-/// How long the helper takes to end by the signal; `None`: it did not.
+/// The time until the signal ends the helper; `None`: it does not end.
 fn end_by(name: &str, scene: &mut Scene, signal: Signal, number: i32) -> Option<Duration> {
     let below = descendants(pid(&scene.helper));
     let begun = Instant::now();
@@ -400,7 +399,7 @@ fn end_by(name: &str, scene: &mut Scene, signal: Signal, number: i32) -> Option<
         }
         if begun.elapsed() > Duration::from_secs(10) {
             scene.helper.kill().unwrap();
-            // A helper that not even this ends can be waited for without them.
+            // If the signal does not end the helper, the test releases it.
             scene._servers.clear();
             scene.helper.wait().unwrap();
             return None;
@@ -427,7 +426,7 @@ fn end_by(name: &str, scene: &mut Scene, signal: Signal, number: i32) -> Option<
 type Row = (&'static str, fn() -> Scene);
 
 const SCENES: [Row; 52] = [
-    // Before anything of the target is there.
+    // Before the helper opens anything of the target.
     ("--help into a full pipe", || {
         Scene::printing(false, &["--help"])
     }),
@@ -486,7 +485,7 @@ const SCENES: [Row; 52] = [
         scene
     }),
     ("a policy's compiler that is stopped", stopped_compiler),
-    // A look-up in the target, which no signal ends.
+    // A lookup in the target that no signal ends.
     ("passwd in a directory that is locked", || {
         locked("/etc", &["-a", "--", "true"])
     }),
@@ -524,7 +523,7 @@ const SCENES: [Row; 52] = [
             scene.with_pipe(ours.into())
         },
     ),
-    // The verifier, at each question of the helper, and once it has answered the last.
+    // The verifier, at each request of the helper and after its last reply.
     ("a verifier that does not open the child", || {
         verifier_stops(UNANSWERED, 1, &["--", "true"])
     }),
@@ -543,7 +542,7 @@ const SCENES: [Row; 52] = [
     ("a verifier that does not end, without a helper", || {
         verifier_stops(ANSWERED, 3, &["-m", "-F", "--", "true"])
     }),
-    // The child, before it is the program. The helper looks nothing up there.
+    // The child, before it executes the program. The helper makes no lookup there.
     ("a directory on a file system that hangs", || {
         Scene::below(Until::Mounted, &["-W", "/mnt/directory", "--", "true"])
     }),
@@ -600,7 +599,7 @@ const SCENES: [Row; 52] = [
     ("a program in a frozen cgroup, version 1", || frozen(true)),
     ("a started line that finds no room", || {
         let (reader, end) = small_pipe();
-        // The plan fits into a page, and no other line beside it.
+        // The plan fits into a page; no further line fits.
         let arguments = ["--status-fd", "3", "--", "sleep", "1000"];
         Scene::with(vec![end], &arguments).with_pipe(reader)
     }),
@@ -667,7 +666,7 @@ const SCENES: [Row; 52] = [
     }),
 ];
 
-/// A helper whose policy's compiler was stopped while it worked.
+/// A helper whose policy compiler was stopped during its work.
 fn stopped_compiler() -> Scene {
     let directory = temporary_directory("stuck-policy");
     let manifest = directory.join("long.toml");
@@ -683,7 +682,7 @@ fn stopped_compiler() -> Scene {
                 continue;
             };
             let status = fs::read_to_string(format!("/proc/{compiler}/status"));
-            // It has given up its power, and compiles.
+            // It has dropped its rights, and compiles.
             if !status.unwrap_or_default().contains("Seccomp:\t2") {
                 continue;
             }
@@ -701,12 +700,12 @@ fn stopped_compiler() -> Scene {
     panic!("the compiler was too quick fifty times");
 }
 
-/// The verifier is stopped at its n-th message, which it sends, or does not.
+/// The verifier is stopped at its n-th message, before or after it sends that message.
 const ANSWERED: &str = "signal=STOP";
 const UNANSWERED: &str = "error=EPERM:signal=STOP";
 
-/// `env --default-signal=... PROGRAM ARGUMENTS`, whose first join is late: time to find
-/// the verifier. strace(1) leaves it the child of this process.
+/// `env --default-signal=... PROGRAM ARGUMENTS` with a delayed first join, so that the test
+/// can find the verifier. strace(1) leaves it the child of this process.
 fn joining_late(command: &Command) -> Command {
     let mut words = command.get_args();
     let mut traced = Command::new("env");
@@ -730,7 +729,7 @@ fn joining_late(command: &Command) -> Command {
     traced
 }
 
-/// `nsexec -t PID ARGUMENTS`, whose verifier was stopped.
+/// `nsexec -t PID ARGUMENTS` with a stopped verifier.
 fn verifier_stops(how: &str, n: usize, arguments: &[&str]) -> Scene {
     let target = Target::new();
     let pid = target.pid().to_string();
@@ -739,7 +738,7 @@ fn verifier_stops(how: &str, n: usize, arguments: &[&str]) -> Scene {
     stop_verifier(scene, how, n)
 }
 
-/// The same in protocol A. The runtime is there, and waits for the pid.
+/// The same in protocol A. The runtime waits for the pid.
 fn verifier_of_protocol_a_stops(how: &str, n: usize) -> Scene {
     let target = Target::new();
     let (ours, theirs) = UnixStream::pair().unwrap();
@@ -759,7 +758,7 @@ fn stop_verifier(scene: Scene, how: &str, n: usize) -> Scene {
         let line = status.lines().find_map(|line| line.strip_prefix(name));
         line.unwrap_or_default().trim().to_owned()
     };
-    // Under its filter, with CAP_SYS_PTRACE, and without the finder's
+    // The process with a filter, with CAP_SYS_PTRACE, and without the finder's
     // CAP_DAC_READ_SEARCH.
     let is_verifier = |pid: &Pid| {
         let held = u64::from_str_radix(&status(pid, "CapEff:"), 16).unwrap_or(0);
@@ -777,7 +776,7 @@ fn stop_verifier(scene: Scene, how: &str, n: usize) -> Scene {
     strace.arg(format!("inject=sendmsg:{how}:when={n}"));
     strace.args(["-p", &verifier.to_string()]);
     let scene = scene.with_server(Server(strace.spawn().unwrap()));
-    // For a while: it also stops where strace looks at it, and the helper where it is late.
+    // Repeatedly: strace also stops it for inspection, and the helper is delayed.
     let mut same = 0;
     while same < 10 {
         assert!(Instant::now() < end, "the verifier is not stopped");
@@ -803,7 +802,7 @@ fn frozen(version_1: bool) -> Scene {
     cgroup.add(target.pid());
     let mut scene = Scene::into_target(target, &["-c", "--", "sleep", "1000"]);
     until_stuck("before the freeze", &mut scene);
-    // The target itself goes on: nobody would wait for its end otherwise.
+    // The target itself runs on: otherwise no process would reap it.
     fs::write(
         format!("{parent}/cgroup.procs"),
         scene._target.pid().to_string(),
@@ -844,7 +843,7 @@ fn protocol_a(target: &Target, pipe: OwnedFd) -> Command {
     command
 }
 
-/// The child of protocol A gets the signal.
+/// The child of protocol A receives the signal.
 fn reported(target: Target, mut command: Command, pipe: &UnixStream) -> Scene {
     let helper = command.spawn().unwrap();
     drop(command);
@@ -887,7 +886,7 @@ fn a_signal_ends_the_helper_wherever_it_is_stuck() {
                 until_stuck(name, &mut scene);
                 end_by(name, &mut scene, signal, number)
             })
-            // The first that is in time is enough.
+            // The test passes if one of three helpers is in time.
             .scan(false, |done, took| {
                 let next = (!*done).then_some(took);
                 *done |= took.is_some_and(|took| took < AT_ONCE);
@@ -928,7 +927,7 @@ fn a_frozen_cgroup_is_refused_before_the_start() {
             thawed,
         };
         let message = fail(target.nsexec(["-a", "-c", "--", "true"]), 125);
-        let expected = format!("{} is frozen; thaw it first", cgroup.cgroup.name());
+        let expected = format!("{} is frozen; thaw the cgroup first", cgroup.cgroup.name());
         assert!(message.contains(&expected), "{message}");
         fs::write(&cgroup.switch, thawed).unwrap();
         drop(target);

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use support::session::Session;
 use support::{NSEXEC, Target};
 
-/// The two ways in, which have to look the same.
+/// The two tools, which have to behave alike.
 fn ways(target: &Target) -> [String; 2] {
     let pid = target.pid();
     [
@@ -36,7 +36,7 @@ fn a_program_is_stopped_continued_and_interrupted() {
         session.expect("sleep 1000");
         std::thread::sleep(Duration::from_millis(200));
         session.type_in("\x03");
-        // bash drops the rest of a line whose program a SIGINT has ended.
+        // bash discards the rest of a line whose program was ended by SIGINT.
         session.type_in("\necho af''ter=$?\n");
         session.expect("after=130");
     }
@@ -48,7 +48,7 @@ fn a_program_that_handles_an_interrupt_goes_on() {
     let target = Target::new();
     let pid = target.pid();
     let mut session = Session::new();
-    // Not so under nsenter(1), whose own process the ^C ends.
+    // nsenter(1) differs: ^C ends its own process.
     let script = "trap 'echo cau''ght; exit 7' INT; echo be''gun; while :; do sleep 0.05; done";
     session.type_in(&format!(
         "{NSEXEC} -t {pid} -a -- /bin/sh -c \"{script}\"\n"
@@ -109,7 +109,7 @@ fn a_signal_to_the_job_arrives_once_and_one_to_the_helper_arrives() {
     ));
     session.expect("count=");
     session.expect("1.");
-    // A script signals the helper alone, from the same process group.
+    // A script signals only the helper, from the same process group.
     session.type_in(&format!(
         "bash -c '{NSEXEC} -t {pid} -u -- sleep 1000 & sleep 0.5; kill $!; wait $!; echo sta\"\"tus=$?'\n"
     ));
@@ -122,7 +122,7 @@ fn tiocsti_is_refused() {
     let target = Target::new();
     let number = if cfg!(target_arch = "x86_64") { 16 } else { 29 };
     let pid = target.pid();
-    // With and without a bit above the 32 that the kernel looks at.
+    // With and without a bit above the 32 bits that the kernel reads.
     for request in ["0x5412", "0x100005412"] {
         let type_in = format!(
             "perl -e '$c = \"#\"; $! = 0; syscall({number}, 0, {request}, $c); printf \"errno %d.\\n\", $!'"

@@ -1,5 +1,5 @@
-//! Wrong policies: a right one with one change each, and the whole message that
-//! the change is answered with. The rows are in `data/wrong_policies.txt`.
+//! Invalid policies: a valid one with one change each, and the complete message for the
+//! change. The rows are in `data/wrong_policies.txt`.
 
 #![allow(clippy::unwrap_used, reason = "in a test, a panic is how it fails")]
 
@@ -136,7 +136,7 @@ const RULES_JSON: &str = r#"{
 }
 "#;
 
-/// The name of the manifest in messages, and of the texts beside it.
+/// The name of the manifest in messages, and of the files beside it.
 const TEXTS: [(&str, &str); 5] = [
     ("manifest", MANIFEST),
     ("filter.json", FILTER),
@@ -147,7 +147,7 @@ const TEXTS: [(&str, &str); 5] = [
 
 type Texts = BTreeMap<&'static str, String>;
 
-fn right() -> Texts {
+fn valid_policy() -> Texts {
     let texts = TEXTS.iter();
     texts
         .map(|(name, text)| (*name, (*text).to_owned()))
@@ -172,25 +172,25 @@ fn compile(mut texts: Texts) -> Result<ResolvedPolicy, PolicyFault> {
     policy.compile(context).map(|(policy, _)| policy)
 }
 
-/// A row: what is changed, and what is said of it.
+/// A row: the change, and the message.
 struct Row {
     /// The text that is changed.
     file: &'static str,
-    /// What is wrong with it then.
+    /// A description of the error.
     title: &'static str,
-    /// What is there once; `None`: all of the text.
+    /// The text to replace, which occurs once; `None`: the whole file.
     from: Option<String>,
-    /// What stands there instead.
+    /// The replacement.
     to: String,
-    /// What stands at the place that the message tells.
+    /// The text at the position that the message reports.
     at: &'static str,
     /// The message; `NEWEST` in it is the newest known ABI of Landlock.
-    says: String,
+    message: String,
 }
 
 impl Row {
-    /// `[FILE] TITLE`, then lines by their first character: `-` what is there,
-    /// or `*` all of it; `+` what stands there instead; `^` and `:`, as in [`Row`].
+    /// `[FILE] TITLE`, then lines that begin with `-` (the text to replace) or `*` (the
+    /// whole file), `+` (the replacement), `^` and `:`, as in [`Row`].
     fn read(block: &'static str) -> Self {
         let lines = |mark: char| {
             let marked = block.lines().skip(1).filter_map(move |line| {
@@ -215,13 +215,13 @@ impl Row {
             from,
             to,
             at: one('^'),
-            says: one(':').replace("NEWEST", &NEWEST_ABI.to_string()),
+            message: one(':').replace("NEWEST", &NEWEST_ABI.to_string()),
         }
     }
 
     /// The texts with the change.
     fn changed(&self) -> Texts {
-        let mut texts = right();
+        let mut texts = valid_policy();
         let text = texts.get_mut(self.file).unwrap();
         *text = match self.from.as_deref() {
             None => self.to.clone(),
@@ -238,14 +238,14 @@ fn rows() -> Vec<Row> {
     ROWS.trim_end().split("\n\n").map(Row::read).collect()
 }
 
-/// The rows change this text: without its change, none of them is refused.
+/// The unchanged text is valid, so that each row is refused for its change.
 #[test]
-fn the_right_policy_is_taken() {
-    compile(right()).unwrap();
+fn the_unchanged_policy_is_valid() {
+    compile(valid_policy()).unwrap();
 }
 
 #[test]
-fn each_wrong_policy_is_answered_with_its_place_and_what_would_be_right() {
+fn each_invalid_policy_is_reported_with_position_and_correction() {
     let mut wrong = Vec::new();
     for row in rows() {
         let texts = row.changed();
@@ -260,12 +260,12 @@ fn each_wrong_policy_is_answered_with_its_place_and_what_would_be_right() {
                 (fault.to_string(), at)
             }
         };
-        // At the end of a text or line, nothing is there.
+        // At the end of a text or line the position has no character.
         let placed = at.as_deref().is_some_and(|at| match row.at {
             "" => at.is_empty(),
             there => at.starts_with(there),
         });
-        if message != row.says || !placed {
+        if message != row.message || !placed {
             let Row { file, title, .. } = row;
             wrong.push(format!("[{file}] {title}\n^ {at:?}\n: {message}"));
         }
@@ -273,10 +273,10 @@ fn each_wrong_policy_is_answered_with_its_place_and_what_would_be_right() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
 }
 
-/// The three ways in which filters of others turned out weaker than their text,
-/// and at least 40 mistakes besides, each of them another one.
+/// The three errors by which filters of other projects were weaker than their text, and at
+/// least 40 other errors.
 #[test]
-fn the_rows_are_many_and_each_is_another_mistake() {
+fn the_rows_contain_different_mistakes() {
     let rows = rows();
     let (traps, others): (Vec<&Row>, Vec<&Row>) =
         rows.iter().partition(|row| row.title.starts_with("trap "));
@@ -297,8 +297,8 @@ fn the_rows_are_many_and_each_is_another_mistake() {
     let mut titles = BTreeMap::new();
     let mut causes = BTreeMap::new();
     for row in &rows {
-        let (_, cause) = row.says.split_once(": ").unwrap();
-        if let Some(other) = titles.insert((row.file, row.title), &row.says) {
+        let (_, cause) = row.message.split_once(": ").unwrap();
+        if let Some(other) = titles.insert((row.file, row.title), &row.message) {
             panic!("twice: {}: {other}", row.title);
         }
         if let Some(other) = causes.insert((row.file, cause), row.title) {

@@ -110,12 +110,12 @@ impl Attribute {
             Self::Rlimit => (
                 ErrorKind::Policy,
                 "a resource limit cannot be set",
-                Some("a hard limit is raised with CAP_SYS_RESOURCE only"),
+                Some("raising a hard limit requires CAP_SYS_RESOURCE"),
             ),
             Self::OomScoreAdj => (
                 ErrorKind::Policy,
                 "oom_score_adj cannot be written",
-                Some("it is lowered with CAP_SYS_RESOURCE only"),
+                Some("lowering it requires CAP_SYS_RESOURCE"),
             ),
         }
     }

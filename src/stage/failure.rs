@@ -300,7 +300,10 @@ impl Failure {
     /// The failure as an error about executing `program`.
     pub(crate) fn into_error(self, program: &str) -> Error {
         let (kind, wrong, right) = self.words();
-        let found = matches!(self.step, Step::Execute | Step::LookUp | Step::SmallProgram);
+        let found = matches!(
+            self.step,
+            Step::Execute | Step::LookUp | Step::CompatProgram
+        );
         let kind = match (self.step, self.errno) {
             (Step::LookUp, errno) if errno != Errno::ENOENT => ErrorKind::NotExecutable,
             _ => kind,

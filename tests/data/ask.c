@@ -1,12 +1,12 @@
-/* ask PROCESS VICTIM QUESTION: copies the sockets that a stopped process holds, and
+/* ask PROCESS VICTIM QUESTION: copies the sockets of a stopped process, and
  *
- *   O, M, H  asks on each what only the helper may ask of its verifier, about another process;
- *   E        tells on each what only the helper and its child may tell the explainer;
- *   T        takes from each what is there for the process;
+ *   O, M, H  sends each a request to the verifier that only the helper may send, about VICTIM;
+ *   E        sends each a message to the explainer that only the helper and its child may send;
+ *   T        receives the queued message of each;
  *   K        keeps them until it is killed.
  *
- * Prints how many sockets there are once it has asked, and each answer; with T, how many
- * sockets had something. */
+ * Prints the number of sockets after the requests, and each reply; with T, the number of
+ * sockets with a message. */
 #define _GNU_SOURCE
 #include <poll.h>
 #include <signal.h>

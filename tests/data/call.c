@@ -1,6 +1,6 @@
 /* Makes one system call and prints its result and errno.
  *
- * call NUMBER ARGUMENT...: a number, or text whose address is meant;
+ * call NUMBER ARGUMENT...: a number, or a text, which is passed by its address;
  *   in:PORT   the address of a sockaddr_in, 127.0.0.1
  *   un:NAME   the address of a sockaddr_un, abstract
  *   fd:tcp, fd:unix   a new socket; fd:PATH   that file, opened with O_PATH|O_RDWR

@@ -1,9 +1,9 @@
 // A file system whose server does not answer: hanging_fs DEVICE DIRECTORY OPCODE.
 //
-// It answers requests until one of OPCODE comes (linux/fuse.h), which it takes
-// and never answers, nor any after it. With OPCODE 0 it takes no request at all.
-// Every name in it is an executable file, but `directory`. It prints a line once
-// it is mounted and waits until it is killed, which ends the file system.
+// It answers requests until it reads one with OPCODE (linux/fuse.h). It never answers
+// that request and later ones. With OPCODE 0 it reads no request at all. Every name
+// except `directory` is an executable file. It prints a line after the mount and waits
+// until it is killed, which ends the file system.
 #include <fcntl.h>
 #include <linux/fuse.h>
 #include <stdio.h>

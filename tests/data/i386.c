@@ -1,5 +1,5 @@
-/* A 32-bit program without a C library: prints, and says whether a 32-bit call
- * gets around the policy's filters. int $0x80 on i386, svc 0 on Arm. */
+/* A 32-bit program without a C library: prints whether a 32-bit call
+ * bypasses the policy's filters. int $0x80 on i386, svc 0 on Arm. */
 #if defined(__i386__)
 enum { WRITE = 4, EXIT = 252, UNSHARE = 310, UMOUNT = 22, SOCKETCALL = 102, GETPID = 20 };
 static long call(long n, long a, long b, long c) {

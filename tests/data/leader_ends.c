@@ -1,4 +1,4 @@
-/* A process whose main thread ends while another thread goes on. */
+/* The main thread of this process ends while another thread continues. */
 #include <pthread.h>
 #include <stdio.h>
 #include <unistd.h>

@@ -1,9 +1,10 @@
 // Keeps a directory locked: locked_directory DIRECTORY.
 //
-// One thread lists it into memory that never comes (userfaultfd(2)), and so holds its
-// lock for reading. A process waits to write to it. Whoever looks up a name there that
-// the kernel does not remember waits for both, and nothing ends the wait. It prints a
-// line once that is so and waits until it is killed, which ends all of it.
+// One thread lists the directory into memory that never becomes available
+// (userfaultfd(2)), and so holds its lock for reading. A process waits to write to it.
+// A process that looks up an uncached name there waits for both, and nothing ends the
+// wait. This program prints a line in that state, and waits until it is killed, which
+// releases the lock.
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <linux/userfaultfd.h>
@@ -48,7 +49,7 @@ int main(int argc, char **argv) {
 		unlinkat(directory, "nothing", 0);
 		_exit(0);
 	}
-	// It waits by then: nothing that it does before takes long.
+	// The writer waits by then: its earlier steps are short.
 	usleep(300000);
 	puts("mounted");
 	fflush(stdout);

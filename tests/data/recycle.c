@@ -1,22 +1,22 @@
-/* Joins of targets that end while they are joined, and whose pids are another's at once.
+/* Joins targets that end during the join, and whose pids the kernel reuses at once.
  *
  *   recycle JOINS WORKERS COMMAND...   as pid 1 of a pid namespace with a /proc of its own;
  *                                      %p in COMMAND is the target's pid, %i its inode number
- *   recycle report                     what COMMAND executes: prints where it is
+ *   recycle report                     the program of COMMAND: prints its namespaces
  *
  * Out: "NAME NUMBER" lines, and "said NUMBER MESSAGE" for each message without a join.
  *
- *   joined     in all four namespaces of the target that was meant
- *   ended      killed with the pid namespace, before it could say where it was
+ *   joined     in all four namespaces of the intended target
+ *   ended      killed with the pid namespace, before it printed its namespaces
  *   refused    status 125
- *   failed     otherwise, without saying where
+ *   failed     otherwise, without a report of namespaces
  *   other      in all namespaces of another process: the next one of this pid, or the caller
  *   mixed      in some of one and some of another
- *   lost       of a target that lived on: not joined
- *   lived      targets that lived on
- *   earlier    the pid was another's before the join began
- *   meanwhile  the pid was another's before the join was over, most often
- *   wraps      pids were given from the lowest on again */
+ *   lost       a target that did not end, but was not joined
+ *   lived      targets that did not end
+ *   earlier    the pid belonged to another process before the join began
+ *   meanwhile  the pid belonged to another process before the join was over, in most cases
+ *   wraps      the pid counter wrapped around */
 #define _GNU_SOURCE
 #include <ctype.h>
 #include <errno.h>
@@ -37,13 +37,13 @@
 #include <unistd.h>
 
 enum { TYPES = 4, MESSAGES = 32, LENGTH = 256, WORDS = 64, WORKERS = 16 };
-/* Of so many joins, one is of a target that lives on, and one of a pid that is
+/* Of this many joins, one has a target that does not end, and one a pid that is
    another's before the join begins. */
 enum { KINDS = 8, LIVES = 0, BEFORE = 1 };
 
 static const char *const types[TYPES] = {"mnt", "uts", "ipc", "pid"};
 
-/* Where a process is. Held open: a number is given again once the namespace is gone. */
+/* The namespaces of a process, kept open: otherwise the kernel reuses their numbers. */
 struct place {
     ino_t number[TYPES];
     int held[TYPES];
@@ -53,7 +53,7 @@ enum { JOINED, ENDED, REFUSED, FAILED, OTHER, MIXED, LOST, LIVED, EARLIER, MEANW
 static const char *const names[COUNTS] = {"joined", "ended",   "refused",   "failed", "other", "mixed",
                                           "lost",   "lived", "earlier", "meanwhile", "wraps"};
 
-/* A worker's. */
+/* The state of a worker. */
 struct counts {
     unsigned of[COUNTS];
     struct {
@@ -98,7 +98,8 @@ static int report(void) {
     return write(1, line, (size_t)length) != length;
 }
 
-/* A process in namespaces of its own, with this pid unless it is 0; 0: it is taken. */
+/* Creates a process in new namespaces, with this pid unless it is 0; returns 0 if the pid
+ * is in use. */
 static pid_t target(pid_t wanted, int pid_namespace) {
     /* In the innermost pid namespace first. */
     pid_t tids[2] = {pid_namespace ? 1 : wanted, wanted};
@@ -125,7 +126,7 @@ static void end(pid_t pid) {
     if (kill(pid, SIGKILL) || waitpid(pid, NULL, 0) != pid) die("the target's end");
 }
 
-/* Tried for a while: a process may have it that ends. */
+/* Retries for a while: the process with this pid may end. */
 static pid_t again(pid_t pid, int pid_namespace) {
     for (int tries = 0; tries < 50; tries++) {
         if (target(pid, pid_namespace)) return pid;
@@ -158,7 +159,8 @@ static void add_message(struct counts *counts, const char *text, unsigned times)
     die("too many messages");
 }
 
-/* Its first line, in which numbers are N: messages that differ in nothing else are one. */
+/* The first line with N in place of numbers: messages that differ only in numbers are
+ * counted together. */
 static void note(struct counts *counts, const char *output) {
     char text[LENGTH];
     size_t length = 0;
@@ -213,7 +215,7 @@ static void join(struct counts *counts, char **command, const struct place *own,
     static pid_t last;
     int kind = rand() % KINDS, pid_namespace = rand() % 2;
     pid_t pid = target(0, pid_namespace), other = 0;
-    /* All pids are given before one is given again. */
+    /* The kernel uses all pids before it reuses one. */
     counts->of[WRAPS] += pid < last;
     last = pid;
     struct place meant = place_of_target(pid), replaced = meant;
@@ -269,7 +271,7 @@ static void join(struct counts *counts, char **command, const struct place *own,
     leave(&meant);
 }
 
-/* Few pids, where that is a pid namespace's own affair (Linux 6.14). */
+/* Few pids, on kernels with a limit per pid namespace (Linux 6.14). */
 static void few_pids(void) {
     struct utsname kernel;
     int major = 0, minor = 0;
@@ -302,7 +304,7 @@ int main(int argc, char **argv) {
         for (unsigned n = worker; n < joins; n += workers) join(&all[worker], argv + 3, &own, &usual);
         _exit(0);
     }
-    /* Orphans come here as well. */
+    /* Reaps orphans as well. */
     int status, failed = 0;
     for (pid_t pid; (pid = wait(&status)) > 0;)
         for (unsigned worker = 0; worker < workers; worker++) failed |= pid == started[worker] && status;

@@ -58,7 +58,7 @@ int main(int argc, char **argv) {
             puts("ready");
             fflush(stdout);
         }
-        /* Settled for a moment, so that some joins succeed. */
+        /* A short pause, so that some joins succeed. */
         usleep(3000);
     }
 }

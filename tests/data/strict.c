@@ -1,9 +1,9 @@
-/* Tries what a program under the policy strict must not do.
+/* Tries operations that the policy strict must refuse.
  *
  * strict bystander   makes the objects below, prints "ready" and waits
  * strict probe       prints a line for each probe: its name, and "open" or the errno
  *
- * A name that begins with + is a thing that such programs need. */
+ * A name that begins with + is an operation that such programs need. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
@@ -173,7 +173,7 @@ static int leave(void) { return 0; }
     P(pidfd_getfd, syscall(SYS_pidfd_getfd, syscall(SYS_pidfd_open, other, 0), 1, 0)) \
     P(process_madvise, syscall(SYS_process_madvise, syscall(SYS_pidfd_open, other, 0), &page, 1, MADV_COLD, 0))
 
-/* What others share with the program by System V, POSIX and UNIX means. */
+/* Objects of System V, POSIX and UNIX IPC that other processes share. */
 #define IPC_PROBES \
     P(shmget, shmget(KEY, 0, 0)) \
     P(shmget_new, shmget(IPC_PRIVATE, 4096, 0600)) \
@@ -207,7 +207,7 @@ static int leave(void) { return 0; }
     P(keyctl, syscall(SYS_keyctl, 0, -3, 1)) \
     P(add_key, syscall(SYS_add_key, "user", "x", "x", 1, -2))
 
-/* What strict is for. */
+/* Operations that strict allows. */
 #define NEEDED_PROBES \
     N(read, open(OWN, O_RDONLY)) \
     N(stat, stat(OWN, &about)) \
@@ -232,7 +232,7 @@ static const char *of_other(const char *file) {
     return path;
 }
 
-/* The number of an object of the bystander's. */
+/* The id of an object of the bystander. */
 static int object(const char *kind) {
     char path[64];
     int number = -1;

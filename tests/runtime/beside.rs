@@ -1,8 +1,8 @@
-//! A second static library in Rust, for a program that links libnsexec as well. It
-//! catches a panic, which takes the unwinding tables of its own standard library.
+//! A second static Rust library for a program that also links libnsexec. It catches a
+//! panic, which requires the unwinding tables of its own standard library.
 #![crate_type = "staticlib"]
 
-/// 7, once it has caught a panic.
+/// Returns 7 after it has caught a panic.
 // SAFETY: no other symbol of this name is in the program.
 #[unsafe(no_mangle)]
 pub extern "C" fn beside() -> std::ffi::c_int {

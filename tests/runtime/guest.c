@@ -1,6 +1,6 @@
-/* The first process of an emulated machine: plays the runtime of protocols A and B
- * against runtime.c, and runs the helper, in namespaces of a throw-away process.
- * A line for each check, `ok WHAT` or `FAILED WHAT`; `done` at the end. */
+/* The first process of an emulated machine: implements the runtime's side of protocols
+ * A and B for runtime.c, and runs the helper, in namespaces of a throw-away process.
+ * Prints a line for each check, `ok WHAT` or `FAILED WHAT`; `done` at the end. */
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <sched.h>
@@ -27,7 +27,7 @@ static void check(const char *what, int holds)
 		printf("%s\n", said);
 }
 
-/* A process in namespaces of its own that sleeps; its pid. */
+/* Creates a process that sleeps in new namespaces; returns its pid. */
 static pid_t target(void)
 {
 	int ready[2];
@@ -42,7 +42,7 @@ static pid_t target(void)
 			_exit(1);
 		pid = fork();
 		if (!pid) {
-			/* Its pids are those that it has itself. */
+			/* The new /proc shows its own pid namespace. */
 			if (mount("proc", "/proc", "proc", 0, NULL))
 				_exit(1);
 			if (write(ready[1], "r", 1) != 1)
@@ -57,7 +57,7 @@ static pid_t target(void)
 	waitpid(outer, NULL, 0);
 	close(ready[0]);
 	close(ready[1]);
-	/* This process is its parent now: the first child that is left. */
+	/* This process is its parent now: it is the first remaining child. */
 	FILE *children = fopen("/proc/self/task/1/children", "r");
 	if (!children || fscanf(children, "%d", &pid) != 1)
 		exit(1);
@@ -65,7 +65,7 @@ static pid_t target(void)
 	return pid;
 }
 
-/* Runs a program to its end and reads what it says. */
+/* Runs a program to its end and reads its output. */
 static int run(char *const argv[], char *const envp[], int pipe_end, int *ours, const void *message,
 	       size_t length, int protocol)
 {
@@ -135,7 +135,7 @@ static int same(const char *name)
 	const char *process = strstr(said, "process=");
 	int pid = process ? atoi(process + 8) : -1;
 	snprintf(own, sizeof own, "sid=%d", pid);
-	snprintf(thread, sizeof thread, "remembered=%d", pid);
+	snprintf(thread, sizeof thread, "cached_tid=%d", pid);
 	return pid > 0 && (strcmp(name, "sid") ? tells(thread) : tells(own));
 }
 
@@ -187,7 +187,7 @@ int main(void)
 	check("protocol B: the runtime took over", WIFEXITED(status) && WEXITSTATUS(status) == 7);
 	check("protocol B: all namespaces were joined", joins_all(pid));
 	check("protocol B: a session of its own", same("sid"));
-	check("protocol B: the C library knows its thread", same("remembered"));
+	check("protocol B: the C library knows its thread", same("cached_tid"));
 	check("protocol B: the stack is aligned", tells("stack=0"));
 	check("protocol B: the configuration is left on the pipe", tells("rest=rest"));
 
@@ -197,7 +197,7 @@ int main(void)
 	status = run(runtime, a, ends[1], &ends[0], NULL, 0, 'A');
 	check("protocol A: the runtime took over", WIFEXITED(status) && WEXITSTATUS(status) == 7);
 	check("protocol A: all namespaces were joined", joins_all(pid));
-	check("protocol A: the C library knows its thread", same("remembered"));
+	check("protocol A: the C library knows its thread", same("cached_tid"));
 	check("protocol A: the stack is aligned", tells("stack=0"));
 
 	status = run(helper, none, -1, NULL, NULL, 0, 0);

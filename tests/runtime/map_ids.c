@@ -1,5 +1,5 @@
-/* What newuidmap(1) and newgidmap(1) do, without asking /etc/subuid; says on
- * standard error what it was given besides. */
+/* Does the work of newuidmap(1) and newgidmap(1), without reading /etc/subuid. Prints its
+ * descriptors and the number of its variables on standard error. */
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>

@@ -1,6 +1,5 @@
-/* Takes nsexec.c's place in a runc that is already built: what that one would
- * read is gone from the C library's environment when it looks, and Go reads the
- * kernel's copy. */
+/* Replaces nsexec.c in a built runc: removes the variables that nsexec.c would read from
+ * the C library's environment. Go reads the kernel's copy of them. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <stdio.h>
@@ -25,7 +24,7 @@ __attribute__((constructor)) static void before_runc(void)
 		return;
 	nsexec_send_leading_nul();
 	nsexec();
-	/* runc has functions of these names as well; ours are meant. */
+	/* runc has functions of these names as well; these are libnsexec's. */
 	if (!dladdr((void *)nsexec, &here) || !strstr(here.dli_fname, "preload"))
 		abort();
 	for (char **variable = environ; *variable && count < 254; variable++)
@@ -33,7 +32,7 @@ __attribute__((constructor)) static void before_runc(void)
 			left[count++] = *variable;
 	left[count] = took_over;
 	environ = left;
-	/* A witness for the test: the joiner that ran is this one. */
+	/* Shows the test that libnsexec made the join. */
 	if (access("/witness", W_OK) == 0) {
 		FILE *witness = fopen("/witness", "a");
 		if (witness) {

@@ -1,5 +1,5 @@
-/* A runtime that does nothing but tell what it finds when it takes over:
- * a line for each thing, NAME=VALUE, on standard output. */
+/* A runtime that only prints its state when it takes over: a line NAME=VALUE for each
+ * property, on standard output. */
 #define _GNU_SOURCE
 #include <dirent.h>
 #include <errno.h>
@@ -70,7 +70,7 @@ static void file(const char *name, const char *path)
 		close(fd);
 }
 
-/* How a container that has this process could reach the runtime's file. */
+/* Whether a container with this process could write to the runtime's file. */
 static const char *own_file(void)
 {
 	struct statvfs mount;
@@ -104,7 +104,7 @@ int main(int argc, char **argv)
 	pthread_mutex_lock(&mutex);
 	printf("process=%d\nsid=%d\nname=%s\ndumpable=%d\n", getpid(), getsid(0), name,
 	       prctl(PR_GET_DUMPABLE));
-	printf("thread=%ld\nremembered=%d\n", syscall(SYS_gettid), mutex.__data.__owner);
+	printf("thread=%ld\ncached_tid=%d\n", syscall(SYS_gettid), mutex.__data.__owner);
 	printf("stack=%lu\n", (unsigned long)__builtin_frame_address(0) & 15);
 	for (int i = 0; i < argc; i++)
 		printf("argument.%d=%s\n", i, argv[i]);

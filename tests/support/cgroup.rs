@@ -1,10 +1,10 @@
-//! A cgroup of a test's own, in v2 where that is mounted, else in v1 (freezer).
+//! A cgroup for a test, in v2 if that is mounted, otherwise in v1 (freezer).
 
 use std::fs;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// Where a hierarchy can be: v2 alone, v2 on a hybrid system, v1.
+/// The mount points of a hierarchy: v2 only, v2 on a hybrid system, v1.
 pub const HIERARCHIES: [&str; 3] = [
     "/sys/fs/cgroup",
     "/sys/fs/cgroup/unified",
@@ -18,7 +18,7 @@ pub struct Cgroup {
 }
 
 impl Cgroup {
-    /// `None` when no hierarchy can be written to.
+    /// `None`: no hierarchy is writable.
     pub fn new() -> Option<Self> {
         [
             "/sys/fs/cgroup",
@@ -36,13 +36,13 @@ impl Cgroup {
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let name = format!("nsexec-test-{}-{number}", std::process::id());
         let directory = PathBuf::from(parent).join(&name);
-        // On a hybrid system /sys/fs/cgroup is no hierarchy itself.
+        // On a hybrid system /sys/fs/cgroup is no hierarchy.
         fs::metadata(format!("{parent}/cgroup.procs")).ok()?;
         fs::create_dir(&directory).ok()?;
         Some(Self { directory, name })
     }
 
-    /// With a cpuset of its own; `None` without that controller.
+    /// With its own cpuset; `None` without that controller.
     pub fn with_cpuset() -> Option<Self> {
         let cgroup = match Self::beneath("/sys/fs/cgroup/cpuset") {
             Some(cgroup) => cgroup,
@@ -63,7 +63,7 @@ impl Cgroup {
 
 impl Drop for Cgroup {
     fn drop(&mut self) {
-        // Until the kernel has let go of the last process in it.
+        // Until the kernel has released the last process in it.
         for _ in 0..200 {
             if fs::remove_dir(&self.directory).is_ok() {
                 return;

@@ -1,4 +1,4 @@
-//! What this kernel has, as `nsexec --features` finds out.
+//! The features of this kernel, as reported by `nsexec --features`.
 
 use std::process::Command;
 
@@ -11,7 +11,7 @@ pub struct Feature {
     /// The first kernel.
     pub since: String,
     pub is_there: bool,
-    /// What is done without it.
+    /// The behaviour without the feature.
     pub without: String,
 }
 
@@ -41,7 +41,7 @@ pub fn has(name: &str) -> bool {
         .is_there
 }
 
-/// Whether a case of a test can use this policy here; if not, the case is left out.
+/// Whether a case of a test can use this policy here; otherwise the case is left out.
 /// `strict` requires each right that it names.
 #[track_caller]
 pub fn can_use(policy: &str, test: &str) -> bool {

@@ -1,9 +1,9 @@
-//! Holds what a program prints to its JSON Schema.
+//! Checks the output of a program against its JSON Schema.
 #![allow(clippy::unwrap_used, reason = "in a test, a panic is how it fails")]
 
 use serde_json::Value;
 
-/// As much of JSON Schema as ours uses: what is wrong with `value`, if anything.
+/// Implements the parts of JSON Schema that our schemas use. Returns the mismatch, if any.
 pub(crate) fn wrong(root: &Value, schema: &Value, value: &Value, at: &str) -> Option<String> {
     let schema = match schema["$ref"].as_str() {
         Some(name) => root.pointer(name.strip_prefix('#').unwrap()).unwrap(),
@@ -23,7 +23,7 @@ pub(crate) fn wrong(root: &Value, schema: &Value, value: &Value, at: &str) -> Op
         Value::Array(names) => names.iter().any(is),
         name => is(name),
     };
-    // One of the types that it can have.
+    // A list: the value must have one of these types.
     if fits && value.is_null() {
         return None;
     }

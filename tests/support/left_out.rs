@@ -1,7 +1,7 @@
-//! Cases that a machine or a user does not allow are counted, never silent.
+//! Counts the cases that a machine or a user cannot run.
 
-/// Counts one: a line in the file that NSEXEC_LEFT_OUT names, which the runner of
-/// all tests reads.
+/// Counts one: adds a line to the file in NSEXEC_LEFT_OUT, which the runner of all tests
+/// reads.
 pub(crate) fn leave_out(test: &str, reason: &str) {
     if let Some(path) = std::env::var_os("NSEXEC_LEFT_OUT") {
         let file = std::fs::OpenOptions::new()

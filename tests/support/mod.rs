@@ -1,8 +1,8 @@
 //! Throw-away targets, and ways to run nsexec against them.
 //!
-//! A target is a process with namespaces and a root of its own (pivot_root'ed,
-//! so that no path means the same inside and outside). It and all that was made
-//! for it is gone when its value is dropped.
+//! A target is a process with its own namespaces and root (after pivot_root, so that no
+//! path means the same inside and outside). The target and everything created for it is
+//! removed when the value is dropped.
 #![allow(
     dead_code,
     unreachable_pub,
@@ -37,13 +37,12 @@ pub(crate) use needs::needs;
 /// The binary under test.
 pub const NSEXEC: &str = env!("CARGO_BIN_EXE_nsexec");
 
-/// How a target is made.
+/// The options of a target.
 #[derive(Clone, Debug)]
 pub struct Build {
-    /// In a user namespace of its own as well, where 0 to 65535 stand for
-    /// [`OUTSIDE`] and on.
+    /// Also in a new user namespace, which maps 0 to 65535 to [`OUTSIDE`] and on.
     pub user_namespace: bool,
-    /// What the target is started with, such as setpriv(1).
+    /// The command that starts the target, such as setpriv(1).
     pub prefix: Vec<&'static str>,
     /// Shell commands inside, after pivot_root and before the target sleeps.
     pub script: String,
@@ -71,7 +70,7 @@ pub struct Target {
 }
 
 impl Target {
-    /// A target with mount, uts, ipc, net, pid and cgroup namespaces of its own.
+    /// A target with new mount, uts, ipc, net, pid and cgroup namespaces.
     pub fn new() -> Self {
         Self::build(&Build::default())
     }
@@ -83,7 +82,7 @@ impl Target {
         })
     }
 
-    /// One that is in a user namespace as well, with root mapped to 100000.
+    /// A target that is also in a new user namespace, which maps root to 100000.
     pub fn with_user_namespace() -> Self {
         Self::build(&Build {
             user_namespace: true,
@@ -100,7 +99,7 @@ impl Target {
             succeed_in(Command::new("chown").args(chown).arg(&root));
             UserNamespace::new()
         });
-        // Inside, root's rights begin with an execve as a user that is mapped.
+        // root's capabilities inside require an execve by a mapped user.
         let mut unshare = match &holder {
             Some(holder) => {
                 let mut nsenter = Command::new("nsenter");
@@ -157,18 +156,18 @@ impl Target {
         self.pid
     }
 
-    /// Its root, as the host sees it.
+    /// The root as a path on the host.
     pub fn root(&self) -> PathBuf {
         PathBuf::from(format!("/proc/{}/root", self.pid))
     }
 
-    /// A link of its `/proc/PID/ns`.
+    /// A link in the target's `/proc/PID/ns`.
     pub fn namespace(&self, name: &str) -> String {
         let link = fs::read_link(format!("/proc/{}/ns/{name}", self.pid)).expect("a namespace");
         link.to_string_lossy().into_owned()
     }
 
-    /// `nsexec -t PID ARGUMENTS`, ready to be changed and run.
+    /// The command `nsexec -t PID ARGUMENTS`, not yet started.
     pub fn nsexec<S: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = S>) -> Command {
         let mut command = Command::new(NSEXEC);
         command.arg("-t").arg(self.pid.to_string()).args(arguments);
@@ -176,13 +175,13 @@ impl Target {
         command
     }
 
-    /// Runs `sh -c SCRIPT` in it under the default policy and returns what that
-    /// printed; it has to succeed.
+    /// Runs `sh -c SCRIPT` in the target under the default policy and returns its output;
+    /// the script has to succeed.
     pub fn shell(&self, script: &str) -> String {
         succeed(self.nsexec(["-a", "--", "sh", "-c", script]))
     }
 
-    /// Its inode number in pidfs; `None` on a kernel where processes have none.
+    /// The inode number in pidfs; `None`: the kernel has none.
     pub fn inode(&self) -> Option<u64> {
         let planned = succeed(self.nsexec(["-a", "--dry-run"]));
         let plan: serde_json::Value = serde_json::from_str(&planned).expect("JSON");
@@ -192,8 +191,8 @@ impl Target {
 
 impl Drop for Target {
     fn drop(&mut self) {
-        // --kill-child takes the target with it, unless that changed its user.
-        // As long as unshare(1) has not waited for it, its pid is its own.
+        // --kill-child ends the target too, unless it has changed its user.
+        // Until unshare(1) has reaped it, its pid stays its own.
         if matches!(self.unshare.try_wait(), Ok(None)) {
             let target = nix::unistd::Pid::from_raw(self.pid);
             let _ = nix::sys::signal::kill(target, nix::sys::signal::Signal::SIGKILL);
@@ -204,10 +203,10 @@ impl Drop for Target {
     }
 }
 
-/// Which id outside 0 inside stands for.
+/// The id outside to which 0 inside is mapped.
 pub const OUTSIDE: u32 = 100_000;
 
-/// In the new namespaces, still in the host's root.
+/// Runs in the new namespaces, still in the host's root.
 const OUTER: &str = r#"
     set -e
     mount --make-rprivate /
@@ -225,7 +224,7 @@ const OUTER: &str = r#"
     exec chroot . /bin/sh -c "$INNER"
 "#;
 
-/// In the root of its own.
+/// Runs in its own root.
 const INNER: &str = r#"
     set -e
     export PATH=/bin
@@ -238,7 +237,7 @@ const INNER: &str = r#"
     eval "exec $program" < /dev/null
 "#;
 
-/// A process that holds a user namespace open, with its maps written.
+/// A process that keeps a user namespace open, with written maps.
 struct UserNamespace(Child);
 
 impl UserNamespace {
@@ -292,7 +291,7 @@ fn lay_out(root: &Path) {
     fs::write(root.join("etc/group"), group).expect("group");
 }
 
-/// A new, empty directory that nobody else names.
+/// A new, empty directory with a unique name.
 pub fn temporary_directory(purpose: &str) -> PathBuf {
     static NUMBER: AtomicU32 = AtomicU32::new(0);
     let number = NUMBER.fetch_add(1, Ordering::Relaxed);
@@ -321,8 +320,8 @@ fn succeed_in(command: &mut Command) -> String {
     text(&output.stdout)
 }
 
-/// Runs a command that has to fail with this status, and returns what it wrote
-/// to standard error; it must have printed nothing else.
+/// Runs a command that has to fail with this status, and returns its standard error; its
+/// standard output must be empty.
 #[track_caller]
 pub fn fail(mut command: Command, status: i32) -> String {
     let output = command.output().expect("the command");

@@ -1,12 +1,12 @@
-//! What a test needs of the machine. `needs!(root)` ends a test where it is missing,
-//! and counts it as left out.
+//! The requirements of a test. `needs!(root)` ends a test if the requirement is missing,
+//! and counts the test as left out.
 
 use std::path::Path;
 
 use super::{features, leave_out};
 
-/// Ends the test that it is in, and counts it as left out, unless the machine has all
-/// of these: the functions of this module, such as `needs!(root, feature("NAME"))`.
+/// Ends the calling test and counts it as left out, unless the machine meets all of these
+/// requirements: functions of this module, such as `needs!(root, feature("NAME"))`.
 #[allow(unused_macros, reason = "each test file uses its own part")]
 macro_rules! needs {
     ($($need:ident $(($argument:expr))?),+ $(,)?) => {{
@@ -21,7 +21,7 @@ macro_rules! needs {
 }
 pub(crate) use needs;
 
-/// The name of the test that has this function in it.
+/// The name of the test that contains this function.
 pub fn enclosing_test<F>(_here: &F) -> &'static str {
     let path = std::any::type_name::<F>();
     let path = path.strip_suffix("::here").expect("a function of needs!");
@@ -35,7 +35,7 @@ fn is_met(met: bool, test: &str, missing: &str) -> bool {
     met
 }
 
-/// The tests make targets with namespaces of their own.
+/// The tests create targets with new namespaces.
 pub fn root(test: &str) -> bool {
     let met = nix::unistd::geteuid().is_root();
     is_met(
@@ -65,9 +65,8 @@ pub fn apparmor(test: &str) -> bool {
     is_met(met, test, "AppArmor is off: lsm= does not name it")
 }
 
-/// Kernel auditing, on already: auditing that was never on costs each later process of
-/// the machine something once it has been on, so only a machine of the tests' own is
-/// switched.
+/// Kernel auditing is already on. Once auditing has been on, every later process of the
+/// machine is slower; so only machines that belong to the tests switch it on.
 pub fn auditing(test: &str) -> bool {
     let met = auditing_status() != 0 || std::env::var_os("NSEXEC_TEST_AUDITING").is_some();
     is_met(

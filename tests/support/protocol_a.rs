@@ -1,4 +1,4 @@
-//! Plays libcontainer's side of protocol A.
+//! Implements libcontainer's side of protocol A.
 
 use std::fs::File;
 use std::io::{Read, Write};
@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 
 use super::NSEXEC;
 
-/// The descriptor that the helper gets the pipe at, after `files`.
+/// The number of the descriptor on which the helper receives the pipe, after `files`.
 pub const FIRST: i32 = 3;
 
 /// An exec through protocol A.
@@ -25,23 +25,23 @@ pub struct Exec {
     pub program: PathBuf,
     pub environment: Vec<(String, String)>,
     pub arguments: Vec<String>,
-    /// Handed over from descriptor 3 on; the pipe comes next.
+    /// Passed from descriptor 3 on; the pipe is the next one.
     pub files: Vec<OwnedFd>,
     pub stdin: Stdio,
-    /// Whom the pipes of standard output and error belong to.
+    /// The owner of the pipes of standard output and error.
     pub owner: Option<u32>,
 }
 
-/// What became of it.
+/// The result.
 #[derive(Debug)]
 pub struct Outcome {
-    /// How the helper ended.
+    /// The exit status of the helper.
     pub helper: ExitStatus,
-    /// What it wrote before it ended: the pid line, byte for byte.
+    /// The helper's output before it ended: the pid line, byte for byte.
     pub line: String,
-    /// What the child wrote after initConfig: empty is success.
+    /// The child's output after initConfig: empty means success.
     pub answer: String,
-    /// How the child ended; `None`: no pid was reported.
+    /// The exit status of the child; `None`: no pid was reported.
     pub child: Option<WaitStatus>,
     pub stdout: String,
     pub stderr: String,
@@ -58,12 +58,12 @@ impl Outcome {
     }
 }
 
-/// initConfig as libcontainer sends it, with these arguments.
+/// initConfig with these arguments, as libcontainer sends it.
 pub fn config(arguments: &[&str]) -> Value {
     let sample = include_str!("../data/proto_a_initConfig_setns.json");
     let mut config: Value = serde_json::from_str(sample).expect("the sample");
     config["args"] = json!(arguments);
-    // The reference machine's root has no CAP_SYS_RESOURCE: no limit is raised.
+    // Root on the reference machine lacks CAP_SYS_RESOURCE: no limit is raised.
     config["config"]["rlimits"] = json!([{ "type": 7, "hard": 1000, "soft": 900 }]);
     config
 }
@@ -99,12 +99,13 @@ impl Exec {
         self
     }
 
-    /// Runs it to the end, with initConfig as these bytes.
+    /// Runs the exec to its end, with these bytes as initConfig.
     pub fn run(self, message: &[u8]) -> Outcome {
         self.run_meanwhile(message, |_| ())
     }
 
-    /// The same; `meanwhile` runs while the child, of this pid, waits for initConfig.
+    /// The same; `meanwhile` runs with the child's pid while the child waits for
+    /// initConfig.
     pub fn run_meanwhile(mut self, message: &[u8], meanwhile: impl FnOnce(i32)) -> Outcome {
         become_subreaper();
         let (ours, theirs) = UnixStream::pair().expect("a socketpair");
@@ -160,7 +161,7 @@ impl Exec {
     }
 }
 
-/// The pid of `{ "pid" : N }` and a newline: to the byte.
+/// Parses `{ "pid" : N }` and a newline, exactly.
 pub fn pid_of(line: &str) -> i32 {
     let number = line
         .strip_prefix("{ \"pid\" : ")
@@ -179,7 +180,7 @@ pub fn read_line(mut stream: &UnixStream) -> String {
     line
 }
 
-/// A pipe that belongs to this user.
+/// A pipe that this user owns.
 fn output_pipe(owner: Option<u32>) -> (OwnedFd, OwnedFd) {
     let (read, write) = nix::unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC).expect("a pipe");
     if let Some(owner) = owner {
@@ -188,13 +189,13 @@ fn output_pipe(owner: Option<u32>) -> (OwnedFd, OwnedFd) {
     (read, write)
 }
 
-/// Children of children that lose their parent are waited for here; those that
-/// CLONE_PARENT makes are this process's own.
+/// Orphaned descendants become children of this process, which reaps them; children created
+/// with CLONE_PARENT are its own.
 pub fn become_subreaper() {
     nix::sys::prctl::set_child_subreaper(true).expect("PR_SET_CHILD_SUBREAPER");
 }
 
-/// Puts `files` at descriptors 3, 4, ... of the command, without CLOEXEC.
+/// Passes `files` as descriptors 3, 4, ... of the command, without CLOEXEC.
 pub fn hand_over(command: &mut Command, files: Vec<OwnedFd>) {
     let mapping = |(parent_fd, child_fd)| FdMapping {
         parent_fd,

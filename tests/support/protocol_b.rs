@@ -1,4 +1,4 @@
-//! Plays runc's side of protocol B.
+//! Implements runc's side of protocol B.
 
 use std::fs::File;
 use std::io::{Read, Write};
@@ -21,7 +21,7 @@ use super::protocol_a::{become_subreaper, hand_over, read_line};
 use super::runtime::State;
 use super::tracer::{self, Action, Stop};
 
-/// What comes after the message on the pipe.
+/// The data after the message on the pipe.
 pub const REST: &str = "{\"the configuration\"}";
 
 /// An exec through protocol B.
@@ -32,15 +32,15 @@ pub struct Exec {
     pub message: Vec<u8>,
     pub uid: Option<u32>,
     pub with_log: bool,
-    /// What executes the program, such as setpriv(1). Under a tracer alone.
+    /// The command that executes the program, such as setpriv(1). Only under a tracer.
     pub prefix: Vec<&'static str>,
 }
 
-/// What became of it.
+/// The result.
 #[derive(Debug)]
 pub struct Outcome {
     pub stage0: ExitStatus,
-    /// What stage 0 wrote, to the byte.
+    /// The output of stage 0, byte for byte.
     pub report: String,
     pub stage1: Option<WaitStatus>,
     pub stage2: Option<WaitStatus>,
@@ -50,12 +50,12 @@ pub struct Outcome {
     pub stderr: String,
 }
 
-/// What runc sends: nothing joined and nothing created yet.
+/// A message of runc that joins and creates nothing.
 pub fn nothing() -> Bootstrap {
     Bootstrap::default()
 }
 
-/// What `runc exec` sends: joins these of a process.
+/// The message of `runc exec`: joins these namespaces of a process.
 pub fn joining(pid: i32, namespaces: &[&str]) -> Bootstrap {
     let paths: Vec<String> = namespaces
         .iter()
@@ -108,25 +108,25 @@ impl Exec {
         self
     }
 
-    /// Runs it to the end of all stages.
+    /// Runs it until all stages have ended.
     pub fn run(self) -> Outcome {
         self.run_to_end(false)
     }
 
-    /// As [`Self::run`], with nothing to come after the message.
+    /// Like [`Self::run`], without data after the message.
     pub fn run_closing(self) -> Outcome {
         self.run_to_end(true)
     }
 
-    /// Runs it under a tracer, to the end of all processes; `stop` is what
-    /// [`tracer::run`] calls. How stages 1 and 2 ended is the tracer's to know.
+    /// Runs it under a tracer until all processes have ended; `stop` is called as by
+    /// [`tracer::run`]. Only the tracer knows the exit statuses of stages 1 and 2.
     pub fn run_traced(self, stop: impl FnMut(Stop) -> Action) -> Outcome {
         let (ours, theirs) = UnixStream::pair().expect("a socketpair");
         let (sync, _sync_end) = UnixStream::pair().expect("a socketpair");
         let (log, log_end) = pipe2(OFlag::O_CLOEXEC).expect("a pipe");
         let (stdout, stdout_end) = pipe2(OFlag::O_CLOEXEC).expect("a pipe");
         let (stderr, stderr_end) = pipe2(OFlag::O_CLOEXEC).expect("a pipe");
-        // The runtime reads no byte too many: nobody has to wait.
+        // The runtime reads exactly its bytes: it has nothing to wait for.
         (&ours).write_all(&self.message).expect("the message");
         (&ours).write_all(REST.as_bytes()).expect("the rest");
         ours.shutdown(Shutdown::Write).expect("shutdown");
@@ -140,7 +140,7 @@ impl Exec {
         let (out, err) = (File::from(stdout_end), File::from(stderr_end));
         let ended = tracer::run_prepared(&words, prepare, out, err, stop);
         let mut report = String::new();
-        // Its other side was closed with the rest unread, where it refused.
+        // If a stage refused, it closed the other side with unread data.
         let _ = (&ours).read_to_string(&mut report);
         Outcome {
             stage0: ExitStatus::from_raw(ended.status << 8),
@@ -178,7 +178,7 @@ impl Exec {
         hand_over(&mut command, files);
         let mut helper = command.spawn().expect("the runtime");
         drop(command);
-        // One that refuses early does not read all of a long message.
+        // A process that refuses early does not read all of a long message.
         let _ = (&ours).write_all(&self.message);
         if closing {
             let _ = ours.shutdown(Shutdown::Write);
@@ -209,15 +209,14 @@ impl Exec {
     }
 }
 
-/// Everything that is in a pipe nobody writes to any more. What a runtime says
-/// fits into it.
+/// All data in a pipe without writers. The runtime's output fits into it.
 fn rest_of(pipe: OwnedFd) -> String {
     let mut text = Vec::new();
     File::from(pipe).read_to_end(&mut text).expect("a pipe");
     String::from_utf8_lossy(&text).into_owned()
 }
 
-/// The pids of `{"stage1_pid":N,"stage2_pid":N}` and a newline: to the byte.
+/// Parses `{"stage1_pid":N,"stage2_pid":N}` and a newline, exactly.
 #[track_caller]
 pub fn pids(report: &str) -> [i32; 2] {
     let value: Value =
@@ -232,7 +231,7 @@ pub fn pids(report: &str) -> [i32; 2] {
     pids
 }
 
-/// As runc's own test reads them: two keys, and no others.
+/// Like runc's own test: two keys and no others.
 #[track_caller]
 fn parse_line(line: &str) -> (String, String) {
     let value: Value =
@@ -244,7 +243,7 @@ fn parse_line(line: &str) -> (String, String) {
 }
 
 impl Outcome {
-    /// The only fatal lines, without who wrote them.
+    /// The fatal lines, without their prefix.
     pub fn fatal(&self) -> Vec<&str> {
         let fatal = self.log.iter().filter(|(level, _)| level == "fatal");
         fatal

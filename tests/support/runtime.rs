@@ -1,4 +1,4 @@
-//! Runtimes that libnsexec is linked into, built once a test program.
+//! Runtimes that link libnsexec, built once per test program.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -25,9 +25,8 @@ impl Link {
     }
 }
 
-/// Where libnsexec is installed for the tests: by `cargo xtask install`, as
-/// anybody would install it. On a machine without cargo, NSEXEC_TEST_LIBRARY names
-/// the place.
+/// The directory in which `cargo xtask install` installs libnsexec for the tests. On a
+/// machine without cargo, NSEXEC_TEST_LIBRARY names it.
 pub fn prefix() -> &'static Path {
     static PREFIX: OnceLock<PathBuf> = OnceLock::new();
     PREFIX.get_or_init(|| {
@@ -53,7 +52,7 @@ pub fn prefix() -> &'static Path {
     })
 }
 
-/// What `pkg-config ARGUMENT nsexec` says, as words.
+/// The output of `pkg-config ARGUMENT nsexec`, split into words.
 pub fn pkg_config(argument: &str) -> Vec<String> {
     let mut command = Command::new("pkg-config");
     command
@@ -90,7 +89,7 @@ pub fn runtime(link: Link) -> PathBuf {
         .clone()
 }
 
-/// What `runtime.c` tells, by its names.
+/// The output of `runtime.c`, by name.
 #[derive(Clone, Debug, Default)]
 pub struct State(pub BTreeMap<String, String>);
 
@@ -112,7 +111,7 @@ impl State {
             .unwrap_or_else(|| panic!("no {name} in {self:?}"))
     }
 
-    /// The environment that it found.
+    /// The environment that `runtime.c` received.
     pub fn environment(&self) -> BTreeMap<&str, &str> {
         let pairs = self.0.iter();
         pairs

@@ -1,4 +1,4 @@
-//! An interactive shell on a terminal of its own, and who types there.
+//! An interactive shell on a terminal, and its input.
 
 use std::fs::File;
 use std::io::{Read, Write};
@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
-/// An interactive shell on a terminal of its own.
+/// An interactive shell on its own terminal.
 #[derive(Debug)]
 pub struct Session {
     pub shell: Child,
@@ -51,7 +51,7 @@ impl Session {
             .expect("a terminal");
     }
 
-    /// Reads until `text` has been printed, and forgets what came before.
+    /// Reads until `text` has been printed, and discards everything up to it.
     pub fn expect(&mut self, text: &str) {
         let end = Instant::now() + Duration::from_secs(60);
         loop {

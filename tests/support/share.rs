@@ -1,6 +1,6 @@
-//! Repetition, less of it on a slow machine.
+//! Fewer repetitions on a slow machine.
 
-/// NSEXEC_TEST_SHARE=N: tests that repeat run each Nth repetition. An emulated machine
+/// NSEXEC_TEST_SHARE=N: tests with repetitions run each Nth repetition. An emulated machine
 /// takes twenty times as long for each.
 pub fn share() -> usize {
     let share = std::env::var("NSEXEC_TEST_SHARE").ok();
@@ -8,8 +8,7 @@ pub fn share() -> usize {
     share.unwrap_or(1).max(1)
 }
 
-/// Each Nth of `all`, and the first; more of them where these would be fewer than
-/// `least`.
+/// The first and then each Nth of `all`; more of them if these are fewer than `least`.
 pub fn at_least<T>(least: usize, all: impl Iterator<Item = T>) -> impl Iterator<Item = T> {
     let all: Vec<T> = all.collect();
     let step = share().min(all.len() / least).max(1);
@@ -21,8 +20,8 @@ pub fn of<T>(all: impl Iterator<Item = T>) -> impl Iterator<Item = T> {
     all.step_by(share())
 }
 
-/// NSEXEC_TEST_JOINS=N: how many joins a test of a target that does not hold still
-/// makes, instead of its usual number.
+/// NSEXEC_TEST_JOINS=N: the number of joins of a changing target, instead of the test's
+/// default.
 pub fn joins(usual: usize) -> usize {
     let joins = std::env::var("NSEXEC_TEST_JOINS").ok();
     let joins = joins.map(|joins| joins.parse().expect("NSEXEC_TEST_JOINS: a number"));

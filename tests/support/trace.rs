@@ -1,4 +1,4 @@
-//! What an exec does, as strace(1) sees it.
+//! The system calls of an exec, recorded by strace(1).
 #![allow(clippy::unwrap_used, reason = "in a test, a panic is how it fails")]
 
 use std::collections::BTreeMap;
@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 
 use super::{NSEXEC, Target, succeed, temporary_directory};
 
-/// The system calls of one exec, `PID NAME(...) = ...` a line, by strace(1).
+/// The system calls of one exec, one line `PID NAME(...) = ...` each, by strace(1).
 pub fn trace(target: &Target, arguments: &[&str]) -> Vec<(String, String)> {
     let directory = temporary_directory("strace");
     let log = directory.join("log");
@@ -28,8 +28,8 @@ pub fn trace(target: &Target, arguments: &[&str]) -> Vec<(String, String)> {
     calls(&text)
 }
 
-/// The calls of a log of strace(1), each whole: strace writes a call in two lines
-/// when another process makes one meanwhile. A call that never returned is left out.
+/// The complete calls in a log of strace(1). strace splits a call into two lines if another
+/// process makes a call meanwhile. A call that never returned is left out.
 pub fn calls(log: &str) -> Vec<(String, String)> {
     let mut unfinished: BTreeMap<&str, &str> = BTreeMap::new();
     let mut calls = Vec::new();

@@ -1,6 +1,5 @@
-//! A tracer of its own: stops nsexec and all that comes from it at every system
-//! call, where strace(1) can neither be asked about one process alone nor look at
-//! anything but the call.
+//! A ptrace tracer that stops nsexec and all its descendants at every system call.
+//! strace(1) can neither select one process nor inspect anything but the call.
 #![allow(clippy::unwrap_used, reason = "in a test, a panic is how it fails")]
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -17,30 +16,31 @@ use nix::unistd::Pid;
 #[derive(Clone, Copy, Debug)]
 pub struct Stop {
     pub pid: i32,
-    /// The first process is 0, and others are counted as they are created.
+    /// The first process has the index 0; others are numbered in the order of their
+    /// creation.
     pub place: usize,
-    /// `None` at the entry of the call.
+    /// `None`: at the entry of the call.
     pub result: Option<i64>,
     /// The first argument.
     pub argument: u64,
-    /// The number of the call, as <asm/unistd.h> has it.
+    /// The number of the call, from <asm/unistd.h>.
     pub number: u64,
-    /// How often this process has made this call before.
+    /// How often this process made this call before.
     pub before: usize,
 }
 
-/// What happens to the call.
+/// The effect of the call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
-    /// The kernel executes it.
+    /// The kernel executes the call.
     Go,
-    /// The kernel does not, and returns this errno. x86_64 alone.
+    /// The kernel does not execute it, and it returns this errno. x86_64 only.
     Fail(i32),
-    /// The kernel does not, and returns 0. x86_64 alone.
+    /// The kernel does not execute it, and it returns 0. x86_64 only.
     Pretend,
 }
 
-/// How the first process ended.
+/// The end of the first process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ended {
     pub status: i32,
@@ -52,8 +52,9 @@ const KILLED: i32 = -1;
 /// PTRACE_EVENT_STOP, linux/ptrace.h.
 const EVENT_STOP: i32 = 128;
 
-/// Runs a command to its end; `stop` is called at entry and exit of each system call
-/// of it and of every process that comes from it. Its answer counts at the entry. Its standard output goes to `stdout`.
+/// Runs a command to its end. `stop` is called at entry and exit of each system call of the
+/// command and its descendants; its result applies at the entry. The command's standard
+/// output goes to `stdout`.
 pub fn run(
     words: &[&str],
     stdout: std::fs::File,
@@ -63,7 +64,7 @@ pub fn run(
     run_prepared(words, |_| (), stdout, stderr, stop)
 }
 
-/// The same, of a command that is `prepare`d before it is started.
+/// The same with a command that `prepare` changes before the start.
 pub fn run_prepared(
     words: &[&str],
     prepare: impl FnOnce(&mut Command),
@@ -93,7 +94,7 @@ pub fn run_prepared(
     ptrace::interrupt(first).unwrap();
     shell.stdin.take().unwrap().write_all(b"\n").unwrap();
     let mut traced: BTreeMap<Pid, Traced> = BTreeMap::from([(first, Traced::default())]);
-    // Its parent's stop may be seen after the end of a process.
+    // The tracer may see the parent's stop after the end of the child.
     let mut known = BTreeSet::from([first]);
     let mut appear = |traced: &mut BTreeMap<Pid, Traced>, pid| {
         let place = known.len();
@@ -107,7 +108,7 @@ pub fn run_prepared(
     };
     let mut status = None;
     let end = Instant::now() + Duration::from_secs(60);
-    // Of this thread alone: other tests of the program wait for theirs.
+    // Only for children of this thread: other tests of the program wait for theirs.
     let flags = WaitPidFlag::__WALL | WaitPidFlag::__WNOTHREAD | WaitPidFlag::WNOHANG;
     while !traced.is_empty() {
         assert!(Instant::now() < end, "{words:?}: no end after 60 seconds");
@@ -144,7 +145,7 @@ pub fn run_prepared(
                 go_on(pid, None);
             }
             WaitStatus::PtraceEvent(pid, _, event) => {
-                // In the order of creation, and not of the first stops.
+                // In the order of creation, not of the first stops.
                 if event != libc::PTRACE_EVENT_EXEC
                     && let Ok(created) = ptrace::getevent(pid)
                 {
@@ -161,7 +162,7 @@ pub fn run_prepared(
     }
 }
 
-/// A process that was killed meanwhile cannot go on.
+/// A process that was killed meanwhile cannot continue.
 fn go_on(pid: Pid, signal: Option<nix::sys::signal::Signal>) {
     match ptrace::syscall(pid, signal) {
         Ok(()) | Err(Errno::ESRCH) => {}
@@ -172,25 +173,25 @@ fn go_on(pid: Pid, signal: Option<nix::sys::signal::Signal>) {
 /// The tracer's memory of a process.
 #[derive(Debug, Default)]
 struct Traced {
-    /// It has stopped at a call before.
+    /// The process has stopped at a call before.
     synchronised: bool,
     place: usize,
     number: u64,
     argument: u64,
     /// The next stop is the exit of a call.
     inside: bool,
-    /// The call that is inside fails with this.
+    /// The current call fails with this errno.
     fails: Option<i32>,
     counts: BTreeMap<u64, usize>,
 }
 
 impl Traced {
     fn at_call(&mut self, pid: Pid, stop: &mut impl FnMut(Stop) -> Action) {
-        // It may have been killed.
+        // The process may have been killed.
         let Ok(registers) = ptrace::getregs(pid) else {
             return;
         };
-        // The first process may be attached to inside of a call.
+        // The tracer may attach to the first process inside a call.
         if !self.synchronised {
             self.synchronised = true;
             if !at_entry(&registers) {
@@ -234,9 +235,9 @@ impl Traced {
     }
 }
 
-/// On x86_64 the kernel sets the result to ENOSYS before it looks at the number. On
-/// others an entry cannot be told from an exit: what fails and what pretends to
-/// succeed is for x86_64 alone, and where a stop is inspected, both do.
+/// On x86_64 the kernel sets the result to ENOSYS before it checks the number. On other
+/// architectures an entry cannot be distinguished from an exit: injected results are
+/// supported on x86_64 only, and inspections take place at both.
 fn at_entry(registers: &libc::user_regs_struct) -> bool {
     cfg!(not(target_arch = "x86_64")) || result(registers) == -i64::from(libc::ENOSYS)
 }

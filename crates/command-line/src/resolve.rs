@@ -41,7 +41,7 @@ pub fn command(written: RawArguments) -> Result<Command, UsageFault> {
     let namespaces = options.selection(target)?;
     let descriptors = options.descriptors()?;
     let mut request = Request::with(target, namespaces, program);
-    for Given { option, value } in &options.0 {
+    for OptionArgument { option, value } in &options.0 {
         if let Some(set) = option.set {
             set.apply(&mut request, value.as_deref())
                 .map_err(|fault| wrong(option, value, fault))?;

@@ -44,14 +44,14 @@ fn engines_find_libcontainers_texts() {
             Errno::ENOENT,
             "tool",
             "exec: \"tool\": executable file not found in $PATH; \
-             give a path, or a name that PATH leads to",
+             give a path, or the name of a program in PATH",
         ),
         (
             Step::LookUp,
             Errno::ENOENT,
             "/bin/tool",
             "exec: \"/bin/tool\": stat /bin/tool: no such file or directory; \
-             give a path, or a name that PATH leads to",
+             give a path, or the name of a program in PATH",
         ),
         (
             Step::LookUp,
@@ -70,7 +70,7 @@ fn engines_find_libcontainers_texts() {
             Errno::ENOENT,
             "/bin/script",
             "exec: \"/bin/script\": no such file or directory: \
-             its interpreter is not there, or not executable",
+             its interpreter is missing or not executable",
         ),
         (
             Step::Execute,
@@ -97,6 +97,6 @@ fn not_found_and_not_executable_have_their_exit_statuses() {
     assert_eq!(status(Step::LookUp, Errno::EACCES), 126);
     assert_eq!(status(Step::Execute, Errno::ENOENT), 126);
     assert_eq!(status(Step::Execute, Errno::ENOEXEC), 126);
-    assert_eq!(status(Step::SmallProgram, Errno::ENOEXEC), 126);
+    assert_eq!(status(Step::CompatProgram, Errno::ENOEXEC), 126);
     assert_eq!(status(Step::Seccomp, Errno::EINVAL), 125);
 }

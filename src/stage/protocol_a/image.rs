@@ -18,6 +18,7 @@ use crate::seccomp::compile::compile;
 use crate::seccomp::libcontainer;
 use crate::seccomp::program::Program;
 use crate::seccomp::table::is_known_somewhere;
+use crate::stage::compat_program;
 use crate::stage::exec::{CapabilityPlan, Credentials, Image, WorkDir};
 use crate::stage::exec_label::ExecLabel;
 use crate::stage::explain::Audited;
@@ -69,7 +70,7 @@ impl Child {
             capabilities: capabilities(config.capabilities)?,
             exec_label,
             no_new_privs: self.process.no_new_privs,
-            refuses_32_bit: self.ceiling_refuses_32_bit || small_program::refused(seccomp.iter()),
+            refuses_32_bit: self.ceiling_refuses_32_bit || compat_program::refused(seccomp.iter()),
             layers: Layered {
                 seccomp,
                 landlock: self.workload.ready.landlock,

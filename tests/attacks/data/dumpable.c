@@ -1,5 +1,5 @@
-/* dumpable PID: joins a process's user, pid and mount namespaces, as a helper
- * that is dumpable once, in order to write a file of its own in /proc. */
+/* dumpable PID: joins a process's user, pid and mount namespaces, like a helper
+ * that becomes dumpable for a moment to write a file of its own in /proc. */
 #define _GNU_SOURCE
 #include <grp.h>
 #include <sched.h>

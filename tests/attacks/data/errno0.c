@@ -22,7 +22,7 @@ int main(int count, char **words) {
     }
     code[length++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
     struct sock_fprog program = {.len = length, .filter = code};
-    /* Not with no_new_privs: what the helper sets itself is to be seen. */
+    /* Without no_new_privs, so that the test sees whether the helper sets it. */
     if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program)) {
         perror("errno0: seccomp");
         return 2;

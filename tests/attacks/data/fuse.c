@@ -1,4 +1,4 @@
-/* fuse PATH: mounts a file system there that answers nothing but that it is one. */
+/* fuse PATH: mounts a FUSE file system there that answers no request but the first. */
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <linux/fuse.h>

@@ -98,7 +98,7 @@ static void read_joined(void) {
     show(fd, "read");
 }
 
-/* unshare FLAGS NAME: a namespace of its own. */
+/* unshare FLAGS NAME: creates a namespace. */
 static void unshare_one(void) {
     char before[64], after[64];
     namespace(word(3), before);
@@ -108,7 +108,7 @@ static void unshare_one(void) {
     harm("unshared %s", after);
 }
 
-/* clone FLAGS NAME, clone3 FLAGS NAME: a child with a namespace of its own. */
+/* clone FLAGS NAME, clone3 FLAGS NAME: creates a child in a new namespace. */
 static void clone_any(void) {
     char before[64], after[64];
     namespace(word(3), before);
@@ -152,7 +152,7 @@ static void int_80(void) {
 #endif
 }
 
-/* uring: a ring, through which calls go past a filter. */
+/* uring: an io_uring, whose operations bypass a filter. */
 static void uring(void) {
     struct io_uring_params parameters = {0};
     long fd = syscall(SYS_io_uring_setup, 1, &parameters);
@@ -192,7 +192,7 @@ static void by_handle(void) {
     show(fd, "by its handle");
 }
 
-/* pidfd PID PATH: into the mount namespace of a process of the host's. */
+/* pidfd PID PATH: joins the mount namespace of a process of the host. */
 static void by_pidfd(void) {
     long fd = syscall(SYS_pidfd_open, number(2), 0);
     if (fd < 0) denied("pidfd_open");
@@ -202,7 +202,7 @@ static void by_pidfd(void) {
     show(file, "setns");
 }
 
-/* ptrace PID: takes a process over. */
+/* ptrace PID: attaches to a process. */
 static void trace(void) {
     if (ptrace(PTRACE_SEIZE, number(2), 0, 0)) denied("ptrace");
     harm("traces process %ld", number(2));
@@ -276,7 +276,7 @@ static void from_memory(void) {
 
 static void executed(void) { harm("the program was executed"); }
 
-/* set-user-id: whether the file's owner is whom the program runs as. */
+/* set-user-id: whether the program runs as the owner of its file. */
 static void set_user_id(void) {
     if (getuid() != geteuid()) harm("euid %d, uid %d", geteuid(), getuid());
     errno = EPERM;
@@ -343,7 +343,7 @@ static void file_flags(void) {
     harm("%s: a flag was set", word(2));
 }
 
-/* shm-own: a segment of somebody else's; shm: writes to it. */
+/* shm-own: creates a segment; shm: writes to that of another process. */
 static void segment_own(void) {
     int id = shmget(0x6e736578, 4096, IPC_CREAT | 0666);
     if (id < 0) broken("shmget");
@@ -366,7 +366,7 @@ static struct sockaddr_un address(void) {
     return address;
 }
 
-/* unix-own PATH: a service of somebody else's; unix: uses it. */
+/* unix-own PATH: a service on a Unix socket; unix: uses that of another process. */
 static void service(void) {
     struct sockaddr_un own = address();
     int listener = socket(AF_UNIX, SOCK_STREAM, 0);
@@ -438,7 +438,7 @@ static void steal(void) {
     denied("TIOCSCTTY");
 }
 
-/* hang-up: ends the session of the terminal. */
+/* hang-up: vhangup(2) of the terminal. */
 static void hang_up(void) {
     signal(SIGHUP, SIG_IGN);
     if (vhangup()) denied("vhangup");
@@ -455,7 +455,7 @@ static void open_socket(void) {
     harm("a socket of family %d", domain);
 }
 
-/* device MAJOR MINOR: makes a node of a device of the host's, and reads it. */
+/* device MAJOR MINOR: creates a node for a device of the host, and reads it. */
 static void device(void) {
     unlink("/tmp/disk");
     if (mknod("/tmp/disk", S_IFBLK | 0600, makedev(number(2), number(3)))) denied("mknod");
@@ -473,7 +473,7 @@ static void device_control(void) {
     harm("a block device obeyed: %lu bytes", (unsigned long)size);
 }
 
-/* write PATH: a file that is there, or a new one. */
+/* write PATH: writes to an existing or new file. */
 static void write_file(void) {
     int fd = open(word(2), O_WRONLY);
     if (fd < 0 && errno == ENOENT) fd = open(word(2), O_WRONLY | O_CREAT, 0644);

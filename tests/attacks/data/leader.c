@@ -1,5 +1,5 @@
-/* Its first thread ends, and another one lives on: nothing of /proc/PID that
- * needs the first thread's memory or namespaces is there any more. */
+/* The first thread ends, and another one continues: the files of /proc/PID that need
+ * the first thread's memory or namespaces disappear. */
 #include <pthread.h>
 #include <unistd.h>
 

@@ -1,5 +1,5 @@
-/* lookup ROOT PATH COUNT: opens PATH beneath ROOT as often, until the kernel says
- * EAGAIN. Prints what hostile.c prints. */
+/* lookup ROOT PATH COUNT: opens PATH beneath ROOT COUNT times, or until the kernel
+ * returns EAGAIN. Prints what hostile.c prints. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>

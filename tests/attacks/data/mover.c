@@ -1,5 +1,5 @@
-/* mover: takes namespaces of its own, all at once, again and again, and writes each
- * set to /tmp/sets: what joins it must be in one of them. */
+/* mover: repeatedly unshares all its namespaces at once, and writes each set to
+ * /tmp/sets: a process that joins it must be in one of the sets. */
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <sched.h>

@@ -1,5 +1,5 @@
-/* reach paths|memory NAME PATH: waits for a process of this name, and reaches for
- * all that leads out of it as long as it is there.
+/* reach paths|memory NAME PATH: waits for a process of this name, and tries to
+ * open everything that leads out of the target while the process exists.
  *
  * paths: whether PATH, a file of the host's, is found through one of its
  * descriptors, its root or its directory. memory: whether its memory can be
@@ -30,8 +30,8 @@ static int named(const char *pid, const char *name) {
     return !strcmp(comm, name);
 }
 
-/* By now it can have become the program, which is the target's own: then what was
- * opened is no harm. execve(2) renames a process after it has replaced its memory. */
+/* The process may have become the program, which belongs to the target: then the
+ * opened objects are no harm. execve(2) renames a process after it has replaced its memory. */
 static void try(const char *pid, const char *name, const char *link, const char *path, int flags) {
     int fd = open(path, flags | O_NONBLOCK | O_NOCTTY);
     tried++;

@@ -1,6 +1,6 @@
-/* watch node|fifo PATH: whether anybody opens it, until /tmp/done is there.
+/* watch node|fifo PATH: reports whether a process opens it, until /tmp/done exists.
  *
- * node: as inotify(7) sees it. fifo: as its writer sees it, who waits for a reader.
+ * node: as inotify(7) sees it. fifo: as a writer that waits for a reader.
  * Prints what hostile.c prints. */
 #define _GNU_SOURCE
 #include <fcntl.h>

@@ -1,5 +1,4 @@
-// A runtime in Go that does nothing but tell what it finds when it takes over, as
-// runtime.c does.
+// A runtime in Go that only prints its state when it takes over, as runtime.c does.
 package main
 
 import (
