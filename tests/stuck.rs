@@ -86,6 +86,7 @@ enum Until {
     Lookup,
     Open,
     Read,
+    Ioctl,
 }
 
 impl Until {
@@ -95,6 +96,7 @@ impl Until {
             Self::Lookup => "1",
             Self::Open => "14",
             Self::Read => "15",
+            Self::Ioctl => "39",
         }
     }
 }
@@ -862,6 +864,35 @@ fn reported(target: Target, mut command: Command, pipe: &UnixStream) -> Scene {
     scene.signalled = Some(Pid::from_raw(support::protocol_a::pid_of(&line)));
     scene.helper.wait().unwrap();
     scene
+}
+
+/// The target chooses the file under the number that it gives out as a socket's. A request
+/// to its file system would never end.
+#[test]
+fn a_file_in_place_of_a_socket_is_refused_at_once() {
+    support::needs!(root);
+    let target = Target::new();
+    let server = mount(&target, "/mnt", Until::Ioctl);
+    let mut nsenter = Command::new("nsenter");
+    nsenter.args(["-t", &target.pid().to_string(), "-m", "--", "/bin/sh", "-c"]);
+    nsenter.arg("exec 9</mnt/file; echo mounted; exec /bin/sleep 1000");
+    let holder = until_mounted(&mut nsenter);
+    let pid = holder.0.id().to_string();
+    let mut helper = nsexec(&["-t", &pid, "--net-socket=9", "--", "true"]);
+    let mut helper = helper.stderr(Stdio::piped()).spawn().unwrap();
+    let end = Instant::now() + Duration::from_secs(20);
+    let mut ended = None;
+    while ended.is_none() && Instant::now() < end {
+        ended = helper.try_wait().unwrap();
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    // Ends every request to it.
+    drop(server);
+    let output = helper.wait_with_output().unwrap();
+    let error = support::text(&output.stderr);
+    let status = ended.and_then(|ended| ended.code());
+    assert_eq!(status, Some(125), "{error}");
+    assert!(error.contains("give the number of a socket"), "{error}");
 }
 
 #[test]

@@ -24,7 +24,7 @@ use crate::prepare::seccomp_fd::AddedFilters;
 use crate::prepare::status::StatusLines;
 use crate::request::{Namespace, Request};
 use crate::sys::signal::CallersSignals;
-use crate::target::{Finder, Memberships, Procfs, Target, cgroup, label};
+use crate::target::{Finder, Memberships, Procfs, Target, cgroup, label, socket};
 use layers::Layers;
 use opened::Opened;
 
@@ -77,11 +77,13 @@ impl Plan {
         let target = request.target.map(|id| Target::pin(&procfs, id));
         let target = target.transpose()?;
         let pinned = target.as_ref();
+        let network = open_network_of_socket(&request, pinned)?;
         let memberships = Memberships::open(
             &request.namespaces,
             request.user_parent,
             request.no_fork,
             pinned,
+            network.as_ref(),
             &procfs,
         )?;
         let finder = start_finder(pinned, &memberships, &procfs)?;
@@ -123,6 +125,16 @@ impl Plan {
             signals: None,
         })
     }
+}
+
+/// The network namespace of the socket that the request names.
+fn open_network_of_socket(request: &Request, target: Option<&Target>) -> Result<Option<OwnedFd>> {
+    let (Some(target), Some(number)) = (target, request.namespaces.socket()) else {
+        return Ok(None);
+    };
+    let cannot_clone = clone_error("the process that takes a socket");
+    let filter = filters::socket_taker()?;
+    socket::network_namespace(target, number, &filter, cannot_clone).map(Some)
 }
 
 fn require_descriptors(request: &Request, policy: &ResolvedPolicy) -> Result<()> {

@@ -4,7 +4,8 @@ use crate::seccomp::program::{Instruction, Program};
 use crate::seccomp::table::Arch;
 use crate::{Error, ErrorKind, Result};
 
-// SUPERVISOR, POLICY_CHILD, EXPLAINER, VERIFIER, FINDER: programs, from own_calls.toml.
+// SUPERVISOR, POLICY_CHILD, EXPLAINER, VERIFIER, FINDER, SOCKET_TAKER: programs, from
+// own_calls.toml.
 include!(concat!(env!("OUT_DIR"), "/filters.rs"));
 
 /// The architecture that filters are made for.
@@ -35,6 +36,11 @@ pub(crate) fn verifier() -> Result<Program> {
 /// Allows only the calls that looking up paths needs.
 pub(crate) fn finder() -> Result<Program> {
     program(&FINDER)
+}
+
+/// Allows only the calls that taking a socket of the target needs.
+pub(crate) fn socket_taker() -> Result<Program> {
+    program(&SOCKET_TAKER)
 }
 
 /// Allows only the calls that explaining refusals needs.
@@ -68,6 +74,7 @@ mod tests {
             (explainer(), EXPLAINER_CALLS, 20),
             (verifier(), VERIFIER_CALLS, 17),
             (finder(), FINDER_CALLS, 20),
+            (socket_taker(), SOCKET_TAKER_CALLS, 12),
         ] {
             assert!(calls.len() <= most, "{}", calls.len());
             let filter = filter.expect("a program");

@@ -12,6 +12,7 @@ pub(crate) mod process;
 pub(crate) mod procfs_root;
 pub(crate) mod regular_file;
 pub(crate) mod root_file;
+pub(crate) mod socket;
 
 pub(crate) use finder::{Finder, PathResolver};
 pub(crate) use namespace::{Join, Memberships};

@@ -14,7 +14,7 @@ use nix::sys::statfs::{FsType, fstatfs};
 use super::{Procfs, Target};
 use crate::error::{Error, ErrorKind, Result};
 use crate::request::{Namespace, NamespaceSource, Selection};
-use crate::sys::{namespace, pidfd};
+use crate::sys::namespace;
 
 /// The identity of a namespace: its device and inode number in nsfs. No other namespace has the
 /// same while a descriptor or a process holds this one.
@@ -79,6 +79,8 @@ impl Memberships {
     /// half of the joined namespaces would be old and half new. So they are checked a second time,
     /// and opened again if one has changed.
     ///
+    /// `network`: the namespace of the socket, if `selection` names one.
+    ///
     /// # Errors
     /// `Target`: the target does not exist, or changes its namespaces faster than they can be
     /// opened. `Unsupported`: the kernel lacks a type that was named.
@@ -87,10 +89,11 @@ impl Memberships {
         user_parent: bool,
         no_fork: bool,
         target: Option<&Target>,
+        network: Option<&OwnedFd>,
         procfs: &Procfs,
     ) -> Result<Self> {
         for _ in 0..ATTEMPTS {
-            let mut opened = Self::open_once(selection, no_fork, target, procfs)?;
+            let mut opened = Self::open_once(selection, no_fork, target, network, procfs)?;
             if opened.are_still_the_targets(target)? {
                 if user_parent {
                     opened.join_parent(target, procfs)?;
@@ -108,6 +111,7 @@ impl Memberships {
         selection: &Selection,
         no_fork: bool,
         target: Option<&Target>,
+        network: Option<&OwnedFd>,
         procfs: &Procfs,
     ) -> Result<Self> {
         let none = BTreeMap::new();
@@ -126,7 +130,7 @@ impl Memberships {
                     return Err(Error::new(ErrorKind::Unsupported, wrong));
                 }
                 (Some(source), own) => {
-                    let join = open_source(namespace, source, target)?;
+                    let join = open_source(namespace, source, target, network)?;
                     match own {
                         // setns(2) refuses it.
                         Own::This(own) if own == join.identity && namespace == Namespace::User => {
@@ -137,7 +141,7 @@ impl Memberships {
                 }
                 (None, Own::Unsupported) => Decision::Unsupported,
                 (None, own) if whole.contains(&namespace) => {
-                    let join = open_source(namespace, &NamespaceSource::Target, target)?;
+                    let join = open_source(namespace, &NamespaceSource::Target, target, network)?;
                     match own {
                         Own::This(own) if own == join.identity => Decision::Shared(own),
                         _ => Decision::Join(join),
@@ -321,6 +325,7 @@ fn open_source(
     namespace: Namespace,
     source: &NamespaceSource,
     target: Option<&Target>,
+    network: Option<&OwnedFd>,
 ) -> Result<Join> {
     match source {
         NamespaceSource::Target => {
@@ -341,18 +346,17 @@ fn open_source(
             check(namespace, fd, false, id)
         }
         NamespaceSource::Socket(number) => {
-            let target = target.ok_or_else(|| no_target(namespace))?;
-            let wrong = format!("descriptor {number} of process {}", target.pid());
-            let failed = |errno| Error::new(ErrorKind::Target, wrong.clone()).with_source(errno);
-            let socket =
-                pidfd::duplicate(target.pidfd(), *number).map_err(|errno| match errno {
-                    Errno::EBADF => Error::new(ErrorKind::Target, format!("{wrong} is not open"))
-                        .with_hint(format!("/proc/{}/fd lists those that are", target.pid())),
-                    errno => failed(errno),
-                })?;
-            let fd = namespace::of_socket(socket.as_fd())
-                .map_err(|errno| failed(errno).with_hint("give the number of a socket"))?;
-            check(namespace, fd, false, &wrong)
+            let copy = network.map(OwnedFd::try_clone).transpose();
+            let copy = copy.map_err(|error| {
+                Error::new(ErrorKind::System, "a descriptor cannot be copied").with_source(error)
+            })?;
+            let fd = copy.ok_or_else(|| no_target(namespace))?;
+            check(
+                namespace,
+                fd,
+                false,
+                &format!("descriptor {number} of the target"),
+            )
         }
     }
 }

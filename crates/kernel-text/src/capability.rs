@@ -65,6 +65,8 @@ impl Capability {
     pub const SETUID: Self = Self(7);
     /// CAP_SETPCAP
     pub const SETPCAP: Self = Self(8);
+    /// CAP_NET_ADMIN
+    pub const NET_ADMIN: Self = Self(12);
     /// CAP_SYS_PTRACE
     pub const SYS_PTRACE: Self = Self(19);
     /// CAP_SYS_ADMIN

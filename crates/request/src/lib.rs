@@ -127,6 +127,21 @@ pub enum Selection {
     ProtocolA,
 }
 
+impl Selection {
+    /// The number of the target's socket with the network namespace to join.
+    #[must_use]
+    pub fn socket(&self) -> Option<i32> {
+        let named = match self {
+            Self::All { except: named } | Self::Only(named) => named,
+            Self::ProtocolA => return None,
+        };
+        match named.get(&Namespace::Net) {
+            Some(NamespaceSource::Socket(number)) => Some(*number),
+            _ => None,
+        }
+    }
+}
+
 /// A user or group id that the program is to have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum IdChoice {

@@ -216,7 +216,7 @@ fn open_namespaces(
     let named = bootstrap.join.iter();
     let named = named.map(|joined| (joined.namespace, source(&joined.path)));
     let selection = Selection::Only(named.collect());
-    let memberships = Memberships::open(&selection, false, false, target.as_ref(), procfs)?;
+    let memberships = Memberships::open(&selection, false, false, target.as_ref(), None, procfs)?;
     if let Some(target) = &target {
         target.still_there()?;
     }
