@@ -35,6 +35,7 @@ const PACKAGES: &[&str] = &[
     "grep",
     "hostname",
     "iproute2",
+    "iputils-ping",
     "keyutils",
     "libc6-dev",
     "libc-bin",

@@ -121,6 +121,7 @@ pub(super) const ABSENCES: &[Absence] = &[
             "seccomp_fd::a_filter_is_in_force_besides_the_policys, strict",
             "small_programs::a_32_bit_program_runs_where_every_filter_lists_it_and_is_refused_elsewhere, strict",
             "strict::strict_changes_nothing_and_reaches_nobody",
+            "pretended::a_program_without_a_parent_has_its_last_filter, strict",
             "readme::the_examples_of_nsexec, strict",
             "status_lines::a_run_is_planned_started_and_exited, strict",
             "readme::the_transcript_of_refusals",
