@@ -241,7 +241,7 @@ fn refuse_frozen(directory: &Path, finder: &Finder) -> std::result::Result<(), O
         if lines.clone().any(|line| frozen.contains(&line)) {
             let wrong = format!("the target's cgroup {} is frozen", directory.display());
             return Err(Error::new(ErrorKind::Target, wrong)
-                .with_hint("thaw it first: a program in it would not begin")
+                .with_hint("thaw the cgroup first, because a program in it would not start")
                 .into());
         }
     }
