@@ -27,7 +27,7 @@ use crate::policy::text::PolicyText;
 use crate::policy::{self, encode};
 use crate::seccomp::oci::Context;
 use crate::sys::clone::{Parentage, Side, clone};
-use crate::sys::credentials::{self, CapabilityState};
+use crate::sys::credentials;
 use crate::sys::descriptor::{self, Range};
 use crate::sys::process::exit_now;
 use crate::sys::wait::{Change, WaitMode, change};
@@ -165,13 +165,7 @@ fn give_up_power(helper: u32, line: UnixStream) -> std::result::Result<File, Err
         credentials::set_gid(NOBODY)?;
         credentials::set_uid(NOBODY)?;
     }
-    let none = CapabilitySet::EMPTY;
-    credentials::clear_ambient_set()?;
-    credentials::set_capabilities(CapabilityState {
-        effective: none,
-        permitted: none,
-        inheritable: none,
-    })?;
+    credentials::keep_only(CapabilitySet::EMPTY)?;
     process::set_undumpable()?;
     // Again: a change of credentials clears it.
     process::bind_to(helper)?;

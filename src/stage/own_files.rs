@@ -6,13 +6,12 @@
 //! process leads out of it. A detached mount is needed because a task may only write to a file of
 //! `attr` that it has opened itself.
 
-use std::io::{IoSlice, IoSliceMut};
+use std::io::IoSliceMut;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 
 use nix::errno::Errno;
 use nix::sys::socket::{
-    AddressFamily, ControlMessage, ControlMessageOwned, MsgFlags, SockFlag, SockType, recvmsg,
-    sendmsg, socketpair,
+    AddressFamily, ControlMessageOwned, MsgFlags, SockFlag, SockType, recvmsg, socketpair,
 };
 
 use crate::error::{Error, ErrorKind, Result};
@@ -60,17 +59,7 @@ pub(super) fn send_files(
     }
     // A message has at least one byte.
     kinds.push(b'.');
-    let rights = [ControlMessage::ScmRights(&descriptors)];
-    let control: &[ControlMessage<'_>] = if descriptors.is_empty() { &[] } else { &rights };
-    let parts = [IoSlice::new(&kinds)];
-    sendmsg::<()>(
-        child_files.as_raw_fd(),
-        &parts,
-        control,
-        MsgFlags::MSG_NOSIGNAL,
-        None,
-    )?;
-    Ok(())
+    descriptor::send(child_files, &kinds, &descriptors)
 }
 
 /// For the child: waits until the verifier has checked it, and receives the files.

@@ -57,6 +57,20 @@ pub(crate) fn capabilities() -> Result<CapabilityState, Errno> {
     })
 }
 
+/// Gives up every capability but `kept`, of which this process has all: empties the ambient and the
+/// inheritable set.
+///
+/// # Errors
+/// Those of [`set_capabilities`].
+pub(crate) fn keep_only(kept: CapabilitySet) -> Result<(), Errno> {
+    clear_ambient_set()?;
+    set_capabilities(CapabilityState {
+        effective: kept,
+        permitted: kept,
+        inheritable: CapabilitySet::EMPTY,
+    })
+}
+
 /// Sets this process's capabilities.
 ///
 /// # Errors

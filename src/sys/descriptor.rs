@@ -1,8 +1,10 @@
 //! close_range(2) and the descriptor flags.
 
+use std::io::IoSlice;
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
 use nix::errno::Errno;
+use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
 
 use super::{check, pidfd};
 
@@ -89,6 +91,18 @@ pub(crate) fn standard(fd: RawFd) -> BorrowedFd<'static> {
     // SAFETY: borrow_raw needs a descriptor that stays open as long as the
     // borrow; 0, 1 and 2 are made valid first of all and never closed.
     unsafe { BorrowedFd::borrow_raw(fd) }
+}
+
+/// Sends one message with copies of `descriptors` (SCM_RIGHTS, unix(7)).
+///
+/// # Errors
+/// Those of sendmsg(2); EPIPE, without SIGPIPE, if the other end is closed.
+pub(crate) fn send(socket: &OwnedFd, bytes: &[u8], descriptors: &[RawFd]) -> Result<(), Errno> {
+    let rights = [ControlMessage::ScmRights(descriptors)];
+    let control: &[ControlMessage<'_>] = if descriptors.is_empty() { &[] } else { &rights };
+    let parts = [IoSlice::new(bytes)];
+    let flags = MsgFlags::MSG_NOSIGNAL;
+    sendmsg::<()>(socket.as_raw_fd(), &parts, control, flags, None).map(drop)
 }
 
 /// Takes a descriptor that has just arrived with a message (SCM_RIGHTS, unix(7)).

@@ -5,13 +5,13 @@
 //! of its own takes the copy, and checks that it is a socket before it asks anything else. The
 //! helper waits for its reply, a wait that every signal ends, and leaves it behind.
 
-use std::io::{IoSlice, IoSliceMut};
+use std::io::IoSliceMut;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
 use nix::errno::Errno;
 use nix::sys::socket::{
-    AddressFamily, ControlMessage, ControlMessageOwned, MsgFlags, SockFlag, SockType, getsockopt,
-    recvmsg, sendmsg, socketpair, sockopt,
+    AddressFamily, ControlMessageOwned, MsgFlags, SockFlag, SockType, getsockopt, recvmsg,
+    socketpair, sockopt,
 };
 
 use super::Target;
@@ -19,7 +19,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::policy::capability::{Capability, CapabilitySet};
 use crate::seccomp::program::Program;
 use crate::sys::clone::{Parentage, Side, clone};
-use crate::sys::credentials::{self, CapabilityState};
+use crate::sys::credentials;
 use crate::sys::descriptor::{self, received};
 use crate::sys::process::exit_now;
 use crate::sys::wait::{Change, WaitMode, change};
@@ -107,12 +107,7 @@ fn lock_down(
             .with(Capability::SYS_PTRACE)
             .with(Capability::NET_ADMIN)
             .intersection(now.effective);
-        credentials::clear_ambient_set()?;
-        credentials::set_capabilities(CapabilityState {
-            effective: rights,
-            permitted: rights,
-            inheritable: CapabilitySet::EMPTY,
-        })?;
+        credentials::keep_only(rights)?;
     }
     process::set_undumpable()?;
     process::set_no_new_privs()?;
@@ -146,20 +141,11 @@ fn send<T>(
         Err(errno) => *errno as i32,
     }
     .to_ne_bytes();
-    let numbers = taken.as_ref().map(|(namespace, _)| [namespace.as_raw_fd()]);
-    let rights = numbers
+    let namespace = taken
         .as_ref()
-        .map(|numbers| [ControlMessage::ScmRights(numbers)]);
-    let control = rights.as_ref().map_or(&[][..], |rights| rights);
-    let parts = [IoSlice::new(&reply)];
-    sendmsg::<()>(
-        socket.as_raw_fd(),
-        &parts,
-        control,
-        MsgFlags::MSG_NOSIGNAL,
-        None,
-    )?;
-    Ok(())
+        .ok()
+        .map(|(namespace, _)| namespace.as_raw_fd());
+    descriptor::send(socket, &reply, namespace.as_slice())
 }
 
 /// The namespace, or the reason for which there is none.

@@ -1,6 +1,6 @@
 //! The capabilities and groups of the program.
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Context, Error, ErrorKind, Result};
 use crate::policy::capability::{Capability, CapabilitySet};
 use crate::policy::resolved::{Capabilities, ResolvedPolicy};
 use crate::stage::exec::CapabilityPlan;
@@ -12,13 +12,8 @@ use crate::sys::credentials;
 /// `LockDown`: the bounding set would keep more, and the program could gain it.
 pub(super) fn decide(policy: &ResolvedPolicy, keep_as_ambient: bool) -> Result<CapabilityPlan> {
     let wanted = policy.process.capabilities;
-    let now = credentials::capabilities().map_err(|errno| {
-        Error::new(
-            ErrorKind::System,
-            "the capabilities of the helper cannot be read",
-        )
-        .with_source(errno)
-    })?;
+    let now =
+        credentials::capabilities().context("the capabilities of the helper cannot be read")?;
     let set = match wanted {
         Capabilities::Inherit if keep_as_ambient => now.permitted,
         Capabilities::Inherit => return Ok(CapabilityPlan::Inherit),

@@ -5,7 +5,7 @@ use std::os::fd::OwnedFd;
 
 use super::child::Child;
 use super::init_pipe::Received;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Context, Error, ErrorKind, Result};
 use crate::plan::attributes::{Attributes, OomScoreAdj};
 use crate::plan::environment::{self, Variables};
 use crate::plan::opened::Accounts;
@@ -160,13 +160,8 @@ fn variables(config: &InitConfig, identity: &Identity) -> Variables {
 /// The capabilities that initConfig gives the program, exactly. The kernel refuses to set more than
 /// the helper has.
 fn capabilities(wanted: CapabilitySet) -> Result<CapabilityPlan> {
-    let now = credentials::capabilities().map_err(|errno| {
-        Error::new(
-            ErrorKind::System,
-            "the capabilities of the helper cannot be read",
-        )
-        .with_source(errno)
-    })?;
+    let now =
+        credentials::capabilities().context("the capabilities of the helper cannot be read")?;
     let bounding = now
         .effective
         .contains(Capability::SETPCAP)

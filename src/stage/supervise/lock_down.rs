@@ -9,7 +9,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::landlock::ruleset::Domain;
 use crate::policy::capability::{Capability, CapabilitySet};
 use crate::seccomp::program::Program;
-use crate::sys::credentials::{self, CapabilityState};
+use crate::sys::credentials;
 use crate::sys::{descriptor, process, seccomp};
 
 impl Supervisor {
@@ -36,14 +36,7 @@ impl Supervisor {
         let kill = CapabilitySet::EMPTY
             .with(Capability::KILL)
             .intersection(now.permitted);
-        credentials::clear_ambient_set().map_err(failed("capabilities"))?;
-        let inheritable = CapabilitySet::EMPTY;
-        let state = CapabilityState {
-            effective: kill,
-            permitted: kill,
-            inheritable,
-        };
-        credentials::set_capabilities(state).map_err(failed("capabilities"))?;
+        credentials::keep_only(kill).map_err(failed("capabilities"))?;
         process::set_undumpable().map_err(failed("dumpable flag"))?;
         if let Some(domain) = domain {
             domain.enter().map_err(failed("Landlock domain"))?;

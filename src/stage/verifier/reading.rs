@@ -1,12 +1,10 @@
 //! The verifier's process: replies to two requests about one child, and ends.
 
-use std::io::{IoSlice, IoSliceMut};
+use std::io::IoSliceMut;
 use std::os::fd::{AsRawFd, OwnedFd};
 
 use nix::errno::Errno;
-use nix::sys::socket::{
-    ControlMessage, ControlMessageOwned, MsgFlags, UnixCredentials, recvmsg, sendmsg,
-};
+use nix::sys::socket::{ControlMessageOwned, MsgFlags, UnixCredentials, recvmsg};
 
 use super::context::VerifierContext;
 use super::expected::Expected;
@@ -16,9 +14,9 @@ use crate::policy::capability::{Capability, CapabilitySet};
 use crate::prepare::filters;
 use crate::request::Pid;
 use crate::stage::own_files;
-use crate::sys::credentials::{self, CapabilityState};
+use crate::sys::credentials;
 use crate::sys::process::exit_now;
-use crate::sys::{process, seccomp};
+use crate::sys::{descriptor, process, seccomp};
 use crate::target::process::path;
 use crate::target::{Procfs, cgroup};
 
@@ -58,7 +56,7 @@ pub(super) fn run(
                 let verdict = Expected::decode(rest)
                     .and_then(|expected| context.compare_mount(procfs, &expected));
                 match verdict {
-                    Ok(()) => send(socket, &[YES], &[]),
+                    Ok(()) => descriptor::send(socket, &[YES], &[]),
                     Err(refusal) => refuse(socket, &refusal),
                 }
             }
@@ -66,7 +64,7 @@ pub(super) fn run(
                 let verdict = Expected::decode(rest)
                     .and_then(|expected| context.compare(procfs, child, &expected));
                 let sent = match verdict {
-                    Ok(()) => send(socket, &[YES], &[]),
+                    Ok(()) => descriptor::send(socket, &[YES], &[]),
                     Err(refusal) => refuse(socket, &refusal),
                 };
                 // Closes its end itself: a helper that cannot close its side still sees the end.
@@ -125,12 +123,7 @@ fn lock_down(outside: &Outside<'_>) -> Result<(), Errno> {
     }
     let kept = kept.intersection(now.permitted);
     let filter = filters::verifier().map_err(|_| Errno::EINVAL)?;
-    credentials::clear_ambient_set()?;
-    credentials::set_capabilities(CapabilityState {
-        effective: kept,
-        permitted: kept,
-        inheritable: CapabilitySet::EMPTY,
-    })?;
+    credentials::keep_only(kept)?;
     process::set_undumpable()?;
     process::set_no_new_privs()?;
     seccomp::load(&filter)
@@ -139,7 +132,9 @@ fn lock_down(outside: &Outside<'_>) -> Result<(), Errno> {
 fn answer_open(socket: &OwnedFd, procfs: &Procfs, child: Pid) -> Result<(), Errno> {
     let open = |name| procfs.open_file(&path(child, name));
     match open("stat").and_then(|stat| Ok((stat, open("status")?))) {
-        Ok((stat, status)) => send(socket, &[YES], &[stat.as_raw_fd(), status.as_raw_fd()]),
+        Ok((stat, status)) => {
+            descriptor::send(socket, &[YES], &[stat.as_raw_fd(), status.as_raw_fd()])
+        }
         Err(errno) => refuse(socket, &Refusal::hidden(child, errno)),
     }
 }
@@ -151,28 +146,19 @@ fn answer_move(socket: &OwnedFd, cgroups: &cgroup::Decision, child: Pid) -> Resu
             return refuse(socket, &Refusal::cgroup(errno));
         }
     }
-    send(socket, &[YES], &[])
+    descriptor::send(socket, &[YES], &[])
 }
 
 fn answer_hand_over(socket: &OwnedFd, outside: &Outside<'_>, child: Pid) -> Result<(), Errno> {
     if let Some(child_files) = &outside.child_files {
         own_files::send_files(child_files, &outside.procfs, child)?;
     }
-    send(socket, &[YES], &[])
+    descriptor::send(socket, &[YES], &[])
 }
 
 fn refuse(socket: &OwnedFd, refusal: &Refusal) -> Result<(), Errno> {
     let mut bytes = vec![NO];
     bytes.extend(refusal.encode());
     bytes.truncate(MAX_MESSAGE);
-    send(socket, &bytes, &[])
-}
-
-fn send(socket: &OwnedFd, bytes: &[u8], descriptors: &[i32]) -> Result<(), Errno> {
-    let rights = [ControlMessage::ScmRights(descriptors)];
-    let control: &[ControlMessage<'_>] = if descriptors.is_empty() { &[] } else { &rights };
-    let parts = [IoSlice::new(bytes)];
-    let fd = socket.as_raw_fd();
-    sendmsg::<()>(fd, &parts, control, MsgFlags::MSG_NOSIGNAL, None)?;
-    Ok(())
+    descriptor::send(socket, &bytes, &[])
 }

@@ -13,7 +13,7 @@ use super::messages::{self, Message, encode, receive, send};
 use crate::error::{Context, ErrorKind, Result};
 use crate::policy::capability::{Capability, CapabilitySet};
 use crate::seccomp::program::Program;
-use crate::sys::credentials::{self, CapabilityState};
+use crate::sys::credentials;
 use crate::sys::process::exit_now;
 use crate::sys::{descriptor, process, seccomp};
 use crate::target::find::{self, Found, Links, Mounts};
@@ -34,12 +34,7 @@ pub(super) fn lock_down(
         .with(Capability::DAC_READ_SEARCH)
         .with(Capability::SYS_PTRACE)
         .intersection(now.effective);
-    credentials::clear_ambient_set()?;
-    credentials::set_capabilities(CapabilityState {
-        effective: rights,
-        permitted: rights,
-        inheritable: CapabilitySet::EMPTY,
-    })?;
+    credentials::keep_only(rights)?;
     process::set_undumpable()?;
     process::set_no_new_privs()?;
     // A process that is left behind must not keep a pipe of the caller's open.

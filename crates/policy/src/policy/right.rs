@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 struct Abi {
     /// The Linux version that introduced it.
     linux: &'static str,
-    /// What it added.
+    /// The feature that this ABI added, as the rows of `--features` name it.
     adds: &'static str,
 }
 
