@@ -4,50 +4,12 @@
 
 mod support;
 
-use std::io::Write;
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use serde_json::json;
+use support::Target;
+use support::apparmor::Profile;
 use support::protocol_a::{Exec, assert_exited, assert_success, shell};
-use support::{Build, Target};
-
-/// The enabled security modules; empty: securityfs is not mounted.
-/// A profile that allows all but to write one file, for as long as this lives.
-struct Profile(String);
-
-impl Profile {
-    fn new(purpose: &str) -> Self {
-        let own = Self(format!("nsexec-test-{}-{purpose}", std::process::id()));
-        own.parse("--replace");
-        own
-    }
-
-    fn parse(&self, action: &str) {
-        let text = format!(
-            "profile {} flags=(attach_disconnected,mediate_deleted) {{\n\
-             file, capability, network, mount, umount, pivot_root, ptrace, signal, unix,\n\
-             change_profile,\n\
-             deny /tmp/forbidden w,\n}}\n",
-            self.0
-        );
-        let mut parser = Command::new("apparmor_parser")
-            .args([action, "--skip-cache"])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::null())
-            .spawn()
-            .expect("apparmor_parser(8)");
-        let mut stdin = parser.stdin.take().unwrap();
-        stdin.write_all(text.as_bytes()).unwrap();
-        drop(stdin);
-        assert!(parser.wait().unwrap().success(), "{action} {}", self.0);
-    }
-}
-
-impl Drop for Profile {
-    fn drop(&mut self) {
-        self.parse("--remove");
-    }
-}
 
 const SCRIPT: &str = "cat /proc/self/attr/apparmor/current; echo x >/tmp/allowed && echo written; \
                       echo x >/tmp/forbidden || echo refused";
@@ -58,9 +20,9 @@ fn the_program_runs_under_the_apparmor_profile_of_initconfig() {
     let profile = Profile::new("exec");
     let target = Target::new();
     let mut config = shell(SCRIPT);
-    config["config"]["apparmor_profile"] = json!(profile.0);
+    config["config"]["apparmor_profile"] = json!(profile.name());
     let outcome = Exec::into(target.pid()).run_config(&config);
-    let expected = format!("{} (enforce)\nwritten\nrefused\n", profile.0);
+    let expected = format!("{} (enforce)\nwritten\nrefused\n", profile.name());
     assert_eq!(outcome.stdout, expected, "{outcome:?}");
     let outcome = Exec::into(target.pid()).run_config(&shell(SCRIPT));
     assert!(outcome.stdout.starts_with("unconfined\n"), "{outcome:?}");
@@ -70,11 +32,8 @@ fn the_program_runs_under_the_apparmor_profile_of_initconfig() {
 fn a_confined_target_is_entered_under_the_profile_of_initconfig() {
     support::needs!(root, apparmor);
     let profile = Profile::new("target");
-    let name: &'static str = Box::leak(profile.0.clone().into_boxed_str());
-    let target = Target::build(&Build {
-        prefix: vec!["aa-exec", "-p", name, "--"],
-        ..Build::default()
-    });
+    let name = profile.name();
+    let target = profile.target("");
     let label = format!("/proc/{}/attr/apparmor/current", target.pid());
     let label = std::fs::read_to_string(label).unwrap();
     assert_eq!(label, format!("{name} (enforce)\n"));
@@ -91,11 +50,8 @@ fn a_confined_target_is_entered_under_the_profile_of_initconfig() {
 fn default_takes_the_targets_profile_and_admin_leaves_it() {
     support::needs!(root, apparmor);
     let profile = Profile::new("followed");
-    let name: &'static str = Box::leak(profile.0.clone().into_boxed_str());
-    let confined = Target::build(&Build {
-        prefix: vec!["aa-exec", "-p", name, "--"],
-        ..Build::default()
-    });
+    let name = profile.name();
+    let confined = profile.target("");
     let seen = |target: &Target, policy: &str| {
         let words = ["-a", "--policy", policy, "--", "sh", "-c", SCRIPT];
         support::text(&support::run(target.nsexec(words)).stdout)
@@ -112,6 +68,34 @@ fn default_takes_the_targets_profile_and_admin_leaves_it() {
     assert_eq!(seen(&confined, "admin"), free, "the control");
     // There is no label to follow.
     assert_eq!(seen(&Target::new(), "default"), free);
+}
+
+/// A /proc of the target's own, with files that swallow what is written to them.
+const FALSE_PROC: &str = "mount -t tmpfs false /proc; mkdir -p /proc/self/attr/apparmor; \
+                          : >/proc/self/attr/apparmor/exec; ln -s self /proc/thread-self;";
+
+#[test]
+fn a_false_proc_of_the_target_does_not_swallow_the_label() {
+    support::needs!(root, apparmor);
+    let profile = Profile::new("false-proc");
+    let script = "echo x >/tmp/forbidden && echo written || echo refused";
+    let target = Target::with_script(FALSE_PROC);
+    let naive = format!(
+        "echo exec {} >/proc/self/attr/apparmor/exec; exec sh -c '{script}'",
+        profile.name()
+    );
+    let pid = target.pid().to_string();
+    let mut control = Command::new("nsenter");
+    control.args(["-t", &pid, "-m", "--", "sh", "-c", &naive]);
+    assert_eq!(support::succeed(control), "written\n", "the control");
+    let mut config = shell(script);
+    config["config"]["apparmor_profile"] = json!(profile.name());
+    let outcome = Exec::into(target.pid()).run_config(&config);
+    assert_eq!(outcome.stdout, "refused\n", "{outcome:?}");
+    let confined = profile.target(FALSE_PROC);
+    let words = ["-a", "--", "sh", "-c", script];
+    let output = support::run(confined.nsexec(words));
+    assert_eq!(support::text(&output.stdout), "refused\n", "{output:?}");
 }
 
 /// A profile that is not loaded, a disabled module, and SELinux without a policy, which

@@ -23,6 +23,8 @@ use std::sync::OnceLock;
 
 use nsexec_protocol::netlink::Bootstrap;
 use nsexec_protocol::ns_paths;
+use serde_json::Value;
+use support::apparmor::Profile;
 use support::features::can_use;
 use support::protocol_a::config;
 use support::protocol_b::{Exec, joining, nothing};
@@ -874,9 +876,46 @@ fn runtimes(command: &mut Command, pid: &str, socket: OwnedFd) {
     clippy::disallowed_methods,
     reason = "the runtime's side waits while the tracer works"
 )]
-/// Also while the child waits for initConfig, and with a label and an oom_score_adj to
-/// write. The caller chooses passed files; this test passes none. A directory is open after
-/// the pipe, and is not passed.
+/// Runs `nsexec init` under the tracer, and checks every step against the list. The caller
+/// chooses passed files; this test passes none. A directory is open after the pipe, and is
+/// not passed.
+fn check_a(target: &Target, owner: Option<u32>, config: &Value) -> BTreeMap<Allowed, usize> {
+    let directory = temporary_directory("steps-a");
+    let open = |name: &str| {
+        let file = fs::File::create(directory.join(name)).unwrap();
+        // The helper changes its owner to the program's user, so it needs root of the
+        // owning user namespace.
+        std::os::unix::fs::fchown(&file, owner, owner).unwrap();
+        file
+    };
+    let look = Look::new(target, Joins::AtOnce);
+    let (ours, theirs) = UnixStream::pair().unwrap();
+    let config = config.to_string();
+    let runtime = std::thread::spawn(move || {
+        let mut line = String::new();
+        BufReader::new(&ours).read_line(&mut line).unwrap();
+        (&ours).write_all(config.as_bytes()).unwrap();
+        ours.shutdown(Shutdown::Write).unwrap();
+        let mut answer = String::new();
+        (&ours).read_to_string(&mut answer).unwrap();
+        (line, answer)
+    });
+    let pid = target.pid().to_string();
+    let prepare = |command: &mut Command| runtimes(command, &pid, theirs.into());
+    let words = [NSEXEC, "init"];
+    let look_at = |stop| look.look(stop);
+    let ended = tracer::run_prepared(&words, prepare, open("out"), open("err"), look_at);
+    let stderr = text(&fs::read(directory.join("err")).unwrap());
+    fs::remove_dir_all(directory).unwrap();
+    let (line, answer) = runtime.join().unwrap();
+    assert_eq!((ended.status, answer.as_str()), (0, ""), "{line}: {stderr}");
+    let faults = look.faults.into_inner();
+    assert!(faults.is_empty(), "{faults:#?}");
+    assert!(look.steps.into_inner() > 50);
+    look.seen.into_inner()
+}
+
+/// Also while the child waits for initConfig, and with an oom_score_adj to write.
 #[test]
 fn protocol_a_holds_nothing_that_leads_out() {
     support::needs!(root);
@@ -885,41 +924,29 @@ fn protocol_a_holds_nothing_that_leads_out() {
             user_namespace,
             ..Build::default()
         });
-        let directory = temporary_directory("steps-a");
-        let open = |name: &str| {
-            let file = fs::File::create(directory.join(name)).unwrap();
-            // The helper changes its owner to the program's user, so it needs root of the
-            // owning user namespace.
-            let owner = user_namespace.then_some(support::OUTSIDE);
-            std::os::unix::fs::fchown(&file, owner, owner).unwrap();
-            file
-        };
-        let look = Look::new(&target, Joins::AtOnce);
-        let (ours, theirs) = UnixStream::pair().unwrap();
-        let runtime = std::thread::spawn(move || {
-            let mut line = String::new();
-            BufReader::new(&ours).read_line(&mut line).unwrap();
-            let mut config = config(&["/bin/true"]);
-            config["config"]["oom_score_adj"] = 500.into();
-            (&ours).write_all(config.to_string().as_bytes()).unwrap();
-            ours.shutdown(Shutdown::Write).unwrap();
-            let mut answer = String::new();
-            (&ours).read_to_string(&mut answer).unwrap();
-            (line, answer)
-        });
-        let pid = target.pid().to_string();
-        let prepare = |command: &mut Command| runtimes(command, &pid, theirs.into());
-        let words = [NSEXEC, "init"];
-        let look_at = |stop| look.look(stop);
-        let ended = tracer::run_prepared(&words, prepare, open("out"), open("err"), look_at);
-        let stderr = text(&fs::read(directory.join("err")).unwrap());
-        fs::remove_dir_all(directory).unwrap();
-        let (line, answer) = runtime.join().unwrap();
-        assert_eq!((ended.status, answer.as_str()), (0, ""), "{line}: {stderr}");
-        let faults = look.faults.into_inner();
-        assert!(faults.is_empty(), "{faults:#?}");
-        let seen = look.seen.into_inner();
+        let mut config = config(&["/bin/true"]);
+        config["config"]["oom_score_adj"] = 500.into();
+        let owner = user_namespace.then_some(support::OUTSIDE);
+        let seen = check_a(&target, owner, &config);
         assert!(seen.contains_key(&Allowed::OwnAdjustment), "{seen:?}");
-        assert!(look.steps.into_inner() > 50);
+    }
+}
+
+/// The command line writes the label before the joins. In protocol A the child writes it after
+/// them, through a detached mount of its own directory in /proc.
+#[test]
+fn a_label_gives_no_access_to_the_host() {
+    support::needs!(root, apparmor);
+    let profile = Profile::new("steps");
+    let confined = profile.target("");
+    for policy in ["default", "net"] {
+        let arguments = ["--policy", policy, "--", "/bin/true"];
+        check(&confined, &arguments, Joins::AtOnce);
+    }
+    let mut config = config(&["/bin/true"]);
+    config["config"]["apparmor_profile"] = profile.name().into();
+    for target in [&confined, &Target::new()] {
+        let seen = check_a(target, None, &config);
+        assert!(seen.contains_key(&Allowed::Detached), "{seen:?}");
     }
 }

@@ -9,6 +9,7 @@
     reason = "each test file uses its own part"
 )]
 
+pub mod apparmor;
 pub mod cgroup;
 pub mod features;
 pub mod json_schema;

@@ -79,9 +79,11 @@ pub(super) const ABSENCES: &[Absence] = &[
     Absence {
         name: "AppArmor",
         tests: &[
+            "labels::a_false_proc_of_the_target_does_not_swallow_the_label",
             "labels::a_confined_target_is_entered_under_the_profile_of_initconfig",
             "labels::default_takes_the_targets_profile_and_admin_leaves_it",
             "labels::the_program_runs_under_the_apparmor_profile_of_initconfig",
+            "steps::a_label_gives_no_access_to_the_host",
         ],
     },
     Absence {
