@@ -26,9 +26,7 @@ use oracle::libseccomp::{HEADER, Libseccomp, Search};
 use oracle::stacked::Stacked;
 use oracle::timing::{Loaded, loads};
 
-mod samples;
-
-use samples::{Options, WARM_UP, percentile};
+use nsexec_test_support::samples::{self, Options, WARM_UP, percentile};
 
 const ROUNDS: usize = 300;
 /// Milliseconds per second.

@@ -19,20 +19,11 @@ use std::time::{Duration, Instant};
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, setns, unshare};
 
-#[path = "../xtask/src/container.rs"]
-mod container;
-#[path = "../xtask/src/root.rs"]
-mod root;
-mod samples;
-#[path = "../xtask/src/target.rs"]
-mod target;
+use nsexec_test_support::container::Container;
+use nsexec_test_support::root::{self, Scratch};
+use nsexec_test_support::samples::{self, Options, WARM_UP, percentile};
+use nsexec_test_support::{NSEXEC, Target};
 
-use container::Container;
-use root::Scratch;
-use samples::{Options, WARM_UP, percentile};
-use target::Target;
-
-const NSEXEC: &str = env!("CARGO_BIN_EXE_nsexec");
 const ROUNDS: usize = 300;
 /// Milliseconds per second.
 const MILLISECONDS: f64 = 1e3;

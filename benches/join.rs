@@ -21,15 +21,9 @@ use nix::unistd::Pid;
 use nsexec_protocol::netlink::{Bootstrap, encode};
 use nsexec_protocol::ns_paths;
 
-#[path = "../xtask/src/root.rs"]
-mod root;
-mod samples;
-#[path = "../xtask/src/target.rs"]
-mod target;
-
-use root::Scratch;
-use samples::{Options, WARM_UP, percentile};
-use target::Target;
+use nsexec_test_support::Target;
+use nsexec_test_support::root::{self, Scratch};
+use nsexec_test_support::samples::{self, Options, WARM_UP, percentile};
 
 const ROUNDS: usize = 300;
 /// Milliseconds per second.

@@ -1,7 +1,7 @@
 //! Errors name the cause if the kernel has one errno for several causes.
 #![allow(clippy::unwrap_used, reason = "in a test, a panic is how it fails")]
 
-mod support;
+use nsexec_test_support as support;
 
 use std::fs;
 use std::os::fd::{AsFd as _, OwnedFd};

@@ -2,7 +2,7 @@
 //! be joined, refused if they are required.
 #![allow(clippy::unwrap_used, reason = "in a test, a panic is how it fails")]
 
-mod support;
+use nsexec_test_support as support;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;

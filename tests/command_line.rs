@@ -2,7 +2,7 @@
 //! the additions.
 #![allow(clippy::unwrap_used, reason = "in a test, a panic is how it fails")]
 
-mod support;
+use nsexec_test_support as support;
 
 use std::fs;
 use std::process::{Command, Stdio};
@@ -132,7 +132,7 @@ fn ids_are_the_requested_ones() {
 fn follow_takes_the_targets_ids() {
     support::needs!(root);
     let target = Target::build(&Build {
-        program: "su -s /bin/sh ann -c 'exec sleep 1000'".to_owned(),
+        program: Some("su -s /bin/sh ann -c 'exec sleep 1000'".to_owned()),
         ..Build::default()
     });
     let mut command = target.nsexec(["-a", "-S", "follow", "-G", "follow"]);
@@ -191,7 +191,7 @@ fn the_program_gets_the_policys_environment() {
 fn e_takes_the_targets_environment() {
     support::needs!(root);
     let target = Target::build(&Build {
-        program: "env -i FROM=target PATH=/bin sleep 1000".to_owned(),
+        program: Some("env -i FROM=target PATH=/bin sleep 1000".to_owned()),
         ..Build::default()
     });
     std::thread::sleep(std::time::Duration::from_millis(100));
@@ -410,7 +410,7 @@ fn a_cgroup_is_joined_before_the_program_runs() {
 fn the_network_namespace_of_a_socket_can_be_joined() {
     support::needs!(root);
     let target = Target::build(&Build {
-        program: "nc -l -p 4000".to_owned(),
+        program: Some("nc -l -p 4000".to_owned()),
         script: "ip link set lo up;".to_owned(),
         ..Build::default()
     });

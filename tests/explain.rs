@@ -2,7 +2,7 @@
 //! text. Each call stays refused.
 #![allow(clippy::unwrap_used, reason = "in a test, a panic is how it fails")]
 
-mod support;
+use nsexec_test_support as support;
 
 use std::fs;
 use std::io::{BufRead, BufReader};

@@ -7,7 +7,7 @@
 //! same state of itself.
 #![allow(clippy::unwrap_used, reason = "in a test, a panic is how it fails")]
 
-mod support;
+use nsexec_test_support as support;
 
 use std::collections::BTreeMap;
 use std::fs;

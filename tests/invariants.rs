@@ -14,7 +14,7 @@
 //! | H10 | protocol A is implemented to the byte | `protocol_a.rs` |
 #![allow(clippy::unwrap_used, reason = "in a test, a panic is how it fails")]
 
-mod support;
+use nsexec_test_support as support;
 
 use std::collections::BTreeMap;
 use std::fs;

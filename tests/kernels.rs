@@ -1,7 +1,7 @@
 //! Missing kernel features: the table of README, and the behaviour of nsexec without them.
 #![allow(clippy::unwrap_used, reason = "in a test, a panic is how it fails")]
 
-mod support;
+use nsexec_test_support as support;
 
 use std::fs;
 use std::path::Path;

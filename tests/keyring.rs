@@ -1,7 +1,7 @@
 //! The program does not inherit the caller's session keyring.
 #![allow(clippy::unwrap_used, reason = "in a test, a panic is how it fails")]
 
-mod support;
+use nsexec_test_support as support;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;

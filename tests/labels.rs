@@ -2,7 +2,7 @@
 //! writes AppArmor's own file, whichever module is first in lsm=.
 #![allow(clippy::unwrap_used, reason = "in a test, a panic is how it fails")]
 
-mod support;
+use nsexec_test_support as support;
 
 use std::process::Command;
 

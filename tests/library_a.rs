@@ -1,7 +1,7 @@
 //! Protocol A: libnsexec in a runtime that reads initConfig itself.
 #![allow(clippy::unwrap_used, reason = "in a test, a panic is how it fails")]
 
-mod support;
+use nsexec_test_support as support;
 
 use std::io::{Read as _, Write as _};
 use std::net::Shutdown;

@@ -1,7 +1,7 @@
 //! Protocol B: libnsexec in a runtime, with this test as runc.
 #![allow(clippy::unwrap_used, reason = "in a test, a panic is how it fails")]
 
-mod support;
+use nsexec_test_support as support;
 
 use std::collections::BTreeSet;
 use std::fs;

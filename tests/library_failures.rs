@@ -1,7 +1,7 @@
 //! A stage that fails: the runtime receives the cause in every run.
 #![allow(clippy::unwrap_used, reason = "in a test, a panic is how it fails")]
 
-mod support;
+use nsexec_test_support as support;
 
 use std::collections::BTreeSet;
 

@@ -4,7 +4,7 @@
 //! strace(1) makes the n-th call of a name fail in the process that makes it.
 #![allow(clippy::unwrap_used, reason = "in a test, a panic is how it fails")]
 
-mod support;
+use nsexec_test_support as support;
 
 use std::collections::BTreeMap;
 use std::fs;

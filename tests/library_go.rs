@@ -1,7 +1,7 @@
 //! The Go package: the state that a runtime in Go finds when it takes over.
 #![allow(clippy::unwrap_used, reason = "in a test, a panic is how it fails")]
 
-mod support;
+use nsexec_test_support as support;
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};

@@ -2,7 +2,7 @@
 //! behind, and no failure is reported as a success.
 #![allow(clippy::unwrap_used, reason = "in a test, a panic is how it fails")]
 
-mod support;
+use nsexec_test_support as support;
 
 use std::fs;
 use std::io::Write as _;

@@ -2,7 +2,7 @@
 //! libraries.
 #![allow(clippy::unwrap_used, reason = "in a test, a panic is how it fails")]
 
-mod support;
+use nsexec_test_support as support;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

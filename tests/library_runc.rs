@@ -1,7 +1,7 @@
 //! A container of unmodified runc, entered through libnsexec instead of its nsexec.c.
 #![allow(clippy::unwrap_used, reason = "in a test, a panic is how it fails")]
 
-mod support;
+use nsexec_test_support as support;
 
 use std::fs;
 use std::os::unix::fs::symlink;

@@ -1,7 +1,7 @@
 //! The layers are in force, in order, and as the policy requires (H4, H5, H6).
 #![allow(clippy::unwrap_used, reason = "in a test, a panic is how it fails")]
 
-mod support;
+use nsexec_test_support as support;
 
 use std::fs::{self, File};
 use std::process::{Command, Stdio};

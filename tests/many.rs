@@ -2,7 +2,7 @@
 //! time limits only detect a hang.
 #![allow(clippy::unwrap_used, reason = "in a test, a panic is how it fails")]
 
-mod support;
+use nsexec_test_support as support;
 
 use std::fmt::Write as _;
 use std::time::{Duration, Instant};
@@ -70,7 +70,7 @@ fn a_long_path_of_the_target() {
     support::needs!(root);
     let long = |count: usize| {
         let target = Target::build(&Build {
-            program: format!("env PATH=$(seq -s: {count}) /bin/sleep 1000"),
+            program: Some(format!("env PATH=$(seq -s: {count}) /bin/sleep 1000")),
             ..Build::default()
         });
         let environ = format!("/proc/{}/environ", target.pid());

@@ -9,7 +9,7 @@
 //! The test observes the program from outside, in /proc.
 #![allow(clippy::unwrap_used, reason = "in a test, a panic is how it fails")]
 
-mod support;
+use nsexec_test_support as support;
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -129,7 +129,7 @@ impl Place {
         let target = Target::build(&Build {
             user_namespace: has_user_namespace,
             script,
-            program: "env -i TARGET=1 nc -l -p 4000".to_owned(),
+            program: Some("env -i TARGET=1 nc -l -p 4000".to_owned()),
             ..Build::default()
         });
         // Not busybox's, which changes its user if it can.

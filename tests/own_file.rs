@@ -1,7 +1,7 @@
 //! The helper's own file cannot be changed from inside a target (CVE-2019-5736).
 #![allow(clippy::unwrap_used, reason = "in a test, a panic is how it fails")]
 
-mod support;
+use nsexec_test_support as support;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;

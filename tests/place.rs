@@ -1,7 +1,7 @@
 //! The program runs where the request says, or it does not run.
 #![allow(clippy::unwrap_used, reason = "in a test, a panic is how it fails")]
 
-mod support;
+use nsexec_test_support as support;
 
 use std::io::{BufRead, BufReader};
 use std::path::PathBuf;

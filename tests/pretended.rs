@@ -4,7 +4,7 @@
 #![cfg(target_arch = "x86_64")]
 #![allow(clippy::unwrap_used, reason = "in a test, a panic is how it fails")]
 
-mod support;
+use nsexec_test_support as support;
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -117,7 +117,7 @@ fn with_a_chroot(prefix: Vec<&'static str>) -> Target {
     Target::build(&Build {
         prefix,
         script: "mkdir -p /sub/bin; cp /bin/busybox /sub/bin/".to_owned(),
-        program: "chroot /sub /bin/busybox sleep 1000".to_owned(),
+        program: Some("chroot /sub /bin/busybox sleep 1000".to_owned()),
         ..Build::default()
     })
 }

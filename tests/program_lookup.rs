@@ -2,7 +2,7 @@
 //! not with the helper's.
 #![allow(clippy::unwrap_used, reason = "in a test, a panic is how it fails")]
 
-mod support;
+use nsexec_test_support as support;
 
 use support::{Target, fail, succeed};
 

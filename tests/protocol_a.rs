@@ -1,7 +1,7 @@
 //! Protocol A against a real target, with this test as libcontainer.
 #![allow(clippy::unwrap_used, reason = "in a test, a panic is how it fails")]
 
-mod support;
+use nsexec_test_support as support;
 
 use std::fs::{self, File};
 use std::io::{Read, Write};

@@ -1,7 +1,7 @@
 //! Every example of README is executed as printed.
 #![allow(clippy::unwrap_used, reason = "in a test, a panic is how it fails")]
 
-mod support;
+use nsexec_test_support as support;
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,7 +1,7 @@
 //! The output on `--status-fd` conforms to docs/status.schema.json.
 #![allow(clippy::unwrap_used, reason = "in a test, a panic is how it fails")]
 
-mod support;
+use nsexec_test_support as support;
 
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Read};

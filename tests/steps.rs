@@ -7,7 +7,7 @@
 //! target sees it.
 #![allow(clippy::unwrap_used, reason = "in a test, a panic is how it fails")]
 
-mod support;
+use nsexec_test_support as support;
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};

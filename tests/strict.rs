@@ -3,7 +3,7 @@
 //! under `admin`, so that a probe that fails for another reason is detected.
 #![allow(clippy::unwrap_used, reason = "in a test, a panic is how it fails")]
 
-mod support;
+use nsexec_test_support as support;
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};

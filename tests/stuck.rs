@@ -6,7 +6,7 @@
 //! process. The signals alternate.
 #![allow(clippy::unwrap_used, reason = "in a test, a panic is how it fails")]
 
-mod support;
+use nsexec_test_support as support;
 
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Write};

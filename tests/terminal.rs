@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "in a test, a panic is how it fails")]
 
-mod support;
+use nsexec_test_support as support;
 
 use std::time::{Duration, Instant};
 
@@ -23,7 +23,7 @@ fn a_program_is_stopped_continued_and_interrupted() {
     support::needs!(root);
     let target = Target::new();
     for way in ways(&target) {
-        let mut session = Session::new();
+        let mut session = Session::start();
         session.type_in(&format!(
             "{way} /bin/sh -c 'echo be''gun; exec sleep 1000'\n"
         ));
@@ -47,7 +47,7 @@ fn a_program_that_handles_an_interrupt_goes_on() {
     support::needs!(root);
     let target = Target::new();
     let pid = target.pid();
-    let mut session = Session::new();
+    let mut session = Session::start();
     // nsenter(1) differs: ^C ends its own process.
     let script = "trap 'echo cau''ght; exit 7' INT; echo be''gun; while :; do sleep 0.05; done";
     session.type_in(&format!(
@@ -65,7 +65,7 @@ fn an_interactive_shell_has_job_control() {
     support::needs!(root);
     let target = Target::new();
     for way in ways(&target) {
-        let mut session = Session::new();
+        let mut session = Session::start();
         session.type_in(&format!("{way} /bin/sh -i\n"));
         session.type_in("hostname | tr a-z A-Z\n");
         session.expect("TARGET");
@@ -102,7 +102,7 @@ fn a_signal_to_the_job_arrives_once_and_one_to_the_helper_arrives() {
          select(undef, undef, undef, 0.05) for 1..{}; print \"count=$n.\\n\"",
         30 * halves
     );
-    let mut session = Session::new();
+    let mut session = Session::start();
     session.type_in(&format!(
         "timeout -s INT {} {NSEXEC} -t {pid} -u -- perl -e '{counts}'\n",
         0.5 * f64::from(halves)
@@ -128,7 +128,7 @@ fn tiocsti_is_refused() {
             "perl -e '$c = \"#\"; $! = 0; syscall({number}, 0, {request}, $c); printf \"errno %d.\\n\", $!'"
         );
         for (way, answer) in [("nsenter", "errno 0."), (NSEXEC, "errno 1.")] {
-            let mut session = Session::new();
+            let mut session = Session::start();
             session.type_in(&format!("{way} -t {pid} -u -- {type_in}\n"));
             session.expect(answer);
         }

@@ -2,9 +2,6 @@
 //! them.
 #![allow(clippy::unwrap_used, reason = "in a test, a panic is how it fails")]
 
-#[path = "../../tests/support/left_out.rs"]
-mod left_out;
-
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -56,7 +53,7 @@ fn run(test: &str, program: &str, arguments: &[&str], share: &Share) -> Option<(
             Some((String::from_utf8(output.stdout).unwrap(), stderr))
         }
         Err(error) => {
-            left_out::leave_out(test, &format!("{program}: {error}"));
+            nsexec_test_support::leave_out(test, &format!("{program}: {error}"));
             None
         }
     }

@@ -1,9 +1,6 @@
 //! All oracles agree, and a program with one wrong comparison is found.
 #![allow(clippy::unwrap_used, reason = "in a test, a panic is how it fails")]
 
-#[path = "../../tests/support/left_out.rs"]
-mod left_out;
-
 use std::path::Path;
 
 use nsexec_policy_engine::seccomp::boundary::disagreement;
@@ -31,7 +28,7 @@ fn libseccomp(test: &str) -> Option<Libseccomp> {
 fn is_there(file: &str, test: &str) -> bool {
     let there = Path::new(file).exists();
     if !there {
-        left_out::leave_out(test, &format!("there is no {file}"));
+        nsexec_test_support::leave_out(test, &format!("there is no {file}"));
     }
     there
 }
@@ -278,7 +275,7 @@ fn the_kernel_applies_the_profiles_to_32_bit_calls() {
     let kernel = Kernel::new().unwrap();
     let all = Program::try_from(vec![(6, 0, 0, 0x7fff_0000)]).unwrap();
     if kernel.answers_i386(&all, &[(20, [0; 6])]).is_err() {
-        left_out::leave_out(name, "this kernel accepts no 32-bit calls");
+        nsexec_test_support::leave_out(name, "this kernel accepts no 32-bit calls");
         return;
     }
     let mut random = Random::new(SEED);

@@ -12,8 +12,7 @@
 #![allow(clippy::unwrap_used, reason = "in a test, a panic is how it fails")]
 #![expect(clippy::print_stdout, reason = "it is a test program of its own")]
 
-#[path = "../support/mod.rs"]
-mod support;
+use nsexec_test_support as support;
 
 mod advisories;
 mod arm;

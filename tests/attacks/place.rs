@@ -147,8 +147,9 @@ const PRESENT: Tool = Tool::Other("nsenter, with what /proc/PID/ns has");
 fn leader_gone(tool: Tool, options: &[&str]) -> Arm {
     let host = Host::new();
     let target = Target::build(&Build {
-        program: "sh -c 'while ! [ -x /bin/leader ]; do usleep 1000; done; exec /bin/leader'"
-            .to_owned(),
+        program: Some(
+            "sh -c 'while ! [ -x /bin/leader ]; do usleep 1000; done; exec /bin/leader'".to_owned(),
+        ),
         ..Build::default()
     });
     install(&target, "leader");
@@ -258,7 +259,7 @@ pub(crate) fn jailed() -> Target {
         script: "mkdir -p /jail/bin /jail/proc; cp /bin/busybox /jail/bin/busybox; \
                  for a in sh cat sleep; do ln -s busybox /jail/bin/$a; done; echo above > /above"
             .to_owned(),
-        program: "chroot /jail /bin/sleep 1000".to_owned(),
+        program: Some("chroot /jail /bin/sleep 1000".to_owned()),
         ..Build::default()
     });
     let above = target.root().join("above");

@@ -425,7 +425,7 @@ fn beside(tool: Tool, service_words: &[&str], what: &str, words: &[&str]) -> Arm
 /// An attack on another process of the target than its first one.
 fn on_bystander(tool: Tool, word: &str) -> Arm {
     let target = Target::build(&crate::support::Build {
-        program: "sh -c 'sleep 999 & echo $! > /tmp/bystander; exec sleep 1000'".to_owned(),
+        program: Some("sh -c 'sleep 999 & echo $! > /tmp/bystander; exec sleep 1000'".to_owned()),
         ..crate::support::Build::default()
     });
     let file = target.root().join("tmp/bystander");

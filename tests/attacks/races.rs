@@ -91,8 +91,9 @@ const HELD_UP: [&str; 6] = [
 /// The program has to be in one complete set of namespaces that the target was in.
 fn moving(tool: Tool, options: &[&str], rounds: usize) -> Arm {
     let target = Target::build(&Build {
-        program: "sh -c 'while ! [ -x /bin/mover ]; do usleep 1000; done; exec /bin/mover'"
-            .to_owned(),
+        program: Some(
+            "sh -c 'while ! [ -x /bin/mover ]; do usleep 1000; done; exec /bin/mover'".to_owned(),
+        ),
         ..Build::default()
     });
     install(&target, "mover");

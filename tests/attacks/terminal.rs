@@ -69,7 +69,7 @@ fn in_session(tool: Tool, words: &[&str]) -> Result<(Outcome, Session), Fault> {
     let target = Target::new();
     install(&target, "hostile");
     let answer = host.path("answer");
-    let mut session = Session::new();
+    let mut session = Session::start();
     let quoted: Vec<String> = words.iter().map(|word| format!("$'{word}'")).collect();
     session.type_in(&format!(
         "{} -t {} -a -- /bin/hostile {} > {answer}\n",

@@ -339,5 +339,4 @@ fn wrong_text(option: &'static Known, value: &OsStr) -> UsageFault {
 }
 
 #[cfg(test)]
-#[path = "tests.rs"]
 mod tests;

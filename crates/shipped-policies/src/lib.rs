@@ -60,9 +60,6 @@ pub fn builtin_context(arch: Arch) -> Context {
 }
 
 #[cfg(test)]
-mod meaning_tests;
-
-#[cfg(test)]
 mod tests {
     use super::*;
     use nsexec_kernel_text::capability::Capability;

@@ -9,7 +9,8 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
-use support::cgroup::Cgroup;
+use nsexec_test_support::cgroup::Cgroup;
+use support::cgroup;
 use support::{Sleeper, inum, leave_out, object};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_nsexec-audit");
@@ -51,9 +52,9 @@ impl Container {
     fn new(test: &str, of: &str) -> Option<Self> {
         object(test)?;
         let name = format!("nsexec-{of}-{}", std::process::id());
-        let cgroup = Cgroup::new(test, &name)?;
+        let cgroup = cgroup::named(test, &name)?;
         let sleeper = Sleeper::new(&["--mount", "--uts", "--net"]);
-        cgroup.put(sleeper.pid());
+        cgroup.add(sleeper.pid().cast_signed());
         Some(Self {
             sleeper,
             cgroup,
@@ -96,7 +97,7 @@ fn a_container_that_starts_later_is_recognised() {
         return;
     }
     let name = format!("nsexec-later-{}", std::process::id());
-    let Some(cgroup) = Cgroup::new(test, &name) else {
+    let Some(cgroup) = cgroup::named(test, &name) else {
         return;
     };
     let id = cgroup.id();
@@ -135,7 +136,7 @@ fn a_hundred_short_processes_have_their_containers() {
         return;
     }
     let name = format!("nsexec-short-{}", std::process::id());
-    let Some(cgroup) = Cgroup::new(test, &name) else {
+    let Some(cgroup) = cgroup::named(test, &name) else {
         return;
     };
     let script = format!(
@@ -172,7 +173,7 @@ fn a_removed_cgroup_is_unknown_and_never_the_hosts() {
         return;
     }
     let name = format!("nsexec-gone-{}", std::process::id());
-    let Some(cgroup) = Cgroup::new(test, &name) else {
+    let Some(cgroup) = cgroup::named(test, &name) else {
         return;
     };
     let procs = text(cgroup.procs());

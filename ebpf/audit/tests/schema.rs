@@ -1,8 +1,7 @@
 //! The output conforms to docs/audit-event.schema.json.
 #![allow(clippy::unwrap_used, reason = "in a test, a panic is how it fails")]
 
-#[path = "../../../tests/support/json_schema.rs"]
-mod json_schema;
+use nsexec_test_support::json_schema;
 mod support;
 
 use std::collections::BTreeSet;
@@ -13,7 +12,7 @@ use nsexec_audit::model::event::{MissReason, MissedEvent, Time};
 use nsexec_audit::output::event_json::{self, Line};
 use serde_json::{Value, json};
 
-use support::cgroup::Cgroup;
+use support::cgroup;
 use support::{Sleeper, object};
 
 const SCHEMA: &str = include_str!("../../../docs/audit-event.schema.json");
@@ -84,12 +83,12 @@ fn lines_with_a_container_conform_to_the_schema() {
         return;
     }
     let name = format!("nsexec-schema-{}", std::process::id());
-    let Some(cgroup) = Cgroup::new(test, &name) else {
+    let Some(cgroup) = cgroup::named(test, &name) else {
         return;
     };
     // The process ends before its cgroup is removed.
     let sleeper = Sleeper::new(&["--uts"]);
-    cgroup.put(sleeper.pid());
+    cgroup.add(sleeper.pid().cast_signed());
     let procs = cgroup.procs();
     let script = "nsenter -t $1 -u true; echo $$ >$0; unshare --uts true; exit 0";
     let arguments = [procs.to_str().unwrap(), &sleeper.pid().to_string()];

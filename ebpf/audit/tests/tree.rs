@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
 
-use support::cgroup::Cgroup;
+use support::cgroup;
 use support::{Sleeper, inum, object};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_nsexec-audit");
@@ -136,12 +136,12 @@ fn a_process_in_a_container_s_cgroup_is_in_that_container() {
         return;
     }
     let name = format!("nsexec-test-{}", std::process::id());
-    let Some(cgroup) = Cgroup::new(test, &name) else {
+    let Some(cgroup) = cgroup::named(test, &name) else {
         return;
     };
     // The process ends before its cgroup is removed.
     let sleeper = Sleeper::new(&["--uts"]);
-    cgroup.put(sleeper.pid());
+    cgroup.add(sleeper.pid().cast_signed());
     let drawn: Value = serde_json::from_str(&tree("json")).unwrap();
     let (number, _) = find(&drawn, sleeper.pid());
     let set = &drawn["sets"][number];

@@ -3,9 +3,6 @@
 //!
 //! Each filter is loaded in a child, which allocates nothing.
 
-#[path = "../../../tests/support/left_out.rs"]
-mod left_out;
-
 use nix::fcntl::OFlag;
 use nix::unistd::pipe2;
 use proptest::prelude::*;
@@ -152,7 +149,7 @@ fn the_kernel_counts_as_the_limit_does() {
     let free = filters.contains("Seccomp:\t0");
     let harden = std::fs::read("/proc/sys/net/core/bpf_jit_harden").unwrap_or_default();
     if !free || harden.starts_with(b"2") {
-        left_out::leave_out(
+        nsexec_test_support::leave_out(
             "the_kernel_counts_as_the_limit_does",
             "the kernel counts more here",
         );

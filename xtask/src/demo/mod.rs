@@ -10,10 +10,10 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::container::Container;
-use crate::root::{self, Scratch};
-use crate::target::Target;
 use crate::{cargo, dist, no_arguments, probes, setup, text};
+use nsexec_test_support::Target;
+use nsexec_test_support::container::Container;
+use nsexec_test_support::root::{self, Scratch};
 
 mod audit;
 mod checks;

@@ -12,6 +12,7 @@ mod uses;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::io;
+use std::path::Path;
 
 use crate::{cargo, no_arguments};
 
@@ -26,6 +27,7 @@ const CRATES: &[&[&str]] = &[
         "crates/command-line",
         "crates/protocol",
     ],
+    &["tests/support"],
     &[".", "nsexec-policy", "ebpf/audit"],
     &["capi", "oracle", "manual", "fuzz"],
     &["xtask"],
@@ -42,6 +44,7 @@ pub(crate) fn check() -> io::Result<()> {
     let root = cargo::root();
     let mut wrong = manifest::upward_arrows(&root, CRATES)?;
     let crates = CRATES.iter().map(|row| row.len()).sum::<usize>();
+    wrong.extend(paths(&root)?);
     let mut modules = 0;
     for directory in CRATES.iter().copied().flatten() {
         let graphs = uses::graphs(&root.join(directory).join("src"))?;
@@ -60,6 +63,25 @@ pub(crate) fn check() -> io::Result<()> {
         return Ok(());
     }
     Err(io::Error::other(wrong.join("\n")))
+}
+
+/// The file that is compiled into the program and not into the library.
+const ENTRY: &str = "src/main.rs";
+
+/// One line for each file that names a module's file by `#[path]`: it is compiled twice.
+fn paths(root: &Path) -> io::Result<Vec<String>> {
+    let mut wrong = Vec::new();
+    for file in cargo::files(root, "rs")? {
+        let shown = file.strip_prefix(root).unwrap_or(&file).display();
+        let text = std::fs::read_to_string(&file)?;
+        let names_a_file = text.lines().any(|line| line.trim().starts_with("#[path"));
+        if names_a_file && file != root.join(ENTRY) {
+            wrong.push(format!(
+                "{shown} has #[path]: put what two programs share into a crate"
+            ));
+        }
+    }
+    Ok(wrong)
 }
 
 /// The modules below one parent: for each, the siblings that it uses, and where.

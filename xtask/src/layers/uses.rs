@@ -23,10 +23,7 @@ pub(super) fn graphs(src: &Path) -> io::Result<BTreeMap<String, Graph>> {
     for path in cargo::files(src, "rs")? {
         let relative = path.strip_prefix(src).unwrap_or(&path);
         let module = module_of(relative);
-        if module
-            .iter()
-            .any(|name| name == "tests" || name.ends_with("_tests"))
-        {
+        if module.iter().any(|name| name == "tests") {
             continue;
         }
         let wrong = |error| io::Error::other(format!("{}: {error}", path.display()));

@@ -18,13 +18,11 @@ use nix::unistd::Pid;
 
 mod auditor;
 mod load;
-#[path = "../../../../benches/samples/mod.rs"]
-mod samples;
 mod table;
 
 use auditor::{Auditor, Memory};
 use load::{Load, Options};
-use samples::WARM_UP;
+use nsexec_test_support::samples::{self, WARM_UP};
 
 const ROUNDS: usize = 30;
 /// Calls per processor in a flood: together more than 400 times the capacity of a ring.

@@ -3,8 +3,8 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use crate::samples::percentile;
 use crate::{Auditing, Books, By, FLOOD_RATE, Flood, Samples, WATCHERS};
+use nsexec_test_support::samples::percentile;
 
 /// A sample is a thousand calls: its microseconds are the nanoseconds of one call.
 const MICROSECONDS: f64 = 1e6;

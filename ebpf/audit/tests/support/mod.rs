@@ -10,8 +10,7 @@ pub mod driver;
 pub mod gaps;
 pub mod sums;
 
-use std::fs::{self, OpenOptions};
-use std::io::Write as _;
+use std::fs;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -22,6 +21,7 @@ use nsexec_audit_abi::Event;
 use nsexec_audit_abi::counters::{LINEAGE_RING, NAMESPACE_RING};
 use nsexec_audit_abi::parts::{NamespaceSet, SLOT_NAMES};
 use nsexec_audit_abi::record::Namespace;
+pub use nsexec_test_support::leave_out;
 
 /// The built-in probes. If this machine or user cannot load them, `test` is counted as left
 /// out.
@@ -54,18 +54,6 @@ pub fn backend() -> Option<Backend> {
 /// The same, as an option of the program.
 pub fn backend_option() -> Option<String> {
     backend().map(|backend| format!("--backend={}", backend.name()))
-}
-
-/// Counts a test that is left out.
-pub fn leave_out(test: &str, reason: &str) {
-    if let Some(list) = std::env::var_os("NSEXEC_LEFT_OUT") {
-        let mut list = OpenOptions::new()
-            .append(true)
-            .create(true)
-            .open(list)
-            .unwrap();
-        writeln!(list, "{test}: {reason}").unwrap();
-    }
 }
 
 /// Whether a program that `test` executes is installed; if not, the test is counted as left

@@ -6,6 +6,7 @@ use std::process::{Command, Stdio};
 use super::{Build, Target};
 
 /// A loaded profile that allows all but to write one file. Dropping it removes the profile.
+#[derive(Debug)]
 pub struct Profile(String);
 
 impl Profile {

@@ -16,7 +16,7 @@ pub struct Session {
 }
 
 impl Session {
-    pub fn new() -> Self {
+    pub fn start() -> Self {
         let pty = nix::pty::openpty(None, None).expect("a terminal");
         let slave = File::from(pty.slave);
         let mut command = Command::new("setsid");

@@ -6,8 +6,6 @@ use std::path::{Path, PathBuf};
 
 use proptest::prelude::*;
 
-use crate::BUILTIN_NAMES;
-use crate::builtin;
 use nsexec_kernel_text::capability::{Capability, CapabilitySet};
 use nsexec_policy_engine::policy::encode::{decode, encode};
 use nsexec_policy_engine::policy::landlock_file::{self, Form};
@@ -21,6 +19,7 @@ use nsexec_policy_engine::seccomp::oci::{self, Context};
 use nsexec_policy_engine::seccomp::profile::{Action, Profile};
 use nsexec_policy_engine::seccomp::program::Program;
 use nsexec_policy_engine::seccomp::table::Arch;
+use nsexec_shipped_policies::{BUILTIN_NAMES, builtin};
 
 const ALLOW: Action = Action::Allow;
 const EPERM: Action = Action::Errno(1);

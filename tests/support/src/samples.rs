@@ -9,17 +9,20 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
+use super::REPOSITORY;
+
 /// After these runs caches are filled and page tables of the files exist.
-pub(crate) const WARM_UP: usize = 10;
+pub const WARM_UP: usize = 10;
 
 /// The command line.
-pub(crate) struct Options {
-    pub(crate) rounds: usize,
-    pub(crate) save: bool,
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    pub rounds: usize,
+    pub save: bool,
 }
 
 impl Options {
-    pub(crate) fn parse(rounds: usize) -> io::Result<Self> {
+    pub fn parse(rounds: usize) -> io::Result<Self> {
         let mut options = Self {
             rounds,
             save: false,
@@ -53,7 +56,7 @@ impl Options {
 
 /// The percentile of the samples: 0 is the minimum, 50 the median. `parts` per second is
 /// the unit: 1000 for milliseconds.
-pub(crate) fn percentile(samples: &[Duration], percent: usize, parts: f64) -> f64 {
+pub fn percentile(samples: &[Duration], percent: usize, parts: f64) -> f64 {
     let mut sorted = samples.to_vec();
     sorted.sort();
     let index = sorted.len().saturating_sub(1) * percent / 100;
@@ -64,20 +67,14 @@ pub(crate) fn percentile(samples: &[Duration], percent: usize, parts: f64) -> f6
 
 /// Stores the samples as `benches/runs/<date>-<host>/<bench>.csv`, and the information for
 /// judging them as `<bench>.txt` beside it.
-pub(crate) fn save(
-    bench: &str,
-    samples: &[(&str, &[Duration])],
-    report: &str,
-) -> io::Result<PathBuf> {
+pub fn save(bench: &str, samples: &[(&str, &[Duration])], report: &str) -> io::Result<PathBuf> {
     let host = nix::unistd::gethostname()?;
     let name = format!(
         "{}-{}",
         first_line("date", &["-u", "+%Y-%m-%d"])?,
         host.display()
     );
-    let directory = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("benches/runs")
-        .join(name);
+    let directory = Path::new(REPOSITORY).join("benches/runs").join(name);
     fs::create_dir_all(&directory)?;
     let mut raw = String::from("name,round,nanoseconds\n");
     for (name, samples) in samples {

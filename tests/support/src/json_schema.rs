@@ -4,7 +4,7 @@
 use serde_json::Value;
 
 /// Implements the parts of JSON Schema that our schemas use. Returns the mismatch, if any.
-pub(crate) fn wrong(root: &Value, schema: &Value, value: &Value, at: &str) -> Option<String> {
+pub fn wrong(root: &Value, schema: &Value, value: &Value, at: &str) -> Option<String> {
     let schema = match schema["$ref"].as_str() {
         Some(name) => root.pointer(name.strip_prefix('#').unwrap()).unwrap(),
         None => schema,

@@ -7,20 +7,18 @@ use super::{features, leave_out};
 
 /// Ends the calling test and counts it as left out, unless the machine meets all of these
 /// requirements: functions of this module, such as `needs!(root, feature("NAME"))`.
-#[allow(unused_macros, reason = "each test file uses its own part")]
+#[macro_export]
 macro_rules! needs {
     ($($need:ident $(($argument:expr))?),+ $(,)?) => {{
         fn here() {}
-        let test = support::needs::enclosing_test(&here);
+        let test = $crate::needs::enclosing_test(&here);
         $(
-            if !support::needs::$need(test $(, $argument)?) {
+            if !$crate::needs::$need(test $(, $argument)?) {
                 return;
             }
         )+
     }};
 }
-pub(crate) use needs;
-
 /// The name of the test that contains this function.
 pub fn enclosing_test<F>(_here: &F) -> &'static str {
     let path = std::any::type_name::<F>();

@@ -60,7 +60,7 @@ impl Outcome {
 
 /// initConfig with these arguments, as libcontainer sends it.
 pub fn config(arguments: &[&str]) -> Value {
-    let sample = include_str!("../data/proto_a_initConfig_setns.json");
+    let sample = include_str!("../../data/proto_a_initConfig_setns.json");
     let mut config: Value = serde_json::from_str(sample).expect("the sample");
     config["args"] = json!(arguments);
     // Root on the reference machine lacks CAP_SYS_RESOURCE: no limit is raised.

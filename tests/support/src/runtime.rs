@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
+use super::{NSEXEC, REPOSITORY};
+
 /// How a runtime is linked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Link {
@@ -33,7 +35,7 @@ pub fn prefix() -> &'static Path {
         if let Some(prefix) = std::env::var_os("NSEXEC_TEST_LIBRARY") {
             return PathBuf::from(prefix);
         }
-        let prefix = Path::new(env!("CARGO_TARGET_TMPDIR")).join(env!("CARGO_CRATE_NAME"));
+        let prefix = own_directory().join("library");
         let mut install = Command::new(env!("CARGO"));
         install
             .args([
@@ -46,10 +48,19 @@ pub fn prefix() -> &'static Path {
                 "--library",
             ])
             .arg(&prefix)
-            .current_dir(env!("CARGO_MANIFEST_DIR"));
+            .current_dir(REPOSITORY);
         super::succeed(install);
         prefix
     })
+}
+
+/// A directory of this test program, which its next run uses again.
+fn own_directory() -> PathBuf {
+    let program = std::env::current_exe().expect("/proc/self/exe");
+    let name = program.file_name().unwrap_or_default().to_string_lossy();
+    let name = name.rsplit_once('-').map_or(&*name, |(name, _)| name);
+    let profile = Path::new(NSEXEC).parent().expect("target/PROFILE");
+    profile.join("../tmp").join(name)
 }
 
 /// The output of `pkg-config ARGUMENT nsexec`, split into words.
@@ -64,9 +75,7 @@ pub fn pkg_config(argument: &str) -> Vec<String> {
 
 /// Compiles a C file of `tests/runtime`, with libnsexec.
 pub fn compile(source: &str, flags: &[&str]) -> PathBuf {
-    let file = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("tests/runtime")
-        .join(source);
+    let file = Path::new(REPOSITORY).join("tests/runtime").join(source);
     let name = format!("{source}{}", flags.concat());
     let output = prefix().join(name);
     let mut gcc = Command::new("gcc");

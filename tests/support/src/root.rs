@@ -4,15 +4,16 @@ use std::fs;
 use std::io;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 /// A directory that is removed when this is dropped; one that a killed process
 /// left behind is removed by the next.
 #[derive(Debug)]
-pub(crate) struct Scratch(PathBuf);
+pub struct Scratch(PathBuf);
 
 impl Scratch {
     /// Creates a directory below `parent`, named after this process.
-    pub(crate) fn new(parent: &Path) -> io::Result<Self> {
+    pub fn new(parent: &Path) -> io::Result<Self> {
         fs::create_dir_all(parent)?;
         for entry in fs::read_dir(parent)? {
             let entry = entry?;
@@ -27,7 +28,7 @@ impl Scratch {
         Ok(Self(directory))
     }
 
-    pub(crate) fn path(&self) -> &Path {
+    pub fn path(&self) -> &Path {
         &self.0
     }
 }
@@ -39,31 +40,27 @@ impl Drop for Scratch {
     }
 }
 
-/// The programs that make a target, and those that run in it.
-const APPLETS: &[&str] = &[
-    "cat",
-    "false",
-    "hostname",
-    "mkdir",
-    "mount",
-    "pivot_root",
-    "readlink",
-    "rmdir",
-    "sh",
-    "true",
-    "umount",
-];
-
-/// Fills `root` with a static busybox, the two user files, and the directories
-/// that are mounted upon.
-pub(crate) fn fill(root: &Path, busybox: &Path) -> io::Result<()> {
-    for directory in ["bin", "dev", "etc", "proc", "root", "sys", "tmp"] {
+/// Fills `root` with a static busybox, users and groups, and the directories that become
+/// mount points.
+///
+/// # Errors
+/// `busybox` cannot be copied or executed, or a file cannot be created.
+pub fn fill(root: &Path, busybox: &Path) -> io::Result<()> {
+    for directory in [
+        "bin", "dev", "etc", "old", "proc", "root", "sys", "tmp", "home/ann",
+    ] {
         fs::create_dir_all(root.join(directory))?;
     }
     fs::copy(busybox, root.join("bin/busybox"))?;
-    for applet in APPLETS {
-        symlink("busybox", root.join("bin").join(applet))?;
+    let list = Command::new(busybox).arg("--list").output()?;
+    for applet in String::from_utf8_lossy(&list.stdout).lines() {
+        if applet != "busybox" {
+            symlink("busybox", root.join("bin").join(applet))?;
+        }
     }
-    fs::write(root.join("etc/passwd"), "root:x:0:0:root:/root:/bin/sh\n")?;
-    fs::write(root.join("etc/group"), "root:x:0:\n")
+    let passwd = "root:x:0:0:root:/root:/bin/sh\nann:x:1000:1000:Ann:/home/ann:/bin/sh\n\
+                  1001:x:0:0:a number as a name:/root:/bin/sh\n";
+    fs::write(root.join("etc/passwd"), passwd)?;
+    let group = "root:x:0:\nann:x:1000:\nstaff:x:50:ann\naudio:x:29:ann,root\n";
+    fs::write(root.join("etc/group"), group)
 }

@@ -14,7 +14,7 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 const POLL: Duration = Duration::from_millis(20);
 
 #[derive(Debug)]
-pub(crate) struct Container {
+pub struct Container {
     runtime: OsString,
     /// Options before the verb: the state directory and the caller's own.
     options: Vec<OsString>,
@@ -28,7 +28,7 @@ impl Container {
     /// first process ends when its standard input ends, and the runtime, which
     /// waits for it, then removes the container. So no container remains,
     /// however the caller ends.
-    pub(crate) fn start(runtime: &Path, options: &[&str], bundle: &Path) -> io::Result<Self> {
+    pub fn start(runtime: &Path, options: &[&str], bundle: &Path) -> io::Result<Self> {
         write_config(runtime, bundle)?;
         let mut all = vec![OsString::from("--root"), bundle.join("state").into()];
         all.extend(options.iter().map(OsString::from));
@@ -54,12 +54,12 @@ impl Container {
     }
 
     /// Its first process, as the caller sees it.
-    pub(crate) fn pid(&self) -> i32 {
+    pub fn pid(&self) -> i32 {
         self.pid
     }
 
     /// The runtime's `verb` on this container, such as `exec`.
-    pub(crate) fn command(&self, verb: &[&str]) -> Command {
+    pub fn command(&self, verb: &[&str]) -> Command {
         let mut command = Command::new(&self.runtime);
         command.args(&self.options).args(verb).arg(&self.id);
         command
