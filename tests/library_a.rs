@@ -214,11 +214,14 @@ fn the_runtime_decides_on_signals_while_the_verifier_is_stopped() {
     let target = Target::new();
     support::protocol_a::become_subreaper();
     let (ours, theirs) = UnixStream::pair().unwrap();
+    let directory = support::temporary_directory("stopped");
+    let log = directory.join("log");
     // The verifier's reply is its only call of sendmsg(2).
     let mut command = Command::new("env");
     command
         .args(["--block-signal=HUP", "--default-signal=TERM"])
-        .args(["strace", "-D", "-qq", "-f", "-o", "/dev/null"])
+        .args(["strace", "-D", "-q", "-f", "-o"])
+        .arg(&log)
         .args(["-e", "trace=sendmsg", "-e"])
         .arg("inject=sendmsg:error=EPERM:signal=STOP:when=1")
         .arg(runtime(Link::Static))
@@ -229,16 +232,16 @@ fn the_runtime_decides_on_signals_while_the_verifier_is_stopped() {
     let mut helper = command.spawn().unwrap();
     drop(command);
     let pid = helper.id();
-    let read = |path: String| std::fs::read_to_string(path).unwrap_or_default();
-    let children = || read(format!("/proc/{pid}/task/{pid}/children"));
-    let is_stopped = |child: &str| {
-        let status = read(format!("/proc/{child}/status"));
-        status.contains("State:\tT") || status.contains("State:\tt")
+    // A tracer stops each process at each call: only its log tells which stop is the signal's.
+    let is_stopped = || {
+        let log = std::fs::read_to_string(&log).unwrap_or_default();
+        log.contains("--- stopped by SIGSTOP ---")
     };
-    while !children().split_whitespace().any(is_stopped) {
+    while !is_stopped() {
         assert_eq!(helper.try_wait().unwrap(), None, "it was not stopped");
         std::thread::sleep(Duration::from_millis(5));
     }
+    std::fs::remove_dir_all(directory).unwrap();
     let siblings = siblings(&target);
     assert_eq!(siblings.len(), 1, "{siblings:?}");
     let pid = Pid::from_raw(pid.try_into().unwrap());
