@@ -47,7 +47,7 @@ impl Drop for Scratch {
 /// `busybox` cannot be copied or executed, or a file cannot be created.
 pub fn fill(root: &Path, busybox: &Path) -> io::Result<()> {
     for directory in [
-        "bin", "dev", "etc", "old", "proc", "root", "sys", "tmp", "home/ann",
+        "bin", "dev", "etc", "old", "proc", "root", "tmp", "home/ann",
     ] {
         fs::create_dir_all(root.join(directory))?;
     }
