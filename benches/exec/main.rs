@@ -11,18 +11,21 @@ use std::ffi::OsStr;
 use std::fmt::Write as _;
 use std::fs;
 use std::io::{self, Read, Write as _};
-use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use nix::mount::{MsFlags, mount};
-use nix::sched::{CloneFlags, setns, unshare};
+use nix::sched::{CloneFlags, unshare};
 
-use nsexec_test_support::container::Container;
+mod mounts;
+mod runtime;
+
+use mounts::{Mounts, within};
 use nsexec_test_support::root::{self, Scratch};
 use nsexec_test_support::samples::{self, Options, WARM_UP, percentile};
 use nsexec_test_support::{NSEXEC, Target};
+use runtime::Runtime;
 
 const ROUNDS: usize = 300;
 /// Milliseconds per second.
@@ -181,133 +184,6 @@ fn change_mount(place: &Path, flags: MsFlags) -> io::Result<()> {
         flags,
         None::<&str>,
     )?)
-}
-
-#[derive(Clone, Copy)]
-enum Runtime {
-    Crun,
-    Runc,
-}
-
-impl Runtime {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Crun => "crun exec",
-            Self::Runc => "runc exec",
-        }
-    }
-
-    fn start(self, files: &Files) -> io::Result<(Contender, Running)> {
-        let bundle = files.directory.join(self.name().replace(' ', "-"));
-        files.fill(&bundle.join("rootfs"))?;
-        let (runtime, options, mounts) = match self {
-            Self::Runc => ("runc", &[][..], None),
-            // crun does not support a host with both cgroup versions.
-            Self::Crun => (
-                "crun",
-                &["--cgroup-manager=disabled"][..],
-                Some(Mounts::of_crun()?),
-            ),
-        };
-        let container = within(mounts.as_ref(), || {
-            Container::start(&in_path(runtime)?, options, &bundle)
-        })?;
-        let mut command = container.command(&["exec"]);
-        command.arg("/true");
-        let contender = Contender {
-            name: self.name(),
-            command: quiet(command),
-            mounts: mounts.as_ref().map(Mounts::again).transpose()?,
-            samples: Vec::new(),
-        };
-        Ok((
-            contender,
-            Running {
-                container: Some(container),
-                mounts,
-            },
-        ))
-    }
-}
-
-/// A container, removed in the mount namespace in which it was started.
-struct Running {
-    container: Option<Container>,
-    mounts: Option<Mounts>,
-}
-
-impl Running {
-    /// nsexec in the place of the runtime's exec, if this process can enter the container.
-    fn contender(&self, files: &Files) -> Option<Contender> {
-        let container = self.container.as_ref().filter(|_| self.mounts.is_none())?;
-        let pid = container.pid().to_string();
-        let program = files.read_only.join("nsexec");
-        let arguments = ["-t", &pid, "-a", "--", "/true"];
-        Some(Contender::new(
-            "nsexec, runc's container",
-            &program,
-            &arguments,
-        ))
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let container = self.container.take();
-        let _ = within(self.mounts.as_ref(), || {
-            drop(container);
-            Ok(())
-        });
-    }
-}
-
-/// A mount namespace to run something in, and the one to return to.
-struct Mounts {
-    there: OwnedFd,
-    here: OwnedFd,
-}
-
-impl Mounts {
-    /// A copy of the caller's mount namespace with only cgroup2 below /sys/fs/cgroup.
-    fn of_crun() -> io::Result<Self> {
-        let here = own_mounts()?;
-        unshare(CloneFlags::CLONE_NEWNS)?;
-        let mounted = mount(
-            Some("cgroup2"),
-            "/sys/fs/cgroup",
-            Some("cgroup2"),
-            MsFlags::empty(),
-            None::<&str>,
-        );
-        let there = own_mounts();
-        setns(&here, CloneFlags::CLONE_NEWNS)?;
-        mounted?;
-        Ok(Self {
-            there: there?,
-            here,
-        })
-    }
-
-    fn again(&self) -> io::Result<Self> {
-        Ok(Self {
-            there: self.there.try_clone()?,
-            here: self.here.try_clone()?,
-        })
-    }
-}
-
-fn own_mounts() -> io::Result<OwnedFd> {
-    Ok(fs::File::open("/proc/self/ns/mnt")?.into())
-}
-
-fn within<T>(mounts: Option<&Mounts>, act: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
-    let Some(mounts) = mounts else {
-        return act();
-    };
-    setns(&mounts.there, CloneFlags::CLONE_NEWNS)?;
-    let result = act();
-    setns(&mounts.here, CloneFlags::CLONE_NEWNS)?;
-    result
 }
 
 /// One row of the table.
