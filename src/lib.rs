@@ -1,9 +1,27 @@
-//! Runs a program inside the namespaces of another process, and never loses a layer. docs/design.md
-//! describes the design; [`Request`] is the entry to the API.
+//! Runs a program inside the namespaces of another process, and never loses a layer.
+//!
+//! An engine builds a [`Request`], prepares a [`Plan`] from it, and executes it, in a process with
+//! one thread:
+//!
+//! ```no_run
+//! use nsexec::request::{Pid, Request, TargetId};
+//! use nsexec::{Ended, Plan};
+//!
+//! fn id_in(pid: Pid) -> nsexec::Result<Ended> {
+//!     // The first call: it executes this program again if a container could write to its file.
+//!     nsexec::protect_own_file()?;
+//!     let target = TargetId { pid, inode: None };
+//!     let request = Request::new(target, vec![c"id".to_owned()]);
+//!     Plan::prepare(request)?.execute()
+//! }
+//! ```
+//!
+//! A runtime in C or Go calls [`library::enter`] through include/nsexec.h. docs/design.md describes
+//! the design.
 
 mod ended;
 mod entry;
-pub mod error;
+mod error;
 mod exit_status;
 mod features;
 mod landlock;

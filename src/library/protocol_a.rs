@@ -39,14 +39,8 @@ pub(super) fn enter(requested: &ProtocolA, options: Options) -> Result<()> {
         inode: None,
     };
     let target = Target::pin(&procfs, id)?;
-    let memberships = Memberships::open(
-        &Selection::ProtocolA,
-        false,
-        false,
-        Some(&target),
-        None,
-        &procfs,
-    )?;
+    let selection = Selection::ProtocolA;
+    let memberships = Memberships::open(&selection, false, false, Some(&target), None, &procfs)?;
     clean::set_undumpable()?;
     let cgroups = cgroup::Decision::NotRequested;
     let joining = Joining::start(procfs, memberships, Some(target), cgroups, false, None)?;

@@ -241,13 +241,8 @@ fn serve(
                 return Ok((policy, all));
             }
             b'E' => {
-                let message: Vec<u8> = content.into_iter().take(MAX_MESSAGE).collect();
-                let printable = |c: char| if c.is_control() && c != '\n' { '?' } else { c };
-                let message: String = String::from_utf8_lossy(&message)
-                    .chars()
-                    .map(printable)
-                    .collect();
-                return Err(Error::new(ErrorKind::Policy, message));
+                let start = content.get(..MAX_MESSAGE).unwrap_or(&content);
+                return Err(Error::new(ErrorKind::Policy, printable_lines(start)));
             }
             _ => return Err(broken()),
         }
@@ -256,6 +251,13 @@ fn serve(
         ErrorKind::Policy,
         format!("the policy {display} names too many files"),
     ))
+}
+
+/// A message of the compiler, without control characters that a terminal would obey.
+fn printable_lines(message: &[u8]) -> String {
+    let printable = |c: char| if c.is_control() && c != '\n' { '?' } else { c };
+    let message = String::from_utf8_lossy(message);
+    message.chars().map(printable).collect()
 }
 
 /// A message: its kind, its length, its content.

@@ -90,10 +90,14 @@ pub(crate) fn run(
         let _ = pidfd::send_signal(pidfd.as_fd(), libc::SIGKILL);
         let _ = caller.obey();
     }
-    match reported {
-        Ok(()) => Ok(()),
-        Err(WaitError::Failed(error)) => Err(error),
-        Err(WaitError::Signal(signal)) => {
+    reported.or_else(end_with)
+}
+
+/// The error; a signal ends this process.
+fn end_with(error: WaitError) -> Result<()> {
+    match error {
+        WaitError::Failed(error) => Err(error),
+        WaitError::Signal(signal) => {
             signal::die_of(signal);
             let wrong = format!("{PID}: signal {signal}");
             Err(Error::new(ErrorKind::System, wrong))
