@@ -601,7 +601,7 @@ const SCENES: [Row; 52] = [
         Scene::into_target(Target::new(), &["--", "sh", "-c", script])
     }),
     ("a program in a frozen cgroup, version 2", || frozen(false)),
-    ("a program in a frozen cgroup, version 1", || frozen(true)),
+    (FROZEN_BY_VERSION_1, || frozen(true)),
     ("a started line that finds no room", || {
         let (reader, end) = small_pipe();
         // The plan fits into a page; no further line fits.
@@ -793,15 +793,20 @@ fn stop_verifier(scene: Scene, how: &str, n: usize) -> Scene {
     scene
 }
 
+/// Where the cgroups of a version are mounted.
+fn hierarchy(version_1: bool) -> Option<&'static str> {
+    HIERARCHIES.into_iter().find(|parent| {
+        let v2 = fs::exists(format!("{parent}/cgroup.controllers")).unwrap();
+        v2 != version_1 && fs::exists(format!("{parent}/cgroup.procs")).unwrap()
+    })
+}
+
+/// The situation that needs cgroups of version 1.
+const FROZEN_BY_VERSION_1: &str = "a program in a frozen cgroup, version 1";
+
 /// A program that was frozen while it ran.
 fn frozen(version_1: bool) -> Scene {
-    let parent = HIERARCHIES
-        .into_iter()
-        .find(|parent| {
-            let v2 = fs::exists(format!("{parent}/cgroup.controllers")).unwrap();
-            v2 != version_1 && fs::exists(format!("{parent}/cgroup.procs")).unwrap()
-        })
-        .unwrap_or_else(|| panic!("no hierarchy of this version is mounted"));
+    let parent = hierarchy(version_1).expect("no hierarchy of this version is mounted");
     let cgroup = Cgroup::beneath(parent).unwrap();
     let target = Target::new();
     cgroup.add(target.pid());
@@ -912,6 +917,11 @@ fn a_signal_ends_the_helper_wherever_it_is_stuck() {
     let turns = signals.into_iter().cycle();
     for ((name, set_up), (signal, number)) in SCENES.into_iter().zip(turns) {
         if !name.contains(&only) {
+            continue;
+        }
+        if name == FROZEN_BY_VERSION_1 && hierarchy(true).is_none() {
+            let case = format!("a_signal_ends_the_helper_wherever_it_is_stuck, {name}");
+            support::leave_out(&case, "cgroups of version 1 are not mounted here");
             continue;
         }
         let took: Vec<Option<Duration>> = (0..3)

@@ -72,6 +72,7 @@ pub(crate) const UNISTD_I386: Tool = tool(
     "linux-libc-dev",
 );
 pub(crate) const UNSHARE: Tool = tool("unshare", "util-linux");
+pub(crate) const XZ: Tool = tool("xz", "xz-utils");
 pub(crate) const ZSH: Tool = tool("zsh", "zsh");
 
 const fn tool(program: &'static str, package: &'static str) -> Tool {

@@ -93,7 +93,7 @@ pub(crate) fn check(kernels: &[&'static Kernel], wanted: &[OsString]) -> io::Res
         return Ok(None);
     }
     let tools = X86_64_WITH_ROOT.emulator().and_then(|()| {
-        if let Some(tool) = setup::tools(&[setup::GCC, setup::OBJCOPY])?.first() {
+        if let Some(tool) = setup::tools(&[setup::GCC, setup::OBJCOPY, setup::XZ])?.first() {
             return Err(io::Error::other(format!("there is no {}", tool.program)));
         }
         let apt = Apt::open()?;
@@ -304,10 +304,28 @@ fn modules(kernel: &Path, root: &Path) -> io::Result<()> {
         _ => {}
     }
     fs::create_dir_all(&place)?;
-    for module in cargo::files(kernel.parent().unwrap_or(kernel), "ko")? {
-        let name = module.file_name().unwrap_or_default();
-        if MODULES.iter().any(|wanted| name == *wanted) {
-            fs::copy(&module, place.join(name))?;
+    let package = kernel.parent().unwrap_or(kernel);
+    let is_wanted = |path: &Path, ending: &str| {
+        let name = path.file_name().and_then(|name| name.to_str());
+        let name = name.and_then(|name| name.strip_suffix(ending));
+        name.is_some_and(|name| MODULES.contains(&name))
+    };
+    for module in cargo::files(package, "ko")? {
+        if is_wanted(&module, "") {
+            fs::copy(&module, place.join(module.file_name().unwrap_or_default()))?;
+        }
+    }
+    // insmod(8) of busybox takes no compressed module.
+    for module in cargo::files(package, "xz")? {
+        if is_wanted(&module, ".xz") {
+            let output = Command::new("xz").arg("-dc").arg(&module).output()?;
+            if !output.status.success() {
+                return Err(io::Error::other(format!("xz: {}", module.display())));
+            }
+            fs::write(
+                place.join(module.file_stem().unwrap_or_default()),
+                output.stdout,
+            )?;
         }
     }
     Ok(())

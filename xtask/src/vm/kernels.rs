@@ -95,6 +95,12 @@ pub(super) const ABSENCES: &[Absence] = &[
         ],
     },
     Absence {
+        name: "cgroups of version 1",
+        tests: &[
+            "stuck::a_signal_ends_the_helper_wherever_it_is_stuck, a program in a frozen cgroup, version 1",
+        ],
+    },
+    Absence {
         name: "cargo",
         tests: &[
             "library_b::a_panic_ends_the_process_without_a_way_back_into_c",
@@ -168,7 +174,7 @@ pub(super) const ABSENCES: &[Absence] = &[
 ];
 
 /// Absent from the machine with every kernel.
-pub(super) const NOWHERE: &[&str] = &["a Go compiler", "cargo"];
+pub(super) const NOWHERE: &[&str] = &["a Go compiler", "cargo", "cgroups of version 1"];
 
 impl Kernel {
     /// The skipped tests on this kernel, each with its absent feature; only of
