@@ -100,17 +100,24 @@ impl Apt {
         let names = output(self.apt("apt-cache").args(["pkgnames", prefix]))?;
         let package = newest(&names, prefix)
             .ok_or_else(|| io::Error::other(format!("Debian has no kernel {prefix}*")))?;
-        let directory = self.home.join(package);
+        // From Linux 7.3 on, the modules are a package of their own.
+        let modules = package
+            .strip_prefix("linux-binary-")
+            .map(|version| format!("linux-modules-{version}"));
+        let directory = self.home.join(modules.as_deref().unwrap_or(package));
         let kernel = directory.join("vmlinuz");
         if !kernel.exists() {
             fs::create_dir_all(&directory)?;
-            // From Linux 7.3 on, the package contains the kernel among its modules.
-            let script = "apt-get -q download \"$0\" && dpkg-deb -x ./*.deb . && rm ./*.deb && \
+            // From Linux 7.3 on, the kernel is among the modules.
+            let script = "apt-get -q download \"$@\" && \
+                          for one in ./*.deb; do dpkg-deb -x \"$one\" . || exit; done && \
+                          rm ./*.deb && \
                           ln -s \"$(ls boot/vmlinuz-* usr/lib/modules/*/vmlinuz 2>/dev/null | head -n 1)\" vmlinuz";
             progress::quietly(
                 &format!("apt-get download {package}"),
                 self.apt("sh")
-                    .args(["-c", script, package])
+                    .args(["-c", script, "sh", package])
+                    .args(&modules)
                     .current_dir(&directory),
             )?;
         }
