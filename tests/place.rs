@@ -3,10 +3,12 @@
 
 use nsexec_test_support as support;
 
-use std::io::{BufRead, BufReader};
-use std::path::PathBuf;
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
+use support::tracer::{self, Action};
 use support::{NSEXEC, Target, fail, succeed, temporary_directory};
 
 /// A process in new namespaces whose main thread has ended. It is pid 1 of its pid
@@ -335,4 +337,107 @@ fn a_caller_without_privileges_verifies_its_own_namespaces() {
     let (_, after) = calls.split_once("setns(").unwrap();
     let (before_clone, _) = after.split_once("clone(").unwrap();
     assert!(before_clone.contains("readlinkat("), "{calls}");
+}
+
+/// A process of tests/data/nested_user.c: user 1000 of a user namespace.
+struct NestedUser {
+    program: Child,
+    pid: String,
+}
+
+impl NestedUser {
+    fn start(program: &Path) -> Self {
+        let mut program = Command::new(program)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut pid = String::new();
+        let stdout = program.stdout.take().unwrap();
+        BufReader::new(stdout).read_line(&mut pid).unwrap();
+        let pid = pid.trim().to_owned();
+        Self { program, pid }
+    }
+
+    /// Its user namespace.
+    fn namespace(&self) -> String {
+        let link = std::fs::read_link(format!("/proc/{}/ns/user", self.pid)).unwrap();
+        link.to_string_lossy().into_owned()
+    }
+
+    /// Enters the nested user namespace.
+    fn enter(&mut self) {
+        let before = self.namespace();
+        let stdin = self.program.stdin.as_mut().unwrap();
+        stdin.write_all(b"x").unwrap();
+        while self.namespace() == before {
+            std::thread::yield_now();
+        }
+    }
+}
+
+impl Drop for NestedUser {
+    fn drop(&mut self) {
+        drop(self.program.stdin.take());
+        let _ = self.program.wait();
+    }
+}
+
+/// The target enters a nested user namespace, in which it is root, at each call of the helper
+/// that opens a file. The program runs with the target's ids in the joined namespace, or not at
+/// all.
+#[test]
+fn follow_is_never_another_user_while_the_target_changes_its_namespace() {
+    support::needs!(root);
+    let directory = temporary_directory("nested-user");
+    let program = directory.join("nested_user");
+    let mut gcc = Command::new("gcc");
+    gcc.args(["-O1", "-Wall", "-Wextra", "-Werror", "-static", "-o"])
+        .arg(&program);
+    gcc.arg(concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/tests/data/nested_user.c"
+    ));
+    succeed(gcc);
+    let open = |name: &str| std::fs::File::create(directory.join(name)).unwrap();
+    let read = |name: &str| std::fs::read_to_string(directory.join(name)).unwrap();
+    let mut seen: BTreeMap<String, usize> = BTreeMap::new();
+    for moment in 0.. {
+        let mut target = NestedUser::start(&program);
+        let net = format!("--net=/proc/{}/ns/net", target.pid);
+        let words = [NSEXEC, "-t", &target.pid.clone(), "-U", &net];
+        let script = "echo $(readlink /proc/self/ns/user) $(id -u) $(id -g)";
+        let follow = [
+            "-S", "follow", "-G", "follow", "--", "/bin/sh", "-c", script,
+        ];
+        let words = [&words[..], &follow].concat();
+        let outer = target.namespace();
+        let mut opened = 0;
+        let ended = tracer::run(&words, open("out"), open("err"), |stop| {
+            let opens = stop.number == libc::SYS_openat.cast_unsigned();
+            if opens && stop.place == 0 && stop.result.is_none() {
+                if opened == moment {
+                    target.enter();
+                }
+                opened += 1;
+            }
+            Action::Go
+        });
+        let result = match ended.status {
+            0 => read("out").trim().replace(&outer, "outer"),
+            status => {
+                assert_eq!(read("out"), "", "{}", read("err"));
+                format!("status {status}")
+            }
+        };
+        let result = result.replace(&target.namespace(), "nested");
+        *seen.entry(result).or_default() += 1;
+        if opened <= moment {
+            break;
+        }
+    }
+    std::fs::remove_dir_all(directory).unwrap();
+    println!("{seen:?}");
+    let kinds: Vec<&str> = seen.keys().map(String::as_str).collect();
+    assert_eq!(kinds, ["nested 0 0", "outer 1000 1000", "status 125"]);
 }

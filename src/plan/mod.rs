@@ -97,7 +97,7 @@ impl Plan {
         let joins_user = memberships.joins(Namespace::User);
         require_capabilities_to_keep(&request, &policy, joins_user)?;
         let credentials =
-            credentials::Choice::make(&request, &policy.process, &memberships, pinned)?;
+            credentials::Choice::make(&request, &policy.process, &memberships, pinned, &procfs)?;
         let of_target = |wanted: bool| pinned.filter(|_| wanted);
         let context = of_target(request.follow_context).map(security_context);
         let environment = of_target(request.target_environment);

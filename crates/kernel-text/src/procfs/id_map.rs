@@ -54,6 +54,12 @@ impl IdMap {
         self.translate(inside, side)
     }
 
+    /// Whether each id has the same number inside and outside, as in the first user namespace.
+    #[must_use]
+    pub fn has_all_ids(&self) -> bool {
+        matches!(&self.ranges[..], [all] if (all.inside, all.outside, all.length) == (0, 0, u32::MAX))
+    }
+
     fn translate(&self, id: u32, side: impl Fn(&MappedRange) -> (u32, u32)) -> Option<u32> {
         self.ranges.iter().find_map(|range| {
             let (from, to) = side(range);
