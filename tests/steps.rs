@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::Shutdown;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -71,6 +71,7 @@ struct Look<'a> {
     seen: RefCell<BTreeMap<Allowed, usize>>,
     faults: RefCell<BTreeSet<String>>,
     steps: RefCell<usize>,
+    host_sockets: HostSockets,
 }
 
 /// The order of the joins.
@@ -122,6 +123,7 @@ impl<'a> Look<'a> {
         let program = Path::new(NSEXEC);
         Self {
             inherited,
+            host_sockets: HostSockets::Only(Vec::new()),
             ..Self::of(target, joins, program)
         }
     }
@@ -138,6 +140,7 @@ impl<'a> Look<'a> {
             seen: RefCell::default(),
             faults: RefCell::default(),
             steps: RefCell::default(),
+            host_sockets: HostSockets::Any,
         }
     }
 
@@ -284,6 +287,25 @@ impl<'a> Look<'a> {
             .is_some_and(|mount| self.inside.contains(&mount))
     }
 
+    fn classify_socket(&self, pid: i32, link: &str) -> Result<Allowed, String> {
+        let namespace = |of: i32, name: &str| fs::read_link(format!("/proc/{of}/ns/{name}")).ok();
+        let is_targets = |name| namespace(pid, name) == namespace(self.target.pid(), name);
+        let HostSockets::Only(callers) = &self.host_sockets else {
+            return Ok(Allowed::Channel);
+        };
+        if is_targets("pid") && is_targets("net") && !callers.iter().any(|known| known == link) {
+            let inode = link.trim_start_matches("socket:[").trim_end_matches(']');
+            let sockets = fs::read_to_string("/proc/net/unix").unwrap();
+            let mut inodes = sockets
+                .lines()
+                .filter_map(|line| line.split_whitespace().nth(6));
+            if inodes.any(|other| other == inode) {
+                return Err(format!("{link} is of the host's network namespace"));
+            }
+        }
+        Ok(Allowed::Channel)
+    }
+
     fn classify(&self, pid: i32, number: &str) -> Result<Allowed, String> {
         let path = PathBuf::from(format!("/proc/{pid}/fd/{number}"));
         let Ok(link) = fs::read_link(&path) else {
@@ -295,7 +317,10 @@ impl<'a> Look<'a> {
         {
             return Ok(Allowed::Declared);
         }
-        if link.starts_with("pipe:") || link.starts_with("socket:") {
+        if link.starts_with("socket:") {
+            return self.classify_socket(pid, &link);
+        }
+        if link.starts_with("pipe:") {
             return Ok(Allowed::Channel);
         }
         if link.starts_with("anon_inode:") || link.starts_with("pidfd:") {
@@ -338,6 +363,16 @@ impl<'a> Look<'a> {
             "descriptor {number} is {link} on mount {mount} ({info:?})"
         ))
     }
+}
+
+/// The sockets of the host's network namespace that a process inside may hold. A process with a
+/// copy of such a socket and CAP_NET_ADMIN can open and change that namespace.
+#[derive(Debug)]
+enum HostSockets {
+    /// Those with these links: the caller's own.
+    Only(Vec<String>),
+    /// Any. In protocol B the runtime's own pipe is one, which the process inside keeps.
+    Any,
 }
 
 /// Runs nsexec under the tracer and checks every step against the list.
@@ -888,8 +923,13 @@ fn check_a(target: &Target, owner: Option<u32>, config: &Value) -> BTreeMap<Allo
         std::os::unix::fs::fchown(&file, owner, owner).unwrap();
         file
     };
-    let look = Look::new(target, Joins::AtOnce);
     let (ours, theirs) = UnixStream::pair().unwrap();
+    let pipe = fs::read_link(format!("/proc/self/fd/{}", theirs.as_raw_fd())).unwrap();
+    let pipe = pipe.to_string_lossy().into_owned();
+    let look = Look {
+        host_sockets: HostSockets::Only(vec![pipe]),
+        ..Look::new(target, Joins::AtOnce)
+    };
     let config = config.to_string();
     let runtime = std::thread::spawn(move || {
         let mut line = String::new();

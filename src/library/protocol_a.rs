@@ -43,7 +43,7 @@ pub(super) fn enter(requested: &ProtocolA, options: Options) -> Result<()> {
     let memberships = Memberships::open(&selection, false, false, Some(&target), None, &procfs)?;
     clean::set_undumpable()?;
     let cgroups = cgroup::Decision::NotRequested;
-    let joining = Joining::start(procfs, memberships, Some(target), cgroups, false, None)?;
+    let joining = Joining::start(procfs, memberships, Some(target), cgroups, false, false)?;
     let verifier = joining.join(Inside::Root)?;
     let expected = if options.ceiling {
         ceiling::enforce()?;

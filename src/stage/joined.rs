@@ -67,15 +67,16 @@ pub(crate) struct Confined {
 
 impl Plan {
     /// Starts the verifier and, on request, the explainer; joins; opens what could not be opened
-    /// before. `gift`: the socket on which the child receives its own files.
+    /// before. `sends_files`: the child receives its own files from the verifier.
     ///
     /// # Errors
     /// Those of [`Joining`], and of the objects opened after the joins.
-    pub(crate) fn join(self, child_files: Option<OwnedFd>) -> Result<Joined> {
+    pub(crate) fn join(self, sends_files: bool) -> Result<Joined> {
         preserved::close_helpers_own(&self.request)?;
         let labelled = self.context.is_some();
         label_next_execve(&self.procfs, self.context, self.label)?;
         let enters_mounts = self.memberships.joins(Namespace::Mnt);
+        let joins_network = self.memberships.joins(Namespace::Net);
         let inside = if self.request.preserve_credentials {
             Inside::Same
         } else {
@@ -87,15 +88,18 @@ impl Plan {
             self.target,
             self.cgroups,
             self.request.no_fork,
-            child_files,
+            sends_files,
         )?;
         let (request, policy) = (self.request, self.policy);
-        let explained = self
+        let mut explained = self
             .explains
             .map(|origin| Explained::start(request.explain, &policy, origin))
             .transpose()?;
         keyring::renew(policy.process.keyring)?;
         let verifier = joining.join(inside)?;
+        if let (Some(explained), true) = (&mut explained, joins_network) {
+            explained.explainer.renew()?;
+        }
         let (opened, layers) = match (self.layers, self.finder) {
             (Some(layers), _) => (self.opened, layers),
             // The root is that of a mount namespace that was given as a file.

@@ -7,6 +7,7 @@ use super::join::{self, Inside};
 use super::own_namespaces::OwnNamespaces;
 use super::verifier::{Outside, Verifier};
 use crate::error::Result;
+use crate::request::Namespace;
 use crate::target::{Memberships, Procfs, Target, cgroup};
 
 /// All namespaces are open, and the verifier runs outside of them.
@@ -20,7 +21,7 @@ pub(crate) struct Joining {
 
 impl Joining {
     /// Starts the verifier, which takes the caller's /proc with it. `no_fork`: the program is this
-    /// process. `gift`: the socket on which the child receives its own files.
+    /// process. `sends_files`: the child receives its own files from the verifier.
     ///
     /// # Errors
     /// `Target`: the target has ended. `System`: the verifier cannot be started.
@@ -30,7 +31,7 @@ impl Joining {
         target: Option<Target>,
         cgroups: cgroup::Decision,
         no_fork: bool,
-        child_files: Option<OwnedFd>,
+        sends_files: bool,
     ) -> Result<Self> {
         if let Some(target) = &target {
             target.still_there()?;
@@ -41,7 +42,7 @@ impl Joining {
             memberships: &memberships,
             cgroups,
             no_fork,
-            child_files,
+            sends_files,
         })?;
         Ok(Self {
             verifier,
@@ -57,6 +58,8 @@ impl Joining {
     /// `Join`: a namespace cannot be joined. `Safety`: another one was joined. The process must
     /// then end.
     pub(crate) fn join(self, inside: Inside) -> Result<Verifier> {
+        let mut verifier = self.verifier;
+        let joins_network = self.memberships.joins(Namespace::Net);
         let target = self.target.map(Target::into_pidfd);
         join::join(
             self.memberships.into_joins(),
@@ -64,7 +67,10 @@ impl Joining {
             inside,
         )?;
         drop(target);
+        if joins_network {
+            verifier.renew()?;
+        }
         self.own_namespaces.verify()?;
-        Ok(self.verifier)
+        Ok(verifier)
     }
 }

@@ -1,7 +1,8 @@
 //! The child's own files in the caller's /proc, for a child that learns only after the joins which
 //! values to write to them.
 //!
-//! The verifier opens them because only it has that /proc by then, and sends them to the child.
+//! The verifier opens them because only it has that /proc by then, and sends them to the child on a
+//! socket that the helper has made after the joins.
 //! `attr` arrives as a detached mount of the child's directory: neither `..` nor a link of another
 //! process leads out of it. A detached mount is needed because a task may only write to a file of
 //! `attr` that it has opened itself.

@@ -5,14 +5,15 @@
 //! share. The replying process can be stopped. So an [`End`] has no call that blocks, with any
 //! flags; only [`Waits`] waits, which knows the signals of the process.
 
-use std::io::IoSliceMut;
+use std::io::{IoSlice, IoSliceMut};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, ppoll};
 use nix::sys::signal::SigSet;
 use nix::sys::socket::{
-    AddressFamily, ControlMessageOwned, MsgFlags, SockFlag, SockType, recvmsg, send, socketpair,
+    AddressFamily, ControlMessage, ControlMessageOwned, MsgFlags, SockFlag, SockType, recvmsg,
+    send, sendmsg, setsockopt, socketpair, sockopt::PassCred,
 };
 use nix::sys::time::TimeSpec;
 
@@ -138,6 +139,28 @@ impl End {
     /// filled the queue.
     pub(crate) fn send(&self, bytes: &[u8]) -> Result<(), Errno> {
         send_at_once(self.number(), bytes)
+    }
+
+    /// The same, with a copy of a descriptor.
+    ///
+    /// # Errors
+    /// EAGAIN, as for [`Self::send`].
+    pub(crate) fn send_with(&self, bytes: &[u8], descriptor: &OwnedFd) -> Result<(), Errno> {
+        let numbers = [descriptor.as_raw_fd()];
+        let rights = [ControlMessage::ScmRights(&numbers)];
+        let parts = [IoSlice::new(bytes)];
+        let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL;
+        match sendmsg::<()>(self.number(), &parts, &rights, flags, None)? {
+            sent if sent == bytes.len() => Ok(()),
+            _ => Err(Errno::EIO),
+        }
+    }
+
+    /// Two ends for messages. The kernel reports the sender of each message to the other end.
+    pub(crate) fn reporting_pair() -> Result<(Self, OwnedFd), Errno> {
+        let (own, other) = Self::pair(SockType::SeqPacket)?;
+        setsockopt(&other, PassCred, &true)?;
+        Ok((own, other))
     }
 }
 

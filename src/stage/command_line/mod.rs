@@ -53,7 +53,7 @@ impl Plan {
         if let Some(lines) = lines {
             lines.write(&self.to_value())?;
         }
-        let joined = self.join(None)?;
+        let joined = self.join(false)?;
         let capabilities =
             capabilities::decide(&joined.rest.policy, joined.rest.request.keep_caps)?;
         warn_of_dropped(&joined);

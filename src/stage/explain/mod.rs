@@ -9,7 +9,7 @@
 //!
 //! | process | action |
 //! |---|---|
-//! | helper | starts the explainer before it joins anything; loads the ceiling, notifying; names its child; reports the child's end |
+//! | helper | starts the explainer before it joins anything; sends it an end of a new socket after the joins; loads the ceiling, notifying; names its child; reports the child's end |
 //! | child | loads the policy's filter, notifying, and a last one with the listener; sends the listener's number; execve waits in a notification |
 //! | explainer | takes the listener out of the child, gives up CAP_SYS_PTRACE, lets the child's execve continue, replies and notes |
 
@@ -27,7 +27,6 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
-use nix::sys::socket::{SockType, setsockopt, sockopt::PassCred};
 use nix::unistd::pipe2;
 
 use super::waits::End;
@@ -59,6 +58,8 @@ enum ControlMessage {
     Listener(i32),
     /// The child has ended.
     End,
+    /// The next messages come on the attached socket.
+    Renewed,
 }
 
 impl ControlMessage {
@@ -69,6 +70,7 @@ impl ControlMessage {
             Self::Child(pid) => (1_i32, pid),
             Self::Listener(fd) => (2, fd),
             Self::End => (3, 0),
+            Self::Renewed => (4, 0),
         };
         let [a, b, c, d] = kind.to_ne_bytes();
         let [e, f, g, h] = value.to_ne_bytes();
@@ -81,6 +83,7 @@ impl ControlMessage {
             1 => Some(Self::Child(value)),
             2 => Some(Self::Listener(value)),
             3 => Some(Self::End),
+            4 => Some(Self::Renewed),
             _ => None,
         }
     }
@@ -98,8 +101,7 @@ impl Explainer {
     ) -> Result<Self> {
         let system =
             |errno: Errno| Error::new(ErrorKind::System, "the explainer").with_source(errno);
-        let (control, control_end) = End::pair(SockType::SeqPacket).map_err(system)?;
-        setsockopt(&control_end, PassCred, &true).map_err(system)?;
+        let (control, control_end) = End::reporting_pair().map_err(system)?;
         let (done, done_end) = pipe2(OFlag::O_CLOEXEC).map_err(system)?;
         // ^C is for the program; the explainer ends after the program.
         let mask = signal::block_all().map_err(system)?;
@@ -116,6 +118,20 @@ impl Explainer {
                 Ok(own)
             }
         }
+    }
+
+    /// Goes on with a new pair of sockets, of the network namespace that this process is in now.
+    ///
+    /// # Errors
+    /// `System`: the explainer has ended.
+    pub(crate) fn renew(&mut self) -> Result<()> {
+        let system =
+            |errno: Errno| Error::new(ErrorKind::System, "the explainer").with_source(errno);
+        let (control, theirs) = End::reporting_pair().map_err(system)?;
+        let message = ControlMessage::Renewed.to_bytes();
+        self.control.send_with(&message, &theirs).map_err(system)?;
+        self.control = control;
+        Ok(())
     }
 
     /// Names the child.

@@ -47,9 +47,11 @@ pub(crate) fn run(
     let caller = plan.signals.take().map_or_else(CallersSignals::take, Ok);
     let caller = caller.context("the signals cannot be blocked")?;
     let oom_score_adj = own_oom_score_adj(&plan.procfs)?;
+    let joined = plan.join(true)?;
     let (verifier_files, child_files) = own_files::pair()?;
-    let confined = plan.join(Some(verifier_files))?.confine()?;
+    let confined = joined.confine()?;
     let verifier = confined.verifier;
+    verifier.send_files_on(verifier_files)?;
     let process = confined.rest.policy.process;
     let expected = expected(
         &confined.opened.root,

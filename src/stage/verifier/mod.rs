@@ -9,12 +9,16 @@
 //! a process that may trace the child can take it. So a request from any other process, about any
 //! process of the host, ends the verifier. If another process takes a reply, the exec ends.
 //!
+//! A socket belongs to the network namespace in which it was made, and a process with a copy and
+//! CAP_NET_ADMIN there can open and change that namespace (ioctl SIOCGSKNS). So the helper makes a
+//! new pair once it has joined a network namespace, and closes the first before it clones the child.
+//!
 //! The verifier can be stopped, like any process of the caller's. So each request passes the
 //! [`Waits`] of the process that waits for the reply: a signal ends every wait.
 //!
 //! | process | does |
 //! |---|---|
-//! | helper | clones the verifier, joins, clones the child, sends its pid to the verifier |
+//! | helper | clones the verifier, joins, sends it an end of a new socket, clones the child, sends its pid to the verifier |
 //! | verifier | opens /proc/CHILD/stat and status, and sends them to the helper |
 //! | child | prepares everything but the last filters, and reports that it is ready |
 //! | helper | sends the state that the plan requires |
@@ -32,7 +36,6 @@ use std::os::fd::{OwnedFd, RawFd};
 use std::time::Duration;
 
 use nix::errno::Errno;
-use nix::sys::socket::{SockType, setsockopt, sockopt::PassCred};
 use nix::sys::time::TimeSpec;
 
 use super::waits::{End, WaitResult, Waits};
@@ -62,6 +65,8 @@ const MOVE: u8 = b'M';
 const HAND_OVER: u8 = b'H';
 const MOUNT: u8 = b'R';
 const CHECK: u8 = b'C';
+const RENEW: u8 = b'N';
+const FILES: u8 = b'F';
 /// An answer begins with one of these.
 const YES: u8 = b'+';
 const NO: u8 = b'-';
@@ -102,7 +107,7 @@ pub(crate) struct Verifier {
     socket: End,
     /// The number of seccomp filters that the helper had before it loaded any.
     filters_before: u32,
-    /// The child waits for its own files.
+    /// The child receives its own files from the verifier.
     sends_files: bool,
 }
 
@@ -115,8 +120,8 @@ pub(crate) struct Outside<'a> {
     pub(crate) cgroups: cgroup::Decision,
     /// The program is this process, not its child.
     pub(crate) no_fork: bool,
-    /// The socket on which the child receives its own files ([`super::own_files`]).
-    pub(crate) child_files: Option<OwnedFd>,
+    /// The child receives its own files ([`super::own_files`]).
+    pub(crate) sends_files: bool,
 }
 
 /// Files of the child in the caller's /proc, for reading.
@@ -142,10 +147,9 @@ impl Verifier {
         let namespaces = Namespaces::new(outside.memberships, &BTreeSet::new(), of);
         let (procfs, cgroups) = (&outside.procfs, &outside.cgroups);
         let context = VerifierContext::read(procfs, outside.memberships, namespaces, cgroups)?;
-        let (socket, theirs) = End::pair(SockType::SeqPacket).map_err(failed)?;
         // The child inherits a copy of the helper's end: the kernel reports the sender to the
         // verifier.
-        setsockopt(&theirs, PassCred, &true).map_err(failed)?;
+        let (socket, theirs) = End::reporting_pair().map_err(failed)?;
         let mask = signal::block_all().map_err(failed)?;
         let helper = std::process::id();
         let side = clone(Parentage::Own).map_err(clone_error(
@@ -154,7 +158,7 @@ impl Verifier {
         match side {
             Side::Child => {
                 drop(socket);
-                reading::run(helper, &theirs, &outside, &context)
+                reading::run(helper, theirs, &outside, &context)
             }
             Side::Parent { child, .. } => {
                 mask.restore().map_err(failed)?;
@@ -164,10 +168,36 @@ impl Verifier {
                     pid: child,
                     socket,
                     filters_before: context.filters(),
-                    sends_files: outside.child_files.is_some(),
+                    sends_files: outside.sends_files,
                 })
             }
         }
+    }
+
+    /// Goes on with a new pair of sockets, of the network namespace that this process is in now.
+    ///
+    /// # Errors
+    /// `System`: the verifier has ended.
+    pub(crate) fn renew(&mut self) -> Result<()> {
+        let (socket, theirs) = End::reporting_pair().map_err(failed)?;
+        let message = request(RENEW, self.pid, &[]);
+        self.socket.send_with(&message, &theirs).map_err(failed)?;
+        self.socket = socket;
+        // An open copy in this process would hide the verifier's end.
+        nix::unistd::close(theirs).map_err(failed)
+    }
+
+    /// Gives the verifier the socket on which it sends the child its own files. The child must not
+    /// inherit this end.
+    ///
+    /// # Errors
+    /// `System`: the verifier has ended.
+    pub(crate) fn send_files_on(&self, child_files: OwnedFd) -> Result<()> {
+        let message = request(FILES, self.pid, &[]);
+        self.socket
+            .send_with(&message, &child_files)
+            .map_err(failed)?;
+        nix::unistd::close(child_files).map_err(failed)
     }
 
     /// Opens files of the child.
@@ -246,10 +276,9 @@ impl Verifier {
         rest: &[u8],
         waits: &dyn Waits,
     ) -> WaitResult<Vec<OwnedFd>> {
-        let mut message = vec![question];
-        message.extend(about.get().to_ne_bytes());
-        message.extend(rest);
-        self.socket.send(&message).map_err(failed)?;
+        self.socket
+            .send(&request(question, about, rest))
+            .map_err(failed)?;
         waits.until(Some(self.socket.readable()), None)?;
         let mut answer = vec![0; MAX_MESSAGE];
         let mut descriptors = Vec::new();
@@ -265,6 +294,13 @@ impl Verifier {
     pub(crate) fn number(&self) -> RawFd {
         self.socket.number()
     }
+}
+
+fn request(question: u8, about: Pid, rest: &[u8]) -> Vec<u8> {
+    let mut message = vec![question];
+    message.extend(about.get().to_ne_bytes());
+    message.extend(rest);
+    message
 }
 
 fn check_reply(answer: &[u8]) -> Result<()> {

@@ -1,7 +1,7 @@
 //! The verifier's process: replies to two requests about one child, and ends.
 
 use std::io::IoSliceMut;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 
 use nix::errno::Errno;
 use nix::sys::socket::{ControlMessageOwned, MsgFlags, UnixCredentials, recvmsg};
@@ -9,7 +9,7 @@ use nix::sys::socket::{ControlMessageOwned, MsgFlags, UnixCredentials, recvmsg};
 use super::context::VerifierContext;
 use super::expected::Expected;
 use super::refusal::Refusal;
-use super::{CHECK, HAND_OVER, MAX_MESSAGE, MOUNT, MOVE, NO, OPEN, Outside, YES};
+use super::{CHECK, FILES, HAND_OVER, MAX_MESSAGE, MOUNT, MOVE, NO, OPEN, Outside, RENEW, YES};
 use crate::policy::capability::{Capability, CapabilitySet};
 use crate::prepare::filters;
 use crate::request::Pid;
@@ -23,7 +23,7 @@ use crate::target::{Procfs, cgroup};
 /// Replies until the last request is done, or no process is left to send one.
 pub(super) fn run(
     helper: u32,
-    socket: &OwnedFd,
+    mut socket: OwnedFd,
     outside: &Outside<'_>,
     context: &VerifierContext,
 ) -> ! {
@@ -32,11 +32,12 @@ pub(super) fn run(
     if process::bind_to(helper).is_err() || lock_down(outside).is_err() {
         exit_now(1);
     }
+    let mut child_files = None;
     let mut message = vec![0; MAX_MESSAGE];
     loop {
-        let length = match receive(socket, &mut message, context.helper()) {
-            Ok(0) => exit_now(0),
-            Ok(length) => length,
+        let (length, descriptor) = match receive(&socket, &mut message, context.helper()) {
+            Ok((0, _)) => exit_now(0),
+            Ok(received) => received,
             Err(Errno::EINTR) => continue,
             Err(_) => exit_now(1),
         };
@@ -46,29 +47,33 @@ pub(super) fn run(
             Some((*kind, Pid::new(i32::from_ne_bytes(*pid))?, rest))
         });
         let answered = match question {
-            Some((OPEN, child, _)) => answer_open(socket, procfs, child),
-            Some((MOVE, child, _)) => answer_move(socket, &outside.cgroups, child),
+            Some((RENEW, _, _)) => replace(&mut socket, descriptor),
+            Some((FILES, _, _)) => descriptor
+                .map(|descriptor| child_files = Some(descriptor))
+                .ok_or(Errno::EPROTO),
+            Some((OPEN, child, _)) => answer_open(&socket, procfs, child),
+            Some((MOVE, child, _)) => answer_move(&socket, &outside.cgroups, child),
             Some((HAND_OVER, child, _)) => {
-                let given = answer_hand_over(socket, outside, child);
+                let given = answer_hand_over(&socket, procfs, child, child_files);
                 exit_now(u8::from(given.is_err()))
             }
             Some((MOUNT, _, rest)) => {
                 let verdict = Expected::decode(rest)
                     .and_then(|expected| context.compare_mount(procfs, &expected));
                 match verdict {
-                    Ok(()) => descriptor::send(socket, &[YES], &[]),
-                    Err(refusal) => refuse(socket, &refusal),
+                    Ok(()) => descriptor::send(&socket, &[YES], &[]),
+                    Err(refusal) => refuse(&socket, &refusal),
                 }
             }
             Some((CHECK, child, rest)) => {
                 let verdict = Expected::decode(rest)
                     .and_then(|expected| context.compare(procfs, child, &expected));
                 let sent = match verdict {
-                    Ok(()) => descriptor::send(socket, &[YES], &[]),
-                    Err(refusal) => refuse(socket, &refusal),
+                    Ok(()) => descriptor::send(&socket, &[YES], &[]),
+                    Err(refusal) => refuse(&socket, &refusal),
                 };
                 // Closes its end itself: a helper that cannot close its side still sees the end.
-                if outside.child_files.is_none() {
+                if !outside.sends_files {
                     exit_now(u8::from(sent.is_err()))
                 }
                 sent
@@ -81,26 +86,40 @@ pub(super) fn run(
     }
 }
 
-/// The next request of the helper; 0: its end of the socket is closed.
+fn replace(socket: &mut OwnedFd, descriptor: Option<OwnedFd>) -> Result<(), Errno> {
+    *socket = descriptor.ok_or(Errno::EPROTO)?;
+    Ok(())
+}
+
+/// The next request of the helper, and its descriptor; 0: its end of the socket is closed.
 ///
 /// # Errors
 /// EPERM: another process sends. The kernel reports the sender: a process can only name another
 /// process in its stead if it sees that process in its own pid namespace and is root of the host.
-fn receive(socket: &OwnedFd, message: &mut [u8], helper: Pid) -> Result<usize, Errno> {
-    // Room for the sender's credentials and no descriptors: the kernel passes none then.
-    let mut space = nix::cmsg_space!(UnixCredentials);
+fn receive(
+    socket: &OwnedFd,
+    message: &mut [u8],
+    helper: Pid,
+) -> Result<(usize, Option<OwnedFd>), Errno> {
+    let mut space = nix::cmsg_space!(UnixCredentials, [RawFd; 1]);
     let mut parts = [IoSliceMut::new(message)];
     let flags = MsgFlags::MSG_CMSG_CLOEXEC;
     let received = recvmsg::<()>(socket.as_raw_fd(), &mut parts, Some(&mut space), flags)?;
     if received.bytes == 0 {
-        return Ok(0);
+        return Ok((0, None));
     }
-    let sender = received.cmsgs()?.find_map(|control| match control {
-        ControlMessageOwned::ScmCredentials(sender) => Some(sender.pid()),
-        _ => None,
-    });
+    let (mut sender, mut descriptor) = (None, None);
+    for control in received.cmsgs()? {
+        match control {
+            ControlMessageOwned::ScmCredentials(credentials) => sender = Some(credentials.pid()),
+            ControlMessageOwned::ScmRights(numbers) => {
+                descriptor = numbers.into_iter().map(descriptor::received).next_back();
+            }
+            _ => {}
+        }
+    }
     match sender {
-        Some(sender) if sender == helper.get() => Ok(received.bytes),
+        Some(sender) if sender == helper.get() => Ok((received.bytes, descriptor)),
         _ => Err(Errno::EPERM),
     }
 }
@@ -117,7 +136,7 @@ fn lock_down(outside: &Outside<'_>) -> Result<(), Errno> {
             .with(Capability::DAC_OVERRIDE)
             .with(Capability::SYS_NICE);
     }
-    if outside.child_files.is_some() {
+    if outside.sends_files {
         // To clone a mount.
         kept = kept.with(Capability::SYS_ADMIN);
     }
@@ -149,10 +168,14 @@ fn answer_move(socket: &OwnedFd, cgroups: &cgroup::Decision, child: Pid) -> Resu
     descriptor::send(socket, &[YES], &[])
 }
 
-fn answer_hand_over(socket: &OwnedFd, outside: &Outside<'_>, child: Pid) -> Result<(), Errno> {
-    if let Some(child_files) = &outside.child_files {
-        own_files::send_files(child_files, &outside.procfs, child)?;
-    }
+fn answer_hand_over(
+    socket: &OwnedFd,
+    procfs: &Procfs,
+    child: Pid,
+    child_files: Option<OwnedFd>,
+) -> Result<(), Errno> {
+    let child_files = child_files.ok_or(Errno::EPROTO)?;
+    own_files::send_files(&child_files, procfs, child)?;
     descriptor::send(socket, &[YES], &[])
 }
 

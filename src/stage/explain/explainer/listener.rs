@@ -1,7 +1,7 @@
 //! How the explainer gets the listener of the child's last filter.
 
 use std::io::IoSliceMut;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 
 use nix::errno::Errno;
 use nix::sys::socket::{ControlMessageOwned, MsgFlags, UnixCredentials, recvmsg};
@@ -10,7 +10,7 @@ use super::{ControlMessage, keep};
 use crate::error::{Error, ErrorKind, Result};
 use crate::policy::capability::{Capability, CapabilitySet};
 use crate::request::Pid;
-use crate::sys::{credentials, pidfd};
+use crate::sys::{credentials, descriptor, pidfd};
 
 /// The child that is explained.
 pub(super) struct ExplainedChild {
@@ -20,7 +20,11 @@ pub(super) struct ExplainedChild {
 }
 
 /// Reports that it is ready, and takes the listener out of the child; `None`: there is no child.
-pub(super) fn take_listener(control: &OwnedFd, done: &OwnedFd) -> Result<Option<ExplainedChild>> {
+/// The helper replaces `control` after the joins.
+pub(super) fn take_listener(
+    control: &mut OwnedFd,
+    done: &OwnedFd,
+) -> Result<Option<ExplainedChild>> {
     let system = |what: &'static str| {
         move |errno: Errno| Error::new(ErrorKind::System, what).with_source(errno)
     };
@@ -36,11 +40,16 @@ pub(super) fn take_listener(control: &OwnedFd, done: &OwnedFd) -> Result<Option<
     let helper = nix::unistd::getppid().as_raw();
     let mut child: Option<(Pid, OwnedFd)> = None;
     loop {
-        let Some((word, sender)) = receive_message(control).map_err(system("the helper"))? else {
+        let Some(received) = receive_message(control).map_err(system("the helper"))? else {
             return Ok(None);
         };
-        match (word, &child) {
+        let sender = received.sender;
+        match (received.message, &child) {
             (ControlMessage::End, _) if sender == helper => return Ok(None),
+            (ControlMessage::Renewed, None) if sender == helper => {
+                let missing = || system("the helper")(Errno::EPROTO);
+                *control = received.descriptor.ok_or_else(missing)?;
+            }
             (ControlMessage::Child(pid), None) if sender == helper => {
                 let pid = Pid::new(pid)
                     .ok_or_else(|| system("cannot open a pidfd of the program")(Errno::ESRCH))?;
@@ -70,36 +79,52 @@ pub(super) fn take_listener(control: &OwnedFd, done: &OwnedFd) -> Result<Option<
     }
 }
 
-/// The next message and its sender; `None`: no sender is left.
+/// A message on the control socket.
+struct Received {
+    message: ControlMessage,
+    sender: i32,
+    descriptor: Option<OwnedFd>,
+}
+
+/// The next message; `None`: no sender is left.
 ///
 /// # Errors
 /// EPROTO: the message is invalid. The kernel reports the sender: a process can only name another
 /// process in its stead if it sees that process in its own pid namespace and is root of the host.
-fn receive_message(control: &OwnedFd) -> std::result::Result<Option<(ControlMessage, i32)>, Errno> {
+fn receive_message(control: &OwnedFd) -> std::result::Result<Option<Received>, Errno> {
     let mut word = [0; ControlMessage::LENGTH];
-    let received = loop {
-        // Room for the sender's credentials and no descriptors: the kernel passes none then.
-        let mut space = nix::cmsg_space!(UnixCredentials);
+    let (length, sender, descriptor) = loop {
+        let mut space = nix::cmsg_space!(UnixCredentials, [RawFd; 1]);
         let mut parts = [IoSliceMut::new(&mut word)];
         let flags = MsgFlags::MSG_CMSG_CLOEXEC;
         match recvmsg::<()>(control.as_raw_fd(), &mut parts, Some(&mut space), flags) {
             Err(Errno::EINTR) => {}
             Err(errno) => return Err(errno),
             Ok(received) => {
-                let sender = received.cmsgs()?.find_map(|control| match control {
-                    ControlMessageOwned::ScmCredentials(sender) => Some(sender.pid()),
-                    _ => None,
-                });
-                break (received.bytes, sender);
+                let (mut sender, mut descriptor) = (None, None);
+                for control in received.cmsgs()? {
+                    match control {
+                        ControlMessageOwned::ScmCredentials(credentials) => {
+                            sender = Some(credentials.pid());
+                        }
+                        ControlMessageOwned::ScmRights(numbers) => {
+                            let numbers = numbers.into_iter();
+                            descriptor = numbers.map(descriptor::received).next_back();
+                        }
+                        _ => {}
+                    }
+                }
+                break (received.bytes, sender, descriptor);
             }
         }
     };
-    match received {
+    match (length, sender) {
         (0, _) => Ok(None),
-        (ControlMessage::LENGTH, Some(sender)) => {
-            let word = ControlMessage::from_bytes(word).ok_or(Errno::EPROTO)?;
-            Ok(Some((word, sender)))
-        }
+        (ControlMessage::LENGTH, Some(sender)) => Ok(Some(Received {
+            message: ControlMessage::from_bytes(word).ok_or(Errno::EPROTO)?,
+            sender,
+            descriptor,
+        })),
         _ => Err(Errno::EPROTO),
     }
 }
@@ -108,8 +133,8 @@ fn receive_message(control: &OwnedFd) -> std::result::Result<Option<(ControlMess
 pub(super) fn reports_end(control: &OwnedFd, helper: u32) -> std::result::Result<bool, Errno> {
     match receive_message(control) {
         Ok(None) => Ok(true),
-        Ok(Some((word, sender))) => {
-            Ok(word == ControlMessage::End && sender.unsigned_abs() == helper)
+        Ok(Some(received)) => {
+            Ok(received.message == ControlMessage::End && received.sender.unsigned_abs() == helper)
         }
         Err(Errno::EPROTO) => Ok(false),
         Err(errno) => Err(errno),

@@ -35,7 +35,7 @@ pub(super) fn explain(
     policy: &ResolvedPolicy,
     origin: &Origin,
 ) -> ! {
-    let report = serve(explain, &control, &done, policy, origin);
+    let report = serve(explain, control, &done, policy, origin);
     let text = match report {
         Ok(text) => text,
         Err(error) => format!("nsexec: --explain: {error}\n"),
@@ -46,7 +46,7 @@ pub(super) fn explain(
 
 fn serve(
     explain: Explain,
-    control: &OwnedFd,
+    mut control: OwnedFd,
     done: &OwnedFd,
     policy: &ResolvedPolicy,
     origin: &Origin,
@@ -54,8 +54,8 @@ fn serve(
     refuse_without_tracing()?;
     let mut notes = Notes::new();
     let mut audit = listen(explain, has_domain(policy), &mut notes)?;
-    let watched =
-        give_up_power(control, done, audit.as_ref()).and_then(|()| take_listener(control, done));
+    let watched = give_up_power(&control, done, audit.as_ref())
+        .and_then(|()| take_listener(&mut control, done));
     let watched = match watched {
         Ok(Some(watched)) => watched,
         // The program did not start; the helper reports the reason.
@@ -70,7 +70,7 @@ fn serve(
     };
     // This process has no rights left to misuse: it parses the policy's text now.
     let mut run = Run::new(policy, origin.explainer(policy)?, &watched, notes);
-    let ended = run.until_end(control, &watched.listener, audit.as_ref());
+    let ended = run.until_end(&control, &watched.listener, audit.as_ref());
     restore(audit.as_mut(), &mut run.notes);
     ended?;
     Ok(run.notes.table(&policy.name))
