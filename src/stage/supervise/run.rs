@@ -22,46 +22,106 @@ const CHECK_INTERVAL: TimeSpec = TimeSpec::from_duration(Duration::from_millis(1
 /// How long the helper leaves an ended program to its tracer.
 const TRACED: TimeSpec = TimeSpec::from_duration(Duration::from_millis(50));
 
+/// A signal that the helper has forwarded, and that asks the program to end.
+#[derive(Clone, Copy, Debug)]
+struct Forwarded {
+    signal: i32,
+    /// The number of checks left.
+    checks: u8,
+    /// At the last check a tracer held the program, which had run so often.
+    held: Option<u64>,
+}
+
+/// The result of a check of a forwarded signal.
+enum Check {
+    Again(Forwarded),
+    Received,
+    /// The program does not take it.
+    Stuck,
+}
+
 impl Supervisor {
     /// Waits for the program's end; stops and continues together with it.
     pub(crate) fn wait_for_end(&mut self) -> Result<Ended> {
-        // A forwarded signal, and the number of checks left.
-        let mut passed: Option<(i32, u8)> = None;
+        let mut forwarded: Option<Forwarded> = None;
+        // The program has ended, and a tracer must wait for it first.
+        let mut is_tracers = false;
         loop {
             if let Some(ended) = self.look_at_child()? {
                 return Ok(ended);
             }
-            match self.wait(&[AwaitedEvent::Child], None, passed.map(|_| CHECK_INTERVAL))? {
+            let limit = match (&forwarded, is_tracers) {
+                (Some(_), _) => Some(CHECK_INTERVAL),
+                (None, true) => Some(TRACED),
+                (None, false) => None,
+            };
+            // The pidfd of an ended program stays readable.
+            let awaited: &[AwaitedEvent] = if is_tracers {
+                &[]
+            } else {
+                &[AwaitedEvent::Child]
+            };
+            match self.wait(awaited, None, limit)? {
                 WakeReason::Event(_) => {
                     if let Some(ended) = self.look_at_child()? {
                         return Ok(ended);
                     }
-                    // A tracer must wait for it first.
-                    self.wait(&[], None, Some(TRACED))?;
+                    is_tracers = true;
                 }
                 WakeReason::Signal => {
                     if let Some(received) = self.receive()? {
                         self.deal_with(received)?;
                         if received.requests_end() {
-                            passed = Some((received.number, MAX_CHECKS));
+                            forwarded = Some(Forwarded {
+                                signal: received.number,
+                                checks: MAX_CHECKS,
+                                held: None,
+                            });
                         }
                     }
                 }
                 WakeReason::Time => {
-                    let Some((signal, left)) = passed.take() else {
+                    let Some(last) = forwarded.take() else {
                         continue;
                     };
-                    passed = match self.taking(signal) {
-                        Taking::Soon => Some((signal, left)),
-                        // The program itself blocks it: that is its decision.
-                        Taking::Blocked if !self.caller.blocks(signal) => None,
-                        Taking::Taken => None,
-                        Taking::Blocked | Taking::Stuck if left > 1 => Some((signal, left - 1)),
-                        Taking::Blocked | Taking::Stuck => return Ok(Ended::Interrupted(signal)),
+                    let signal = last.signal;
+                    forwarded = match self.check(last, is_tracers) {
+                        Check::Again(last) => Some(last),
+                        Check::Received => None,
+                        Check::Stuck => return Ok(Ended::Interrupted(signal)),
                     };
                 }
                 WakeReason::Lines => {}
             }
+        }
+    }
+
+    /// Checks whether the program takes a forwarded signal. An unreadable state means that the
+    /// program is gone.
+    fn check(&self, last: Forwarded, is_tracers: bool) -> Check {
+        let stuck = |held| match last.checks.checked_sub(1) {
+            Some(checks) if checks > 0 => Check::Again(Forwarded {
+                checks,
+                held,
+                ..last
+            }),
+            _ => Check::Stuck,
+        };
+        if is_tracers {
+            return stuck(None);
+        }
+        let Some(state) = pending::parse(&self.read_state()) else {
+            return Check::Received;
+        };
+        match (state.taking(last.signal), state.held_by_tracer()) {
+            (Taking::Soon, _) => Check::Again(last),
+            // The program itself blocks it: that is its decision.
+            (Taking::Blocked, _) if !self.caller.blocks(last.signal) => Check::Received,
+            (Taking::Blocked | Taking::Stuck, held) => stuck(held),
+            (Taking::Taken, None) => Check::Received,
+            // It has run since the last check: its tracer lets it take the signal.
+            (Taking::Taken, held) if last.held.is_some() && last.held != held => Check::Received,
+            (Taking::Taken, held) => stuck(held),
         }
     }
 
@@ -111,11 +171,5 @@ impl Supervisor {
             Ok(()) => Ok(()),
             Err(_) => self.send(number),
         }
-    }
-
-    /// Whether the program took a forwarded signal. An unreadable state means that the program is
-    /// gone.
-    fn taking(&self, signal: i32) -> Taking {
-        pending::parse(&self.read_state()).map_or(Taking::Taken, |pending| pending.taking(signal))
     }
 }

@@ -1,6 +1,8 @@
 //! Finds out from `/proc/PID/status` whether a process has received a signal,
 //! proc_pid_status(5).
 
+use crate::procfs::decimal::decimal;
+
 /// The state of a signal sent to a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Taking {
@@ -22,8 +24,10 @@ pub struct Pending {
     pending: u64,
     /// `SigBlk`: those that the main thread blocks.
     blocked: u64,
-    /// `State`: it neither runs nor has ended.
-    waits: bool,
+    /// `State`.
+    state: u8,
+    /// `voluntary_ctxt_switches` and `nonvoluntary_ctxt_switches`: they grow while it runs.
+    switches: u64,
 }
 
 impl Pending {
@@ -37,11 +41,19 @@ impl Pending {
             Taking::Taken
         } else if self.blocked & bit != 0 {
             Taking::Blocked
-        } else if self.waits {
+        } else if !b"RX".contains(&self.state) {
+            // A main thread that has ended, while another thread takes no signal, is no different.
             Taking::Stuck
         } else {
             Taking::Soon
         }
+    }
+
+    /// How often the main thread had run when a tracer stopped it; `None`: no tracer holds it. A
+    /// tracer can hold it in the middle of the delivery of a signal, which is no longer pending then.
+    #[must_use]
+    pub fn held_by_tracer(self) -> Option<u64> {
+        (self.state == b't').then_some(self.switches)
     }
 }
 
@@ -50,7 +62,8 @@ impl Pending {
 #[must_use]
 pub fn parse(text: &[u8]) -> Option<Pending> {
     let [mut own, mut shared, mut blocked] = [None; 3];
-    let mut waits = None;
+    let mut state = None;
+    let mut switches: [Option<u64>; 2] = [None; 2];
     for line in text.split(|byte| *byte == b'\n') {
         for (name, value) in [
             (b"SigPnd:\t", &mut own),
@@ -63,16 +76,28 @@ pub fn parse(text: &[u8]) -> Option<Pending> {
                 return None;
             }
         }
-        if let Some([state, ..]) = line.strip_prefix(b"State:\t")
-            && waits.replace(!b"RZX".contains(state)).is_some()
+        if let Some([letter, ..]) = line.strip_prefix(b"State:\t")
+            && state.replace(*letter).is_some()
         {
             return None;
+        }
+        let [voluntary, nonvoluntary] = &mut switches;
+        for (name, value) in [
+            (&b"voluntary_ctxt_switches:\t"[..], voluntary),
+            (b"nonvoluntary_ctxt_switches:\t", nonvoluntary),
+        ] {
+            if let Some(digits) = line.strip_prefix(name)
+                && value.replace(decimal(digits)?).is_some()
+            {
+                return None;
+            }
         }
     }
     Some(Pending {
         pending: own? | shared?,
         blocked: blocked?,
-        waits: waits?,
+        state: state?,
+        switches: switches[0]?.wrapping_add(switches[1]?),
     })
 }
 
@@ -90,7 +115,8 @@ mod tests {
 
     const STOPPED: &str = "Name:\tsleep\nState:\tT (stopped)\nSigQ:\t2/1\n\
         SigPnd:\t0000000000000002\nShdPnd:\t0000000000004000\nSigBlk:\t0000000000000002\n\
-        SigIgn:\t0000000000000000\nSigCgt:\t8000000000000000\n";
+        SigIgn:\t0000000000000000\nSigCgt:\t8000000000000000\n\
+        voluntary_ctxt_switches:\t7\nnonvoluntary_ctxt_switches:\t5\n";
 
     #[test]
     fn a_process_is_stuck_with_a_signal_that_it_does_not_block() {
@@ -108,12 +134,25 @@ mod tests {
     }
 
     #[test]
-    fn a_process_that_runs_or_has_ended_is_not_stuck() {
-        for state in ["R (running)", "Z (zombie)", "X (dead)"] {
+    fn a_process_that_runs_is_not_stuck() {
+        for state in ["R (running)", "X (dead)"] {
             let text = STOPPED.replace("T (stopped)", state);
             let process = parse(text.as_bytes()).expect("a state and three sets");
             assert_eq!(process.taking(libc::SIGTERM), Taking::Soon, "{state}");
         }
+        // Its main thread has ended, and another thread is stopped.
+        let text = STOPPED.replace("T (stopped)", "Z (zombie)");
+        let process = parse(text.as_bytes()).expect("a state and three sets");
+        assert_eq!(process.taking(libc::SIGTERM), Taking::Stuck);
+    }
+
+    #[test]
+    fn a_traced_process_is_held_until_it_runs() {
+        let stopped = parse(STOPPED.as_bytes()).expect("a state and three sets");
+        assert_eq!(stopped.held_by_tracer(), None);
+        let text = STOPPED.replace("T (stopped)", "t (tracing stop)");
+        let held = parse(text.as_bytes()).expect("a state and three sets");
+        assert_eq!(held.held_by_tracer(), Some(12));
     }
 
     #[test]
@@ -126,6 +165,8 @@ mod tests {
             &STOPPED.replace("0000000000004000", "+000000000004000"),
             &format!("{STOPPED}SigBlk:\t0000000000000000\n"),
             &format!("{STOPPED}State:\tR (running)\n"),
+            &STOPPED.replace("\t7", "\t+7"),
+            &STOPPED.replace("nonvoluntary", "other"),
         ] {
             assert_eq!(parse(wrong.as_bytes()), None, "{wrong}");
         }
