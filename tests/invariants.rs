@@ -1,5 +1,5 @@
-//! The invariants H1 to H10 of the design, with at least one test each. The table names the
-//! file of those that are tested elsewhere:
+//! The ten invariants of nsexec, H1 to H10, with at least one test each. The table names the file
+//! of those that are tested elsewhere:
 //!
 //! | | holds | where |
 //! |---|---|---|

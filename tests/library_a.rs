@@ -192,7 +192,7 @@ fn errors_go_to_standard_error_and_the_status_is_1() {
                 ("_LIBCONTAINER_INITPIPE", "3"),
                 ("_LIBCONTAINER_LOGPIPE", "4"),
             ],
-            "belongs to protocol B",
+            "is a variable of protocol B",
         ),
     ] {
         let mut wrong = Command::new(&program);

@@ -1,7 +1,7 @@
 //! A policy from a file, compiled by a process without rights.
 //!
 //! The text of a policy is the least trusted input that a privileged helper reads before its
-//! lock-down. So a forked child without capabilities, as user 65534, under a filter of a dozen
+//! lock-down. So a forked child without capabilities, as user 65534, under a filter of eleven
 //! calls, parses and compiles it. The child cannot open anything. It requests the files that the
 //! manifest names, by their plain names, and the parent opens them beside the manifest. The parent
 //! decodes and checks the child's reply like any outside input.

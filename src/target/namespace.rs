@@ -235,7 +235,7 @@ impl Memberships {
             let wrong = format!("--user-parent: the user namespace above the {of} namespace");
             Error::new(ErrorKind::Join, wrong)
                 .with_source(errno)
-                .with_hint("the target's cgroup has to be below the caller's")
+                .with_hint("that user namespace has to be a descendant of the caller's")
         })?;
         let owner = check(Namespace::User, fd, false, &"--user-parent")?;
         if let Own::This(own) = Own::look_up(Namespace::User, false, procfs)?

@@ -103,7 +103,7 @@ const COMMANDS: &[Command] = &[
     Command {
         name: "layers",
         arguments: "",
-        about: "check that arrows between crates and between modules point one way",
+        about: "check that dependencies between crates and between modules have one direction",
         run: layers::run,
     },
     Command {

@@ -18,7 +18,8 @@ pub const MAX_CONSOLE_PATH: usize = MAX_PATH;
 
 const PREFIX: &[u8] = b"_LIBCONTAINER_";
 
-/// Variables that only the runtimes of protocol B set (runc 1.0.0 and later).
+/// Variables of protocol B, which runc has set since 1.0.0; protocol A has none of
+/// them.
 const PROTOCOL_B: [&str; 9] = [
     "_LIBCONTAINER_CLONED_BINARY",
     "_LIBCONTAINER_CONSOLE",
@@ -255,7 +256,8 @@ impl fmt::Display for EnvironmentErrorKind {
             ),
             Self::ProtocolB(name) => write!(
                 f,
-                "{name} belongs to protocol B (runc 1.0.0 and later), which this binary does not speak; libnsexec does"
+                "{name} is a variable of protocol B, which only libnsexec implements; link it into \
+                 the runtime (runc 1.1 or later)"
             ),
             Self::Unknown => write!(
                 f,

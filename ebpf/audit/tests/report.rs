@@ -124,7 +124,7 @@ fn a_page_shows_a_run() {
     );
     let host = lines[0]["host"].as_object().unwrap();
     if host.is_empty() {
-        assert!(page.contains("The host is not known."));
+        assert!(page.contains("The host is unknown."));
     } else {
         assert!(section(&page, "crossings").contains("out of the host"));
         assert!(section(&page, "crossings").contains("into the host"));

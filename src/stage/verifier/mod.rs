@@ -2,8 +2,9 @@
 //! caller's /proc, and compares it with the plan.
 //!
 //! It is cloned before the first join. After that neither the helper nor the child holds a
-//! descriptor of /proc: `..`, `/proc/1/root` and `/proc/sys` are below such a directory, and a
-//! process that may trace the child could follow them out of the target through `/proc/CHILD/fd`.
+//! descriptor of a directory of /proc: `..`, `/proc/1/root` and `/proc/sys` are below such a
+//! directory, and a process that may trace the child could follow them out of the target through
+//! `/proc/CHILD/fd`.
 //!
 //! It replies to the helper alone. The child inherits a copy of the helper's end of the socket, and
 //! a process that may trace the child can take it. So a request from any other process, about any

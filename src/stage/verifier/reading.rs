@@ -1,4 +1,5 @@
-//! The verifier's process: replies to two requests about one child, and ends.
+//! The verifier's process: replies to the helper's requests about one child, and ends after the
+//! last one.
 
 use std::io::IoSliceMut;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};

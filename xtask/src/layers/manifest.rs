@@ -26,7 +26,7 @@ pub(super) fn upward_arrows(root: &Path, rows: &[&[&str]]) -> io::Result<Vec<Str
             let target = name(&root.canonicalize()?, &path);
             if row_of(&target).is_none_or(|earlier| earlier >= row) {
                 wrong.push(format!(
-                    "{shown} depends on {target}, which is not below it"
+                    "{shown} depends on {target}, which is not in an earlier row"
                 ));
             }
         }

@@ -39,7 +39,7 @@ pub(crate) fn run(arguments: &[OsString]) -> io::Result<()> {
 }
 
 /// # Errors
-/// One line for each upward dependency, and one for each cycle of modules.
+/// One line for each dependency on a row that is not earlier, and one for each cycle of modules.
 pub(crate) fn check() -> io::Result<()> {
     let root = cargo::root();
     let mut wrong = manifest::upward_arrows(&root, CRATES)?;
@@ -58,7 +58,8 @@ pub(crate) fn check() -> io::Result<()> {
     }
     if wrong.is_empty() {
         println!(
-            "{crates} crates and {modules} modules: no arrow points up, no modules use each other in a circle"
+            "{crates} crates and {modules} modules: each crate depends only on earlier rows, and no \
+             modules form a cycle"
         );
         return Ok(());
     }

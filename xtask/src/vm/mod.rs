@@ -1,7 +1,7 @@
 //! `cargo xtask vm`: runs the auditor's tests in an emulated machine, on a Debian kernel
-//! other than this machine's. It is the oldest kernel that the probes support, and also
-//! loads the probes that need a trampoline, which some kernels do not. So each test runs
-//! with each backend.
+//! other than this machine's. Linux 6.1 is the oldest kernel on which the tests run. It
+//! also loads the probes that need a trampoline, which some kernels do not. So each test
+//! runs with each backend.
 
 use std::ffi::OsString;
 use std::io;

@@ -328,7 +328,8 @@ pub const OPTIONS: [Option; 32] = {
             "seccomp-fd",
             Required("FD"),
             "add the seccomp program (BPF) read there",
-            "Adds one more filter on top of the policy's; repeatable. Excludes --explain",
+            "Adds one more filter to the policy's, loaded right before the policy's own; \
+             repeatable. Excludes --explain",
         ),
         long_only(
             Name::StatusFd,

@@ -164,7 +164,7 @@ pub enum ManifestErrorKind {
     RepeatedPass(String),
     /// More than [`MAX_PASS`] names.
     TooManyPassed,
-    /// The variable comes from the passwd file.
+    /// `mode = "login"` sets the variable itself.
     PassIsSet(String),
     /// No layer has this name.
     UnknownLayer(String),
@@ -327,7 +327,7 @@ impl fmt::Display for ManifestErrorKind {
             ),
             Self::PassIsSet(name) => write!(
                 f,
-                "{name:?} includes a variable that mode = \"login\" sets from the passwd file \
+                "{name:?} includes a variable that mode = \"login\" sets itself \
                  (PATH, HOME, USER, SHELL)"
             ),
             Self::UnknownLayer(name) => write!(

@@ -203,8 +203,8 @@ pub struct Rlimit {
 pub enum Environment {
     /// The caller's, unchanged.
     Inherit,
-    /// These of the caller's, and PATH, HOME, USER and SHELL from the passwd
-    /// file of the program's root.
+    /// These of the caller's, a fixed PATH, and HOME, USER and SHELL from the
+    /// passwd file of the program's root.
     Login {
         /// Names; a name that ends with `*` matches all names with this prefix.
         pass: Vec<String>,

@@ -46,7 +46,7 @@ impl fmt::Display for ProbeError {
             Self::Btf(fault) => write!(f, "{}: {fault}", btf::KERNEL),
             Self::Missing(members) => write!(
                 f,
-                "this kernel has no {}; Linux 6.1 and 6.18 have them",
+                "this kernel has no {}, which the probes read; Linux 5.15 and later have them",
                 members.join(", ")
             ),
             Self::Object(error) => write!(

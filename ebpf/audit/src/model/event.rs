@@ -143,7 +143,7 @@ names! {
     pub enum MissReason {
         /// The kernel did not run it, because another program ran on that processor.
         Recursion => "recursion",
-        /// Too many calls were in progress for the beginning of this one to be kept.
+        /// The kernel had no memory for the beginning of the call.
         PendingFull => "pending_full",
     }
 }

@@ -39,9 +39,9 @@ impl fmt::Display for Report {
             )?;
         }
         let verdict = if self.ok {
-            "what happened is what was reported"
+            "all events were reported as they happened"
         } else {
-            "what was reported is not what happened"
+            "the reported events differ from the calls"
         };
         writeln!(f, "\n{verdict}")
     }

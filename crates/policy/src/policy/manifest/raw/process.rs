@@ -34,7 +34,8 @@ const RESOURCES: [&str; 16] = [
     "rttime",
 ];
 
-/// The variables that `mode = "login"` sets from the passwd file.
+/// The variables that `mode = "login"` sets itself; all but PATH come
+/// from the passwd file.
 const LOGIN_VARIABLES: [&str; 4] = ["PATH", "HOME", "USER", "SHELL"];
 
 #[derive(Deserialize)]
