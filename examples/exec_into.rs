@@ -1,4 +1,4 @@
-//! What a container runtime in Rust does: a request, a plan, an exec.
+//! An exec as in a container runtime in Rust: a request, a plan, an exec.
 //!
 //!     cargo run --example exec_into -- PID PROGRAM [ARGUMENT...]
 //!

@@ -54,7 +54,7 @@ pub(crate) fn table() -> Result<String> {
         let here = match feature.found {
             Found::Yes => "yes",
             Found::No => "no",
-            Found::NotForCaller => "not for you",
+            Found::NotForCaller => "denied",
         };
         // Writing to a String cannot fail.
         let _ = writeln!(

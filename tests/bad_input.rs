@@ -1,7 +1,7 @@
 //! H9: invalid input on the command line and in policies leads to a clear error and exit
 //! status 125, and nothing is started. `protocol_a.rs` tests protocol A.
 
-#![allow(clippy::unwrap_used, reason = "in a test, a panic is how it fails")]
+#![allow(clippy::unwrap_used, reason = "a test fails by a panic")]
 
 use nsexec_test_support as support;
 

@@ -1,6 +1,6 @@
 //! The target's cgroups: joined by the policies that request them, reported if they cannot
 //! be joined, refused if they are required.
-#![allow(clippy::unwrap_used, reason = "in a test, a panic is how it fails")]
+#![allow(clippy::unwrap_used, reason = "a test fails by a panic")]
 
 use nsexec_test_support as support;
 
@@ -72,8 +72,8 @@ fn a_targets_own_cpuset_is_joined() {
 }
 
 /// Each time the helper has read the target's list of cgroups, and up to `moves` times, the
-/// target moves on to a new cgroup, and the one that was read is removed. What nsexec
-/// printed, and the name of the last cgroup.
+/// target moves on to a new cgroup, and the one that was read is removed. Returns the
+/// output of nsexec and the name of the last cgroup.
 fn moving(moves: usize) -> (tracer::Ended, String, String) {
     let mut cgroup = Cgroup::new().expect("a cgroup hierarchy that can be written to");
     let target = Target::new();
@@ -109,8 +109,8 @@ fn moving(moves: usize) -> (tracer::Ended, String, String) {
     (ended, printed, cgroup.name().to_owned())
 }
 
-/// The policy permits that the caller cannot join the target's cgroups. A target that
-/// could bring that about would have a program without its limits.
+/// The policy allows the exec if the caller cannot join the target's cgroups. If a target
+/// could cause that, the program would run without the target's limits.
 #[test]
 fn a_target_that_moves_on_does_not_keep_the_program_out_of_its_cgroups() {
     support::needs!(root);

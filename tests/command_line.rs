@@ -1,6 +1,6 @@
 //! The command line against a real target: the behaviour that nsenter(1) users expect, and
 //! the additions.
-#![allow(clippy::unwrap_used, reason = "in a test, a panic is how it fails")]
+#![allow(clippy::unwrap_used, reason = "a test fails by a panic")]
 
 use nsexec_test_support as support;
 

@@ -1,6 +1,6 @@
 //! Descriptors that a command line declares: the program inherits them under their numbers,
 //! and no declaration gives access to a descriptor of the helper.
-#![allow(clippy::unwrap_used, reason = "in a test, a panic is how it fails")]
+#![allow(clippy::unwrap_used, reason = "a test fails by a panic")]
 
 use nsexec_test_support as support;
 

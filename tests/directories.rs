@@ -1,6 +1,6 @@
 //! The root and the working directory of the program, with and without the
 //! mount namespace of a target.
-#![allow(clippy::unwrap_used, reason = "in a test, a panic is how it fails")]
+#![allow(clippy::unwrap_used, reason = "a test fails by a panic")]
 
 use nsexec_test_support as support;
 

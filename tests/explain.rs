@@ -1,6 +1,6 @@
 //! The output of `--explain`: 60 refusals, each with its layer and its rule in the policy's
 //! text. Each call stays refused.
-#![allow(clippy::unwrap_used, reason = "in a test, a panic is how it fails")]
+#![allow(clippy::unwrap_used, reason = "a test fails by a panic")]
 
 use nsexec_test_support as support;
 

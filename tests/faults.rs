@@ -5,7 +5,7 @@
 //! and n of one exec. Afterwards either the program was not started, or every call that
 //! enforces a layer succeeded as often as in an undisturbed run, and the program sees the
 //! same state of itself.
-#![allow(clippy::unwrap_used, reason = "in a test, a panic is how it fails")]
+#![allow(clippy::unwrap_used, reason = "a test fails by a panic")]
 
 use nsexec_test_support as support;
 

@@ -12,7 +12,7 @@
 //! | H8 | after any failure or kill no program runs with less, no orphan, no hang | `faults.rs` |
 //! | H9 | invalid input never reaches a system call | `bad_input.rs`, `protocol_a.rs` |
 //! | H10 | protocol A is implemented to the byte | `protocol_a.rs` |
-#![allow(clippy::unwrap_used, reason = "in a test, a panic is how it fails")]
+#![allow(clippy::unwrap_used, reason = "a test fails by a panic")]
 
 use nsexec_test_support as support;
 

@@ -1,6 +1,6 @@
 //! The label of the program on kernels with a security module that has labels: nsexec
 //! writes AppArmor's own file, whichever module is first in lsm=.
-#![allow(clippy::unwrap_used, reason = "in a test, a panic is how it fails")]
+#![allow(clippy::unwrap_used, reason = "a test fails by a panic")]
 
 use nsexec_test_support as support;
 

@@ -2,7 +2,7 @@
 //! it never takes over in a process that is not in every namespace.
 //!
 //! strace(1) makes the n-th call of a name fail in the process that makes it.
-#![allow(clippy::unwrap_used, reason = "in a test, a panic is how it fails")]
+#![allow(clippy::unwrap_used, reason = "a test fails by a panic")]
 
 use nsexec_test_support as support;
 

@@ -1,6 +1,6 @@
 //! Stages that are killed at any moment: no stage waits for a dead one, none is left
 //! behind, and no failure is reported as a success.
-#![allow(clippy::unwrap_used, reason = "in a test, a panic is how it fails")]
+#![allow(clippy::unwrap_used, reason = "a test fails by a panic")]
 
 use nsexec_test_support as support;
 

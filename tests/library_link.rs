@@ -1,6 +1,6 @@
 //! libnsexec.a in a link: beside another Rust library, and without further shared
 //! libraries.
-#![allow(clippy::unwrap_used, reason = "in a test, a panic is how it fails")]
+#![allow(clippy::unwrap_used, reason = "a test fails by a panic")]
 
 use nsexec_test_support as support;
 

@@ -1,6 +1,6 @@
 //! The helper beside its program: signals, dispositions, sessions, stops, and readers of
 //! its output.
-#![allow(clippy::unwrap_used, reason = "in a test, a panic is how it fails")]
+#![allow(clippy::unwrap_used, reason = "a test fails by a panic")]
 
 use nsexec_test_support as support;
 

@@ -1,5 +1,5 @@
 //! The layers are in force, in order, and as the policy requires (H4, H5, H6).
-#![allow(clippy::unwrap_used, reason = "in a test, a panic is how it fails")]
+#![allow(clippy::unwrap_used, reason = "a test fails by a panic")]
 
 use nsexec_test_support as support;
 

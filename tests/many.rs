@@ -1,6 +1,6 @@
 //! Inputs of the maximum length: the time grows at most in proportion to the length. The
 //! time limits only detect a hang.
-#![allow(clippy::unwrap_used, reason = "in a test, a panic is how it fails")]
+#![allow(clippy::unwrap_used, reason = "a test fails by a panic")]
 
 use nsexec_test_support as support;
 

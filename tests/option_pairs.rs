@@ -7,7 +7,7 @@
 //! names the options.
 //!
 //! The test observes the program from outside, in /proc.
-#![allow(clippy::unwrap_used, reason = "in a test, a panic is how it fails")]
+#![allow(clippy::unwrap_used, reason = "a test fails by a panic")]
 
 use nsexec_test_support as support;
 
@@ -511,7 +511,7 @@ impl Status {
     }
 }
 
-/// What is true of a process.
+/// Reads the state of a process from /proc.
 fn observe(place: &Place, pid: &str, nsexec: &str) -> State {
     let path = |name: &str| PathBuf::from(format!("/proc/{pid}/{name}"));
     let status = Status::of(pid);

@@ -1,5 +1,5 @@
 //! The helper's own file cannot be changed from inside a target (CVE-2019-5736).
-#![allow(clippy::unwrap_used, reason = "in a test, a panic is how it fails")]
+#![allow(clippy::unwrap_used, reason = "a test fails by a panic")]
 
 use nsexec_test_support as support;
 

@@ -1,5 +1,5 @@
-//! The program runs where the request says, or it does not run.
-#![allow(clippy::unwrap_used, reason = "in a test, a panic is how it fails")]
+//! The program runs in the requested place, or it does not run.
+#![allow(clippy::unwrap_used, reason = "a test fails by a panic")]
 
 use nsexec_test_support as support;
 
@@ -132,8 +132,8 @@ fn a_chroot_in_the_callers_mount_namespace_is_the_programs_root() {
     std::fs::remove_dir_all(root).unwrap();
 }
 
-/// As a target looks in the middle of an unshare(2): it has the new mount namespace, and
-/// still the root in the old one. Callers that see less in /proc refuse it as well.
+/// A target in the middle of unshare(2) has the new mount namespace and still the root in
+/// the old one. Callers that see less in /proc refuse it as well.
 #[test]
 fn a_root_outside_the_joined_mount_namespace_is_refused() {
     support::needs!(root);

@@ -1,7 +1,7 @@
 //! Every shipped policy is executed: the kernel's result for a call under the policy is the
 //! result of the policy's programs in the interpreter.
 
-#![allow(clippy::unwrap_used, reason = "in a test, a panic is how it fails")]
+#![allow(clippy::unwrap_used, reason = "a test fails by a panic")]
 
 use nsexec_test_support as support;
 

@@ -1,6 +1,6 @@
 //! Which files nsexec accepts as a policy or as its configuration: each component of the
 //! path must belong to root or the caller.
-#![allow(clippy::unwrap_used, reason = "in a test, a panic is how it fails")]
+#![allow(clippy::unwrap_used, reason = "a test fails by a panic")]
 
 use nsexec_test_support as support;
 

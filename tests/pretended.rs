@@ -2,7 +2,7 @@
 //! the kernel does not execute the call (SECCOMP_RET_ERRNO with errno 0). nsexec reads the
 //! resulting state back, so that it does not start a program with less.
 #![cfg(target_arch = "x86_64")]
-#![allow(clippy::unwrap_used, reason = "in a test, a panic is how it fails")]
+#![allow(clippy::unwrap_used, reason = "a test fails by a panic")]
 
 use nsexec_test_support as support;
 
@@ -293,7 +293,8 @@ fn run_a(target: &Target, pretended: impl Fn(&Stop) -> bool) -> (i32, String, St
     (ended.status, stdout, stderr + &answer, count)
 }
 
-/// What `runc exec` joins; one by one in this order where they are named as files.
+/// The namespaces that `runc exec` joins, in the order in which a stage joins files one by
+/// one.
 const JOINED: [&str; 6] = ["cgroup", "ipc", "uts", "net", "pid", "mnt"];
 
 /// Protocol B, in which the calls of `pretended` are not executed and return 0.

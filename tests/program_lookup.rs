@@ -1,6 +1,6 @@
 //! The program file and the directory are looked up with the rights of the program's user,
 //! not with the helper's.
-#![allow(clippy::unwrap_used, reason = "in a test, a panic is how it fails")]
+#![allow(clippy::unwrap_used, reason = "a test fails by a panic")]
 
 use nsexec_test_support as support;
 

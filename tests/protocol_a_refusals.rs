@@ -1,6 +1,6 @@
 //! Protocol A: requests that are refused, the channel of the error, and the proof that
 //! nothing was started.
-#![allow(clippy::unwrap_used, reason = "in a test, a panic is how it fails")]
+#![allow(clippy::unwrap_used, reason = "a test fails by a panic")]
 
 use nsexec_test_support as support;
 

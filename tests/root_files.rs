@@ -1,6 +1,6 @@
 //! Files of the target that nsexec reads: it opens only regular files, and never waits for
 //! one.
-#![allow(clippy::unwrap_used, reason = "in a test, a panic is how it fails")]
+#![allow(clippy::unwrap_used, reason = "a test fails by a panic")]
 
 use nsexec_test_support as support;
 

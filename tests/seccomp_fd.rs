@@ -1,6 +1,6 @@
 //! Filters that the caller passes on descriptors: in force in addition to the policy.
 //! nsexec refuses invalid programs and programs that prevent the later steps.
-#![allow(clippy::unwrap_used, reason = "in a test, a panic is how it fails")]
+#![allow(clippy::unwrap_used, reason = "a test fails by a panic")]
 
 use nsexec_test_support as support;
 
@@ -321,7 +321,7 @@ fn invalid_bpf_programs_are_refused() {
     let target = Target::new();
     let long = vec![ALLOW; 4097];
     let cases: [(Vec<u8>, &str); 9] = [
-        (vec![], "nothing was to be read"),
+        (vec![], "the input is empty"),
         (vec![0; 12], "4 are left over"),
         (bytes(&long), "at most 4096 instructions"),
         (

@@ -1,6 +1,6 @@
 //! 32-bit programs: they run if every filter lists their architecture, under the same
 //! rules; otherwise nsexec refuses them with a message.
-#![allow(clippy::unwrap_used, reason = "in a test, a panic is how it fails")]
+#![allow(clippy::unwrap_used, reason = "a test fails by a panic")]
 #![cfg(target_arch = "x86_64")]
 
 use nsexec_test_support as support;

@@ -5,7 +5,7 @@
 //! A tracer stops every process of an exec at every system call and inspects it through
 //! /proc. The verifier is the only exception: it joins nothing, and no process in the
 //! target sees it.
-#![allow(clippy::unwrap_used, reason = "in a test, a panic is how it fails")]
+#![allow(clippy::unwrap_used, reason = "a test fails by a panic")]
 
 use nsexec_test_support as support;
 
@@ -684,7 +684,8 @@ struct Thief {
 }
 
 impl Thief {
-    /// It has sent its requests by then, and continues while the child does.
+    /// Starts the copier; when this returns, it has sent its requests, and it runs as long as
+    /// the child.
     fn of(child: i32, victim: u32, question: &str) -> Self {
         static BUILT: OnceLock<PathBuf> = OnceLock::new();
         let program = BUILT.get_or_init(|| {

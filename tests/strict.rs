@@ -1,7 +1,7 @@
 //! `strict` in the kernel: about a hundred ways to change a file, to reach another process,
 //! or to execute a file outside the program's root. Each is refused, and each succeeds
 //! under `admin`, so that a probe that fails for another reason is detected.
-#![allow(clippy::unwrap_used, reason = "in a test, a panic is how it fails")]
+#![allow(clippy::unwrap_used, reason = "a test fails by a panic")]
 
 use nsexec_test_support as support;
 

@@ -4,7 +4,7 @@
 //! A row of [`SCENES`] is a situation that does not end by itself: a file system whose
 //! server does not answer, a pipe that no process reads or writes, a stopped or frozen
 //! process. The signals alternate.
-#![allow(clippy::unwrap_used, reason = "in a test, a panic is how it fails")]
+#![allow(clippy::unwrap_used, reason = "a test fails by a panic")]
 
 use nsexec_test_support as support;
 
@@ -645,9 +645,10 @@ const SCENES: [Row; 52] = [
     ("a verifier of protocol A that hands nothing over", || {
         verifier_of_protocol_a_stops(UNANSWERED, 2)
     }),
-    ("a verifier of protocol A that does not say so", || {
-        verifier_of_protocol_a_stops(UNANSWERED, 3)
-    }),
+    (
+        "a verifier of protocol A that does not confirm the hand-over",
+        || verifier_of_protocol_a_stops(UNANSWERED, 3),
+    ),
     ("a verifier of protocol A that does not end", || {
         verifier_of_protocol_a_stops(ANSWERED, 3)
     }),

@@ -1,6 +1,6 @@
 //! ^C, ^Z and fg in an interactive shell, as under nsenter(1).
 
-#![allow(clippy::unwrap_used, reason = "in a test, a panic is how it fails")]
+#![allow(clippy::unwrap_used, reason = "a test fails by a panic")]
 
 use nsexec_test_support as support;
 

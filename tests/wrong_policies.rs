@@ -1,7 +1,7 @@
 //! Invalid policies: a valid one with one change each, and the complete message for the
 //! change. The rows are in `data/wrong_policies.txt`.
 
-#![allow(clippy::unwrap_used, reason = "in a test, a panic is how it fails")]
+#![allow(clippy::unwrap_used, reason = "a test fails by a panic")]
 
 use std::collections::BTreeMap;
 
@@ -273,8 +273,8 @@ fn each_invalid_policy_is_reported_with_position_and_correction() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
 }
 
-/// The three errors by which filters of other projects were weaker than their text, and at
-/// least 40 other errors.
+/// The three mistakes that made filters of other projects weaker than their text, and
+/// at least 40 others.
 #[test]
 fn the_rows_contain_different_mistakes() {
     let rows = rows();

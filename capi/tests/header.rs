@@ -1,6 +1,6 @@
 //! include/nsexec.h is cbindgen's output for src/lib.rs, and lists all exported
 //! symbols.
-#![allow(clippy::unwrap_used, reason = "in a test, a panic is how it fails")]
+#![allow(clippy::unwrap_used, reason = "a test fails by a panic")]
 
 use std::collections::BTreeSet;
 use std::path::Path;

@@ -18,8 +18,8 @@ use nsexec_policy_engine::policy::resolve::{FileFault, Files, compile};
 use nsexec_policy_engine::seccomp::oci::Context;
 use nsexec_policy_engine::seccomp::table::Arch;
 
-/// The policies that ship: each a manifest in `policies/`, and no manifest
-/// there is another.
+/// The shipped policies: each is a manifest in `policies/`, which contains no
+/// other manifest.
 const NAMES: [&str; 6] = [
     "default",
     "net",

@@ -1,6 +1,6 @@
 //! The generated files are complete, and the programs that read them accept
 //! them.
-#![allow(clippy::unwrap_used, reason = "in a test, a panic is how it fails")]
+#![allow(clippy::unwrap_used, reason = "a test fails by a panic")]
 
 use std::fs;
 use std::path::{Path, PathBuf};

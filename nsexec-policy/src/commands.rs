@@ -16,7 +16,7 @@ pub struct Command {
     pub options: &'static [Flag],
 }
 
-/// The name of its value; `None` for an option without one.
+/// An option of a command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Flag {
     /// Its long name, without `--`.

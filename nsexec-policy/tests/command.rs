@@ -1,5 +1,5 @@
 //! Runs nsexec-policy and checks its output and exit status.
-#![allow(clippy::unwrap_used, reason = "in a test, a panic is how it fails")]
+#![allow(clippy::unwrap_used, reason = "a test fails by a panic")]
 
 use std::fs;
 use std::io::Write as _;

@@ -1,5 +1,5 @@
 //! Runs the examples of nsexec-policy in README exactly as written there.
-#![allow(clippy::unwrap_used, reason = "in a test, a panic is how it fails")]
+#![allow(clippy::unwrap_used, reason = "a test fails by a panic")]
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -86,7 +86,6 @@ impl Libseccomp {
     ///
     /// # Errors
     /// An error of libseccomp.
-    /// libseccomp's.
     pub fn numbers(&self, arch: Arch) -> io::Result<Vec<(&'static str, Option<u32>)>> {
         let mut text = String::new();
         for (name, _) in arch.calls() {
@@ -243,7 +242,7 @@ fn is_comparable(rules: &[&Rule], arch: Arch) -> bool {
                     condition.comparison,
                     Comparison::Equal(_) | Comparison::Masked { .. }
                 );
-                // Where registers have 32 bits, it compares 32 in any case.
+                // If registers have 32 bits, it compares 32 in any case.
                 if low && !equal && arch.of_32_bit().is_some() {
                     return false;
                 }

@@ -1,5 +1,5 @@
 //! All oracles agree, and a program with one wrong comparison is found.
-#![allow(clippy::unwrap_used, reason = "in a test, a panic is how it fails")]
+#![allow(clippy::unwrap_used, reason = "a test fails by a panic")]
 
 use std::path::Path;
 

@@ -202,7 +202,7 @@ pub(crate) fn require<'a>(
         .map(|(since, what)| format!("{what} (Linux {})", right::linux(*since)))
         .collect();
     let wrong = format!(
-        "the policy requires of Landlock {}; {}",
+        "the policy requires these Landlock features: {}; {}",
         list.join(", "),
         what_there_is(kernel)
     );

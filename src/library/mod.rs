@@ -90,8 +90,8 @@ struct Callers {
 }
 
 impl Callers {
-    /// Saves it. Signals are blocked: a runtime that is killed between two clones learns of it from
-    /// the ends of its children.
+    /// Saves it, and blocks all signals but SIGKILL and SIGSTOP: no other signal ends this process
+    /// between two clones.
     fn save() -> Result<Self> {
         let system =
             |errno| Error::new(ErrorKind::System, "the process's state").with_source(errno);

@@ -95,7 +95,8 @@ fn start_sibling(console: Option<OwnedFd>, ready: OwnedFd, release: OwnedFd) {
         exit_now(PROTOCOL_FAILED);
     }
     drop(ready);
-    // The runtime's own code may change the compared state.
+    // Waits until the verifier has compared this process: afterwards the runtime's own code may
+    // change the compared state.
     let mut byte = [0];
     if nix::unistd::read(&release, &mut byte) != Ok(1) {
         exit_now(PROTOCOL_FAILED);

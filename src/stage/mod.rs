@@ -1,4 +1,4 @@
-//! The stages of an exec, one file per step; read from top to bottom:
+//! The steps of an exec, one file per step; read from top to bottom:
 //!
 //! | step | file | contents |
 //! |---|---|---|

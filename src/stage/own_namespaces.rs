@@ -59,7 +59,7 @@ impl OwnNamespaces {
             if !wanted.is_met_by_link(name, &found) {
                 let wrong = format!(
                     "the program was not started: its {name} namespace would be {found}, where \
-                     the plan says {}",
+                     the plan requires {}",
                     wanted.describe(name)
                 );
                 return Err(Error::new(ErrorKind::Safety, wrong));

@@ -110,8 +110,9 @@ const ATTEMPTS: u32 = 10;
 
 /// Opens cgroup.procs of each of the target's cgroups that does not contain the caller itself.
 ///
-/// A target that may create cgroups can move on and remove the one that was read. The policy permits
-/// no absence of cgroups that the target can bring about, so they are read again.
+/// A target that may create cgroups can move to a new one and remove the one that was read.
+/// `best_effort` does not cover a cgroup that the target removed, so the helper reads the target's
+/// cgroups again.
 ///
 /// # Errors
 /// `Target`: a hierarchy is not mounted, the cgroup is outside the caller's cgroup namespace, it is

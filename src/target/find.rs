@@ -96,8 +96,6 @@ fn is_served(kind: &str) -> bool {
     SERVED.contains(&kind.split('.').next().unwrap_or(kind))
 }
 
-/// Walks the path by hand: looks nothing up in a directory before it knows that no process or
-/// machine serves the directory's file system.
 /// The type of the file system of each mount, by the mount's id.
 fn types(mounts: Mounts<'_>) -> Result<BTreeMap<u64, OsString>> {
     let list = mounts()?;
@@ -111,6 +109,8 @@ fn types(mounts: Mounts<'_>) -> Result<BTreeMap<u64, OsString>> {
         .collect())
 }
 
+/// Walks the path name by name. Looks up nothing in a directory until it is known that no process
+/// or machine serves the directory's file system.
 fn walk(root: &OwnedFd, path: &[u8], links: Links, mounts: Mounts<'_>) -> Result<Found> {
     let kinds = types(mounts)?;
     let failed = |errno| failed(path, errno);

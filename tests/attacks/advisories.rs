@@ -25,7 +25,7 @@ pub(crate) const ATTACKS: &[Attack] = &[
     },
     Attack {
         name: "false-proc",
-        tries: "receive what is for /proc/self: /proc is a tmpfs (CVE-2025-52881)",
+        tries: "receive writes meant for /proc/self: /proc is a tmpfs (CVE-2025-52881)",
         control: Tool::Other("nsenter, and a write in the target"),
         ways: &[Tool::ProtocolA],
         run: false_proc,

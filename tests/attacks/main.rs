@@ -9,7 +9,7 @@
 //! `cargo test --test attacks` runs the attacks that take a second or two, `-- --all` runs
 //! all of them, and `-- NAME...` runs those whose names contain a word. `cargo xtask
 //! attack` also prints a table.
-#![allow(clippy::unwrap_used, reason = "in a test, a panic is how it fails")]
+#![allow(clippy::unwrap_used, reason = "a test fails by a panic")]
 #![expect(clippy::print_stdout, reason = "it is a test program of its own")]
 
 use nsexec_test_support as support;

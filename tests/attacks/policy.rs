@@ -196,7 +196,7 @@ pub(crate) const ATTACKS: &[Attack] = &[
     ),
     call!(
         "io-uring",
-        "do by a ring what a filter refuses",
+        "make a refused call through io_uring",
         [DEFAULT, STRICT],
         "uring"
     ),
@@ -208,7 +208,7 @@ pub(crate) const ATTACKS: &[Attack] = &[
     ),
     call!(
         "userfaultfd",
-        "hold the kernel up at a page",
+        "block the kernel at a page fault (userfaultfd)",
         [DEFAULT, STRICT],
         "userfaultfd"
     ),

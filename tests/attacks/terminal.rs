@@ -31,7 +31,7 @@ pub(crate) const ATTACKS: &[Attack] = &[
     },
     Attack {
         name: "tioclinux",
-        tries: "work the caller's console, by TIOCLINUX",
+        tries: "control the caller's console with TIOCLINUX",
         control: Tool::Nsenter,
         ways: &[DEFAULT, STRICT, ADMIN],
         run: |tool| console(tool, "0x541c"),

@@ -61,7 +61,7 @@ pub(crate) const UNISTD_ARM: Tool = tool(
     "linux-libc-dev-armhf-cross",
 );
 pub(crate) const UNISTD_GENERIC: Tool = tool("/usr/include/asm-generic/unistd.h", "linux-libc-dev");
-/// Where Debian keeps it on x86_64; elsewhere its packages have none.
+/// Its path in Debian on x86_64; elsewhere its packages have none.
 pub(crate) const UNISTD_X86_64: Tool = tool(
     "/usr/include/x86_64-linux-gnu/asm/unistd_64.h",
     "linux-libc-dev",

@@ -1,5 +1,5 @@
 //! A test program that leaves something behind fails.
-#![allow(clippy::unwrap_used, reason = "in a test, a panic is how it fails")]
+#![allow(clippy::unwrap_used, reason = "a test fails by a panic")]
 
 use std::process::{Command, Output};
 

@@ -263,8 +263,8 @@ fn object(fields: &Fields<'_>) -> Vec<u8> {
     }
 }
 
-/// `key=value`, parted by blanks; a value may be in quotation marks, within
-/// which there is neither a blank nor a mark that the kernel did not put there.
+/// `key=value`, separated by spaces. A value in quotation marks contains neither
+/// spaces nor quotation marks.
 struct Fields<'a>(&'a [u8]);
 
 impl<'a> Fields<'a> {

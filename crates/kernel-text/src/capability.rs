@@ -112,7 +112,7 @@ impl fmt::Display for Capability {
 pub struct CapabilitySet(u64);
 
 impl CapabilitySet {
-    /// Not a capability.
+    /// The empty set.
     pub const EMPTY: Self = Self(0);
 
     /// The set with these bits.
@@ -151,7 +151,8 @@ impl CapabilitySet {
         Self(self.0 | other.0)
     }
 
-    /// The names of its members; a capability newer than the table is a number.
+    /// Its members in ascending order; a member newer than the table is printed as
+    /// a number.
     pub fn iter(self) -> impl Iterator<Item = Capability> {
         (0..64)
             .filter(move |bit| self.0 & (1_u64 << bit) != 0)

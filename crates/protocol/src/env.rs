@@ -232,11 +232,11 @@ impl fmt::Display for EnvironmentErrorKind {
             }
             Self::Pid => write!(
                 f,
-                "{pid} is not a pid; a decimal number from 1 to 2147483647 is one"
+                "{pid} is not a pid; give a decimal number from 1 to 2147483647"
             ),
             Self::Pipe => write!(
                 f,
-                "{pipe} is not a descriptor for the pipe; a decimal number from 3 to 2147483647 is one"
+                "{pipe} is not a descriptor for the pipe; give a decimal number from 3 to 2147483647"
             ),
             Self::Type => write!(
                 f,

@@ -70,13 +70,13 @@ pub struct Environment<'a> {
     repeated: Option<Fault<EnvironmentBErrorKind>>,
 }
 
-/// Where log lines go.
+/// The destination of log lines, and their level.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LogTarget {
     /// The log pipe; `None` if there is none: then only errors are printed, on
     /// standard error.
     pub pipe: Option<RawFd>,
-    /// Lines of this level and the graver ones.
+    /// Lines of this level and of more severe ones.
     pub level: Level,
 }
 
@@ -124,7 +124,7 @@ impl<'a> Environment<'a> {
         is_set(Variable::Pipe) && !of_2015
     }
 
-    /// Where to log.
+    /// The destination of the log.
     ///
     /// # Errors
     /// A variable is set twice, or is not a descriptor or a level.

@@ -92,6 +92,7 @@ impl BootstrapStage {
 }
 
 /// A log line under construction, in the caller's buffer.
+///
 /// The line stays valid JSON for any text: a message that is too long is cut
 /// between two characters, and a NUL ends it, as it ends a C string.
 #[derive(Debug)]

@@ -49,7 +49,7 @@ pub struct Header {
 
 impl Header {
     /// How many bytes follow the header, exactly: at most [`MAX_MESSAGE`] less
-    /// [`HEADER`]. The next one on the stream belongs to someone else.
+    /// [`HEADER`]. The bytes after them are initConfig, which the runtime reads.
     #[must_use]
     pub fn payload_length(self) -> usize {
         self.payload

@@ -92,12 +92,15 @@ impl fmt::Display for NsPathsErrorKind {
             Self::NoPath => f.write_str("an entry that is not TYPE:PATH"),
             Self::Type => {
                 let names = Namespace::ALL.map(Namespace::name).join(", ");
-                write!(f, "no type of namespace; the types are {names}")
+                write!(f, "unknown type of namespace; the types are {names}")
             }
             Self::Repeated(namespace) => {
                 write!(f, "duplicate type {}; name it once", namespace.name())
             }
-            Self::Path => write!(f, "no absolute path of at most {MAX_PATH} bytes"),
+            Self::Path => write!(
+                f,
+                "the path is not absolute, or is longer than {MAX_PATH} bytes"
+            ),
         }
     }
 }

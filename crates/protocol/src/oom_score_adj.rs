@@ -26,7 +26,7 @@ impl fmt::Display for OomScoreAdjErrorKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Number => {
-                f.write_str("no oom_score_adj; a decimal number from -1000 to 1000 is one")
+                f.write_str("invalid oom_score_adj; give a decimal number from -1000 to 1000")
             }
         }
     }

@@ -132,15 +132,17 @@ impl fmt::Display for TimeOffsetsErrorKind {
             Self::Empty => f.write_str("time offsets without a line; they have one for each clock"),
             Self::Unfinished => f.write_str("no newline at the end of the time offsets"),
             Self::Shape => f.write_str("a line that is not CLOCK SECONDS NANOSECONDS"),
-            Self::Clock => f.write_str("no clock that has an offset; monotonic and boottime have"),
+            Self::Clock => {
+                f.write_str("a clock without an offset; only monotonic and boottime have one")
+            }
             Self::Repeated => f.write_str("a duplicate clock; name it once"),
             Self::Seconds => write!(
                 f,
-                "no seconds of an offset; a decimal number from -{MAX_SECONDS} to {MAX_SECONDS} is one"
+                "invalid seconds; give a decimal number from -{MAX_SECONDS} to {MAX_SECONDS}"
             ),
-            Self::Nanoseconds => f.write_str(
-                "no nanoseconds of an offset; a decimal number from 0 to 999999999 is one",
-            ),
+            Self::Nanoseconds => {
+                f.write_str("invalid nanoseconds; give a decimal number from 0 to 999999999")
+            }
         }
     }
 }

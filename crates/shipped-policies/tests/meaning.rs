@@ -147,7 +147,8 @@ fn programs_implement_their_profiles() {
     }
 }
 
-/// The constants are compiled without the caller, his capabilities and kernel.
+/// The constants are compiled without knowledge of the caller, its capabilities and
+/// its kernel.
 #[test]
 fn constants_do_not_depend_on_caller_or_kernel() {
     for arch in Arch::ALL {

@@ -3,7 +3,6 @@
 //! constant and checks it against the kernel's types: it refuses an offset that is not that
 //! of a whole member, and a pointer to another type. It can neither distinguish members of
 //! the same size and kind, nor check fields reached through an array or a void pointer.
-//! reached through an array or a void pointer.
 
 /// One field in the kernel's memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

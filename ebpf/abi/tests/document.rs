@@ -1,5 +1,5 @@
 //! Compares docs/event-abi.md with the code: every offset, size, number and name.
-#![allow(clippy::unwrap_used, reason = "in a test, a panic is how it fails")]
+#![allow(clippy::unwrap_used, reason = "a test fails by a panic")]
 
 use std::fmt::Write as _;
 

@@ -127,7 +127,7 @@ pub static EVENTS_LOST: Rule = rule(
     "events were lost: the record is incomplete",
 );
 
-/// Every rule that can be switched off, the gravest first.
+/// Every rule that can be switched off, the most severe first.
 pub static RULES: [&Rule; 10] = [
     &JOIN_HOST,
     &PIDFD_INIT,

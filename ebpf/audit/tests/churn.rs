@@ -2,7 +2,7 @@
 #![allow(
     clippy::unwrap_used,
     clippy::print_stdout,
-    reason = "in a test, a panic is how it fails, and counts are printed"
+    reason = "a test fails by a panic, and counts are printed"
 )]
 
 mod support;

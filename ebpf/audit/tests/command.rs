@@ -1,5 +1,5 @@
 //! The program nsexec-audit itself.
-#![allow(clippy::unwrap_used, reason = "in a test, a panic is how it fails")]
+#![allow(clippy::unwrap_used, reason = "a test fails by a panic")]
 
 mod support;
 
@@ -69,7 +69,8 @@ fn it_prints_a_join_and_then_the_sums() {
     assert!(setns["written"].as_u64().unwrap() >= 1);
 }
 
-/// A request of a thread that ends with the test.
+/// Whether this user may raise its priority. Tries it in a thread, so that the priority
+/// of the test does not change.
 #[expect(
     clippy::disallowed_methods,
     reason = "the priority of the other tests is not to change"

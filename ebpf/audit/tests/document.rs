@@ -1,5 +1,5 @@
 //! Compares docs/audit.md with the code: rules, classes and options.
-#![allow(clippy::unwrap_used, reason = "in a test, a panic is how it fails")]
+#![allow(clippy::unwrap_used, reason = "a test fails by a panic")]
 
 use nsexec_audit::cli;
 use nsexec_audit::model::event::Class;

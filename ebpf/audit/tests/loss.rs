@@ -1,5 +1,5 @@
 //! Events that do not fit are reported, up to the last one, and can end the auditor.
-#![allow(clippy::unwrap_used, reason = "in a test, a panic is how it fails")]
+#![allow(clippy::unwrap_used, reason = "a test fails by a panic")]
 
 mod support;
 

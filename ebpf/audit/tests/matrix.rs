@@ -3,7 +3,7 @@
 #![allow(
     clippy::unwrap_used,
     clippy::print_stdout,
-    reason = "in a test, a panic is how it fails, and a count is printed"
+    reason = "a test fails by a panic, and a count is printed"
 )]
 
 mod support;

@@ -1,5 +1,5 @@
 //! `nsexec-audit selftest`
-#![allow(clippy::unwrap_used, reason = "in a test, a panic is how it fails")]
+#![allow(clippy::unwrap_used, reason = "a test fails by a panic")]
 
 mod support;
 

@@ -3,7 +3,7 @@
 #![allow(
     clippy::unwrap_used,
     clippy::print_stdout,
-    reason = "in a test, a panic is how it fails, and counts are printed"
+    reason = "a test fails by a panic, and counts are printed"
 )]
 
 mod support;
@@ -142,10 +142,10 @@ fn an_auditor_that_is_killed_leaves_nothing_and_the_next_begins_anew() {
 
 /// The counts of one processor for one ring, as reported.
 #[derive(Debug, Default)]
-struct OutputEvent {
+struct ReportedCounts {
     sequences: HashSet<u64>,
-    /// According to lines of loss.
-    output: u64,
+    /// The lost events, by the `lost` lines.
+    lost: u64,
 }
 
 /// An auditor that follows a program must know the program's children before it prints
@@ -223,7 +223,7 @@ fn a_stopped_auditor_reports_its_losses() {
         .map(|line| serde_json::from_str(line).unwrap())
         .collect();
     let number = |value: &Value| value.as_u64().unwrap();
-    let mut reported: BTreeMap<(&str, usize), OutputEvent> = BTreeMap::new();
+    let mut reported: BTreeMap<(&str, usize), ReportedCounts> = BTreeMap::new();
     let mut written: BTreeMap<&str, u64> = BTreeMap::new();
     for line in &lines {
         let (kind, hook) = (line["kind"].as_str().unwrap(), line["backend"].as_str());
@@ -245,7 +245,7 @@ fn a_stopped_auditor_reports_its_losses() {
                 *written.entry(hook.unwrap()).or_default() += 1;
             }
             "lost" => {
-                reported.entry(place(line)).or_default().output += number(&line["count"]);
+                reported.entry(place(line)).or_default().lost += number(&line["count"]);
             }
             "start" | "ns_gap" | "alert" | "health" => {}
             _ => panic!("{line}"),
@@ -271,8 +271,8 @@ fn a_stopped_auditor_reports_its_losses() {
             }
             assert!(reported.sequences.iter().all(|one| *one < sequence));
             // The positions and the numbers of the missing events.
-            assert_eq!(reported.output, number(&position["lost"]), "{ring} {cpu}");
-            lost += reported.output;
+            assert_eq!(reported.lost, number(&position["lost"]), "{ring} {cpu}");
+            lost += reported.lost;
         }
     }
     assert!(reported.is_empty(), "{reported:?}");

@@ -23,9 +23,9 @@ const EPERM: Action = Action::Errno(1);
 
 /// The policy of a kafel file.
 ///
-/// The first part without an equivalent here, or more alternatives than the maximum number
-/// of entries.
-/// entries are made.
+/// # Errors
+/// The first part without an equivalent here, or a policy with more alternatives than
+/// [`MAX_ENTRIES`].
 pub fn read(text: &[u8]) -> Result<Imported, Fault> {
     let text = text_of(text)?;
     let tokens = lexer::tokens(text)?;

@@ -63,8 +63,8 @@ fn log_flags_are_in_force_or_refused_or_reported_as_missing() {
     assert_eq!(refused.kind(), ErrorKind::Unsupported);
     assert_eq!(
         refused.to_string(),
-        "the policy requires of Landlock new_exec_on (Linux 6.15), subdomains_off (Linux \
-         6.15); this kernel has Landlock ABI 6 (Linux 6.12); use Linux 6.15 or later, or a \
+        "the policy requires these Landlock features: new_exec_on (Linux 6.15), subdomains_off \
+         (Linux 6.15); this kernel has Landlock ABI 6 (Linux 6.12); use Linux 6.15 or later, or a \
          policy that marks it best_effort"
     );
     let rules = rules(&best_effort);
@@ -91,8 +91,8 @@ fn strict_names_all_missing_rights_at_once() {
     };
     assert_eq!(
         message(Support::Abi(1)),
-        "the policy requires of Landlock refer (Linux 5.19), truncate (Linux 6.2), bind_tcp \
-         (Linux 6.7), connect_tcp (Linux 6.7), ioctl_dev (Linux 6.10), abstract_unix_socket \
+        "the policy requires these Landlock features: refer (Linux 5.19), truncate (Linux 6.2), \
+         bind_tcp (Linux 6.7), connect_tcp (Linux 6.7), ioctl_dev (Linux 6.10), abstract_unix_socket \
          (Linux 6.12), signal (Linux 6.12); this kernel has Landlock ABI 1 (Linux 5.13); use \
          Linux 6.12 or later, or a policy that marks it best_effort"
     );

@@ -46,7 +46,7 @@ pub(crate) struct Image {
     pub(crate) capabilities: CapabilityPlan,
     pub(crate) exec_label: Option<ExecLabel>,
     pub(crate) no_new_privs: bool,
-    /// All filters of the stage, in the order in which they are loaded.
+    /// All filters of the workload, in the order in which they are loaded.
     pub(crate) layers: Layered<Vec<Program>, Option<Domain>>,
     /// One of the filters, or of the ceiling's, refuses 32-bit programs.
     pub(crate) refuses_32_bit: bool,

@@ -1,5 +1,5 @@
 //! Checks the output of a program against its JSON Schema.
-#![allow(clippy::unwrap_used, reason = "in a test, a panic is how it fails")]
+#![allow(clippy::unwrap_used, reason = "a test fails by a panic")]
 
 use serde_json::Value;
 

@@ -4,7 +4,7 @@
 //! A target is a process with its own namespaces and root (after pivot_root, so that no
 //! path means the same inside and outside). The target and everything created for it is
 //! removed when the value is dropped.
-#![allow(clippy::unwrap_used, reason = "in a test, a panic is how it fails")]
+#![allow(clippy::unwrap_used, reason = "a test fails by a panic")]
 
 pub mod apparmor;
 pub mod cgroup;

@@ -20,8 +20,8 @@ pub struct Build {
     pub prefix: Vec<&'static str>,
     /// Shell commands inside, after pivot_root and before the target waits.
     pub script: String,
-    /// The command that the target executes; it must not end by itself. `None`: it waits for
-    /// the end of the caller.
+    /// The program of the target; it must not end by itself. `None`: it waits for the end
+    /// of the caller.
     pub program: Option<String>,
 }
 

@@ -1,6 +1,6 @@
 //! A ptrace tracer that stops nsexec and all its descendants at every system call.
 //! strace(1) can neither select one process nor inspect anything but the call.
-#![allow(clippy::unwrap_used, reason = "in a test, a panic is how it fails")]
+#![allow(clippy::unwrap_used, reason = "a test fails by a panic")]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;

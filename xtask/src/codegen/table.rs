@@ -23,7 +23,7 @@ pub(super) struct Compared {
     pub(super) newer: usize,
     /// Calls that the table lacks.
     pub(super) missing: BTreeMap<String, u32>,
-    /// Where the two disagree, in words.
+    /// The disagreements of the two, in words.
     pub(super) wrong: Vec<String>,
 }
 

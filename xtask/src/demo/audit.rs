@@ -150,9 +150,8 @@ fn joins(checks: &mut Checks, exec: &Exec, target: i32, lines: &[Value]) {
     );
 }
 
-/// Those of these types of which target and caller have different namespaces, by the slot
-/// that a join changes.
-/// process, by the slot that a join changes.
+/// The types in `namespaces` in which target and caller differ, with the target's inode
+/// number, by the slot that a join changes.
 fn apart(target: i32, namespaces: &[&str]) -> io::Result<BTreeMap<String, u64>> {
     let mut apart = BTreeMap::new();
     for name in namespaces {

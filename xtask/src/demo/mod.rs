@@ -92,7 +92,7 @@ pub(crate) fn run(arguments: &[OsString]) -> io::Result<()> {
 fn enter(fixture: &Fixture, checks: &mut Checks, pid: i32) {
     let auditor = fixture.auditor.as_ref().and_then(|program| {
         checks.step("nsexec-audit --format json --ring 64M --nsexec dist/nsexec");
-        checks.take("it is at work", Auditor::start(fixture, program))
+        checks.take("the probes are attached", Auditor::start(fixture, program))
     });
     command_line::plan(fixture, checks, pid);
     let by_command_line = command_line::exec(fixture, checks, pid);

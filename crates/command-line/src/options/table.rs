@@ -1,4 +1,4 @@
-//! The table of options: all that is known of each.
+//! The table of options, with everything about each.
 
 use super::{Option, Value, long_only, option, store};
 use crate::value;
@@ -209,9 +209,9 @@ pub const OPTIONS: [Option; 32] = {
             "keep-caps",
             None,
             "keep capabilities of a user namespace",
-            "Makes the capabilities that the policy names and the joined user namespace \
-             grants ambient, so that a user other than 0 has them. Refused if no user \
-             namespace is joined, or if the policy names no capability",
+            "Makes these capabilities ambient, so that a user other than 0 has them: those \
+             that the policy names and that the joined user namespace grants. Refused if no \
+             user namespace is joined, or if the policy names no capability",
         )
         .flag(|request| &mut request.keep_caps),
         option(
@@ -319,8 +319,8 @@ pub const OPTIONS: [Option; 32] = {
             Required("NAME|FILE"),
             "default, net, strict, admin, or a manifest",
             "The policy of the program. The default is the policy in /etc/nsexec.toml, \
-             else the built-in policy default. A policy that reads its settings from the \
-             pipe protocol is refused",
+             else the built-in policy default. A policy that reads its settings from \
+             protocol A is refused",
         )
         .sets(|request, value| store(&mut request.policy, value::policy(value))),
         long_only(

@@ -25,7 +25,7 @@ pub struct Mount {
     /// The mounted part of the file system. Not always a path:
     /// `net:[4026531840]`.
     pub root: OsString,
-    /// Where, seen from the process's root: absolute.
+    /// The absolute path of the mount point, as seen from the process's root.
     pub mount_point: PathBuf,
     /// The type of the file system, such as `cgroup2`. Not empty.
     pub fs_type: OsString,
@@ -166,7 +166,7 @@ impl fmt::Display for MountinfoErrorKind {
             Self::Fields => {
                 f.write_str("not the fields of a mount: six, optional ones, \"-\", three")
             }
-            Self::Id => f.write_str("no decimal number of a mount"),
+            Self::Id => f.write_str("a mount id that is not a decimal number"),
             Self::Escape => f.write_str("a backslash without the three octal digits of a byte"),
             Self::MountPoint => f.write_str("a mount point that is not an absolute path"),
             Self::Type => f.write_str("a mount without a type"),

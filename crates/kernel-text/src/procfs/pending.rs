@@ -12,8 +12,9 @@ pub enum Taking {
     Blocked,
     /// Not delivered yet; the process is running and will receive it.
     Soon,
-    /// The process waits all the same, where a signal wakes one that can be
-    /// woken: it waits in the kernel, or is frozen, stopped or held by a tracer.
+    /// Not delivered, although a signal ends each interruptible wait: the
+    /// process is in an uninterruptible wait, frozen, stopped or held by a
+    /// tracer.
     Stuck,
 }
 

@@ -155,7 +155,7 @@ impl Identity {
     }
 }
 
-/// The ids of these groups, and the first doubt.
+/// The ids of these groups, and the first warning.
 fn gids_of(
     wanted: &[Account],
     group: &[u8],

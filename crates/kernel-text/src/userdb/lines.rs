@@ -17,7 +17,7 @@ pub const MAX_FILE: usize = 16 << 20;
 pub struct FieldCountWarning {
     /// `passwd` or `group`.
     pub file: &'static str,
-    /// Whom the line is about, printable.
+    /// The user or group of the line, in printable form.
     pub name: String,
     /// How many fields it has.
     pub fields: usize,
@@ -89,8 +89,7 @@ pub(super) fn id(field: &[u8]) -> Option<u32> {
     decimal(field.get(zeros..)?).filter(|id| *id <= MAX_ID)
 }
 
-/// Whether an entry can have this name. A leading `+` or `-` is for NIS, and
-/// speak of entries elsewhere.
+/// Whether an entry can have this name. A leading `+` or `-` marks an NIS entry.
 pub(super) fn is_name(field: &[u8]) -> bool {
     !field.is_empty() && !field.starts_with(b"+") && !field.starts_with(b"-")
 }

@@ -3,7 +3,7 @@
 //! The container owns these files, so their content is untrusted. A line with an
 //! unreadable name or id yields no entry; a lookup of that entry is an error and
 //! never a guess. A line with more or fewer fields than expected is used and
-//! reported as doubtful.
+//! causes a warning.
 #![forbid(unsafe_code)]
 
 pub mod group;

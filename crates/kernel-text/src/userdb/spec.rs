@@ -21,7 +21,7 @@ pub const MAX_ID: u32 = 0x7fff_ffff;
 /// The user to run as.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum UserSpec {
-    /// Nobody is named: the helper's own ids.
+    /// No user is named: the helper's own ids.
     Unset,
     /// This one.
     User {

@@ -266,12 +266,19 @@ impl fmt::Display for Invariant {
             Self::Handled => write!(f, "a Landlock domain handles rights, each once"),
             Self::Log => write!(f, "a Landlock domain requests a log flag once"),
             Self::BestEffort(right) => {
-                write!(f, "{:?} is as old as the layer it belongs to", right.name())
+                write!(
+                    f,
+                    "{:?} cannot be optional: each kernel with the layer has it",
+                    right.name()
+                )
             }
             Self::Granted => write!(f, "a rule grants rights that are handled, each once"),
             Self::Place => write!(f, "a path is absolute and plain, and has one rule"),
             Self::Capability(number) => write!(f, "no capability has number {number}"),
-            Self::Rlimit(resource) => write!(f, "the limit of resource {resource} is none"),
+            Self::Rlimit(resource) => write!(
+                f,
+                "the limit of resource {resource} is invalid, or is there twice"
+            ),
             Self::Umask(umask) => write!(f, "{umask:#o} is not a umask"),
             Self::OomScoreAdj(score) => write!(f, "{score} is not an OOM score adjustment"),
             Self::Pass => write!(f, "a passed name is the name of a variable"),

@@ -24,8 +24,8 @@ pub const MAX_BYTES: usize = 64 * 1024;
 /// PATH_MAX without its NUL: a longer path cannot be opened.
 pub const MAX_PATH: usize = 4095;
 
-/// How many paths, variables put in, and how many ports may have a rule: each
-/// path is opened before an exec.
+/// The maximum number of paths with a rule, after expansion of the variables,
+/// and of ports with a rule: each path is opened before an exec.
 pub const MAX_PLACES: usize = 512;
 
 /// landlockconfig's names for many rights at once.
@@ -140,7 +140,7 @@ pub enum LandlockFileErrorKind {
     Dollar(String),
     /// A path with `${` and no `}` behind it.
     Unclosed(String),
-    /// Longer than [`MAX_PATH`], variables put in.
+    /// Longer than [`MAX_PATH`] after expansion of the variables.
     LongPath,
     /// Not absolute, or not in its plain form.
     Path(String),
@@ -303,8 +303,8 @@ impl fmt::Display for LandlockFileErrorKind {
             }
             Self::LongPath => write!(
                 f,
-                "a path has at most {MAX_PATH} bytes, its variables put in; name a directory \
-                 above it"
+                "a path has at most {MAX_PATH} bytes after expansion of its variables; name a \
+                 directory above it"
             ),
             Self::Path(path) => write!(
                 f,

@@ -364,8 +364,8 @@ impl fmt::Display for ManifestErrorKind {
             ),
             Self::OldRight(right) => write!(
                 f,
-                "{:?} is as old as the layer it belongs to; leave \"right\" out to \
-                 make the layer optional",
+                "{:?} cannot be optional: each kernel with the layer has it; leave \"right\" \
+                 out to make the layer optional",
                 right.name()
             ),
             Self::RepeatedBestEffort => {

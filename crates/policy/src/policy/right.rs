@@ -103,7 +103,7 @@ pub enum Right {
     ScopeSignal,
 }
 
-/// All that is known of a right.
+/// The properties of a right.
 struct Facts {
     /// The name in a rule file, as landlockconfig has it.
     name: &'static str,

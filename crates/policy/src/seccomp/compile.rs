@@ -74,8 +74,8 @@ pub fn compile(profile: &Profile, arch: Arch) -> Result<Program, CompileFault> {
     compile_with_32_bit(profile, arch, None)
 }
 
-/// The same, and for the 32-bit programs of `arch` as `profile_32_bit` decides; `None`: their
-/// calls answer [`FOREIGN_ARCH`].
+/// The same, with a second part for the 32-bit programs of `arch`, compiled from
+/// `profile_32_bit`; `None`: their calls get [`FOREIGN_ARCH`].
 ///
 /// # Errors
 /// As [`compile`].

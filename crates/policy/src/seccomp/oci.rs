@@ -211,7 +211,7 @@ impl Conditional {
 /// An entry that executes a call, when it holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Grant<'a> {
-    /// Where it names the call.
+    /// The position at which it names the call.
     pub at: Range<usize>,
     /// With which arguments.
     pub when: &'a When,

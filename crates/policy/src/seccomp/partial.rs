@@ -54,7 +54,8 @@ pub fn answers(program: &Program, call: &PartialCall) -> BTreeSet<Option<u32>> {
             continue;
         };
         let Ok(operation) = Operation::of(*instruction) else {
-            // No program holds it: nothing is known from here on.
+            // Unreachable: `Program` contains only valid instructions. The
+            // answer is then unknown.
             answers.insert(None);
             continue;
         };

@@ -88,8 +88,8 @@ pub struct Rule {
 
 /// A profile for one architecture.
 ///
-/// Where several rules match, the strictest action wins; where none does, the
-/// default. Numbers that the tables do not know answer ENOSYS in any case.
+/// If several rules match, the strictest action wins; if none does, the default.
+/// Numbers that the tables do not know answer ENOSYS in any case.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Profile {
     /// The action for a known call that no rule matches.

@@ -188,7 +188,7 @@ pub fn name(action: Action) -> String {
 impl fmt::Display for RawProgramErrorKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Empty => f.write_str("there is no program: nothing was to be read"),
+            Self::Empty => f.write_str("there is no program: the input is empty"),
             Self::Long => write!(
                 f,
                 "a program has at most {MAX_INSTRUCTIONS} instructions of {SIZE} bytes"

@@ -106,10 +106,10 @@ impl fmt::Display for InitConfigErrorKind {
                 "the working directory is not an absolute path of at most {MAX_PATH} bytes"
             ),
             Self::UnknownCapability(name) => write!(f, "unknown capability \"{name}\""),
-            Self::User(reason) => write!(f, "the user is none: {reason}"),
-            Self::Group(reason) => write!(f, "an additional group is none: {reason}"),
+            Self::User(reason) => write!(f, "the user is invalid: {reason}"),
+            Self::Group(reason) => write!(f, "an additional group is invalid: {reason}"),
             Self::RlimitType => {
-                f.write_str("a resource limit of no resource; RLIMIT_* are 0 to 15")
+                f.write_str("a resource limit with an unknown resource; RLIMIT_* are 0 to 15")
             }
             Self::RlimitOrder => f.write_str("a soft limit that is above its hard limit"),
             Self::RlimitRepeated(resource) => {

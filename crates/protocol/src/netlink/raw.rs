@@ -15,12 +15,12 @@ pub(super) struct RawMessage<'a> {
 pub(super) struct Value<'a> {
     pub(super) attribute: Attribute,
     bytes: &'a [u8],
-    /// Where it begins in the message.
+    /// Its offset in the message.
     at: usize,
 }
 
 impl<'a> RawMessage<'a> {
-    /// The attributes of `payload`, which it is full of.
+    /// Splits `payload` into attributes; no byte is left over.
     pub(super) fn split(payload: &'a [u8]) -> Result<Self, Fault<BootstrapErrorKind>> {
         let mut written = Self::default();
         let mut rest = payload;

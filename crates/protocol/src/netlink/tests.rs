@@ -623,7 +623,8 @@ fn errors_have_a_hint() {
         ),
         (
             after_flags(0, &[text(A::NsPaths, "net:a")]),
-            "NS_PATHS: no absolute path of at most 4095 bytes (at byte 32)".to_owned(),
+            "NS_PATHS: the path is not absolute, or is longer than 4095 bytes (at byte 32)"
+                .to_owned(),
         ),
     ] {
         let fault = decode(&whole).expect_err("it should be refused");

@@ -11,7 +11,7 @@ use nix::unistd::Pid;
 use serde_json::Value;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_nsexec-audit");
-const ARMED: &str = "nsexec-audit: the probes are attached\n";
+const ATTACHED: &str = "nsexec-audit: the probes are attached\n";
 
 /// A running auditor.
 #[derive(Debug)]
@@ -20,7 +20,7 @@ pub(crate) struct Auditor {
     errors: BufReader<ChildStderr>,
     reader: Option<JoinHandle<io::Result<AuditorOutput>>>,
     /// From the spawn until the auditor reported that the probes are attached.
-    pub(crate) armed: Duration,
+    pub(crate) attach_time: Duration,
     /// Its memory at that time.
     pub(crate) memory: Memory,
 }
@@ -69,8 +69,8 @@ impl Auditor {
         let mut errors = BufReader::new(errors);
         let mut first_line = String::new();
         errors.read_line(&mut first_line)?;
-        let armed = start.elapsed();
-        if first_line != ARMED {
+        let attach_time = start.elapsed();
+        if first_line != ATTACHED {
             let status = child.wait()?;
             return Err(io::Error::other(format!("{status}: {first_line}")));
         }
@@ -84,7 +84,7 @@ impl Auditor {
             reader: Some(reader),
             child,
             errors,
-            armed,
+            attach_time,
         })
     }
 

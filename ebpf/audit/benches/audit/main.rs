@@ -132,7 +132,7 @@ struct Samples {
 /// The auditor's own figures, on one processor.
 #[derive(Default)]
 struct Auditing {
-    armed: Vec<Duration>,
+    attach_time: Vec<Duration>,
     resident: Vec<u64>,
     peak: Vec<u64>,
     sizes: Vec<usize>,
@@ -163,7 +163,7 @@ struct Flood {
     times: Vec<Duration>,
     books: Books,
     /// On both processors, before the flood.
-    armed: Vec<Duration>,
+    attach_time: Vec<Duration>,
     /// KiB
     peak: u64,
 }
@@ -216,7 +216,7 @@ fn main() -> io::Result<()> {
                 let name = format!("1000 {}, {}", one.call, one.watcher);
                 (name, one.times.as_slice())
             })
-            .chain([("armed".to_owned(), auditing.armed.as_slice())])
+            .chain([("attach_time".to_owned(), auditing.attach_time.as_slice())])
             .collect();
         let named: Vec<(&str, &[Duration])> = named
             .iter()
@@ -319,13 +319,13 @@ fn once(
         By::Auditor => {
             let ready = load.ready(&[], options(call.often))?;
             let auditor = Auditor::start(ready.pid(), &[])?;
-            let (armed, memory) = (auditor.armed, auditor.memory);
+            let (attach_time, memory) = (auditor.attach_time, auditor.memory);
             let (taken, count) = ready.go()?;
             // getppid has no probe and produces no event.
             let changes = call.name != "getppid";
             let done = auditor.stop(if changes { call.name } else { "setns" })?;
             if let Some(auditing) = auditing {
-                auditing.armed.push(armed);
+                auditing.attach_time.push(attach_time);
                 auditing.resident.push(memory.resident);
                 auditing.peak.push(memory.peak);
                 if changes {
@@ -363,7 +363,7 @@ fn floods() -> [Flood; 4] {
         options,
         times: Vec::new(),
         books: Books::default(),
-        armed: Vec::new(),
+        attach_time: Vec::new(),
         peak: 0,
     })
 }
@@ -380,7 +380,7 @@ impl Flood {
             },
         )?;
         let auditor = Auditor::start(ready.pid(), self.options)?;
-        self.armed.push(auditor.armed);
+        self.attach_time.push(auditor.attach_time);
         let (taken, count) = ready.go()?;
         let done = auditor.stop("setns")?;
         let Memory { peak, .. } = done.memory;

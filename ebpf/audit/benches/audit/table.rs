@@ -12,7 +12,7 @@ const MILLISECONDS: f64 = 1e3;
 /// The limit of the auditor's overhead, in nanoseconds per call.
 const BOUNDS: [(&str, f64); 2] = [("getppid", 25.0), ("setns", 1250.0)];
 /// In milliseconds.
-const ARMED: f64 = 60.0;
+const ATTACH_TIME: f64 = 60.0;
 /// In MiB.
 const RESIDENT: f64 = 16.0;
 /// In bytes.
@@ -115,14 +115,25 @@ pub(crate) fn auditing(auditing: &Auditing, floods: &[Flood]) -> String {
         let against = against.unwrap_or_default();
         let _ = writeln!(out, "{name:<37}{min:>10.1}{median:>10.1}{against}");
     };
-    let armed =
+    let attach_time =
         |times: &[Duration]| [0, 50].map(|percent| percentile(times, percent, MILLISECONDS));
-    let on_all: Vec<Duration> = floods.iter().flat_map(|one| one.armed.clone()).collect();
-    row("from the spawn to at work, ms", armed(&on_all), Some(ARMED));
-    row("  on one processor", armed(&auditing.armed), None);
+    let on_all: Vec<Duration> = floods
+        .iter()
+        .flat_map(|one| one.attach_time.clone())
+        .collect();
+    row(
+        "from the spawn to attached probes, ms",
+        attach_time(&on_all),
+        Some(ATTACH_TIME),
+    );
+    row(
+        "  on one processor",
+        attach_time(&auditing.attach_time),
+        None,
+    );
     let mib = |kib: &[u64]| ends(kib.iter().map(|kib| precise(*kib) / 1024.0).collect());
     row(
-        "resident when at work, MiB",
+        "resident with attached probes, MiB",
         mib(&auditing.resident),
         Some(RESIDENT),
     );

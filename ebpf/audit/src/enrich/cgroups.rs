@@ -137,7 +137,7 @@ impl Cgroups {
         }
     }
 
-    /// EventFlags what a number means.
+    /// Caches the path and the place of a cgroup.
     pub(crate) fn found(&mut self, id: u64, path: &Path, place: Place) -> Cgroup {
         let path = Some(path.into());
         let cgroup = Cgroup { place, path };

@@ -17,7 +17,8 @@ use crate::model::namespaces::{HostNamespaces, NamespaceId, NamespaceType, slots
 /// The smallest size of the cache of namespaces: a container has eight of its own.
 const CAPACITY: usize = 1 << 15;
 
-/// The owner of each namespace; none: the host, although its own processes are not in it.
+/// The owner of each namespace that is not one of the host's own; `None`: the first
+/// process observed in it was one of the host.
 #[derive(Debug)]
 pub struct Owners {
     known: BoundedCache<(NamespaceType, NamespaceId), Option<Arc<Container>>>,

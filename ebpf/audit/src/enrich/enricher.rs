@@ -131,7 +131,8 @@ impl Enricher {
         &mut self.cgroups
     }
 
-    /// How many tasks were not remembered for want of room: no gap is found of those.
+    /// How many times a task was not tracked because the table was full: the auditor
+    /// detects no gap for such a task.
     #[must_use]
     pub fn forgotten(&self) -> u64 {
         self.lineage.forgotten()

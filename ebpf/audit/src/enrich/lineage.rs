@@ -62,7 +62,7 @@ pub struct Lineage {
     programs: HashMap<ProcessId, Rc<Program>>,
     parents: HashMap<ProcessId, ProcessId>,
     nsexec: Vec<FileId>,
-    /// Tasks that were not remembered for want of room.
+    /// How many times a task was not tracked because the table was full.
     forgotten: u64,
 }
 
@@ -79,8 +79,8 @@ impl Lineage {
         }
     }
 
-    /// Learns from an event; returns the gap, if the task was not where it was last
-    /// observed.
+    /// Learns from an event; returns the gap, if the namespaces of the task differ from
+    /// those that were last observed.
     pub fn observe(&mut self, event: &Event) -> Option<Gap> {
         match event {
             Event::Namespace(record) => self.namespace(record),
@@ -210,7 +210,7 @@ impl Lineage {
         std::iter::successors(next(&process), move |process| next(process)).take(8)
     }
 
-    /// How many tasks were not remembered for want of room.
+    /// How many times a task was not tracked because the table was full.
     #[must_use]
     pub fn forgotten(&self) -> u64 {
         self.forgotten

@@ -1,5 +1,5 @@
 //! Builds the parts of an event that a task repeats with every call once: the actor, the
-//! operation, the namespaces. A flood of calls is one call, many times.
+//! operation, the namespaces. A flood repeats one call.
 
 use std::rc::Rc;
 use std::sync::Arc;

@@ -2,8 +2,9 @@
 //!
 //! Every event is counted in three places: the counters of its hook, the position of its
 //! ring, and the record. While the probes are attached these are read one after the other,
-//! so an event can be in one and not yet in the next: an earlier count has to have arrived
-//! by now. Once the probes are detached, each pair has to be equal.
+//! so an event can be in one and not yet in the next: the second must have reached the
+//! earlier value of the first by now. Once the probes are detached, each pair has to be
+//! equal.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -224,9 +225,9 @@ fn sums(sample: &Sample, read: &Read) -> Vec<(Identity, u64, u64)> {
     all
 }
 
-/// The earlier left side has to have arrived on the right now, and the right side may not
-/// exceed the left. Both have the same identities in the same order,
-/// and only those of processors may be more in the second.
+/// The right side must have reached the earlier value of the left side, and must not
+/// exceed the left side. Both have the same identities in the same order, and only those
+/// of processors may be more in the second.
 fn compare(before: &[(Identity, u64, u64)], now: &[(Identity, u64, u64)]) -> Vec<Mismatch> {
     let mut broken = Vec::new();
     for (identity, first, then) in now {

@@ -16,8 +16,9 @@ const CHECK_INTERVAL: Duration = Duration::from_secs(1);
 const SETTLE_ROUNDS: u32 = 100;
 const SETTLE_PAUSE: Duration = Duration::from_millis(20);
 
-/// Both rings. A fork is in its ring before the child's events are in the other: read
-/// after that one, it is not missed.
+/// Both rings, in the order in which they are read. The probes write the fork record of a
+/// child before the child's first namespace record. So the lineage ring is read last, and
+/// has the fork of every namespace record that was read.
 const RINGS: [u32; 2] = [NAMESPACE_RING, LINEAGE_RING];
 
 /// Takes the events that were read.

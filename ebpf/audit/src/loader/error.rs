@@ -65,8 +65,8 @@ impl fmt::Display for ProbeError {
             Self::Map(name, error) => write!(f, "map {name}: {}", chain(error.as_ref())),
             Self::Check(error) => write!(
                 f,
-                "the probes do not read this process as it is: {error}; this kernel is not \
-                 supported"
+                "the values that the probes read for this process differ from /proc: {error}; \
+                 this kernel is not supported"
             ),
             Self::Tracefs => f.write_str(
                 "tracefs is not mounted, and this process may not mount it for itself; `mount -t \

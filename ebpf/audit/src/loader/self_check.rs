@@ -32,11 +32,13 @@ pub(crate) fn run(tasks: &[Snapshot]) -> io::Result<()> {
     let own = tasks
         .iter()
         .find(in_own)
-        .ok_or_else(|| io::Error::other("they do not find it"))?;
+        .ok_or_else(|| io::Error::other("the list of tasks lacks this thread"))?;
     let mut wrong = Vec::new();
     let mut hold = |name: &'static str, read: u64, right: u64| {
         if read != right {
-            wrong.push(format!("{name} is {right}, and they read {read}"));
+            wrong.push(format!(
+                "{name} is {right} in /proc, and {read} in the record"
+            ));
         }
     };
     for ((name, right), read) in SLOT_NAMES.iter().zip(namespaces).zip(own.namespaces.inum) {

@@ -1,5 +1,5 @@
-//! The reason why a kernel refuses the probes, where it is known: an operator can act on
-//! it, and not on the verifier's log.
+//! The reason why a kernel refuses the probes, if it is known: an operator can act on
+//! a reason, but not on the verifier's log.
 
 use std::fs;
 

@@ -73,7 +73,7 @@ impl Container {
     }
 }
 
-/// Where a process is, by its cgroup.
+/// The place of a process, by its cgroup.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Place {
     Host,
@@ -102,7 +102,7 @@ pub struct Cgroup {
     pub path: Option<Arc<Path>>,
 }
 
-/// The members of an object that a cgroup is in JSON. The host's has none.
+/// The JSON members of a cgroup; a cgroup of the host has none of them.
 #[derive(serde::Serialize, serde::Deserialize, JsonSchema)]
 struct CgroupMembers {
     /// RUNTIME/ID, by the name of its cgroup, which any process that may make cgroups chooses.

@@ -81,7 +81,7 @@ names! {
     }
 }
 
-/// Where a join came from and where it led.
+/// The origin and the destination of a join.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Crossing {
     /// The boundary that was crossed; left out: none, or one of both places is unknown.
@@ -98,7 +98,7 @@ pub struct Crossing {
     )]
     #[schemars(with = "Option<String>")]
     pub entered: Option<Arc<Container>>,
-    /// Where it came from.
+    /// The place of the process before the join.
     #[serde(skip)]
     pub from: Place,
 }
@@ -271,9 +271,9 @@ pub struct LineageEvent {
     pub status: Option<i32>,
 }
 
-/// Events that did not fit into a ring, at the place where they are missing. Where no
-/// event of this processor came after them, `backend` is `positions`, and the times are
-/// those of the moment when the loss was found.
+/// Events that did not fit into a ring, at the place where they are missing. If no event
+/// of this processor came after them, `backend` is `positions`, and the times are those
+/// of the moment when the loss was found.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct LostEvent {
@@ -283,7 +283,7 @@ pub struct LostEvent {
     pub count: u64,
 }
 
-/// Calls that a hook did not observe; the kernel does not tell on which processor.
+/// Calls that a hook did not observe; the kernel does not report the processor.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct MissedEvent {

@@ -51,7 +51,7 @@ impl fmt::Debug for Output {
 }
 
 impl Output {
-    /// Whether a line of so many bytes belongs into a new file.
+    /// Whether a line of this length needs a new file.
     #[must_use]
     pub fn is_full(&self, length: usize) -> bool {
         match self {

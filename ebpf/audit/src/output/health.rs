@@ -21,7 +21,8 @@ pub struct Health {
     pub ended: bool,
     /// Sums that do not agree: events are missing, or counted wrong.
     pub broken: Vec<String>,
-    /// How often a task was not remembered for want of room: no `ns_gap` is found of it.
+    /// How many times a task was not tracked because the table was full: the auditor
+    /// detects no `ns_gap` for such a task.
     pub forgotten: u64,
     /// The nice value of the auditor's thread that reads: up to 4 less than the one that
     /// the auditor was started with.
@@ -35,7 +36,7 @@ pub struct Health {
     pub rings: Rings,
 }
 
-/// The life of the events of a hook.
+/// The outcomes of a hook's events.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct HookCounters {

@@ -1,6 +1,6 @@
 use super::*;
 
-/// A thread has its own, and may always do with less.
+/// Each thread has its own nice value, and any user may increase it.
 #[test]
 #[expect(
     clippy::disallowed_methods,

@@ -39,10 +39,10 @@ pub(super) enum RawAction {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Rule<'a> {
     pub(super) call: &'a str,
-    /// Where the call is named.
+    /// The position at which the call is named.
     pub(super) span: Range<usize>,
     pub(super) action: RawAction,
-    /// Where its block begins.
+    /// The position at which its block begins.
     pub(super) block: usize,
     /// `None`: with any arguments.
     pub(super) when: Option<Expression>,
@@ -112,7 +112,7 @@ impl<'a> Parser<'_, 'a> {
         self.tokens.get(self.at).map(|token| token.kind)
     }
 
-    /// Where the next token is, or the end of the text.
+    /// The position of the next token, or of the end of the text.
     fn span(&self) -> Range<usize> {
         let end = || self.length..self.length;
         let token = self.tokens.get(self.at);

@@ -180,7 +180,7 @@ impl Set {
     }
 }
 
-/// Where `operand relation value` holds: the highest bit that differs decides.
+/// The set in which `operand relation value` holds: the highest bit that differs decides.
 fn split(operand: Operand, relation: Relation, value: u64) -> Vec<Cube> {
     let mut cubes = Vec::new();
     // The leading bits that equal the value's own, and the relation to the

@@ -150,9 +150,9 @@ impl Run {
         }
     }
 
-    /// Reports events without an end. If a rule of `never,task` excludes tasks from auditing, these
-    /// are all: each record is an event by itself, and the record of a domain follows those of its
-    /// refusals.
+    /// Reports events without an end. If an audit rule `never,task` excludes tasks, no event has
+    /// an end: each record is an event of its own, and the record of a domain follows those of
+    /// its refusals.
     fn unfinished(&mut self) {
         let events = std::mem::take(&mut self.events);
         events.values().for_each(|facts| self.record_domains(facts));

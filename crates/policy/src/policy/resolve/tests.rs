@@ -335,8 +335,8 @@ fn each_manifest_error_has_its_kind() {
     }
 }
 
-/// The second of three ways in which filters turned out weaker than their text:
-/// an unknown key, and a duplicate key.
+/// A filter of another project was weaker than its text because of an
+/// unknown key or a duplicate key.
 #[test]
 fn keys_that_are_unknown_repeated_or_missing_are_refused_everywhere() {
     for (from, to) in [
@@ -417,7 +417,8 @@ fn keys_that_are_unknown_repeated_or_missing_are_refused_everywhere() {
     }
 }
 
-/// The third: a policy that is not there became an empty one.
+/// A filter of another project was weaker than its text because a missing
+/// file became an empty policy.
 #[test]
 fn a_file_that_is_missing_is_refused_where_it_is_named() {
     let mut policy = Policy::new();

@@ -80,8 +80,8 @@ fn x32_and_unknown_numbers_answer_enosys_where_all_is_allowed() {
     assert_eq!(answer(&program, audit, 471, [0; 6]), Some(0x7fff_0000));
 }
 
-/// The first of three ways in which filters turned out weaker than their text:
-/// a call with and without conditions, of which one entry replaced the other.
+/// A filter of another project was weaker than its text because one of two
+/// entries of a call, with and without conditions, replaced the other.
 #[test]
 fn an_unconditional_rule_is_not_lost_beside_a_conditional_one() {
     let read = number("read");

@@ -1,7 +1,7 @@
 //! Sample programs for tests of this crate and of the helper: invalid ones, each
 //! with one error, which the kernel must also reject; valid ones; and random
 //! ones.
-#![allow(clippy::expect_used, reason = "in a test, a panic is how it fails")]
+#![allow(clippy::expect_used, reason = "a test fails by a panic")]
 
 use proptest::prelude::*;
 

@@ -1,9 +1,8 @@
-//! Where a table has a name, and where a number: worked out when nsexec is
-//! built. A profile names hundreds of calls; each is found at once, where
-//! halving the table would compare nine names.
+//! An index of a table by name and by number, computed at compile time. A
+//! profile names hundreds of calls, and a binary search would compare nine
+//! names for each.
 
-/// More than twice as many as a table has names, so that few are in each
-/// other's way.
+/// More than twice the number of names of a table, so that few names collide.
 const SLOTS: usize = 1024;
 
 /// Above every number but those that are private to an architecture (Arm's from

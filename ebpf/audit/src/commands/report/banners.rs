@@ -115,7 +115,7 @@ fn drawing(history: &History) -> Vec<Banner> {
     if lineage + other > 0 {
         all.push(banner(
             "warn",
-            "Not all is drawn.",
+            "Some events are not drawn.",
             format!(
                 "{} events are counted above and in no table: {} forks, execs and exits, {} others.",
                 html::number(lineage + other),

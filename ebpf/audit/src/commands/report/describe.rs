@@ -14,7 +14,7 @@ pub(super) fn call(detail: &Detail) -> String {
     match detail {
         Detail::Namespace(event) => syscall(event),
         Detail::Gap(gap) => format!(
-            "task {} is not where it was left: {}; found at its {}",
+            "task {} changed namespaces unobserved: {}; detected at its {}",
             gap.tid,
             join(gap.ns.changed),
             gap.found_at.name()

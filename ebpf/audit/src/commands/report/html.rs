@@ -99,7 +99,7 @@ pub(super) fn length(ns: u64) -> String {
     }
 }
 
-/// A number with its thousands apart.
+/// A number with a thousands separator.
 pub(super) fn number(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::new();

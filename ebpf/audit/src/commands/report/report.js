@@ -10,7 +10,7 @@
   const state = { classes: new Set(), process: '', type: '', from: 0, to: 1 };
   const whole = () => state.from === 0 && state.to === 1;
 
-  // What native tooltips would say a second time.
+  // Removes the titles: native tooltips would repeat them.
   for (const mark of marks) {
     const title = mark.querySelector('title');
     mark.setAttribute('aria-label', title.textContent);

@@ -211,7 +211,7 @@ fn losses_gaps_and_counters_are_shown_at_the_top_and_in_place() {
     assert!(!header.contains("banner good"));
     let losses = section(&page, "losses");
     assert!(losses.contains("1,200 events of the lineage ring, processor 0"));
-    assert!(losses.contains("task 70 is not where it was left: net; found at its exec"));
+    assert!(losses.contains("task 70 changed namespaces unobserved: net; detected at its exec"));
     assert_eq!(
         section(&page, "timeline")
             .matches("<line class=\"loss\"")
