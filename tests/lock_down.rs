@@ -267,7 +267,7 @@ fn net_configures_the_targets_network_and_default_does_not() {
 }
 
 #[test]
-fn landlock_lets_programs_outside_the_root_not_execute() {
+fn landlock_denies_execution_outside_the_root() {
     support::needs!(root, feature("Landlock: refer"));
     let directory = temporary_directory("outside");
     fs::copy("/bin/busybox", directory.join("busybox")).unwrap();

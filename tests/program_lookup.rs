@@ -23,13 +23,13 @@ const SCRIPT: &str = r#"
 const ANN: [&str; 4] = ["-S", "1000", "-G", "1000"];
 
 #[test]
-fn the_look_up_goes_on_past_what_the_user_cannot_execute() {
+fn the_look_up_skips_files_that_the_user_cannot_execute() {
     support::needs!(root);
     let target = Target::with_script(SCRIPT);
     for policy in ["default", "admin", "strict"] {
         if !support::features::can_use(
             policy,
-            "the_look_up_goes_on_past_what_the_user_cannot_execute",
+            "the_look_up_skips_files_that_the_user_cannot_execute",
         ) {
             continue;
         }

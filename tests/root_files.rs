@@ -87,7 +87,7 @@ fn only_regular_files_are_opened() {
 /// The kernel generates the content of its files for the reader's rights: such a file shows
 /// data that the target may not see, or loses data when it is read.
 #[test]
-fn a_regular_file_that_the_kernel_makes_up_is_not_opened() {
+fn a_regular_file_of_procfs_or_sysfs_is_not_opened() {
     support::needs!(root);
     for script in [
         "mount --bind /proc/version /etc/passwd",

@@ -1,6 +1,6 @@
 //! The bash completion of nsexec, from its table of options.
 
-use nsexec_command_line::options::{self, Option as Known, Value};
+use nsexec_command_line::options::{self, OptionSpec, Value};
 use nsexec_shipped_policies::BUILTIN_NAMES;
 
 use crate::values::{self, Values};
@@ -24,7 +24,7 @@ pub(crate) fn script() -> Vec<u8> {
 }
 
 /// The completion of a value.
-fn complete(option: &Known) -> String {
+fn complete(option: &OptionSpec) -> String {
     match values::of(option) {
         Values::Pids => "_nsexec_words \"$(cd /proc && echo [0-9]*)\" \"$2\"".to_owned(),
         Values::Files => "_nsexec_files -f \"$2\"".to_owned(),

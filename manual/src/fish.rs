@@ -1,6 +1,6 @@
 //! The fish completion of nsexec, from its table of options.
 
-use nsexec_command_line::options::{self, Option as Known, Value};
+use nsexec_command_line::options::{self, OptionSpec, Value};
 use nsexec_shipped_policies::BUILTIN_NAMES;
 
 use crate::values::{self, Values};
@@ -33,7 +33,7 @@ fn quoted(text: &str) -> String {
 }
 
 /// The completion of a value.
-fn complete(option: &Known) -> String {
+fn complete(option: &OptionSpec) -> String {
     match values::of(option) {
         Values::Pids => "string match -r '^[0-9]+$' -- (path basename /proc/*)".to_owned(),
         Values::Files => "__nsexec_files $argv[2]".to_owned(),

@@ -1,7 +1,7 @@
 //! Man pages: a text of `pages/`, with the tables put in.
 
 use nsexec_audit::rules as audit_rules;
-use nsexec_command_line::options::{self, Option as Known, Value};
+use nsexec_command_line::options::{self, OptionSpec, Value};
 use nsexec_policy::commands::{COMMANDS, Flag, capitalised};
 use roff::{Inline, Roff, bold, italic, roman};
 
@@ -47,7 +47,7 @@ fn options() -> Roff {
     roff
 }
 
-fn synopsis(option: &Known) -> Vec<Inline> {
+fn synopsis(option: &OptionSpec) -> Vec<Inline> {
     let mut text = Vec::new();
     if let Some(letter) = option.letter {
         text.extend([bold(format!("-{letter}")), roman(", ")]);

@@ -1,6 +1,6 @@
 //! The values of the options of nsexec, for the completions of every shell.
 
-use nsexec_command_line::options::{Name, Option as Known};
+use nsexec_command_line::options::{Name, OptionSpec};
 
 /// The kind of an option's value.
 pub(crate) enum Values {
@@ -17,7 +17,7 @@ pub(crate) enum Values {
 }
 
 /// The kind of the value of an nsexec option.
-pub(crate) fn of(option: &Known) -> Values {
+pub(crate) fn of(option: &OptionSpec) -> Values {
     match option.name {
         Name::Target => Values::Pids,
         Name::Namespace(_) => Values::Files,
@@ -31,7 +31,7 @@ pub(crate) fn of(option: &Known) -> Values {
 }
 
 /// `-t` and `--target`.
-pub(crate) fn spellings(option: &Known) -> Vec<String> {
+pub(crate) fn spellings(option: &OptionSpec) -> Vec<String> {
     let letter = option.letter.map(|letter| format!("-{letter}"));
     letter
         .into_iter()

@@ -1,6 +1,6 @@
 //! The zsh completion of nsexec, from its table of options.
 
-use nsexec_command_line::options::{self, Option as Known, Value};
+use nsexec_command_line::options::{self, OptionSpec, Value};
 use nsexec_shipped_policies::BUILTIN_NAMES;
 
 use crate::values::{self, Values};
@@ -23,7 +23,7 @@ pub(crate) fn script() -> Vec<u8> {
 
 /// The syntax of _arguments (zshcompsys(1)): a name that ends with `-` has an
 /// attached value; `+`, attached or the next word; `::`, an optional value.
-fn spec(option: &Known, spelling: &str) -> String {
+fn spec(option: &OptionSpec, spelling: &str) -> String {
     let help = escaped(option.help);
     let long = spelling.starts_with("--");
     let action = action(option);
@@ -52,7 +52,7 @@ fn escaped(text: &str) -> String {
     escaped
 }
 
-fn action(option: &Known) -> String {
+fn action(option: &OptionSpec) -> String {
     match values::of(option) {
         Values::Pids => "_nsexec_pids".to_owned(),
         Values::Files => "_files".to_owned(),

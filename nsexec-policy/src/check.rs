@@ -42,7 +42,7 @@ pub(crate) fn run(words: &Words) -> Result<Done, String> {
     let mut done = Done::default();
     for operand in &words.operands {
         let input = Input::file(operand, words)?;
-        match look_at(&input, words)? {
+        match check_input(&input, words)? {
             Ok(summary) => done.stdout.push_str(&summary),
             Err(wrong) => {
                 done.status = 1;
@@ -54,7 +54,7 @@ pub(crate) fn run(words: &Words) -> Result<Done, String> {
 }
 
 /// A summary, or the error.
-fn look_at(input: &Input, words: &Words) -> Result<Result<String, Diagnostic>, String> {
+fn check_input(input: &Input, words: &Words) -> Result<Result<String, Diagnostic>, String> {
     Ok(match input.kind {
         Kind::Policy => policy(input, input::context(words, input)?),
         Kind::Profile => profile(input, input::context(words, input)?),

@@ -17,7 +17,7 @@ use std::ffi::OsString;
 use arguments::Invocation;
 
 /// The exit status of a failure: an invalid command line, or a missing file.
-pub const TROUBLE: u8 = 2;
+pub const FAILED: u8 = 2;
 
 /// The output of a run, and its exit status.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -26,16 +26,16 @@ pub struct Done {
     pub stdout: String,
     /// For standard error.
     pub stderr: String,
-    /// 0 valid, or equal; 1 invalid, or different; [`TROUBLE`].
+    /// 0 valid, or equal; 1 invalid, or different; [`FAILED`].
     pub status: u8,
 }
 
 /// Runs a command line.
 pub fn run(words: impl IntoIterator<Item = OsString>) -> Done {
     let done = arguments::read(words).and_then(|options| match options {
-        Invocation::Help(None) => Ok(say(commands::help())),
-        Invocation::Help(Some(command)) => Ok(say(command.help_text())),
-        Invocation::Version => Ok(say(format!(
+        Invocation::Help(None) => Ok(success(commands::help())),
+        Invocation::Help(Some(command)) => Ok(success(command.help_text())),
+        Invocation::Version => Ok(success(format!(
             "nsexec-policy {}\n",
             env!("CARGO_PKG_VERSION")
         ))),
@@ -49,11 +49,11 @@ pub fn run(words: impl IntoIterator<Item = OsString>) -> Done {
     done.unwrap_or_else(|wrong| Done {
         stdout: String::new(),
         stderr: format!("nsexec-policy: {wrong}\n"),
-        status: TROUBLE,
+        status: FAILED,
     })
 }
 
-fn say(stdout: String) -> Done {
+fn success(stdout: String) -> Done {
     Done {
         stdout,
         ..Done::default()

@@ -19,7 +19,7 @@ fn main() -> ExitCode {
     ] {
         let broken = |error: std::io::Error| error.kind() != std::io::ErrorKind::BrokenPipe;
         if !text.is_empty() && written.is_err_and(broken) {
-            status = nsexec_policy::TROUBLE;
+            status = nsexec_policy::FAILED;
         }
     }
     ExitCode::from(status)

@@ -91,7 +91,7 @@ pub(crate) fn build(
     {
         let reason = format!(
             "{}; the policy marks it best_effort: {reason}",
-            what_there_is(kernel)
+            describe_support(kernel)
         );
         return Ok(Built::Dropped { reason });
     }
@@ -204,7 +204,7 @@ pub(crate) fn require<'a>(
     let wrong = format!(
         "the policy requires these Landlock features: {}; {}",
         list.join(", "),
-        what_there_is(kernel)
+        describe_support(kernel)
     );
     let right = match kernel {
         Support::Abi(_) => format!("use Linux {linux} or later"),
@@ -220,7 +220,7 @@ pub(crate) fn require<'a>(
 }
 
 /// The kernel's Landlock, in words.
-fn what_there_is(kernel: Support) -> String {
+fn describe_support(kernel: Support) -> String {
     match kernel {
         Support::Abi(version) => {
             let linux = right::linux(version);

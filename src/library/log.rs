@@ -79,14 +79,14 @@ impl Log {
     /// the pipe does not accept it.
     pub(super) fn fatal(&self, error: &Error) -> ! {
         if !self.write(Level::Fatal, format_args!("{}", ForRuntime(error))) {
-            tell_fatal(error);
+            print_fatal(error);
         }
         exit_now(1)
     }
 }
 
 /// Writes the line to standard error if there is no log pipe (yet).
-pub(super) fn tell_fatal(error: &Error) {
+pub(super) fn print_fatal(error: &Error) {
     let line = format!("FATAL: {}\n", ForRuntime(error));
     let _ = nix::unistd::write(descriptor::standard(2), line.as_bytes());
 }

@@ -74,7 +74,7 @@ pub fn enter(options: Options) {
         return;
     }
     let environment = env_b::Environment::collect(pairs());
-    if environment.asks() {
+    if environment.requests_protocol_b() {
         protocol_b::enter(&environment, options);
     }
 }

@@ -52,12 +52,12 @@ impl Plan {
         } = declared;
         let procfs = Procfs::open()?;
         let own_file = own_file::status(&procfs)?;
-        clean::make_fit(&procfs)?;
+        clean::prepare_process(&procfs)?;
         let programs = programs.read()?;
         let loaded = policy_choice::load(&request.policy, frontend)?;
         let policy = loaded.policy;
         require_suitable(&policy, frontend)?;
-        let added_filters = programs.on_top_of(&policy)?;
+        let added_filters = programs.checked_against(&policy)?;
         // In protocol A the runtime names the adjustment, in initConfig.
         if let (Some(adjust), Frontend::CommandLine) = (policy.process.oom_score_adj, frontend) {
             adjust_oom_score(adjust)?;

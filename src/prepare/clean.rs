@@ -68,9 +68,9 @@ pub(crate) fn close_undeclared(declared: impl Iterator<Item = RawFd>) -> Result<
     descriptor::close_range(first, u32::MAX, Range::Close).map_err(failed)
 }
 
-/// Makes the process fit to touch a target.
-pub(crate) fn make_fit(procfs: &Procfs) -> Result<()> {
-    refuse_what_leads_out()?;
+/// Prepares the process for contact with a target.
+pub(crate) fn prepare_process(procfs: &Procfs) -> Result<()> {
+    refuse_unsafe_standard_descriptors()?;
     close_on_exec_above_standard()?;
     refuse_gained_privilege()?;
     assert_single_thread(procfs)?;
@@ -83,7 +83,7 @@ pub(crate) fn make_fit(procfs: &Procfs) -> Result<()> {
 ///
 /// # Errors
 /// `Usage`: one of them is such an object.
-fn refuse_what_leads_out() -> Result<()> {
+fn refuse_unsafe_standard_descriptors() -> Result<()> {
     for (fd, name) in [(0, "input"), (1, "output"), (2, "error")] {
         let kind = leads_out(descriptor::standard(fd)).map_err(|errno| {
             Error::new(

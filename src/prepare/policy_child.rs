@@ -120,12 +120,12 @@ fn compile_without_power(
     name: &str,
     text: &[u8],
     context: Context,
-    line: UnixStream,
+    socket: UnixStream,
 ) -> ! {
-    let Ok(line) = give_up_power(helper, line) else {
+    let Ok(socket) = give_up_power(helper, socket) else {
         exit_now(1)
     };
-    let mut parent_files = ParentFiles(line);
+    let mut parent_files = ParentFiles(socket);
     let compiled = policy::resolve::compile(name, text, &mut parent_files, context);
     let compiled = compiled.map_err(|mut fault| {
         if fault.file == policy::resolve::MANIFEST {
@@ -144,12 +144,12 @@ fn compile_without_power(
     exit_now(u8::from(sent.is_err()))
 }
 
-fn give_up_power(helper: u32, line: UnixStream) -> std::result::Result<File, Errno> {
+fn give_up_power(helper: u32, socket: UnixStream) -> std::result::Result<File, Errno> {
     use std::os::fd::AsRawFd;
     // First of all: a process that is stopped before this outlives the helper.
     process::bind_to(helper)?;
     let filter = filters::policy_child().map_err(|_| Errno::EINVAL)?;
-    let kept = u32::try_from(line.as_raw_fd()).map_err(|_| Errno::EBADF)?;
+    let kept = u32::try_from(socket.as_raw_fd()).map_err(|_| Errno::EBADF)?;
     descriptor::close_range(0, kept - 1, Range::Close)?;
     descriptor::close_range(kept + 1, u32::MAX, Range::Close)?;
     process::set_undumpable()?;
@@ -171,7 +171,7 @@ fn give_up_power(helper: u32, line: UnixStream) -> std::result::Result<File, Err
     process::bind_to(helper)?;
     seccomp::load(&filter)?;
     // The list allows read(2) and write(2), but neither recv(2) nor send(2).
-    Ok(File::from(OwnedFd::from(line)))
+    Ok(File::from(OwnedFd::from(socket)))
 }
 
 /// asm-generic/resource.h
@@ -197,7 +197,7 @@ impl Files for ParentFiles {
 
 /// The parent: sends files until the reply arrives.
 fn serve(
-    mut line: UnixStream,
+    mut socket: UnixStream,
     display: &str,
     directory: &TrustedDirectory,
     text: Vec<u8>,
@@ -214,7 +214,7 @@ fn serve(
         )
     };
     for _ in 0..=MAX_REQUESTS {
-        let (kind, content) = receive(&mut line, encode::MAX_ENCODED).map_err(|_| broken())?;
+        let (kind, content) = receive(&mut socket, encode::MAX_ENCODED).map_err(|_| broken())?;
         match kind {
             b'F' => {
                 let name = std::str::from_utf8(&content).ok().and_then(FileName::new);
@@ -222,11 +222,11 @@ fn serve(
                 let sent = match directory.file_beneath(Path::new(name.as_str()))? {
                     Some(file) => {
                         let text = read_all(file, MAX_FILE, &name.as_str())?;
-                        let sent = send(&mut line, b'C', &text);
+                        let sent = send(&mut socket, b'C', &text);
                         all.files.push((name.as_str().to_owned(), text));
                         sent
                     }
-                    None => send(&mut line, b'N', &[]),
+                    None => send(&mut socket, b'N', &[]),
                 };
                 sent.map_err(|_| broken())?;
             }
@@ -261,23 +261,23 @@ fn printable_lines(message: &[u8]) -> String {
 }
 
 /// A message: its kind, its length, its content.
-fn send(line: &mut impl Write, kind: u8, content: &[u8]) -> std::io::Result<()> {
+fn send(socket: &mut impl Write, kind: u8, content: &[u8]) -> std::io::Result<()> {
     let length = u32::try_from(content.len()).map_err(|_| std::io::ErrorKind::InvalidInput)?;
-    line.write_all(&[kind])?;
-    line.write_all(&length.to_ne_bytes())?;
-    line.write_all(content)
+    socket.write_all(&[kind])?;
+    socket.write_all(&length.to_ne_bytes())?;
+    socket.write_all(content)
 }
 
-fn receive(line: &mut impl Read, limit: usize) -> std::io::Result<(u8, Vec<u8>)> {
+fn receive(socket: &mut impl Read, limit: usize) -> std::io::Result<(u8, Vec<u8>)> {
     let mut kind = [0];
-    line.read_exact(&mut kind)?;
+    socket.read_exact(&mut kind)?;
     let mut length = [0; 4];
-    line.read_exact(&mut length)?;
+    socket.read_exact(&mut length)?;
     let length = usize::try_from(u32::from_ne_bytes(length)).unwrap_or(usize::MAX);
     if length > limit {
         return Err(std::io::ErrorKind::InvalidData.into());
     }
     let mut content = vec![0; length];
-    line.read_exact(&mut content)?;
+    socket.read_exact(&mut content)?;
     Ok((kind[0], content))
 }

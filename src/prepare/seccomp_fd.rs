@@ -95,7 +95,7 @@ impl Programs {
     /// # Errors
     /// `Policy`: one of them might prevent the loading of the filters after it or the start of the
     /// program, or there are too many instructions.
-    pub(crate) fn on_top_of(self, policy: &ResolvedPolicy) -> Result<AddedFilters> {
+    pub(crate) fn checked_against(self, policy: &ResolvedPolicy) -> Result<AddedFilters> {
         let arch = filters::native()?;
         for (number, filter) in &self.0 {
             if let Some((call, answer)) = needs::denied_by_added(filter.program(), arch) {

@@ -25,7 +25,7 @@ use crate::target::label::{self, Label};
 
 /// The parts of a plan that the joins do not change.
 #[derive(Debug)]
-pub(crate) struct Rest {
+pub(crate) struct UnjoinedParts {
     pub(crate) request: Request,
     pub(crate) policy: ResolvedPolicy,
     pub(crate) credentials: credentials::Choice,
@@ -40,7 +40,7 @@ pub(crate) struct Rest {
 /// The helper has joined all namespaces, and no layer is in force.
 #[derive(Debug)]
 pub(crate) struct Joined {
-    pub(crate) rest: Rest,
+    pub(crate) unjoined: UnjoinedParts,
     pub(crate) opened: Opened,
     pub(crate) layers: Layers,
     verifier: Verifier,
@@ -50,7 +50,7 @@ pub(crate) struct Joined {
 /// The helper is under the ceiling.
 #[derive(Debug)]
 pub(crate) struct Confined {
-    pub(crate) rest: Rest,
+    pub(crate) unjoined: UnjoinedParts,
     pub(crate) opened: Opened,
     pub(crate) verifier: Verifier,
     /// The number of filters of the ceiling.
@@ -110,7 +110,7 @@ impl Plan {
             }
         };
         Ok(Joined {
-            rest: Rest {
+            unjoined: UnjoinedParts {
                 request,
                 policy,
                 credentials: self.credentials,
@@ -139,7 +139,7 @@ impl Joined {
             mut workload,
             supervisor,
         } = self.layers;
-        let policy = &self.rest.policy;
+        let policy = &self.unjoined.policy;
         let refuses_32_bit = compat_program::refused(ceiling.ready.seccomp.iter());
         let mut audited = Audited::KernelDefault;
         let explainer = self.explained.map(|Explained { explainer, filters }| {
@@ -159,7 +159,7 @@ impl Joined {
         };
         ceiling.enforce()?;
         Ok(Confined {
-            rest: self.rest,
+            unjoined: self.unjoined,
             opened: self.opened,
             verifier: self.verifier,
             filters,

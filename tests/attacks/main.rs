@@ -186,7 +186,7 @@ impl Options {
     }
 
     /// Reports a result in libtest's format.
-    fn tell(&self, name: &str, result: &str) {
+    fn log_result(&self, name: &str, result: &str) {
         println!("test {name} ... {result}");
         if let Some(log) = &self.log {
             let file = File::options().append(true).create(true).open(log);
@@ -236,7 +236,7 @@ fn main() -> ExitCode {
         }
         let passed = row.is_open() && row.is_blocked();
         let word = if passed { "ok" } else { "FAILED" };
-        options.tell(attack.name, word);
+        options.log_result(attack.name, word);
         if options.table {
             println!("  {:.1} s", start.elapsed().as_secs_f32());
         }

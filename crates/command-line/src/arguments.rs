@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use lexopt::{Arg, Parser};
 
 use super::fault::UsageFault;
-use super::options::{self, Option as Known, Value};
+use super::options::{self, OptionSpec, Value};
 
 /// A command line as written.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,7 +20,7 @@ pub struct RawArguments {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OptionArgument {
     /// Which one.
-    pub option: &'static Known,
+    pub option: &'static OptionSpec,
     /// Its value.
     pub value: Option<OsString>,
 }
@@ -46,10 +46,10 @@ pub fn split(words: impl IntoIterator<Item = OsString>) -> Result<RawArguments, 
                 return Ok(written);
             }
             Ok(Some(Arg::Short(letter))) => {
-                Known::by_letter(letter).ok_or(UsageFault::UnknownLetter(letter))?
+                OptionSpec::by_letter(letter).ok_or(UsageFault::UnknownLetter(letter))?
             }
             Ok(Some(Arg::Long(long))) => {
-                Known::by_long(long).ok_or_else(|| UsageFault::UnknownLong(long.to_owned()))?
+                OptionSpec::by_long(long).ok_or_else(|| UsageFault::UnknownLong(long.to_owned()))?
             }
             Err(error) => return Err(surplus(&error)),
         };

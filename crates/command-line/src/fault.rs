@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::number;
-use super::options::{self, Option as Known, Value};
+use super::options::{self, OptionSpec, Value};
 use nsexec_text::Fault;
 
 /// One error of a command line.
@@ -14,15 +14,15 @@ pub enum UsageFault {
     /// No option has this long name.
     UnknownLong(String),
     /// The option has a value, which is missing.
-    NoValue(&'static Known),
+    NoValue(&'static OptionSpec),
     /// A value for an option that accepts none.
-    Surplus(&'static Known),
+    Surplus(&'static OptionSpec),
     /// The option is given twice.
-    Twice(&'static Known),
+    Twice(&'static OptionSpec),
     /// The value is not a valid number.
     Number {
         /// The option.
-        option: &'static Known,
+        option: &'static OptionSpec,
         /// The value in printable form.
         value: String,
         /// Why it is invalid.
@@ -31,25 +31,25 @@ pub enum UsageFault {
     /// The value is empty, contains a NUL, or is not a valid name.
     Text {
         /// The option.
-        option: &'static Known,
+        option: &'static OptionSpec,
         /// The value in printable form.
         value: String,
     },
     /// The two options exclude each other.
-    Both(&'static Known, &'static Known),
+    Both(&'static OptionSpec, &'static OptionSpec),
     /// A descriptor with two uses.
     Descriptor {
         /// The option that names the descriptor.
-        option: &'static Known,
+        option: &'static OptionSpec,
         /// Its number.
         number: u32,
         /// The option whose value it is.
-        owner: &'static Known,
+        owner: &'static OptionSpec,
     },
     /// The first has no effect without the second.
-    Alone(&'static Known, &'static str),
+    Alone(&'static OptionSpec, &'static str),
     /// The option requires a target.
-    NoTarget(&'static Known),
+    NoTarget(&'static OptionSpec),
     /// There is nothing to join: neither a target nor a namespace.
     Nothing,
     /// `--env K=V`: the value is not attached.
@@ -91,7 +91,7 @@ impl UsageFault {
     }
 }
 
-fn metavar(option: &Known) -> &'static str {
+fn metavar(option: &OptionSpec) -> &'static str {
     match option.value {
         Value::None => "",
         Value::Attached(metavar) | Value::Required(metavar) => metavar,
@@ -100,8 +100,8 @@ fn metavar(option: &Known) -> &'static str {
 
 /// The option whose name differs by at most two letters and at most a third of
 /// its length: a larger difference matches by chance.
-fn nearest(name: &str) -> Option<&'static Known> {
-    let distance = |option: &&'static Known| distance(name.as_bytes(), option.long.as_bytes());
+fn nearest(name: &str) -> Option<&'static OptionSpec> {
+    let distance = |option: &&'static OptionSpec| distance(name.as_bytes(), option.long.as_bytes());
     let option = options::all().min_by_key(distance)?;
     (distance(&option) <= (name.len() / 3).min(2)).then_some(option)
 }

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::options::{OPTIONS, Option as Known, Value};
+use super::options::{OPTIONS, OptionSpec, Value};
 
 /// The text of `--help`.
 #[must_use]
@@ -23,7 +23,7 @@ pub fn help() -> String {
     text
 }
 
-fn synopsis(option: &Known) -> String {
+fn synopsis(option: &OptionSpec) -> String {
     let letter = match option.letter {
         Some(letter) => format!("-{letter}, "),
         None => "    ".to_owned(),

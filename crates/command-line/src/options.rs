@@ -22,11 +22,11 @@ pub enum Value {
 
 /// One option.
 #[derive(Clone, Copy, Debug)]
-pub struct Option {
+pub struct OptionSpec {
     /// Which one.
     pub name: Name,
     /// Its letter.
-    pub letter: std::option::Option<char>,
+    pub letter: Option<char>,
     /// Its long name, without `--`.
     pub long: &'static str,
     /// Its value.
@@ -39,7 +39,7 @@ pub struct Option {
     pub rule: &'static str,
     /// Stores the value in the request. `None`: `resolve.rs` does, because the option
     /// depends on others.
-    pub set: std::option::Option<Set>,
+    pub set: Option<Set>,
 }
 
 /// How an option that depends on no other changes the request.
@@ -52,13 +52,13 @@ pub enum Set {
 }
 
 /// Stores the value of an option in a request.
-pub type SetValue = fn(&mut Request, std::option::Option<&OsStr>) -> Result<(), ValueErrorKind>;
+pub type SetValue = fn(&mut Request, Option<&OsStr>) -> Result<(), ValueErrorKind>;
 
 impl Set {
     pub(crate) fn apply(
         self,
         request: &mut Request,
-        value: std::option::Option<&OsStr>,
+        value: Option<&OsStr>,
     ) -> Result<(), ValueErrorKind> {
         match self {
             Self::Flag(field) => *field(request) = true,
@@ -75,15 +75,15 @@ const fn option(
     value: Value,
     help: &'static str,
     rule: &'static str,
-) -> Option {
-    Option {
+) -> OptionSpec {
+    OptionSpec {
         name,
         letter: Some(letter),
         long,
         value,
         help,
         rule,
-        set: std::option::Option::None,
+        set: None,
     }
 }
 
@@ -93,19 +93,19 @@ const fn long_only(
     value: Value,
     help: &'static str,
     rule: &'static str,
-) -> Option {
-    Option {
+) -> OptionSpec {
+    OptionSpec {
         name,
         letter: None,
         long,
         value,
         help,
         rule,
-        set: std::option::Option::None,
+        set: None,
     }
 }
 
-impl Option {
+impl OptionSpec {
     const fn sets(self, set: SetValue) -> Self {
         let set = Some(Set::Value(set));
         Self { set, ..self }
@@ -123,29 +123,29 @@ fn store<T>(field: &mut T, value: Result<T, ValueErrorKind>) -> Result<(), Value
 }
 
 /// Every option, `-V` as well.
-pub fn all() -> impl Iterator<Item = &'static Option> {
+pub fn all() -> impl Iterator<Item = &'static OptionSpec> {
     OPTIONS.iter().chain([&VERSION])
 }
 
 /// The name decides: no two options share one.
-impl PartialEq for Option {
+impl PartialEq for OptionSpec {
     fn eq(&self, other: &Self) -> bool {
         self.name == other.name
     }
 }
 
-impl Eq for Option {}
+impl Eq for OptionSpec {}
 
-impl Option {
+impl OptionSpec {
     /// The option with this letter.
     #[must_use]
-    pub fn by_letter(letter: char) -> std::option::Option<&'static Self> {
+    pub fn by_letter(letter: char) -> Option<&'static Self> {
         all().find(|option| option.letter == Some(letter))
     }
 
     /// The option with this long name.
     #[must_use]
-    pub fn by_long(long: &str) -> std::option::Option<&'static Self> {
+    pub fn by_long(long: &str) -> Option<&'static Self> {
         all().find(|option| option.long == long)
     }
 }

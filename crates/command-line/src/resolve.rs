@@ -9,7 +9,7 @@ use super::Command;
 use super::arguments::{OptionArgument, RawArguments};
 use super::fault::UsageFault;
 use super::number;
-use super::options::{Name, Option as Known};
+use super::options::{Name, OptionSpec};
 use super::value::{self, ValueErrorKind};
 use nsexec_request::{Namespace, NamespaceSource, Request, Selection, TargetId};
 
@@ -50,7 +50,7 @@ pub fn command(written: RawArguments) -> Result<Command, UsageFault> {
     request.preserve_fds = descriptors.preserved;
     request.seccomp_fds = descriptors.programs;
     request.status_fd = descriptors.status;
-    options.refuse_what_needs_more(&request)?;
+    options.require_companion_options(&request)?;
     let request = Box::new(request);
     Ok(if options.has(Name::DryRun) {
         Command::DryRun(request)
@@ -120,8 +120,8 @@ impl Options {
 
     /// Every descriptor that is declared, each with one use.
     fn descriptors(&self) -> Result<Descriptors, UsageFault> {
-        let mut taken: Vec<(u32, &'static Known)> = Vec::new();
-        let mut take = |number: u32, option: &'static Known| {
+        let mut taken: Vec<(u32, &'static OptionSpec)> = Vec::new();
+        let mut take = |number: u32, option: &'static OptionSpec| {
             if let Some((_, owner)) = taken.iter().find(|(taken, _)| *taken == number) {
                 return Err(UsageFault::Descriptor {
                     option,
@@ -170,7 +170,7 @@ impl Options {
         Ok(found)
     }
 
-    fn refuse_what_needs_more(&self, request: &Request) -> Result<(), UsageFault> {
+    fn require_companion_options(&self, request: &Request) -> Result<(), UsageFault> {
         let joins = |namespace| match &request.namespaces {
             Selection::All { .. } | Selection::ProtocolA => true,
             Selection::Only(named) => named.contains_key(&namespace),
@@ -311,7 +311,11 @@ fn source(given: &OptionArgument) -> Result<NamespaceSource, UsageFault> {
     }
 }
 
-fn wrong(option: &'static Known, value: &Option<OsString>, fault: ValueErrorKind) -> UsageFault {
+fn wrong(
+    option: &'static OptionSpec,
+    value: &Option<OsString>,
+    fault: ValueErrorKind,
+) -> UsageFault {
     let value = value.as_deref().unwrap_or_default();
     match fault {
         ValueErrorKind::Number(fault) => wrong_number(option, value, fault),
@@ -320,7 +324,7 @@ fn wrong(option: &'static Known, value: &Option<OsString>, fault: ValueErrorKind
 }
 
 fn wrong_number(
-    option: &'static Known,
+    option: &'static OptionSpec,
     value: &OsStr,
     fault: nsexec_text::Fault<number::NumberErrorKind>,
 ) -> UsageFault {
@@ -331,7 +335,7 @@ fn wrong_number(
     }
 }
 
-fn wrong_text(option: &'static Known, value: &OsStr) -> UsageFault {
+fn wrong_text(option: &'static OptionSpec, value: &OsStr) -> UsageFault {
     UsageFault::Text {
         option,
         value: value.to_string_lossy().into_owned(),

@@ -114,7 +114,7 @@ impl<'a> Environment<'a> {
     /// without a message on it: its nsexec.c returned at once. That process has
     /// the type `standard`, and none of the pipes that protocol B adds.
     #[must_use]
-    pub fn asks(&self) -> bool {
+    pub fn requests_protocol_b(&self) -> bool {
         let is_set = |variable| self.value(variable).is_some();
         let standard = self.value(Variable::Type).map(|(text, _)| text) == Some(b"standard");
         let of_2015 = standard
@@ -221,15 +221,17 @@ mod tests {
     #[test]
     fn without_a_pipe_it_is_not_protocol_b() {
         for pairs in [&[][..], &[(LOG, "4")], &[(PIPE, "")], &[("INITPIPE", "3")]] {
-            assert!(!of(pairs).asks());
+            assert!(!of(pairs).requests_protocol_b());
             assert_eq!(of(pairs).pipe(), Ok(None));
         }
     }
 
     #[test]
     fn the_first_process_of_2015_is_not_protocol_b() {
-        assert!(!of(&[(PIPE, "3"), (TYPE, "standard")]).asks());
-        assert!(!of(&[(PIPE, "3"), (TYPE, "standard"), (LOG, ""), (SYNC, "")]).asks());
+        assert!(!of(&[(PIPE, "3"), (TYPE, "standard")]).requests_protocol_b());
+        assert!(
+            !of(&[(PIPE, "3"), (TYPE, "standard"), (LOG, ""), (SYNC, "")]).requests_protocol_b()
+        );
         for pairs in [
             &[(PIPE, "3")][..],
             &[(PIPE, "3"), (TYPE, "setns")],
@@ -237,7 +239,7 @@ mod tests {
             &[(PIPE, "3"), (TYPE, "standard"), (SYNC, "4")],
             &[(PIPE, "3"), (TYPE, "standard"), (TYPE, "setns")],
         ] {
-            assert!(of(pairs).asks(), "{pairs:?}");
+            assert!(of(pairs).requests_protocol_b(), "{pairs:?}");
         }
     }
 
@@ -252,7 +254,7 @@ mod tests {
             ("_LIBCONTAINER_INITTYPE", "setns"),
         ];
         let env = of(&env);
-        assert!(env.asks());
+        assert!(env.requests_protocol_b());
         assert_eq!(env.pipe(), Ok(Some(3)));
         let target = LogTarget {
             pipe: Some(5),
@@ -272,7 +274,7 @@ mod tests {
             let pairs = [(PIPE, wrong), (LOG, wrong)];
             let env = of(&pairs);
             let named = |variable| EnvironmentBErrorKind::Descriptor(variable, wrong.to_owned());
-            assert!(env.asks());
+            assert!(env.requests_protocol_b());
             assert_eq!(env.pipe().unwrap_err().reason, named(Variable::Pipe));
             assert_eq!(env.log().unwrap_err().reason, named(Variable::LogPipe));
         }

@@ -14,16 +14,16 @@ use nsexec_kernel_text::procfs::mountinfo::{self, Mount};
 /// Other controllers, such as net_cls, can be of version 1 while containers are not.
 const CONTROLLERS: [&str; 3] = ["pids", "devices", "memory"];
 
-/// The hierarchy.
+/// The kind of the hierarchy that identifies containers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Deciding {
+pub enum ContainerHierarchy {
     /// Version 2.
     Unified,
     /// That of a controller of version 1.
     Controller(&'static str),
 }
 
-impl Deciding {
+impl ContainerHierarchy {
     /// That of this host. Without /proc it is unknown, and nothing else works either.
     #[must_use]
     pub fn here() -> Self {
@@ -74,7 +74,7 @@ impl Deciding {
 /// The hierarchy, and the place of its directories.
 #[derive(Clone, Debug)]
 pub struct Hierarchy {
-    pub deciding: Deciding,
+    pub kind: ContainerHierarchy,
     /// None: it is not mounted.
     mounted: Option<Mounted>,
 }
@@ -90,19 +90,19 @@ impl Hierarchy {
     /// That of this host.
     #[must_use]
     pub fn here() -> Self {
-        let deciding = Deciding::here();
+        let kind = ContainerHierarchy::here();
         let mounts = fs::read("/proc/self/mountinfo").unwrap_or_default();
         let mounts = mountinfo::parse(&mounts).unwrap_or_default();
         // The mount that shows most of it.
         let most = mounts
             .into_iter()
-            .filter(|mount| deciding.is_on(mount))
+            .filter(|mount| kind.is_on(mount))
             .min_by_key(|mount| mount.root.len());
         let mounted = most.map(|mount| Mounted {
             root: mount.root.into(),
             at: mount.mount_point,
         });
-        Self { deciding, mounted }
+        Self { kind, mounted }
     }
 
     /// One of version 2, all of which is this directory.
@@ -112,8 +112,8 @@ impl Hierarchy {
             root: "/".into(),
             at: directory.to_owned(),
         });
-        let deciding = Deciding::Unified;
-        Self { deciding, mounted }
+        let kind = ContainerHierarchy::Unified;
+        Self { kind, mounted }
     }
 
     /// The cgroup that is mounted, which is `/` where all of them are, and where.
@@ -129,7 +129,7 @@ impl Hierarchy {
         let memberships = cgroup::parse(list).ok()?;
         let mut own = memberships
             .into_iter()
-            .filter(|membership| self.deciding.is_of(membership));
+            .filter(|membership| self.kind.is_of(membership));
         Some(own.next()?.path)
     }
 

@@ -52,23 +52,25 @@ pub(crate) fn task_id(task: &Task) -> TaskId {
     }
 }
 
-/// Slots with ids from this one on.
-pub(crate) fn vector(first: u32) -> NamespaceSet {
-    let mut vector = NamespaceSet::NONE;
-    for (number, (id, inum)) in (first..).zip(vector.id.iter_mut().zip(&mut vector.inum)) {
+/// A namespace set whose ids count from this one.
+pub(crate) fn namespace_set(first: u32) -> NamespaceSet {
+    let mut namespace_set = NamespaceSet::NONE;
+    for (number, (id, inum)) in
+        (first..).zip(namespace_set.id.iter_mut().zip(&mut namespace_set.inum))
+    {
         *id = u64::from(number) << 8;
         *inum = number;
     }
     // Its children are in its own namespaces.
-    vector
-        .with(Slot::PidForChildren, vector.get(Slot::Pid))
-        .with(Slot::TimeForChildren, vector.get(Slot::Time))
+    namespace_set
+        .with(Slot::PidForChildren, namespace_set.get(Slot::Pid))
+        .with(Slot::TimeForChildren, namespace_set.get(Slot::Time))
 }
 
 /// The same with another namespace in this slot.
-pub(crate) fn with(vector: NamespaceSet, slot: &str, number: u32) -> NamespaceSet {
+pub(crate) fn with(namespace_set: NamespaceSet, slot: &str, number: u32) -> NamespaceSet {
     let slot = Slot::from_name(slot).unwrap();
-    vector.with(slot, (number, u64::from(number) << 8))
+    namespace_set.with(slot, (number, u64::from(number) << 8))
 }
 
 pub(crate) fn text<const N: usize>(of: &[u8]) -> Text<N> {
@@ -119,12 +121,12 @@ pub(crate) fn namespace(
     }
 }
 
-pub(crate) fn exec(actor: Task, path: &[u8], vector: NamespaceSet) -> Event {
+pub(crate) fn exec(actor: Task, path: &[u8], namespace_set: NamespaceSet) -> Event {
     Event::Exec(Exec {
         header: header(Kind::Exec, Hook::SchedProcessExec, 1),
         actor,
         parent: TaskId::NONE,
-        namespaces: vector,
+        namespaces: namespace_set,
         old_tid: actor.tid,
         path: text(path),
         arguments: text(b"a\0b\0"),
@@ -133,33 +135,33 @@ pub(crate) fn exec(actor: Task, path: &[u8], vector: NamespaceSet) -> Event {
 }
 
 pub(crate) fn exit_of(actor: Task, boot_ns: u64) -> Event {
-    exit(actor, vector(1), boot_ns)
+    exit(actor, namespace_set(1), boot_ns)
 }
 
-pub(crate) fn exit(actor: Task, vector: NamespaceSet, boot_ns: u64) -> Event {
+pub(crate) fn exit(actor: Task, namespace_set: NamespaceSet, boot_ns: u64) -> Event {
     Event::Exit(Exit {
         header: header(Kind::Exit, Hook::SchedProcessExit, boot_ns),
         actor,
-        namespaces: vector,
+        namespaces: namespace_set,
         status: 0,
         live: 0,
     })
 }
 
-pub(crate) fn fork(actor: Task, child: &Task, vector: NamespaceSet) -> Event {
+pub(crate) fn fork(actor: Task, child: &Task, namespace_set: NamespaceSet) -> Event {
     Event::Fork(Fork {
         header: header(Kind::Fork, Hook::Fork, 1),
         actor,
         child: task_id(child),
-        namespaces: vector,
+        namespaces: namespace_set,
     })
 }
 
-pub(crate) fn snapshot(task: Task, parent: TaskId, vector: NamespaceSet) -> Event {
+pub(crate) fn snapshot(task: Task, parent: TaskId, namespace_set: NamespaceSet) -> Event {
     Event::Snapshot(Snapshot {
         header: header(Kind::Snapshot, Hook::IterTask, 0),
         task,
         parent,
-        namespaces: vector,
+        namespaces: namespace_set,
     })
 }

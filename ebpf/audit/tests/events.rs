@@ -18,15 +18,15 @@ const NEWUTS: u64 = 0x0400_0000;
 
 /// Every slot, from the links of /proc/PID/ns.
 #[track_caller]
-fn is_in(vector: &NamespaceSet, of: &str) {
-    for (name, found) in SLOT_NAMES.iter().zip(vector.inum) {
+fn is_in(namespace_set: &NamespaceSet, of: &str) {
+    for (name, found) in SLOT_NAMES.iter().zip(namespace_set.inum) {
         assert_eq!(found, inum(of, name), "{name}");
     }
 }
 
 #[test]
-fn a_join_has_its_target_and_both_vectors() {
-    let Some(mut watched) = Watched::start("a_join_has_its_target_and_both_vectors") else {
+fn a_join_has_its_target_and_both_namespace_sets() {
+    let Some(mut watched) = Watched::start("a_join_has_its_target_and_both_namespace_sets") else {
         return;
     };
     let target = Sleeper::new(&["--uts", "--ipc"]);
@@ -280,8 +280,8 @@ fn a_process_is_reported_from_fork_to_exit() {
     assert_eq!(exec.arguments.get(), b"/bin/sh\0-c\0exit 3\0a b\0\0");
     assert!(!exec.path.cut.get() && !exec.arguments.cut.get());
     assert_eq!(exec.old_tid, pid);
-    for vector in [&fork.namespaces, &exec.namespaces, &exit.namespaces] {
-        is_in(vector, "self");
+    for namespace_set in [&fork.namespaces, &exec.namespaces, &exit.namespaces] {
+        is_in(namespace_set, "self");
     }
     for start in [exec.actor.start_ns, exit.actor.start_ns] {
         assert_eq!(start, fork.child.start_ns);

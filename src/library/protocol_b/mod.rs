@@ -20,7 +20,7 @@ use std::os::fd::{AsFd, OwnedFd};
 
 use nix::sched::{CpuSet, sched_getaffinity};
 
-use super::log::{Log, tell_fatal};
+use super::log::{Log, print_fatal};
 use super::{Callers, Options, ceiling};
 use crate::error::{Error, ErrorKind, Result};
 use crate::prepare::{clean, own_file};
@@ -47,7 +47,7 @@ pub(super) fn enter(environment: &Environment<'_>, options: Options) {
     let mut log = match log {
         Ok(log) => log,
         Err(error) => {
-            tell_fatal(&error);
+            print_fatal(&error);
             crate::sys::process::exit_now(1)
         }
     };

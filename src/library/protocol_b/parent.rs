@@ -65,7 +65,7 @@ impl Parent {
             let (message, descriptor) = self
                 .child
                 .receive_from(self.stage1.0)
-                .map_err(|errno| not_heard(1, errno))?
+                .map_err(|errno| receive_failed(1, errno))?
                 .ok_or_else(|| lost(1))?;
             match message {
                 Message::MapIds => {
@@ -104,7 +104,7 @@ impl Parent {
         match self.init.receive_from(init.ok_or_else(|| lost(1))?) {
             Ok(Some((Message::Finished, None))) => {}
             Ok(_) => return Err(lost(2)),
-            Err(errno) => return Err(not_heard(2, errno)),
+            Err(errno) => return Err(receive_failed(2, errno)),
         }
         log.debug("stage-2 complete");
         log.debug("<- stage-2 synchronisation loop");
@@ -163,7 +163,7 @@ impl Parent {
 }
 
 /// The messages of a stage cannot be read, or another process sends in its place.
-fn not_heard(stage: u8, errno: Errno) -> Error {
+fn receive_failed(stage: u8, errno: Errno) -> Error {
     if errno == Errno::EPERM {
         let wrong = format!("failed to sync with stage-{stage}: another process sent its message");
         return Error::new(ErrorKind::Safety, wrong);

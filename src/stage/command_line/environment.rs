@@ -7,7 +7,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::plan::environment::{self, Account, Variables};
 use crate::plan::opened::Opened;
 use crate::procfs::environ;
-use crate::stage::joined::Rest;
+use crate::stage::joined::UnjoinedParts;
 use crate::standard_error::warn;
 use crate::sys::exec::StringArray;
 use crate::target::RootFile;
@@ -26,27 +26,31 @@ pub(super) struct Words {
 }
 
 impl Words {
-    /// Of the program that runs as `uid`. Takes the files that it reads out of `rest` and
+    /// Of the program that runs as `uid`. Takes the files that it reads out of `unjoined` and
     /// `opened`.
-    pub(super) fn compose(rest: &mut Rest, opened: &mut Opened, uid: u32) -> Result<Self> {
+    pub(super) fn compose(
+        unjoined: &mut UnjoinedParts,
+        opened: &mut Opened,
+        uid: u32,
+    ) -> Result<Self> {
         for warning in opened.accounts.warnings() {
             warn(warning);
         }
-        if rest.request.follow_context && !rest.labelled {
+        if unjoined.request.follow_context && !unjoined.labelled {
             warn("-Z does nothing: this kernel runs without SELinux");
         }
         let passwd = std::mem::replace(&mut opened.accounts.passwd, RootFile::Unneeded);
         let account = account(passwd, uid);
-        let target_environment = rest.target_environment.take();
+        let target_environment = unjoined.target_environment.take();
         let target_environment = target_environment.map(read_environment).transpose()?;
         let variables = environment::compose(
-            &rest.policy.process.environment,
+            &unjoined.policy.process.environment,
             &Variables::of_caller(),
             target_environment,
             &account,
-            &rest.request.environment,
+            &unjoined.request.environment,
         );
-        let (program, arguments) = environment::arguments(&rest.request.program, &variables);
+        let (program, arguments) = environment::arguments(&unjoined.request.program, &variables);
         let candidates = environment::candidates(&program, &variables)?;
         Ok(Self {
             program: program.to_string_lossy().into_owned(),

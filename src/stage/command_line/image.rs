@@ -16,7 +16,7 @@ use crate::seccomp::program::Program;
 use crate::stage::compat_program;
 use crate::stage::exec::{CapabilityPlan, Credentials, Image, Listening};
 use crate::stage::explain::Explainer;
-use crate::stage::joined::{Confined, Rest};
+use crate::stage::joined::{Confined, UnjoinedParts};
 use crate::stage::verifier::Verifier;
 use crate::stage::verifier::expected::{Expected, Groups, Place};
 use crate::sys::signal::CallersSignals;
@@ -44,38 +44,41 @@ impl Prepared {
         signals: CallersSignals,
     ) -> Result<Self> {
         let Confined {
-            mut rest,
+            mut unjoined,
             mut opened,
             workload,
             ..
         } = confined;
-        let uid = rest.credentials.uid.unwrap_or_else(|| geteuid().as_raw());
-        let words = Words::compose(&mut rest, &mut opened, uid)?;
+        let uid = unjoined
+            .credentials
+            .uid
+            .unwrap_or_else(|| geteuid().as_raw());
+        let words = Words::compose(&mut unjoined, &mut opened, uid)?;
         let (explainer, listening) = listening(confined.explainer)?;
         let place = place(&opened.root)?;
-        let drops_groups = rest.credentials.drop_groups;
-        let directory = named_directory(&rest.request);
-        let refuses_32_bit = confined.refuses_32_bit || refuses_32_bit(&rest);
-        let process = rest.policy.process;
+        let drops_groups = unjoined.credentials.drop_groups;
+        let directory = named_directory(&unjoined.request);
+        let refuses_32_bit = confined.refuses_32_bit || refuses_32_bit(&unjoined);
+        let process = unjoined.policy.process;
         let image = Image {
-            attributes: Attributes::new(&rest.request, &process),
+            attributes: Attributes::new(&unjoined.request, &process),
             work_dir: work_dir(
-                rest.request.work_dir,
+                unjoined.request.work_dir,
                 opened.work_dir,
                 &opened.root,
-                rest.enters_mounts,
+                unjoined.enters_mounts,
             )?,
             root: opened.root.for_chroot(),
-            credentials: ids(rest.credentials)?,
+            credentials: ids(unjoined.credentials)?,
             own_standard: false,
             capabilities,
             exec_label: None,
             no_new_privs: process.no_new_privs,
-            layers: layers(rest.added_filters, workload.ready),
+            layers: layers(unjoined.added_filters, workload.ready),
             refuses_32_bit,
             audited: confined.audited,
             listening,
-            preserved: rest.preserved,
+            preserved: unjoined.preserved,
             signals,
             candidates: words.candidates,
             argv: words.argv,
@@ -139,7 +142,11 @@ fn listening(
 }
 
 /// Whether a filter of the program refuses 32-bit programs.
-fn refuses_32_bit(rest: &Rest) -> bool {
-    let workload = rest.policy.workload.seccomp.enforced();
-    compat_program::refused(workload.into_iter().chain(rest.added_filters.programs()))
+fn refuses_32_bit(unjoined: &UnjoinedParts) -> bool {
+    let workload = unjoined.policy.workload.seccomp.enforced();
+    compat_program::refused(
+        workload
+            .into_iter()
+            .chain(unjoined.added_filters.programs()),
+    )
 }

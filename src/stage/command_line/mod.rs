@@ -55,7 +55,7 @@ impl Plan {
         }
         let joined = self.join(false)?;
         let capabilities =
-            capabilities::decide(&joined.rest.policy, joined.rest.request.keep_caps)?;
+            capabilities::decide(&joined.unjoined.policy, joined.unjoined.request.keep_caps)?;
         warn_of_dropped(&joined);
         let confined = joined.confine()?;
         // From here on the helper reads data of the target, under the ceiling.
@@ -63,10 +63,10 @@ impl Plan {
             report::layers(
                 Some(&confined.ceiling),
                 Some(&confined.workload.status),
-                &confined.rest.added_filters,
+                &confined.unjoined.added_filters,
             )
         });
-        let no_fork = confined.rest.request.no_fork;
+        let no_fork = confined.unjoined.request.no_fork;
         let prepared = Prepared::new(confined, capabilities, signals)?;
         if no_fork {
             return Err(prepared.become_without_fork());
@@ -101,7 +101,7 @@ fn warn_of_dropped(joined: &Joined) {
         joined.layers.dropped_parts(),
         std::io::stderr().is_terminal(),
     ) {
-        let policy = &joined.rest.policy.name;
+        let policy = &joined.unjoined.policy.name;
         warn(&format!(
             "on this kernel {dropped} (policy {policy}; --dry-run says why)"
         ));

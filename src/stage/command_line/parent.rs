@@ -13,7 +13,7 @@ use crate::prepare::filters;
 use crate::prepare::status::StatusLines;
 use crate::request::Pid;
 use crate::seccomp::program::Program;
-use crate::stage::exec::{Image, Line, Release};
+use crate::stage::exec::{Image, ParentConnection, Release};
 use crate::stage::explain::Explainer;
 use crate::stage::failure::{Failure, Step};
 use crate::stage::signals::Session;
@@ -63,11 +63,11 @@ impl Parent {
                 let session = self.session;
                 // The child must keep none of the parent's descriptors.
                 drop((report, release, self, lines.take()));
-                let line = Line {
+                let parent = ParentConnection {
                     report: report_end,
                     release: Release::Parent(release_end),
                 };
-                become_program(&image, &line, session)
+                become_program(&image, &parent, session)
             }
             Side::Parent { child, pidfd } => (child, pidfd),
         };
@@ -176,12 +176,12 @@ fn not_started(start: Start, program: &str, directory: Option<&str>) -> Result<E
 }
 
 /// The child becomes the program.
-fn become_program(image: &Image, line: &Line, session: Session) -> ! {
+fn become_program(image: &Image, parent: &ParentConnection, session: Session) -> ! {
     let failure = match begin(session) {
-        Ok(()) => image.become_program(line),
+        Ok(()) => image.become_program(parent),
         Err(failure) => failure,
     };
-    let _ = nix::unistd::write(&line.report, &failure.to_bytes());
+    let _ = nix::unistd::write(&parent.report, &failure.to_bytes());
     exit_now(exit_status::HELPER_FAILED)
 }
 

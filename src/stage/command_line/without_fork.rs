@@ -8,7 +8,7 @@ use nix::unistd::pipe2;
 use super::image::Prepared;
 use crate::error::{Error, ErrorKind, Result};
 use crate::request::Pid;
-use crate::stage::exec::{Image, Line, Release, VerificationRequest};
+use crate::stage::exec::{Image, ParentConnection, Release, VerificationRequest};
 use crate::stage::waits::Delivered;
 
 fn own_pid() -> Result<Pid> {
@@ -67,12 +67,12 @@ fn execute(
             return Error::new(ErrorKind::System, "cannot create a pipe").with_source(errno);
         }
     };
-    let line = Line {
+    let parent = ParentConnection {
         report,
         release: Release::Verifier(asking),
     };
-    let failure = image.become_program(&line);
-    let refused = match line.release {
+    let failure = image.become_program(&parent);
+    let refused = match parent.release {
         Release::Verifier(VerificationRequest {
             verifier, refused, ..
         }) => {

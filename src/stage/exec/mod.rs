@@ -31,7 +31,7 @@ use crate::sys::signal::CallersSignals;
 use crate::sys::{descriptor, process, seccomp};
 pub(crate) use credentials::{CapabilityPlan, Credentials};
 pub(crate) use directories::WorkDir;
-pub(crate) use release::{Line, Release, VerificationRequest};
+pub(crate) use release::{ParentConnection, Release, VerificationRequest};
 
 /// The program to execute, and all attributes of its process.
 #[derive(Debug)]
@@ -74,15 +74,15 @@ pub(crate) struct Listening {
 
 impl Image {
     /// Executes the program. Returns only on failure.
-    pub(crate) fn become_program(&self, line: &Line) -> Failure {
-        match self.prepare(line) {
+    pub(crate) fn become_program(&self, parent: &ParentConnection) -> Failure {
+        match self.prepare(parent) {
             Ok(path) => Failure::new(Step::Execute, execve(path, &self.argv, &self.envp)),
             Err(failure) => failure,
         }
     }
 
     /// All steps up to execve, in order.
-    fn prepare(&self, line: &Line) -> Result<&CStr, Failure> {
+    fn prepare(&self, parent: &ParentConnection) -> Result<&CStr, Failure> {
         self.attributes.set().map_err(Failure::of_attribute)?;
         self.enter_root()?;
         self.enter_opened_directory()?;
@@ -98,20 +98,20 @@ impl Image {
         if self.no_new_privs {
             process::set_no_new_privs().map_err(|e| Failure::new(Step::NoNewPrivs, e))?;
         }
-        self.bind_to_parent(line)?;
+        self.bind_to_parent(parent)?;
         if let Some(domain) = &self.layers.landlock {
             domain
                 .enter()
                 .map_err(|e| Failure::new(Step::Landlock, e))?;
         }
-        self.wait_for_release(line)?;
+        self.wait_for_release(parent)?;
         self.signals
             .give_back()
             .map_err(|e| Failure::new(Step::Signals, e))?;
         let control = self.listening.as_ref().map(|last| last.control.as_raw_fd());
-        self.close_descriptors(line.report.as_raw_fd(), control)?;
+        self.close_descriptors(parent.report.as_raw_fd(), control)?;
         // This descriptor was open until now.
-        if let Release::Parent(release) = &line.release
+        if let Release::Parent(release) = &parent.release
             && descriptor::is_open(release.as_raw_fd())
         {
             return Err(Failure::new(Step::Descriptors, Errno::EBADE));

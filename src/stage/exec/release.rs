@@ -16,7 +16,7 @@ use crate::sys::{process, seccomp};
 
 /// The child's connections to its parent.
 #[derive(Debug)]
-pub(crate) struct Line {
+pub(crate) struct ParentConnection {
     /// EOF, or failure records.
     pub(crate) report: OwnedFd,
     pub(crate) release: Release,
@@ -49,12 +49,12 @@ impl Image {
     /// Runs after the last change of credentials, because such a change clears PDEATHSIG. The
     /// parent may have ended before that, so the child checks the parent's end of the pipe
     /// afterwards.
-    pub(super) fn bind_to_parent(&self, line: &Line) -> Result<(), Failure> {
+    pub(super) fn bind_to_parent(&self, parent: &ParentConnection) -> Result<(), Failure> {
         if !self.attributes.dies_with_parent {
             return Ok(());
         }
         process::set_killed_with_parent().map_err(|e| Failure::new(Step::DeathSignal, e))?;
-        match &line.release {
+        match &parent.release {
             Release::Parent(release) if hung_up(release.as_fd()) => {
                 Err(Failure::new(Step::Orphan, Errno::EPIPE))
             }
@@ -64,10 +64,10 @@ impl Image {
 
     /// All externally visible state is in place: waits until the verifier has compared it with the
     /// plan.
-    pub(super) fn wait_for_release(&self, line: &Line) -> Result<(), Failure> {
-        match &line.release {
+    pub(super) fn wait_for_release(&self, parent: &ParentConnection) -> Result<(), Failure> {
+        match &parent.release {
             Release::Parent(release) => {
-                write_all(&line.report, &Failure::READY)
+                write_all(&parent.report, &Failure::READY)
                     .map_err(|e| Failure::new(Step::Release, e))?;
                 let mut byte = [0];
                 loop {

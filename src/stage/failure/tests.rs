@@ -24,7 +24,7 @@ fn each_attribute_has_its_words() {
 }
 
 #[test]
-fn what_is_no_record_is_none() {
+fn invalid_bytes_are_no_record() {
     let beyond = u8::try_from(Step::ALL.len()).expect("few steps");
     assert_eq!(
         Failure::from_bytes([beyond, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0]),

@@ -11,7 +11,7 @@ use crate::plan::layers::BuiltLayers;
 use crate::plan::opened::Accounts;
 use crate::policy::resolved::Process;
 use crate::runtime_text::ForRuntime;
-use crate::stage::exec::{Line, Release};
+use crate::stage::exec::{ParentConnection, Release};
 use crate::stage::own_files;
 use crate::standard_error::print_error;
 use crate::sys::process::exit_now;
@@ -74,7 +74,7 @@ impl Child {
             }
         };
         // From here on libcontainer waits for an error or for the end of the pipe.
-        let line = Line {
+        let parent = ParentConnection {
             report: pipe.file,
             release: Release::Own,
         };
@@ -83,14 +83,14 @@ impl Child {
                 // The last step before execve closes its descriptors; a drop would close them
                 // again.
                 let image = ManuallyDrop::new(image);
-                let failure = image.become_program(&line);
+                let failure = image.become_program(&parent);
                 failure.into_error_in(&program, image.work_dir.path().as_deref())
             }
             Err(error) => error,
         };
         print_error(&ForRuntime(&error));
         let message = answer(&error);
-        let _ = nix::unistd::write(&line.report, &message);
+        let _ = nix::unistd::write(&parent.report, &message);
         exit_now(PROTOCOL_FAILED)
     }
 }

@@ -52,7 +52,7 @@ pub(crate) fn run(
     let confined = joined.confine()?;
     let verifier = confined.verifier;
     verifier.send_files_on(verifier_files)?;
-    let process = confined.rest.policy.process;
+    let process = confined.unjoined.policy.process;
     let expected = expected(
         &confined.opened.root,
         process.no_new_privs,

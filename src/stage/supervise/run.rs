@@ -10,7 +10,7 @@ use super::wait::{AwaitedEvent, WakeReason};
 use super::{Supervisor, stop_by, system};
 use crate::ended::Ended;
 use crate::error::Result;
-use crate::procfs::pending::{self, Taking};
+use crate::procfs::pending::{self, SignalState};
 use crate::stage::signals::{Received, SignalAction};
 use crate::sys::wait::{Change, WaitMode, change};
 use crate::sys::{pidfd, signal};
@@ -70,7 +70,7 @@ impl Supervisor {
                 }
                 WakeReason::Signal => {
                     if let Some(received) = self.receive()? {
-                        self.deal_with(received)?;
+                        self.handle_signal(received)?;
                         if received.requests_end() {
                             forwarded = Some(Forwarded {
                                 signal: received.number,
@@ -113,15 +113,17 @@ impl Supervisor {
         let Some(state) = pending::parse(&self.read_state()) else {
             return Check::Received;
         };
-        match (state.taking(last.signal), state.held_by_tracer()) {
-            (Taking::Soon, _) => Check::Again(last),
+        match (state.state_of(last.signal), state.held_by_tracer()) {
+            (SignalState::Deliverable, _) => Check::Again(last),
             // The program itself blocks it: that is its decision.
-            (Taking::Blocked, _) if !self.caller.blocks(last.signal) => Check::Received,
-            (Taking::Blocked | Taking::Stuck, held) => stuck(held),
-            (Taking::Taken, None) => Check::Received,
+            (SignalState::Blocked, _) if !self.caller.blocks(last.signal) => Check::Received,
+            (SignalState::Blocked | SignalState::Stuck, held) => stuck(held),
+            (SignalState::Delivered, None) => Check::Received,
             // It has run since the last check: its tracer lets it take the signal.
-            (Taking::Taken, held) if last.held.is_some() && last.held != held => Check::Received,
-            (Taking::Taken, held) => stuck(held),
+            (SignalState::Delivered, held) if last.held.is_some() && last.held != held => {
+                Check::Received
+            }
+            (SignalState::Delivered, held) => stuck(held),
         }
     }
 
@@ -145,7 +147,7 @@ impl Supervisor {
         }
     }
 
-    fn deal_with(&self, received: Received) -> Result<()> {
+    fn handle_signal(&self, received: Received) -> Result<()> {
         match received.action(self.session) {
             SignalAction::Ignore => Ok(()),
             SignalAction::Forward => self.send(received.number),

@@ -70,7 +70,7 @@ proptest! {
 
     /// The kernel accepts exactly the valid programs.
     #[test]
-    fn chance_programs_are_judged_as_by_the_kernel(
+    fn random_programs_are_accepted_as_by_the_kernel(
         mut all in prop::collection::vec(instruction(), 0..7),
         ends in prop::bool::weighted(0.9),
     ) {
@@ -88,7 +88,7 @@ proptest! {
     /// The kernel computes the same result as the interpreter: twelve bits of it are visible as an
     /// errno.
     #[test]
-    fn chance_programs_answer_as_in_the_kernel(
+    fn random_programs_return_what_the_kernel_returns(
         program in answering(Arch::native().expect("an architecture"), "getpgid"),
         arguments in prop::array::uniform6(prop_oneof![0_u64..3, any::<u64>()]),
     ) {
@@ -124,7 +124,7 @@ proptest! {
 }
 
 /// Programs of `kind` that count as much as the kernel accepts, and `more` in addition.
-fn as_many_as_go(kind: Tuple, more: usize) -> Vec<Program> {
+fn fill_to_limit(kind: Tuple, more: usize) -> Vec<Program> {
     let program = |kind: Tuple, length: usize| {
         // No division is by zero, and each return permits the child to continue.
         let mut all = vec![(0x01, 0, 0, 1), (0x00, 0, 0, 0x7fff_0000)];
@@ -178,7 +178,7 @@ fn the_kernel_counts_as_the_limit_does() {
         (0x45, 0, 1, 0x8000_0000),
         (0x4d, 0, 1, 0),
     ] {
-        let go = as_many_as_go(kind, 0);
+        let go = fill_to_limit(kind, 0);
         assert_eq!(total(&go), MAX_TOTAL, "{kind:x?}");
         let loaded = |programs: &[Program]| {
             in_child(|| {
@@ -187,7 +187,7 @@ fn the_kernel_counts_as_the_limit_does() {
             })
         };
         assert_eq!(loaded(&go), Change::Exited(0), "{kind:x?}");
-        let beyond = as_many_as_go(kind, 1);
+        let beyond = fill_to_limit(kind, 1);
         assert_eq!(loaded(&beyond), Change::Exited(102), "{kind:x?}");
     }
 }

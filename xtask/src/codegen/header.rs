@@ -169,7 +169,7 @@ mod tests {
         ";
 
     #[test]
-    fn of_the_generic_header_64_bit_arm_has_its_own_part() {
+    fn arm64_selects_its_part_of_the_generic_header() {
         let file = cargo::scratch().expect("a place").join("unistd.h");
         std::fs::write(&file, GENERIC).expect("written");
         let found = calls(&file, ARM64_WANTS).expect("read");

@@ -5,7 +5,7 @@ use std::path::Path;
 
 /// One line for each path dependency that is not in an earlier row, and one for each
 /// crate that is in no row.
-pub(super) fn upward_arrows(root: &Path, rows: &[&[&str]]) -> io::Result<Vec<String>> {
+pub(super) fn wrong_dependencies(root: &Path, rows: &[&[&str]]) -> io::Result<Vec<String>> {
     let mut wrong = Vec::new();
     let row_of = |directory: &str| rows.iter().position(|row| row.contains(&directory));
     for manifest in crate::cargo::files(root, "toml")? {

@@ -42,7 +42,7 @@ pub(crate) fn run(arguments: &[OsString]) -> io::Result<()> {
 /// One line for each dependency on a row that is not earlier, and one for each cycle of modules.
 pub(crate) fn check() -> io::Result<()> {
     let root = cargo::root();
-    let mut wrong = manifest::upward_arrows(&root, CRATES)?;
+    let mut wrong = manifest::wrong_dependencies(&root, CRATES)?;
     let crates = CRATES.iter().map(|row| row.len()).sum::<usize>();
     wrong.extend(paths(&root)?);
     let mut modules = 0;

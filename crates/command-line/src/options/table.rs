@@ -1,6 +1,6 @@
 //! The table of options, with everything about each.
 
-use super::{Option, Value, long_only, option, store};
+use super::{OptionSpec, Value, long_only, option, store};
 use crate::value;
 use nsexec_request::{Namespace, WorkDir};
 
@@ -62,7 +62,7 @@ pub enum Name {
 }
 
 /// Every option, in the order of `--help`.
-pub const OPTIONS: [Option; 32] = {
+pub const OPTIONS: [OptionSpec; 32] = {
     use Value::{Attached, None, Required};
     let ns = Attached("FILE");
     [
@@ -378,7 +378,7 @@ pub const OPTIONS: [Option; 32] = {
 };
 
 /// `-V`, which shares its line of `--help` with `-h`.
-pub const VERSION: Option = option(
+pub const VERSION: OptionSpec = option(
     Name::Version,
     'V',
     "version",

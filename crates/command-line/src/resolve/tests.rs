@@ -24,12 +24,12 @@ fn request(line: &str) -> Request {
     }
 }
 
-fn option(long: &str) -> &'static Known {
-    Known::by_long(long).unwrap()
+fn option(long: &str) -> &'static OptionSpec {
+    OptionSpec::by_long(long).unwrap()
 }
 
 /// A value that the option accepts.
-fn sample(known: &Known) -> &'static str {
+fn sample(known: &OptionSpec) -> &'static str {
     let takes =
         |value: &&str| read(words(&with(known, &format!("--{}={value}", known.long)))).is_ok();
     let found = ["7", "/x", "audit"].into_iter().find(takes);
@@ -37,7 +37,7 @@ fn sample(known: &Known) -> &'static str {
 }
 
 /// A line with this option, and those that it requires.
-fn with(known: &Known, form: &str) -> String {
+fn with(known: &OptionSpec, form: &str) -> String {
     match known.name {
         Name::Target => form.to_owned(),
         Name::KeepCaps => format!("-t 7 -U {form}"),

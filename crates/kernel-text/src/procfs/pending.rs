@@ -5,13 +5,13 @@ use crate::procfs::decimal::decimal;
 
 /// The state of a signal sent to a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Taking {
+pub enum SignalState {
     /// Delivered.
-    Taken,
+    Delivered,
     /// The main thread blocks it.
     Blocked,
     /// Not delivered yet; the process is running and will receive it.
-    Soon,
+    Deliverable,
     /// Not delivered, although a signal ends each interruptible wait: the
     /// process is in an uninterruptible wait, frozen, stopped or held by a
     /// tracer.
@@ -34,19 +34,19 @@ pub struct Pending {
 impl Pending {
     /// The state of `signal`.
     #[must_use]
-    pub fn taking(self, signal: i32) -> Taking {
+    pub fn state_of(self, signal: i32) -> SignalState {
         let shift = u32::try_from(signal - 1).ok();
         let bit = shift.and_then(|shift| 1_u64.checked_shl(shift));
         let bit = bit.unwrap_or(0);
         if self.pending & bit == 0 {
-            Taking::Taken
+            SignalState::Delivered
         } else if self.blocked & bit != 0 {
-            Taking::Blocked
+            SignalState::Blocked
         } else if !b"RX".contains(&self.state) {
             // A main thread that has ended, while another thread takes no signal, is no different.
-            Taking::Stuck
+            SignalState::Stuck
         } else {
-            Taking::Soon
+            SignalState::Deliverable
         }
     }
 
@@ -122,15 +122,15 @@ mod tests {
     #[test]
     fn a_process_is_stuck_with_a_signal_that_it_does_not_block() {
         let stopped = parse(STOPPED.as_bytes()).expect("a state and three sets");
-        assert_eq!(stopped.taking(libc::SIGTERM), Taking::Stuck);
-        assert_eq!(stopped.taking(libc::SIGINT), Taking::Blocked);
+        assert_eq!(stopped.state_of(libc::SIGTERM), SignalState::Stuck);
+        assert_eq!(stopped.state_of(libc::SIGINT), SignalState::Blocked);
         assert_eq!(
-            stopped.taking(libc::SIGHUP),
-            Taking::Taken,
+            stopped.state_of(libc::SIGHUP),
+            SignalState::Delivered,
             "it was not sent"
         );
         for no_signal in [0, -1, 65] {
-            assert_eq!(stopped.taking(no_signal), Taking::Taken);
+            assert_eq!(stopped.state_of(no_signal), SignalState::Delivered);
         }
     }
 
@@ -139,12 +139,16 @@ mod tests {
         for state in ["R (running)", "X (dead)"] {
             let text = STOPPED.replace("T (stopped)", state);
             let process = parse(text.as_bytes()).expect("a state and three sets");
-            assert_eq!(process.taking(libc::SIGTERM), Taking::Soon, "{state}");
+            assert_eq!(
+                process.state_of(libc::SIGTERM),
+                SignalState::Deliverable,
+                "{state}"
+            );
         }
         // Its main thread has ended, and another thread is stopped.
         let text = STOPPED.replace("T (stopped)", "Z (zombie)");
         let process = parse(text.as_bytes()).expect("a state and three sets");
-        assert_eq!(process.taking(libc::SIGTERM), Taking::Stuck);
+        assert_eq!(process.state_of(libc::SIGTERM), SignalState::Stuck);
     }
 
     #[test]

@@ -258,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn flags_tell_kernel_threads_and_forks() {
+    fn kernel_threads_and_forks_are_recognised_by_their_flags() {
         let flags = |flags: &str| {
             let stat = parse(&line("7", "x", "S", "2", flags)).expect("a line");
             (stat.is_kernel_thread(), stat.is_forked_without_exec())

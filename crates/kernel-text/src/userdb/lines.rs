@@ -109,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_of_the_wrong_length_is_a_doubt() {
+    fn a_line_with_a_wrong_field_count_is_a_warning() {
         assert_eq!(FieldCountWarning::of("passwd", b"u", 7, 7), None);
         let printed =
             |fields| FieldCountWarning::of("group", b"u\x1b", fields, 4).map(|d| d.to_string());

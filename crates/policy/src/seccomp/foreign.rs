@@ -17,7 +17,7 @@ use crate::seccomp::profile::{Action, Comparison, Condition, Profile, Rule, When
 use crate::seccomp::table::Arch;
 
 /// An entry of a profile that applies: its names, condition and action.
-pub(super) struct Holding<'a> {
+pub(super) struct ActiveEntry<'a> {
     pub(super) names: Vec<&'a str>,
     pub(super) whens: &'a [When],
     pub(super) action: Action,
@@ -102,7 +102,7 @@ const SAME_ARGUMENTS: [(&str, &str); 13] = [
 
 /// Adds the rules for `arch`, a 32-bit architecture, from the `entries` of a
 /// profile. `profile` already contains them by name.
-pub(super) fn adapt(profile: &mut Profile, entries: &[Holding<'_>], arch: Arch) {
+pub(super) fn adapt(profile: &mut Profile, entries: &[ActiveEntry<'_>], arch: Arch) {
     for (name, calls, mask) in [
         ("socketcall", SOCKETCALL.as_slice(), u64::from(u32::MAX)),
         ("ipc", &IPC, 0xffff),
@@ -163,7 +163,7 @@ pub(super) fn adapt(profile: &mut Profile, entries: &[Holding<'_>], arch: Arch) 
 }
 
 /// The action for a call of this name with unknown arguments.
-fn with_any_arguments(entries: &[Holding<'_>], name: &str, default: Action) -> Action {
+fn with_any_arguments(entries: &[ActiveEntry<'_>], name: &str, default: Action) -> Action {
     let of_name = || entries.iter().filter(|entry| entry.names.contains(&name));
     let denied = of_name()
         .map(|entry| entry.action)

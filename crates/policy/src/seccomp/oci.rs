@@ -11,7 +11,7 @@ mod raw;
 
 use crate::seccomp::clone3;
 use crate::seccomp::compile::CompileFault;
-use crate::seccomp::foreign::{self, Holding};
+use crate::seccomp::foreign::{self, ActiveEntry};
 use crate::seccomp::profile::{Action, Profile, Rule, When};
 use crate::seccomp::table::Arch;
 use nsexec_kernel_text::capability::{Capability, CapabilitySet};
@@ -108,15 +108,15 @@ impl Conditional {
         let listed = self.architectures().iter();
         listed.into_iter().find(|name| *name == arch.oci_name())?;
         let mut profile = self.by_name(context, arch);
-        let holding = self.entries.iter().filter(|entry| entry.holds(context));
-        let holding: Vec<Holding<'_>> = holding
-            .map(|entry| Holding {
+        let active = self.entries.iter().filter(|entry| entry.holds(context));
+        let active: Vec<ActiveEntry<'_>> = active
+            .map(|entry| ActiveEntry {
                 names: entry.names.iter().map(|name| name.text.as_str()).collect(),
                 whens: &entry.whens,
                 action: entry.action,
             })
             .collect();
-        foreign::adapt(&mut profile, &holding, arch);
+        foreign::adapt(&mut profile, &active, arch);
         let clone3 = clone3::rule(&profile, arch);
         profile.rules.extend(clone3);
         Some(profile)
@@ -170,8 +170,8 @@ impl Conditional {
     /// the same order; clone3's own rule, if any, is last.
     #[must_use]
     pub fn origins(&self, context: &Context) -> Vec<Range<usize>> {
-        let holding = self.entries.iter().filter(|entry| entry.holds(context));
-        holding
+        let active = self.entries.iter().filter(|entry| entry.holds(context));
+        active
             .flat_map(|entry| entry.rules(context.arch).map(|(_, _, at)| at.clone()))
             .collect()
     }

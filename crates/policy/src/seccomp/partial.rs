@@ -46,11 +46,11 @@ impl PartialCall {
 /// `None` among them: any value.
 #[must_use]
 pub fn answers(program: &Program, call: &PartialCall) -> BTreeSet<Option<u32>> {
-    let mut ways = Ways(vec![None; program.instructions().len()]);
-    ways.lead(0, &Machine::new());
+    let mut states = PathStates(vec![None; program.instructions().len()]);
+    states.merge_into(0, &Machine::new());
     let mut answers = BTreeSet::new();
     for (at, instruction) in program.instructions().iter().enumerate() {
-        let Some(mut machine) = ways.0.get_mut(at).and_then(Option::take) else {
+        let Some(mut machine) = states.0.get_mut(at).and_then(Option::take) else {
             continue;
         };
         let Ok(operation) = Operation::of(*instruction) else {
@@ -71,17 +71,17 @@ pub fn answers(program: &Program, call: &PartialCall) -> BTreeSet<Option<u32>> {
                 continue;
             }
             Operation::Jump(skip) => {
-                ways.lead(next.saturating_add(skip), &machine);
+                states.merge_into(next.saturating_add(skip), &machine);
                 continue;
             }
             Operation::Branch(test, operand, [yes, no]) => {
                 let operands = machine.accumulator.zip(machine.operand(operand));
                 let holds = operands.map(|(a, b)| test.holds(a, b));
                 if holds != Some(false) {
-                    ways.lead(next + usize::from(yes), &machine);
+                    states.merge_into(next + usize::from(yes), &machine);
                 }
                 if holds != Some(true) {
-                    ways.lead(next + usize::from(no), &machine);
+                    states.merge_into(next + usize::from(no), &machine);
                 }
                 continue;
             }
@@ -110,19 +110,19 @@ pub fn answers(program: &Program, call: &PartialCall) -> BTreeSet<Option<u32>> {
             answers.insert(None);
             continue;
         }
-        ways.lead(next, &machine);
+        states.merge_into(next, &machine);
     }
     answers
 }
 
 /// The state at each reachable instruction: a value on which the paths to it
 /// disagree is unknown.
-struct Ways(Vec<Option<Machine<Option<u32>>>>);
+struct PathStates(Vec<Option<Machine<Option<u32>>>>);
 
-impl Ways {
-    fn lead(&mut self, to: usize, machine: &Machine<Option<u32>>) {
+impl PathStates {
+    fn merge_into(&mut self, to: usize, machine: &Machine<Option<u32>>) {
         match self.0.get_mut(to) {
-            Some(Some(known)) => known.forget_what_differs(machine),
+            Some(Some(known)) => known.merge(machine),
             Some(way) => *way = Some(*machine),
             // No program jumps out of itself.
             None => {}
@@ -131,7 +131,7 @@ impl Ways {
 }
 
 impl Machine<Option<u32>> {
-    fn forget_what_differs(&mut self, other: &Self) {
+    fn merge(&mut self, other: &Self) {
         let forget = |one: &mut Option<u32>, other: Option<u32>| {
             if *one != other {
                 *one = None;

@@ -60,13 +60,15 @@ fn kin(first: u32) -> TaskId {
     }
 }
 
-fn vector(first: u32) -> NamespaceSet {
-    let mut vector = NamespaceSet::NONE;
-    for (number, (id, inum)) in (first..).zip(vector.id.iter_mut().zip(&mut vector.inum)) {
+fn namespace_set(first: u32) -> NamespaceSet {
+    let mut namespace_set = NamespaceSet::NONE;
+    for (number, (id, inum)) in
+        (first..).zip(namespace_set.id.iter_mut().zip(&mut namespace_set.inum))
+    {
         *id = u64::from(number) << 8;
         *inum = number;
     }
-    vector
+    namespace_set
 }
 
 fn text<const N: usize>(of: &[u8]) -> Text<N> {
@@ -104,8 +106,8 @@ fn events() -> [Event; 5] {
                 abi: Abi::Compat,
                 reserved: Reserved::ZERO,
             },
-            before: vector(1000),
-            after: vector(2000),
+            before: namespace_set(1000),
+            after: namespace_set(2000),
             user: UserNamespace {
                 parent_id: 41,
                 parent_inum: 42,
@@ -118,13 +120,13 @@ fn events() -> [Event; 5] {
             header: header(Kind::Fork, Hook::Fork, 288),
             actor: task(),
             child: kin(300),
-            namespaces: vector(3000),
+            namespaces: namespace_set(3000),
         }),
         Event::Exec(Exec {
             header: header(Kind::Exec, Hook::SchedProcessExec, 1072),
             actor: task(),
             parent: kin(400),
-            namespaces: vector(4000),
+            namespaces: namespace_set(4000),
             old_tid: 51,
             path: text(b"/bin/true"),
             arguments: text(b"true\0-x\0"),
@@ -133,7 +135,7 @@ fn events() -> [Event; 5] {
         Event::Exit(Exit {
             header: header(Kind::Exit, Hook::SchedProcessExit, 272),
             actor: task(),
-            namespaces: vector(5000),
+            namespaces: namespace_set(5000),
             status: 0x100,
             live: 61,
         }),
@@ -141,7 +143,7 @@ fn events() -> [Event; 5] {
             header: header(Kind::Snapshot, Hook::IterTask, 288),
             task: task(),
             parent: kin(500),
-            namespaces: vector(6000),
+            namespaces: namespace_set(6000),
         }),
     ]
 }

@@ -136,18 +136,18 @@ struct Auditing {
     resident: Vec<u64>,
     peak: Vec<u64>,
     sizes: Vec<usize>,
-    books: Books,
+    counts: EventCounts,
 }
 
 /// Whether every call was reported or counted as lost.
 #[derive(Clone, Copy, Debug, Default)]
-struct Books {
+struct EventCounts {
     made: u64,
     reported: u64,
     lost: u64,
 }
 
-impl Books {
+impl EventCounts {
     fn add(&mut self, made: u64, reported: usize, lost: u64) {
         self.made += made;
         self.reported += u64::try_from(reported).unwrap_or(u64::MAX);
@@ -161,7 +161,7 @@ struct Flood {
     rate: u32,
     options: &'static [&'static str],
     times: Vec<Duration>,
-    books: Books,
+    counts: EventCounts,
     /// On both processors, before the flood.
     attach_time: Vec<Duration>,
     /// KiB
@@ -329,7 +329,7 @@ fn once(
                 auditing.resident.push(memory.resident);
                 auditing.peak.push(memory.peak);
                 if changes {
-                    auditing.books.add(count, done.sizes.len(), done.lost);
+                    auditing.counts.add(count, done.sizes.len(), done.lost);
                     auditing.sizes.extend(done.sizes);
                 }
             }
@@ -362,7 +362,7 @@ fn floods() -> [Flood; 4] {
         rate,
         options,
         times: Vec::new(),
-        books: Books::default(),
+        counts: EventCounts::default(),
         attach_time: Vec::new(),
         peak: 0,
     })
@@ -393,7 +393,7 @@ impl Flood {
             // read.
             usize::try_from(done.seen.saturating_sub(done.lost)).unwrap_or(usize::MAX)
         };
-        self.books.add(count, reported, done.lost);
+        self.counts.add(count, reported, done.lost);
         Ok(())
     }
 }

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use crate::{Auditing, Books, By, FLOOD_RATE, Flood, Samples, WATCHERS};
+use crate::{Auditing, By, EventCounts, FLOOD_RATE, Flood, Samples, WATCHERS};
 use nsexec_test_support::samples::percentile;
 
 /// A sample is a thousand calls: its microseconds are the nanoseconds of one call.
@@ -86,18 +86,18 @@ pub(crate) fn floods(floods: &[Flood]) -> String {
     );
     for flood in floods {
         let runs = u32::try_from(flood.times.len()).unwrap_or(u32::MAX);
-        let made = precise(flood.books.made) / f64::from(runs.max(1));
+        let made = precise(flood.counts.made) / f64::from(runs.max(1));
         // The shortest time is the highest rate.
         let [most, median] = [0, 50].map(|percent| made / percentile(&flood.times, percent, 1.0));
         let bound = f64::from(FLOOD_RATE);
         // A load that sleeps between calls never reaches the rate exactly.
-        let met = median >= bound * 0.98 && flood.books.lost == 0;
+        let met = median >= bound * 0.98 && flood.counts.lost == 0;
         let _ = writeln!(
             out,
             "{:<37}{most:>10.0}{median:>10.0}{}\n  {}; at most {:.1} MiB",
             flood.name,
             against(median, bound, met),
-            books(flood.books),
+            counts(flood.counts),
             precise(flood.peak) / 1024.0
         );
     }
@@ -131,7 +131,7 @@ pub(crate) fn auditing(auditing: &Auditing, floods: &[Flood]) -> String {
         attach_time(&auditing.attach_time),
         None,
     );
-    let mib = |kib: &[u64]| ends(kib.iter().map(|kib| precise(*kib) / 1024.0).collect());
+    let mib = |kib: &[u64]| min_and_median(kib.iter().map(|kib| precise(*kib) / 1024.0).collect());
     row(
         "resident with attached probes, MiB",
         mib(&auditing.resident),
@@ -140,24 +140,28 @@ pub(crate) fn auditing(auditing: &Auditing, floods: &[Flood]) -> String {
     row("  at most until then, MiB", mib(&auditing.peak), None);
     let sizes = auditing.sizes.iter();
     let sizes = sizes.map(|size| f64::from(u32::try_from(*size).unwrap_or(u32::MAX)));
-    row("a line of JSON, bytes", ends(sizes.collect()), Some(EVENT));
-    let _ = writeln!(out, "  {}", books(auditing.books));
+    row(
+        "a line of JSON, bytes",
+        min_and_median(sizes.collect()),
+        Some(EVENT),
+    );
+    let _ = writeln!(out, "  {}", counts(auditing.counts));
     out
 }
 
 /// The least and the median.
-fn ends(mut numbers: Vec<f64>) -> [f64; 2] {
+fn min_and_median(mut numbers: Vec<f64>) -> [f64; 2] {
     let median = middle(&mut numbers);
     [numbers.first().copied().unwrap_or(f64::NAN), median]
 }
 
 /// Every call is reported or counted, or this prints the number of the missing ones.
-fn books(
-    Books {
+fn counts(
+    EventCounts {
         made,
         reported,
         lost,
-    }: Books,
+    }: EventCounts,
 ) -> String {
     let rest = i128::from(made) - i128::from(reported) - i128::from(lost);
     let sums = if rest == 0 {

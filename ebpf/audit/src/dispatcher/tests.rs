@@ -4,7 +4,7 @@ use nsexec_audit_abi::code::Syscall;
 use super::*;
 use crate::enrich::enricher::tests::enricher;
 use crate::filter::Filter;
-use crate::fixtures::{call, namespace, task, vector};
+use crate::fixtures::{call, namespace, namespace_set, task};
 use crate::ingest::reader::EventSink as _;
 use crate::output::writer::tests::full;
 
@@ -21,7 +21,12 @@ fn events_wait_while_the_writer_has_no_room() {
         missed: Vec::new(),
         own: ProcessId::of(&own),
     };
-    let call = namespace(task(5, 1), call(Syscall::Setns, 0), vector(1), vector(1));
+    let call = namespace(
+        task(5, 1),
+        call(Syscall::Setns, 0),
+        namespace_set(1),
+        namespace_set(1),
+    );
     dispatcher.enricher.push(Event::Namespace(call));
     let (left, lines) = (dispatcher.dispatch(false), dispatcher.counts.reported);
     // Before any assertion fails, because its end is awaited.

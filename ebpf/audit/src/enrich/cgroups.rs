@@ -78,7 +78,7 @@ impl Cgroups {
     /// A message about cgroups that the auditor cannot see, if there are any.
     #[must_use]
     pub fn blind_spot(&self) -> Option<String> {
-        let name = self.hierarchy.deciding.name();
+        let name = self.hierarchy.kind.name();
         match self.hierarchy.mounted() {
             None => Some(format!("the cgroups of {name} are not mounted")),
             Some((root, _)) if !self.sees_root || root != Path::new("/") => Some(format!(

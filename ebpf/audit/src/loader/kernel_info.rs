@@ -8,7 +8,7 @@ use super::btf::{self, Btf, Kind};
 use super::error::ProbeError;
 use super::offsets::Offsets;
 use super::programs;
-use crate::cgroup_hierarchy::Deciding;
+use crate::cgroup_hierarchy::ContainerHierarchy;
 
 /// The offsets of the members that the probes read, and their attachment points.
 #[derive(Clone, Debug)]
@@ -31,7 +31,8 @@ impl KernelInfo {
     pub fn running() -> Result<Self, ProbeError> {
         let bytes = fs::read(btf::KERNEL).map_err(ProbeError::Types)?;
         let types = Btf::parse(&bytes, Offsets::types()).map_err(ProbeError::Btf)?;
-        let offsets = Offsets::find(&types, Deciding::here()).map_err(ProbeError::Missing)?;
+        let offsets =
+            Offsets::find(&types, ContainerHierarchy::here()).map_err(ProbeError::Missing)?;
         let wanted: Vec<(String, Kind)> = programs::attachable().collect();
         let attachable = types.only(&wanted);
         Ok(Self {

@@ -3,7 +3,7 @@
 use nsexec_audit_abi::offsets::{ABSENT, ALL, COMPAT_MASK, COMPAT_MASK_VALUE, CSS_SET_STATE};
 
 use super::btf::Btf;
-use crate::cgroup_hierarchy::Deciding;
+use crate::cgroup_hierarchy::ContainerHierarchy;
 
 /// The size of a pointer, on every architecture of the probes.
 const POINTER_BYTES: u32 = 8;
@@ -20,13 +20,13 @@ impl Offsets {
     ///
     /// # Errors
     /// The required members, as `structure.path`, that the kernel lacks.
-    pub fn find(btf: &Btf<'_>, deciding: Deciding) -> Result<Self, Vec<String>> {
+    pub fn find(btf: &Btf<'_>, hierarchy: ContainerHierarchy) -> Result<Self, Vec<String>> {
         let mut found = vec![(COMPAT_MASK, COMPAT_MASK_VALUE)];
         let mut missing = Vec::new();
-        match deciding {
-            Deciding::Unified => found.push((CSS_SET_STATE, ABSENT)),
+        match hierarchy {
+            ContainerHierarchy::Unified => found.push((CSS_SET_STATE, ABSENT)),
             // Without it, every task would have the id of the root of version 2.
-            Deciding::Controller(name) => match state(btf, name) {
+            ContainerHierarchy::Controller(name) => match state(btf, name) {
                 Some(value) => found.push((CSS_SET_STATE, value)),
                 None => missing.push(format!("css_set.subsys of {name}")),
             },

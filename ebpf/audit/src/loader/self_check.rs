@@ -34,7 +34,7 @@ pub(crate) fn run(tasks: &[Snapshot]) -> io::Result<()> {
         .find(in_own)
         .ok_or_else(|| io::Error::other("the list of tasks lacks this thread"))?;
     let mut wrong = Vec::new();
-    let mut hold = |name: &'static str, read: u64, right: u64| {
+    let mut compare = |name: &'static str, read: u64, right: u64| {
         if read != right {
             wrong.push(format!(
                 "{name} is {right} in /proc, and {read} in the record"
@@ -42,51 +42,51 @@ pub(crate) fn run(tasks: &[Snapshot]) -> io::Result<()> {
         }
     };
     for ((name, right), read) in SLOT_NAMES.iter().zip(namespaces).zip(own.namespaces.inum) {
-        hold(name, read.into(), right.into());
+        compare(name, read.into(), right.into());
     }
     let task = &own.task;
     let pid = std::process::id();
-    hold("pid", task.ns_tgid.into(), pid.into());
-    hold("uid", task.uid.into(), getuid().as_raw().into());
-    hold("euid", task.euid.into(), geteuid().as_raw().into());
-    hold("gid", task.gid.into(), getgid().as_raw().into());
-    hold("egid", task.egid.into(), getegid().as_raw().into());
+    compare("pid", task.ns_tgid.into(), pid.into());
+    compare("uid", task.uid.into(), getuid().as_raw().into());
+    compare("euid", task.euid.into(), geteuid().as_raw().into());
+    compare("gid", task.gid.into(), getgid().as_raw().into());
+    compare("egid", task.egid.into(), getegid().as_raw().into());
     let status = fs::read_to_string("/proc/thread-self/status")?;
     let field = |name: &str, radix| -> io::Result<u64> {
         let line = status.lines().find_map(|line| line.strip_prefix(name));
         let line = line.ok_or_else(|| io::Error::other(format!("/proc has no {name}")))?;
         u64::from_str_radix(line.trim(), radix).map_err(io::Error::other)
     };
-    hold("CapEff", task.capabilities, field("CapEff:", 16)?);
-    hold("Seccomp", task.seccomp.into(), field("Seccomp:", 10)?);
+    compare("CapEff", task.capabilities, field("CapEff:", 16)?);
+    compare("Seccomp", task.seccomp.into(), field("Seccomp:", 10)?);
     let no_new_privs = field("NoNewPrivs:", 10)?;
-    hold("NoNewPrivs", task.no_new_privs.get().into(), no_new_privs);
+    compare("NoNewPrivs", task.no_new_privs.get().into(), no_new_privs);
     // A kernel without CONFIG_AUDIT has neither.
     for (name, read) in [("loginuid", task.login_uid), ("sessionid", task.session)] {
         if let Ok(text) = fs::read_to_string(format!("/proc/thread-self/{name}")) {
             let right: u32 = text.trim().parse().map_err(io::Error::other)?;
-            hold(name, read.into(), right.into());
+            compare(name, read.into(), right.into());
         }
     }
     // Unknown if that part of the hierarchy is not mounted.
     let cgroup = fs::read("/proc/thread-self/cgroup").unwrap_or_default();
     if let Some(right) = Hierarchy::here().id(&cgroup) {
-        hold("cgroup_id", task.cgroup_id, right);
+        compare("cgroup_id", task.cgroup_id, right);
     }
     let comm = fs::read("/proc/thread-self/comm")?;
     let comm = comm.strip_suffix(b"\n").unwrap_or(&comm);
-    hold("comm", u64::from(task.comm.starts_with(comm)), 1);
+    compare("comm", u64::from(task.comm.starts_with(comm)), 1);
     if own.namespaces.inum.get(4) == Some(&FIRST_PID) {
-        hold("tgid", task.tgid.into(), pid.into());
-        hold("tid", task.tid.into(), tid.into());
+        compare("tgid", task.tgid.into(), pid.into());
+        compare("tid", task.tid.into(), tid.into());
         let parent = u32::try_from(getppid().as_raw()).map_err(io::Error::other)?;
-        hold("parent", own.parent.tgid.into(), parent.into());
+        compare("parent", own.parent.tgid.into(), parent.into());
     }
     if own.namespaces.inum.get(6) == Some(&FIRST_TIME) {
         let start = started("/proc/thread-self/stat")?;
-        hold("start", task.start_ns / TICK_NS, start);
+        compare("start", task.start_ns / TICK_NS, start);
         let start = started("/proc/self/stat")?;
-        hold(
+        compare(
             "start of the process",
             task.leader_start_ns / TICK_NS,
             start,

@@ -6,7 +6,7 @@ use super::*;
     clippy::disallowed_methods,
     reason = "the priority of the other tests is not to change"
 )]
-fn it_is_raised_from_its_start_or_stays() {
+fn raise_lowers_the_nice_value_or_changes_nothing() {
     let thread = std::thread::spawn(|| {
         nice(7).unwrap();
         let before = own();

@@ -8,7 +8,7 @@ use nsexec_audit_abi::record::{Namespace, Snapshot};
 use super::*;
 use crate::enrich::container;
 use crate::enrich::enricher::Enricher;
-use crate::fixtures::{call, exec, header, namespace, task, task_id, vector, with};
+use crate::fixtures::{call, exec, header, namespace, namespace_set, task, task_id, with};
 use crate::ingest::reader::EventSink as _;
 use crate::model::container::Place;
 
@@ -17,14 +17,14 @@ const C1: u64 = u64::MAX - 1;
 const C2: u64 = u64::MAX - 2;
 
 /// The names of the rules that fire for these events; the host's namespaces are those of
-/// `vector(1)`.
+/// `namespace_set(1)`.
 fn fired(events: Vec<Event>, off: &[&str]) -> Vec<String> {
     let mut enricher = Enricher::start(Vec::new()).unwrap();
     enricher.load_snapshot(&[Snapshot {
         header: header(Kind::Snapshot, Hook::IterTask, 0),
         task: task(2, 0),
         parent: task_id(&task(1, 1)),
-        namespaces: vector(1),
+        namespaces: namespace_set(1),
     }]);
     for (id, path) in [(C1, "/c1"), (C2, "/c2")] {
         let container = container::of_path(path.as_ref()).unwrap();
@@ -59,7 +59,7 @@ fn join(before: NamespaceSet, after: NamespaceSet) -> Namespace {
 }
 
 fn make(actor: Task, after: NamespaceSet, level: u32) -> Namespace {
-    let mut record = namespace(actor, call(Syscall::Unshare, 0), vector(1), after);
+    let mut record = namespace(actor, call(Syscall::Unshare, 0), namespace_set(1), after);
     record.user.level = level;
     record
 }
@@ -67,7 +67,7 @@ fn make(actor: Task, after: NamespaceSet, level: u32) -> Namespace {
 /// Each rule with events that fire it, and with similar events that must not.
 #[test]
 fn each_rule_fires_and_does_not_fire_on_its_neighbour() {
-    let host = vector(1);
+    let host = namespace_set(1);
     let inside = with(host, "net", 70);
     let user = Task {
         uid: 1000,
@@ -107,12 +107,12 @@ fn each_rule_fires_and_does_not_fire_on_its_neighbour() {
     let other = with(with(host, "mnt", 90), "net", 91);
     let own = with(with(host, "mnt", 92), "net", 93);
     let between = |cgroup_id| {
-        let lives = |id, inode, cgroup_id, vector| {
+        let lives = |id, inode, cgroup_id, namespace_set| {
             let task = Task {
                 cgroup_id,
                 ..task(id, inode)
             };
-            exec(task, b"/bin/a", vector)
+            exec(task, b"/bin/a", namespace_set)
         };
         let mut record = join(own, with(own, "net", 91));
         record.actor.cgroup_id = cgroup_id;
@@ -173,7 +173,7 @@ fn each_rule_fires_and_does_not_fire_on_its_neighbour() {
 
 #[test]
 fn refusals_are_forgotten_after_their_time_and_after_a_success() {
-    let host = vector(1);
+    let host = namespace_set(1);
     let inside = with(host, "net", 70);
     let refused = |n| {
         at(

@@ -1,7 +1,7 @@
 /* Makes calls that change namespaces, and prints the kernel's own data about the task
  * before and after each call. The tests compare the probes' records with them.
  *
- * A line is a word and its values. A vector is ten times INUM:ID, in the order of
+ * A line is a word and its values. A namespace set is ten times INUM:ID, in the order of
  * `slots`; 0 means that there is none. */
 #define _GNU_SOURCE
 #include <errno.h>

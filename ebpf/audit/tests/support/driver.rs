@@ -169,9 +169,11 @@ impl DriverOutput {
                 "tid" => output.tid = rest.parse().unwrap(),
                 "pid" => output.pid = rest.parse().unwrap(),
                 "target" => output.target = target(rest),
-                "before" => output.before = vector(rest),
+                "before" => output.before = namespace_set(rest),
                 "result" => assert_eq!(result.replace(rest.parse().unwrap()), None),
-                "after" => output.calls.push((result.take().unwrap(), vector(rest))),
+                "after" => output
+                    .calls
+                    .push((result.take().unwrap(), namespace_set(rest))),
                 _ => panic!("{line}"),
             }
         }
@@ -209,17 +211,17 @@ fn target(text: &str) -> Target {
     }
 }
 
-fn vector(text: &str) -> NamespaceSet {
-    let mut vector = NamespaceSet::NONE;
+fn namespace_set(text: &str) -> NamespaceSet {
+    let mut namespace_set = NamespaceSet::NONE;
     let mut count = 0;
     for (at, slot) in text.split(' ').enumerate() {
         let (inum, id) = slot.split_once(':').unwrap();
-        vector.inum[at] = inum.parse().unwrap();
-        vector.id[at] = id.parse().unwrap();
+        namespace_set.inum[at] = inum.parse().unwrap();
+        namespace_set.id[at] = id.parse().unwrap();
         count += 1;
     }
     assert_eq!(count, SLOTS);
-    vector
+    namespace_set
 }
 
 /// The error that a call returned.

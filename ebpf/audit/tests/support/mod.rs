@@ -179,7 +179,7 @@ pub fn inum(of: &str, name: &str) -> u32 {
     rest.trim_end_matches(']').parse().unwrap()
 }
 
-/// The index of a namespace in a vector.
+/// The index of a namespace in a namespace set.
 pub fn slot(name: &str) -> usize {
     SLOT_NAMES.iter().position(|known| *known == name).unwrap()
 }
@@ -189,7 +189,7 @@ pub fn changed(record: &Namespace) -> Vec<&'static str> {
     differing(&record.before, &record.after)
 }
 
-/// The slots in which two vectors differ.
+/// The slots in which two namespace sets differ.
 pub fn differing(one: &NamespaceSet, other: &NamespaceSet) -> Vec<&'static str> {
     let differ = |at: &usize| (one.id[*at], one.inum[*at]) != (other.id[*at], other.inum[*at]);
     (0..SLOT_NAMES.len())

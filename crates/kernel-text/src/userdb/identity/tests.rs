@@ -229,7 +229,7 @@ fn files_are_needed_for_names_and_missing_attributes() {
 }
 
 #[test]
-fn ambiguous_lines_are_reported_as_doubts() {
+fn ambiguous_lines_are_warnings() {
     let spec = |text: &str| UserSpec::parse(text).expect("a specification");
     let warnings = |identity: &Identity| -> Vec<(&str, usize)> {
         let warnings = identity.warnings.iter();

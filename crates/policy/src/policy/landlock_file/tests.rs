@@ -72,7 +72,7 @@ fn changed(from: &str, to: &str) -> Result<Landlock, LandlockFileErrorKind> {
 }
 
 #[test]
-fn both_forms_say_the_same() {
+fn both_forms_are_equivalent() {
     let beneath = |path: &str| BeneathRule {
         path: path.into(),
         rights: vec![Right::Execute],

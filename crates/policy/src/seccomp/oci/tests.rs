@@ -211,7 +211,7 @@ fn names_of_other_architectures_are_ignored() {
 }
 
 #[test]
-fn faults_tell_their_place() {
+fn faults_have_their_position() {
     let place = |text: &str| {
         let fault = parse(text.as_bytes()).expect_err("wrong");
         text.get(fault.span).expect("in the text").to_owned()

@@ -179,10 +179,10 @@ fn test(probes: &mut Probes, ring: u32, events: u32) -> Result<Report, Box<dyn E
     let calls = rows(&made, &matched);
     let sums: Vec<String> = mismatches.iter().map(ToString::to_string).collect();
     let held = vec![
-        all_are_there(&calls, &sample),
+        no_call_is_missing(&calls, &sample),
         numbers(&found.numbers, &sample),
-        hold("the sums agree", sums, "every hook and processor"),
-        as_made(&made, &matched, found.own.len()),
+        check_result("the sums agree", sums, "every hook and processor"),
+        records_match_calls(&made, &matched, found.own.len()),
         ids(&made, &matched),
     ];
     Ok(Report {
@@ -268,7 +268,7 @@ fn rows(made: &[Made], found: &[Option<&Namespace>]) -> Vec<Row> {
         .collect()
 }
 
-fn hold(what: &'static str, wrong: Vec<String>, why: &str) -> CheckResult {
+fn check_result(what: &'static str, wrong: Vec<String>, why: &str) -> CheckResult {
     CheckResult {
         what,
         holds: wrong.is_empty(),
@@ -283,7 +283,7 @@ fn hold(what: &'static str, wrong: Vec<String>, why: &str) -> CheckResult {
 }
 
 /// Events that were not read were counted by the hook that had no room for them.
-fn all_are_there(calls: &[Row], sample: &Sample) -> CheckResult {
+fn no_call_is_missing(calls: &[Row], sample: &Sample) -> CheckResult {
     let hooks = [Hook::SetnsExit, Hook::UnshareExit];
     let full = |hook: Hook| sample.sum(hook, |one| one.ring_full);
     let [setns, unshare] = hooks.map(full);
@@ -306,7 +306,7 @@ fn all_are_there(calls: &[Row], sample: &Sample) -> CheckResult {
     let own = lost(false) + lost(true);
     let others = (setns + unshare).saturating_sub(own);
     let why = format!("{own} lost and counted, {others} of others");
-    hold("made = read + lost", wrong, &why)
+    check_result("made = read + lost", wrong, &why)
 }
 
 /// On each processor, as many numbers are missing as losses were counted.
@@ -323,11 +323,11 @@ fn numbers(read: &BTreeSet<(u32, u64)>, sample: &Sample) -> CheckResult {
         }
     }
     let why = format!("{missing} missing, {} counted", sample.lost(NAMESPACE_RING));
-    hold("numbers missing = lost", wrong, &why)
+    check_result("numbers missing = lost", wrong, &why)
 }
 
 /// Each record matches the call, and the namespaces of the thread in /proc.
-fn as_made(made: &[Made], found: &[Option<&Namespace>], own: usize) -> CheckResult {
+fn records_match_calls(made: &[Made], found: &[Option<&Namespace>], own: usize) -> CheckResult {
     let (mut count, mut wrong) = (0, Vec::new());
     for (number, (one, record)) in made.iter().zip(found).enumerate() {
         let Some(record) = record else { continue };
@@ -354,7 +354,7 @@ fn as_made(made: &[Made], found: &[Option<&Namespace>], own: usize) -> CheckResu
     if count != own {
         wrong.push(format!("{own} records of {count} calls"));
     }
-    hold("as /proc has it", wrong, &format!("{count} records"))
+    check_result("as /proc has it", wrong, &format!("{count} records"))
 }
 
 /// The ids, which /proc does not have, agree with each other: a new namespace has a new
@@ -363,7 +363,7 @@ fn ids(made: &[Made], found: &[Option<&Namespace>]) -> CheckResult {
     const WHAT: &str = "ids agree";
     let records = || found.iter().flatten();
     if records().all(|record| record.after.id == NamespaceSet::NONE.id) {
-        return hold(
+        return check_result(
             WHAT,
             Vec::new(),
             "this kernel has none, or nothing was read",
@@ -401,5 +401,5 @@ fn ids(made: &[Made], found: &[Option<&Namespace>]) -> CheckResult {
         }
     }
     let why = format!("{} namespaces, each with an id of its own", new.len());
-    hold(WHAT, wrong, &why)
+    check_result(WHAT, wrong, &why)
 }

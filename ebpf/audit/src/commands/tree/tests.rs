@@ -4,7 +4,7 @@ use nsexec_audit_abi::code::{Hook, Kind};
 use nsexec_audit_abi::parts::TaskId;
 
 use super::*;
-use crate::fixtures::{header, task, task_id, vector, with};
+use crate::fixtures::{header, namespace_set, task, task_id, with};
 use crate::model::container::{Container, Runtime};
 use crate::output::text::Text;
 
@@ -21,20 +21,27 @@ impl Machine {
     /// With kthreadd and an init of the same age.
     fn new() -> Self {
         let mut machine = Self::default();
-        machine.add(1, 0, "init", vector(10), Place::Host);
-        machine.kernel(2, 0, vector(10));
+        machine.add(1, 0, "init", namespace_set(10), Place::Host);
+        machine.kernel(2, 0, namespace_set(10));
         machine
     }
 
-    fn add(&mut self, pid: u32, parent: u32, comm: &str, vector: NamespaceSet, place: Place) {
-        self.raw(pid, parent, comm, vector, 1);
+    fn add(
+        &mut self,
+        pid: u32,
+        parent: u32,
+        comm: &str,
+        namespace_set: NamespaceSet,
+        place: Place,
+    ) {
+        self.raw(pid, parent, comm, namespace_set, 1);
         let process = ProcessId::of(&task(pid, 1));
         let exe = Some(format!("/bin/{comm}"));
         self.known.insert(process, ProcessInfo { place, exe });
     }
 
-    fn kernel(&mut self, pid: u32, parent: u32, vector: NamespaceSet) {
-        self.raw(pid, parent, "kernel", vector, 0);
+    fn kernel(&mut self, pid: u32, parent: u32, namespace_set: NamespaceSet) {
+        self.raw(pid, parent, "kernel", namespace_set, 0);
         let known = ProcessInfo {
             place: Place::Host,
             exe: None,
@@ -42,7 +49,7 @@ impl Machine {
         self.known.insert(ProcessId::of(&task(pid, 0)), known);
     }
 
-    fn raw(&mut self, pid: u32, parent: u32, comm: &str, vector: NamespaceSet, inode: u64) {
+    fn raw(&mut self, pid: u32, parent: u32, comm: &str, namespace_set: NamespaceSet, inode: u64) {
         let mut task = task(pid, inode);
         task.comm = [0; 16];
         task.comm[..comm.len()].copy_from_slice(comm.as_bytes());
@@ -54,7 +61,7 @@ impl Machine {
             header: header(Kind::Snapshot, Hook::IterTask, 0),
             task,
             parent,
-            namespaces: vector,
+            namespaces: namespace_set,
         });
     }
 
@@ -82,14 +89,14 @@ fn docker(digit: &str) -> Place {
 #[test]
 fn a_machine_is_drawn() {
     let mut machine = Machine::new();
-    let inside = with(with(vector(10), "mnt", 50), "net", 51);
-    machine.kernel(3, 2, vector(10));
-    machine.kernel(4, 2, vector(10));
-    machine.add(20, 1, "shim", vector(10), Place::Host);
+    let inside = with(with(namespace_set(10), "mnt", 50), "net", 51);
+    machine.kernel(3, 2, namespace_set(10));
+    machine.kernel(4, 2, namespace_set(10));
+    machine.add(20, 1, "shim", namespace_set(10), Place::Host);
     machine.add(21, 20, "sh", inside, docker("a"));
-    machine.add(30, 1, "sshd", vector(10), Place::Host);
-    machine.add(31, 30, "bash", vector(10), Place::Host);
-    machine.add(32, 31, "ps", vector(10), Place::Host);
+    machine.add(30, 1, "sshd", namespace_set(10), Place::Host);
+    machine.add(31, 30, "bash", namespace_set(10), Place::Host);
+    machine.add(32, 31, "ps", namespace_set(10), Place::Host);
     machine.add(33, 21, "sleep", inside, docker("a"));
     machine.add(34, 21, "nested", with(inside, "mnt", 60), docker("a"));
     // Joined from the host.
@@ -132,8 +139,8 @@ fn a_machine_is_drawn() {
 #[test]
 fn containers_in_the_same_namespaces_are_distinguished() {
     let mut machine = Machine::new();
-    machine.add(20, 1, "one", vector(10), docker("a"));
-    machine.add(21, 1, "two", vector(10), docker("b"));
+    machine.add(20, 1, "one", namespace_set(10), docker("a"));
+    machine.add(21, 1, "two", namespace_set(10), docker("b"));
     let right = "\
 [1] docker aaaaaaaaaaaa, in the namespaces of [0]
 └─ 20 one    0      /bin/one  (of 1)
@@ -147,9 +154,12 @@ fn containers_in_the_same_namespaces_are_distinguished() {
 #[test]
 fn a_thread_is_drawn_in_its_own_namespaces() {
     let mut machine = Machine::new();
-    machine.add(20, 1, "many", vector(10), Place::Host);
-    for (tid, vector) in [(21, vector(10)), (22, with(vector(10), "uts", 70))] {
-        machine.raw(20, 1, "many", vector, 1);
+    machine.add(20, 1, "many", namespace_set(10), Place::Host);
+    for (tid, namespace_set) in [
+        (21, namespace_set(10)),
+        (22, with(namespace_set(10), "uts", 70)),
+    ] {
+        machine.raw(20, 1, "many", namespace_set, 1);
         machine.tasks.last_mut().unwrap().task.tid = tid;
     }
     let right = "\
@@ -173,7 +183,7 @@ fn a_thread_is_drawn_in_its_own_namespaces() {
 #[test]
 fn a_process_that_has_ended_is_drawn_with_its_parent() {
     let mut machine = Machine::new();
-    let inside = with(vector(10), "pid", 50);
+    let inside = with(namespace_set(10), "pid", 50);
     machine.add(20, 1, "sh", inside, docker("a"));
     machine.raw(21, 20, "zombie", NamespaceSet::NONE, 0);
     let mut left = inside;
@@ -193,7 +203,7 @@ fn a_process_that_has_ended_is_drawn_with_its_parent() {
 #[test]
 fn an_unknown_host_and_old_kernels_are_no_hindrance() {
     let mut machine = Machine::default();
-    let mut old = vector(10);
+    let mut old = namespace_set(10);
     old.id = [0; SLOTS];
     old.inum[6..8].fill(0);
     machine.raw(5, 4, "first", old, 1);
@@ -217,8 +227,8 @@ fn an_unknown_host_and_old_kernels_are_no_hindrance() {
 #[test]
 fn a_kernel_thread_elsewhere_is_shown() {
     let mut machine = Machine::new();
-    machine.kernel(3, 2, vector(10));
-    machine.kernel(4, 2, with(vector(10), "mnt", 50));
+    machine.kernel(3, 2, namespace_set(10));
+    machine.kernel(4, 2, with(namespace_set(10), "mnt", 50));
     assert!(
         machine
             .tree()
@@ -236,8 +246,14 @@ fn a_kernel_thread_elsewhere_is_shown() {
 fn hostile_names_do_not_reach_a_terminal() {
     let mut machine = Machine::new();
     let name = "\u{1b}[2J\n└─ 1";
-    machine.add(20, 1, name, vector(10), Place::Host);
-    machine.add(21, 1, "x", with(vector(10), "uts", 50), docker("\u{1b}"));
+    machine.add(20, 1, name, namespace_set(10), Place::Host);
+    machine.add(
+        21,
+        1,
+        "x",
+        with(namespace_set(10), "uts", 50),
+        docker("\u{1b}"),
+    );
     let text = machine.tree().text(PLAIN);
     assert!(!text.contains('\u{1b}'), "{text}");
     let line = text.lines().find(|line| line.contains(" 20 ")).unwrap();
@@ -253,8 +269,8 @@ fn hostile_names_do_not_reach_a_terminal() {
 #[test]
 fn colour_is_used_only_on_request() {
     let mut machine = Machine::new();
-    machine.add(20, 1, "a", with(vector(10), "uts", 50), docker("a"));
-    machine.add(21, 1, "b", with(vector(10), "uts", 51), Place::Host);
+    machine.add(20, 1, "a", with(namespace_set(10), "uts", 50), docker("a"));
+    machine.add(21, 1, "b", with(namespace_set(10), "uts", 51), Place::Host);
     let coloured = machine.tree().text(Text { colour: true });
     assert!(coloured.contains("[0] host\n"));
     assert!(coloured.contains("[1] \u{1b}[32mdocker aaaaaaaaaaaa\u{1b}[0m, from"));
@@ -272,7 +288,7 @@ fn a_long_chain_is_drawn_in_bounded_lines() {
     const MOST: u32 = 20_000;
     for pid in 3..MOST {
         let parent = if pid == 3 { 1 } else { pid - 1 };
-        machine.add(pid, parent, "chain", vector(10), Place::Host);
+        machine.add(pid, parent, "chain", namespace_set(10), Place::Host);
     }
     let text = machine.tree().text(PLAIN);
     let last = format!(" … {} chain", MOST - 1);
@@ -294,7 +310,7 @@ fn a_long_chain_is_drawn_in_bounded_lines() {
 #[test]
 fn json_has_every_process_in_its_set() {
     let mut machine = Machine::new();
-    let inside = with(vector(10), "uts", 50);
+    let inside = with(namespace_set(10), "uts", 50);
     let Place::Container(container) = docker("a") else {
         unreachable!("it is one");
     };

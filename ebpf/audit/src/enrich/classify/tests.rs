@@ -3,17 +3,17 @@ use std::collections::HashSet;
 use nsexec_audit_abi::parts::NamespaceSet;
 
 use super::*;
-use crate::fixtures::{call, namespace, task, vector, with};
+use crate::fixtures::{call, namespace, namespace_set, task, with};
 
 fn of(syscall: Syscall, ret: i64, before: NamespaceSet, after: NamespaceSet, level: u32) -> Class {
     let mut record = namespace(task(5, 1), call(syscall, ret), before, after);
     record.user.level = level;
-    classify(&record, &HostNamespaces::of(&vector(1)))
+    classify(&record, &HostNamespaces::of(&namespace_set(1)))
 }
 
 #[test]
 fn each_class_is_distinguished() {
-    let host = vector(1);
+    let host = namespace_set(1);
     let inside = with(with(host, "mnt", 70), "net", 71);
     let user = with(inside, "user", 72);
     for (syscall, ret, before, after, level, expected) in [
@@ -54,7 +54,7 @@ fn each_class_is_distinguished() {
 /// Inode numbers are reused by other types; a slot is part of the identity.
 #[test]
 fn a_number_of_another_slot_is_not_the_hosts() {
-    let host = vector(1);
+    let host = namespace_set(1);
     let before = with(host, "uts", 90);
     // 4 is the host's network namespace.
     let after = with(host, "uts", 4);

@@ -3,7 +3,7 @@ use nsexec_audit_abi::code::Syscall;
 use super::*;
 use crate::enrich::classify::classify;
 use crate::enrich::container;
-use crate::fixtures::{call, namespace, task, vector, with};
+use crate::fixtures::{call, namespace, namespace_set, task, with};
 
 fn place(path: &str) -> Place {
     let container = container::of_path(path.as_ref()).unwrap();
@@ -12,7 +12,7 @@ fn place(path: &str) -> Place {
 
 /// Own namespaces with numbers from this one on.
 fn inside(first: u32) -> NamespaceSet {
-    with(with(vector(1), "mnt", first), "net", first + 1)
+    with(with(namespace_set(1), "mnt", first), "net", first + 1)
 }
 
 struct Machine {
@@ -25,7 +25,7 @@ impl Machine {
     fn new() -> Self {
         let mut machine = Self {
             owners: Owners::default(),
-            host: HostNamespaces::of(&vector(1)),
+            host: HostNamespaces::of(&namespace_set(1)),
         };
         machine.observe(inside(20), &place("/c1"));
         machine.observe(inside(30), &place("/default/c2"));
@@ -34,8 +34,8 @@ impl Machine {
         machine
     }
 
-    fn observe(&mut self, vector: NamespaceSet, place: &Place) {
-        self.owners.observe(&vector, place, &self.host);
+    fn observe(&mut self, namespace_set: NamespaceSet, place: &Place) {
+        self.owners.observe(&namespace_set, place, &self.host);
     }
 
     /// The crossing, its evidence, and the owner of the entered namespaces.
@@ -56,7 +56,7 @@ impl Machine {
 #[test]
 fn each_boundary_is_distinguished() {
     let (c1, c2) = (place("/c1"), place("/default/c2"));
-    let host = vector(1);
+    let host = namespace_set(1);
     let id = |id: &str| Some(id.to_owned());
     let into = Some(Boundary::Enter);
     let inner = "a".repeat(64);
@@ -134,12 +134,12 @@ fn a_namespace_is_attributed_to_its_first_process() {
     // From the host into the container, like `docker exec` before it moves the cgroup.
     machine.observe(inside(20), &Place::Host);
     // A service of the host with a mount namespace of its own, and a runtime in it.
-    machine.observe(with(vector(1), "mnt", 60), &Place::Host);
-    machine.observe(with(vector(1), "mnt", 60), &place("/default/c2"));
+    machine.observe(with(namespace_set(1), "mnt", 60), &Place::Host);
+    machine.observe(with(namespace_set(1), "mnt", 60), &place("/default/c2"));
     machine.observe(inside(70), &Place::Unknown);
-    let mut entered = |after| machine.join(&Place::Host, vector(1), after).2;
+    let mut entered = |after| machine.join(&Place::Host, namespace_set(1), after).2;
     assert_eq!(entered(inside(20)), Some("c1".to_owned()));
-    assert_eq!(entered(with(vector(1), "mnt", 60)), None);
+    assert_eq!(entered(with(namespace_set(1), "mnt", 60)), None);
     assert_eq!(entered(inside(70)), None);
 }
 
@@ -147,8 +147,8 @@ fn a_namespace_is_attributed_to_its_first_process() {
 fn a_namespace_for_children_is_that_of_its_type() {
     let mut machine = Machine::new();
     machine.observe(with(inside(20), "pid", 22), &place("/c1"));
-    let after = with(vector(1), "pid_for_children", 22);
-    let found = machine.join(&Place::Host, vector(1), after);
+    let after = with(namespace_set(1), "pid_for_children", 22);
+    let found = machine.join(&Place::Host, namespace_set(1), after);
     assert_eq!(found.2, Some("c1".to_owned()));
 }
 
@@ -156,19 +156,19 @@ fn a_namespace_for_children_is_that_of_its_type() {
 fn a_new_namespace_has_no_owner_of_an_old_number() {
     let mut machine = Machine::new();
     let host = machine.host.clone();
-    let owner = |machine: &mut Machine| machine.join(&Place::Host, vector(1), inside(20)).2;
+    let owner = |machine: &mut Machine| machine.join(&Place::Host, namespace_set(1), inside(20)).2;
     // Created by the host with the numbers of a removed one, and then used by a container.
     let made = inside(20);
     machine
         .owners
-        .created(&vector(1), &made, &Place::Host, &host);
+        .created(&namespace_set(1), &made, &Place::Host, &host);
     assert_eq!(owner(&mut machine), None);
     machine.observe(made, &place("/default/c2"));
     assert_eq!(owner(&mut machine), Some("c2".to_owned()));
     // Namespaces that a container creates belong to it at once.
     machine
         .owners
-        .created(&vector(1), &made, &place("/c1"), &host);
+        .created(&namespace_set(1), &made, &place("/c1"), &host);
     assert_eq!(owner(&mut machine), Some("c1".to_owned()));
 }
 
@@ -178,6 +178,6 @@ fn without_the_hosts_namespaces_no_process_is_on_the_host() {
     machine.owners = Owners::default();
     machine.host = HostNamespaces::default();
     machine.observe(inside(20), &place("/c1"));
-    let found = machine.join(&Place::Host, vector(1), inside(20));
+    let found = machine.join(&Place::Host, namespace_set(1), inside(20));
     assert_eq!(found, (None, None, None));
 }

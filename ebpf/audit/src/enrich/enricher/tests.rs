@@ -2,7 +2,7 @@ use nsexec_audit_abi::code::{Hook, Kind, Syscall};
 use serde_json::{Value, json};
 
 use super::*;
-use crate::fixtures::{call, exec, exit_of, namespace, task, task_id, vector, with};
+use crate::fixtures::{call, exec, exit_of, namespace, namespace_set, task, task_id, with};
 use crate::output::escape;
 use crate::output::event_json::Line;
 use crate::output::text::Text;
@@ -13,7 +13,7 @@ fn host() -> Snapshot {
         header: crate::fixtures::header(Kind::Snapshot, Hook::IterTask, 0),
         task: task(KTHREADD, 0),
         parent: task_id(&task(1, 1)),
-        namespaces: vector(1),
+        namespaces: namespace_set(1),
     }
 }
 
@@ -45,7 +45,7 @@ fn lines(enricher: &mut Enricher) -> Vec<(Value, Option<String>)> {
 #[test]
 fn a_join_by_nsexec_is_reported_with_its_claims() {
     let mut enricher = enricher();
-    let host = vector(1);
+    let host = namespace_set(1);
     let inside = with(with(host, "mnt", 70), "net", 71);
     let mut joiner = exec(task(6, 42), b"/usr/bin/renamed", host);
     if let Event::Exec(exec) = &mut joiner {
@@ -80,7 +80,12 @@ fn a_join_by_nsexec_is_reported_with_its_claims() {
 #[test]
 fn cached_parts_are_dropped_when_the_host_becomes_known() {
     let mut enricher = Enricher::start(Vec::new()).unwrap();
-    let noop = namespace(task(6, 1), call(Syscall::Setns, 0), vector(1), vector(1));
+    let noop = namespace(
+        task(6, 1),
+        call(Syscall::Setns, 0),
+        namespace_set(1),
+        namespace_set(1),
+    );
     let hosts = |enricher: &mut Enricher| {
         enricher.push(Event::Namespace(noop));
         let (line, _) = lines(enricher).remove(0);
@@ -94,8 +99,8 @@ fn cached_parts_are_dropped_when_the_host_becomes_known() {
 #[test]
 fn a_loss_is_reported_in_its_place() {
     let mut enricher = enricher();
-    let found = with(vector(1), "uts", 90);
-    enricher.push(exec(task(5, 1), b"/bin/a", vector(1)));
+    let found = with(namespace_set(1), "uts", 90);
+    enricher.push(exec(task(5, 1), b"/bin/a", namespace_set(1)));
     let mut later = exec(task(5, 1), b"/bin/b", found);
     if let Event::Exec(exec) = &mut later {
         exec.header.boot_ns = 2;
@@ -128,7 +133,7 @@ fn a_loss_is_reported_in_its_place() {
 #[test]
 fn the_program_of_a_process_that_ends_is_still_reported() {
     let mut enricher = enricher();
-    enricher.push(exec(task(5, 1), b"/bin/a", vector(1)));
+    enricher.push(exec(task(5, 1), b"/bin/a", namespace_set(1)));
     enricher.push(exit_of(task(5, 0), 2));
     let lines = lines(&mut enricher);
     assert_eq!(lines[1].0["kind"], "exit");
@@ -162,7 +167,7 @@ fn events_have_the_container_and_the_boundary() {
     let id = "4f797c539e6c745de61a93ca3ff892358ecbcaccd8414d5db545c38428142970";
     let pod = "2b1f5c0e-6a3d-4a56-9c1d-0a1b2c3d4e5f";
     in_container(&mut enricher, &format!("/kubepods/pod{pod}/crio-{id}"));
-    let host = vector(1);
+    let host = namespace_set(1);
     let inside = with(with(host, "mnt", 70), "net", 71);
     let container = Task {
         cgroup_id: CGROUP,
@@ -239,16 +244,16 @@ fn events_have_the_container_and_the_boundary() {
 fn the_oldest_process_determines_the_owner_of_a_namespace() {
     let mut enricher = enricher();
     in_container(&mut enricher, "/c1");
-    let listed = |pid, cgroup_id, vector| Snapshot {
+    let listed = |pid, cgroup_id, namespace_set| Snapshot {
         header: crate::fixtures::header(Kind::Snapshot, Hook::IterTask, 0),
         task: Task {
             cgroup_id,
             ..task(pid, 1)
         },
         parent: task_id(&task(1, 1)),
-        namespaces: vector,
+        namespaces: namespace_set,
     };
-    let host = vector(1);
+    let host = namespace_set(1);
     let inside = with(host, "mnt", 70);
     let service = with(host, "mnt", 80);
     // The older one is always last.

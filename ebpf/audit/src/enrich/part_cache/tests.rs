@@ -3,7 +3,7 @@ use nsexec_audit_abi::parts::{Call, Task, UserNamespace};
 use serde::Serialize;
 
 use super::*;
-use crate::fixtures::{call, namespace, task, vector, with};
+use crate::fixtures::{call, namespace, namespace_set, task, with};
 use crate::model::container::Place;
 
 fn json(value: &impl Serialize) -> String {
@@ -26,8 +26,13 @@ fn a_cached_part_is_reused_until_its_input_changes() {
         path: None,
     };
     let nowhere = Cgroup::default();
-    let host = HostNamespaces::of(&vector(1));
-    let first = namespace(task(5, 1), call(Syscall::Setns, 0), vector(1), vector(1));
+    let host = HostNamespaces::of(&namespace_set(1));
+    let first = namespace(
+        task(5, 1),
+        call(Syscall::Setns, 0),
+        namespace_set(1),
+        namespace_set(1),
+    );
     let with_call = |call| Namespace { call, ..first };
     let dropped = Task {
         euid: 77,
@@ -41,7 +46,7 @@ fn a_cached_part_is_reused_until_its_input_changes() {
         notes: EventFlags::BEGINNING_UNSEEN,
         ..first.call
     };
-    let moved = with(vector(1), "user", 70);
+    let moved = with(namespace_set(1), "user", 70);
     let user = UserNamespace {
         level: 1,
         ..first.user
@@ -97,16 +102,16 @@ fn a_cached_part_is_reused_until_its_input_changes() {
 }
 
 #[test]
-fn of_tasks_that_take_turns_each_has_its_own() {
+fn alternating_tasks_have_separate_parts() {
     let mut cache = PartCache::default();
     let host = HostNamespaces::default();
     let mut both = || {
         [5, 6].map(|tid| {
             let call = call(Syscall::Setns, 0);
-            let record = namespace(task(tid, 1), call, vector(1), vector(tid));
+            let record = namespace(task(tid, 1), call, namespace_set(1), namespace_set(tid));
             let parts = cache.parts(&record, None, &Cgroup::default(), &host);
             assert_eq!(parts.actor.tid, tid);
-            assert_eq!(parts.ns.after.set, vector(tid));
+            assert_eq!(parts.ns.after.set, namespace_set(tid));
             parts
         })
     };

@@ -2,7 +2,7 @@ use nsexec_audit_abi::code::Syscall;
 use nsexec_audit_abi::counters::LINEAGE_RING;
 
 use super::*;
-use crate::fixtures::{call, exit_of, namespace, task, vector};
+use crate::fixtures::{call, exit_of, namespace, namespace_set, task};
 
 fn times(order: &mut ReorderBuffer, now_ns: u64) -> Vec<u64> {
     std::iter::from_fn(|| order.pop(Some(now_ns)))
@@ -50,7 +50,12 @@ fn the_buffer_is_bounded_per_ring() {
     assert!(!order.has_room(LINEAGE_RING) && order.has_room(NAMESPACE_RING));
     assert_eq!(times(&mut order, 0), [0]);
     assert!(order.has_room(LINEAGE_RING));
-    let call = namespace(task(7, 1), call(Syscall::Setns, 0), vector(1), vector(1));
+    let call = namespace(
+        task(7, 1),
+        call(Syscall::Setns, 0),
+        namespace_set(1),
+        namespace_set(1),
+    );
     for boot_ns in (0..).take(namespaces) {
         assert!(order.has_room(NAMESPACE_RING));
         let mut call = call;

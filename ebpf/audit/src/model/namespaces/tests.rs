@@ -1,11 +1,11 @@
 use nsexec_audit_abi::code::{NAMESPACE_FLAGS, Syscall};
 
 use super::*;
-use crate::fixtures::{call, namespace, task, vector, with};
+use crate::fixtures::{call, namespace, namespace_set, task, with};
 
 #[test]
 fn a_set_lists_its_slots_in_order() {
-    let one = vector(1);
+    let one = namespace_set(1);
     let other = with(with(one, "uts", 70), "mnt", 71);
     let set = SlotSet::differing(&one, &other);
     assert_eq!(set.iter().collect::<Vec<_>>(), [Slot::Mnt, Slot::Uts]);
@@ -21,7 +21,7 @@ fn a_set_lists_its_slots_in_order() {
 
 #[test]
 fn a_map_is_an_object_of_pairs_of_numbers() {
-    let one = vector(1);
+    let one = namespace_set(1);
     let some = |slots| NamespaceMap { set: one, slots };
     let slots = SlotSet::differing(&one, &with(one, "net", 70));
     let (inum, id) = one.get(Slot::Net);
@@ -46,7 +46,7 @@ fn a_map_is_an_object_of_pairs_of_numbers() {
 
 #[test]
 fn types_are_those_of_slots_without_repetition() {
-    let one = vector(1);
+    let one = namespace_set(1);
     let changed = with(with(one, "pid", 70), "pid_for_children", 70);
     let changed = with(changed, "time_for_children", 71);
     let types = SlotSet::differing(&one, &changed).types();
@@ -70,7 +70,7 @@ fn flags_have_their_names() {
 
 #[test]
 fn a_pid_namespace_takes_effect_at_the_next_fork() {
-    let host = vector(1);
+    let host = namespace_set(1);
     let effective = |after| {
         let record = namespace(task(5, 1), call(Syscall::Setns, 0), host, after);
         NamespaceChange::of(&record, &HostNamespaces::of(&host)).effective_at

@@ -1,7 +1,7 @@
 use super::*;
 
 #[test]
-fn the_first_time_and_every_other_it_is_the_json_of_the_value() {
+fn every_rendering_is_the_json_of_the_value() {
     let value = ("a \"name\"\n", [1, 2], None::<u8>);
     let shared = Shared::new(value);
     for _ in 0..2 {
