@@ -1,20 +1,25 @@
 //! Checks the statements of the documents against the tree.
 
+mod names;
+
 use std::ffi::OsString;
 use std::io;
 use std::path::Path;
 
+use self::names::Sources;
 use crate::{cargo, no_arguments, vm};
 
 const ADVISORIES: &str = "docs/advisories.md";
+/// It names the files of earlier versions.
+const HISTORY: &str = "CHANGELOG.md";
 
 pub(crate) fn run(arguments: &[OsString]) -> io::Result<()> {
     no_arguments(arguments)?;
     check()
 }
 
-/// Checks that every advisory has an answer, that every test named in a document exists,
-/// and that every link between documents is valid.
+/// Checks that every advisory has an answer, that every test, path and name of the tree in a
+/// document exists, and that every link between documents is valid.
 pub(crate) fn check() -> io::Result<()> {
     let root = cargo::root();
     let mut wrong = Vec::new();
@@ -28,18 +33,30 @@ pub(crate) fn check() -> io::Result<()> {
         }),
     );
 
-    let mut sources = Vec::new();
+    let mut files = Vec::new();
     for file in cargo::files(&root, "rs")? {
-        sources.push(std::fs::read_to_string(file)?);
+        let text = std::fs::read_to_string(&file)?;
+        files.push((file, text));
     }
-    let (mut named, mut linked) = (0, 0);
+    let sources = Sources {
+        root: &root,
+        files: &files,
+    };
+    let (mut named, mut mentioned, mut linked) = (0, 0, 0);
     for document in cargo::files(&root, "md")? {
         let shown = document.strip_prefix(&root).unwrap_or(&document).display();
         let text = std::fs::read_to_string(&document)?;
         for test in tests_named(&text) {
             named += 1;
-            if !test.exists(&root, &sources) {
+            if !test.exists(&sources) {
                 wrong.push(format!("{shown}: there is no `{}`", test.0));
+            }
+        }
+        let is_history = document.ends_with(HISTORY);
+        for mention in names::mentions(&text).into_iter().filter(|_| !is_history) {
+            mentioned += 1;
+            if !mention.exists(&sources, &document) {
+                wrong.push(format!("{shown}: there is no `{mention}`"));
             }
         }
         for link in links(&text) {
@@ -54,8 +71,8 @@ pub(crate) fn check() -> io::Result<()> {
 
     if wrong.is_empty() {
         println!(
-            "every advisory has an answer; {named} tests are named, and all of them exist; \
-             {linked} links lead somewhere"
+            "every advisory has an answer; {named} tests are named and {mentioned} paths and names, \
+             and all of them exist; {linked} links lead somewhere"
         );
         return Ok(());
     }
@@ -80,13 +97,13 @@ fn unanswered(document: &str) -> Vec<&str> {
 struct Named<'a>(&'a str);
 
 impl Named<'_> {
-    fn exists(&self, root: &Path, sources: &[String]) -> bool {
+    fn exists(&self, sources: &Sources<'_>) -> bool {
         if let Some(name) = self.0.strip_prefix("fn ") {
-            return sources.iter().any(|source| defines(source, name));
+            return sources.files.iter().any(|(_, text)| defines(text, name));
         }
         let (file, path) = self.0.split_once("::").unwrap_or((self.0, ""));
         let name = path.rsplit("::").next().unwrap_or_default();
-        std::fs::read_to_string(root.join(file)).is_ok_and(|source| defines(&source, name))
+        std::fs::read_to_string(sources.root.join(file)).is_ok_and(|source| defines(&source, name))
     }
 }
 
@@ -171,7 +188,7 @@ fn defines(source: &str, name: &str) -> bool {
 mod tests {
     use std::path::Path;
 
-    use super::{Named, anchor, defines, links, tests_named, unanswered};
+    use super::{Named, Sources, anchor, defines, links, tests_named, unanswered};
 
     #[test]
     fn a_row_without_an_answer_is_found() {
@@ -220,7 +237,12 @@ mod tests {
     #[test]
     fn a_test_is_looked_up_in_the_file_of_its_name() {
         let root = crate::cargo::root();
-        let here = |text| Named(text).exists(&root, &["fn elsewhere() {}".to_owned()]);
+        let files = [(root.join("a.rs"), "fn elsewhere() {}".to_owned())];
+        let sources = Sources {
+            root: &root,
+            files: &files,
+        };
+        let here = |text| Named(text).exists(&sources);
         assert!(here("xtask/src/docs.rs::tests::a_name_matches_as_a_whole"));
         assert!(here("fn elsewhere"));
         assert!(!here("xtask/src/docs.rs::tests::a_name_that_nobody_has"));

@@ -97,7 +97,7 @@ const COMMANDS: &[Command] = &[
     Command {
         name: "docs",
         arguments: "",
-        about: "check the documents against the tree: tests, links, advisories, kernels",
+        about: "check the documents against the tree: tests, paths, names, links, advisories, kernels",
         run: docs::run,
     },
     Command {
