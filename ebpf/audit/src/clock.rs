@@ -1,9 +1,13 @@
 //! The clocks that events are timed by.
 
+use jiff::Timestamp;
 use nix::time::{ClockId, clock_gettime};
 
 /// A tick of /proc/PID/stat, USER_HZ, in nanoseconds.
 pub const TICK_NS: u64 = 10_000_000;
+
+/// A millisecond, in nanoseconds.
+const MS: i128 = 1_000_000;
 
 /// CLOCK_BOOTTIME in nanoseconds; 0 when the kernel has none, so that events wait for
 /// each other.
@@ -28,20 +32,25 @@ pub fn wall_offset_ns() -> nix::Result<i128> {
     Ok(now(ClockId::CLOCK_REALTIME)? - now(ClockId::CLOCK_BOOTTIME)?)
 }
 
-/// A day, in milliseconds.
-pub(crate) const DAY_MS: i64 = 86_400_000;
+/// The day, UTC, of milliseconds since 1970: `2026-11-25`.
+#[must_use]
+pub fn day(wall_ms: i64) -> String {
+    formatted("%Y-%m-%d", i128::from(wall_ms) * MS)
+}
 
 /// The time of day, UTC, of milliseconds since 1970: `12:34:56.789`.
 #[must_use]
 pub fn time_of_day(wall_ms: i64) -> String {
-    let of_day = wall_ms.rem_euclid(DAY_MS);
-    format!(
-        "{:02}:{:02}:{:02}.{:03}",
-        of_day / 3_600_000,
-        of_day / 60_000 % 60,
-        of_day / 1000 % 60,
-        of_day % 1000
-    )
+    formatted("%H:%M:%S%.3f", i128::from(wall_ms) * MS)
+}
+
+/// A moment, UTC, of nanoseconds since 1970, by a format of strftime(3). The calendar has
+/// four digits for a year: of any other moment, the number itself.
+pub(crate) fn formatted(format: &str, wall_ns: i128) -> String {
+    match Timestamp::from_nanosecond(wall_ns) {
+        Ok(moment) => moment.strftime(format).to_string(),
+        Err(_) => format!("{} ms", wall_ns.div_euclid(MS)),
+    }
 }
 
 #[cfg(test)]

@@ -6,8 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use sha2::{Digest as _, Sha256};
 
-use crate::clock::DAY_MS;
-pub(super) use crate::clock::time_of_day as clock;
+pub(super) use crate::clock::{day, time_of_day as clock};
 
 /// Longest text that is shown, in characters; an event has at most 512 bytes of
 /// arguments, of which each can take six characters here.
@@ -61,21 +60,6 @@ pub(super) fn words(argv: &[String]) -> String {
 /// The source of an inline script or style in a content security policy.
 pub(super) fn source(text: &str) -> String {
     format!("'sha256-{}'", STANDARD.encode(Sha256::digest(text)))
-}
-
-/// The day, UTC, of milliseconds since 1970: `2026-11-25`.
-pub(super) fn day(wall_ms: i64) -> String {
-    // Years that begin in March have their odd day at the end. 719,468 days are
-    // from then to 1970; 146,097 are 400 years.
-    let days = i128::from(wall_ms.div_euclid(DAY_MS)) + 719_468;
-    let (era, of_era) = (days.div_euclid(146_097), days.rem_euclid(146_097));
-    let year = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * year + year / 4 - year / 100);
-    let month = (5 * of_year + 2) / 153;
-    let day = of_year - (153 * month + 2) / 5 + 1;
-    let month = if month < 10 { month + 3 } else { month - 9 };
-    let year = year + era * 400 + i128::from(month <= 2);
-    format!("{year:04}-{month:02}-{day:02}")
 }
 
 /// A length of time, in nanoseconds, with its unit.

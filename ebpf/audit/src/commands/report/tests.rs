@@ -130,6 +130,16 @@ fn exec(at: u64, pid: u32, argv: &[&str]) -> Value {
     )
 }
 
+/// A time that is no date is drawn; a browser draws no ticks for it.
+#[test]
+fn a_time_outside_the_calendar_is_drawn() {
+    for wall_ms in [i64::MIN, i64::MAX] {
+        let line = with(denied(5, 7, "sh"), json!({ "ts_wall_ms": wall_ms }));
+        let page = page_of(&[start(), line, health()]);
+        assert!(page.contains(&format!("{wall_ms} ms")), "{page}");
+    }
+}
+
 /// A section, by its id.
 #[track_caller]
 fn section<'a>(page: &'a str, id: &str) -> &'a str {

@@ -9,6 +9,7 @@ use super::events::{Detail, Event, Process};
 use super::history::History;
 use super::html::{self, Text};
 use super::tables::owner;
+use crate::clock;
 use crate::model::namespaces::NamespaceType;
 
 /// The maximum number of lanes; the other processes share the last one.
@@ -199,7 +200,9 @@ pub(super) fn draw(out: &mut String, history: &History) -> fmt::Result {
     let height = TOP + LANE * lanes.len().max(1) + 6;
     // The beginning in milliseconds since 1970 and the length in nanoseconds, for the
     // script's ticks.
-    let from = first.ts_wall_ms - i64::from(scale.from < first.ts_boot_ns);
+    let from = first
+        .ts_wall_ms
+        .saturating_sub(i64::from(scale.from < first.ts_boot_ns));
     write!(
         out,
         "<div class=\"time\" id=\"time\" data-wall=\"{from}\" data-length=\"{}\"><div class=\"lanes\">",
@@ -394,21 +397,14 @@ fn ticks(out: &mut String, from_ms: i64, length: u64, height: usize) -> fmt::Res
 
 /// A time of day, with the precision of its step.
 fn label(wall_ns: i128, step: u64) -> String {
-    let ms = i64::try_from(wall_ns.div_euclid(1_000_000)).unwrap_or_default();
-    let clock = html::clock(ms);
-    let (seconds, _) = clock.split_once('.').unwrap_or((&clock, ""));
-    let part = wall_ns.rem_euclid(1_000_000_000);
-    match step {
-        60_000_000_000.. => seconds.get(..5).unwrap_or(seconds).to_owned(),
-        1_000_000_000.. => seconds.to_owned(),
-        1_000_000.. => clock,
-        1_000.. => format!(
-            "{}.{:06}",
-            seconds.get(6..).unwrap_or_default(),
-            part / 1_000
-        ),
-        _ => format!("{}.{part:09}", seconds.get(6..).unwrap_or_default()),
-    }
+    let format = match step {
+        60_000_000_000.. => "%H:%M",
+        1_000_000_000.. => "%H:%M:%S",
+        1_000_000.. => "%H:%M:%S%.3f",
+        1_000.. => "%S%.6f",
+        _ => "%S%.9f",
+    };
+    clock::formatted(format, wall_ns)
 }
 
 #[cfg(test)]

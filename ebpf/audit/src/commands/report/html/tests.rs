@@ -38,25 +38,6 @@ fn a_source_is_named_by_its_hash() {
     );
 }
 
-/// As date(1) has them.
-#[test]
-fn times_are_those_of_the_calendar() {
-    for (seconds, right) in [
-        (0, "1970-01-01"),
-        (951_782_400, "2000-02-29"),
-        (951_868_800, "2000-03-01"),
-        (1_795_581_303, "2026-11-25"),
-        (4_107_542_399, "2100-02-28"),
-        (4_107_542_400, "2100-03-01"),
-        (-1, "1969-12-31"),
-    ] {
-        assert_eq!(day(seconds * 1000), right);
-    }
-    assert_eq!(clock(86_399_999), "23:59:59.999");
-    assert_eq!(clock(-1), "23:59:59.999");
-    assert!(day(i64::MIN).starts_with('-') && day(i64::MAX).starts_with("2922"));
-}
-
 #[test]
 fn lengths_and_numbers_are_short() {
     for (ns, right) in [
