@@ -10,7 +10,7 @@ pub fn audit_report(mut input: &[u8]) {
     let Ok(run) = report::read([("<input>".to_owned(), input)]) else {
         return;
     };
-    let page = report::page(&run);
+    let page = report::page(&run).expect("it is written to memory");
     assert!(page.ends_with("</script>\n</body>\n</html>\n"));
     for (tag, count) in [("<script", 1), ("<style", 1), ("<meta ", 5), ("<img", 0)] {
         assert_eq!(page.matches(tag).count(), count, "{tag}");

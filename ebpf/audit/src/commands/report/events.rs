@@ -48,6 +48,14 @@ impl Detail {
         }
     }
 
+    /// Of an alert.
+    pub(super) fn severity(&self) -> Option<&'static str> {
+        match self {
+            Self::Alert(alert) => Some(alert.severity.name()),
+            _ => None,
+        }
+    }
+
     pub(super) fn is_lineage(&self) -> bool {
         matches!(self, Self::Exec(_) | Self::Fork(_) | Self::Exit(_))
     }

@@ -1,12 +1,9 @@
 //! The auditor's own counters.
 
-use std::fmt::{self, Write as _};
-
-use super::html::{self, Text};
-use super::tables;
+use super::html;
 use crate::output::health::{Health, HookCounters, RingPosition};
 
-/// A counter.
+/// A counter of a hook.
 struct Column {
     name: &'static str,
     of: fn(&HookCounters) -> u64,
@@ -47,74 +44,69 @@ fn sum(health: &Health, column: &Column) -> u64 {
     hooks.fold(0, u64::saturating_add)
 }
 
-pub(super) fn table(out: &mut String, health: Option<&Health>) -> fmt::Result {
-    let Some(health) = health else {
-        return out.write_str("<p class=\"none\">There is no line of counters.</p>\n");
-    };
-    writeln!(
-        out,
-        "<p class=\"note\">At {} UTC, probes by {}.</p>",
-        html::clock(health.time.ts_wall_ms),
-        Text(&health.backend)
-    )?;
-    hooks(out, health)?;
-    tables::head(out, "health", &["Ring", "#Events", "#Lost"])?;
-    ring(out, "lineage", &health.rings.lineage)?;
-    ring(out, "namespaces", &health.rings.namespaces)?;
-    tables::foot(out, 0)?;
-    programs(out, health)
+/// The counters of a health line.
+pub(super) struct Counters<'a> {
+    pub clock: String,
+    pub backend: &'a str,
+    /// The names of the counters of a hook.
+    pub names: [&'static str; 6],
+    pub hooks: Vec<(&'a str, [Counter; 6])>,
+    pub rings: [Ring; 2],
+    /// How often the kernel did not run a program.
+    pub programs: Vec<(&'a str, Counter)>,
 }
 
-fn hooks(out: &mut String, health: &Health) -> fmt::Result {
-    let names: Vec<String> = COLUMNS
-        .iter()
-        .map(|column| format!("#{}", column.name))
-        .collect();
-    let mut columns = vec!["Hook"];
-    columns.extend(names.iter().map(String::as_str));
-    tables::head(out, "health", &columns)?;
-    for (hook, counters) in &health.hooks {
-        write!(out, "<tr><td class=\"k\">{}</td>", Text(hook))?;
-        for column in &COLUMNS {
-            let count = (column.of)(counters);
-            let class = match count {
-                0 => "n zero",
-                _ if column.is_bad => "n bad",
-                _ => "n",
-            };
-            write!(out, "<td class=\"{class}\">{}</td>", html::number(count))?;
+pub(super) struct Counter {
+    pub printed: String,
+    pub is_zero: bool,
+    /// It is not 0, and has to be.
+    pub is_bad: bool,
+}
+
+pub(super) struct Ring {
+    pub name: &'static str,
+    pub events: String,
+    pub lost: Counter,
+}
+
+impl<'a> Counters<'a> {
+    pub(super) fn of(health: &'a Health) -> Self {
+        let hooks = health.hooks.iter().map(|(hook, counters)| {
+            let of = |column: &Column| counter((column.of)(counters), column.is_bad);
+            (hook.as_ref(), COLUMNS.each_ref().map(of))
+        });
+        let programs = health.missed.iter();
+        let programs = programs.map(|(program, missed)| (program.as_ref(), counter(*missed, true)));
+        Self {
+            clock: html::clock(health.time.ts_wall_ms),
+            backend: &health.backend,
+            names: COLUMNS.each_ref().map(|column| column.name),
+            hooks: hooks.collect(),
+            rings: [
+                ring("lineage", &health.rings.lineage),
+                ring("namespaces", &health.rings.namespaces),
+            ],
+            programs: programs.collect(),
         }
-        out.write_str("</tr>\n")?;
     }
-    tables::foot(out, 0)
 }
 
-fn ring(out: &mut String, name: &str, processors: &[RingPosition]) -> fmt::Result {
+fn counter(count: u64, has_to_be_zero: bool) -> Counter {
+    Counter {
+        printed: html::number(count),
+        is_zero: count == 0,
+        is_bad: count > 0 && has_to_be_zero,
+    }
+}
+
+fn ring(name: &'static str, processors: &[RingPosition]) -> Ring {
     let sum = |of: fn(&RingPosition) -> u64| {
         let counts = processors.iter().map(of);
         counts.fold(0, u64::saturating_add)
     };
-    let lost = sum(|one| one.lost);
-    writeln!(
-        out,
-        "<tr><td class=\"k\">{name}</td><td class=\"n\">{}</td><td class=\"{}\">{}</td></tr>",
-        html::number(sum(|one| one.sequence)),
-        if lost > 0 { "n bad" } else { "n zero" },
-        html::number(lost)
-    )
-}
-
-/// How often the kernel did not run a program.
-fn programs(out: &mut String, health: &Health) -> fmt::Result {
-    tables::head(out, "health", &["Program", "#Not run"])?;
-    for (program, missed) in &health.missed {
-        writeln!(
-            out,
-            "<tr><td class=\"k\">{}</td><td class=\"{}\">{}</td></tr>",
-            Text(program),
-            if *missed > 0 { "n bad" } else { "n zero" },
-            html::number(*missed)
-        )?;
+    Ring {
+        name,
+        events: html::number(sum(|one| one.sequence)),
+        lost: counter(sum(|one| one.lost), true),
     }
-    tables::foot(out, 0)
 }

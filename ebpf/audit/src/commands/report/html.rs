@@ -1,7 +1,8 @@
 //! Text of processes in a page: it stays text, and none of it is invisible.
 
-use std::fmt::{self, Write as _};
+use std::fmt;
 
+use askama::filters::Escaper;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use sha2::{Digest as _, Sha256};
@@ -12,36 +13,38 @@ pub(super) use crate::clock::{day, time_of_day as clock};
 /// arguments, of which each can take six characters here.
 pub(super) const MAX_TEXT: usize = 600;
 
-/// Text in an element, or in an attribute between double quotes: everything but letters,
-/// digits, spaces and graphic ASCII is shown as an escape, and so is a backslash, so that
-/// escapes are unambiguous.
-pub(super) struct Text<'a>(pub &'a str);
+/// The escaper of every template (askama.toml), for text in an element or in an attribute
+/// between double quotes: everything but letters, digits, spaces and graphic ASCII is shown
+/// as an escape, and so is a backslash, so that escapes are unambiguous. A text is escaped
+/// in one call, so that the limit is one of the text.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Escape;
 
-impl fmt::Display for Text<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (count, c) in self.0.chars().enumerate() {
+impl Escaper for Escape {
+    fn write_escaped_str<W: fmt::Write>(&self, mut out: W, text: &str) -> fmt::Result {
+        for (count, c) in text.chars().enumerate() {
             if count == MAX_TEXT {
-                return f.write_char('…');
+                return out.write_char('…');
             }
             match c {
-                '<' => f.write_str("&lt;")?,
-                '>' => f.write_str("&gt;")?,
-                '&' => f.write_str("&amp;")?,
-                '"' => f.write_str("&quot;")?,
-                '\'' => f.write_str("&#39;")?,
-                '\\' => f.write_str("\\\\")?,
-                ' ' => f.write_char(' ')?,
+                '<' => out.write_str("&lt;")?,
+                '>' => out.write_str("&gt;")?,
+                '&' => out.write_str("&amp;")?,
+                '"' => out.write_str("&quot;")?,
+                '\'' => out.write_str("&#39;")?,
+                '\\' => out.write_str("\\\\")?,
+                ' ' => out.write_char(' ')?,
                 c if c.is_ascii_graphic() || (c.is_alphanumeric() && !c.is_ascii()) => {
-                    f.write_char(c)?;
+                    out.write_char(c)?;
                 }
-                c => write!(f, "{}", c.escape_default())?,
+                c => write!(out, "{}", c.escape_default())?,
             }
         }
         Ok(())
     }
 }
 
-/// Words quoted for a shell, except for the characters that [`Text`] escapes.
+/// Words quoted for a shell, except for the characters that [`Escape`] escapes.
 pub(super) fn words(argv: &[String]) -> String {
     let plain = |c: char| !c.is_whitespace() && !"'\"\\$`|&;<>()*?[]#~".contains(c);
     let quoted: Vec<String> = argv
@@ -57,9 +60,9 @@ pub(super) fn words(argv: &[String]) -> String {
     quoted.join(" ")
 }
 
-/// The source of an inline script or style in a content security policy.
-pub(super) fn source(text: &str) -> String {
-    format!("'sha256-{}'", STANDARD.encode(Sha256::digest(text)))
+/// The hash of an inline script or style, as a content security policy has it.
+pub(super) fn hash(text: &str) -> String {
+    format!("sha256-{}", STANDARD.encode(Sha256::digest(text)))
 }
 
 /// A length of time, in nanoseconds, with its unit.

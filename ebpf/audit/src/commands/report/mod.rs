@@ -2,14 +2,15 @@
 //!
 //! The processes that the page is about chose the texts on it, and an investigator opens
 //! it. So the script contains no data, a content security policy allows only this script
-//! and this style, nothing is loaded from elsewhere, and text enters the page only as
-//! `html::Text`. The tables and the time line are complete without the script, which
-//! filters and enlarges.
+//! and this style, nothing is loaded from elsewhere, and text enters the page only through
+//! templates (`templates/report/`), which all have one escaper, `html::Escape`. The tables
+//! and the time line are complete without the script, which filters and enlarges.
 
 mod banners;
 mod describe;
 mod error;
 mod events;
+mod header;
 mod health;
 mod history;
 mod html;
@@ -53,7 +54,7 @@ pub fn run(options: &ReportOptions, out: &mut dyn io::Write) -> Result<u8, Box<d
         let output = output.display();
         return Err(format!("{output} would be overwritten; give another --output").into());
     }
-    let page = page(&read(files)?);
+    let page = page(&read(files)?)?;
     match &options.output {
         Some(output) => {
             let mut options = fs::OpenOptions::new();

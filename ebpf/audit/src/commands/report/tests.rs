@@ -22,8 +22,12 @@ fn read_one(file: &[u8]) -> Result<History, ReadError> {
     read([("events".to_owned(), file)])
 }
 
+fn drawn(history: &History) -> String {
+    page(history).unwrap()
+}
+
 fn page_of(objects: &[Value]) -> String {
-    page(&read_one(&written(objects)).unwrap())
+    drawn(&read_one(&written(objects)).unwrap())
 }
 
 fn start() -> Value {
@@ -162,7 +166,7 @@ fn a_broken_chain_is_reported_with_its_line() {
     let changed = String::from_utf8(file)
         .unwrap()
         .replacen("\"tgid\":7", "\"tgid\":8", 1);
-    let page = page(&read_one(changed.as_bytes()).unwrap());
+    let page = drawn(&read_one(changed.as_bytes()).unwrap());
     assert!(
         page.contains("banner bad\"><b>The chain is broken.</b> events:2: it was changed"),
         "{page}"
@@ -174,7 +178,7 @@ fn a_broken_chain_is_reported_with_its_line() {
 #[test]
 fn a_file_that_was_cut_is_drawn_up_to_there() {
     let file = written(&[start(), denied(5, 7, "sh"), health()]);
-    let page = page(&read_one(&file[..file.len() - 20]).unwrap());
+    let page = drawn(&read_one(&file[..file.len() - 20]).unwrap());
     assert!(page.contains("events:3: it has no end"));
     assert!(page.contains("The end is missing."));
     assert_eq!(page.matches("<tr id=\"e").count(), 1);
@@ -182,7 +186,7 @@ fn a_file_that_was_cut_is_drawn_up_to_there() {
     // shows it.
     let (_, whole) = file.split_last().unwrap();
     let end = whole.iter().rposition(|byte| *byte == b'\n').unwrap();
-    let page = super::page(&read_one(&file[..=end]).unwrap());
+    let page = drawn(&read_one(&file[..=end]).unwrap());
     assert!(page.contains("The end is missing.") && !page.contains("banner bad"));
 }
 
@@ -346,10 +350,10 @@ fn files_continue_each_other() {
     let cut = whole.iter().position(|byte| *byte == b'\n').unwrap() + 1;
     let (first, second) = whole.split_at(cut);
     let run = read([("a".to_owned(), first), ("b".to_owned(), second)]).unwrap();
-    let page = page(&run);
+    let page = drawn(&run);
     assert!(page.contains("banner good") && page.contains("<td class=\"n\">b:1</td>"));
     let run = read([("b".to_owned(), first), ("a".to_owned(), first)]).unwrap();
-    assert!(super::page(&run).contains("a:1: it starts a chain of its own"));
+    assert!(drawn(&run).contains("a:1: it starts a chain of its own"));
 }
 
 /// The files after a rotation that deleted the first ones.
@@ -365,12 +369,12 @@ fn a_file_without_the_one_before_begins_in_the_middle() {
         chained.end(&mut line).unwrap();
         file.extend(line);
     }
-    let printed = page(&read_one(&file).unwrap());
+    let printed = drawn(&read_one(&file).unwrap());
     assert!(printed.contains("The beginning is missing.") && !printed.contains("banner bad"));
     assert!(!printed.contains("banner good"));
     let whole = written(&[start(), health()]);
     let files = [("a".to_owned(), whole.as_slice()), ("b".to_owned(), &file)];
-    let printed = page(&read(files).unwrap());
+    let printed = drawn(&read(files).unwrap());
     assert!(printed.contains("b:1: it continues 0707"), "{printed}");
     assert!(!printed.contains("The beginning is missing."));
 }

@@ -1,15 +1,15 @@
 //! The time line: one lane per process, drawn with horizontal positions in per cent, so
 //! that it is as wide as the page; the script enlarges a part of it.
 
-use std::collections::{BTreeMap, HashMap};
-use std::fmt::{self, Write as _};
+mod ticks;
 
+use std::collections::{BTreeMap, HashMap};
+
+use self::ticks::{Tick, ticks};
 use super::describe;
 use super::events::{Detail, Event, Process};
 use super::history::History;
-use super::html::{self, Text};
-use super::tables::owner;
-use crate::clock;
+use super::html;
 use crate::model::namespaces::NamespaceType;
 
 /// The maximum number of lanes; the other processes share the last one.
@@ -26,10 +26,71 @@ const MAX_DEPTH: usize = 6;
 /// The minimum distance between two labelled losses, as a fraction.
 const LABEL: f64 = 0.06;
 
+/// What is drawn; positions are fractions of the width.
+pub(super) struct TimeLine<'a> {
+    /// The beginning in milliseconds since 1970 and the length in nanoseconds, for the
+    /// script's ticks.
+    pub from: i64,
+    pub length: u64,
+    /// In pixels, as all that is vertical.
+    pub height: usize,
+    pub lane_height: usize,
+    pub lanes: Vec<Lane<'a>>,
+    /// Where every second lane begins.
+    pub bands: Vec<usize>,
+    pub ticks: Vec<Tick>,
+    pub losses: Vec<Loss>,
+    pub bars: Vec<Bar<'a>>,
+    pub marks: Vec<Mark<'a>>,
+}
+
 /// A lane of the time line.
-enum Lane<'a> {
-    Process { process: &'a Process, depth: usize },
-    Others(usize),
+pub(super) enum Lane<'a> {
+    Process {
+        process: &'a Process,
+        /// The indentation of its name.
+        depth: usize,
+        title: String,
+    },
+    /// How many there are.
+    Others(String),
+}
+
+/// A place where events are missing.
+pub(super) struct Loss {
+    pub at: usize,
+    pub name: &'static str,
+    pub x: f64,
+    pub title: String,
+    pub label: Option<Label>,
+}
+
+pub(super) struct Label {
+    pub count: String,
+    /// It is left of the place, which is near the right edge.
+    pub is_left: bool,
+}
+
+/// The life of a process.
+pub(super) struct Bar<'a> {
+    pub process: &'a Process,
+    pub from: f64,
+    pub to: f64,
+    pub y: usize,
+    /// The process has not ended.
+    pub is_open: bool,
+}
+
+/// An event, or several of one lane, class and position.
+pub(super) struct Mark<'a> {
+    pub at: usize,
+    pub name: &'static str,
+    pub severity: Option<&'static str>,
+    pub types: String,
+    pub process: Option<&'a Process>,
+    pub title: String,
+    pub x: f64,
+    pub y: usize,
 }
 
 /// Converts nanoseconds to fractions of the time line.
@@ -126,26 +187,36 @@ fn lanes(history: &History) -> (Vec<Lane<'_>>, HashMap<usize, usize>) {
     while let Some((number, depth)) = waiting.pop() {
         if let Some(process) = history.processes.get(number) {
             places.insert(number, all.len());
-            all.push(Lane::Process { process, depth });
+            all.push(Lane::Process {
+                process,
+                depth: depth.min(MAX_DEPTH),
+                title: describe::process(process),
+            });
             push(&mut waiting, Some(number), depth + 1);
         }
     }
     let others = history.processes.len() - all.len();
     if others > 0 {
-        all.push(Lane::Others(others));
+        let others = u64::try_from(others).unwrap_or(u64::MAX);
+        let printed = html::counted(others, "other process", "other processes");
+        all.push(Lane::Others(printed));
     }
     (all, places)
 }
 
 /// Events that share a mark.
-struct Mark<'a> {
+struct Marked<'a> {
     lane: usize,
     first: (usize, &'a Event),
     count: u64,
     types: Vec<NamespaceType>,
 }
 
-fn marks<'a>(history: &'a History, places: &HashMap<usize, usize>, scale: &Scale) -> Vec<Mark<'a>> {
+fn marked<'a>(
+    history: &'a History,
+    places: &HashMap<usize, usize>,
+    scale: &Scale,
+) -> Vec<Marked<'a>> {
     // A fork and an exit are the ends of a bar.
     let drawn = |event: &&Event| {
         !matches!(
@@ -154,7 +225,7 @@ fn marks<'a>(history: &'a History, places: &HashMap<usize, usize>, scale: &Scale
         )
     };
     let many = history.events.iter().filter(drawn).count() > MAX_MARKS;
-    let mut marks: Vec<Mark<'_>> = Vec::new();
+    let mut marks: Vec<Marked<'_>> = Vec::new();
     let mut known: HashMap<(usize, &str, u64), usize> = HashMap::new();
     for (at, event) in history.events.iter().enumerate() {
         if !drawn(&event) {
@@ -179,7 +250,7 @@ fn marks<'a>(history: &'a History, places: &HashMap<usize, usize>, scale: &Scale
                 }
             }
         } else {
-            marks.push(Mark {
+            marks.push(Marked {
                 lane,
                 first: (at, event),
                 count: 1,
@@ -190,140 +261,89 @@ fn marks<'a>(history: &'a History, places: &HashMap<usize, usize>, scale: &Scale
     marks
 }
 
-/// The whole time line.
-pub(super) fn draw(out: &mut String, history: &History) -> fmt::Result {
-    let Some((first, _)) = history.span else {
-        return out.write_str("<p class=\"none\">No events were recorded.</p>\n");
-    };
+/// The whole time line; `None`: there are no events.
+pub(super) fn timeline(history: &History) -> Option<TimeLine<'_>> {
+    let (first, _) = history.span?;
     let scale = Scale::of(history);
     let (lanes, places) = lanes(history);
-    let height = TOP + LANE * lanes.len().max(1) + 6;
-    // The beginning in milliseconds since 1970 and the length in nanoseconds, for the
-    // script's ticks.
-    let from = first
-        .ts_wall_ms
-        .saturating_sub(i64::from(scale.from < first.ts_boot_ns));
-    write!(
-        out,
-        "<div class=\"time\" id=\"time\" data-wall=\"{from}\" data-length=\"{}\"><div class=\"lanes\">",
-        scale.length
-    )?;
-    for lane in &lanes {
-        name(out, lane)?;
-    }
-    writeln!(
-        out,
-        "</div><div class=\"plot\" id=\"plot\"><svg width=\"100%\" height=\"{height}\" role=\"img\" aria-label=\"Time line\">"
-    )?;
-    for (number, _) in lanes.iter().enumerate().skip(1).step_by(2) {
-        let y = TOP + LANE * number;
-        write!(
-            out,
-            "<rect class=\"band\" x=\"0\" y=\"{y}\" width=\"100%\" height=\"{LANE}\"/>"
-        )?;
-    }
-    ticks(out, from, scale.length, height)?;
-    losses(out, history, &scale, height)?;
-    for (number, lane) in lanes.iter().enumerate() {
-        if let Lane::Process { process, .. } = lane {
-            bar(out, history, &scale, process, number)?;
-        }
-    }
-    for mark in marks(history, &places, &scale) {
-        draw_mark(out, history, &scale, &mark)?;
-    }
-    out.write_str("</svg></div></div>\n")
+    let is_earlier = scale.from < first.ts_boot_ns;
+    let from = first.ts_wall_ms.saturating_sub(i64::from(is_earlier));
+    let bars = lanes.iter().enumerate();
+    let bars = bars.filter_map(|(number, lane)| match lane {
+        Lane::Process { process, .. } => Some(bar(history, &scale, process, number)),
+        Lane::Others(_) => None,
+    });
+    let bands = (1..lanes.len()).step_by(2);
+    let marks = marked(history, &places, &scale);
+    Some(TimeLine {
+        from,
+        length: scale.length,
+        height: TOP + LANE * lanes.len().max(1) + 6,
+        lane_height: LANE,
+        bands: bands.map(|number| TOP + LANE * number).collect(),
+        ticks: ticks(from, scale.length),
+        losses: losses(history, &scale),
+        bars: bars.collect(),
+        marks: marks
+            .iter()
+            .map(|marked| mark(history, &scale, marked))
+            .collect(),
+        lanes,
+    })
 }
 
-fn name(out: &mut String, lane: &Lane<'_>) -> fmt::Result {
-    match lane {
-        Lane::Process { process, depth } => {
-            let depth = depth.min(&MAX_DEPTH);
-            let title = describe::process(process);
-            write!(
-                out,
-                "<div class=\"lane d{depth}\"{} title=\"{}\"><b class=\"t\">{}</b> <span class=\"m\">{}</span>",
-                owner(Some(process)),
-                Text(&title),
-                Text(&process.comm),
-                process.id.tgid
-            )?;
-            if let Some(container) = &process.container {
-                write!(out, " <span class=\"box t\">{}</span>", Text(container))?;
-            }
-            out.write_str("</div>\n")
-        }
-        Lane::Others(count) => {
-            let count = u64::try_from(*count).unwrap_or(u64::MAX);
-            let printed = html::counted(count, "other process", "other processes");
-            writeln!(out, "<div class=\"lane rest\">{printed}</div>")
-        }
-    }
+/// The middle of a lane.
+fn middle(lane: usize) -> usize {
+    TOP + LANE * lane + LANE / 2 + 2
 }
 
 /// From the fork, or from the first event, to the end.
-fn bar(
-    out: &mut String,
-    history: &History,
-    scale: &Scale,
-    process: &Process,
-    lane: usize,
-) -> fmt::Result {
-    let from = scale.at(process.first);
+fn bar<'a>(history: &History, scale: &Scale, process: &'a Process, lane: usize) -> Bar<'a> {
     let told_ends = history.count("exit") > 0;
-    let to = if told_ends && !process.exited {
-        0.99
-    } else {
-        scale.at(process.last)
-    };
-    let y = TOP + LANE * lane + LANE / 2 + 2;
-    let class = if process.exited || !told_ends {
-        "bar"
-    } else {
-        "bar open"
-    };
-    writeln!(
-        out,
-        "<line class=\"{class}\"{} data-x=\"{from:.9}\" data-y=\"{to:.9}\" x1=\"{:.4}%\" x2=\"{:.4}%\" y1=\"{y}\" y2=\"{y}\"/>",
-        owner(Some(process)),
-        from * 100.0,
-        to * 100.0
-    )
+    let is_open = told_ends && !process.exited;
+    Bar {
+        process,
+        from: scale.at(process.first),
+        to: if is_open {
+            0.99
+        } else {
+            scale.at(process.last)
+        },
+        y: middle(lane),
+        is_open,
+    }
 }
 
-fn draw_mark(out: &mut String, history: &History, scale: &Scale, mark: &Mark<'_>) -> fmt::Result {
-    let (at, event) = mark.first;
-    let name = event.detail.name();
+fn mark<'a>(history: &'a History, scale: &Scale, marked: &Marked<'_>) -> Mark<'a> {
+    let (at, event) = marked.first;
     let process = event
         .process
         .and_then(|process| history.processes.get(process));
-    let x = scale.at(event.time.ts_boot_ns);
     let above = if matches!(event.detail, Detail::Alert(_)) {
         8
     } else {
         0
     };
-    let y = TOP + LANE * mark.lane + LANE / 2 + 2 - above;
-    let shade = match &event.detail {
-        Detail::Alert(alert) => format!(" {}", alert.severity.name()),
-        _ => String::new(),
-    };
     let mut title = describe::summary(event, process);
-    if mark.count > 1 {
-        title = format!("{} like this, from {title}", html::number(mark.count));
+    if marked.count > 1 {
+        title = format!("{} like this, from {title}", html::number(marked.count));
     }
-    writeln!(
-        out,
-        "<a class=\"mark c-{name}{shade}\" href=\"#e{at}\" data-c=\"{name}\" data-t=\"{}\"{} data-x=\"{x:.9}\"><title>{}</title><use href=\"#s-{name}\" x=\"{:.4}%\" y=\"{y}\"/></a>",
-        describe::names(&mark.types),
-        owner(process),
-        Text(&title),
-        x * 100.0
-    )
+    Mark {
+        at,
+        name: event.detail.name(),
+        severity: event.detail.severity(),
+        types: describe::names(&marked.types),
+        process,
+        title,
+        x: scale.at(event.time.ts_boot_ns),
+        y: middle(marked.lane) - above,
+    }
 }
 
-fn losses(out: &mut String, history: &History, scale: &Scale, height: usize) -> fmt::Result {
+/// Those that are too near to the one before have no label.
+fn losses(history: &History, scale: &Scale) -> Vec<Loss> {
     let mut labelled = -1.0;
+    let mut all = Vec::new();
     for (at, event) in history.events.iter().enumerate() {
         let (name, count) = match &event.detail {
             Detail::Lost(lost) => ("lost", lost.count),
@@ -331,80 +351,22 @@ fn losses(out: &mut String, history: &History, scale: &Scale, height: usize) -> 
             _ => continue,
         };
         let x = scale.at(event.time.ts_boot_ns);
-        let (title, shown) = (describe::summary(event, None), x * 100.0);
-        write!(
-            out,
-            "<a class=\"mark c-{name}\" href=\"#e{at}\" data-c=\"{name}\" data-t=\"\" data-x=\"{x:.9}\"><title>{}</title><line class=\"loss\" x1=\"{shown:.4}%\" x2=\"{shown:.4}%\" y1=\"18\" y2=\"{height}\"/>",
-            Text(&title)
-        )?;
-        if x - labelled >= LABEL {
+        let label = (x - labelled >= LABEL).then(|| Label {
+            count: html::number(count),
+            is_left: x > 0.9,
+        });
+        if label.is_some() {
             labelled = x;
-            let anchor = if x > 0.9 { "end" } else { "start" };
-            let count = html::number(count);
-            write!(
-                out,
-                "<text class=\"loss\" x=\"{shown:.4}%\" dx=\"{}\" y=\"30\" text-anchor=\"{anchor}\">−{count}</text>",
-                if x > 0.9 { -4 } else { 4 }
-            )?;
         }
-        out.write_str("</a>\n")?;
+        all.push(Loss {
+            at,
+            name,
+            x,
+            title: describe::summary(event, None),
+            label,
+        });
     }
-    Ok(())
-}
-
-/// Steps between ticks, in nanoseconds.
-fn step(length: u64) -> u64 {
-    const SECOND: u64 = 1_000_000_000;
-    let long = [
-        1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14_400, 21_600, 43_200,
-        86_400,
-    ];
-    let short = (0..9).flat_map(|power| [1, 2, 5].map(|digit| digit * 10_u64.pow(power)));
-    short
-        .chain(long.map(|seconds| seconds * SECOND))
-        .find(|step| length / step <= 8)
-        .unwrap_or((length / 8).max(1))
-}
-
-/// The times along the top; each at a whole multiple of its step.
-fn ticks(out: &mut String, from_ms: i64, length: u64, height: usize) -> fmt::Result {
-    let step = step(length);
-    let from = i128::from(from_ms) * 1_000_000;
-    let (step_wide, length_wide) = (i128::from(step), i128::from(length));
-    let mut at = from.div_euclid(step_wide) * step_wide;
-    out.write_str("<g id=\"ticks\">")?;
-    while at <= from + length_wide {
-        if at >= from {
-            let since = u64::try_from(at - from).unwrap_or_default();
-            let x = 1.0 + 98.0 * approximate(since) / approximate(length);
-            let label = label(at, step);
-            write!(
-                out,
-                "<line x1=\"{x:.4}%\" x2=\"{x:.4}%\" y1=\"18\" y2=\"{height}\"/><text x=\"{x:.4}%\" y=\"12\" text-anchor=\"{}\">{label}</text>",
-                if x > 94.0 {
-                    "end"
-                } else if x < 6.0 {
-                    "start"
-                } else {
-                    "middle"
-                }
-            )?;
-        }
-        at += step_wide;
-    }
-    out.write_str("</g>\n")
-}
-
-/// A time of day, with the precision of its step.
-fn label(wall_ns: i128, step: u64) -> String {
-    let format = match step {
-        60_000_000_000.. => "%H:%M",
-        1_000_000_000.. => "%H:%M:%S",
-        1_000_000.. => "%H:%M:%S%.3f",
-        1_000.. => "%S%.6f",
-        _ => "%S%.9f",
-    };
-    clock::formatted(format, wall_ns)
+    all
 }
 
 #[cfg(test)]

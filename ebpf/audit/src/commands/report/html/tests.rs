@@ -1,8 +1,14 @@
+use std::fs;
+use std::path::Path;
+
+use askama::Template;
+use askama::filters::escape;
+
 use super::*;
 
 #[test]
 fn text_cannot_leave_its_place_and_hides_nothing() {
-    let shown = |text: &str| Text(text).to_string();
+    let shown = |text: &str| escape(text, Escape).unwrap().to_string();
     assert_eq!(shown("a b-größe"), "a b-größe");
     assert_eq!(
         shown("</script><img src=\"x\" onerror='y'>&amp;"),
@@ -22,6 +28,45 @@ fn text_cannot_leave_its_place_and_hides_nothing() {
     assert!(shown(&"x".repeat(MAX_TEXT + 1)).ends_with("x…"));
 }
 
+/// A template that would not be escaped by default, and that asks for no escaping.
+#[derive(Template)]
+#[template(source = "{{ text }}{{ one }}", ext = "txt", escape = "none")]
+struct Careless<'a> {
+    text: &'a str,
+    one: char,
+}
+
+#[test]
+fn every_template_is_escaped() {
+    let careless = Careless {
+        text: "<b>\u{202e}\\",
+        one: '<',
+    };
+    let right = "&lt;b&gt;\\u{202e}\\\\&lt;";
+    assert_eq!(careless.render().unwrap(), right);
+}
+
+/// Only what is compiled in is not escaped.
+#[test]
+fn templates_call_nothing_else_safe() {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("templates/report");
+    let mut allowed = vec!["script|safe", "style|safe", "symbols|safe"];
+    for entry in fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        let mut text = fs::read_to_string(&path).unwrap();
+        if path.ends_with("page.html") {
+            allowed.retain(|one| {
+                let rest = text.replacen(&format!("{{{{ {one} "), "", 1);
+                let found = rest != text;
+                text = rest;
+                !found
+            });
+        }
+        assert!(!text.contains("safe"), "{}", path.display());
+    }
+    assert_eq!(allowed, [""; 0]);
+}
+
 #[test]
 fn words_that_need_it_are_quoted() {
     let words = |argv: &[&str]| words(&argv.iter().map(ToString::to_string).collect::<Vec<_>>());
@@ -31,10 +76,10 @@ fn words_that_need_it_are_quoted() {
 
 /// As `openssl dgst -sha256 -binary | base64` has it.
 #[test]
-fn a_source_is_named_by_its_hash() {
+fn a_script_is_named_by_its_hash() {
     assert_eq!(
-        source(""),
-        "'sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU='"
+        hash(""),
+        "sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU="
     );
 }
 

@@ -1,25 +1,43 @@
 //! Processes and namespaces.
 
-use std::fmt::{self, Write as _};
-
-use super::{MAX_ROWS, foot, head, owner, symbol, write_process};
+use super::{MAX_ROWS, Table};
 use crate::commands::report::describe;
-use crate::commands::report::events::Process;
+use crate::commands::report::events::{Process, Seen};
 use crate::commands::report::history::History;
-use crate::commands::report::html::{self, Text};
+use crate::commands::report::html;
 use crate::model::event::Class;
 use crate::model::namespaces::NamespaceType;
 
+/// The maximum number of processes that are listed to have joined a namespace.
+const MAX_JOINED: usize = 12;
+
 /// The calls of each process, by type of namespace.
-pub(in crate::commands::report) fn matrix(out: &mut String, history: &History) -> fmt::Result {
+pub(in crate::commands::report) struct Matrix<'a> {
+    /// The types that were used, each of which is a column.
+    pub types: Vec<&'static str>,
+    pub table: Table<MatrixRow<'a>>,
+}
+
+pub(in crate::commands::report) struct MatrixRow<'a> {
+    pub process: &'a Process,
+    /// By type, and by class within.
+    pub cells: Vec<Vec<Calls>>,
+    pub calls: String,
+}
+
+/// Calls of one class and type of namespace.
+pub(in crate::commands::report) struct Calls {
+    pub class: &'static str,
+    pub count: u64,
+    pub printed: String,
+}
+
+pub(in crate::commands::report) fn matrix(history: &History) -> Matrix<'_> {
     let mut rows: Vec<&Process> = history
         .processes
         .iter()
         .filter(|one| one.calls > 0)
         .collect();
-    if rows.is_empty() {
-        return out.write_str("<p class=\"none\">No process changed namespaces or tried to.</p>\n");
-    }
     if rows.len() > MAX_ROWS {
         rows.sort_by_key(|one| std::cmp::Reverse((one.alert, one.calls)));
     }
@@ -31,86 +49,74 @@ pub(in crate::commands::report) fn matrix(out: &mut String, history: &History) -
                 .any(|row| row.did.keys().any(|(_, of)| of == one))
         })
         .collect();
-    let mut columns = vec!["Process"];
-    columns.extend(used.iter().map(|one| one.name()));
-    columns.push("#Calls");
-    head(out, "matrix", &columns)?;
-    for process in rows.iter().take(MAX_ROWS) {
-        write!(out, "<tr{}>", owner(Some(process)))?;
-        write_process(out, Some(process), None)?;
-        for one in &used {
-            out.write_str("<td class=\"x\">")?;
-            for class in Class::ALL {
-                if let Some(count) = process.did.get(&(*class, *one)) {
-                    let class = class.name();
-                    write!(
-                        out,
-                        "<span class=\"c c-{class}\" title=\"{class}: {count}\">{}{}</span> ",
-                        symbol(class),
-                        html::number(*count)
-                    )?;
-                }
-            }
-            out.write_str("</td>")?;
-        }
-        writeln!(
-            out,
-            "<td class=\"n\">{}</td></tr>",
-            html::number(process.calls)
-        )?;
+    let rows = rows.into_iter().map(|process| MatrixRow {
+        process,
+        cells: used.iter().map(|one| calls(process, *one)).collect(),
+        calls: html::number(process.calls),
+    });
+    Matrix {
+        table: Table::of(rows),
+        types: used.iter().map(|one| one.name()).collect(),
     }
-    foot(out, rows.len())
 }
 
-/// Every namespace that was made, joined or left.
-pub(in crate::commands::report) fn namespaces(out: &mut String, history: &History) -> fmt::Result {
-    if history.namespaces.is_empty() {
-        return Ok(());
-    }
-    out.write_str("<h3>Namespaces</h3>\n")?;
-    head(
-        out,
-        "namespaces",
-        &["Type", "Namespace", "Made by", "Joined by", "#Left"],
-    )?;
-    let name = |number: &usize| {
-        let process = history.processes.get(*number);
-        process.map(describe::process).unwrap_or_default()
-    };
-    for ((kind, id), seen) in history.namespaces.iter().take(MAX_ROWS) {
-        write!(
-            out,
-            "<tr><td class=\"k\">{}</td><td class=\"k\">{}",
-            kind.name(),
-            Text(&describe::namespace(*id))
-        )?;
-        if seen.is_host {
-            out.write_str(" <span class=\"box host\">host</span>")?;
+fn calls(process: &Process, kind: NamespaceType) -> Vec<Calls> {
+    let classes = Class::ALL.iter().filter_map(|class| {
+        let count = *process.did.get(&(*class, kind))?;
+        Some(Calls {
+            class: class.name(),
+            count,
+            printed: html::number(count),
+        })
+    });
+    classes.collect()
+}
+
+/// A namespace that was made, joined or left.
+pub(in crate::commands::report) struct NamespaceRow {
+    pub kind: &'static str,
+    pub id: String,
+    pub is_host: bool,
+    pub made_by: Option<String>,
+    /// The first of the processes that joined it.
+    pub joined: Vec<Joined>,
+    /// The number of the others.
+    pub more: usize,
+    pub left: String,
+}
+
+pub(in crate::commands::report) struct Joined {
+    pub process: String,
+    /// How often, if more than once.
+    pub times: Option<String>,
+}
+
+pub(in crate::commands::report) fn namespaces(history: &History) -> Table<NamespaceRow> {
+    let rows = history.namespaces.iter().map(|((kind, id), seen)| {
+        let made_by = seen.made_by.map(|process| named(history, process));
+        NamespaceRow {
+            kind: kind.name(),
+            id: describe::namespace(*id),
+            is_host: seen.is_host,
+            made_by,
+            joined: joined(history, seen),
+            more: seen.joined.len().saturating_sub(MAX_JOINED),
+            left: html::number(seen.left),
         }
-        let made_by = seen.made_by.as_ref().map_or("–".to_owned(), name);
-        let made_by = if seen.made_by.is_some() {
-            Text(&made_by).to_string()
-        } else {
-            made_by
-        };
-        write!(out, "</td><td>{made_by}</td><td>")?;
-        for (at, (process, count)) in seen.joined.iter().enumerate().take(12) {
-            let comma = if at > 0 { ", " } else { "" };
-            write!(out, "{comma}{}", Text(&name(process)))?;
-            if *count > 1 {
-                write!(out, " × {}", html::number(*count))?;
-            }
-        }
-        match seen.joined.len() {
-            0 => out.write_str("–")?,
-            count @ 13.. => write!(out, " and {} more", count - 12)?,
-            _ => {}
-        }
-        writeln!(
-            out,
-            "</td><td class=\"n\">{}</td></tr>",
-            html::number(seen.left)
-        )?;
-    }
-    foot(out, history.namespaces.len())
+    });
+    Table::of(rows)
+}
+
+fn joined(history: &History, seen: &Seen) -> Vec<Joined> {
+    let joined = seen.joined.iter().take(MAX_JOINED);
+    let joined = joined.map(|(process, count)| Joined {
+        process: named(history, *process),
+        times: (*count > 1).then(|| html::number(*count)),
+    });
+    joined.collect()
+}
+
+fn named(history: &History, process: usize) -> String {
+    let process = history.processes.get(process);
+    process.map(describe::process).unwrap_or_default()
 }

@@ -1,4 +1,4 @@
-use super::*;
+use super::ticks::{label, step};
 
 #[test]
 fn steps_are_round_and_few() {
