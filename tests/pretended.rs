@@ -64,7 +64,9 @@ fn a_call_that_only_seems_to_succeed_never_starts_a_program_with_less() {
                 && i32::try_from(stop.argument) == Ok(option)
         }
     };
-    let cases: [(&str, Pretended<'_>); 14] = [
+    let cases: [(&str, Pretended<'_>); 16] = [
+        ("setsid", Box::new(is(libc::SYS_setsid))),
+        ("PR_SET_DUMPABLE", Box::new(prctl(libc::PR_SET_DUMPABLE))),
         ("setns", Box::new(is(libc::SYS_setns))),
         ("chroot", Box::new(is(libc::SYS_chroot))),
         ("fchdir", Box::new(is(libc::SYS_fchdir))),
@@ -104,6 +106,46 @@ fn a_call_that_only_seems_to_succeed_never_starts_a_program_with_less() {
     assert!(open.is_empty(), "started all the same: {open:?}");
     let (status, stdout, _, _) = run(&target, &[], |_| false);
     assert_eq!((status, stdout.as_str()), (0, "started\n"));
+}
+
+/// umask(2) has no failure: only a second call shows whether the first was executed.
+#[test]
+fn a_umask_that_is_not_set_is_detected() {
+    support::needs!(root);
+    let directory = temporary_directory("pretended-umask");
+    let policies = concat!(env!("CARGO_MANIFEST_DIR"), "/policies");
+    let mut copy = std::process::Command::new("cp");
+    copy.args(["-r", &format!("{policies}/."), directory.to_str().unwrap()]);
+    support::succeed(copy);
+    let policy = directory.join("admin.toml");
+    let text_of_admin = fs::read_to_string(&policy).unwrap();
+    let with_umask = text_of_admin.replace("[process]\n", "[process]\numask = 0o027\n");
+    fs::write(&policy, with_umask).unwrap();
+    let target = Target::new();
+    let pid = target.pid().to_string();
+    let policy = policy.to_str().unwrap();
+    let words = [
+        NSEXEC, "-t", &pid, "--policy", policy, "--", "/bin/sh", "-c", "umask",
+    ];
+    let run = |pretends: bool| {
+        let open = |name: &str| fs::File::create(directory.join(name)).unwrap();
+        let ended = tracer::run(&words, open("out"), open("err"), |stop| {
+            // The shell's own calls follow an execve of a process that is no helper.
+            let is_child = stop.place > 0 && is(libc::SYS_umask)(&stop);
+            match pretends && is_child && stop.result.is_none() {
+                true => Action::Pretend,
+                false => Action::Go,
+            }
+        });
+        let read = |name: &str| text(&fs::read(directory.join(name)).unwrap());
+        (ended.status, read("out"), read("err"))
+    };
+    let (status, stdout, stderr) = run(true);
+    assert_eq!((status, stdout.as_str()), (125, ""), "{stderr}");
+    assert!(stderr.contains("the umask cannot be set"), "{stderr}");
+    let (status, stdout, stderr) = run(false);
+    assert_eq!((status, stdout.as_str()), (0, "0027\n"), "{stderr}");
+    fs::remove_dir_all(directory).unwrap();
 }
 
 /// Whether the helper makes the call of a case on this kernel; if not, the case is left out.

@@ -36,6 +36,7 @@ pub(crate) struct OomScoreAdj {
 pub(crate) enum Attribute {
     Rlimit,
     OomScoreAdj,
+    Umask,
 }
 
 impl Attributes {
@@ -80,7 +81,7 @@ impl Attributes {
                 .map_err(|errno| (Attribute::Rlimit, errno))?;
         }
         if let Some(umask) = self.umask {
-            process::set_umask(umask);
+            process::set_umask(umask).map_err(|errno| (Attribute::Umask, errno))?;
         }
         if let Some(adjust) = &self.oom_score_adj {
             adjust
@@ -102,7 +103,7 @@ impl OomScoreAdj {
 
 impl Attribute {
     /// Every attribute, by its number in a report.
-    pub(crate) const ALL: [Self; 2] = [Self::Rlimit, Self::OomScoreAdj];
+    pub(crate) const ALL: [Self; 3] = [Self::Rlimit, Self::OomScoreAdj, Self::Umask];
 
     /// The error in words, and a correction if there is one.
     pub(crate) fn words(self) -> (ErrorKind, &'static str, Option<&'static str>) {
@@ -116,6 +117,11 @@ impl Attribute {
                 ErrorKind::Policy,
                 "oom_score_adj cannot be written",
                 Some("lowering it requires CAP_SYS_RESOURCE"),
+            ),
+            Self::Umask => (
+                ErrorKind::LockDown,
+                "the umask cannot be set",
+                Some("a seccomp filter of the caller may pretend the call"),
             ),
         }
     }

@@ -32,7 +32,10 @@ pub(crate) fn restore_dumpable(value: i32) -> Result<(), Errno> {
 fn set_dumpable(value: libc::c_ulong) -> Result<(), Errno> {
     // SAFETY: PR_SET_DUMPABLE takes integers only.
     Errno::result(unsafe { libc::prctl(libc::PR_SET_DUMPABLE, value, 0, 0, 0) })?;
-    Ok(())
+    match dumpable()? {
+        found if libc::c_ulong::try_from(found) == Ok(value) => Ok(()),
+        _ => Err(Errno::EBADE),
+    }
 }
 
 /// PR_SET_NO_NEW_PRIVS.
@@ -86,10 +89,19 @@ pub(crate) fn set_name(name: &std::ffi::CStr) -> Result<(), Errno> {
     Ok(())
 }
 
-/// umask(2), which cannot fail.
-pub(crate) fn set_umask(mask: u32) {
+/// umask(2).
+///
+/// # Errors
+/// EBADE: the kernel did not execute the call, which itself reports no failure.
+pub(crate) fn set_umask(mask: u32) -> Result<(), Errno> {
+    let other = !mask & 0o777;
     // SAFETY: umask takes an integer.
-    unsafe { libc::umask(mask) };
+    unsafe { libc::umask(other) };
+    // SAFETY: umask takes an integer.
+    match unsafe { libc::umask(mask) } {
+        before if before == other => Ok(()),
+        _ => Err(Errno::EBADE),
+    }
 }
 
 /// Sets a resource limit of this process; `u64::MAX` is RLIM_INFINITY.

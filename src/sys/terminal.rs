@@ -8,7 +8,14 @@ use nix::errno::Errno;
 pub(crate) fn new_session() -> Result<(), Errno> {
     // SAFETY: setsid takes nothing.
     Errno::result(unsafe { libc::setsid() })?;
-    Ok(())
+    // SAFETY: getsid takes an integer.
+    let session = Errno::result(unsafe { libc::getsid(0) })?;
+    // SAFETY: getpid takes nothing.
+    if session == unsafe { libc::getpid() } {
+        Ok(())
+    } else {
+        Err(Errno::EBADE)
+    }
 }
 
 /// TIOCSCTTY: makes `terminal` the controlling terminal of this session,
