@@ -980,3 +980,59 @@ fn a_frozen_cgroup_is_refused_before_the_start() {
     }
     assert!(tried > 0, "no hierarchy can be written to");
 }
+
+/// The kernel drops a signal to process 1 of a pid namespace that has the default disposition.
+#[test]
+fn a_signal_ends_process_1_of_a_pid_namespace_before_the_start() {
+    support::needs!(root);
+    let script = format!(
+        "mkfifo \"$0\"; exec 4<>\"$0\" 3<\"$0\"; \
+         exec unshare -p -f --mount-proc --kill-child \
+         {NSEXEC} --net=/proc/self/ns/net --seccomp-fd 3 -- /bin/true"
+    );
+    let directory = temporary_directory("process-1");
+    for (signal, number) in [
+        (Signal::SIGTERM, 15),
+        (Signal::SIGINT, 2),
+        (Signal::SIGHUP, 1),
+    ] {
+        let fifo = directory.join(format!("fifo-{number}"));
+        let mut command = Command::new("sh");
+        command.arg("-c").arg(&script).arg(&fifo);
+        let mut unshare = command.stdin(Stdio::null()).spawn().unwrap();
+        let pid = unshare.id();
+        let children = || fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"));
+        // It waits for the filter: ten times in a row it is in the same call.
+        let (mut seen, mut same) = (String::new(), 0);
+        let helper = loop {
+            let child = children().unwrap_or_default().trim().to_owned();
+            let read = |name: &str| fs::read_to_string(format!("/proc/{child}/{name}"));
+            let call = read("syscall").unwrap_or_default();
+            let is_helper = read("comm").unwrap_or_default().trim() == "nsexec";
+            let waits = is_helper && !call.is_empty() && call == seen && call != "running\n";
+            same = if waits { same + 1 } else { 0 };
+            seen = call;
+            if same == 10 {
+                break child.parse().unwrap();
+            }
+            assert!(unshare.try_wait().unwrap().is_none(), "it has ended");
+            std::thread::sleep(Duration::from_millis(5));
+        };
+        kill(Pid::from_raw(helper), signal).unwrap();
+        let end = Instant::now() + AT_ONCE;
+        let ended = loop {
+            if let Some(ended) = unshare.try_wait().unwrap() {
+                break Some(ended);
+            }
+            if Instant::now() > end {
+                unshare.kill().unwrap();
+                unshare.wait().unwrap();
+                break None;
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        };
+        let status = ended.and_then(|ended| ended.code());
+        assert_eq!(status, Some(128 + number), "{signal}");
+    }
+    fs::remove_dir_all(directory).unwrap();
+}

@@ -68,6 +68,9 @@ impl CallersSignals {
             child: set_disposition(libc::SIGCHLD, Disposition::Default)?,
             pipe: set_disposition(libc::SIGPIPE, Disposition::Ignored)?,
         };
+        if std::process::id() == 1 {
+            OBEYED.into_iter().try_for_each(end_by)?;
+        }
         caller.obey()?;
         Ok(caller)
     }
@@ -101,6 +104,23 @@ impl CallersSignals {
         set_mask(&self.mask)?;
         Ok(())
     }
+}
+
+/// Makes `signal` end this process, unless the caller ignores it. The kernel drops each signal to
+/// process 1 of a pid namespace that has the default disposition, pid_namespaces(7). execve(2)
+/// resets the handler.
+fn end_by(signal: Signal) -> Result<(), Errno> {
+    extern "C" fn end(signal: libc::c_int) {
+        let status = u8::try_from(128 + signal).unwrap_or(u8::MAX);
+        super::process::exit_now(status)
+    }
+    #[expect(clippy::as_conversions, reason = "nix has no other conversion")]
+    if is_ignored(signal as libc::c_int) {
+        return Ok(());
+    }
+    let handler = nix::sys::signal::SigHandler::Handler(end);
+    // SAFETY: signal needs a handler that calls only functions of signal-safety(7); it calls _exit.
+    unsafe { nix::sys::signal::signal(signal, handler) }.map(drop)
 }
 
 /// Sets a disposition, and returns the previous one. Does not set a handler.
