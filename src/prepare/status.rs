@@ -2,10 +2,12 @@
 //!
 //! docs/status.schema.json describes their contents.
 
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
 use nix::errno::Errno;
+use nix::fcntl::{OFlag, open};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::stat::{Mode, SFlag, fstat};
 use serde_json::{Value, json};
 
 use super::fitness::{self, Use};
@@ -42,8 +44,9 @@ impl StatusLines {
     /// # Errors
     /// `Usage`: it is not open, or not for writing.
     pub(crate) fn open(fd: RawFd) -> Result<Self> {
+        let taken = fitness::take(ErrorKind::Usage, OPTION, fd, Use::Write)?;
         Ok(Self {
-            fd: fitness::take(ErrorKind::Usage, OPTION, fd, Use::Write)?,
+            fd: without_blocking(&taken).unwrap_or(taken),
             number: fd,
             waiting: Vec::new(),
         })
@@ -114,6 +117,22 @@ impl StatusLines {
     }
 }
 
+/// A pipe or terminal, opened again for writing without blocking; `None`: it is something else, or
+/// cannot be opened. A flag of the caller's own descriptor would change it for the caller too. A
+/// terminal reports room with one free byte, and another writer can fill a pipe after it did.
+fn without_blocking(fd: &OwnedFd) -> Option<OwnedFd> {
+    let stat = fstat(fd).ok()?;
+    let kind = SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT;
+    if kind != SFlag::S_IFIFO && !nix::unistd::isatty(fd).ok()? {
+        return None;
+    }
+    let path = format!("/proc/self/fd/{}", fd.as_raw_fd());
+    let flags = OFlag::O_WRONLY | OFlag::O_NONBLOCK | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
+    let again = open(path.as_str(), flags, Mode::empty()).ok()?;
+    let found = fstat(&again).ok()?;
+    ((found.st_dev, found.st_ino) == (stat.st_dev, stat.st_ino)).then_some(again)
+}
+
 impl AsFd for StatusLines {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.fd.as_fd()
@@ -160,5 +179,53 @@ pub(crate) fn ended(ended: Ended, program: &str) -> Value {
             "message": format!("{program}: signal {signal} ended nsexec"),
             "signal": signal,
         }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::channel;
+    use std::time::Duration;
+
+    use nix::fcntl::{FcntlArg, fcntl};
+    use nix::sys::termios::{SetArg, cfmakeraw, tcgetattr, tcsetattr};
+
+    use super::*;
+
+    fn set_flags(fd: &OwnedFd, flags: OFlag) {
+        fcntl(fd, FcntlArg::F_SETFL(flags)).expect("F_SETFL");
+    }
+
+    /// A terminal reports room with one free byte; a blocking write waits for the rest.
+    #[test]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a blocking write would never return"
+    )]
+    fn a_nearly_full_terminal_does_not_block() {
+        let pty = nix::pty::openpty(None, None).expect("a terminal");
+        let mut raw = tcgetattr(&pty.slave).expect("attributes");
+        cfmakeraw(&mut raw);
+        tcsetattr(&pty.slave, SetArg::TCSANOW, &raw).expect("attributes");
+        set_flags(&pty.slave, OFlag::O_NONBLOCK);
+        while nix::unistd::write(&pty.slave, &[b'x'; 256]).is_ok() {}
+        set_flags(&pty.slave, OFlag::empty());
+        let mut some = [0; 1024];
+        nix::unistd::read(&pty.master, &mut some).expect("the first bytes");
+        let mut lines = StatusLines::open(pty.slave.as_raw_fd()).expect("status lines");
+        lines.push(&json!("x".repeat(64 << 10)));
+        let (sender, receiver) = channel();
+        std::thread::spawn(move || {
+            for _ in 0..8 {
+                lines.write_some();
+            }
+            sender.send(lines.wait())
+        });
+        let waits = receiver.recv_timeout(Duration::from_secs(20));
+        assert_eq!(
+            waits,
+            Ok(true),
+            "the write blocked, or there was room for all"
+        );
     }
 }
