@@ -213,6 +213,45 @@ fn descriptors_that_lead_out_are_refused_on_0_1_and_2() {
     }
 }
 
+/// A socket opens the network namespace in which it was made (SIOCGSKNS).
+#[test]
+fn a_program_with_cap_net_admin_gets_no_socket_of_the_callers_network() {
+    support::needs!(root);
+    let target = Target::new();
+    let with_socket = |options: &[&str]| {
+        let (socket, _other) = UnixStream::pair().unwrap();
+        let mut command = target.nsexec(options);
+        command.stdin(OwnedFd::from(socket));
+        command
+    };
+    for policy in ["default", "admin"] {
+        succeed(with_socket(&["-a", "--policy", policy, "--", "/bin/true"]));
+    }
+    succeed(with_socket(&["-m", "--policy", "net", "--", "/bin/true"]));
+    let message = fail(
+        with_socket(&["-a", "--policy", "net", "--", "/bin/true"]),
+        125,
+    );
+    assert!(message.contains("standard input is a socket"), "{message}");
+    assert!(message.contains("redirect it through a pipe"), "{message}");
+    let inside = Target::with_user_namespace();
+    let (socket, _other) = UnixStream::pair().unwrap();
+    let mut command = inside.nsexec(["-a", "--policy", "net", "--", "/bin/true"]);
+    command.stdin(OwnedFd::from(socket));
+    succeed(command);
+    let mut exec = support::protocol_a::Exec::into(target.pid());
+    let (socket, _other) = UnixStream::pair().unwrap();
+    exec.stdin = OwnedFd::from(socket).into();
+    let mut config = support::protocol_a::shell("echo started");
+    config["capabilities"] = serde_json::json!(["CAP_NET_ADMIN"]);
+    let outcome = exec.run_config(&config);
+    assert!(
+        outcome.message().contains("standard input is a socket"),
+        "{outcome:?}"
+    );
+    assert_eq!(outcome.stdout, "");
+}
+
 /// A procfs mounted with subset=pid, as in hardened containers.
 #[test]
 fn a_policy_file_works_where_proc_shows_processes_alone() {

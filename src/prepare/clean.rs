@@ -5,10 +5,11 @@ use std::os::fd::{BorrowedFd, RawFd};
 
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl, open};
-use nix::sys::stat::{Mode, SFlag, fstat};
+use nix::sys::stat::{Mode, SFlag, fstat, major, minor};
 use nix::unistd::{getresgid, getresuid};
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::policy::capability::{Capability, CapabilitySet};
 use crate::sys::descriptor::{self, Range};
 use crate::sys::process;
 use crate::target::Procfs;
@@ -98,6 +99,41 @@ fn refuse_unsafe_standard_descriptors() -> Result<()> {
                 "redirect it to a file or a pipe, or pass the descriptor with --preserve-fds",
             ));
         }
+    }
+    Ok(())
+}
+
+/// Checks that 0, 1 and 2 give a program with CAP_NET_ADMIN no network namespace but its own: a
+/// socket can open the one in which it was made (ioctl SIOCGSKNS) and change its interfaces, and
+/// /dev/net/tun adds one. With CAP_SYS_ADMIN the program needs neither.
+///
+/// # Errors
+/// `kind`: one of them is a socket or /dev/net/tun.
+pub(crate) fn refuse_callers_network(kind: ErrorKind, capabilities: CapabilitySet) -> Result<()> {
+    let has = |capability| capabilities.contains(capability);
+    if !has(Capability::NET_ADMIN) || has(Capability::SYS_ADMIN) {
+        return Ok(());
+    }
+    /// linux/miscdevice.h: MISC_MAJOR, TUN_MINOR.
+    const TUN: (u64, u64) = (10, 200);
+    for (fd, name) in [(0, "input"), (1, "output"), (2, "error")] {
+        let stat = fstat(descriptor::standard(fd)).map_err(|errno| {
+            let wrong = format!("cannot read the type of standard {name}: fstat");
+            Error::new(ErrorKind::System, wrong).with_source(errno)
+        })?;
+        let device = (major(stat.st_rdev), minor(stat.st_rdev));
+        let file = match SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT {
+            SFlag::S_IFSOCK => "a socket",
+            SFlag::S_IFCHR if device == TUN => "/dev/net/tun",
+            _ => continue,
+        };
+        let wrong = format!(
+            "standard {name} is {file}: with CAP_NET_ADMIN the program could change the caller's \
+             network through it"
+        );
+        return Err(Error::new(kind, wrong).with_hint(
+            "redirect it through a pipe, such as `| cat`, or use a policy without CAP_NET_ADMIN",
+        ));
     }
     Ok(())
 }

@@ -35,6 +35,9 @@ pub(crate) struct UnjoinedParts {
     /// The program has the SELinux context of `-Z`.
     pub(crate) labelled: bool,
     pub(crate) enters_mounts: bool,
+    /// It joins a network namespace and keeps the caller's user namespace: its capabilities also
+    /// count in the caller's network.
+    pub(crate) has_power_over_callers_network: bool,
 }
 
 /// The helper has joined all namespaces, and no layer is in force.
@@ -77,6 +80,8 @@ impl Plan {
         label_next_execve(&self.procfs, self.context, self.label)?;
         let enters_mounts = self.memberships.joins(Namespace::Mnt);
         let joins_network = self.memberships.joins(Namespace::Net);
+        let has_power_over_callers_network =
+            joins_network && !self.memberships.joins(Namespace::User);
         let inside = if self.request.preserve_credentials {
             Inside::Same
         } else {
@@ -119,6 +124,7 @@ impl Plan {
                 preserved: self.preserved,
                 labelled,
                 enters_mounts,
+                has_power_over_callers_network,
             },
             opened,
             layers,

@@ -17,6 +17,7 @@ use super::signals::Session;
 use crate::ended::Ended;
 use crate::error::{Error, ErrorKind, Result};
 use crate::plan::{Plan, report};
+use crate::prepare::clean;
 use crate::prepare::status::StatusLines;
 use crate::standard_error::warn;
 use crate::sys::signal::CallersSignals;
@@ -56,6 +57,10 @@ impl Plan {
         let joined = self.join(false)?;
         let capabilities =
             capabilities::decide(&joined.unjoined.policy, joined.unjoined.request.keep_caps)?;
+        if joined.unjoined.has_power_over_callers_network {
+            let can_have = capabilities::reachable(&capabilities)?;
+            clean::refuse_callers_network(ErrorKind::Usage, can_have)?;
+        }
         warn_of_dropped(&joined);
         let confined = joined.confine()?;
         // From here on the helper reads data of the target, under the ceiling.

@@ -31,6 +31,7 @@ pub(super) struct Child {
     pub(super) ceiling_refuses_32_bit: bool,
     /// The helper's own, in the kernel's format.
     pub(super) oom_score_adj: Vec<u8>,
+    pub(super) has_power_over_callers_network: bool,
     pub(super) signals: CallersSignals,
     /// The number of descriptors, from 3 on, that the caller handed over.
     pub(super) handed_over: u32,

@@ -12,6 +12,7 @@ use crate::plan::opened::Accounts;
 use crate::policy::capability::{Capability, CapabilitySet};
 use crate::policy::layered::Layered;
 use crate::policy::needs;
+use crate::prepare::clean;
 use crate::prepare::filters;
 use crate::prepare::preserved::Preserved;
 use crate::seccomp::compile::compile;
@@ -39,6 +40,9 @@ impl Child {
     ) -> Result<(Image, String)> {
         let config = parse(&received)?;
         let preserved = self.passed_files(config.passed_files)?;
+        if self.has_power_over_callers_network {
+            clean::refuse_callers_network(ErrorKind::Protocol, config.capabilities)?;
+        }
         let identity = Self::identity(self.accounts, &config)?;
         let variables = variables(&config, &identity);
         let first = config.args.first().cloned().unwrap_or_default();

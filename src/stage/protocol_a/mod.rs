@@ -52,6 +52,7 @@ pub(crate) fn run(
     let confined = joined.confine()?;
     let verifier = confined.verifier;
     verifier.send_files_on(verifier_files)?;
+    let has_power_over_callers_network = confined.unjoined.has_power_over_callers_network;
     let process = confined.unjoined.policy.process;
     let expected = expected(
         &confined.opened.root,
@@ -72,6 +73,7 @@ pub(crate) fn run(
                 workload: confined.workload,
                 ceiling_refuses_32_bit: confined.refuses_32_bit,
                 oom_score_adj,
+                has_power_over_callers_network,
                 signals: caller,
                 // The pipe comes right after the passed files.
                 handed_over: handed_over.min(pipe.before),
