@@ -7,7 +7,7 @@
 
 use std::ffi::OsString;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::setup::{self, Tool};
 use crate::{cargo, text};
@@ -78,43 +78,57 @@ fn all(missing: Missing) -> io::Result<()> {
         setup::UNISTD_X86_64,
     ])?;
     let (mut rows, mut wrong, mut read) = (Vec::new(), Vec::new(), false);
+    let mut unified = load(UNIFIED)?;
+    let mut own = Vec::new();
     for arch in ARCHES {
+        let mut table = load(arch.name)?;
         let header = Path::new(arch.header.program);
-        if !header.exists() {
+        if header.exists() {
+            read = true;
+            let compared = table
+                .with(&unified)
+                .compare(&header::calls(header, arch.wants)?);
+            let adds = missing == Missing::Added && compared.wrong.is_empty();
+            let word = if adds { "added" } else { "lacking" };
+            rows.push([
+                arch.name.to_owned(),
+                format!("{} calls as in {}", compared.same, header.display()),
+                format!("{} {word}", compared.missing.len()),
+                format!("{} that it is too old for", compared.newer),
+            ]);
+            let faults = compared.wrong.iter();
+            wrong.extend(faults.map(|fault| format!("{}: {fault}", arch.name)));
+            if missing == Missing::Wrong {
+                wrong.extend(compared.missing.iter().map(|(name, number)| {
+                    format!(
+                        "{}: the table lacks {name}, {number}; cargo xtask codegen adds it",
+                        arch.name
+                    )
+                }));
+            } else if adds {
+                table.add(compared.missing);
+            }
+        } else {
             println!("left out: {}: {} is missing", arch.name, header.display());
-            continue;
         }
-        read = true;
-        let file = cargo::root().join(format!("crates/policy/src/seccomp/table/{}.rs", arch.name));
-        let text = std::fs::read_to_string(&file)?;
-        let mut table = Table::parse(&text)
-            .map_err(|fault| io::Error::other(format!("{}: {fault}", file.display())))?;
-        let compared = table.compare(&header::calls(header, arch.wants)?);
-        let adds = missing == Missing::Added && compared.wrong.is_empty();
-        let word = if adds { "added" } else { "lacking" };
-        rows.push([
-            arch.name.to_owned(),
-            format!("{} calls as in {}", compared.same, header.display()),
-            format!("{} {word}", compared.missing.len()),
-            format!("{} that it is too old for", compared.newer),
-        ]);
-        let faults = compared.wrong.iter();
-        wrong.extend(faults.map(|fault| format!("{}: {fault}", arch.name)));
-        if missing == Missing::Wrong {
-            wrong.extend(compared.missing.iter().map(|(name, number)| {
-                format!(
-                    "{}: the table lacks {name}, {number}; cargo xtask codegen adds it",
-                    arch.name
-                )
-            }));
-        } else if adds && !compared.missing.is_empty() {
-            table.add(compared.missing);
-            std::fs::write(&file, table.text())?;
-        }
+        own.push(table);
     }
     print!("{}", text::aligned(&rows));
     if !read {
         return Err(io::Error::other("no header is there: nothing was compared"));
+    }
+    let shared = Table::shared(&own);
+    if missing == Missing::Wrong {
+        wrong.extend(shared.keys().map(|name| {
+            format!("{name} is in each table; cargo xtask codegen moves it to {UNIFIED}.rs")
+        }));
+    } else if wrong.is_empty() {
+        for (arch, table) in ARCHES.iter().zip(&mut own) {
+            table.remove(&shared);
+            std::fs::write(path(arch.name), table.text())?;
+        }
+        unified.add(shared);
+        std::fs::write(path(UNIFIED), unified.text())?;
     }
     if wrong.is_empty() {
         Ok(())
@@ -123,18 +137,28 @@ fn all(missing: Missing) -> io::Result<()> {
     }
 }
 
+/// The table of the calls that all architectures share.
+const UNIFIED: &str = "unified";
+
+fn path(table: &str) -> PathBuf {
+    cargo::root().join(format!("crates/policy/src/seccomp/table/{table}.rs"))
+}
+
+fn load(table: &str) -> io::Result<Table> {
+    let file = path(table);
+    let text = std::fs::read_to_string(&file)?;
+    Table::parse(&text).map_err(|fault| io::Error::other(format!("{}: {fault}", file.display())))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn the_tables_of_the_tree_are_read_and_written_as_they_are() {
-        for arch in ARCHES {
-            let file =
-                cargo::root().join(format!("crates/policy/src/seccomp/table/{}.rs", arch.name));
-            let text = std::fs::read_to_string(&file).expect("a file");
-            let table = Table::parse(&text).expect("a table");
-            assert_eq!(table.text(), text, "{}", arch.name);
+        for name in ARCHES.iter().map(|arch| arch.name).chain([UNIFIED]) {
+            let text = std::fs::read_to_string(path(name)).expect("a file");
+            assert_eq!(load(name).expect("a table").text(), text, "{name}");
         }
     }
 

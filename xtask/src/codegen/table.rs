@@ -89,6 +89,30 @@ impl Table {
         self.calls.extend(calls);
     }
 
+    /// With the calls of another table.
+    pub(super) fn with(&self, other: &Self) -> Self {
+        let mut all = self.clone();
+        all.add(other.calls.clone());
+        all
+    }
+
+    pub(super) fn remove(&mut self, calls: &BTreeMap<String, u32>) {
+        self.calls.retain(|name, _| !calls.contains_key(name));
+    }
+
+    /// The calls that each table has, with the same number.
+    pub(super) fn shared(tables: &[Self]) -> BTreeMap<String, u32> {
+        let Some((first, others)) = tables.split_first() else {
+            return BTreeMap::new();
+        };
+        let mut shared = first.calls.clone();
+        shared.retain(|name, number| {
+            let mut others = others.iter();
+            others.all(|other| other.calls.get(name) == Some(number))
+        });
+        shared
+    }
+
     pub(super) fn text(&self) -> String {
         let mut text = format!("{}{START}", self.before);
         for (name, number) in &self.calls {
@@ -135,6 +159,23 @@ mod tests {
         );
         let again = Table::parse(&text).expect("a table").compare(&header);
         assert_eq!((again.same, again.missing.len()), (2, 0));
+    }
+
+    #[test]
+    fn a_call_of_each_table_is_shared() {
+        let mut one = table("    (\"open\", 2),\n    (\"read\", 0),\n").expect("a table");
+        let other = table("    (\"open\", 3),\n    (\"read\", 0),\n").expect("a table");
+        let shared = Table::shared(&[one.clone(), other.clone()]);
+        assert_eq!(shared, calls([("read", 0)]));
+        one.remove(&shared);
+        assert_eq!(one.calls, calls([("open", 2)]));
+        assert_eq!(
+            one.with(&table("    (\"read\", 0),\n").expect("a table"))
+                .calls
+                .len(),
+            2
+        );
+        assert_eq!(Table::shared(&[one, other]), calls([]));
     }
 
     #[test]
