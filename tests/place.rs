@@ -246,7 +246,8 @@ fn a_target_that_changes_is_joined_as_it_is_at_one_moment() {
     let target = Restless::new();
     let pid = target.child.id().to_string();
     let (mut joined, mut refused) = (0, 0);
-    for _ in 0..rounds {
+    // On a slow machine the target changes in the middle of nearly every join.
+    while joined + refused < rounds || (joined == 0 && refused < 2000) {
         match numbers_seen(&[NSEXEC, "-t", &pid, "--policy", "admin", "--"]) {
             (Some(125), words) => {
                 assert_eq!(words, [""; 0]);
@@ -259,7 +260,7 @@ fn a_target_that_changes_is_joined_as_it_is_at_one_moment() {
         }
     }
     println!("{joined} joined whole, {refused} refused");
-    assert!(joined > 0, "none of {rounds} was joined");
+    assert!(joined > 0, "none of {refused} was joined");
     // The control, which verifies nothing: one join in twenty is mixed.
     let (mut joins, mut mixed) = (0, 0);
     while joins < rounds || (mixed == 0 && joins < 2000) {
@@ -401,8 +402,8 @@ fn follow_is_never_another_user_while_the_target_changes_its_namespace() {
     succeed(gcc);
     let open = |name: &str| std::fs::File::create(directory.join(name)).unwrap();
     let read = |name: &str| std::fs::read_to_string(directory.join(name)).unwrap();
-    let mut seen: BTreeMap<String, usize> = BTreeMap::new();
-    for moment in 0.. {
+    // The result if the target enters at this call, and the number of calls.
+    let run = |moment: usize| {
         let mut target = NestedUser::start(&program);
         let net = format!("--net=/proc/{}/ns/net", target.pid);
         let words = [NSEXEC, "-t", &target.pid.clone(), "-U", &net];
@@ -430,14 +431,18 @@ fn follow_is_never_another_user_while_the_target_changes_its_namespace() {
                 format!("status {status}")
             }
         };
-        let result = result.replace(&target.namespace(), "nested");
-        *seen.entry(result).or_default() += 1;
-        if opened <= moment {
-            break;
-        }
+        (result.replace(&target.namespace(), "nested"), opened)
+    };
+    let (without, calls) = run(usize::MAX);
+    assert_eq!(without, "outer 1000 1000", "the control");
+    let mut seen: BTreeMap<String, usize> = BTreeMap::new();
+    for moment in 0..calls {
+        *seen.entry(run(moment).0).or_default() += 1;
     }
     std::fs::remove_dir_all(directory).unwrap();
     println!("{seen:?}");
     let kinds: Vec<&str> = seen.keys().map(String::as_str).collect();
-    assert_eq!(kinds, ["nested 0 0", "outer 1000 1000", "status 125"]);
+    let right = ["nested 0 0", "outer 1000 1000", "status 125"];
+    assert!(kinds.iter().all(|kind| right.contains(kind)), "{seen:?}");
+    assert!(seen.contains_key("status 125"), "{calls} calls: {seen:?}");
 }
