@@ -306,7 +306,7 @@ fn under_a_domain_the_files_of_the_targets_processes_are_out_of_reach() {
         (output.status.success(), text(&output.stderr))
     };
     for script in [
-        "cat /proc/1/fd/0",
+        "cat /proc/1/fd/1",
         "cat /proc/1/environ",
         "ls /proc/1/root/",
         "ls /proc/1/cwd/",
