@@ -26,7 +26,7 @@ use nsexec_test_support::root::{self, Scratch};
 use nsexec_test_support::samples::{self, Options, WARM_UP, percentile};
 
 const ROUNDS: usize = 300;
-/// Milliseconds per second.
+/// Microseconds per second.
 const MICROSECONDS: f64 = 1e6;
 /// The leading NUL by which runc 1.1's nsexec.c requests its message.
 const READY: u8 = 0;

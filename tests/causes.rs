@@ -154,21 +154,21 @@ fn a_directory_as_standard_input_is_refused() {
 fn descriptors_that_lead_out_are_refused_on_0_1_and_2() {
     support::needs!(root);
     let target = Target::new();
-    let handle = |path: &str| {
+    let o_path = |path: &str| {
         let flags = OFlag::O_PATH | OFlag::O_CLOEXEC;
         open(path, flags, Mode::empty()).unwrap()
     };
     let namespace = || OwnedFd::from(fs::File::open("/proc/self/ns/mnt").unwrap());
     // A pidfd has no file type.
-    let nameless = || {
+    let anonymous = || {
         let signals = SignalFd::new(&SigSet::empty()).unwrap();
         signals.as_fd().try_clone_to_owned().unwrap()
     };
     for (fd, word) in [
         (namespace(), "is a namespace"),
-        (handle("/proc/self/ns/mnt"), "is a handle (O_PATH)"),
-        (handle("/etc/passwd"), "is a handle (O_PATH)"),
-        (nameless(), "is a pidfd or another nameless file"),
+        (o_path("/proc/self/ns/mnt"), "is an O_PATH descriptor"),
+        (o_path("/etc/passwd"), "is an O_PATH descriptor"),
+        (anonymous(), "is a pidfd or another anonymous inode"),
     ] {
         let copy = || fd.try_clone().unwrap();
         let mut input = target.nsexec(["-a", "--policy", "admin", "--", "/bin/true"]);

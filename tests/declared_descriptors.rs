@@ -118,7 +118,7 @@ fn an_unsuitable_descriptor_is_an_error_before_the_start() {
     support::needs!(root);
     let target = Target::new();
     let directory = ("/", OFlag::O_RDONLY | OFlag::O_DIRECTORY, "is a directory");
-    let handle = ("/dev/null", OFlag::O_PATH, "is a handle only (O_PATH)");
+    let handle = ("/dev/null", OFlag::O_PATH, "was opened with O_PATH");
     let reads: Way = ("/dev/null", OFlag::O_RDONLY, "is open for reading only");
     let writes: Way = ("/dev/null", OFlag::O_WRONLY, "is open for writing only");
     for (option, ways, right) in [

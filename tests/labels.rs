@@ -45,9 +45,9 @@ fn a_confined_target_is_entered_under_the_profile_of_initconfig() {
     assert_eq!(outcome.stdout, expected, "{outcome:?}");
 }
 
-/// The target's profile is a layer of the target, and also applies to the program.
+/// The target's profile restricts the target, and also applies to the program.
 #[test]
-fn default_takes_the_targets_profile_and_admin_leaves_it() {
+fn default_takes_the_targets_profile_and_admin_keeps_the_callers() {
     support::needs!(root, apparmor);
     let profile = Profile::new("followed");
     let name = profile.name();

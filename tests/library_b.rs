@@ -668,34 +668,34 @@ fn an_unsuitable_pipe_is_an_error_with_its_name() {
             "INITPIPE",
             "/dev/null",
             OFlag::O_RDONLY,
-            "open for reading only",
+            "is open for reading only",
         ),
         (
             "INITPIPE",
             "/dev/null",
             OFlag::O_WRONLY,
-            "open for writing only",
+            "is open for writing only",
         ),
         (
             "INITPIPE",
             "/dev/null",
             OFlag::O_PATH,
-            "a handle only (O_PATH)",
+            "was opened with O_PATH",
         ),
-        ("INITPIPE", "/", OFlag::O_RDONLY, "a directory"),
+        ("INITPIPE", "/", OFlag::O_RDONLY, "is a directory"),
         (
             "LOGPIPE",
             "/dev/null",
             OFlag::O_RDONLY,
-            "open for reading only",
+            "is open for reading only",
         ),
         (
             "LOGPIPE",
             "/dev/null",
             OFlag::O_PATH,
-            "a handle only (O_PATH)",
+            "was opened with O_PATH",
         ),
-        ("LOGPIPE", "/", OFlag::O_RDONLY, "a directory"),
+        ("LOGPIPE", "/", OFlag::O_RDONLY, "is a directory"),
     ] {
         let wrong = open(path, flags, nix::sys::stat::Mode::empty()).unwrap();
         let right = open("/dev/null", OFlag::O_RDWR, nix::sys::stat::Mode::empty()).unwrap();
@@ -709,7 +709,7 @@ fn an_unsuitable_pipe_is_an_error_with_its_name() {
         let output = command.output().unwrap();
         assert_eq!(output.status.code(), Some(1), "{output:?}");
         let printed = String::from_utf8_lossy(&output.stderr).into_owned();
-        let expected = format!("_LIBCONTAINER_{name}=3: descriptor 3 is {reason}; give");
+        let expected = format!("_LIBCONTAINER_{name}=3: descriptor 3 {reason}; give");
         assert!(printed.contains(&expected), "{name} {reason}: {printed}");
     }
 }

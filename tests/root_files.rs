@@ -39,7 +39,7 @@ fn home(target: &Target) -> (String, String) {
     (text(&output.stdout), text(&output.stderr))
 }
 
-/// The file is looked up as a handle (O_PATH) and not opened.
+/// The file is looked up with O_PATH and not opened.
 fn assert_only_looked_up(target: &Target, script: &str) {
     let calls = trace::trace(target, &["-a", "--", "/bin/true"]);
     // Before that, the helper may open and execute a copy of its own file.

@@ -59,13 +59,13 @@ const CAPS: Flag = flag(
     "caps",
     Some("LIST"),
     &["none", "all", "docker"],
-    "capabilities that decide conditions: CAP_A,CAP_B",
+    "capabilities for the rules' conditions: CAP_A,CAP_B",
 );
 const KERNEL: Flag = flag(
     "kernel",
     Some("X.Y"),
     &[],
-    "the kernel that decides minKernel",
+    "the kernel version for minKernel conditions",
 );
 
 /// The formats that `import` reads.
@@ -101,7 +101,7 @@ pub const COMMANDS: [Command; 4] = [
     Command {
         name: "import",
         operands: "FILE",
-        help: "another program's policy, as a seccomp profile",
+        help: "convert another program's policy to a seccomp profile",
         options: &[
             flag("from", Some("FORMAT"), FORMATS, "the format of the file"),
             flag(
@@ -159,7 +159,8 @@ impl Command {
 pub fn help() -> String {
     let mut text = String::from(
         "nsexec-policy COMMAND [OPTION...] OPERAND...\n\
-         Check, show, compare and import the policies of nsexec, without privileges.\n\n",
+         Check, show and compare policies of nsexec, and import those of other programs,\n\
+         without privileges.\n\n",
     );
     for command in &COMMANDS {
         let synopsis = format!("{} {}", command.name, command.operands);

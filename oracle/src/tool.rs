@@ -16,7 +16,7 @@ impl Tool {
     /// Compiles `c/NAME.c` with `libraries`.
     ///
     /// # Errors
-    /// There is no gcc, or its error message.
+    /// gcc is missing, or fails; then its error message.
     pub fn build(name: &str, libraries: &[&str]) -> io::Result<Self> {
         let source = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("c/{name}.c"));
         // Tests in one process compile in parallel, and each removes its own

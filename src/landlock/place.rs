@@ -62,7 +62,7 @@ const KNOWN: [(&str, Meaning); 17] = [
 ];
 
 impl Place {
-    /// Opens `path` inside `root`, as a handle.
+    /// Opens `path` inside `root` with O_PATH.
     ///
     /// # Errors
     /// `LockDown`: the kernel reports neither a file nor its absence.

@@ -145,14 +145,14 @@ fn leads_out(fd: BorrowedFd<'_>) -> std::result::Result<Option<&'static str>, Er
     Ok(if kind == SFlag::S_IFDIR {
         Some("a directory")
     } else if flags.contains(OFlag::O_PATH) {
-        // A detached mount of a file is a handle, too.
-        Some("a handle (O_PATH)")
+        // So is a detached mount of a file.
+        Some("an O_PATH descriptor")
     } else if is_namespace(fd)? {
         Some("a namespace")
     } else if kind.is_empty() {
         // The kernel gives these no type: pidfds, unfinished mounts (fsopen(2)), and groups of
         // fanotify(7), which deliver open files.
-        Some("a pidfd or another nameless file of the kernel")
+        Some("a pidfd or another anonymous inode")
     } else {
         None
     })

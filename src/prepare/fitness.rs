@@ -25,7 +25,7 @@ pub(crate) enum Use {
 /// A copy of descriptor `number`, the value of `name`, if it is usable.
 ///
 /// # Errors
-/// `kind`: it is not open, is a directory or a handle only (O_PATH), or is open the other way.
+/// `kind`: it is not open, is a directory, was opened with O_PATH, or is open the other way.
 pub(crate) fn take(kind: ErrorKind, name: &str, number: RawFd, usage: Use) -> Result<OwnedFd> {
     let wrong = |wrong: &str, right: &str| {
         let wrong = format!("{name}{number}: descriptor {number} {wrong}");
@@ -64,7 +64,7 @@ fn unfit(flags: OFlag, kind: SFlag, usage: Use) -> Option<&'static str> {
         return Some("is a directory");
     }
     if flags.contains(OFlag::O_PATH) {
-        return Some("is a handle only (O_PATH)");
+        return Some("was opened with O_PATH");
     }
     let mode = flags & OFlag::O_ACCMODE;
     match usage {

@@ -3,7 +3,7 @@
 //!
 //! A user who can rename one component of such a path chooses the policy, even if the file itself
 //! cannot be written. So each component counts, and not the file alone. The walk opens one
-//! component at a time as a handle, checks the opened object, and continues from there: no name is
+//! component at a time with O_PATH, checks the opened object, and continues from there: no name is
 //! looked up twice.
 //!
 //! | component | rule |

@@ -1,8 +1,8 @@
 //! The namespaces that this process is in, read after the joins without /proc.
 //!
 //! For helpers whose verifier may not read the child's namespaces ([`NamespaceAccess`]): the
-//! links of the helper's own /proc/self/ns are opened before the joins, as handles.
-//! A handle of a link leads nowhere (its `..` is no directory's), and readlink(2)
+//! links of the helper's own /proc/self/ns are opened before the joins, with O_PATH.
+//! Such a descriptor leads nowhere (its `..` is no directory's), and readlink(2)
 //! on it still reports the namespace that the process is in at that moment.
 //!
 //! [`NamespaceAccess`]: super::verifier::NamespaceAccess
@@ -19,7 +19,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::request::Namespace;
 use crate::target::{Memberships, Procfs};
 
-/// A handle of each link, and the namespace that it must name after the joins; empty if the
+/// Each link, opened with O_PATH, and the namespace that it must name after the joins; empty if the
 /// verifier sees the whole child.
 #[derive(Debug)]
 pub(crate) struct OwnNamespaces(Vec<(&'static str, OwnedFd, Wanted)>);

@@ -29,7 +29,7 @@ impl FileIdentity {
     }
 }
 
-/// Reads type, mount and inode of `file`, which may be a handle only (O_PATH).
+/// Reads type, mount and inode of `file`, which may be an O_PATH descriptor.
 ///
 /// AT_STATX_DONT_SYNC: the kernel sends no request to a process or a machine that serves the file
 /// system, so that it cannot block the caller.

@@ -1,4 +1,4 @@
-//! Looks up a path of the target as a handle, which opens nothing, and sends no request to a file
+//! Looks up a path of the target with O_PATH, which opens nothing, and sends no request to a file
 //! system that may never reply.
 //!
 //! The target decides which file system is at a path. If a FUSE server has read a lookup request
@@ -42,7 +42,7 @@ pub(crate) enum Found {
 }
 
 impl Found {
-    /// The reason why there is no handle.
+    /// The reason why there is no descriptor.
     pub(crate) fn why_not(&self) -> String {
         match self {
             Self::Handle(_) => "it is there".to_owned(),
@@ -58,7 +58,7 @@ impl Found {
     }
 }
 
-/// Looks up `path` as a handle. If the path stays on the root's own mount, the kernel resolves it:
+/// Looks up `path` with O_PATH. If the path stays on the root's own mount, the kernel resolves it:
 /// the server of that mount serves the program as well. Otherwise this process walks it one name at
 /// a time.
 pub(crate) fn find(root: &OwnedFd, path: &[u8], links: Links, mounts: Mounts<'_>) -> Result<Found> {

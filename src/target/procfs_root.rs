@@ -22,8 +22,8 @@ impl Procfs {
     /// Opens /proc.
     ///
     /// # Errors
-    /// `Safety`: it is no procfs, or belongs to another pid namespace, in which the caller's pids
-    /// name other processes.
+    /// `System`: it cannot be opened, or its type cannot be read. `Safety`: it is no procfs, or
+    /// belongs to another pid namespace, in which the caller's pids name other processes.
     pub(crate) fn open() -> Result<Self> {
         let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC | OFlag::O_NOFOLLOW;
         let directory = open(c"/proc", flags, Mode::empty()).map_err(|errno| {
@@ -94,13 +94,13 @@ impl Procfs {
         openat(&self.directory, path, flags, Mode::empty())
     }
 
-    /// Opens the directory of a process, as a handle only.
+    /// Opens the directory of a process with O_PATH.
     pub(crate) fn open_directory(&self, path: &CStr) -> std::result::Result<OwnedFd, Errno> {
         let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
         openat(&self.directory, path, flags, Mode::empty())
     }
 
-    /// Opens a link below it, not the link's target, as a handle only.
+    /// Opens a link below it with O_PATH, not the link's target.
     pub(crate) fn open_link(&self, path: &str) -> std::result::Result<OwnedFd, Errno> {
         let flags = OFlag::O_PATH | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
         openat(&self.directory, path, flags, Mode::empty())
@@ -138,12 +138,14 @@ impl OwnDirectory {
     /// The mounts of this process's own mount namespace: the text of its mountinfo.
     ///
     /// # Errors
-    /// `System`: the file cannot be opened, or is longer than [`MAX_FILE`].
+    /// `System`: the file cannot be opened or read. `Safety`: it is longer than [`MAX_FILE`].
     pub(crate) fn mounts(&self) -> Result<Vec<u8>> {
         let what = "/proc/self/mountinfo";
         let file = self
             .open_file(c"mountinfo", OFlag::O_RDONLY)
-            .map_err(|errno| Error::new(ErrorKind::System, what).with_source(errno))?;
+            .map_err(|errno| {
+                Error::new(ErrorKind::System, format!("cannot open {what}")).with_source(errno)
+            })?;
         read_all(file, MAX_FILE, &what)
     }
 }
@@ -167,7 +169,7 @@ pub(crate) const MAX_FILE: usize = 8 << 20;
 /// Reads a file of at most `limit` bytes from its current offset.
 ///
 /// # Errors
-/// `Safety`: it is longer.
+/// `System`: it cannot be read. `Safety`: it is longer.
 pub(crate) fn read_all(file: impl AsFd, limit: usize, what: &dyn fmt::Display) -> Result<Vec<u8>> {
     let mut content = Vec::new();
     let mut chunk = [0; 4096];

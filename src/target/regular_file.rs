@@ -3,9 +3,9 @@
 //! The target chooses the files there, and the caller opens them with the rights of the host. A
 //! device node would be opened outside the target's device cgroup. A FIFO, or a file system that a
 //! process serves, would block the caller. A file of procfs would show or consume data that the
-//! target may not read. So the file is looked up as a handle, which opens nothing, and its type and
+//! target may not read. So the file is looked up with O_PATH, which opens nothing, and its type and
 //! that of its file system are checked. Only a regular file on a file system that stores files is
-//! opened, by that handle.
+//! opened, by that descriptor.
 
 use std::ffi::CString;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
@@ -75,7 +75,7 @@ pub(super) fn look(
             of.0
         )));
     }
-    // Opens by the handle, so that it is the checked file. NONBLOCK: must not wait for a process
+    // Opens by the descriptor: that is the checked file. NONBLOCK: must not wait for a process
     // that holds a lease on it.
     let link = CString::new(format!("fd/{}", handle.as_raw_fd())).unwrap_or_default();
     match own.open_file(&link, OFlag::O_NONBLOCK | OFlag::O_NOCTTY) {

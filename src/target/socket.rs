@@ -1,9 +1,10 @@
 //! The network namespace of a socket of the target (`--net-socket`).
 //!
 //! The target chooses the file under the number. The process that serves its file system may never
-//! reply to an ioctl, nor to the close of a copy, and not even SIGKILL ends that wait. So a process
-//! of its own takes the copy, and checks that it is a socket before it asks anything else. The
-//! helper waits for its reply, a wait that every signal ends, and leaves it behind.
+//! reply to an ioctl, nor to the close of a copy, and not even SIGKILL ends that wait. So a
+//! separate process copies the descriptor with pidfd_getfd(2), and checks that it is a socket
+//! before it asks anything else. The helper waits for its reply, a wait that every signal ends, and
+//! leaves it behind.
 
 use std::io::IoSliceMut;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};

@@ -73,7 +73,7 @@ fn surplus(error: &lexopt::Error) -> UsageFault {
         }),
         _ => None,
     };
-    option.map_or(UsageFault::Word, UsageFault::Surplus)
+    option.map_or(UsageFault::Word, UsageFault::UnexpectedValue)
 }
 
 impl RawArguments {

@@ -16,7 +16,7 @@ pub enum UsageFault {
     /// The option has a value, which is missing.
     NoValue(&'static OptionSpec),
     /// A value for an option that accepts none.
-    Surplus(&'static OptionSpec),
+    UnexpectedValue(&'static OptionSpec),
     /// The option is given twice.
     Twice(&'static OptionSpec),
     /// The value is not a valid number.
@@ -47,13 +47,13 @@ pub enum UsageFault {
         owner: &'static OptionSpec,
     },
     /// The first has no effect without the second.
-    Alone(&'static OptionSpec, &'static str),
+    Requires(&'static OptionSpec, &'static str),
     /// The option requires a target.
     NoTarget(&'static OptionSpec),
     /// There is nothing to join: neither a target nor a namespace.
-    Nothing,
+    NothingToJoin,
     /// `--env K=V`: the value is not attached.
-    LooseVariable(String),
+    DetachedVariable(String),
     /// An argument that is neither an option nor a program.
     Word,
 }
@@ -69,7 +69,7 @@ impl UsageFault {
                 None => "see --help".to_owned(),
             },
             Self::NoValue(option) => format!("give --{}={}", option.long, metavar(option)),
-            Self::Surplus(option) => format!("give --{} alone", option.long),
+            Self::UnexpectedValue(option) => format!("give --{} alone", option.long),
             Self::Twice(_) => "give it once".to_owned(),
             Self::Number { option, .. } => format!("give {}", metavar(option)),
             Self::Text { option, .. } => match option.name {
@@ -82,10 +82,10 @@ impl UsageFault {
             },
             Self::Both(..) => "give one of the two".to_owned(),
             Self::Descriptor { .. } => "give each option a separate descriptor".to_owned(),
-            Self::Alone(_, with) => format!("give {with} as well"),
+            Self::Requires(_, with) => format!("give {with} as well"),
             Self::NoTarget(_) => "give -t PID".to_owned(),
-            Self::Nothing => "give -t PID, or a namespace as a file (--net=FILE)".to_owned(),
-            Self::LooseVariable(word) => format!("give --env={word}, or ./{word} for a program"),
+            Self::NothingToJoin => "give -t PID, or a namespace as a file (--net=FILE)".to_owned(),
+            Self::DetachedVariable(word) => format!("give --env={word}, or ./{word} for a program"),
             Self::Word => return None,
         })
     }
@@ -130,7 +130,7 @@ impl fmt::Display for UsageFault {
             Self::UnknownLetter(letter) => write!(f, "unknown option -{letter}"),
             Self::UnknownLong(name) => write!(f, "unknown option --{name}"),
             Self::NoValue(option) => write!(f, "--{} requires a value", option.long),
-            Self::Surplus(option) => write!(f, "--{} accepts no value", option.long),
+            Self::UnexpectedValue(option) => write!(f, "--{} accepts no value", option.long),
             Self::Twice(option) => write!(f, "--{} is given twice", option.long),
             Self::Number {
                 option,
@@ -152,12 +152,12 @@ impl fmt::Display for UsageFault {
                 "--{} {number}: --{} uses that descriptor already",
                 option.long, owner.long
             ),
-            Self::Alone(option, with) => {
+            Self::Requires(option, with) => {
                 write!(f, "--{} requires {with}", option.long)
             }
             Self::NoTarget(option) => write!(f, "--{} requires a target", option.long),
-            Self::Nothing => f.write_str("no namespace to join"),
-            Self::LooseVariable(word) => write!(f, "--env {word}: the value must be attached"),
+            Self::NothingToJoin => f.write_str("no namespace to join"),
+            Self::DetachedVariable(word) => write!(f, "--env {word}: the value must be attached"),
             Self::Word => f.write_str("an argument that is neither an option nor a program"),
         }
     }

@@ -17,8 +17,8 @@ pub fn help() -> String {
     }
     text.push_str(
         "\nNamespaces accept =FILE or =:NSID. Exit status: the program's; 125 if nsexec\n\
-         failed, 126 not executable, 127 not found. If the policy refuses a call that\n\
-         nsenter(1) allows, --policy admin allows mounts and ptrace. -V: the version.\n",
+         failed, 126 not executable, 127 not found. The default policy refuses mounts and\n\
+         ptrace; --policy admin allows them. -V: the version.\n",
     );
     text
 }

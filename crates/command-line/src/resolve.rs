@@ -183,12 +183,12 @@ impl Options {
             && !joins(Namespace::User)
             && !request.user_parent
         {
-            return Err(UsageFault::Alone(keep.option, "--user"));
+            return Err(UsageFault::Requires(keep.option, "--user"));
         }
         if let Some(parent) = self.given(Name::UserParent)
             && !joins_any
         {
-            return Err(UsageFault::Alone(parent.option, "a namespace"));
+            return Err(UsageFault::Requires(parent.option, "a namespace"));
         }
         Ok(())
     }
@@ -255,7 +255,7 @@ impl Options {
         // Without a target, a new root or directory is also a valid request.
         let elsewhere = [Name::Root, Name::WorkDir, Name::WorkDirInside];
         if named.is_empty() && !elsewhere.into_iter().any(|name| self.has(name)) {
-            return Err(UsageFault::Nothing);
+            return Err(UsageFault::NothingToJoin);
         }
         Ok(Selection::Only(named))
     }
@@ -283,7 +283,7 @@ impl Options {
             && first.as_bytes().contains(&b'=')
             && !first.as_bytes().contains(&b'/')
         {
-            return Err(UsageFault::LooseVariable(
+            return Err(UsageFault::DetachedVariable(
                 first.to_string_lossy().into_owned(),
             ));
         }

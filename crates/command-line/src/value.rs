@@ -56,7 +56,7 @@ pub(crate) fn policy(value: Option<&OsStr>) -> Result<PolicyChoice, ValueErrorKi
 /// `audit`, or nothing.
 pub(crate) fn explain(value: Option<&OsStr>) -> Result<Explain, ValueErrorKind> {
     match value.map(OsStr::as_bytes) {
-        None => Ok(Explain::AsAudited),
+        None => Ok(Explain::WithoutSwitching),
         Some(b"audit") => Ok(Explain::SwitchAuditingOn),
         Some(_) => Err(ValueErrorKind::Text),
     }

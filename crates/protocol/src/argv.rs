@@ -1,7 +1,7 @@
 //! The arguments of protocol A.
 //!
 //! Places ([`Fault::span`]) count the bytes of the arguments as
-//! `/proc/PID/cmdline` has them: each with a NUL behind it.
+//! `/proc/PID/cmdline` has them: each with a NUL after it.
 
 use std::fmt;
 use std::ops::Range;
@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn the_place_is_that_of_the_argument() {
+    fn the_span_is_that_of_the_argument() {
         let fault = read(&["nsexec", "--policy=A"]).expect_err("it should be refused");
         assert_eq!("nsexec\0--policy=A\0".get(fault.span), Some("A"));
         let fault = read(&["nsexec", "init", "xy"]).expect_err("it should be refused");

@@ -105,7 +105,7 @@ pub enum Explain {
     No,
     /// Report calls refused by a filter. Report refusals by Landlock and kills
     /// by a filter only where the kernel's audit is already on.
-    AsAudited,
+    WithoutSwitching,
     /// Report all of these. The helper switches the kernel's audit on while the
     /// program runs. This affects the whole machine: every process created
     /// before the next reboot pays for it.

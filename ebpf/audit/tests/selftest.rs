@@ -67,7 +67,7 @@ fn every_lost_event_is_counted() {
         .unwrap();
     let text = String::from_utf8(text.stdout).unwrap();
     assert!(
-        text.ends_with("\nall events were reported as they happened\n"),
+        text.ends_with("\neach call was reported as it happened, or counted as lost\n"),
         "{text}"
     );
     let all = text.lines().find(|line| line.starts_with("all "));

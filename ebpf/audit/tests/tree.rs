@@ -96,7 +96,7 @@ fn a_process_in_new_namespaces_is_in_a_set_of_its_own() {
     }
     let line = section.next().unwrap();
     assert!(line.starts_with(&format!("└─ {pid} sleep ")), "{line}");
-    let parent = format!("(of {})", std::process::id());
+    let parent = format!("(parent {})", std::process::id());
     assert!(line.ends_with(&parent), "{line}");
 }
 

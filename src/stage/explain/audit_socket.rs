@@ -1,4 +1,4 @@
-//! The kernel's audit records, while a program is explained.
+//! The kernel's audit records, during a run with --explain.
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
@@ -14,7 +14,7 @@ use nsexec_kernel_text::audit::{self, Message};
 const READ_LOG: u32 = 1;
 /// A record has at most 8970 bytes (MAX_AUDIT_MESSAGE_LENGTH).
 const MAX_DATAGRAM: usize = 16 * 1024;
-/// Records that may wait while the program is faster than its explanation.
+/// The receive buffer in bytes, for records that arrive faster than the explainer reads them.
 const BUFFER: usize = 1 << 20;
 
 /// Whether there are records to read.

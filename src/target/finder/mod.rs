@@ -46,7 +46,8 @@ impl PathResolver<'_> {
         }
     }
 
-    /// Whether a handle is on a devpts file system. The request goes to the file system's server.
+    /// Whether an O_PATH descriptor is on a devpts file system. The request goes to the file
+    /// system's server.
     pub(crate) fn is_devpts(self, handle: &OwnedFd) -> Result<bool> {
         match self {
             Self::Finder(finder) => finder.is_devpts(handle),

@@ -10,7 +10,7 @@ pub(crate) struct Kernel {
     pub(crate) name: &'static str,
     /// The prefix of its package name.
     pub(super) package: &'static str,
-    /// More of its command line.
+    /// Additional kernel parameters.
     pub(super) command_line: &'static str,
     /// Rows of `nsexec --features` with "no", and names of [`ABSENCES`].
     pub(super) lacks: &'static [&'static str],
@@ -81,7 +81,7 @@ pub(super) const ABSENCES: &[Absence] = &[
         tests: &[
             "labels::a_false_proc_of_the_target_does_not_swallow_the_label",
             "labels::a_confined_target_is_entered_under_the_profile_of_initconfig",
-            "labels::default_takes_the_targets_profile_and_admin_leaves_it",
+            "labels::default_takes_the_targets_profile_and_admin_keeps_the_callers",
             "labels::the_program_runs_under_the_apparmor_profile_of_initconfig",
             "steps::a_label_gives_no_access_to_the_host",
         ],
@@ -173,12 +173,12 @@ pub(super) const ABSENCES: &[Absence] = &[
     },
 ];
 
-/// Absent from the machine with every kernel.
+/// Absent from the emulated machine, whatever its kernel.
 pub(super) const NOWHERE: &[&str] = &["a Go compiler", "cargo", "cgroups of version 1"];
 
 impl Kernel {
-    /// The skipped tests on this kernel, each with its absent feature; only of
-    /// these test programs.
+    /// The tests of these programs that are skipped on this kernel, each with its
+    /// absent feature.
     pub(super) fn left_out(&self, programs: &[String]) -> BTreeMap<&'static str, &'static str> {
         let absent = ABSENCES.iter().filter(|absence| {
             self.lacks.contains(&absence.name) || NOWHERE.contains(&absence.name)
@@ -212,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn each_absence_is_somewhere() {
+    fn each_absence_applies_to_a_kernel() {
         for absence in ABSENCES {
             let lacks = |kernel: &Kernel| kernel.lacks.contains(&absence.name);
             assert!(

@@ -82,7 +82,7 @@ pub const OPTIONS: [OptionSpec; 32] = {
             "all",
             None,
             "all namespaces (default with -t)",
-            "Joins each namespace of the target that the caller is not in, also if single \
+            "Joins each namespace of the target that the caller is not in, even if single \
              namespaces are named. A FILE for one type replaces the target's namespace of \
              that type",
         ),
@@ -208,7 +208,7 @@ pub const OPTIONS: [OptionSpec; 32] = {
             Name::KeepCaps,
             "keep-caps",
             None,
-            "keep capabilities of a user namespace",
+            "keep the joined user namespace's capabilities",
             "Makes these capabilities ambient, so that a user other than 0 has them: those \
              that the policy names and that the joined user namespace grants. Refused if no \
              user namespace is joined, or if the policy names no capability",
@@ -245,7 +245,7 @@ pub const OPTIONS: [OptionSpec; 32] = {
             'W',
             "wdns",
             Required("DIR"),
-            "working directory, looked up inside",
+            "working directory in the program's root",
             "The working directory: DIR, looked up in the program's root with the program's \
              rights. Excludes -w",
         )
@@ -327,7 +327,7 @@ pub const OPTIONS: [OptionSpec; 32] = {
             Name::SeccompFd,
             "seccomp-fd",
             Required("FD"),
-            "add the seccomp program (BPF) read there",
+            "add the seccomp filter (BPF) read from FD",
             "Adds one more filter to the policy's, loaded right before the policy's own; \
              repeatable. Excludes --explain",
         ),

@@ -207,11 +207,11 @@ fn each_value_is_parsed() {
 fn every_error_names_its_option() {
     let net = option("net");
     for (line, expected) in [
-        ("", UsageFault::Nothing),
-        ("true", UsageFault::Nothing),
+        ("", UsageFault::NothingToJoin),
+        ("true", UsageFault::NothingToJoin),
         ("-Q", UsageFault::UnknownLetter('Q')),
         ("--polic=x", UsageFault::UnknownLong("polic".into())),
-        ("--all=x", UsageFault::Surplus(option("all"))),
+        ("--all=x", UsageFault::UnexpectedValue(option("all"))),
         ("-t", UsageFault::NoValue(option("target"))),
         ("-t 1 -t 2", UsageFault::Twice(option("target"))),
         ("-t 1 -e -e", UsageFault::Twice(option("env"))),
@@ -227,11 +227,11 @@ fn every_error_names_its_option() {
         ),
         (
             "-t 1 -n --keep-caps",
-            UsageFault::Alone(option("keep-caps"), "--user"),
+            UsageFault::Requires(option("keep-caps"), "--user"),
         ),
         (
             "-r/f --user-parent",
-            UsageFault::Alone(option("user-parent"), "a namespace"),
+            UsageFault::Requires(option("user-parent"), "a namespace"),
         ),
         ("-n true", UsageFault::NoTarget(net)),
         ("-a true", UsageFault::NoTarget(option("all"))),
@@ -240,7 +240,7 @@ fn every_error_names_its_option() {
         ("-n/f -c", UsageFault::NoTarget(option("join-cgroup"))),
         (
             "-t 1 --env A=b cmd",
-            UsageFault::LooseVariable("A=b".into()),
+            UsageFault::DetachedVariable("A=b".into()),
         ),
     ] {
         assert_eq!(fault(line), expected, "{line}");
@@ -290,7 +290,7 @@ fn every_error_names_its_option() {
 }
 
 #[test]
-fn a_filter_s_descriptor_has_no_other_use() {
+fn a_descriptor_has_one_use() {
     let taken = |long, owner, number| UsageFault::Descriptor {
         option: option(long),
         number,
@@ -373,7 +373,7 @@ fn a_filter_s_descriptor_has_no_other_use() {
 }
 
 #[test]
-fn bounds_are_bounds() {
+fn numbers_at_their_bounds_are_accepted() {
     let greatest = request("-t 1 --seccomp-fd 3 --seccomp-fd 2147483647");
     assert_eq!(greatest.seccomp_fds, [3, i32::MAX]);
     assert_eq!(request("-t 1 --preserve-fds 1024").preserve_fds.len(), 1024);
@@ -415,7 +415,7 @@ fn each_error_has_a_hint() {
 fn auditing_is_switched_on_only_by_explain_audit() {
     for (line, explain) in [
         ("-t 7 true", Explain::No),
-        ("-t 7 --explain true", Explain::AsAudited),
+        ("-t 7 --explain true", Explain::WithoutSwitching),
         ("-t 7 --explain=audit true", Explain::SwitchAuditingOn),
     ] {
         match read(words(line)) {

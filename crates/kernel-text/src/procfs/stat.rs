@@ -99,7 +99,7 @@ impl State {
 pub enum StatErrorKind {
     /// More than [`MAX_BYTES`].
     TooLong(usize),
-    /// No name in parentheses behind the pid.
+    /// No name in parentheses after the pid.
     Name,
     /// No newline at the end: the text is incomplete.
     Unfinished,
@@ -188,7 +188,7 @@ impl fmt::Display for StatErrorKind {
             Self::TooLong(length) => {
                 write!(f, "a stat line of {length} bytes; the limit is {MAX_BYTES}")
             }
-            Self::Name => f.write_str("no name in parentheses behind the pid"),
+            Self::Name => f.write_str("no name in parentheses after the pid"),
             Self::Unfinished => f.write_str("no newline at the end: the text is incomplete"),
             Self::Missing(field) => write!(f, "field {field} of stat is missing"),
             Self::Field(field) => write!(f, "field {field} of stat is invalid"),

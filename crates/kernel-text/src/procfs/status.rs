@@ -252,7 +252,7 @@ fn ids(value: &[u8]) -> Option<Ids> {
     ids.next().is_none().then_some(four)
 }
 
-/// Numbers, each with a space behind it; the kernel prints a space for none.
+/// Numbers, each with a space after it; the kernel prints a space for none.
 fn groups(value: &[u8]) -> Option<Vec<u32>> {
     let value = value.strip_suffix(b" ").unwrap_or(value);
     if value.is_empty() {

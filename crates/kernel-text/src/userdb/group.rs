@@ -7,8 +7,8 @@ use crate::userdb::lines::{FieldCountWarning, MAX_FILE, id, is_name, lines};
 use nsexec_text::Fault;
 
 /// The expected number of fields in a line. Name, password and id are required;
-/// glibc and libcontainer read a missing list of members as an empty one. None
-/// of them reads members from text after the list.
+/// glibc and libcontainer read a missing list of members as an empty one. Neither
+/// reads members from text after the list.
 pub const FIELDS: usize = 4;
 
 /// A group, without its password.
@@ -82,7 +82,7 @@ pub fn of_member<'a>(
     impl Iterator<Item = Result<Entry<'a>, Fault<GroupErrorKind>>> + use<'a>,
     Fault<GroupErrorKind>,
 > {
-    let listing = lines(fitting(file)?).filter(|(_, line)| lists(line, user));
+    let listing = lines(check_length(file)?).filter(|(_, line)| lists(line, user));
     Ok(listing.map(|(span, line)| entry(span, line)))
 }
 
@@ -99,14 +99,14 @@ pub fn entries(file: &[u8]) -> Result<impl Iterator<Item = Entry<'_>>, Fault<Gro
 /// # Errors
 /// The file is too long.
 pub fn records(file: &[u8]) -> Result<impl Iterator<Item = Record<'_>>, Fault<GroupErrorKind>> {
-    let lines = lines(fitting(file)?);
+    let lines = lines(check_length(file)?);
     Ok(lines.map(|(span, line)| Record {
         name: name_of(line),
         entry: entry(span, line),
     }))
 }
 
-fn fitting(file: &[u8]) -> Result<&[u8], Fault<GroupErrorKind>> {
+fn check_length(file: &[u8]) -> Result<&[u8], Fault<GroupErrorKind>> {
     if file.len() > MAX_FILE {
         return Err(Fault::new(
             MAX_FILE..file.len(),
@@ -151,7 +151,7 @@ impl fmt::Display for GroupErrorKind {
             Self::TooLong(length) => {
                 write!(f, "a group file of {length} bytes; the limit is {MAX_FILE}")
             }
-            Self::Fields => f.write_str("not the fields name:password:gid:members"),
+            Self::Fields => f.write_str("fewer than three fields; write name:password:gid:members"),
             Self::Name => f.write_str("a name that is empty or begins with + or -"),
             Self::Gid => f.write_str("a gid that is not a decimal number from 0 to 4294967294"),
         }

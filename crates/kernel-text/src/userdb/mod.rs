@@ -1,7 +1,7 @@
 //! passwd(5), group(5) and user specifications.
 //!
 //! The container owns these files, so their content is untrusted. A line with an
-//! unreadable name or id yields no entry; a lookup of that entry is an error and
+//! invalid name or id yields no entry; a lookup of that name or id is an error and
 //! never a guess. A line with more or fewer fields than expected is used and
 //! causes a warning.
 #![forbid(unsafe_code)]

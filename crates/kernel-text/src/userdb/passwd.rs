@@ -99,14 +99,14 @@ pub fn entries(file: &[u8]) -> Result<impl Iterator<Item = Entry<'_>>, Fault<Pas
 /// # Errors
 /// The file is too long.
 pub fn records(file: &[u8]) -> Result<impl Iterator<Item = Record<'_>>, Fault<PasswdErrorKind>> {
-    let lines = lines(fitting(file)?);
+    let lines = lines(check_length(file)?);
     Ok(lines.map(|(span, line)| Record {
         name: name_of(line),
         entry: entry(span, line),
     }))
 }
 
-fn fitting(file: &[u8]) -> Result<&[u8], Fault<PasswdErrorKind>> {
+fn check_length(file: &[u8]) -> Result<&[u8], Fault<PasswdErrorKind>> {
     if file.len() > MAX_FILE {
         return Err(Fault::new(
             MAX_FILE..file.len(),
@@ -155,7 +155,9 @@ impl fmt::Display for PasswdErrorKind {
                     "a passwd file of {length} bytes; the limit is {MAX_FILE}"
                 )
             }
-            Self::Fields => f.write_str("not the fields name:password:uid:gid:comment:home:shell"),
+            Self::Fields => f.write_str(
+                "fewer than four fields; write name:password:uid:gid:comment:home:shell",
+            ),
             Self::Name => f.write_str("a name that is empty or begins with + or -"),
             Self::Uid => f.write_str("a uid that is not a decimal number from 0 to 4294967294"),
             Self::Gid => f.write_str("a gid that is not a decimal number from 0 to 4294967294"),

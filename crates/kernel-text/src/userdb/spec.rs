@@ -27,7 +27,7 @@ pub enum UserSpec {
     User {
         /// The user.
         user: Account,
-        /// The group; `None` for the user's own, and those that list the user.
+        /// The group; `None`: the user's primary group, and the groups that list the user.
         group: Option<Account>,
     },
 }
@@ -75,7 +75,7 @@ impl Name {
 /// Why a specification is invalid, and the correct form.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum UserSpecErrorKind {
-    /// Nothing before the `:`, or nothing behind it.
+    /// Nothing before the `:`, or nothing after it.
     Empty,
     /// A second `:`.
     ThirdPart,
@@ -173,9 +173,7 @@ impl fmt::Display for Account {
 impl fmt::Display for UserSpecErrorKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Empty => {
-                f.write_str("a user or group that is empty; leave out the \":\" with it")
-            }
+            Self::Empty => f.write_str("an empty user or group; write USER or USER:GROUP"),
             Self::ThirdPart => f.write_str("a second \":\"; write USER or USER:GROUP"),
             Self::LeadingZero => f.write_str("a number with a leading zero; leave it out"),
             Self::Range => write!(f, "Uids and gids must be in range 0-{MAX_ID}"),
@@ -267,14 +265,14 @@ mod tests {
     }
 
     #[test]
-    fn the_place_is_that_of_the_wrong_part() {
-        let place = |text: &str| {
+    fn the_span_is_that_of_the_wrong_part() {
+        let part = |text: &str| {
             let fault = UserSpec::parse(text).expect_err("it should be refused");
             text.get(fault.span).map(str::to_owned)
         };
-        assert_eq!(place("bob:012").as_deref(), Some("012"));
-        assert_eq!(place("-1:2").as_deref(), Some("-1"));
-        assert_eq!(place("a:b:c").as_deref(), Some(":c"));
+        assert_eq!(part("bob:012").as_deref(), Some("012"));
+        assert_eq!(part("-1:2").as_deref(), Some("-1"));
+        assert_eq!(part("a:b:c").as_deref(), Some(":c"));
     }
 
     proptest! {

@@ -194,7 +194,7 @@ fn another_variable_of_libcontainer_is_refused() {
 }
 
 #[test]
-fn the_place_is_that_of_the_value_in_the_environment() {
+fn the_span_is_that_of_the_value_in_the_environment() {
     let pairs = [("A", "b"), (PID, "1"), (PIPE, "012")];
     let environ: String = pairs.iter().map(|(k, v)| format!("{k}={v}\0")).collect();
     let fault = read(&pairs).expect_err("it should be refused");

@@ -167,11 +167,11 @@ impl AuditOptions {
 pub enum CommandOptions {
     /// Draw the processes, their namespaces and containers
     Tree(TreeOptions),
-    /// Check that files of JSON lines are unchanged: 0 they are, 1 they are not, 2 they
-    /// cannot be read
+    /// Check that files of JSON lines are unchanged. Exit status: 0 unchanged, 1 changed,
+    /// 2 not readable
     Verify(VerifyOptions),
-    /// Make events, find each of them, and measure the cost: 0 all were reported as they
-    /// happened, 1 they were not
+    /// Make events, find each of them, and measure the cost. Exit status: 0 each was
+    /// reported or counted as lost, 1 it was not
     Selftest(SelftestOptions),
     /// Make a page of HTML from files of JSON lines
     Report(ReportOptions),
@@ -180,7 +180,7 @@ pub enum CommandOptions {
 /// Of `tree`.
 #[derive(Args, Clone, Debug, Default, PartialEq, Eq)]
 pub struct TreeOptions {
-    /// For people (default), or one JSON object
+    /// Text for people (default), or one JSON object
     #[arg(long, value_name = "FORMAT", value_parser = named::<Format>())]
     pub format: Option<Format>,
     /// Load these probes instead of the embedded ones
@@ -211,7 +211,7 @@ pub struct SelftestOptions {
     /// Observe calls with this backend (default: the best one that loads)
     #[arg(long, value_name = "NAME", value_parser = backend())]
     pub backend: Option<Backend>,
-    /// For people (default), or one JSON object
+    /// Text for people (default), or one JSON object
     #[arg(long, value_name = "FORMAT", value_parser = named::<Format>())]
     pub format: Option<Format>,
     /// Load these probes instead of the embedded ones

@@ -1,4 +1,5 @@
-//! A thread ends. It still has its namespaces, but no memory.
+//! A thread ends. It still has its namespaces; before Linux 6.16 its memory is already
+//! gone.
 
 use aya_ebpf::macros::btf_tracepoint;
 use aya_ebpf::programs::BtfTracePointContext;

@@ -1,8 +1,8 @@
 //! The argument names that kafel knows without a declaration: those of the kernel's
 //! definitions, for calls that policies restrict by argument.
 
-/// A call and its arguments in their order; `*` marks those of eight bytes, of
-/// all others kafel compares the lower four.
+/// A call and its arguments in their order; `*` marks those of eight bytes;
+/// kafel compares only the lower four bytes of the others.
 const ARGUMENTS: &[(&str, &str)] = &[
     ("accept4", "fd upeer_sockaddr* upeer_addrlen* flags"),
     ("access", "filename* mode"),

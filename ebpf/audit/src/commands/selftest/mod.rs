@@ -1,4 +1,5 @@
-//! `nsexec-audit selftest`: checks that calls are reported as they happened.
+//! `nsexec-audit selftest`: checks that each call is reported as it happened, or
+//! counted as lost.
 //!
 //! It makes known calls while no process reads the rings, and then looks for the event of each: it was
 //! read and matches the call, or it was counted as lost.
@@ -305,7 +306,7 @@ fn no_call_is_missing(calls: &[Row], sample: &Sample) -> CheckResult {
     }
     let own = lost(false) + lost(true);
     let others = (setns + unshare).saturating_sub(own);
-    let why = format!("{own} lost and counted, {others} of others");
+    let why = format!("{own} lost and counted, {others} lost of other processes");
     check_result("made = read + lost", wrong, &why)
 }
 

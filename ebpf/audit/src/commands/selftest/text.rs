@@ -39,7 +39,7 @@ impl fmt::Display for Report {
             )?;
         }
         let verdict = if self.ok {
-            "all events were reported as they happened"
+            "each call was reported as it happened, or counted as lost"
         } else {
             "the reported events differ from the calls"
         };

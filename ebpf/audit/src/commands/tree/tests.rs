@@ -125,13 +125,13 @@ fn a_machine_is_drawn() {
 [1] docker aaaaaaaaaaaa, from [0]: mnt net
     mnt               50          12800
     net               51          13056
-├─ 21 sh           0      /bin/sh  (of 20)
+├─ 21 sh           0      /bin/sh  (parent 20)
 │  └─ 33 sleep     0      /bin/sleep
-└─ 35 exec         0      /bin/exec  (of 31)
+└─ 35 exec         0      /bin/exec  (parent 31)
 
 [2] docker aaaaaaaaaaaa, from [1]: mnt
     mnt               60          15360
-└─ 34 nested       0      /bin/nested  (of 21)
+└─ 34 nested       0      /bin/nested  (parent 21)
 ";
     assert_eq!(machine.tree().text(PLAIN), right);
 }
@@ -143,10 +143,10 @@ fn containers_in_the_same_namespaces_are_distinguished() {
     machine.add(21, 1, "two", namespace_set(10), docker("b"));
     let right = "\
 [1] docker aaaaaaaaaaaa, in the namespaces of [0]
-└─ 20 one    0      /bin/one  (of 1)
+└─ 20 one    0      /bin/one  (parent 1)
 
 [2] docker bbbbbbbbbbbb, in the namespaces of [0]
-└─ 21 two    0      /bin/two  (of 1)
+└─ 21 two    0      /bin/two  (parent 1)
 ";
     assert_eq!(machine.drawn(), right);
 }
@@ -175,7 +175,7 @@ fn a_thread_is_drawn_in_its_own_namespaces() {
     let right = "\
 [1] host, from [0]: uts
     uts               70          17920
-└─ 20 many   0      /bin/many  (of 1)
+└─ 20 many   0      /bin/many  (parent 1)
 ";
     assert_eq!(machine.drawn(), right);
 }
@@ -193,7 +193,7 @@ fn a_process_that_has_ended_is_drawn_with_its_parent() {
     let right = "\
 [1] docker aaaaaaaaaaaa, from [0]: pid
     pid               50          12800
-└─ 20 sh         0      /bin/sh  (of 1)
+└─ 20 sh         0      /bin/sh  (parent 1)
    ├─ 21 zombie  0      -
    └─ 22 half    0      -
 ";
@@ -217,7 +217,7 @@ fn an_unknown_host_and_old_kernels_are_no_hindrance() {
     pid_for_children  14
     user              18
     uts               19
-└─ 5 first  0      -  (of 4)
+└─ 5 first  0      -  (parent 4)
 ";
     assert_eq!(machine.tree().text(PLAIN), right);
     assert_eq!(Machine::default().tree().text(PLAIN), "");

@@ -55,7 +55,7 @@ impl Tree {
                     let _ = write!(text, "  and {kernels} kernel threads");
                 }
                 if node.is_first && !node.is_thread && node.parent != 0 {
-                    let _ = write!(text, "  (of {})", node.parent);
+                    let _ = write!(text, "  (parent {})", node.parent);
                 }
                 text.push('\n');
             }
