@@ -1,4 +1,4 @@
-//! A thread ends. It still has its namespaces; before Linux 6.16 its memory is already
+//! A thread ends. It still has its namespaces; on older kernels its memory is already
 //! gone.
 
 use aya_ebpf::macros::btf_tracepoint;
