@@ -5,9 +5,9 @@
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
 use nix::errno::Errno;
-use nix::fcntl::{OFlag, open};
+use nix::fcntl::{FcntlArg, OFlag, fcntl, open};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::stat::{Mode, SFlag, fstat};
+use nix::sys::stat::{Mode, SFlag, fstat, major};
 use serde_json::{Value, json};
 
 use super::fitness::{self, Use};
@@ -117,13 +117,20 @@ impl StatusLines {
     }
 }
 
-/// A pipe or terminal, opened again for writing without blocking; `None`: it is something else, or
-/// cannot be opened. A flag of the caller's own descriptor would change it for the caller too. A
+/// UNIX98_PTY_SLAVE_MAJOR and the numbers after it, linux/major.h.
+const PTS: std::ops::RangeInclusive<u64> = 136..=143;
+
+/// A pipe or pseudo-terminal, opened again for writing without blocking; `None`: it is something
+/// else, or cannot be opened. A flag of the caller's own descriptor would change it for the caller too. A
 /// terminal reports room with one free byte, and another writer can fill a pipe after it did.
 fn without_blocking(fd: &OwnedFd) -> Option<OwnedFd> {
     let stat = fstat(fd).ok()?;
     let kind = SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT;
-    if kind != SFlag::S_IFIFO && !nix::unistd::isatty(fd).ok()? {
+    let flags = OFlag::from_bits_retain(fcntl(fd, FcntlArg::F_GETFL).ok()?);
+    let is_pipe = kind == SFlag::S_IFIFO && !flags.contains(OFlag::O_DIRECT);
+    // Not /dev/tty and /dev/ptmx: opened again, they are other terminals.
+    let is_terminal = kind == SFlag::S_IFCHR && PTS.contains(&major(stat.st_rdev));
+    if !is_pipe && !is_terminal {
         return None;
     }
     let path = format!("/proc/self/fd/{}", fd.as_raw_fd());
@@ -187,10 +194,23 @@ mod tests {
     use std::sync::mpsc::channel;
     use std::time::Duration;
 
-    use nix::fcntl::{FcntlArg, fcntl};
     use nix::sys::termios::{SetArg, cfmakeraw, tcgetattr, tcsetattr};
 
     use super::*;
+
+    /// A copy of /dev/ptmx would be another terminal, and a copy of a packet pipe would merge lines.
+    #[test]
+    fn only_pipes_and_pseudo_terminals_are_opened_again() {
+        let pty = nix::pty::openpty(None, None).expect("a terminal");
+        assert!(without_blocking(&pty.master).is_none());
+        assert!(without_blocking(&pty.slave).is_some());
+        let (_end, pipe) = nix::unistd::pipe().expect("a pipe");
+        assert!(without_blocking(&pipe).is_some());
+        let (_end, packets) = nix::unistd::pipe2(OFlag::O_DIRECT).expect("a pipe");
+        assert!(without_blocking(&packets).is_none());
+        let file = open(c"/proc/self/exe", OFlag::O_RDONLY, Mode::empty()).expect("a file");
+        assert!(without_blocking(&file).is_none());
+    }
 
     fn set_flags(fd: &OwnedFd, flags: OFlag) {
         fcntl(fd, FcntlArg::F_SETFL(flags)).expect("F_SETFL");
