@@ -9,7 +9,6 @@ use nix::sys::stat::{Mode, SFlag, fstat, major, minor};
 use nix::unistd::{getresgid, getresuid};
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::policy::capability::{Capability, CapabilitySet};
 use crate::sys::descriptor::{self, Range};
 use crate::sys::process;
 use crate::target::Procfs;
@@ -105,15 +104,11 @@ fn refuse_unsafe_standard_descriptors() -> Result<()> {
 
 /// Checks that 0, 1 and 2 give a program with CAP_NET_ADMIN no network namespace but its own: a
 /// socket can open the one in which it was made (ioctl SIOCGSKNS) and change its interfaces, and
-/// /dev/net/tun adds one. With CAP_SYS_ADMIN the program needs neither.
+/// /dev/net/tun adds one.
 ///
 /// # Errors
 /// `kind`: one of them is a socket or /dev/net/tun.
-pub(crate) fn refuse_callers_network(kind: ErrorKind, capabilities: CapabilitySet) -> Result<()> {
-    let has = |capability| capabilities.contains(capability);
-    if !has(Capability::NET_ADMIN) || has(Capability::SYS_ADMIN) {
-        return Ok(());
-    }
+pub(crate) fn refuse_callers_network(kind: ErrorKind) -> Result<()> {
     /// linux/miscdevice.h: MISC_MAJOR, TUN_MINOR.
     const TUN: (u64, u64) = (10, 200);
     for (fd, name) in [(0, "input"), (1, "output"), (2, "error")] {

@@ -40,20 +40,6 @@ pub(super) fn decide(policy: &ResolvedPolicy, keep_as_ambient: bool) -> Result<C
     })
 }
 
-/// The capabilities that the program has or can gain.
-pub(super) fn reachable(plan: &CapabilityPlan) -> Result<CapabilitySet> {
-    match plan {
-        CapabilityPlan::Set { permitted, .. } => Ok(*permitted),
-        CapabilityPlan::Inherit => {
-            let all = CapabilitySet::from_bits(u64::MAX);
-            let bounded = all
-                .iter()
-                .filter(|one| credentials::is_in_bounding_set(*one) == Ok(true));
-            Ok(bounded.fold(CapabilitySet::EMPTY, CapabilitySet::with))
-        }
-    }
-}
-
 /// The bounding set after the exec; `None`: it stays unchanged because nothing can be gained from
 /// it.
 fn bounding(

@@ -17,8 +17,10 @@ use super::signals::Session;
 use crate::ended::Ended;
 use crate::error::{Error, ErrorKind, Result};
 use crate::plan::{Plan, report};
+use crate::policy::capability::Capability;
 use crate::prepare::clean;
 use crate::prepare::status::StatusLines;
+use crate::stage::exec::CapabilityPlan;
 use crate::standard_error::warn;
 use crate::sys::signal::CallersSignals;
 
@@ -57,9 +59,12 @@ impl Plan {
         let joined = self.join(false)?;
         let capabilities =
             capabilities::decide(&joined.unjoined.policy, joined.unjoined.request.keep_caps)?;
-        if joined.unjoined.has_power_over_callers_network {
-            let can_have = capabilities::reachable(&capabilities)?;
-            clean::refuse_callers_network(ErrorKind::Usage, can_have)?;
+        // A policy that passes on all capabilities trusts the program with the caller's rights.
+        if let CapabilityPlan::Set { permitted, .. } = &capabilities
+            && joined.unjoined.has_power_over_callers_network
+            && permitted.contains(Capability::NET_ADMIN)
+        {
+            clean::refuse_callers_network(ErrorKind::Usage)?;
         }
         warn_of_dropped(&joined);
         let confined = joined.confine()?;
