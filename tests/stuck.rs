@@ -1036,3 +1036,46 @@ fn a_signal_ends_process_1_of_a_pid_namespace_before_the_start() {
     }
     fs::remove_dir_all(directory).unwrap();
 }
+
+/// Neither another signal, which the program ignores, nor the same one again extends the time in
+/// which the program has to take the first.
+#[test]
+fn later_signals_do_not_keep_the_helper_alive() {
+    support::needs!(root);
+    let target = Target::new();
+    let later = [
+        (Signal::SIGHUP, 1),
+        (Signal::SIGTERM, 100),
+        (Signal::SIGWINCH, 100),
+    ];
+    for (signal, times) in later {
+        let words = ["--", "sh", "-c", "trap '' HUP; echo ready; kill -STOP $$"];
+        let mut command = target.nsexec(words);
+        let mut helper = command.stdout(Stdio::piped()).spawn().unwrap();
+        let mut line = String::new();
+        let stdout = helper.stdout.take().unwrap();
+        BufReader::new(stdout).read_line(&mut line).unwrap();
+        assert_eq!(line, "ready\n");
+        let pid = Pid::from_raw(i32::try_from(helper.id()).unwrap());
+        std::thread::sleep(Duration::from_millis(200));
+        kill(pid, Signal::SIGTERM).unwrap();
+        let start = Instant::now();
+        let mut ended = None;
+        for turn in 0..400 {
+            if turn % 4 == 0 && turn / 4 < times {
+                let _ = kill(pid, signal);
+            }
+            ended = helper.try_wait().unwrap();
+            if ended.is_some() || start.elapsed() > Duration::from_secs(3) {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        let took = start.elapsed();
+        let _ = helper.kill();
+        let _ = helper.wait();
+        let by = ended.and_then(|ended| ended.signal());
+        assert_eq!(by, Some(15), "{signal}, {times} times: after {took:?}");
+        assert!(took < AT_ONCE, "{signal}, {times} times: {took:?}");
+    }
+}

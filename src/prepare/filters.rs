@@ -69,7 +69,7 @@ mod tests {
     fn each_filter_allows_its_calls_and_nothing_else() {
         let arch = native().expect("x86_64 or aarch64");
         for (filter, calls, most) in [
-            (supervisor(), SUPERVISOR_CALLS, 22),
+            (supervisor(), SUPERVISOR_CALLS, 23),
             (policy_child(), POLICY_CHILD_CALLS, 12),
             (explainer(), EXPLAINER_CALLS, 20),
             (verifier(), VERIFIER_CALLS, 17),

@@ -10,7 +10,7 @@ mod start;
 mod wait;
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, ppoll};
@@ -33,7 +33,7 @@ use wait::{AwaitedEvent, WakeReason};
 /// How long the helper waits for each of the others (the child, the reader of its lines, the
 /// explainer) once a signal requests its end. Together with the checks of the program this is less
 /// than a second.
-const LAST: TimeSpec = TimeSpec::from_duration(Duration::from_millis(100));
+const LAST: Duration = Duration::from_millis(100);
 /// The child, and the parent's connections to it.
 #[derive(Debug)]
 pub(crate) struct Supervisor {
@@ -107,8 +107,12 @@ impl Supervisor {
         let line = status::ended(ended, program);
         self.lines.iter_mut().for_each(|lines| lines.push(&line));
         self.end_requested |= matches!(ended, Ended::Interrupted(_));
+        let mut last = None;
         while self.lines.as_ref().is_some_and(StatusLines::wait) {
-            match self.wait(&[], None, self.end_requested.then_some(LAST))? {
+            let Ok(limit) = self.limit(&mut last) else {
+                break;
+            };
+            match self.wait(&[], None, limit)? {
                 WakeReason::Signal => {
                     self.receive()?;
                 }
@@ -121,9 +125,12 @@ impl Supervisor {
 
     /// Waits for the end of the explainer's pipe, or until a signal arrives.
     pub(crate) fn wait_for_explainer(&mut self, end: BorrowedFd<'_>) -> Result<()> {
+        let mut last = None;
         loop {
-            let time = self.end_requested.then_some(LAST);
-            match self.wait(&[AwaitedEvent::Explainer], Some(end), time)? {
+            let Ok(limit) = self.limit(&mut last) else {
+                return Ok(());
+            };
+            match self.wait(&[AwaitedEvent::Explainer], Some(end), limit)? {
                 WakeReason::Signal => {
                     self.receive()?;
                 }
@@ -131,6 +138,19 @@ impl Supervisor {
                 WakeReason::Lines => {}
             }
         }
+    }
+
+    /// The rest of [`LAST`], once a signal requests the end; signals that arrive meanwhile do not
+    /// extend it.
+    ///
+    /// # Errors
+    /// It has passed.
+    fn limit(&self, last: &mut Option<Instant>) -> std::result::Result<Option<TimeSpec>, Passed> {
+        if !self.end_requested {
+            return Ok(None);
+        }
+        let last = last.get_or_insert_with(|| Instant::now() + LAST);
+        remaining(*last).map(Some)
     }
 
     /// The lines, for the report of a failure.
@@ -147,7 +167,7 @@ impl Supervisor {
             let _ = signal::send_to_group(self.child, libc::SIGKILL);
         }
         let mut fds = [PollFd::new(self.pidfd.as_fd(), PollFlags::POLLIN)];
-        let _ = ppoll(&mut fds, Some(LAST), None);
+        let _ = ppoll(&mut fds, Some(TimeSpec::from_duration(LAST)), None);
         let _ = change(self.child, WaitMode::NoHang);
     }
 
@@ -166,6 +186,17 @@ impl Supervisor {
             }
         }
         text
+    }
+}
+
+/// A point in time has passed.
+struct Passed;
+
+/// The time until then.
+fn remaining(until: Instant) -> std::result::Result<TimeSpec, Passed> {
+    match until.checked_duration_since(Instant::now()) {
+        Some(left) if !left.is_zero() => Ok(TimeSpec::from_duration(left)),
+        _ => Err(Passed),
     }
 }
 

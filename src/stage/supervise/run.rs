@@ -1,13 +1,13 @@
 //! The time in which the program runs: its end, its stops, and the forwarded signals.
 
 use std::os::fd::AsFd;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::sys::time::TimeSpec;
 
 use super::wait::{AwaitedEvent, WakeReason};
-use super::{Supervisor, stop_by, system};
+use super::{Passed, Supervisor, remaining, stop_by, system};
 use crate::ended::Ended;
 use crate::error::Result;
 use crate::procfs::pending::{self, SignalState};
@@ -18,7 +18,7 @@ use crate::sys::{pidfd, signal};
 /// How often the helper checks whether the program takes a forwarded signal, and the time between
 /// two checks. A program in an uninterruptible wait never takes it.
 const MAX_CHECKS: u8 = 3;
-const CHECK_INTERVAL: TimeSpec = TimeSpec::from_duration(Duration::from_millis(150));
+const CHECK_INTERVAL: Duration = Duration::from_millis(150);
 /// How long the helper leaves an ended program to its tracer.
 const TRACED: TimeSpec = TimeSpec::from_duration(Duration::from_millis(50));
 
@@ -26,6 +26,8 @@ const TRACED: TimeSpec = TimeSpec::from_duration(Duration::from_millis(50));
 #[derive(Clone, Copy, Debug)]
 struct Forwarded {
     signal: i32,
+    /// The time of the next check.
+    next: Instant,
     /// The number of checks left.
     checks: u8,
     /// At the last check a tracer held the program, which had run so often.
@@ -40,20 +42,36 @@ enum Check {
     Stuck,
 }
 
+/// The time until the next check; `None`: there is none to make.
+///
+/// # Errors
+/// One is due.
+fn next_check(
+    forwarded: &[Forwarded],
+    is_tracers: bool,
+) -> std::result::Result<Option<TimeSpec>, Passed> {
+    let next = forwarded.iter().map(|one| one.next).min();
+    match next.map(remaining).transpose()? {
+        None if is_tracers => Ok(Some(TRACED)),
+        limit => Ok(limit),
+    }
+}
+
 impl Supervisor {
     /// Waits for the program's end; stops and continues together with it.
     pub(crate) fn wait_for_end(&mut self) -> Result<Ended> {
-        let mut forwarded: Option<Forwarded> = None;
+        let mut forwarded: Vec<Forwarded> = Vec::new();
         // The program has ended, and a tracer must wait for it first.
         let mut is_tracers = false;
         loop {
             if let Some(ended) = self.look_at_child()? {
                 return Ok(ended);
             }
-            let limit = match (&forwarded, is_tracers) {
-                (Some(_), _) => Some(CHECK_INTERVAL),
-                (None, true) => Some(TRACED),
-                (None, false) => None,
+            let Ok(limit) = next_check(&forwarded, is_tracers) else {
+                if let Some(signal) = self.check_due(&mut forwarded, is_tracers) {
+                    return Ok(Ended::Interrupted(signal));
+                }
+                continue;
             };
             // The pidfd of an ended program stays readable.
             let awaited: &[AwaitedEvent] = if is_tracers {
@@ -71,29 +89,45 @@ impl Supervisor {
                 WakeReason::Signal => {
                     if let Some(received) = self.receive()? {
                         self.handle_signal(received)?;
-                        if received.requests_end() {
-                            forwarded = Some(Forwarded {
+                        let known = forwarded.iter().any(|one| one.signal == received.number);
+                        // Signals do not extend the time of those before them.
+                        if received.requests_end() && !known {
+                            forwarded.push(Forwarded {
                                 signal: received.number,
+                                next: Instant::now() + CHECK_INTERVAL,
                                 checks: MAX_CHECKS,
                                 held: None,
                             });
                         }
                     }
                 }
-                WakeReason::Time => {
-                    let Some(last) = forwarded.take() else {
-                        continue;
-                    };
-                    let signal = last.signal;
-                    forwarded = match self.check(last, is_tracers) {
-                        Check::Again(last) => Some(last),
-                        Check::Received => None,
-                        Check::Stuck => return Ok(Ended::Interrupted(signal)),
-                    };
-                }
-                WakeReason::Lines => {}
+                WakeReason::Time | WakeReason::Lines => {}
             }
         }
+    }
+
+    /// Makes the checks that are due, and returns a signal that the program does not take.
+    fn check_due(&self, forwarded: &mut Vec<Forwarded>, is_tracers: bool) -> Option<i32> {
+        let now = Instant::now();
+        let mut stuck = None;
+        forwarded.retain_mut(|one| {
+            if one.next > now {
+                return true;
+            }
+            match self.check(*one, is_tracers) {
+                Check::Again(again) => {
+                    *one = again;
+                    one.next = now + CHECK_INTERVAL;
+                    true
+                }
+                Check::Received => false,
+                Check::Stuck => {
+                    stuck = stuck.or(Some(one.signal));
+                    false
+                }
+            }
+        });
+        stuck
     }
 
     /// Checks whether the program takes a forwarded signal. An unreadable state means that the
@@ -119,6 +153,8 @@ impl Supervisor {
             (SignalState::Blocked, _) if !self.caller.blocks(last.signal) => Check::Received,
             (SignalState::Blocked | SignalState::Stuck, held) => stuck(held),
             (SignalState::Delivered, None) => Check::Received,
+            // Its handler runs, which blocks it.
+            (SignalState::Delivered, _) if state.blocks(last.signal) => Check::Received,
             // It has run since the last check: its tracer lets it take the signal.
             (SignalState::Delivered, held) if last.held.is_some() && last.held != held => {
                 Check::Received

@@ -1,12 +1,11 @@
 //! The time from the clone until the program runs.
 
 use std::os::fd::BorrowedFd;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
-use nix::sys::time::TimeSpec;
 
-use super::{AwaitedEvent, Supervisor, WakeReason, not_open, stop_by, system};
+use super::{AwaitedEvent, Supervisor, WakeReason, not_open, remaining, stop_by, system};
 use crate::error::{Error, ErrorKind, Result};
 use crate::procfs;
 use crate::procfs::stat;
@@ -28,7 +27,7 @@ pub(crate) enum Start {
 }
 
 /// How long the helper waits for the child's report before it reads the child's state itself.
-const REPORT: TimeSpec = TimeSpec::from_duration(Duration::from_millis(100));
+const REPORT: Duration = Duration::from_millis(100);
 
 impl Supervisor {
     /// After execve: whether the last filters are in force. The child loads them after the verifier
@@ -65,8 +64,17 @@ impl Supervisor {
             AwaitedEvent::Child,
             AwaitedEvent::Explainer,
         ];
+        let mut next = Instant::now() + REPORT;
         while let Some(rest) = record.get_mut(filled..).filter(|rest| !rest.is_empty()) {
-            match self.wait(&awaited, explainer, Some(REPORT))? {
+            let Ok(limit) = remaining(next) else {
+                // Another process that holds an end of the report keeps it open.
+                if self.has_executed()? {
+                    break;
+                }
+                next = Instant::now() + REPORT;
+                continue;
+            };
+            match self.wait(&awaited, explainer, Some(limit))? {
                 WakeReason::Event(AwaitedEvent::Report) => match self.read_report(rest)? {
                     0 => break,
                     read => filled += read,
@@ -84,8 +92,6 @@ impl Supervisor {
                         return Ok(Start::Interrupted(signal));
                     }
                 }
-                // Another process that holds an end of the report keeps it open.
-                WakeReason::Time if self.has_executed()? => break,
                 WakeReason::Lines | WakeReason::Time => {}
             }
         }

@@ -35,9 +35,7 @@ impl Pending {
     /// The state of `signal`.
     #[must_use]
     pub fn state_of(self, signal: i32) -> SignalState {
-        let shift = u32::try_from(signal - 1).ok();
-        let bit = shift.and_then(|shift| 1_u64.checked_shl(shift));
-        let bit = bit.unwrap_or(0);
+        let bit = bit(signal);
         if self.pending & bit == 0 {
             SignalState::Delivered
         } else if self.blocked & bit != 0 {
@@ -50,12 +48,26 @@ impl Pending {
         }
     }
 
+    /// Whether the main thread blocks `signal`, as a thread does in the handler of the signal.
+    #[must_use]
+    pub fn blocks(self, signal: i32) -> bool {
+        self.blocked & bit(signal) != 0
+    }
+
     /// How often the main thread had run when a tracer stopped it; `None`: no tracer holds it. A
     /// tracer can hold it in the middle of the delivery of a signal, which is no longer pending then.
     #[must_use]
     pub fn held_by_tracer(self) -> Option<u64> {
         (self.state == b't').then_some(self.switches)
     }
+}
+
+/// Bit N - 1 for signal N; 0: no signal has the number.
+fn bit(signal: i32) -> u64 {
+    let shift = u32::try_from(signal - 1).ok();
+    shift
+        .and_then(|shift| 1_u64.checked_shl(shift))
+        .unwrap_or(0)
 }
 
 /// The signals of the process that `text` describes; `None` if one of the lines
@@ -158,6 +170,7 @@ mod tests {
         let text = STOPPED.replace("T (stopped)", "t (tracing stop)");
         let held = parse(text.as_bytes()).expect("a state and three sets");
         assert_eq!(held.held_by_tracer(), Some(12));
+        assert!(held.blocks(libc::SIGINT) && !held.blocks(libc::SIGTERM));
     }
 
     #[test]
